@@ -1,0 +1,102 @@
+//! A packed masked-LM batch as borrowed slices: B sequences laid end to end, no padding.
+
+use crate::error::{Code, Error, Result};
+
+/// One packed batch. Sequence `b` owns tokens `cu_seqlens[b]..cu_seqlens[b + 1]`; attention never leaves a sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// `[N]` token ids, masks already applied.
+    pub input_ids: &'a [i32],
+    /// `[N]` segment ids (0 or 1 in BERT).
+    pub token_type_ids: &'a [i32],
+    /// `[N]` positions, restarting at 0 in each sequence.
+    pub position_ids: &'a [i32],
+    /// `[B + 1]` offsets of the sequences, from 0 to N, strictly increasing.
+    pub cu_seqlens: &'a [i32],
+    /// `[M]` indices into the N tokens of the rows that the head runs on, strictly increasing.
+    pub masked_positions: &'a [i32],
+    /// `[M]` the ids that stood at `masked_positions`; empty where none are known (prediction).
+    pub labels: &'a [i32],
+}
+
+/// The largest batch that an engine has planned its buffers for, and the id ranges it accepts.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most packed tokens N.
+    pub max_tokens: usize,
+    /// Most sequences B.
+    pub max_sequences: usize,
+    /// Most masked tokens M.
+    pub max_masked: usize,
+    /// Longest sequence T; at most `max_position_embeddings`.
+    pub max_sequence_length: usize,
+    /// V
+    pub vocab_size: usize,
+    /// Rows of the token type embedding.
+    pub type_vocab_size: usize,
+}
+
+impl Batch<'_> {
+    /// Checks every length and id range. `with_labels` says whether labels must be present.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the first array and index that is out of range.
+    pub fn validate(&self, limits: &Limits, with_labels: bool) -> Result<()> {
+        let n = self.input_ids.len();
+        let m = self.masked_positions.len();
+        let b = self.cu_seqlens.len().saturating_sub(1);
+        let invalid = |message: String| Err(Error::new(Code::InvalidArgument, message));
+        if n == 0 || b == 0 {
+            return invalid("the batch is empty: it needs at least one sequence of one token".into());
+        }
+        for (name, found, most) in [
+            ("input_ids", n, limits.max_tokens),
+            ("cu_seqlens - 1", b, limits.max_sequences),
+            ("masked_positions", m, limits.max_masked),
+        ] {
+            if found > most {
+                return invalid(format!("{name} has {found} entries; this engine was opened for at most {most}"));
+            }
+        }
+        for (name, found) in [("token_type_ids", self.token_type_ids.len()), ("position_ids", self.position_ids.len())]
+        {
+            if found != n {
+                return invalid(format!("{name} has {found} entries, input_ids has {n}"));
+            }
+        }
+        if (with_labels || !self.labels.is_empty()) && self.labels.len() != m {
+            return invalid(format!("labels has {} entries, masked_positions has {m}", self.labels.len()));
+        }
+        check_range("input_ids", self.input_ids, limits.vocab_size)?;
+        check_range("token_type_ids", self.token_type_ids, limits.type_vocab_size)?;
+        check_range("position_ids", self.position_ids, limits.max_sequence_length)?;
+        check_range("labels", self.labels, limits.vocab_size)?;
+        check_range("masked_positions", self.masked_positions, n)?;
+        if let Some(i) = self.masked_positions.windows(2).position(|w| w[0] >= w[1]) {
+            return invalid(format!("masked_positions must increase, but entry {} is not above entry {i}", i + 1));
+        }
+        if self.cu_seqlens[0] != 0 || self.cu_seqlens[b] as usize != n {
+            return invalid(format!(
+                "cu_seqlens must run from 0 to {n}, but runs from {} to {}",
+                self.cu_seqlens[0], self.cu_seqlens[b]
+            ));
+        }
+        for (i, w) in self.cu_seqlens.windows(2).enumerate() {
+            let length = i64::from(w[1]) - i64::from(w[0]);
+            if length < 1 || length > limits.max_sequence_length as i64 {
+                return invalid(format!(
+                    "sequence {i} has length {length}, outside 1..={}",
+                    limits.max_sequence_length
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_range(name: &str, values: &[i32], end: usize) -> Result<()> {
+    match values.iter().position(|&v| v < 0 || v as usize >= end) {
+        None => Ok(()),
+        Some(i) => Err(Error::new(Code::InvalidArgument, format!("{name}[{i}] is {}, outside 0..{end}", values[i]))),
+    }
+}

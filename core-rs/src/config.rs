@@ -1,0 +1,92 @@
+//! The model's shape: the fields of a Hugging Face `config.json` that BERT uses.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+
+/// A BERT encoder with a masked-LM head, as in Devlin et al. (2019), section 3.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// V
+    pub vocab_size: usize,
+    /// C
+    pub hidden_size: usize,
+    /// Encoder layers.
+    pub num_hidden_layers: usize,
+    /// H
+    pub num_attention_heads: usize,
+    /// F
+    pub intermediate_size: usize,
+    /// Rows of the position embedding.
+    pub max_position_embeddings: usize,
+    /// Rows of the token type embedding.
+    pub type_vocab_size: usize,
+    /// Dropout after the embeddings, the attention output and the feed-forward output.
+    pub hidden_dropout_prob: f32,
+    /// Dropout of the attention probabilities.
+    pub attention_probs_dropout_prob: f32,
+    /// Added to the variance.
+    pub layer_norm_eps: f32,
+    /// Standard deviation of the initial weights.
+    pub initializer_range: f32,
+    /// `gelu` (the erf form) is the only one that BERT's encoder needs.
+    pub hidden_act: String,
+    /// Row of the word embedding that starts at zero.
+    pub pad_token_id: usize,
+}
+
+impl ModelConfig {
+    /// D
+    pub fn head_size(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+
+    /// Checks that the sizes fit together.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field, what it is and what it has to be.
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |message: String| Err(Error::new(Code::InvalidArgument, message));
+        for (name, value) in [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("intermediate_size", self.intermediate_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("type_vocab_size", self.type_vocab_size),
+        ] {
+            if value == 0 {
+                return invalid(format!("config.json: {name} is 0, but has to be at least 1"));
+            }
+        }
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return invalid(format!(
+                "config.json: hidden_size {} is not a multiple of num_attention_heads {}",
+                self.hidden_size, self.num_attention_heads
+            ));
+        }
+        if self.hidden_act != "gelu" {
+            return Err(Error::new(
+                Code::Unsupported,
+                format!("config.json: hidden_act is {:?}, but only \"gelu\" is supported", self.hidden_act),
+            )
+            .with_hint("BERT uses \"gelu\" (the erf form)"));
+        }
+        for (name, rate) in [
+            ("hidden_dropout_prob", self.hidden_dropout_prob),
+            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
+        ] {
+            if !(0.0..1.0).contains(&rate) {
+                return invalid(format!("config.json: {name} is {rate}, outside 0 (inclusive) to 1 (exclusive)"));
+            }
+        }
+        if self.pad_token_id >= self.vocab_size {
+            return invalid(format!(
+                "config.json: pad_token_id {} is outside the vocabulary of {}",
+                self.pad_token_id, self.vocab_size
+            ));
+        }
+        Ok(())
+    }
+}

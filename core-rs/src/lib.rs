@@ -1,0 +1,15 @@
+//! The engine of cloze: a BERT encoder with its masked-LM head, loss, gradients and AdamW.
+//!
+//! What it is not: it reads no text, knows no tokenizer, does no network I/O and chooses no default; the
+//! TypeScript side decides what to run, when, and where to save. [`abi`] is the only module that knows C.
+//!
+//! Dimension letters, everywhere: B sequences, N packed tokens, M masked tokens, C hidden size, H heads, D head
+//! size, F intermediate size, V vocabulary, T longest sequence.
+
+pub mod batch;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod ops;
+pub mod rng;
+pub mod threads;

@@ -1,0 +1,38 @@
+//! Counter-based randomness: every value is a pure function of its key and index, so backward recomputes what
+//! forward drew, and nothing depends on threads, batch splits or resume points.
+
+/// Key of one dropout site in one micro-step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropoutKey(pub u64);
+
+impl DropoutKey {
+    /// `site` numbers the dropout layers of the model: 0 for the embeddings, then three per encoder layer
+    /// (attention probabilities, attention output, feed-forward output).
+    pub fn new(seed: u64, step: u64, micro_step: u32, site: u32) -> Self {
+        let mut key = splitmix64(seed);
+        for word in [step, u64::from(micro_step), u64::from(site)] {
+            key = splitmix64(key ^ word);
+        }
+        Self(key)
+    }
+
+    /// The 32 uniform bits of element `index`; the element is dropped where they are below `rate * 2^32`.
+    #[inline(always)]
+    pub fn bits(self, index: u32) -> u32 {
+        // Murmur3's finalizer between two key words: cheap in vectors, and good enough for a mask.
+        let mut x = index ^ self.0 as u32;
+        x = (x ^ (x >> 16)).wrapping_mul(0x85eb_ca6b);
+        x = (x ^ (x >> 13)).wrapping_mul(0xc2b2_ae35);
+        x ^= (self.0 >> 32) as u32;
+        x = (x ^ (x >> 16)).wrapping_mul(0x9e37_79b1);
+        x ^ (x >> 15)
+    }
+}
+
+/// One step of SplitMix64 (Steele, Lea and Flood, 2014) as a hash of `x`.
+pub fn splitmix64(x: u64) -> u64 {
+    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
