@@ -10,6 +10,8 @@ pub mod batch;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod memory;
 pub mod ops;
 pub mod rng;
+pub mod simd;
 pub mod threads;

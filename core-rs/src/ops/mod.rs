@@ -1,3 +1,3 @@
-//! The operations, one folder each, forward and backward side by side.
+//! One module an operation, its forward and its backward side by side with the tests that compare them.
 
 pub mod gemm;
