@@ -90,3 +90,42 @@ impl ModelConfig {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A model small enough for finite differences.
+    pub(crate) fn tiny() -> ModelConfig {
+        ModelConfig {
+            vocab_size: 23,
+            hidden_size: 8,
+            num_hidden_layers: 2,
+            num_attention_heads: 2,
+            intermediate_size: 12,
+            max_position_embeddings: 10,
+            type_vocab_size: 2,
+            hidden_dropout_prob: 0.0,
+            attention_probs_dropout_prob: 0.0,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.2,
+            hidden_act: "gelu".into(),
+            pad_token_id: 0,
+        }
+    }
+
+    #[test]
+    fn validate_names_the_field_that_is_wrong() {
+        assert!(tiny().validate().is_ok());
+        for (config, field) in [
+            (ModelConfig { vocab_size: 0, ..tiny() }, "vocab_size"),
+            (ModelConfig { num_attention_heads: 3, ..tiny() }, "num_attention_heads"),
+            (ModelConfig { hidden_act: "relu".into(), ..tiny() }, "hidden_act"),
+            (ModelConfig { hidden_dropout_prob: 1.0, ..tiny() }, "hidden_dropout_prob"),
+            (ModelConfig { pad_token_id: 23, ..tiny() }, "pad_token_id"),
+        ] {
+            let message = config.validate().unwrap_err().message;
+            assert!(message.contains(field), "{message}");
+        }
+    }
+}

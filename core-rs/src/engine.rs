@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use crate::batch::Batch;
-use crate::error::Result;
+use crate::batch::{Batch, Limits};
+use crate::error::{Code, Error, Result};
+use crate::parameters::ParameterLayout;
 
 /// What an engine is opened with. The caller (TypeScript) chooses every value; the core has no defaults.
 #[derive(Clone, Debug)]
@@ -25,6 +26,49 @@ pub struct EngineOptions {
     pub max_sequence_length: usize,
     /// Whether to plan gradients, moments and saved activations.
     pub training: bool,
+}
+
+impl EngineOptions {
+    /// Checks the configuration and the limits against each other.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the option.
+    pub fn validate(&self) -> Result<()> {
+        self.config.validate()?;
+        for (name, value) in [
+            ("threads", self.threads),
+            ("max_tokens", self.max_tokens),
+            ("max_sequences", self.max_sequences),
+            ("max_masked", self.max_masked),
+            ("max_sequence_length", self.max_sequence_length),
+        ] {
+            if value == 0 {
+                return Err(Error::new(Code::InvalidArgument, format!("{name} is 0, but has to be at least 1")));
+            }
+        }
+        if self.max_sequence_length > self.config.max_position_embeddings {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                format!(
+                    "max_sequence_length {} is more than the model's max_position_embeddings {}",
+                    self.max_sequence_length, self.config.max_position_embeddings
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What batches may be.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_tokens: self.max_tokens,
+            max_sequences: self.max_sequences,
+            max_masked: self.max_masked,
+            max_sequence_length: self.max_sequence_length,
+            vocab_size: self.config.vocab_size,
+            type_vocab_size: self.config.type_vocab_size,
+        }
+    }
 }
 
 /// Sums over one batch's masked tokens. Sums, not means: gradient accumulation divides once, by the masked count of
@@ -105,8 +149,17 @@ pub trait Engine: Send {
     fn load_training_state(&mut self, path: &Path) -> Result<()>;
 
     /// Copies the accumulated gradient (of the loss sum) of the named parameter, for tests and tools.
-    fn gradient(&self, name: &str) -> Result<Vec<f32>>;
+    fn gradient(&mut self, name: &str) -> Result<Vec<f32>>;
 
     /// Copies the named parameter.
-    fn parameter(&self, name: &str) -> Result<Vec<f32>>;
+    fn parameter(&mut self, name: &str) -> Result<Vec<f32>>;
+
+    /// Where the parameters are.
+    fn layout(&self) -> &ParameterLayout;
+
+    /// What the engine was opened with.
+    fn options(&self) -> &EngineOptions;
+
+    /// The instruction set or device that it runs on.
+    fn instruction_set(&self) -> String;
 }

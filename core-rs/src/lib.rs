@@ -6,12 +6,18 @@
 //! Dimension letters, everywhere: B sequences, N packed tokens, M masked tokens, C hidden size, H heads, D head
 //! size, F intermediate size, V vocabulary, T longest sequence.
 
+pub mod backend;
 pub mod batch;
+pub mod checkpoint;
 pub mod config;
 pub mod engine;
 pub mod error;
 pub mod memory;
+pub mod model;
 pub mod ops;
+pub mod optim;
+pub mod parameters;
 pub mod rng;
 pub mod simd;
 pub mod threads;
+pub mod trainer;

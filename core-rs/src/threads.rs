@@ -215,8 +215,8 @@ impl<T> Shards<T> {
     ///
     /// # Panics
     /// If `range` is not inside the slice.
-    #[allow(clippy::mut_from_ref)] // that is its purpose; disjointness is the caller's promise
-    pub unsafe fn part(&self, range: std::ops::Range<usize>) -> &mut [T] {
+
+    pub unsafe fn part<'a>(self, range: std::ops::Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "shard {range:?} outside 0..{}", self.len);
         // SAFETY: inside the slice by the assertion, disjoint by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(range.start), range.end - range.start) }
@@ -229,7 +229,7 @@ impl<T> Shards<T> {
     ///
     /// # Panics
     /// If `range` is not inside the slice.
-    pub unsafe fn read(&self, range: std::ops::Range<usize>) -> &[T] {
+    pub unsafe fn read<'a>(self, range: std::ops::Range<usize>) -> &'a [T] {
         assert!(range.start <= range.end && range.end <= self.len, "shard {range:?} outside 0..{}", self.len);
         // SAFETY: inside the slice by the assertion, not written by the caller's promise.
         unsafe { std::slice::from_raw_parts(self.data.add(range.start), range.end - range.start) }

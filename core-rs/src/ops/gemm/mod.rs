@@ -86,6 +86,14 @@ pub struct Scratch {
     b: Vec<f32>,
 }
 
+impl Scratch {
+    /// Room for any product whose packed operands are at most `side × other`.
+    pub fn for_sizes(side: usize, other: usize) -> Self {
+        let len = (side + 64) * (other + 64);
+        Self { a: vec![0.0; len], b: vec![0.0; len] }
+    }
+}
+
 /// Rows of a tile that a thread works on at a time: its part of A stays in the second cache.
 const TILE_ROWS: usize = 192;
 /// Columns of such a tile.

@@ -1,0 +1,73 @@
+//! Prints tokens per second of a whole training step (forward, backward, update) of sizes a, b and c.
+//! usage: cargo run --release --example step_rate -- [a|b|c] [THREADS] [DROPOUT]
+
+use std::time::Instant;
+
+use cloze_core::batch::Batch;
+use cloze_core::config::ModelConfig;
+use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::trainer::Trainer;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let size = args.first().map_or("a", |x| x);
+    let threads = args.get(1).and_then(|x| x.parse().ok()).unwrap_or(2);
+    let rate = args.get(2).and_then(|x| x.parse().ok()).unwrap_or(0.1);
+    let (hidden, layers, vocab, sequences) = match size {
+        "a" => (128, 2, 8192, 32),
+        "b" => (256, 4, 8192, 32),
+        _ => (768, 12, 30522, 8),
+    };
+    let config = ModelConfig {
+        vocab_size: vocab,
+        hidden_size: hidden,
+        num_hidden_layers: layers,
+        num_attention_heads: hidden / 64,
+        intermediate_size: 4 * hidden,
+        max_position_embeddings: 512,
+        type_vocab_size: 2,
+        hidden_dropout_prob: rate,
+        attention_probs_dropout_prob: rate,
+        layer_norm_eps: 1e-12,
+        initializer_range: 0.02,
+        hidden_act: "gelu".into(),
+        pad_token_id: 0,
+    };
+    let (t, n) = (128, 128 * sequences);
+    let id = |i: usize| 5 + (i * 7919 % (vocab - 5)) as i32;
+    let input_ids: Vec<i32> = (0..n).map(id).collect();
+    let masked_positions: Vec<i32> = (0..n as i32).filter(|i| i % 20 < 3).collect();
+    let labels: Vec<i32> = masked_positions.iter().map(|&i| id(i as usize + 1)).collect();
+    let batch = Batch {
+        input_ids: &input_ids,
+        token_type_ids: &vec![0; n],
+        position_ids: &(0..n).map(|i| (i % t) as i32).collect::<Vec<_>>(),
+        cu_seqlens: &(0..=sequences).map(|b| (b * t) as i32).collect::<Vec<_>>(),
+        masked_positions: &masked_positions,
+        labels: &labels,
+    };
+    let options = EngineOptions {
+        config,
+        seed: 1,
+        threads,
+        max_tokens: n,
+        max_sequences: sequences,
+        max_masked: labels.len(),
+        max_sequence_length: t,
+        training: true,
+    };
+    let mut trainer = Trainer::new(options, None).expect("the engine opens");
+    let hyper =
+        AdamW { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+    let mut times = Vec::new();
+    for step in 0..if size == "c" { 4 } else { 15 } {
+        let start = Instant::now();
+        trainer.forward_backward(&batch, step, 0).expect("a step");
+        trainer.update(&hyper, step).expect("an update");
+        times.push(start.elapsed().as_secs_f64());
+    }
+    times.remove(0);
+    times.sort_by(f64::total_cmp);
+    let median = times[times.len() / 2];
+    println!("{size}: {:.0} tokens/s, {:.1} ms a step, {threads} threads", n as f64 / median, median * 1e3);
+}

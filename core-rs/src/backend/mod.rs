@@ -1,0 +1,180 @@
+//! What a device has to offer for the model to run on it. The model is written once over this trait; [`cpu::Cpu`]
+//! implements it over [`crate::ops`], and a GPU would implement it over its own kernels.
+//!
+//! All parameters of a model lie in one buffer, all gradients in another of the same layout; [`Linear`], [`Norm`] and
+//! [`Embeddings`] say where in them a module's tensors are. Activations are whole buffers of which the first `n` rows
+//! are in use.
+
+pub mod cpu;
+
+use crate::batch::Batch;
+use crate::engine::AdamW;
+use crate::error::Result;
+use crate::ops::cross_entropy::RowLoss;
+use crate::ops::dropout::Dropout;
+use crate::parameters::ParameterLayout;
+
+/// A dense layer in the flat buffers: weight `[outputs, inputs]`, bias `[outputs]` somewhere behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    /// Offset of the weight.
+    pub weight: usize,
+    /// Offset of the bias; behind the weight.
+    pub bias: usize,
+    /// Columns of the weight.
+    pub inputs: usize,
+    /// Rows of the weight.
+    pub outputs: usize,
+}
+
+/// A LayerNorm in the flat buffers: weight `[C]` and directly behind it bias `[C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm {
+    /// Offset of the weight.
+    pub weight: usize,
+    /// C
+    pub width: usize,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+/// The three embedding tables, which lie one behind the other from the start of the flat buffers.
+#[derive(Clone, Copy, Debug)]
+pub struct Embeddings {
+    /// Rows of the word, position and token type tables.
+    pub rows: [usize; 3],
+    /// C
+    pub width: usize,
+}
+
+/// Where dx of a dense layer goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DataGradient {
+    /// `dx = …`
+    Store,
+    /// `dx += …`
+    Add,
+}
+
+/// A device: its memory and the operations of a BERT encoder with a masked-LM head. Rows are `n` tokens or masked
+/// tokens; all values f32. Forward operations give the same bits for the same input, whatever the device's parallelism.
+pub trait Backend: Send {
+    /// f32 elements on the device.
+    type Buffer: Send;
+
+    /// The device and instruction set, for reports.
+    fn name(&self) -> String;
+
+    /// A buffer of zeros.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn zeroed(&self, len: usize) -> Result<Self::Buffer>;
+
+    /// Copies to the device, from element `offset` on.
+    fn write(&mut self, to: &mut Self::Buffer, offset: usize, from: &[f32]);
+
+    /// Copies from the device, from element `offset` on.
+    fn read(&mut self, from: &Self::Buffer, offset: usize, to: &mut [f32]);
+
+    /// The index of the first of the first `len` elements that is NaN or infinite.
+    fn first_non_finite(&mut self, x: &Self::Buffer, len: usize) -> Option<usize>;
+
+    /// `out[N, C]` = sum of the three embeddings of each token.
+    fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Self::Buffer, out: &mut Self::Buffer);
+
+    /// Adds the gradient `[N, C]` to the rows that were looked up.
+    fn embed_backward(&mut self, batch: &Batch, tables: Embeddings, gradient: &Self::Buffer, gradients: &mut Self::Buffer);
+
+    /// `x[n, width] *= dropout`
+    fn dropout(&mut self, n: usize, width: usize, x: &mut Self::Buffer, dropout: Dropout);
+
+    /// `y = x Wᵀ + b`
+    fn linear(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, x: &Self::Buffer, y: &mut Self::Buffer);
+
+    /// `pre = x Wᵀ + b`, `y = gelu(pre)`
+    fn linear_gelu(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, x: &Self::Buffer, pre: &mut Self::Buffer, y: &mut Self::Buffer);
+
+    /// `dx = dy W`
+    fn linear_backward(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, dy: &Self::Buffer, dx: &mut Self::Buffer, how: DataGradient);
+
+    /// `dx = dy W · gelu'(pre)`
+    fn linear_backward_through_gelu(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, dy: &Self::Buffer, pre: &Self::Buffer, dx: &mut Self::Buffer);
+
+    /// `gradient[n, width] *= gelu'(pre)`
+    fn gelu_backward(&mut self, n: usize, width: usize, pre: &Self::Buffer, gradient: &mut Self::Buffer);
+
+    /// `dW += dyᵀ x`, `db += Σ dy`
+    fn linear_parameters_backward(&mut self, n: usize, layer: Linear, x: &Self::Buffer, dy: &Self::Buffer, gradients: &mut Self::Buffer);
+
+    /// `out = LayerNorm(x)`; `statistics[n, 2]` is kept for backward.
+    fn norm(&mut self, n: usize, norm: Norm, weights: &Self::Buffer, x: &mut Self::Buffer, out: &mut Self::Buffer, statistics: &mut Self::Buffer);
+
+    /// `x ← dropout(x) + residual`, `out = LayerNorm(x)`
+    #[allow(clippy::too_many_arguments)]
+    fn residual_norm(&mut self, n: usize, norm: Norm, weights: &Self::Buffer, residual: &Self::Buffer, dropout: Dropout, x: &mut Self::Buffer, out: &mut Self::Buffer, statistics: &mut Self::Buffer);
+
+    /// `gradient`: d out → d x, in place. `dropped`, if given, receives the gradient of what was dropped out before the
+    /// residual was added. Adds to the gradients of weight and bias.
+    #[allow(clippy::too_many_arguments)]
+    fn norm_backward(&mut self, n: usize, norm: Norm, weights: &Self::Buffer, x: &Self::Buffer, statistics: &Self::Buffer, gradient: &mut Self::Buffer, dropped: Option<(Dropout, &mut Self::Buffer)>, gradients: &mut Self::Buffer);
+
+    /// Attention inside each sequence of the batch: `qkv[N, 3C]` → `out[N, C]`; `lse[H, N]` is kept for backward.
+    fn attention(&mut self, batch: &Batch, heads: Heads, qkv: &Self::Buffer, dropout: Dropout, out: &mut Self::Buffer, lse: &mut Self::Buffer);
+
+    /// `d_qkv[N, 3C]` from `d_out[N, C]`.
+    #[allow(clippy::too_many_arguments)]
+    fn attention_backward(&mut self, batch: &Batch, heads: Heads, qkv: &Self::Buffer, dropout: Dropout, out: &Self::Buffer, lse: &Self::Buffer, d_out: &Self::Buffer, d_qkv: &mut Self::Buffer);
+
+    /// `out[m] = x[rows[m]]`
+    fn gather(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
+
+    /// `out[n, width] = 0; out[rows[m]] = x[m]`
+    fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
+
+    /// `y` = the logits of rows `first..first + n` of x, `[n, V]`.
+    #[allow(clippy::too_many_arguments)]
+    fn logits(&mut self, first: usize, n: usize, decoder: Linear, weights: &Self::Buffer, x: &Self::Buffer, y: &mut Self::Buffer);
+
+    /// Cross-entropy of `n` rows of logits; with `gradient`, logits become its gradient.
+    fn cross_entropy(&mut self, logits: &mut Self::Buffer, vocab_size: usize, labels: &[i32], rows: &mut [RowLoss], gradient: bool);
+
+    /// The decoder's gradients from rows `first..first + n`: `dx` rows are stored, parameters added to.
+    #[allow(clippy::too_many_arguments)]
+    fn logits_backward(&mut self, first: usize, n: usize, decoder: Linear, weights: &Self::Buffer, x: &Self::Buffer, d_logits: &Self::Buffer, dx: &mut Self::Buffer, gradients: &mut Self::Buffer);
+
+    /// The `k` best of `n` rows of logits, host side.
+    fn top_k(&mut self, n: usize, vocab_size: usize, logits: &Self::Buffer, k: usize, ids: &mut [i32], probabilities: &mut [f32]);
+
+    /// Σ x² in f64.
+    fn squared_norm(&mut self, x: &Self::Buffer) -> f64;
+
+    /// One AdamW update; zeroes the gradients.
+    fn adamw(&mut self, layout: &ParameterLayout, state: AdamWState<Self::Buffer>, hyper: &AdamW, scale: f64, step: u64);
+
+    /// `x = 0`
+    fn clear(&mut self, x: &mut Self::Buffer);
+}
+
+/// How attention is cut into heads.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// H
+    pub count: usize,
+    /// C
+    pub hidden: usize,
+    /// T, the stride of dropout indices.
+    pub max_sequence_length: usize,
+}
+
+/// The flat buffers of an update.
+pub struct AdamWState<'a, T> {
+    /// Parameters.
+    pub weights: &'a mut T,
+    /// Summed gradients.
+    pub gradients: &'a mut T,
+    /// First moments.
+    pub exp_avg: &'a mut T,
+    /// Second moments.
+    pub exp_avg_sq: &'a mut T,
+}

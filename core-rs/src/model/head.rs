@@ -1,0 +1,98 @@
+//! The masked-LM head on the M masked rows only: transform (dense, GELU, LayerNorm), then the decoder, which is the word
+//! embedding matrix plus a bias (Devlin et al., 2019, section 3.1). Logits exist for one chunk of rows at a time.
+
+use super::Modules;
+use crate::backend::{Backend, Linear, Norm};
+use crate::engine::EngineOptions;
+use crate::error::Result;
+use crate::ops::cross_entropy::RowLoss;
+
+/// Logits that are held at a time.
+const CHUNK: usize = 8 << 20;
+
+/// The head and its activations.
+pub struct Head<B: Backend> {
+    transform: Linear,
+    norm: Norm,
+    decoder: Linear,
+    /// Rows of a chunk.
+    chunk: usize,
+    /// `[M, C]` the masked rows of the encoder's output.
+    gathered: B::Buffer,
+    pre: B::Buffer,
+    activated: B::Buffer,
+    statistics: B::Buffer,
+    /// `[M, C]` what the decoder sees.
+    out: B::Buffer,
+    /// `[chunk, V]`
+    logits: B::Buffer,
+    /// `[M, C]` gradients of `out` and of `gathered`, in training.
+    gradients: Option<[B::Buffer; 2]>,
+    /// `[M]`
+    rows: Vec<RowLoss>,
+}
+
+impl<B: Backend> Head<B> {
+    pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules) -> Result<Self> {
+        let (m, c, v) = (options.max_masked, options.config.hidden_size, options.config.vocab_size);
+        let chunk = (CHUNK / v).clamp(1, m.max(1));
+        let matrix = || backend.zeroed(m * c);
+        Ok(Self {
+            transform: modules.dense("cls.predictions.transform.dense")?,
+            norm: modules.norm("cls.predictions.transform.LayerNorm")?,
+            decoder: modules.linear("bert.embeddings.word_embeddings.weight", "cls.predictions.bias", v)?,
+            chunk,
+            gathered: matrix()?,
+            pre: matrix()?,
+            activated: matrix()?,
+            statistics: backend.zeroed(2 * m)?,
+            out: matrix()?,
+            logits: backend.zeroed(chunk * v)?,
+            gradients: if options.training { Some([matrix()?, matrix()?]) } else { None },
+            rows: vec![RowLoss::default(); m],
+        })
+    }
+
+    /// From the encoder's output to what the decoder sees.
+    pub(super) fn forward(&mut self, backend: &mut B, weights: &B::Buffer, masked_positions: &[i32], hidden: &B::Buffer) {
+        let m = masked_positions.len();
+        backend.gather(masked_positions, self.transform.inputs, hidden, &mut self.gathered);
+        backend.linear_gelu(m, self.transform, weights, &self.gathered, &mut self.pre, &mut self.activated);
+        backend.norm(m, self.norm, weights, &mut self.activated, &mut self.out, &mut self.statistics);
+    }
+
+    /// Cross-entropy of each masked row. With `gradients`, adds the decoder's and keeps that of `out`.
+    pub fn loss(&mut self, backend: &mut B, weights: &B::Buffer, labels: &[i32], mut gradients: Option<&mut B::Buffer>) -> &[RowLoss] {
+        for (i, labels) in labels.chunks(self.chunk).enumerate() {
+            let (first, n) = (i * self.chunk, labels.len());
+            backend.logits(first, n, self.decoder, weights, &self.out, &mut self.logits);
+            let rows = &mut self.rows[first..first + n];
+            backend.cross_entropy(&mut self.logits, self.decoder.outputs, labels, rows, gradients.is_some());
+            if let (Some(gradients), Some([d_out, _])) = (gradients.as_deref_mut(), &mut self.gradients) {
+                backend.logits_backward(first, n, self.decoder, weights, &self.out, &self.logits, d_out, gradients);
+            }
+        }
+        &self.rows[..labels.len()]
+    }
+
+    /// After `loss` with gradients: writes the gradient of the encoder's output to `hidden`.
+    pub(super) fn backward(&mut self, backend: &mut B, weights: &B::Buffer, n: usize, masked_positions: &[i32], hidden: &mut B::Buffer, gradients: &mut B::Buffer) {
+        let m = masked_positions.len();
+        let [d_out, d_gathered] = self.gradients.as_mut().expect("planned for training");
+        backend.norm_backward(m, self.norm, weights, &self.activated, &self.statistics, d_out, None, gradients);
+        backend.gelu_backward(m, self.transform.outputs, &self.pre, d_out);
+        backend.linear_parameters_backward(m, self.transform, &self.gathered, d_out, gradients);
+        let how = crate::backend::DataGradient::Store;
+        backend.linear_backward(m, self.transform, weights, d_out, d_gathered, how);
+        backend.scatter(n, masked_positions, self.transform.inputs, d_gathered, hidden);
+    }
+
+    /// Calls `each(backend, first_row, rows, logits)` for every chunk of the `m` rows.
+    pub fn for_each_chunk(&mut self, backend: &mut B, weights: &B::Buffer, m: usize, mut each: impl FnMut(&mut B, usize, usize, &B::Buffer)) {
+        for first in (0..m).step_by(self.chunk) {
+            let n = self.chunk.min(m - first);
+            backend.logits(first, n, self.decoder, weights, &self.out, &mut self.logits);
+            each(backend, first, n, &self.logits);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! BERT as published (Devlin et al., 2019): embeddings, a post-LN encoder, the masked-LM head, forward and backward,
+//! over any [`Backend`]. Buffers are planned once, for the largest batch that the engine takes.
+
+mod encoder;
+mod head;
+
+use crate::backend::{Backend, Embeddings, Linear, Norm};
+use crate::batch::Batch;
+use crate::config::ModelConfig;
+use crate::engine::EngineOptions;
+use crate::error::Result;
+use crate::ops::dropout::Dropout;
+use crate::parameters::ParameterLayout;
+use crate::rng::DropoutKey;
+
+use encoder::{Encoder, Gradients};
+pub use head::Head;
+
+/// The dropout sites of one forward pass: all off in evaluation.
+#[derive(Clone, Copy)]
+pub struct DropoutPlan {
+    /// Seed, step and micro-step; `None` without dropout.
+    pub keys: Option<(u64, u64, u32)>,
+    /// Rate of the hidden sites.
+    pub hidden: f32,
+    /// Rate of the attention probabilities.
+    pub attention: f32,
+}
+
+impl DropoutPlan {
+    /// No dropout at all.
+    pub fn off() -> Self {
+        Self { keys: None, hidden: 0.0, attention: 0.0 }
+    }
+
+    fn site(&self, site: u32, rate: f32) -> Dropout {
+        match self.keys {
+            Some((seed, step, micro_step)) => Dropout::new(DropoutKey::new(seed, step, micro_step, site), rate),
+            None => Dropout::none(),
+        }
+    }
+
+    fn embeddings(&self) -> Dropout {
+        self.site(0, self.hidden)
+    }
+
+    fn attention_probabilities(&self, layer: usize) -> Dropout {
+        self.site(1 + 3 * layer as u32, self.attention)
+    }
+
+    fn attention_output(&self, layer: usize) -> Dropout {
+        self.site(2 + 3 * layer as u32, self.hidden)
+    }
+
+    fn feed_forward_output(&self, layer: usize) -> Dropout {
+        self.site(3 + 3 * layer as u32, self.hidden)
+    }
+}
+
+/// The model on a device: its activations, and gradients of activations if it was planned for training.
+pub struct Bert<B: Backend> {
+    embeddings: EmbeddingLayer<B>,
+    encoder: Encoder<B>,
+    /// The masked-LM head.
+    pub head: Head<B>,
+    gradients: Option<Gradients<B>>,
+}
+
+struct EmbeddingLayer<B: Backend> {
+    tables: Embeddings,
+    norm: Norm,
+    sum: B::Buffer,
+    statistics: B::Buffer,
+    out: B::Buffer,
+}
+
+/// Finds modules in the flat buffers.
+struct Modules<'a> {
+    layout: &'a ParameterLayout,
+    config: &'a ModelConfig,
+}
+
+impl Modules<'_> {
+    fn linear(&self, weight: &str, bias: &str, outputs: usize) -> Result<Linear> {
+        let inputs = self.layout.find(weight)?.shape[1];
+        Ok(Linear { weight: self.layout.find(weight)?.offset, bias: self.layout.find(bias)?.offset, inputs, outputs })
+    }
+
+    fn dense(&self, module: &str) -> Result<Linear> {
+        let weight = format!("{module}.weight");
+        self.linear(&weight, &format!("{module}.bias"), self.layout.find(&weight)?.shape[0])
+    }
+
+    fn norm(&self, module: &str) -> Result<Norm> {
+        let weight = self.layout.find(&format!("{module}.weight"))?;
+        Ok(Norm { weight: weight.offset, width: weight.len, eps: self.config.layer_norm_eps })
+    }
+}
+
+impl<B: Backend> Bert<B> {
+    /// Plans all buffers.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn new(backend: &B, options: &EngineOptions, layout: &ParameterLayout) -> Result<Self> {
+        let config = &options.config;
+        let modules = Modules { layout, config };
+        let (n, c) = (options.max_tokens, config.hidden_size);
+        let embeddings = EmbeddingLayer {
+            tables: Embeddings {
+                rows: [config.vocab_size, config.max_position_embeddings, config.type_vocab_size],
+                width: c,
+            },
+            norm: modules.norm("bert.embeddings.LayerNorm")?,
+            sum: backend.zeroed(n * c)?,
+            statistics: backend.zeroed(2 * n)?,
+            out: backend.zeroed(n * c)?,
+        };
+        Ok(Self {
+            embeddings,
+            encoder: Encoder::new(backend, options, &modules)?,
+            head: Head::new(backend, options, &modules)?,
+            gradients: if options.training { Some(Gradients::new(backend, options)?) } else { None },
+        })
+    }
+
+    /// Runs embeddings and encoder and takes the masked rows into the head.
+    pub fn forward(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, dropout: &DropoutPlan) {
+        let n = batch.input_ids.len();
+        let EmbeddingLayer { tables, norm, sum, statistics, out } = &mut self.embeddings;
+        backend.embed(batch, *tables, weights, sum);
+        backend.norm(n, *norm, weights, sum, out, statistics);
+        backend.dropout(n, tables.width, out, dropout.embeddings());
+        let hidden = self.encoder.forward(backend, weights, batch, out, dropout);
+        self.head.forward(backend, weights, batch.masked_positions, hidden);
+    }
+
+    /// Adds the gradient of everything in front of the head's logits; `Head::backward` has run.
+    ///
+    /// # Panics
+    /// If the model was not planned for training; the engine checks that.
+    pub fn backward(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, dropout: &DropoutPlan, gradients: &mut B::Buffer) {
+        let n = batch.input_ids.len();
+        let scratch = self.gradients.as_mut().expect("planned for training");
+        self.head.backward(backend, weights, n, batch.masked_positions, &mut scratch.hidden, gradients);
+        let EmbeddingLayer { tables, norm, sum, statistics, out } = &self.embeddings;
+        self.encoder.backward(backend, weights, batch, out, dropout, scratch, gradients);
+        backend.dropout(n, tables.width, &mut scratch.hidden, dropout.embeddings());
+        backend.norm_backward(n, *norm, weights, sum, statistics, &mut scratch.hidden, None, gradients);
+        backend.embed_backward(batch, *tables, &scratch.hidden, gradients);
+    }
+
+    /// Names the first activation of the last forward pass that is NaN or infinite, in the order of computation.
+    pub fn first_non_finite(&mut self, backend: &mut B, tokens: usize) -> Option<String> {
+        let width = self.embeddings.tables.width;
+        if backend.first_non_finite(&self.embeddings.out, tokens * width).is_some() {
+            return Some("the output of bert.embeddings".into());
+        }
+        self.encoder.first_non_finite(backend, tokens)
+    }
+}

@@ -1,0 +1,85 @@
+//! Dropout whose mask is a hash of (seed, step, micro-step, site, element): nothing is stored, backward draws it again.
+
+use crate::rng::DropoutKey;
+use crate::simd::vectorize;
+use crate::threads::{Shards, Threads};
+
+/// One dropout site in one micro-step. A rate of 0 keeps everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropout {
+    key: DropoutKey,
+    threshold: u32,
+    scale: f32,
+}
+
+impl Dropout {
+    /// Drops each element with probability `rate` (0 ≤ rate < 1) and scales the rest by 1 / (1 − rate).
+    pub fn new(key: DropoutKey, rate: f32) -> Self {
+        Self { key, threshold: (f64::from(rate) * 4_294_967_296.0) as u32, scale: 1.0 / (1.0 - rate) }
+    }
+
+    /// Keeps everything.
+    pub fn none() -> Self {
+        Self { key: DropoutKey(0), threshold: 0, scale: 1.0 }
+    }
+
+    /// Whether nothing is dropped.
+    #[inline(always)]
+    pub fn is_none(&self) -> bool {
+        self.threshold == 0
+    }
+
+    /// What element `index` is multiplied by: 0 or 1 / (1 − rate).
+    #[inline(always)]
+    pub fn factor(&self, index: u32) -> f32 {
+        if self.key.bits(index) < self.threshold { 0.0 } else { self.scale }
+    }
+}
+
+/// `x[i] *= factor(i)`: forward on activations, backward on gradients.
+pub fn apply(threads: &Threads, x: &mut [f32], dropout: Dropout) {
+    const BLOCK: usize = 1 << 14;
+    if dropout.is_none() {
+        return;
+    }
+    let (len, x) = (x.len(), Shards::new(x));
+    threads.run(len.div_ceil(BLOCK), &|_, block| {
+        let range = block * BLOCK..((block + 1) * BLOCK).min(len);
+        // SAFETY: blocks are disjoint.
+        let part = unsafe { x.part(range.clone()) };
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, x) in part.iter_mut().enumerate() {
+                    *x *= dropout.factor((range.start + i) as u32);
+                }
+            },
+        );
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apply_drops_the_rate_and_keeps_the_mean() {
+        let threads = Threads::new(2);
+        let dropout = Dropout::new(DropoutKey::new(3, 5, 0, 1), 0.1);
+        let mut x = vec![1.0; 1_000_000];
+        apply(&threads, &mut x, dropout);
+        let dropped = x.iter().filter(|&&v| v == 0.0).count() as f64 / 1e6;
+        assert!((dropped - 0.1).abs() < 0.0015, "{dropped}");
+        assert!(x.iter().all(|&v| v == 0.0 || v == 1.0 / 0.9));
+        // Neighbours are independent: both dropped about one time in a hundred.
+        let pairs = x.windows(2).filter(|w| w[0] == 0.0 && w[1] == 0.0).count() as f64 / 1e6;
+        assert!((pairs - 0.01).abs() < 0.0006, "{pairs}");
+    }
+
+    #[test]
+    fn apply_with_rate_zero_changes_nothing() {
+        let mut x = vec![2.0; 100];
+        apply(&Threads::new(1), &mut x, Dropout::new(DropoutKey::new(1, 1, 1, 1), 0.0));
+        assert_eq!(x, vec![2.0; 100]);
+    }
+}

@@ -1,0 +1,3 @@
+//! Optimizers over the flat buffers.
+
+pub mod adamw;

@@ -1,0 +1,212 @@
+//! Where each parameter lies in the one flat buffer that holds them all, under its Hugging Face name, and how weights
+//! start.
+
+use crate::config::ModelConfig;
+use crate::error::{Code, Error, Result};
+use crate::rng::splitmix64;
+
+/// One named tensor of the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Hugging Face's name in `BertForMaskedLM`.
+    pub name: String,
+    /// `[rows, columns]` or `[length]`.
+    pub shape: Vec<usize>,
+    /// First element in the flat buffer.
+    pub offset: usize,
+    /// Number of elements.
+    pub len: usize,
+    /// Whether weight decay applies: not to biases and LayerNorm parameters (Devlin et al., 2019, appendix A.2).
+    pub decay: bool,
+}
+
+impl Parameter {
+    /// The elements in the flat buffer.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.len
+    }
+}
+
+/// All parameters of a `BertForMaskedLM` in a fixed order. Query, key and value of a layer are neighbours, so that they
+/// are one `[3C, C]` matrix and one `[3C]` bias; each LayerNorm's bias follows its weight. The decoder is tied to the
+/// word embeddings and so is no parameter of its own; its bias is `cls.predictions.bias`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterLayout {
+    parameters: Vec<Parameter>,
+    len: usize,
+}
+
+impl ParameterLayout {
+    /// The layout for a configuration.
+    pub fn new(config: &ModelConfig) -> Self {
+        let mut layout = Self { parameters: Vec::new(), len: 0 };
+        let (c, f, v) = (config.hidden_size, config.intermediate_size, config.vocab_size);
+        let embeddings = "bert.embeddings";
+        layout.push(format!("{embeddings}.word_embeddings.weight"), &[v, c]);
+        layout.push(format!("{embeddings}.position_embeddings.weight"), &[config.max_position_embeddings, c]);
+        layout.push(format!("{embeddings}.token_type_embeddings.weight"), &[config.type_vocab_size, c]);
+        layout.push_pair(&format!("{embeddings}.LayerNorm"), &[c]);
+        for i in 0..config.num_hidden_layers {
+            let layer = format!("bert.encoder.layer.{i}");
+            for part in ["weight", "bias"] {
+                for name in ["query", "key", "value"] {
+                    let shape: &[usize] = if part == "weight" { &[c, c] } else { &[c] };
+                    layout.push(format!("{layer}.attention.self.{name}.{part}"), shape);
+                }
+            }
+            layout.push_pair(&format!("{layer}.attention.output.dense"), &[c, c]);
+            layout.push_pair(&format!("{layer}.attention.output.LayerNorm"), &[c]);
+            layout.push_pair(&format!("{layer}.intermediate.dense"), &[f, c]);
+            layout.push_pair(&format!("{layer}.output.dense"), &[c, f]);
+            layout.push_pair(&format!("{layer}.output.LayerNorm"), &[c]);
+        }
+        layout.push_pair("cls.predictions.transform.dense", &[c, c]);
+        layout.push_pair("cls.predictions.transform.LayerNorm", &[c]);
+        layout.push("cls.predictions.bias".into(), &[v]);
+        layout
+    }
+
+    fn push_pair(&mut self, module: &str, shape: &[usize]) {
+        self.push(format!("{module}.weight"), shape);
+        self.push(format!("{module}.bias"), &shape[..1]);
+    }
+
+    fn push(&mut self, name: String, shape: &[usize]) {
+        let len = shape.iter().product();
+        let decay = !name.ends_with("bias") && !name.contains("LayerNorm");
+        self.parameters.push(Parameter { name, shape: shape.to_vec(), offset: self.len, len, decay });
+        self.len += len;
+    }
+
+    /// Every parameter, by offset.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Elements in the flat buffer.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no parameter (there always is one).
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The parameter of that name.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is none.
+    pub fn find(&self, name: &str) -> Result<&Parameter> {
+        self.parameters
+            .iter()
+            .find(|p| p.name == name)
+            .ok_or_else(|| Error::new(Code::InvalidArgument, format!("the model has no parameter named {name:?}")))
+    }
+
+    /// The name of the parameter that holds element `index` of the flat buffer.
+    pub fn name_at(&self, index: usize) -> &str {
+        let after = self.parameters.partition_point(|p| p.offset <= index);
+        self.parameters.get(after.saturating_sub(1)).map_or("unknown", |p| p.name.as_str())
+    }
+
+    /// Fills a flat buffer the way BERT starts: weights normal(0, `initializer_range`), the padding row and biases zero,
+    /// LayerNorm weights one. The same values on every machine.
+    pub fn initialize(&self, config: &ModelConfig, seed: u64, flat: &mut [f32]) {
+        for p in &self.parameters {
+            let values = &mut flat[p.range()];
+            match (p.decay, p.name.ends_with("LayerNorm.weight")) {
+                (true, _) => {
+                    for (i, value) in values.iter_mut().enumerate() {
+                        *value = normal(seed, (p.offset + i) as u64) * config.initializer_range;
+                    }
+                }
+                (false, ones) => values.fill(if ones { 1.0 } else { 0.0 }),
+            }
+        }
+        let c = config.hidden_size;
+        flat[config.pad_token_id * c..(config.pad_token_id + 1) * c].fill(0.0);
+    }
+}
+
+/// A standard normal number as a pure function of seed and index: Marsaglia's polar method with numbered attempts.
+fn normal(seed: u64, index: u64) -> f32 {
+    let mut key = splitmix64(seed ^ splitmix64(index));
+    loop {
+        let uniform = |bits: u64| (bits >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
+        let (x, y) = (uniform(key), uniform(splitmix64(key)));
+        let s = x * x + y * y;
+        if s > 0.0 && s < 1.0 {
+            return (x * (-2.0 * ln(s) / s).sqrt()) as f32;
+        }
+        key = splitmix64(splitmix64(key));
+    }
+}
+
+/// ln x for 0 < x < 1 from +, ×, ÷ only, so that no platform's mathematics library changes a weight.
+fn ln(x: f64) -> f64 {
+    let exponent = (x.to_bits() >> 52) as i64 - 1023;
+    let mantissa = f64::from_bits((x.to_bits() & ((1 << 52) - 1)) | (1023 << 52));
+    // ln m = 2 atanh z, with z = (m − 1) / (m + 1) ≤ 1/3
+    let z = (mantissa - 1.0) / (mantissa + 1.0);
+    let mut sum = 0.0;
+    for n in (0..20).rev() {
+        sum = sum * z * z + 1.0 / f64::from(2 * n + 1);
+    }
+    2.0 * z * sum + exponent as f64 * std::f64::consts::LN_2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::tiny;
+
+    #[test]
+    fn layout_has_hugging_face_names_without_gaps() {
+        let layout = ParameterLayout::new(&tiny());
+        let mut offset = 0;
+        for p in layout.parameters() {
+            assert_eq!(p.offset, offset);
+            assert_eq!(p.len, p.shape.iter().product::<usize>());
+            assert_eq!(layout.name_at(offset), p.name);
+            offset += p.len;
+        }
+        assert_eq!(offset, layout.len());
+        let (q, k) = ("bert.encoder.layer.1.attention.self.query.weight", "bert.encoder.layer.1.attention.self.key.weight");
+        let (q, k) = (layout.find(q).unwrap(), layout.find(k).unwrap());
+        assert_eq!(q.offset + q.len, k.offset);
+        assert!(q.decay && !layout.find("bert.embeddings.LayerNorm.weight").unwrap().decay);
+        assert_eq!(layout.find("decoder").unwrap_err().code, Code::InvalidArgument);
+    }
+
+    #[test]
+    fn initialize_is_normal_with_the_configured_deviation_and_the_same_for_a_seed() {
+        let config = ModelConfig { vocab_size: 2000, ..tiny() };
+        let layout = ParameterLayout::new(&config);
+        let fill = |seed| {
+            let mut flat = vec![9.0; layout.len()];
+            layout.initialize(&config, seed, &mut flat);
+            flat
+        };
+        let flat = fill(7);
+        assert_eq!(flat, fill(7));
+        assert_ne!(flat, fill(8));
+        let words = &flat[config.hidden_size..layout.find("bert.embeddings.word_embeddings.weight").unwrap().len];
+        let n = words.len() as f64;
+        let mean = words.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        let deviation = (words.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / n).sqrt();
+        let range = f64::from(config.initializer_range);
+        assert!(mean.abs() < 4.0 * range / n.sqrt() && (deviation / range - 1.0).abs() < 0.02, "{mean} {deviation}");
+        let beyond = words.iter().filter(|x| f64::from(x.abs()) > 1.96 * range).count() as f64 / n;
+        assert!((beyond - 0.05).abs() < 0.006, "{beyond}");
+        assert!(flat[..config.hidden_size].iter().all(|&x| x == 0.0), "the padding row");
+    }
+
+    #[test]
+    fn ln_equals_the_library_within_rounding() {
+        for i in 1..1000 {
+            let x = f64::from(i) / 1000.0;
+            assert!((ln(x) - x.ln()).abs() < 1e-14 * (1.0 + x.ln().abs()));
+        }
+    }
+}

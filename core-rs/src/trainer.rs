@@ -1,0 +1,262 @@
+//! The fused engine: the one type that holds weights, gradients and moments and runs the model over a [`Backend`].
+//! The boundary opens it; it knows neither text nor files' folders.
+
+use std::path::Path;
+
+use crate::backend::cpu::Cpu;
+use crate::backend::{AdamWState, Backend};
+use crate::batch::Batch;
+use crate::checkpoint;
+use crate::engine::{AdamW, Engine, EngineOptions, LossSum, UpdateReport};
+use crate::error::{Code, Error, Result};
+use crate::model::{Bert, DropoutPlan};
+use crate::parameters::ParameterLayout;
+
+/// A model with everything that a training step changes.
+pub struct Trainer<B: Backend = Cpu> {
+    backend: B,
+    options: EngineOptions,
+    layout: ParameterLayout,
+    model: Bert<B>,
+    weights: B::Buffer,
+    training: Option<Training<B>>,
+}
+
+/// What only training needs.
+struct Training<B: Backend> {
+    gradients: B::Buffer,
+    exp_avg: B::Buffer,
+    exp_avg_sq: B::Buffer,
+    /// Masked tokens whose gradients are in `gradients`.
+    masked: u64,
+}
+
+impl Trainer<Cpu> {
+    /// An engine on the CPU, with the weights of a safetensors file or freshly initialized.
+    ///
+    /// # Errors
+    /// What is wrong with the options, the file or the memory.
+    pub fn new(options: EngineOptions, weights: Option<&Path>) -> Result<Self> {
+        options.validate()?;
+        let backend = Cpu::new(options.threads, options.max_sequence_length, options.config.head_size());
+        Self::on(backend, options, weights)
+    }
+}
+
+impl<B: Backend> Trainer<B> {
+    fn on(mut backend: B, options: EngineOptions, path: Option<&Path>) -> Result<Self> {
+        let layout = ParameterLayout::new(&options.config);
+        let mut host = vec![0.0; layout.len()];
+        match path {
+            Some(path) => checkpoint::load_weights(path, &layout, &mut host)?,
+            None => layout.initialize(&options.config, options.seed, &mut host),
+        }
+        let mut weights = backend.zeroed(layout.len())?;
+        backend.write(&mut weights, 0, &host);
+        drop(host);
+        let training = match options.training {
+            false => None,
+            true => Some(Training {
+                gradients: backend.zeroed(layout.len())?,
+                exp_avg: backend.zeroed(layout.len())?,
+                exp_avg_sq: backend.zeroed(layout.len())?,
+                masked: 0,
+            }),
+        };
+        let model = Bert::new(&backend, &options, &layout)?;
+        Ok(Self { backend, options, layout, model, weights, training })
+    }
+
+    fn check(&self, batch: &Batch, with_labels: bool) -> Result<()> {
+        batch.validate(&self.options.limits(), with_labels)
+    }
+
+    /// Runs the model without dropout up to what the decoder sees.
+    fn infer(&mut self, batch: &Batch) {
+        self.model.forward(&mut self.backend, &self.weights, batch, &DropoutPlan::off());
+    }
+}
+
+fn not_for_training() -> Error {
+    Error::new(Code::InvalidState, "this engine was opened without training: it has no gradients and no moments")
+}
+
+impl<B: Backend> Engine for Trainer<B> {
+    fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<LossSum> {
+        self.check(batch, true)?;
+        let Self { backend, options, model, weights, training, .. } = self;
+        let training = training.as_mut().ok_or_else(not_for_training)?;
+        if batch.masked_positions.is_empty() {
+            return Ok(LossSum::default());
+        }
+        let dropout = DropoutPlan {
+            keys: Some((options.seed, step, micro_step)),
+            hidden: options.config.hidden_dropout_prob,
+            attention: options.config.attention_probs_dropout_prob,
+        };
+        model.forward(backend, weights, batch, &dropout);
+        let rows = model.head.loss(backend, weights, batch.labels, Some(&mut training.gradients));
+        let result = LossSum {
+            loss_sum: rows.iter().map(|r| f64::from(r.loss)).sum(),
+            masked: rows.len() as u64,
+            correct: rows.iter().filter(|r| r.rank == 0).count() as u64,
+        };
+        if !result.loss_sum.is_finite() {
+            training.masked = 0;
+            backend.clear(&mut training.gradients);
+            return Err(self.explain_loss(batch, step));
+        }
+        model.backward(backend, weights, batch, &dropout, &mut training.gradients);
+        training.masked += result.masked;
+        Ok(result)
+    }
+
+    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<UpdateReport> {
+        let Self { backend, layout, weights, training, .. } = self;
+        let training = training.as_mut().ok_or_else(not_for_training)?;
+        if training.masked == 0 {
+            return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
+        }
+        let masked = std::mem::take(&mut training.masked);
+        let grad_norm = backend.squared_norm(&training.gradients).sqrt() / masked as f64;
+        if !grad_norm.is_finite() {
+            let name = match backend.first_non_finite(&training.gradients, layout.len()) {
+                Some(index) => format!("the gradient of {}", layout.name_at(index)),
+                None => "the gradient norm".into(),
+            };
+            backend.clear(&mut training.gradients);
+            return Err(Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
+                .with_hint("use a lower learning rate; the weights are still those of the step before"));
+        }
+        let clip = if grad_norm > hyper.max_grad_norm { hyper.max_grad_norm / (grad_norm + 1e-6) } else { 1.0 };
+        let state = AdamWState {
+            weights,
+            gradients: &mut training.gradients,
+            exp_avg: &mut training.exp_avg,
+            exp_avg_sq: &mut training.exp_avg_sq,
+        };
+        backend.adamw(layout, state, hyper, clip / masked as f64, step);
+        Ok(UpdateReport { grad_norm, masked })
+    }
+
+    fn evaluate(&mut self, batch: &Batch, row_loss: &mut [f32], row_rank: &mut [i32]) -> Result<()> {
+        self.check(batch, true)?;
+        let m = batch.masked_positions.len();
+        expect_len("row_loss", row_loss.len(), m)?;
+        expect_len("row_rank", row_rank.len(), m)?;
+        self.infer(batch);
+        let rows = self.model.head.loss(&mut self.backend, &self.weights, batch.labels, None);
+        for ((row, loss), rank) in rows.iter().zip(row_loss).zip(row_rank) {
+            (*loss, *rank) = (row.loss, row.rank);
+        }
+        Ok(())
+    }
+
+    fn top_k(&mut self, batch: &Batch, k: usize, ids: &mut [i32], probabilities: &mut [f32]) -> Result<()> {
+        self.check(batch, false)?;
+        let (m, v) = (batch.masked_positions.len(), self.options.config.vocab_size);
+        if k == 0 || k > v {
+            return Err(Error::new(Code::InvalidArgument, format!("top_k is {k}, outside 1..={v}")));
+        }
+        expect_len("ids", ids.len(), m * k)?;
+        expect_len("probabilities", probabilities.len(), m * k)?;
+        self.infer(batch);
+        let Self { backend, model, weights, .. } = self;
+        model.head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
+            let range = first * k..(first + n) * k;
+            backend.top_k(n, v, logits, k, &mut ids[range.clone()], &mut probabilities[range]);
+        });
+        match probabilities.iter().all(|p| p.is_finite()) {
+            true => Ok(()),
+            false => Err(Error::new(Code::NonFinite, "the predicted probabilities are NaN")
+                .with_hint("the weights are broken: train again or use an older checkpoint")),
+        }
+    }
+
+    fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
+        self.check(batch, false)?;
+        let (m, v) = (batch.masked_positions.len(), self.options.config.vocab_size);
+        expect_len("out", out.len(), m * v)?;
+        self.infer(batch);
+        let Self { backend, model, weights, .. } = self;
+        model.head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
+            backend.read(logits, 0, &mut out[first * v..(first + n) * v]);
+        });
+        Ok(())
+    }
+
+    fn save_weights(&mut self, path: &Path) -> Result<()> {
+        let mut weights = vec![0.0; self.layout.len()];
+        self.backend.read(&self.weights, 0, &mut weights);
+        checkpoint::save_weights(path, &self.layout, &weights)
+    }
+
+    fn save_training_state(&mut self, path: &Path) -> Result<()> {
+        let training = self.training.as_ref().ok_or_else(not_for_training)?;
+        let (mut first, mut second) = (vec![0.0; self.layout.len()], vec![0.0; self.layout.len()]);
+        self.backend.read(&training.exp_avg, 0, &mut first);
+        self.backend.read(&training.exp_avg_sq, 0, &mut second);
+        checkpoint::save_training_state(path, &self.layout, &first, &second)
+    }
+
+    fn load_training_state(&mut self, path: &Path) -> Result<()> {
+        let training = self.training.as_mut().ok_or_else(not_for_training)?;
+        let (mut first, mut second) = (vec![0.0; self.layout.len()], vec![0.0; self.layout.len()]);
+        checkpoint::load_training_state(path, &self.layout, &mut first, &mut second)?;
+        self.backend.write(&mut training.exp_avg, 0, &first);
+        self.backend.write(&mut training.exp_avg_sq, 0, &second);
+        Ok(())
+    }
+
+    fn gradient(&mut self, name: &str) -> Result<Vec<f32>> {
+        let training = self.training.as_ref().ok_or_else(not_for_training)?;
+        let parameter = self.layout.find(name)?;
+        let mut out = vec![0.0; parameter.len];
+        self.backend.read(&training.gradients, parameter.offset, &mut out);
+        Ok(out)
+    }
+
+    fn parameter(&mut self, name: &str) -> Result<Vec<f32>> {
+        let parameter = self.layout.find(name)?;
+        let mut out = vec![0.0; parameter.len];
+        self.backend.read(&self.weights, parameter.offset, &mut out);
+        Ok(out)
+    }
+
+    fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    fn instruction_set(&self) -> String {
+        self.backend.name()
+    }
+}
+
+impl<B: Backend> Trainer<B> {
+    /// Says which tensor made the loss NaN or infinite.
+    fn explain_loss(&mut self, batch: &Batch, step: u64) -> Error {
+        let Self { backend, model, weights, layout, .. } = self;
+        let name = match backend.first_non_finite(weights, layout.len()) {
+            Some(index) => format!("the parameter {}", layout.name_at(index)),
+            None => model
+                .first_non_finite(backend, batch.input_ids.len())
+                .unwrap_or_else(|| "the loss (cls.predictions)".into()),
+        };
+        Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
+            .with_hint("use a lower learning rate or a longer warmup; the weights have not been updated with it")
+    }
+}
+
+fn expect_len(name: &str, found: usize, expected: usize) -> Result<()> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(Error::new(Code::InvalidArgument, format!("{name} has {found} entries, but needs {expected}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! Whole-model tests of the fused engine: gradients by differences, packing, accumulation, determinism.
+
+use super::*;
+use crate::config::tests::tiny;
+use crate::config::ModelConfig;
+use crate::ops::tests::random;
+
+fn options(config: ModelConfig, threads: usize) -> EngineOptions {
+    EngineOptions {
+        config,
+        seed: 11,
+        threads,
+        max_tokens: 64,
+        max_sequences: 16,
+        max_masked: 32,
+        max_sequence_length: 10,
+        training: true,
+    }
+}
+
+const HYPER: AdamW =
+    AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+
+/// Sequences laid end to end.
+#[derive(Default, Clone)]
+struct Packed {
+    input_ids: Vec<i32>,
+    token_type_ids: Vec<i32>,
+    position_ids: Vec<i32>,
+    cu_seqlens: Vec<i32>,
+    masked_positions: Vec<i32>,
+    labels: Vec<i32>,
+}
+
+impl Packed {
+    /// `lengths` sequences of pseudo-random ids with every third token masked, numbered from `first`.
+    fn new(lengths: &[usize], first: u64) -> Self {
+        let mut packed = Self { cu_seqlens: vec![0], ..Self::default() };
+        for (b, &length) in lengths.iter().enumerate() {
+            let ids = random(2 * length, 77 + first + b as u64);
+            let id = |i: usize| 1 + ((ids[i] + 1.0) * 11.0) as i32;
+            for i in 0..length {
+                if i % 3 == 1 {
+                    packed.masked_positions.push(packed.input_ids.len() as i32);
+                    packed.labels.push(id(length + i));
+                }
+                packed.input_ids.push(id(i));
+                packed.token_type_ids.push(i32::from(i > length / 2));
+                packed.position_ids.push(i as i32);
+            }
+            packed.cu_seqlens.push(packed.input_ids.len() as i32);
+        }
+        packed
+    }
+
+    fn batch(&self) -> Batch<'_> {
+        Batch {
+            input_ids: &self.input_ids,
+            token_type_ids: &self.token_type_ids,
+            position_ids: &self.position_ids,
+            cu_seqlens: &self.cu_seqlens,
+            masked_positions: &self.masked_positions,
+            labels: &self.labels,
+        }
+    }
+}
+
+fn trainer(config: ModelConfig, threads: usize) -> Trainer {
+    Trainer::new(options(config, threads), None).unwrap()
+}
+
+fn all_gradients(trainer: &mut Trainer) -> Vec<f32> {
+    let names: Vec<String> = trainer.layout.parameters().iter().map(|p| p.name.clone()).collect();
+    names.iter().flat_map(|name| trainer.gradient(name).unwrap()).collect()
+}
+
+fn dropout() -> ModelConfig {
+    ModelConfig { hidden_dropout_prob: 0.2, attention_probs_dropout_prob: 0.3, ..tiny() }
+}
+
+#[test]
+fn forward_backward_equals_finite_differences_with_and_without_dropout() {
+    let packed = Packed::new(&[7, 4, 9], 0);
+    for config in [tiny(), dropout()] {
+        let mut t = trainer(config, 2);
+        t.forward_backward(&packed.batch(), 3, 1).unwrap();
+        let analytic = all_gradients(&mut t);
+        let weights = t.weights.to_vec();
+        let largest = analytic.iter().fold(0.0f64, |m, &g| m.max(f64::from(g.abs())));
+        // Every parameter is checked at its largest gradient and at one more place.
+        for p in t.layout.clone().parameters() {
+            let part = &analytic[p.range()];
+            let top = (0..p.len).max_by(|&a, &b| part[a].abs().total_cmp(&part[b].abs())).unwrap();
+            for i in [p.offset + top, p.offset + p.len / 2] {
+                let mut at = |shift: f32| {
+                    t.weights[i] = weights[i] + shift;
+                    let loss = t.forward_backward(&packed.batch(), 3, 1).unwrap().loss_sum;
+                    t.weights[i] = weights[i];
+                    loss
+                };
+                let numeric = (at(4e-3) - at(-4e-3)) / 8e-3;
+                let error = (numeric - f64::from(analytic[i])).abs();
+                let key_bias = p.name.ends_with("key.bias"); // its gradient is exactly zero in theory
+                assert!(error < 5e-3 * largest, "{}: {numeric} by differences, {} analytic", p.name, analytic[i]);
+                assert!(key_bias || part[top] != 0.0, "{} has no gradient", p.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn forward_backward_overfits_one_batch() {
+    let packed = Packed::new(&[10, 10, 8], 0);
+    let mut t = trainer(tiny(), 2);
+    let mut losses = Vec::new();
+    for step in 0..300 {
+        losses.push(t.forward_backward(&packed.batch(), step, 0).unwrap());
+        t.update(&HYPER, step).unwrap();
+    }
+    let (first, last) = (losses[0], losses[299]);
+    assert!(last.loss_sum < 0.1 * first.loss_sum, "{first:?} {last:?}");
+    assert_eq!(last.correct, last.masked);
+}
+
+#[test]
+fn same_seed_gives_the_same_bits_for_any_number_of_threads() {
+    let run = |threads| {
+        let config = ModelConfig { vocab_size: 700, hidden_size: 64, intermediate_size: 200, ..dropout() };
+        let mut t = trainer(config, threads);
+        for step in 0..4 {
+            for micro in 0..2 {
+                t.forward_backward(&Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).batch(), step, micro as u32).unwrap();
+            }
+            t.update(&HYPER, step).unwrap();
+        }
+        t.weights.to_vec()
+    };
+    let one = run(1);
+    assert!(one == run(2) && one == run(3));
+}
+
+#[test]
+fn packed_equals_each_sequence_alone_and_does_not_leak() {
+    let mut t = trainer(tiny(), 2);
+    let v = 23;
+    let mut logits = |packed: &Packed| {
+        let mut out = vec![0.0; packed.masked_positions.len() * v];
+        t.logits(&packed.batch(), &mut out).unwrap();
+        out
+    };
+    let lengths = [5, 9, 1, 7];
+    let together = logits(&Packed::new(&lengths, 0));
+    let alone: Vec<f32> = lengths
+        .iter()
+        .enumerate()
+        .filter(|(_, l)| **l > 1)
+        .flat_map(|(b, &l)| logits(&Packed::new(&[l], b as u64)))
+        .collect();
+    assert_eq!(together.len(), alone.len());
+    assert!(together.iter().zip(&alone).all(|(a, b)| (a - b).abs() < 1e-5));
+    let mut edited = Packed::new(&lengths, 0);
+    edited.input_ids[6] = 22 - edited.input_ids[6]; // in the second sequence
+    let after = logits(&edited);
+    assert_eq!(after[..2 * v], together[..2 * v], "the first sequence");
+    assert_eq!(after[5 * v..], together[5 * v..], "the last sequence");
+    assert_ne!(after[2 * v..5 * v], together[2 * v..5 * v]);
+}
+
+#[test]
+fn accumulating_four_times_two_equals_eight_at_once() {
+    let lengths = [5, 9, 10, 7, 4, 10, 8, 6];
+    let mut whole = trainer(tiny(), 2);
+    whole.forward_backward(&Packed::new(&lengths, 0).batch(), 0, 0).unwrap();
+    let mut parts = trainer(tiny(), 2);
+    for (i, pair) in lengths.chunks(2).enumerate() {
+        parts.forward_backward(&Packed::new(pair, 2 * i as u64).batch(), 0, i as u32).unwrap();
+    }
+    let (a, b) = (whole.update(&HYPER, 0).unwrap(), parts.update(&HYPER, 0).unwrap());
+    assert_eq!(a.masked, b.masked);
+    assert!((a.grad_norm / b.grad_norm - 1.0).abs() < 1e-5);
+    // Adam's first step is nearly the sign of the gradient, so compare where the gradient is not noise: everywhere, with
+    // the tolerance of that.
+    let far = whole.weights.iter().zip(parts.weights.iter()).filter(|(a, b)| (*a - *b).abs() > 1e-4).count();
+    assert!(far < whole.weights.len() / 100, "{far} of {} weights differ", whole.weights.len());
+}
+
+#[test]
+fn inference_engine_gives_the_same_answers_from_two_slots() {
+    let config = ModelConfig { num_hidden_layers: 5, ..tiny() };
+    let packed = Packed::new(&[10, 6], 0);
+    let m = packed.masked_positions.len();
+    let run = |training: bool| {
+        let mut t = Trainer::new(EngineOptions { training, ..options(config.clone(), 2) }, None).unwrap();
+        let (mut loss, mut rank) = (vec![0.0; m], vec![0; m]);
+        t.evaluate(&packed.batch(), &mut loss, &mut rank).unwrap();
+        let (mut ids, mut p) = (vec![0; m * 3], vec![0.0; m * 3]);
+        t.top_k(&packed.batch(), 3, &mut ids, &mut p).unwrap();
+        (loss, rank, ids, p)
+    };
+    assert_eq!(run(true), run(false));
+    let (loss, rank, ids, p) = run(false);
+    for i in 0..m {
+        if let Some(at) = ids[i * 3..i * 3 + 3].iter().position(|&id| id == packed.labels[i]) {
+            assert_eq!(rank[i] as usize, at);
+            assert!((p[i * 3 + at].ln() + loss[i]).abs() < 1e-5);
+        }
+    }
+}
+
+#[test]
+fn non_finite_values_are_named_and_leave_weights_alone() {
+    let packed = Packed::new(&[7, 4], 0);
+    let mut t = trainer(tiny(), 1);
+    t.forward_backward(&packed.batch(), 0, 0).unwrap();
+    let p = t.layout.find("bert.encoder.layer.1.output.dense.weight").unwrap().clone();
+    t.training.as_mut().unwrap().gradients[p.offset] = f32::NAN;
+    let before = t.weights.to_vec();
+    let error = t.update(&HYPER, 5).unwrap_err();
+    assert!(error.code == Code::NonFinite && error.message.contains(&p.name) && error.message.contains("step 5"), "{error}");
+    assert_eq!(before, t.weights.to_vec());
+    assert_eq!(t.update(&HYPER, 5).unwrap_err().code, Code::InvalidState, "the gradient is gone");
+    t.weights[p.offset] = f32::INFINITY;
+    let error = t.forward_backward(&packed.batch(), 6, 0).unwrap_err();
+    assert!(error.code == Code::NonFinite && error.message.contains(&p.name), "{error}");
+    t.weights[p.offset] = 0.0;
+    t.forward_backward(&packed.batch(), 7, 0).unwrap();
+    t.update(&HYPER, 7).unwrap();
+}
+
+#[test]
+fn bad_batches_and_wrong_states_are_refused() {
+    let mut t = trainer(tiny(), 1);
+    let good = Packed::new(&[7, 4], 0);
+    let mut refuse = |change: &dyn Fn(&mut Packed), word: &str| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        let error = t.forward_backward(&bad.batch(), 0, 0).unwrap_err();
+        assert!(error.code == Code::InvalidArgument && error.message.contains(word), "{error}");
+    };
+    refuse(&|p| p.input_ids[3] = 23, "input_ids[3]");
+    refuse(&|p| p.input_ids[3] = -1, "input_ids[3]");
+    refuse(&|p| p.labels[0] = 99, "labels[0]");
+    refuse(&|p| p.masked_positions[1] = p.masked_positions[0], "masked_positions");
+    refuse(&|p| p.token_type_ids.truncate(3), "token_type_ids");
+    let empty = Packed { masked_positions: vec![], labels: vec![], ..good.clone() };
+    assert_eq!(t.forward_backward(&empty.batch(), 0, 0).unwrap(), LossSum::default());
+    let mut inference = Trainer::new(EngineOptions { training: false, ..options(tiny(), 1) }, None).unwrap();
+    assert_eq!(inference.forward_backward(&good.batch(), 0, 0).unwrap_err().code, Code::InvalidState);
+    assert_eq!(inference.update(&HYPER, 0).unwrap_err().code, Code::InvalidState);
+    let long = EngineOptions { max_sequence_length: 11, ..options(tiny(), 1) };
+    assert!(Trainer::new(long, None).err().unwrap().message.contains("max_position_embeddings"));
+}
