@@ -162,4 +162,7 @@ pub trait Engine: Send {
 
     /// The instruction set or device that it runs on.
     fn instruction_set(&self) -> String;
+
+    /// `fused` or `candle`.
+    fn name(&self) -> &'static str;
 }

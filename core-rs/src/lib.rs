@@ -6,6 +6,7 @@
 //! Dimension letters, everywhere: B sequences, N packed tokens, M masked tokens, C hidden size, H heads, D head
 //! size, F intermediate size, V vocabulary, T longest sequence.
 
+pub mod abi;
 pub mod backend;
 pub mod batch;
 pub mod checkpoint;
@@ -17,6 +18,7 @@ pub mod model;
 pub mod ops;
 pub mod optim;
 pub mod parameters;
+pub mod reference;
 pub mod rng;
 pub mod simd;
 pub mod threads;

@@ -234,6 +234,10 @@ impl<B: Backend> Engine for Trainer<B> {
     fn instruction_set(&self) -> String {
         self.backend.name()
     }
+
+    fn name(&self) -> &'static str {
+        "fused"
+    }
 }
 
 impl<B: Backend> Trainer<B> {

@@ -1,0 +1,160 @@
+//! The boundary: the only module that knows C. See docs/abi.md for the contract of each call.
+//!
+//! [`exports!`] below is the single source: it makes the exported functions, the table that `ffi/symbols.gen.ts` is
+//! generated from, and the hash that both sides compare when the library is loaded. Nothing unwinds across the boundary,
+//! no pointer outlives a call, and handles are numbers that are never reused.
+
+mod call;
+mod open;
+mod registry;
+mod symbols;
+
+use call::{Arguments, Bytes, guard};
+pub use symbols::{abi_hash, symbols_typescript};
+
+use crate::engine::AdamW;
+use crate::error::Result;
+
+/// One exported call, as the generated symbols need it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Exported name.
+    pub name: &'static str,
+    /// Names and kinds (`buffer`, `u32`, `f64`) of the parameters, in order, without the error buffer at the end.
+    pub parameters: &'static [(&'static str, &'static str)],
+    /// Whether it may take long, so that Deno runs it on another thread.
+    pub nonblocking: bool,
+}
+
+macro_rules! kind {
+    (buffer) => { *mut u8 };
+    (u32) => { u32 };
+    (f64) => { f64 };
+}
+
+macro_rules! nonblocking {
+    (quick) => {
+        false
+    };
+    (long) => {
+        true
+    };
+}
+
+/// Each call gets `error: buffer, error_len: u32` appended and returns a status: 0, or a [`crate::error::Code`].
+macro_rules! exports {
+    ($( $(#[$doc:meta])* $speed:ident fn $name:ident($($parameter:ident: $kind:ident),*) => $body:expr; )*) => {
+        /// Every exported call that returns a status.
+        pub const CALLS: &[Call] = &[$(
+            Call {
+                name: stringify!($name),
+                parameters: &[$((stringify!($parameter), stringify!($kind))),*],
+                nonblocking: nonblocking!($speed),
+            }
+        ),*];
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// Every buffer is null or valid for its length during the call, and aligned for its element type.
+            #[unsafe(no_mangle)]
+            #[allow(clippy::too_many_arguments)]
+            pub unsafe extern "C" fn $name($($parameter: kind!($kind),)* error: *mut u8, error_len: u32) -> i32 {
+                let body: fn($(kind!($kind)),*) -> Result<()> = $body;
+                guard(Bytes::new(error, error_len), || body($($parameter),*))
+            }
+        )*
+    };
+}
+
+exports! {
+    /// Opens an engine from a JSON request and writes its handle (u32).
+    long fn cloze_open(request: buffer, request_len: u32, handle: buffer) => |request, len, handle| {
+        let engine = open::open(Bytes::new(request, len).read("request")?)?;
+        Bytes::one(handle).write("handle", &[registry::register(engine)])
+    };
+    /// Frees an engine. The handle is never used again.
+    quick fn cloze_close(handle: u32) => registry::close;
+    /// Writes a JSON description of the engine and its length in bytes (u32); with too small a buffer, only the length.
+    quick fn cloze_describe(handle: u32, out: buffer, out_len: u32, written: buffer) => |handle, out, len, written| {
+        let text = registry::with_engine(handle, |engine| Ok(open::describe(engine)))?;
+        if text.len() <= len as usize {
+            Bytes::new(out, text.len() as u32).write("out", text.as_bytes())?;
+        }
+        Bytes::one(written).write("written", &[text.len() as u32])
+    };
+    /// Writes weights and, if asked for, the training state, as a JSON request says.
+    long fn cloze_save(handle: u32, request: buffer, request_len: u32) => |handle, request, len| {
+        let request = Bytes::new(request, len).read("request")?;
+        registry::with_engine(handle, |engine| open::save(engine, request))
+    };
+    /// Adds one batch's gradient; `out` is f64[3]: loss sum, masked tokens, right ones.
+    long fn cloze_forward_backward(
+        handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
+        cu_seqlens_len: u32, masked_positions: buffer, masked: u32, labels: buffer, labels_len: u32, step: f64,
+        micro_step: u32, out: buffer
+    ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, step, micro_step, out| {
+        let arguments = Arguments { ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len };
+        let batch = arguments.batch()?;
+        let sums = registry::with_engine(handle, |engine| engine.forward_backward(&batch, step as u64, micro_step))?;
+        Bytes::new(out, 3).write("out", &[sums.loss_sum, sums.masked as f64, sums.correct as f64])
+    };
+    /// Updates the weights; `hyper` is f64[6]: learning rate, beta1, beta2, epsilon, weight decay, largest gradient norm;
+    /// `out` is f64[2]: gradient norm, masked tokens.
+    long fn cloze_update(handle: u32, hyper: buffer, step: f64, out: buffer) => |handle, hyper, step, out| {
+        let hyper: &[f64] = Bytes::new(hyper, 6).read("hyper")?;
+        let hyper = AdamW {
+            learning_rate: hyper[0],
+            beta1: hyper[1],
+            beta2: hyper[2],
+            epsilon: hyper[3],
+            weight_decay: hyper[4],
+            max_grad_norm: hyper[5],
+        };
+        let report = registry::with_engine(handle, |engine| engine.update(&hyper, step as u64))?;
+        Bytes::new(out, 2).write("out", &[report.grad_norm, report.masked as f64])
+    };
+    /// Loss (f32[M], nats) and rank of the label (i32[M]) of each masked row, without dropout.
+    long fn cloze_evaluate(
+        handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
+        cu_seqlens_len: u32, masked_positions: buffer, masked: u32, labels: buffer, labels_len: u32, row_loss: buffer,
+        row_rank: buffer
+    ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, row_loss, row_rank| {
+        let arguments = Arguments { ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len };
+        let batch = arguments.batch()?;
+        let loss = Bytes::new(row_loss, m).write_through("row_loss")?;
+        let rank = Bytes::new(row_rank, m).write_through("row_rank")?;
+        registry::with_engine(handle, |engine| engine.evaluate(&batch, loss, rank))
+    };
+    /// The `k` most probable ids (i32[M, k]) of each masked row and their probabilities (f32[M, k]).
+    long fn cloze_top_k(
+        handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
+        cu_seqlens_len: u32, masked_positions: buffer, masked: u32, k: u32, ids: buffer, probabilities: buffer,
+        out_len: u32
+    ) => |handle, input, types, positions, n, cu, cu_len, masked, m, k, ids, probabilities, out_len| {
+        let arguments = Arguments::unlabeled(input, types, positions, n, cu, cu_len, masked, m);
+        let batch = arguments.batch()?;
+        let ids = Bytes::new(ids, out_len).write_through("ids")?;
+        let probabilities = Bytes::new(probabilities, out_len).write_through("probabilities")?;
+        registry::with_engine(handle, |engine| engine.top_k(&batch, k as usize, ids, probabilities))
+    };
+    /// The logits (f32[M, V]) of the masked rows.
+    long fn cloze_logits(
+        handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
+        cu_seqlens_len: u32, masked_positions: buffer, masked: u32, out: buffer, out_len: u32
+    ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, out, out_len| {
+        let arguments = Arguments::unlabeled(ids, types, positions, n, cu, cu_len, masked, m);
+        let batch = arguments.batch()?;
+        let out = Bytes::new(out, out_len).write_through("out")?;
+        registry::with_engine(handle, |engine| engine.logits(&batch, out))
+    };
+}
+
+/// A number that changes with any call's name or parameters; the TypeScript side compares it before any other call.
+#[unsafe(no_mangle)]
+pub extern "C" fn cloze_abi_hash() -> u32 {
+    abi_hash()
+}
+
+#[cfg(test)]
+mod tests;

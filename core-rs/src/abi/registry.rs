@@ -1,0 +1,62 @@
+//! Handles: numbers that stand for engines, handed out once and never reused.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::call::panicked;
+use crate::engine::Engine;
+use crate::error::{Code, Error, Result};
+
+/// `None` after a panic: the engine is gone, the handle says so.
+type Slot = Arc<Mutex<Option<Box<dyn Engine>>>>;
+
+static ENGINES: Mutex<BTreeMap<u32, Slot>> = Mutex::new(BTreeMap::new());
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+fn engines() -> MutexGuard<'static, BTreeMap<u32, Slot>> {
+    ENGINES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unknown(handle: u32) -> Error {
+    Error::new(Code::InvalidState, format!("engine {handle} is not open: it was closed, or never opened"))
+}
+
+/// Keeps an engine and returns its handle.
+pub(super) fn register(engine: Box<dyn Engine>) -> u32 {
+    let handle = NEXT.fetch_add(1, Ordering::Relaxed);
+    engines().insert(handle, Arc::new(Mutex::new(Some(engine))));
+    handle
+}
+
+/// Forgets a handle. A call still running on it finishes; its engine goes away then.
+pub(super) fn close(handle: u32) -> Result<()> {
+    let slot = engines().remove(&handle).ok_or_else(|| unknown(handle))?;
+    drop(slot); // outside the lock: freeing a large engine takes a while
+    Ok(())
+}
+
+/// Runs `call` on an engine that no other call is using.
+pub(super) fn with_engine<T>(handle: u32, call: impl FnOnce(&mut dyn Engine) -> Result<T>) -> Result<T> {
+    let slot = engines().get(&handle).cloned().ok_or_else(|| unknown(handle))?;
+    let mut engine = match slot.try_lock() {
+        Ok(engine) => engine,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => {
+            return Err(Error::new(Code::InvalidState, format!("engine {handle} is busy with another call"))
+                .with_hint("wait for a call to finish before the next one on the same engine"));
+        }
+    };
+    let Some(running) = engine.as_deref_mut() else {
+        return Err(Error::new(Code::InvalidState, format!("engine {handle} panicked in an earlier call"))
+            .with_hint("close it and open another one"));
+    };
+    match catch_unwind(AssertUnwindSafe(|| call(running))) {
+        Ok(result) => result,
+        Err(panic) => {
+            *engine = None;
+            Err(panicked(&panic))
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The exports called the way C would, with everything that a caller can get wrong.
+
+use super::*;
+use crate::batch::Batch;
+use crate::config::tests::tiny;
+use crate::engine::{Engine, EngineOptions, LossSum, UpdateReport};
+use crate::parameters::ParameterLayout;
+use std::path::Path;
+use std::ptr::null_mut;
+
+type Status = (i32, String);
+
+fn call(run: impl FnOnce(*mut u8, u32) -> i32) -> Status {
+    let mut error = vec![0u8; 2048];
+    let status = run(error.as_mut_ptr(), error.len() as u32);
+    let end = error.iter().position(|&b| b == 0).unwrap();
+    (status, String::from_utf8(error[..end].to_vec()).unwrap())
+}
+
+fn request(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let mut request = serde_json::json!({
+        "config": tiny(), "engine": "fused", "device": "cpu", "threads": 2, "seed": 1, "max_tokens": 16,
+        "max_sequences": 4, "max_masked": 8, "max_sequence_length": 10, "training": true,
+    });
+    change(&mut request);
+    request.to_string().into_bytes()
+}
+
+fn open(mut request: Vec<u8>) -> (Status, u32) {
+    let mut handle = [0u32];
+    // SAFETY: both buffers are alive and as long as said.
+    let status = call(|e, l| unsafe {
+        cloze_open(request.as_mut_ptr(), request.len() as u32, handle.as_mut_ptr().cast(), e, l)
+    });
+    (status, handle[0])
+}
+
+fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32], out: &mut [f64; 3]) -> Status {
+    let (mut types, mut positions) = (vec![0i32; ids.len()], (0..ids.len() as i32).collect::<Vec<_>>());
+    let mut cu = [0, ids.len() as i32];
+    // SAFETY: every buffer is alive and as long as said.
+    call(|e, l| unsafe {
+        cloze_forward_backward(
+            handle,
+            ids.as_mut_ptr().cast(),
+            types.as_mut_ptr().cast(),
+            positions.as_mut_ptr().cast(),
+            ids.len() as u32,
+            cu.as_mut_ptr().cast(),
+            2,
+            masked.as_mut_ptr().cast(),
+            masked.len() as u32,
+            labels.as_mut_ptr().cast(),
+            labels.len() as u32,
+            0.0,
+            0,
+            out.as_mut_ptr().cast(),
+            e,
+            l,
+        )
+    })
+}
+
+#[test]
+fn open_step_update_close_work_and_the_handle_is_gone_after() {
+    let ((status, message), handle) = open(request(|_| {}));
+    assert_eq!((status, message.as_str()), (0, ""));
+    let mut out = [0.0; 3];
+    assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5], &mut out).0, 0);
+    assert!(out[0] > 0.0 && out[1] == 1.0);
+    let (mut hyper, mut report) = ([1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0], [0.0f64; 2]);
+    // SAFETY: buffers as long as the call says.
+    let update = |hyper: *mut u8, report: *mut u8| call(|e, l| unsafe { cloze_update(handle, hyper, 0.0, report, e, l) });
+    assert_eq!(update(hyper.as_mut_ptr().cast(), report.as_mut_ptr().cast()).0, 0);
+    assert!(report[0] > 0.0);
+    assert_eq!(update(hyper.as_mut_ptr().cast(), report.as_mut_ptr().cast()).0, 2, "nothing accumulated");
+    assert_eq!(update(null_mut(), report.as_mut_ptr().cast()).0, 1, "a null buffer");
+    // SAFETY: no buffer but the error's.
+    let close = || call(|e, l| unsafe { cloze_close(handle, e, l) });
+    assert_eq!(close().0, 0);
+    let (status, message) = close();
+    assert!(status == 2 && message.contains("not open"), "{message}");
+    assert_eq!(step(handle, &mut [1, 2], &mut [1], &mut [5], &mut out).0, 2);
+    assert!(open(request(|_| {})).1 > handle, "handles are not reused");
+}
+
+#[test]
+fn bad_arguments_get_a_status_and_json_never_a_crash() {
+    let (_, handle) = open(request(|_| {}));
+    let mut out = [0.0; 3];
+    for (ids, masked, labels) in [
+        (vec![1, 99], vec![1], vec![5]),
+        (vec![1, i32::MIN], vec![1], vec![5]),
+        (vec![1, 2], vec![2], vec![5]),
+        (vec![1, 2], vec![1], vec![]),
+        (vec![], vec![], vec![]),
+        (vec![1; 17], vec![1], vec![5]),
+    ] {
+        let (mut ids, mut masked, mut labels) = (ids, masked, labels);
+        let (status, message) = step(handle, &mut ids, &mut masked, &mut labels, &mut out);
+        let json: serde_json::Value = serde_json::from_str(&message).unwrap();
+        assert!(status == 1 && json["code"] == "InvalidArgument", "{message}");
+    }
+    assert_eq!(step(handle, &mut [1, 2, 3], &mut [0], &mut [5], &mut out).0, 0, "the engine goes on");
+    // SAFETY: null and zero lengths are what is tested.
+    let nulls = call(|e, l| unsafe {
+        cloze_forward_backward(
+            handle, null_mut(), null_mut(), null_mut(), 4, null_mut(), 2, null_mut(), 1, null_mut(), 1, 0.0, 0, null_mut(), e, l,
+        )
+    });
+    assert!(nulls.0 == 1 && nulls.1.contains("null"), "{nulls:?}");
+    // SAFETY: without an error buffer the status has to do.
+    assert_eq!(unsafe { cloze_close(u32::MAX, null_mut(), 0) }, 2);
+    let mut short = [7u8; 40];
+    // SAFETY: a short error buffer, as long as said.
+    unsafe { cloze_close(u32::MAX, short.as_mut_ptr(), 40) };
+    assert!(short[39] == 0 || short.contains(&0), "ends with a zero byte");
+}
+
+#[test]
+fn open_refuses_what_it_does_not_know() {
+    for (bytes, code, word) in [
+        (b"{".to_vec(), 1, "request"),
+        (vec![0xff, 0xfe], 1, "request"),
+        (vec![], 1, "request"),
+        (request(|r| r["engine"] = "magic".into()), 1, "magic"),
+        (request(|r| r["device"] = "cuda".into()), 9, "cuda"),
+        (request(|r| r["threads"] = 0.into()), 1, "threads"),
+        (request(|r| r["colour"] = 1.into()), 1, "colour"),
+        (request(|r| r["config"]["num_attention_heads"] = 3.into()), 1, "num_attention_heads"),
+        (request(|r| r["weights"] = "/nowhere/model.safetensors".into()), 3, "/nowhere"),
+        (request(|r| r["max_tokens"] = (1u64 << 45).into()), 7, "memory"),
+    ] {
+        let ((status, message), _) = open(bytes);
+        assert!(status == code && message.contains(word), "{status} {message}");
+    }
+}
+
+#[test]
+fn describe_tells_the_length_when_the_buffer_is_short() {
+    let (_, handle) = open(request(|_| {}));
+    let (mut out, mut written) = (vec![0u8; 1 << 16], [0u32]);
+    let mut describe = |len: u32| {
+        // SAFETY: `len` is at most the buffer's length.
+        let status =
+            call(|e, l| unsafe { cloze_describe(handle, out.as_mut_ptr(), len, written.as_mut_ptr().cast(), e, l) });
+        (status.0, written[0] as usize, out[0])
+    };
+    let (status, needed, first) = describe(3);
+    assert!(status == 0 && needed > 3 && first == 0);
+    let (_, len, _) = describe(1 << 16);
+    let json: serde_json::Value = serde_json::from_slice(&out[..len]).unwrap();
+    assert_eq!(json["parameters"][0]["name"], "bert.embeddings.word_embeddings.weight");
+    assert_eq!(json["engine"], "fused");
+}
+
+/// Panics when it is used.
+struct Bomb(ParameterLayout, EngineOptions);
+
+impl Engine for Bomb {
+    fn forward_backward(&mut self, _: &Batch, _: u64, _: u32) -> crate::error::Result<LossSum> {
+        panic!("the bomb")
+    }
+    fn update(&mut self, _: &AdamW, _: u64) -> crate::error::Result<UpdateReport> {
+        Ok(UpdateReport::default())
+    }
+    fn evaluate(&mut self, _: &Batch, _: &mut [f32], _: &mut [i32]) -> crate::error::Result<()> {
+        Ok(())
+    }
+    fn top_k(&mut self, _: &Batch, _: usize, _: &mut [i32], _: &mut [f32]) -> crate::error::Result<()> {
+        Ok(())
+    }
+    fn logits(&mut self, _: &Batch, _: &mut [f32]) -> crate::error::Result<()> {
+        Ok(())
+    }
+    fn save_weights(&mut self, _: &Path) -> crate::error::Result<()> {
+        Ok(())
+    }
+    fn save_training_state(&mut self, _: &Path) -> crate::error::Result<()> {
+        Ok(())
+    }
+    fn load_training_state(&mut self, _: &Path) -> crate::error::Result<()> {
+        Ok(())
+    }
+    fn gradient(&mut self, _: &str) -> crate::error::Result<Vec<f32>> {
+        Ok(Vec::new())
+    }
+    fn parameter(&mut self, _: &str) -> crate::error::Result<Vec<f32>> {
+        Ok(Vec::new())
+    }
+    fn layout(&self) -> &ParameterLayout {
+        &self.0
+    }
+    fn options(&self) -> &EngineOptions {
+        &self.1
+    }
+    fn instruction_set(&self) -> String {
+        "none".into()
+    }
+    fn name(&self) -> &'static str {
+        "bomb"
+    }
+}
+
+#[test]
+fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
+    let config = tiny();
+    let options = EngineOptions {
+        config: config.clone(),
+        seed: 1,
+        threads: 1,
+        max_tokens: 1,
+        max_sequences: 1,
+        max_masked: 1,
+        max_sequence_length: 1,
+        training: true,
+    };
+    let handle = registry::register(Box::new(Bomb(ParameterLayout::new(&config), options)));
+    let mut out = [0.0; 3];
+    let (status, message) = step(handle, &mut [1], &mut [0], &mut [1], &mut out);
+    assert!(status == 8 && message.contains("the bomb"), "{message}");
+    let (status, message) = step(handle, &mut [1], &mut [0], &mut [1], &mut out);
+    assert!(status == 2 && message.contains("panicked"), "{message}");
+    // SAFETY: no buffer but the error's.
+    assert_eq!(call(|e, l| unsafe { cloze_close(handle, e, l) }).0, 0);
+    assert_eq!(open(request(|_| {})).0.0, 0, "other handles work");
+}
+
+#[test]
+fn calls_from_two_threads_are_told_that_the_engine_is_busy() {
+    let (_, handle) = open(request(|_| {}));
+    registry::with_engine(handle, |_| {
+        let error = registry::with_engine(handle, |_| Ok(())).unwrap_err();
+        assert!(error.message.contains("busy"), "{error}");
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn symbols_typescript_is_what_is_committed() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ffi/symbols.gen.ts");
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == symbols_typescript(), "run: cargo run --release --example generate_symbols");
+}

@@ -1,0 +1,247 @@
+//! The same model in plain candle tensors with candle's autograd: the oracle that the fused engine is tested against, and
+//! the portable engine behind `--engine candle`. Simple on purpose, and slow.
+//!
+//! Only primitives whose gradients candle has are used: the fused `layer_norm` and `softmax_last_dim` of candle-nn drop
+//! gradients silently. Dropout masks come from the same counter hash as the fused engine's, so the two agree with
+//! dropout on, too.
+
+mod model;
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor, Var};
+
+use crate::batch::Batch;
+use crate::checkpoint;
+use crate::engine::{AdamW, Engine, EngineOptions, LossSum, UpdateReport};
+use crate::error::{Code, Error, Result};
+use crate::ops::cross_entropy::{self, RowLoss};
+use crate::parameters::ParameterLayout;
+use crate::threads::Threads;
+use model::{Model, Pass};
+
+/// The model in candle.
+pub struct CandleEngine {
+    options: EngineOptions,
+    layout: ParameterLayout,
+    variables: Vec<Var>,
+    /// Summed gradients, flat.
+    gradients: Vec<f32>,
+    masked: u64,
+    exp_avg: Vec<f32>,
+    exp_avg_sq: Vec<f32>,
+    /// Ranks and best entries are read off the logits by the same code as the fused engine's.
+    alone: Threads,
+}
+
+fn candle(error: candle_core::Error) -> Error {
+    Error::new(Code::Panic, format!("candle: {error}"))
+}
+
+impl CandleEngine {
+    /// As [`crate::trainer::Trainer::new`]; the same initial weights for the same seed.
+    ///
+    /// # Errors
+    /// What is wrong with the options or the file.
+    pub fn new(options: EngineOptions, weights: Option<&Path>) -> Result<Self> {
+        options.validate()?;
+        let layout = ParameterLayout::new(&options.config);
+        let mut flat = vec![0.0; layout.len()];
+        match weights {
+            Some(path) => checkpoint::load_weights(path, &layout, &mut flat)?,
+            None => layout.initialize(&options.config, options.seed, &mut flat),
+        }
+        let variables = layout
+            .parameters()
+            .iter()
+            .map(|p| Var::from_slice(&flat[p.range()], p.shape.as_slice(), &Device::Cpu).map_err(candle))
+            .collect::<Result<_>>()?;
+        let len = if options.training { layout.len() } else { 0 };
+        let zeros = || vec![0.0; len];
+        let (gradients, exp_avg, exp_avg_sq) = (zeros(), zeros(), zeros());
+        Ok(Self { options, layout, variables, gradients, masked: 0, exp_avg, exp_avg_sq, alone: Threads::new(1) })
+    }
+
+    fn training(&self) -> Result<()> {
+        match self.options.training {
+            true => Ok(()),
+            false => Err(Error::new(
+                Code::InvalidState,
+                "this engine was opened without training: it has no gradients and no moments",
+            )),
+        }
+    }
+
+    fn flat(&self) -> Result<Vec<f32>> {
+        let mut flat = Vec::with_capacity(self.layout.len());
+        for variable in &self.variables {
+            flat.extend(variable.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(candle)?);
+        }
+        Ok(flat)
+    }
+
+    /// `[M, V]`, attached to the graph.
+    fn forward(&self, batch: &Batch, pass: Pass) -> Result<Tensor> {
+        Model { config: &self.options.config, layout: &self.layout, variables: &self.variables }
+            .logits(batch, pass)
+            .map_err(candle)
+    }
+
+    fn host_logits(&self, batch: &Batch) -> Result<Vec<f32>> {
+        if batch.masked_positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.forward(batch, Pass::Evaluation)?.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)
+    }
+
+    fn rows(&self, logits: &mut [f32], labels: &[i32]) -> Vec<RowLoss> {
+        let mut rows = vec![RowLoss::default(); labels.len()];
+        cross_entropy::forward_backward(&self.alone, logits, labels, &mut rows, false);
+        rows
+    }
+
+    fn discard(&mut self) {
+        self.gradients.fill(0.0);
+        self.masked = 0;
+    }
+}
+
+impl Engine for CandleEngine {
+    fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<LossSum> {
+        self.training()?;
+        batch.validate(&self.options.limits(), true)?;
+        if batch.masked_positions.is_empty() {
+            return Ok(LossSum::default());
+        }
+        let max_sequence_length = self.options.max_sequence_length;
+        let pass = Pass::Training { seed: self.options.seed, step, micro_step, max_sequence_length };
+        let logits = self.forward(batch, pass)?;
+        let loss = model::cross_entropy_sum(&logits, batch.labels).map_err(candle)?;
+        let loss_sum = f64::from(loss.to_scalar::<f32>().map_err(candle)?);
+        if !loss_sum.is_finite() {
+            self.discard();
+            return Err(Error::new(Code::NonFinite, format!("the loss is NaN or infinite at step {step}"))
+                .with_hint("use a lower learning rate or a longer warmup"));
+        }
+        let gradients = loss.backward().map_err(candle)?;
+        for (parameter, variable) in self.layout.parameters().iter().zip(&self.variables) {
+            let gradient = gradients.get(variable).ok_or_else(|| {
+                Error::new(Code::Panic, format!("candle gave no gradient for {}", parameter.name))
+            })?;
+            let values: Vec<f32> = gradient.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)?;
+            self.gradients[parameter.range()].iter_mut().zip(values).for_each(|(sum, g)| *sum += g);
+        }
+        let mut host: Vec<f32> = logits.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)?;
+        let correct = self.rows(&mut host, batch.labels).iter().filter(|r| r.rank == 0).count() as u64;
+        let masked = batch.labels.len() as u64;
+        self.masked += masked;
+        Ok(LossSum { loss_sum, masked, correct })
+    }
+
+    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<UpdateReport> {
+        self.training()?;
+        if self.masked == 0 {
+            return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
+        }
+        let masked = self.masked;
+        let norm = self.gradients.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt() / masked as f64;
+        if !norm.is_finite() {
+            let at = self.gradients.iter().position(|g| !g.is_finite()).unwrap_or(0);
+            let name = self.layout.name_at(at).to_owned();
+            self.discard();
+            return Err(Error::new(Code::NonFinite, format!("the gradient of {name} is NaN or infinite at step {step}"))
+                .with_hint("use a lower learning rate; the weights are still those of the step before"));
+        }
+        let clip = if norm > hyper.max_grad_norm { hyper.max_grad_norm / (norm + 1e-6) } else { 1.0 };
+        let scale = clip / masked as f64;
+        let power = i32::try_from(step + 1).unwrap_or(i32::MAX);
+        let (c1, c2) = (1.0 - hyper.beta1.powi(power), 1.0 - hyper.beta2.powi(power));
+        let mut flat = self.flat()?;
+        for parameter in self.layout.parameters() {
+            let decay = if parameter.decay { 1.0 - hyper.learning_rate * hyper.weight_decay } else { 1.0 };
+            for i in parameter.range() {
+                let g = f64::from(self.gradients[i]) * scale;
+                let m = hyper.beta1 * f64::from(self.exp_avg[i]) + (1.0 - hyper.beta1) * g;
+                let v = hyper.beta2 * f64::from(self.exp_avg_sq[i]) + (1.0 - hyper.beta2) * g * g;
+                let change = hyper.learning_rate * (m / c1) / ((v / c2).sqrt() + hyper.epsilon);
+                (self.exp_avg[i], self.exp_avg_sq[i]) = (m as f32, v as f32);
+                flat[i] = (f64::from(flat[i]) * decay - change) as f32;
+            }
+        }
+        for (parameter, variable) in self.layout.parameters().iter().zip(&self.variables) {
+            let value = Tensor::from_slice(&flat[parameter.range()], parameter.shape.as_slice(), &Device::Cpu);
+            value.and_then(|value| variable.set(&value)).map_err(candle)?;
+        }
+        self.discard();
+        Ok(UpdateReport { grad_norm: norm, masked })
+    }
+
+    fn evaluate(&mut self, batch: &Batch, row_loss: &mut [f32], row_rank: &mut [i32]) -> Result<()> {
+        batch.validate(&self.options.limits(), true)?;
+        let mut logits = self.host_logits(batch)?;
+        for ((row, loss), rank) in self.rows(&mut logits, batch.labels).iter().zip(row_loss).zip(row_rank) {
+            (*loss, *rank) = (row.loss, row.rank);
+        }
+        Ok(())
+    }
+
+    fn top_k(&mut self, batch: &Batch, k: usize, ids: &mut [i32], probabilities: &mut [f32]) -> Result<()> {
+        batch.validate(&self.options.limits(), false)?;
+        let v = self.options.config.vocab_size;
+        if k == 0 || k > v || ids.len() != batch.masked_positions.len() * k || probabilities.len() != ids.len() {
+            return Err(Error::new(Code::InvalidArgument, format!("top_k is {k}, or its outputs are not [M, k]")));
+        }
+        let logits = self.host_logits(batch)?;
+        cross_entropy::top_k(&self.alone, &logits, v, k, ids, probabilities);
+        Ok(())
+    }
+
+    fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
+        batch.validate(&self.options.limits(), false)?;
+        let logits = self.host_logits(batch)?;
+        if out.len() != logits.len() {
+            return Err(Error::new(Code::InvalidArgument, format!("out has {} entries, not {}", out.len(), logits.len())));
+        }
+        out.copy_from_slice(&logits);
+        Ok(())
+    }
+
+    fn save_weights(&mut self, path: &Path) -> Result<()> {
+        checkpoint::save_weights(path, &self.layout, &self.flat()?)
+    }
+
+    fn save_training_state(&mut self, path: &Path) -> Result<()> {
+        self.training()?;
+        checkpoint::save_training_state(path, &self.layout, &self.exp_avg, &self.exp_avg_sq)
+    }
+
+    fn load_training_state(&mut self, path: &Path) -> Result<()> {
+        self.training()?;
+        checkpoint::load_training_state(path, &self.layout, &mut self.exp_avg, &mut self.exp_avg_sq)
+    }
+
+    fn gradient(&mut self, name: &str) -> Result<Vec<f32>> {
+        self.training()?;
+        Ok(self.gradients[self.layout.find(name)?.range()].to_vec())
+    }
+
+    fn parameter(&mut self, name: &str) -> Result<Vec<f32>> {
+        Ok(self.flat()?[self.layout.find(name)?.range()].to_vec())
+    }
+
+    fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    fn instruction_set(&self) -> String {
+        "candle".into()
+    }
+
+    fn name(&self) -> &'static str {
+        "candle"
+    }
+}

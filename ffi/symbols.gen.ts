@@ -1,0 +1,126 @@
+// Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
+
+/** What this version of cloze expects `cloze_abi_hash` to return. */
+export const ABI_HASH = 3010127794;
+
+/** The exported calls; each returns a status and ends with an error buffer and its length. */
+export const SYMBOLS = {
+  cloze_abi_hash: { parameters: [], result: "u32" },
+  /** request, request_len, handle, error, error_len */
+  cloze_open: {
+    parameters: ["buffer", "u32", "buffer", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, error, error_len */
+  cloze_close: {
+    parameters: ["u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: false,
+  },
+  /** handle, out, out_len, written, error, error_len */
+  cloze_describe: {
+    parameters: ["u32", "buffer", "u32", "buffer", "buffer", "u32"],
+    result: "i32",
+    nonblocking: false,
+  },
+  /** handle, request, request_len, error, error_len */
+  cloze_save: {
+    parameters: ["u32", "buffer", "u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, step, micro_step, out, error, error_len */
+  cloze_forward_backward: {
+    parameters: [
+      "u32",
+      "buffer",
+      "buffer",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "f64",
+      "u32",
+      "buffer",
+      "buffer",
+      "u32",
+    ],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, hyper, step, out, error, error_len */
+  cloze_update: {
+    parameters: ["u32", "buffer", "f64", "buffer", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, row_loss, row_rank, error, error_len */
+  cloze_evaluate: {
+    parameters: [
+      "u32",
+      "buffer",
+      "buffer",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "buffer",
+      "buffer",
+      "u32",
+    ],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, k, ids, probabilities, out_len, error, error_len */
+  cloze_top_k: {
+    parameters: [
+      "u32",
+      "buffer",
+      "buffer",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "u32",
+      "buffer",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+    ],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, out, out_len, error, error_len */
+  cloze_logits: {
+    parameters: [
+      "u32",
+      "buffer",
+      "buffer",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "u32",
+    ],
+    result: "i32",
+    nonblocking: true,
+  },
+} as const;
