@@ -1,0 +1,112 @@
+/** The model's shape: the fields of a Hugging Face `config.json` that a BERT masked language model has. */
+
+import { ClozeError, messageOf } from "./cloze_error.ts";
+
+/** Field names are Hugging Face's. */
+export interface ModelConfig {
+  vocab_size: number;
+  hidden_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  intermediate_size: number;
+  max_position_embeddings: number;
+  type_vocab_size: number;
+  hidden_dropout_prob: number;
+  attention_probs_dropout_prob: number;
+  layer_norm_eps: number;
+  initializer_range: number;
+  hidden_act: string;
+  pad_token_id: number;
+}
+
+/** BERT's values (Devlin et al., 2019) for everything but the sizes. */
+const DEFAULTS: Omit<
+  ModelConfig,
+  "vocab_size" | "hidden_size" | "num_hidden_layers" | "num_attention_heads" | "intermediate_size"
+> = {
+  max_position_embeddings: 512,
+  type_vocab_size: 2,
+  hidden_dropout_prob: 0.1,
+  attention_probs_dropout_prob: 0.1,
+  layer_norm_eps: 1e-12,
+  initializer_range: 0.02,
+  hidden_act: "gelu",
+  pad_token_id: 0,
+};
+
+/** Layers and hidden size of BERT's miniatures (Turc et al., 2019) and of BERT-base. */
+export const PRESETS = {
+  tiny: { num_hidden_layers: 2, hidden_size: 128 },
+  mini: { num_hidden_layers: 4, hidden_size: 256 },
+  small: { num_hidden_layers: 4, hidden_size: 512 },
+  medium: { num_hidden_layers: 8, hidden_size: 512 },
+  base: { num_hidden_layers: 12, hidden_size: 768 },
+} as const;
+
+/** A name in {@linkcode PRESETS}. */
+export type Preset = keyof typeof PRESETS;
+
+/** A preset's configuration: heads of size 64, feed-forward four times as wide as the hidden size. */
+export function presetConfig(preset: Preset, vocab_size: number): ModelConfig {
+  const { hidden_size, num_hidden_layers } = PRESETS[preset];
+  return {
+    ...DEFAULTS,
+    vocab_size,
+    hidden_size,
+    num_hidden_layers,
+    num_attention_heads: hidden_size / 64,
+    intermediate_size: 4 * hidden_size,
+  };
+}
+
+/**
+ * Reads the text of a `config.json`. Fields that the model has no use for are passed over.
+ *
+ * @throws {ClozeError} `input`, naming the field.
+ */
+export function parseModelConfig(text: string, path: string): ModelConfig {
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new ClozeError("input", `${path} is not JSON: ${messageOf(error)}`);
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new ClozeError("input", `${path} has to be a JSON object`);
+  }
+  if (json.model_type !== undefined && json.model_type !== "bert") {
+    throw new ClozeError("input", `${path}: model_type is ${JSON.stringify(json.model_type)}, but cloze runs "bert"`);
+  }
+  const position = json.position_embedding_type;
+  if (position !== undefined && position !== "absolute") {
+    throw new ClozeError("input", `${path}: position_embedding_type is ${JSON.stringify(position)}, not "absolute"`);
+  }
+  const config: Record<string, unknown> = { ...DEFAULTS };
+  const sizes = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"];
+  for (const field of [...sizes, ...Object.keys(DEFAULTS)]) {
+    const value = json[field] ?? config[field];
+    const expected = field === "hidden_act" ? "string" : "number";
+    if (typeof value !== expected) {
+      const found = value === undefined ? "missing" : JSON.stringify(value);
+      throw new ClozeError("input", `${path}: ${field} is ${found}, but has to be a ${expected}`);
+    }
+    config[field] = value;
+  }
+  return config as unknown as ModelConfig;
+}
+
+/** The text of a `config.json` that transformers loads as `BertForMaskedLM`. */
+export function modelConfigJson(config: ModelConfig): string {
+  return JSON.stringify(
+    {
+      architectures: ["BertForMaskedLM"],
+      model_type: "bert",
+      ...config,
+      position_embedding_type: "absolute",
+      tie_word_embeddings: true,
+      dtype: "float32",
+    },
+    null,
+    2,
+  ) + "\n";
+}

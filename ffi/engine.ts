@@ -1,0 +1,251 @@
+/**
+ * The engine: weights, gradients and moments in the native core, behind a handle. It knows batches of numbers, no text.
+ * Used by `training/` and `inference/`.
+ */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { ModelConfig } from "../config/model_config.ts";
+import { type Library, loadLibrary } from "./library.ts";
+import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";
+
+/** What an engine is opened with; the core has no defaults. Buffers are planned for the largest batch. */
+export interface EngineOptions {
+  config: ModelConfig;
+  /** `fused` is fast; `candle` is the same model in plain candle, the oracle. */
+  engine: "fused" | "candle";
+  device: "cpu";
+  threads: number;
+  /** Of initialization and dropout; an integer from 0 to 2⁵³ − 1. */
+  seed: number;
+  max_tokens: number;
+  max_sequences: number;
+  max_masked: number;
+  max_sequence_length: number;
+  /** Whether to plan gradients and moments. */
+  training: boolean;
+  /** A safetensors file; without it, weights are initialized from the seed. */
+  weights?: string;
+  /** Moments of a run to go on with. */
+  training_state?: string;
+}
+
+/** Hyperparameters of one AdamW update. */
+export interface AdamWOptions {
+  learning_rate: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weight_decay: number;
+  max_grad_norm: number;
+}
+
+/** What an engine says of itself. */
+export interface EngineDescription {
+  parameters: { name: string; shape: number[] }[];
+  parameter_count: number;
+  engine: "fused" | "candle";
+  device: string;
+  instruction_set: string;
+  threads: number;
+  version: string;
+}
+
+/**
+ * An open engine. Calls run on another thread, one at a time: a call made before the last one is done waits for it. A
+ * batch must not be changed before its call is done.
+ */
+export class Engine implements Disposable {
+  readonly #library: Library;
+  readonly #handle: number;
+  #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  private constructor(library: Library, handle: number) {
+    this.#library = library;
+    this.#handle = handle;
+  }
+
+  /**
+   * Opens an engine.
+   *
+   * @throws {ClozeError} what is wrong with the options, the weights, the memory or the library.
+   */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const library = loadLibrary();
+    const request = new TextEncoder().encode(JSON.stringify(options));
+    const handle = new Uint32Array(1);
+    const error = new Uint8Array(ERROR_LENGTH);
+    const status = await library.symbols.cloze_open(
+      request,
+      request.length,
+      handle,
+      error,
+      error.length,
+    );
+    throwIfFailed(status, error);
+    return new Engine(library, handle[0]);
+  }
+
+  /** Adds the gradient of the batch's loss *sum*. `step` and `microStep` key the dropout. Loss in nats. */
+  async forwardBackward(
+    batch: MlmBatch,
+    step: number,
+    microStep: number,
+  ): Promise<{ loss_sum: number; masked: number; correct: number }> {
+    const out = new Float64Array(3);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_forward_backward(
+        this.#handle,
+        ...arrays(batch),
+        batch.labels as BufferSource,
+        batch.labels.length,
+        step,
+        microStep,
+        out,
+        error,
+        error.length,
+      )
+    );
+    return { loss_sum: out[0], masked: out[1], correct: out[2] };
+  }
+
+  /** Divides the gradient by the accumulated masked count, clips it and updates the weights as update `step`, from 0. */
+  async update(hyper: AdamWOptions, step: number): Promise<{ grad_norm: number; masked: number }> {
+    const values = Float64Array.of(
+      hyper.learning_rate,
+      hyper.beta1,
+      hyper.beta2,
+      hyper.epsilon,
+      hyper.weight_decay,
+      hyper.max_grad_norm,
+    );
+    const out = new Float64Array(2);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_update(this.#handle, values, step, out, error, error.length)
+    );
+    return { grad_norm: out[0], masked: out[1] };
+  }
+
+  /** Loss (nats) and rank (0 is a right argmax) of each masked row's label, without dropout. */
+  async evaluate(batch: MlmBatch): Promise<{ row_loss: Float32Array; row_rank: Int32Array }> {
+    const row_loss = new Float32Array(batch.masked_positions.length);
+    const row_rank = new Int32Array(batch.masked_positions.length);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_evaluate(
+        this.#handle,
+        ...arrays(batch),
+        batch.labels as BufferSource,
+        batch.labels.length,
+        row_loss,
+        row_rank,
+        error,
+        error.length,
+      )
+    );
+    return { row_loss, row_rank };
+  }
+
+  /** The `k` most probable ids of each masked row, `[M, k]`, best first, and their probabilities. */
+  async topK(batch: MlmBatch, k: number): Promise<{ ids: Int32Array; probabilities: Float32Array }> {
+    const length = batch.masked_positions.length * k;
+    const ids = new Int32Array(length);
+    const probabilities = new Float32Array(length);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_top_k(
+        this.#handle,
+        ...arrays(batch),
+        k,
+        ids,
+        probabilities,
+        length,
+        error,
+        error.length,
+      )
+    );
+    return { ids, probabilities };
+  }
+
+  /** The logits `[M, V]` of the masked rows. */
+  async logits(batch: MlmBatch): Promise<Float32Array> {
+    const out = new Float32Array(batch.masked_positions.length * this.describe().parameters[0].shape[0]);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_logits(
+        this.#handle,
+        ...arrays(batch),
+        out,
+        out.length,
+        error,
+        error.length,
+      )
+    );
+    return out;
+  }
+
+  /** Writes new safetensors files, flushed to the disk. */
+  async save(target: { weights?: string; training_state?: string }): Promise<void> {
+    const request = new TextEncoder().encode(JSON.stringify(target));
+    await this.#call((error) =>
+      this.#library.symbols.cloze_save(this.#handle, request, request.length, error, error.length)
+    );
+  }
+
+  /** Parameters, device and instruction set. */
+  describe(): EngineDescription {
+    this.#check();
+    const error = new Uint8Array(ERROR_LENGTH);
+    const written = new Uint32Array(1);
+    for (let out = new Uint8Array(1 << 14);; out = new Uint8Array(written[0])) {
+      const { cloze_describe } = this.#library.symbols;
+      throwIfFailed(cloze_describe(this.#handle, out, out.length, written, error, error.length), error);
+      if (written[0] <= out.length) return JSON.parse(new TextDecoder().decode(out.subarray(0, written[0])));
+    }
+  }
+
+  /** Frees the engine once the call in progress is done. Closing twice does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const error = new Uint8Array(ERROR_LENGTH);
+    const free = () => void this.#library.symbols.cloze_close(this.#handle, error, error.length);
+    this.#last.then(free, free);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #check(): void {
+    if (this.#closed) throw new ClozeError("engine", "the engine has been closed");
+  }
+
+  #call(run: (error: Uint8Array<ArrayBuffer>) => Promise<number>): Promise<void> {
+    this.#check();
+    const error = new Uint8Array(ERROR_LENGTH);
+    const result = this.#last.catch(() => {}).then(() => run(error)).then((status) => throwIfFailed(status, error));
+    this.#last = result;
+    return result;
+  }
+}
+
+/** The arguments that every call on a batch begins with, after the handle. */
+function arrays(batch: MlmBatch) {
+  const { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions } = batch;
+  if (token_type_ids.length !== input_ids.length || position_ids.length !== input_ids.length) {
+    throw new ClozeError(
+      "engine",
+      `token_type_ids and position_ids need ${input_ids.length} entries like input_ids, ` +
+        `but have ${token_type_ids.length} and ${position_ids.length}`,
+    );
+  }
+  return [
+    input_ids as BufferSource,
+    token_type_ids as BufferSource,
+    position_ids as BufferSource,
+    input_ids.length,
+    cu_seqlens as BufferSource,
+    cu_seqlens.length,
+    masked_positions as BufferSource,
+    masked_positions.length,
+  ] as const;
+}
