@@ -1,0 +1,6 @@
+/** Text ↔ token ids, and learning the vocabulary for it. */
+
+export { loadTokenizer, tokenizerFiles } from "./files.ts";
+export { DEFAULT_NORMALIZER, type NormalizerOptions } from "./pre_tokenizer.ts";
+export { type Encoding, SPECIAL_TOKENS, type SpecialIds, Tokenizer, type TokenizerOptions } from "./tokenizer.ts";
+export { type TrainerOptions, VocabularyTrainer } from "./vocabulary_trainer.ts";
