@@ -73,7 +73,10 @@ function fromTokenizerJson(text: string): Tokenizer {
   const vocabulary = new Array<string>(entries.length);
   for (const [token, id] of entries) {
     if (!Number.isInteger(id) || id < 0 || id >= entries.length || vocabulary[id] !== undefined) {
-      throw new ClozeError("input", `the id ${id} of ${JSON.stringify(token)} is taken or outside 0..${entries.length}`);
+      throw new ClozeError(
+        "input",
+        `the id ${id} of ${JSON.stringify(token)} is taken or outside 0..${entries.length}`,
+      );
     }
     vocabulary[id] = token;
   }

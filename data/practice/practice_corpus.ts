@@ -9,7 +9,7 @@ import { englishDocument } from "./english.ts";
 import { koreanDocument } from "./korean.ts";
 
 /** Documents of the default corpus, about 3 MB of text. */
-export const PRACTICE_DOCUMENTS = 14_000;
+export const PRACTICE_DOCUMENTS = 10_000;
 
 /** The documents, half English and half Korean, the same for a seed. */
 export function* practiceCorpus(seed = 0, documents = PRACTICE_DOCUMENTS): Generator<Document> {

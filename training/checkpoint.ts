@@ -1,0 +1,121 @@
+/**
+ * Checkpoint folders. Each is a whole Hugging Face folder with the training state beside it, complete or not there; the
+ * newest few are kept. Nothing is removed that this program did not write.
+ */
+
+import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { VERSION } from "../config/run_config.ts";
+import type { Position } from "../data/mod.ts";
+import type { Engine } from "../ffi/mod.ts";
+import { exists, fileHash, makeFolder, syncFolder, writeWhole } from "./files.ts";
+
+/** How many checkpoints are kept. */
+const KEPT = 2;
+
+/** Where a run stands, beside its weights and moments. */
+export interface TrainingState {
+  cloze_version: string;
+  /** Updates done. */
+  step: number;
+  /** The next batch. */
+  position: Position;
+  elapsed_ms: number;
+  tokens: number;
+  /** SHA-256 of the files beside it. */
+  sha256: Record<string, string>;
+}
+
+const WEIGHTS = "model.safetensors";
+const MOMENTS = "training_state.safetensors";
+const STATE = "training_state.json";
+
+/** Writes `checkpoints/step-N` in the run's folder and lets the run's `model.safetensors` be its weights. */
+export async function saveCheckpoint(
+  run: string,
+  engine: Engine,
+  files: Record<string, string>,
+  state: Omit<TrainingState, "cloze_version" | "sha256">,
+): Promise<string> {
+  const parent = `${run}/checkpoints`;
+  const folder = `${parent}/step-${state.step}`;
+  const temporary = `${parent}/.step-${state.step}.tmp`;
+  if (!await exists(folder)) {
+    await removeIfThere(temporary); // left by a crash
+    await makeFolder(temporary);
+    try {
+      for (const [name, text] of Object.entries(files)) await writeWhole(`${temporary}/${name}`, text);
+      const [weights, training_state] = [`${temporary}/${WEIGHTS}`, `${temporary}/${MOMENTS}`];
+      await engine.save({ weights, training_state });
+      const sha256 = { [WEIGHTS]: await fileHash(weights), [MOMENTS]: await fileHash(training_state) };
+      const whole: TrainingState = { cloze_version: VERSION, ...state, sha256 };
+      await writeWhole(`${temporary}/${STATE}`, JSON.stringify(whole, null, 2) + "\n");
+      await syncFolder(temporary);
+      await Deno.rename(temporary, folder);
+      await syncFolder(parent);
+    } catch (error) {
+      await removeIfThere(temporary);
+      throw error;
+    }
+  }
+  await publish(`${folder}/${WEIGHTS}`, `${run}/${WEIGHTS}`);
+  for (const step of (await checkpointSteps(run)).slice(KEPT)) await removeIfThere(`${parent}/step-${step}`);
+  return folder;
+}
+
+/** Makes `to` the same file as `from`, at once. */
+async function publish(from: string, to: string): Promise<void> {
+  const temporary = `${to}.tmp`;
+  await removeIfThere(temporary);
+  await Deno.link(from, temporary).catch(() => Deno.copyFile(from, temporary));
+  await Deno.rename(temporary, to);
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}
+
+/** Steps of the run's checkpoints, newest first. */
+export async function checkpointSteps(run: string): Promise<number[]> {
+  const steps: number[] = [];
+  try {
+    for await (const { name } of Deno.readDir(`${run}/checkpoints`)) {
+      const match = /^step-(\d+)$/.exec(name);
+      if (match !== null) steps.push(Number(match[1]));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return steps.sort((a, b) => b - a);
+}
+
+/** The run's newest checkpoint, its checksums verified. */
+export async function newestCheckpoint(run: string): Promise<{
+  state: TrainingState;
+  weights: string;
+  training_state: string;
+}> {
+  const [step] = await checkpointSteps(run);
+  if (step === undefined) {
+    throw new ClozeError("input", `${run} has no checkpoint to resume from`, {
+      hint: "give the folder that was the --output of a run",
+    });
+  }
+  const folder = `${run}/checkpoints/step-${step}`;
+  let state: TrainingState;
+  try {
+    state = JSON.parse(await Deno.readTextFile(`${folder}/${STATE}`));
+  } catch (error) {
+    throw new ClozeError("input", `${folder}/${STATE} cannot be read: ${messageOf(error)}`);
+  }
+  for (const [name, expected] of Object.entries(state.sha256)) {
+    const found = await fileHash(`${folder}/${name}`);
+    if (found !== expected) {
+      throw new ClozeError("input", `${folder}/${name} is damaged: its SHA-256 is ${found}, expected ${expected}`, {
+        hint: `move that folder away to resume from the checkpoint before it`,
+      });
+    }
+  }
+  return { state, weights: `${folder}/${WEIGHTS}`, training_state: `${folder}/${MOMENTS}` };
+}

@@ -1,0 +1,33 @@
+/** Progress of a run, from 0 to 1, and the learning rate that follows from it. */
+
+import type { Extent, TrainingConfig } from "../config/run_config.ts";
+
+/** Where a run is. */
+export interface Reached {
+  /** Updates done. */
+  step: number;
+  /** Passes over the data, with a fraction. */
+  epoch: number;
+  /** Wall clock since the start, over all resumed parts. */
+  elapsed_ms: number;
+  /** Wall clock to keep for the last evaluation and checkpoint. */
+  reserved_ms: number;
+}
+
+/** Share of the run that is done, 1 at its end. */
+export function progressOf(extent: Extent, reached: Reached): number {
+  if ("steps" in extent) return Math.min(1, reached.step / extent.steps);
+  if ("epochs" in extent) return Math.min(1, reached.epoch / extent.epochs);
+  const available = Math.max(1, extent.budget_ms - reached.reserved_ms);
+  return Math.min(1, reached.elapsed_ms / available);
+}
+
+/** Linear warmup, then linear decay to zero (Devlin et al., 2019, appendix A.2). */
+export function learningRate(progress: number, training: TrainingConfig): number {
+  const { learning_rate, warmup_ratio } = training;
+  if (progress < warmup_ratio) {
+    // The first update has progress 0; it gets a small rate instead of none.
+    return learning_rate * Math.max(progress / warmup_ratio, 0.01);
+  }
+  return learning_rate * Math.max(0, (1 - progress) / (1 - warmup_ratio));
+}

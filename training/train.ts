@@ -1,0 +1,167 @@
+/**
+ * The training loop: batches in, updates out, with evaluation, checkpoints and a clean stop. Policy only: gradients are
+ * the engine's. Called by the pretrain command.
+ */
+
+import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { TrainingConfig } from "../config/run_config.ts";
+import { type MlmBatches, type Position } from "../data/mod.ts";
+import type { Engine } from "../ffi/mod.ts";
+import { evaluate, type Evaluation } from "./evaluation.ts";
+import type { Metric, MetricsFile } from "./metrics.ts";
+import { learningRate, progressOf } from "./schedule.ts";
+
+/** Most tokens that the engine takes at once; larger updates are accumulated. */
+const MICRO_BATCH_TOKENS = 16384;
+/** Evaluations and checkpoints in a run, unless asked for by steps. */
+const MILESTONES = 10;
+/** Time between lines of metrics. */
+const METRICS_EVERY_MS = 2000;
+
+/** How an update is cut into batches for the engine. */
+export function microBatches(batch_tokens: number): { count: number; tokens: number } {
+  const count = Math.ceil(batch_tokens / MICRO_BATCH_TOKENS);
+  return { count, tokens: Math.ceil(batch_tokens / count) };
+}
+
+/** Where a run begins or goes on. */
+export interface Start {
+  step: number;
+  position: Position;
+  elapsed_ms: number;
+  tokens: number;
+}
+
+/** What the loop is given. */
+export interface TrainOptions {
+  engine: Engine;
+  batches: MlmBatches;
+  heldOut: readonly MlmBatch[];
+  training: TrainingConfig;
+  start: Start;
+  metrics: MetricsFile;
+  /** In steps; by default ten times in a run. */
+  saveEvery?: number;
+  evaluateEvery?: number;
+  save: (state: Start) => Promise<void>;
+  onMetric: (metric: Metric, progress: number) => void;
+  /** Stops the run after the step in progress. */
+  signal: AbortSignal;
+}
+
+/** How a run ended. */
+export interface TrainResult {
+  evaluation: Evaluation | undefined;
+  state: Start;
+  /** Whether `signal` stopped it. */
+  interrupted: boolean;
+}
+
+/** Trains until the run's extent is reached or the signal says stop; saves at its end in both cases. */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { engine, batches, heldOut, training, metrics, signal } = options;
+  const micro = microBatches(training.batch_tokens).count;
+  const began = performance.now() - options.start.elapsed_ms;
+  let { step, tokens } = options.start;
+  let reserved_ms = 0;
+  const elapsed = () => performance.now() - began;
+  batches.position = options.start.position;
+
+  let position = batches.position; // of the batch that is not yet part of an update
+  let epoch = batches.epoch;
+  const progress = () => progressOf(training.extent, { step, epoch, elapsed_ms: elapsed(), reserved_ms });
+  const state = (): Start => ({ step, position, elapsed_ms: Math.round(elapsed()), tokens });
+
+  let evaluation: Evaluation | undefined;
+  const evaluateNow = async () => {
+    if (heldOut.length === 0) return;
+    evaluation = await evaluate(engine, heldOut);
+    const metric = { kind: "evaluation" as const, step, elapsed_ms: Math.round(elapsed()), ...evaluation };
+    await metrics.write(metric);
+    options.onMetric(metric, progress());
+  };
+
+  let batch = batches.next();
+  let interval = newInterval();
+  let milestone = Math.floor(progress() * MILESTONES) + 1;
+  while (progress() < 1 && !signal.aborted) {
+    const rate = learningRate(progress(), training);
+    const sums = { loss: 0, masked: 0, correct: 0 };
+    for (let i = 0; i < micro; i++) {
+      const running = engine.forwardBackward(batch, step, i);
+      tokens += batch.input_ids.length;
+      interval.tokens += batch.input_ids.length;
+      position = batches.position;
+      epoch = batches.epoch;
+      const building = performance.now();
+      batch = batches.next(); // while the engine works
+      const ready = performance.now();
+      const { loss_sum, masked, correct } = await running;
+      // An answer that is there at once was there before: the engine stood still for at most the time of building.
+      if (performance.now() - ready < 0.05) interval.wait_ms += ready - building;
+      sums.loss += loss_sum;
+      sums.masked += masked;
+      sums.correct += correct;
+    }
+    if (sums.masked > 0) {
+      const { grad_norm } = await engine.update(hyperparameters(training, rate), step);
+      interval.grad_norm = grad_norm;
+    }
+    step++;
+    interval.loss += sums.loss;
+    interval.masked += sums.masked;
+    interval.correct += sums.correct;
+
+    const now = performance.now();
+    const done = progress();
+    if (interval.masked > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1)) {
+      const seconds = (now - interval.began) / 1000;
+      const metric: Metric = {
+        kind: "train",
+        step,
+        epoch,
+        loss: interval.loss / interval.masked,
+        accuracy: interval.correct / interval.masked,
+        learning_rate: rate,
+        grad_norm: interval.grad_norm,
+        tokens,
+        tokens_per_second: Math.round(interval.tokens / seconds),
+        elapsed_ms: Math.round(elapsed()),
+        data_wait_ms: Math.round(interval.wait_ms),
+      };
+      await metrics.write(metric);
+      options.onMetric(metric, done);
+      interval = newInterval();
+    }
+    const due = (
+      every: number | undefined,
+    ) => (every === undefined ? done * MILESTONES >= milestone : step % every === 0);
+    if (done < 1 && !signal.aborted && (due(options.evaluateEvery) || due(options.saveEvery))) {
+      const before = performance.now();
+      if (due(options.evaluateEvery)) await evaluateNow();
+      if (due(options.saveEvery)) await options.save(state());
+      reserved_ms = Math.max(reserved_ms, 1.2 * (performance.now() - before));
+      milestone = Math.floor(done * MILESTONES) + 1;
+      interval = newInterval();
+    }
+  }
+  const interrupted = signal.aborted && progress() < 1;
+  if (!interrupted) await evaluateNow();
+  await options.save(state());
+  return { evaluation, state: state(), interrupted };
+}
+
+function newInterval() {
+  return { began: performance.now(), tokens: 0, loss: 0, masked: 0, correct: 0, grad_norm: 0, wait_ms: 0 };
+}
+
+function hyperparameters(training: TrainingConfig, learning_rate: number) {
+  return {
+    learning_rate,
+    beta1: training.adam_beta1,
+    beta2: training.adam_beta2,
+    epsilon: training.adam_epsilon,
+    weight_decay: training.weight_decay,
+    max_grad_norm: training.max_grad_norm,
+  };
+}
