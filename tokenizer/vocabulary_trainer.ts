@@ -9,8 +9,6 @@ import { SPECIAL_TOKENS } from "./tokenizer.ts";
 
 /** What to learn. */
 export interface TrainerOptions {
-  /** Tokens, special ones included; fewer if the text has no more pairs. */
-  vocab_size: number;
   /** Pairs that are rarer are not merged. */
   min_frequency?: number;
   /** Most characters that are tokens of their own; Hangul alone has 11,172 syllables, of which a text uses some 2,500. */
@@ -27,9 +25,9 @@ export class VocabularyTrainer {
   readonly #onProgress: (tokens: number) => void;
   readonly #counts = new Map<string, number>();
 
-  constructor(options: TrainerOptions) {
-    const { vocab_size, min_frequency = 2, limit_alphabet = 6000, normalizer, onProgress = () => {} } = options;
-    this.#options = { vocab_size, min_frequency, limit_alphabet };
+  constructor(options: TrainerOptions = {}) {
+    const { min_frequency = 2, limit_alphabet = 6000, normalizer, onProgress = () => {} } = options;
+    this.#options = { min_frequency, limit_alphabet };
     this.#preTokenizer = new PreTokenizer({ ...DEFAULT_NORMALIZER, ...normalizer });
     this.#onProgress = onProgress;
   }
@@ -45,9 +43,12 @@ export class VocabularyTrainer {
     return this.#counts.size;
   }
 
-  /** The tokens, special ones first, then characters in code point order, then merges in the order they were made. */
-  train(): string[] {
-    const { vocab_size, min_frequency, limit_alphabet } = this.#options;
+  /**
+   * At most `vocab_size` tokens: special ones first, then characters in code point order, then merges in the order they
+   * were made; fewer if the text has no more pairs.
+   */
+  train(vocab_size: number): string[] {
+    const { min_frequency, limit_alphabet } = this.#options;
     const words = [...this.#counts.keys()].sort();
     const alphabet = this.#alphabet(words, limit_alphabet);
     const pieces = new Pieces([...SPECIAL_TOKENS]);

@@ -1,0 +1,95 @@
+/**
+ * The command line: finds the command, runs it, turns what it throws into a message and an exit code. Commands are loaded
+ * when they are called, so that `predict` does not wait for what `pretrain` needs.
+ */
+
+import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { VERSION } from "../config/run_config.ts";
+import { helpText, nearest } from "./flags/flag.ts";
+import { TABLES } from "./flags/tables.ts";
+import { bold, printError } from "./terminal.ts";
+
+/** A command: takes its arguments and resolves to the exit code. */
+export type Command = (args: string[]) => Promise<number>;
+
+const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
+  pretrain: () => import("./commands/pretrain.ts"),
+  predict: () => import("./commands/predict.ts"),
+  evaluate: () => import("./commands/evaluate.ts"),
+  "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
+  tokenize: () => import("./commands/tokenize.ts"),
+};
+
+function overview(): string {
+  const rows = TABLES.map(({ name, summary }) => `  ${name.padEnd(18)}${summary}`);
+  return [
+    bold("cloze") + " trains masked language models on your own text and fills the blanks in new text.",
+    "",
+    "Commands:",
+    ...rows,
+    "",
+    "cloze COMMAND --help tells more. cloze --version tells the version.",
+    "",
+  ].join("\n");
+}
+
+async function dispatch(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    const table = TABLES.find((table) => table.name === rest[0]);
+    await print(table === undefined ? overview() : helpText(table));
+    return name === undefined ? 2 : 0;
+  }
+  if (name === "--version") {
+    await print(`cloze ${VERSION}\n`);
+    return 0;
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined) {
+    const near = nearest(name, Object.keys(COMMANDS));
+    throw new ClozeError("usage", `cloze has no command ${JSON.stringify(name)}`, {
+      hint: near === undefined ? `the commands are ${Object.keys(COMMANDS).join(", ")}` : `did you mean ${near}?`,
+    });
+  }
+  const table = TABLES.find((table) => table.name === name)!;
+  if (rest.includes("--help") || rest.includes("-h")) {
+    await print(helpText(table));
+    return 0;
+  }
+  return await (await load()).run(rest);
+}
+
+async function print(text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+}
+
+/** Runs the command line and returns the exit code. */
+export async function main(args: string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader has had enough, as `head` has
+    if (error instanceof ClozeError) {
+      printError(error);
+      return error.exitCode;
+    }
+    printError(
+      new ClozeError("engine", `cloze failed in a way that it did not expect: ${messageOf(error)}`, {
+        hint: "CLOZE_DEBUG=1 shows where; please report it",
+      }),
+    );
+    if (debugging()) console.error(error);
+    return 1;
+  }
+}
+
+function debugging(): boolean {
+  try {
+    return Deno.env.has("CLOZE_DEBUG");
+  } catch {
+    return false;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,39 @@
+/** Opens a model folder, made by cloze or by transformers: configuration, tokenizer and weights that belong together. */
+
+import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { type ModelConfig, parseModelConfig } from "../config/model_config.ts";
+import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
+
+/** The parts of a model folder. */
+export interface ModelFolder {
+  path: string;
+  config: ModelConfig;
+  tokenizer: Tokenizer;
+  /** Path of model.safetensors. */
+  weights: string;
+}
+
+/** @throws {ClozeError} naming what is missing or disagrees. */
+export async function openModelFolder(path: string): Promise<ModelFolder> {
+  const text = await Deno.readTextFile(`${path}/config.json`).catch((error) => {
+    throw ioError(error, "read the model", `${path}/config.json`);
+  });
+  const config = parseModelConfig(text, `${path}/config.json`);
+  const tokenizer = await loadTokenizer(path);
+  // A vocabulary may be smaller than the embedding, which is often padded to a round number, but never larger.
+  if (tokenizer.size > config.vocab_size) {
+    throw new ClozeError(
+      "input",
+      `${path}: the tokenizer has ${tokenizer.size} tokens, but config.json says vocab_size ${config.vocab_size}`,
+      { hint: "tokenizer and model belong to different runs" },
+    );
+  }
+  const weights = `${path}/model.safetensors`;
+  const isThere = await Deno.stat(weights).then((info) => info.isFile, () => false);
+  if (!isThere) {
+    throw new ClozeError("input", `${path} has no model.safetensors`, {
+      hint: "a run has one after its first checkpoint; pytorch_model.bin has to be saved as safetensors first",
+    });
+  }
+  return { path, config, tokenizer, weights };
+}
