@@ -40,8 +40,8 @@ export interface Plan {
   weights?: { weights: string; training_state: string };
 }
 
-/** How long the practice run takes, and the sizes that suit it. */
-const PRACTICE = { budget_ms: 100_000, batch_tokens: 2048 };
+/** How long the practice run takes, and what suits its short sentences. */
+const PRACTICE = { budget_ms: 110_000, batch_tokens: 1024, max_sequence_length: 32, learning_rate: 3e-3 };
 
 /** The documents of files or of the practice corpus. */
 export function documentsOf(files: string[] | "practice"): AsyncIterable<Document> | Iterable<Document> {
@@ -88,12 +88,12 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
 }
 
 function trainingOf(values: Values<PretrainValues>, practice: boolean): TrainingConfig {
-  const preset = PRESET_TRAINING[values.preset ?? "tiny"];
+  const preset = practice && values.preset === undefined ? PRACTICE : PRESET_TRAINING[values.preset ?? "tiny"];
   return {
     seed: values.seed ?? 0,
     extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs: 1 }),
-    batch_tokens: values["batch-tokens"] ?? (practice ? PRACTICE.batch_tokens : preset.batch_tokens),
-    max_sequence_length: values["max-sequence-length"] ?? 128,
+    batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
+    max_sequence_length: values["max-sequence-length"] ?? (practice ? PRACTICE.max_sequence_length : 128),
     learning_rate: values["learning-rate"] ?? preset.learning_rate,
     ...TRAINING_DEFAULTS,
   };

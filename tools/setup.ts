@@ -1,0 +1,78 @@
+/**
+ * Makes the project ready to run: @std resolvable and the core built. Quick when there is nothing to do, because every
+ * task depends on it; it never reads standard input, which belongs to the task. usage: deno run -A tools/setup.ts
+ */
+
+const root = `${import.meta.dirname}/..`;
+const LIBRARY = { windows: "cloze_core.dll", darwin: "libcloze_core.dylib" }[Deno.build.os as string] ??
+  "libcloze_core.so";
+/** Calls of the core keep their buffers alive from this version of Deno on. */
+const MINIMUM_DENO = [2, 7, 6];
+
+function fail(message: string, hint: string): never {
+  console.error(`error: ${message}\nhint: ${hint}`);
+  Deno.exit(1);
+}
+
+function modified(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).mtime?.getTime();
+  } catch {
+    return undefined;
+  }
+}
+
+function newestSource(folder: string): number {
+  let newest = 0;
+  for (const entry of Deno.readDirSync(folder)) {
+    const path = `${folder}/${entry.name}`;
+    newest = Math.max(newest, entry.isDirectory ? newestSource(path) : modified(path) ?? 0);
+  }
+  return newest;
+}
+
+async function run(command: string, args: string[]): Promise<boolean> {
+  const child = new Deno.Command(command, { args, cwd: root, stdin: "null", stdout: "null", stderr: "inherit" });
+  return (await child.spawn().status).success;
+}
+
+const version = Deno.version.deno.split(".").map(Number);
+const older = MINIMUM_DENO.findIndex((part, i) => version[i] !== part);
+if (older >= 0 && version[older] < MINIMUM_DENO[older]) {
+  fail(`Deno ${Deno.version.deno} is too old: cloze needs ${MINIMUM_DENO.join(".")} or newer`, "npm install -g deno");
+}
+
+// Where JSR answered, there is no .std; the stamp says that it did.
+const stamp = `${root}/target/std-from-jsr`;
+if (modified(`${root}/.std`) === undefined && modified(stamp) === undefined) {
+  if (!await run(Deno.execPath(), ["run", "-A", "-q", `${root}/tools/std.ts`])) Deno.exit(1);
+  if (modified(`${root}/.std`) === undefined) {
+    Deno.mkdirSync(`${root}/target`, { recursive: true });
+    Deno.writeTextFileSync(stamp, "");
+  }
+}
+
+const sources = Math.max(
+  newestSource(`${root}/core-rs/src`),
+  ...["Cargo.toml", "Cargo.lock", "core-rs/Cargo.toml"].map((file) => modified(`${root}/${file}`) ?? 0),
+);
+if ((modified(`${root}/target/release/${LIBRARY}`) ?? 0) < sources) {
+  console.error("building the core with cargo (once, two to four minutes)");
+  try {
+    if (!await run("cargo", ["build", "--release", "--lib"])) {
+      fail(
+        "the core could not be built",
+        "cargo's messages above say why; Rust 1.89 or newer is needed: rustup update",
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    fail(
+      "cargo, which builds the core, was not found",
+      "install Rust with rustup (rustup.rs), then run the command again",
+    );
+  }
+  // cargo leaves an unchanged library as it is; its time says that it is up to date.
+  const now = new Date();
+  Deno.utimeSync(`${root}/target/release/${LIBRARY}`, now, now);
+}
