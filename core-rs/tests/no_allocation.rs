@@ -1,0 +1,88 @@
+//! Nothing is allocated inside a training step once the engine has seen a batch of that size.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cloze_core::batch::Batch;
+use cloze_core::config::ModelConfig;
+use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::trainer::Trainer;
+
+/// Counts what it hands on to the system's allocator.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is the system allocator's own.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_training_step_allocates_nothing() {
+    let config = ModelConfig {
+        vocab_size: 211,
+        hidden_size: 64,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 128,
+        max_position_embeddings: 64,
+        type_vocab_size: 2,
+        hidden_dropout_prob: 0.1,
+        attention_probs_dropout_prob: 0.1,
+        layer_norm_eps: 1e-12,
+        initializer_range: 0.02,
+        hidden_act: "gelu".into(),
+        pad_token_id: 0,
+    };
+    let options = EngineOptions {
+        config,
+        seed: 1,
+        threads: 2,
+        max_tokens: 256,
+        max_sequences: 8,
+        max_masked: 64,
+        max_sequence_length: 64,
+        training: true,
+    };
+    let n = 256;
+    let (input_ids, zeros) = ((0..n).map(|i| i % 211).collect::<Vec<i32>>(), vec![0; n as usize]);
+    let positions: Vec<i32> = (0..n).map(|i| i % 64).collect();
+    let masked: Vec<i32> = (0..n).step_by(7).collect();
+    let labels: Vec<i32> = masked.iter().map(|i| i % 200).collect();
+    let batch = Batch {
+        input_ids: &input_ids,
+        token_type_ids: &zeros,
+        position_ids: &positions,
+        cu_seqlens: &[0, 64, 128, 192, 256],
+        masked_positions: &masked,
+        labels: &labels,
+    };
+    let hyper =
+        AdamW { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+    let mut trainer = Trainer::new(options, None).unwrap();
+    let mut step = |number: u64| {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for micro_step in 0..2 {
+            trainer.forward_backward(&batch, number, micro_step).unwrap();
+        }
+        trainer.update(&hyper, number).unwrap();
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    };
+    step(0); // starts the threads and grows the packing memory
+    for number in 1..5 {
+        assert_eq!(step(number), 0, "allocations in step {number}");
+    }
+}
