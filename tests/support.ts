@@ -37,7 +37,10 @@ export class Place implements Disposable {
   }
 
   /** Runs the command line here to its end. */
-  async cloze(args: string[], options: { input?: string | Uint8Array; env?: Record<string, string> } = {}): Promise<Outcome> {
+  async cloze(
+    args: string[],
+    options: { input?: string | Uint8Array; env?: Record<string, string> } = {},
+  ): Promise<Outcome> {
     const child = this.start(args, options.env);
     const writer = child.stdin.getWriter();
     const { input = "" } = options;
@@ -80,7 +83,16 @@ export const SMALL_CONFIG = JSON.stringify({
 });
 
 /** Flags of a small, quick run on `text.txt` with `config.json` in a place. */
-export const SMALL_RUN = ["--data", "text.txt", "--config", "config.json", "--vocab-size", "200", "--batch-tokens", "256"]
+export const SMALL_RUN = [
+  "--data",
+  "text.txt",
+  "--config",
+  "config.json",
+  "--vocab-size",
+  "200",
+  "--batch-tokens",
+  "256",
+]
   .concat(["--max-sequence-length", "32", "--learning-rate", "3e-3"]);
 
 /** A place with text and config, ready for `SMALL_RUN`. */
@@ -107,5 +119,9 @@ export function testWithCore(name: string, run: (t: Deno.TestContext) => Promise
   } catch (error) {
     missing = (error as Error).message;
   }
-  Deno.test({ name: missing === undefined ? name : `${name} (skipped: ${missing})`, ignore: missing !== undefined, fn: run });
+  Deno.test({
+    name: missing === undefined ? name : `${name} (skipped: ${missing})`,
+    ignore: missing !== undefined,
+    fn: run,
+  });
 }

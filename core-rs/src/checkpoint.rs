@@ -35,8 +35,12 @@ pub fn load_weights(path: &Path, layout: &ParameterLayout, flat: &mut [f32]) -> 
 /// Writes the flat buffer as a new file.
 ///
 /// # Errors
-/// `Io` naming the file.
+/// `Io` naming the file; `NonFinite` naming the tensor, before anything is written.
 pub fn save_weights(path: &Path, layout: &ParameterLayout, flat: &[f32]) -> Result<()> {
+    if let Some(i) = flat.iter().position(|x| !x.is_finite()) {
+        return Err(Error::new(Code::NonFinite, format!("the parameter {} is {}: it is not saved", layout.name_at(i), flat[i]))
+            .with_hint("use a lower learning rate; the checkpoint before this one is good"));
+    }
     save(path, layout, &[("", flat)])
 }
 
@@ -273,6 +277,10 @@ mod tests {
         load_training_state(&state, &layout(), &mut m, &mut v).unwrap();
         assert!(m == a && v == b);
         assert_eq!(save_weights(&place.file(), &layout(), &a).unwrap_err().code, Code::Io, "never overwrites");
+        let diverged = [&a[1..], &[f32::NAN]].concat();
+        let other = place.0.join("other.safetensors");
+        assert_eq!(save_weights(&other, &layout(), &diverged).unwrap_err().code, Code::NonFinite);
+        assert!(!other.exists());
     }
 
     #[test]

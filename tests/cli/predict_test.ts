@@ -34,7 +34,10 @@ testWithCore("predict fills blanks", async (t) => {
 
   await t.step("the same alone as among other lines", async () => {
     const one = "The [MASK] sees the dog.";
-    const many = [one, ...Array.from({ length: 40 }, (_, i) => `Every [MASK] likes a cat ${"at night ".repeat(i % 7)}.`)];
+    const many = [
+      one,
+      ...Array.from({ length: 40 }, (_, i) => `Every [MASK] likes a cat ${"at night ".repeat(i % 7)}.`),
+    ];
     const run = async (lines: string[]) => {
       const { stdout } = await place.cloze(["predict", "--model", "model", "--json"], { input: lines.join("\n") });
       return stdout.trim().split("\n").map((line) => JSON.parse(line));

@@ -11,68 +11,97 @@ function losses(place: Place, run: string): Map<number, number> {
   return new Map(lines.filter((line) => line.kind === "evaluation").map((line) => [line.step, line.loss]));
 }
 
-testWithCore("pretrain leaves a Hugging Face folder, metrics, and checkpoints of which the newest two are kept", async () => {
-  using place = smallPlace();
-  const { code, stdout, stderr } = await place.cloze(["pretrain", ...SMALL_RUN, "--output", "out", "--steps", "20", "--save-every", "5"]);
-  assertEquals(code, 0, stderr);
-  assertEquals(stdout, "", "standard output is for data only");
-  for (const line of ["loss ", "guessing by frequency", "95% interval", "folder", "next"]) assertStringIncludes(stderr, line);
-  const files = [...Deno.readDirSync(`${place.path}/out`)].map((entry) => entry.name).sort();
-  for (
-    const name of ["config.json", "metrics.jsonl", "model.safetensors", "run.json", "special_tokens_map.json"]
-      .concat(["tokenizer.json", "tokenizer_config.json", "vocab.txt"])
-  ) assert(files.includes(name), `${name} is missing from ${files}`);
-  assertEquals(JSON.parse(read(place, "out/config.json")).architectures, ["BertForMaskedLM"]);
-  const checkpoints = [...Deno.readDirSync(`${place.path}/out/checkpoints`)].map((entry) => entry.name).sort();
-  assertEquals(checkpoints, ["step-15", "step-20"]);
-  const state = JSON.parse(read(place, "out/checkpoints/step-20/training_state.json"));
-  assertEquals(state.step, 20);
-  assertEquals(Object.keys(state.sha256).sort(), ["model.safetensors", "training_state.safetensors"]);
-  assertEquals(files.filter((name) => name.endsWith(".tmp")), []);
-});
+testWithCore(
+  "pretrain leaves a Hugging Face folder, metrics, and checkpoints of which the newest two are kept",
+  async () => {
+    using place = smallPlace();
+    const { code, stdout, stderr } = await place.cloze([
+      "pretrain",
+      ...SMALL_RUN,
+      "--output",
+      "out",
+      "--steps",
+      "20",
+      "--save-every",
+      "5",
+    ]);
+    assertEquals(code, 0, stderr);
+    assertEquals(stdout, "", "standard output is for data only");
+    for (const line of ["loss ", "guessing by frequency", "95% interval", "folder", "next"]) {
+      assertStringIncludes(
+        stderr,
+        line,
+      );
+    }
+    const files = [...Deno.readDirSync(`${place.path}/out`)].map((entry) => entry.name).sort();
+    for (
+      const name of ["config.json", "metrics.jsonl", "model.safetensors", "run.json", "special_tokens_map.json"]
+        .concat(["tokenizer.json", "tokenizer_config.json", "vocab.txt"])
+    ) assert(files.includes(name), `${name} is missing from ${files}`);
+    assertEquals(JSON.parse(read(place, "out/config.json")).architectures, ["BertForMaskedLM"]);
+    const checkpoints = [...Deno.readDirSync(`${place.path}/out/checkpoints`)].map((entry) => entry.name).sort();
+    assertEquals(checkpoints, ["step-15", "step-20"]);
+    const state = JSON.parse(read(place, "out/checkpoints/step-20/training_state.json"));
+    assertEquals(state.step, 20);
+    assertEquals(Object.keys(state.sha256).sort(), ["model.safetensors", "training_state.safetensors"]);
+    assertEquals(files.filter((name) => name.endsWith(".tmp")), []);
+  },
+);
 
 testWithCore("pretrain gives the same weights for a seed, whatever the number of threads", async () => {
   using place = smallPlace();
   for (const [output, threads] of [["a", "1"], ["b", "2"]]) {
-    const { code, stderr } = await place.cloze(["pretrain", ...SMALL_RUN, "--output", output, "--steps", "12", "--threads", threads]);
+    const { code, stderr } = await place.cloze([
+      "pretrain",
+      ...SMALL_RUN,
+      "--output",
+      output,
+      "--steps",
+      "12",
+      "--threads",
+      threads,
+    ]);
     assertEquals(code, 0, stderr);
   }
   const [a, b] = ["a", "b"].map((run) => Deno.readFileSync(`${place.path}/${run}/model.safetensors`));
   assertEquals(a, b);
 });
 
-testWithCore("pretrain killed twice in mid-epoch and resumed equals the run that was never stopped, bit for bit", async () => {
-  using place = smallPlace();
-  const flags = ["--steps", "60", "--save-every", "7", "--evaluate-every", "20"];
-  const whole = await place.cloze(["pretrain", ...SMALL_RUN, "--output", "whole", ...flags]);
-  assertEquals(whole.code, 0, whole.stderr);
+testWithCore(
+  "pretrain killed twice in mid-epoch and resumed equals the run that was never stopped, bit for bit",
+  async () => {
+    using place = smallPlace();
+    const flags = ["--steps", "60", "--save-every", "7", "--evaluate-every", "20"];
+    const whole = await place.cloze(["pretrain", ...SMALL_RUN, "--output", "whole", ...flags]);
+    assertEquals(whole.code, 0, whole.stderr);
 
-  const killAfter = async (args: string[], step: number) => {
-    const child = place.start(args);
-    await child.stdin.close();
-    const checkpoint = `${place.path}/killed/checkpoints/step-${step}`;
-    const deadline = performance.now() + 60_000;
-    while (performance.now() < deadline) {
-      if (await Deno.stat(checkpoint).then(() => true, () => false)) break;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+    const killAfter = async (args: string[], step: number) => {
+      const child = place.start(args);
+      await child.stdin.close();
+      const checkpoint = `${place.path}/killed/checkpoints/step-${step}`;
+      const deadline = performance.now() + 60_000;
+      while (performance.now() < deadline) {
+        if (await Deno.stat(checkpoint).then(() => true, () => false)) break;
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      child.kill("SIGKILL");
+      const { signal } = await child.output();
+      return signal;
+    };
+    assertEquals(await killAfter(["pretrain", ...SMALL_RUN, "--output", "killed", ...flags], 14), "SIGKILL");
+    const resume = ["pretrain", "--resume", "killed", "--save-every", "7", "--evaluate-every", "20"];
+    assertEquals(await killAfter(resume, 35), "SIGKILL");
+    const end = await place.cloze(resume);
+    assertEquals(end.code, 0, end.stderr);
+    assertStringIncludes(end.stderr, "resume");
+
+    assertEquals(losses(place, "killed"), losses(place, "whole"));
+    for (const file of ["model.safetensors", "checkpoints/step-60/training_state.safetensors"]) {
+      const [a, b] = ["whole", "killed"].map((run) => Deno.readFileSync(`${place.path}/${run}/${file}`));
+      assert(a.length === b.length && a.every((byte, i) => byte === b[i]), `${file} differs`);
     }
-    child.kill("SIGKILL");
-    const { signal } = await child.output();
-    return signal;
-  };
-  assertEquals(await killAfter(["pretrain", ...SMALL_RUN, "--output", "killed", ...flags], 14), "SIGKILL");
-  const resume = ["pretrain", "--resume", "killed", "--save-every", "7", "--evaluate-every", "20"];
-  assertEquals(await killAfter(resume, 35), "SIGKILL");
-  const end = await place.cloze(resume);
-  assertEquals(end.code, 0, end.stderr);
-  assertStringIncludes(end.stderr, "resume");
-
-  assertEquals(losses(place, "killed"), losses(place, "whole"));
-  for (const file of ["model.safetensors", "checkpoints/step-60/training_state.safetensors"]) {
-    const [a, b] = ["whole", "killed"].map((run) => Deno.readFileSync(`${place.path}/${run}/${file}`));
-    assert(a.length === b.length && a.every((byte, i) => byte === b[i]), `${file} differs`);
-  }
-});
+  },
+);
 
 testWithCore("pretrain stops at the next step on Ctrl-C, saves, exits 130 and can go on", async () => {
   using place = smallPlace();
@@ -105,7 +134,16 @@ testWithCore("pretrain ends with its budget, evaluation and saving included", as
 testWithCore("pretrain with the candle engine learns what the fused engine learns", async () => {
   using place = smallPlace();
   for (const engine of ["fused", "candle"]) {
-    const { code, stderr } = await place.cloze(["pretrain", ...SMALL_RUN, "--output", engine, "--steps", "4", "--engine", engine]);
+    const { code, stderr } = await place.cloze([
+      "pretrain",
+      ...SMALL_RUN,
+      "--output",
+      engine,
+      "--steps",
+      "4",
+      "--engine",
+      engine,
+    ]);
     assertEquals(code, 0, stderr);
   }
   const [a, b] = ["fused", "candle"].map((engine) => losses(place, engine).get(4)!);
@@ -114,10 +152,27 @@ testWithCore("pretrain with the candle engine learns what the fused engine learn
 
 testWithCore("pretrain uses a given tokenizer and tokenizes the same text once", async () => {
   using place = smallPlace();
-  const learned = await place.cloze(["train-tokenizer", "--data", "text.txt", "--output", "tokenizer", "--vocab-size", "150"]);
+  const learned = await place.cloze([
+    "train-tokenizer",
+    "--data",
+    "text.txt",
+    "--output",
+    "tokenizer",
+    "--vocab-size",
+    "150",
+  ]);
   assertEquals(learned.code, 0, learned.stderr);
   const flags = SMALL_RUN.filter((flag) => flag !== "--vocab-size" && flag !== "200");
-  const { code, stderr } = await place.cloze(["pretrain", ...flags, "--tokenizer", "tokenizer", "--output", "out", "--steps", "2"]);
+  const { code, stderr } = await place.cloze([
+    "pretrain",
+    ...flags,
+    "--tokenizer",
+    "tokenizer",
+    "--output",
+    "out",
+    "--steps",
+    "2",
+  ]);
   assertEquals(code, 0, stderr);
   assertEquals(read(place, "out/vocab.txt"), read(place, "tokenizer/vocab.txt"));
   const again = await place.cloze(["pretrain", "--resume", "out"]);

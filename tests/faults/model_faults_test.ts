@@ -1,0 +1,106 @@
+/** What a broken model folder or core library gets. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { locateLibrary } from "../../ffi/mod.ts";
+import { type Outcome, Place, testWithCore, trainedPlace } from "../support.ts";
+
+const LINE = "The [MASK] sees the dog.\n";
+
+function assertRefused(outcome: Outcome, ...parts: string[]): void {
+  assertEquals(outcome.code, 1, outcome.stderr);
+  assertEquals(outcome.stdout, "");
+  assertStringIncludes(outcome.stderr, "error: ");
+  assertStringIncludes(outcome.stderr, "hint: ");
+  assert(!/\n\s+at |panicked|Stack backtrace/.test(outcome.stderr), outcome.stderr);
+  for (const part of parts) assertStringIncludes(outcome.stderr, part);
+}
+
+testWithCore("a model folder that is broken is refused with what is wrong in it", async (t) => {
+  using place = await trainedPlace();
+  const model = `${place.path}/model`;
+  const predict = () => place.cloze(["predict", "--model", "model"], { input: LINE });
+  /** Replaces a file for one step. */
+  const broken = async (name: string, change: (old: Uint8Array) => Uint8Array | undefined, ...parts: string[]) => {
+    await t.step(`${name}: ${parts[0]}`, async () => {
+      const path = `${model}/${name}`;
+      const old = Deno.readFileSync(path);
+      const bytes = change(old);
+      if (bytes === undefined) Deno.removeSync(path);
+      else Deno.writeFileSync(path, bytes);
+      try {
+        assertRefused(await predict(), ...parts);
+      } finally {
+        Deno.removeSync(path, { recursive: true });
+        Deno.writeFileSync(path, old);
+      }
+    });
+  };
+  const text = (change: (old: string) => string) => (old: Uint8Array) =>
+    new TextEncoder().encode(change(new TextDecoder().decode(old)));
+  await broken("model.safetensors", (old) => old.subarray(0, old.length / 2), "not a whole safetensors file");
+  await broken("model.safetensors", () => new Uint8Array(), "it is empty");
+  await broken("model.safetensors", () => new TextEncoder().encode("no tensors here"), "not a whole safetensors file");
+  await broken("model.safetensors", text((s) => s), "not a whole safetensors file"); // bytes lost to UTF-8
+  await broken("config.json", text((s) => s.replace('"hidden_size": 32', '"hidden_size": 64')), "has shape");
+  await broken(
+    "config.json",
+    text((s) => s.replace('"num_hidden_layers": 2', '"num_hidden_layers": 3')),
+    "layer.2",
+    "missing",
+  );
+  await broken(
+    "tokenizer.json",
+    text((s) => s.replace('"[PAD]": 0', '"[PAD]": 0, "extra": 1000000')),
+    "outside",
+  );
+});
+
+testWithCore("tokenizer and config that disagree are refused", async () => {
+  using place = await trainedPlace();
+  const path = `${place.path}/model/tokenizer.json`;
+  const json = JSON.parse(Deno.readTextFileSync(path));
+  const size = Object.keys(json.model.vocab).length;
+  json.model.vocab["surplus"] = size;
+  Deno.writeTextFileSync(path, JSON.stringify(json));
+  assertRefused(
+    await place.cloze(["predict", "--model", "model"], { input: LINE }),
+    `${size + 1} tokens`,
+    `vocab_size ${size}`,
+  );
+});
+
+Deno.test("a folder that is no model is refused", async () => {
+  using place = new Place();
+  const missing = await place.cloze(["predict", "--model", "nowhere"], { input: LINE });
+  assertEquals(missing.code, 1);
+  assertStringIncludes(missing.stderr, "nowhere/config.json: it does not exist");
+  const none = await place.cloze(["predict"], { input: LINE });
+  assertEquals(none.code, 2);
+  assertStringIncludes(none.stderr, "no finished run");
+});
+
+testWithCore("a core library that is missing, no library, or of another version is refused with a hint", async () => {
+  using place = await trainedPlace();
+  const predict = (CLOZE_CORE_LIB: string) =>
+    place.cloze(["predict", "--model", "model"], { input: LINE, env: { CLOZE_CORE_LIB } });
+  assertRefusedLoosely(await predict(`${place.path}/gone.so`), "does not exist");
+  assertRefused(await predict(place.file("text.so", "not a library")), "could not be loaded");
+  // Another version: the same library with another answer to cloze_abi_hash, which is a constant in its code.
+  const { ABI_HASH } = await import("../../ffi/symbols.gen.ts");
+  const library = Deno.readFileSync(locateLibrary());
+  const word = new Uint8Array(Uint32Array.of(ABI_HASH).buffer);
+  let changed = 0;
+  for (let i = 0; i + 4 <= library.length; i++) {
+    if (word.every((byte, j) => library[i + j] === byte)) {
+      library[i] ^= 0xff;
+      changed++;
+    }
+  }
+  assert(changed > 0, "the hash was not found in the library");
+  assertRefused(await predict(place.file("other.so", library)), "another version", "deno task core");
+});
+
+function assertRefusedLoosely(outcome: Outcome, part: string): void {
+  assertEquals(outcome.code, 1, outcome.stderr);
+  assertStringIncludes(outcome.stderr, part);
+}
