@@ -16,7 +16,9 @@ export const IDEOGRAPH = 5;
 
 const SPACES = /[\t-\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]/;
 const ASCII_PUNCTUATION = /[!-/:-@[-`{-~]/;
-const CATEGORY = { punctuation: /\p{P}/u, control: /[\p{Cc}\p{Cf}\p{Co}]/u, mark: /\p{Mn}/u };
+const CATEGORY = { punctuation: /\p{P}/u, control: /[\p{Cc}\p{Cf}\p{Co}]/u };
+/** Nonspacing marks, with two that the older tables call so. */
+const MARKS = /[\p{Mn}\u1734\u{1171E}]/gu;
 
 /**
  * The blocks that BERT calls Chinese (google-research/bert, tokenization.py; the second extension E boundary is
@@ -45,27 +47,85 @@ function classify(code: number): number {
 }
 
 function isControl(code: number, character: string): boolean {
-  return CATEGORY.control.test(character) && !NEWER_CONTROL.has(code);
+  return CATEGORY.control.test(character) && !within(NEWER_CONTROL, code);
 }
 
 function isPunctuation(code: number, character: string): boolean {
+  if (within(OLDER_PUNCTUATION, code)) return true;
   return CATEGORY.punctuation.test(character) && !within(NEWER_PUNCTUATION, code);
 }
 
-/** Whether `strip_accents` removes it: a nonspacing mark. */
-export function isNonspacingMark(code: number): boolean {
-  return CATEGORY.mark.test(String.fromCodePoint(code)) && !within(NEWER_MARKS, code);
+/** The character without its accents: decomposed, nonspacing marks dropped. */
+export function withoutAccents(character: string): string {
+  if (within(NEWER_ACCENTS, character.codePointAt(0)!)) return character;
+  return character.normalize("NFD").replace(MARKS, "");
 }
 
-function within(ranges: readonly (readonly [number, number])[], code: number): boolean {
+/** The character in lower case. */
+export function lowercased(character: string): string {
+  const code = character.codePointAt(0)!;
+  // These are newer than Deno's tables: their small letters follow them, or lie 27 code points on.
+  if (within(NEWER_CAPITALS, code)) return String.fromCodePoint(code + (code < 0x10000 ? 1 : 27));
+  return character.toLowerCase();
+}
+
+function within(ranges: Ranges, code: number): boolean {
   return ranges.some(([from, to]) => code >= from && code <= to);
 }
 
-// `tokenizers` takes its categories from a table of an older Unicode version than Deno's. What is newer is a letter to
-// it. Made by tests/parity/tokenizer_sweep.py, which compares every code point.
-const NEWER_CONTROL: ReadonlySet<number> = new Set<number>([]);
-const NEWER_PUNCTUATION: readonly (readonly [number, number])[] = [];
-const NEWER_MARKS: readonly (readonly [number, number])[] = [];
+// `tokenizers` takes its categories from the tables of an older Unicode version than Deno's, so it knows less. What it takes
+// otherwise is listed here; tests/parity/code_points.py and .ts compare every code point and print these ranges.
+
+type Ranges = readonly (readonly [number, number])[];
+
+/** Format characters that it takes for letters. */
+const NEWER_CONTROL: Ranges = [[0x890, 0x891], [0x8E2, 0x8E2], [0x110CD, 0x110CD], [0x13430, 0x1343F]];
+
+/** Punctuation to it, by a category that has been corrected since. */
+const OLDER_PUNCTUATION: Ranges = [[0x166D, 0x166D], [0x111C9, 0x111C9]];
+
+/** Capitals that it lowercases and Deno does not. */
+const NEWER_CAPITALS: Ranges = [[0xA7CE, 0xA7CE], [0xA7D2, 0xA7D2], [0xA7D4, 0xA7D4], [0x16EA0, 0x16EB8]];
+
+/** Punctuation that it takes for letters. */
+// deno-fmt-ignore
+const NEWER_PUNCTUATION: Ranges = [
+  [0x61D, 0x61D], [0x9FD, 0x9FD], [0xA76, 0xA76], [0xC77, 0xC77], [0xC84, 0xC84], [0x1B4E, 0x1B4F], [0x1B7D, 0x1B7F],
+  [0x2E43, 0x2E4F], [0x2E52, 0x2E5D], [0x10D6E, 0x10D6E], [0x10EAD, 0x10EAD], [0x10F55, 0x10F59], [0x10F86, 0x10F89],
+  [0x113D4, 0x113D5], [0x113D7, 0x113D8], [0x1144B, 0x1144F], [0x1145A, 0x1145B], [0x1145D, 0x1145D],
+  [0x11660, 0x1166C], [0x116B9, 0x116B9], [0x1183B, 0x1183B], [0x11944, 0x11946], [0x119E2, 0x119E2],
+  [0x11A3F, 0x11A46], [0x11A9A, 0x11A9C], [0x11A9E, 0x11AA2], [0x11B00, 0x11B09], [0x11BE1, 0x11BE1],
+  [0x11C41, 0x11C45], [0x11C70, 0x11C71], [0x11EF7, 0x11EF8], [0x11F43, 0x11F4F], [0x11FFF, 0x11FFF],
+  [0x12FF1, 0x12FF2], [0x16D6D, 0x16D6F], [0x16E97, 0x16E9A], [0x16FE2, 0x16FE2], [0x1E5FF, 0x1E5FF],
+  [0x1E95E, 0x1E95F],
+];
+
+/** Characters whose marks or decompositions it does not know: stripping accents leaves them alone. */
+// deno-fmt-ignore
+const NEWER_ACCENTS: Ranges = [
+  [0x7FD, 0x7FD], [0x897, 0x89F], [0x8CA, 0x8E1], [0x9FE, 0x9FE], [0xAFA, 0xAFF], [0xB55, 0xB55], [0xC04, 0xC04],
+  [0xC3C, 0xC3C], [0xD00, 0xD00], [0xD3B, 0xD3C], [0xD81, 0xD81], [0xEBA, 0xEBA], [0xECE, 0xECE], [0x180F, 0x180F],
+  [0x1885, 0x1886], [0x1ABF, 0x1ACE], [0x1DF6, 0x1DFB], [0xA82C, 0xA82C], [0xA8C5, 0xA8C5], [0xA8FF, 0xA8FF],
+  [0xA9BD, 0xA9BD], [0x105C9, 0x105C9], [0x105E4, 0x105E4], [0x10D24, 0x10D27], [0x10D69, 0x10D6D],
+  [0x10EAB, 0x10EAC], [0x10EFC, 0x10EFF], [0x10F46, 0x10F50], [0x10F82, 0x10F85], [0x11070, 0x11070],
+  [0x11073, 0x11074], [0x110C2, 0x110C2], [0x111C9, 0x111C9], [0x111CF, 0x111CF], [0x1123E, 0x1123E],
+  [0x11241, 0x11241], [0x1133B, 0x1133B], [0x11383, 0x11383], [0x11385, 0x11385], [0x1138E, 0x1138E],
+  [0x11391, 0x11391], [0x113BB, 0x113C0], [0x113C5, 0x113C5], [0x113C7, 0x113C8], [0x113CE, 0x113CE],
+  [0x113D0, 0x113D0], [0x113D2, 0x113D2], [0x113E1, 0x113E2], [0x11438, 0x1143F], [0x11442, 0x11444],
+  [0x11446, 0x11446], [0x1145E, 0x1145E], [0x1182F, 0x11837], [0x11839, 0x1183A], [0x11938, 0x11938],
+  [0x1193B, 0x1193C], [0x1193E, 0x1193E], [0x11943, 0x11943], [0x119D4, 0x119D7], [0x119DA, 0x119DB],
+  [0x119E0, 0x119E0], [0x11A01, 0x11A0A], [0x11A33, 0x11A38], [0x11A3B, 0x11A3E], [0x11A47, 0x11A47],
+  [0x11A51, 0x11A56], [0x11A59, 0x11A5B], [0x11A8A, 0x11A96], [0x11A98, 0x11A99], [0x11C30, 0x11C36],
+  [0x11C38, 0x11C3D], [0x11C3F, 0x11C3F], [0x11C92, 0x11CA7], [0x11CAA, 0x11CB0], [0x11CB2, 0x11CB3],
+  [0x11CB5, 0x11CB6], [0x11D31, 0x11D36], [0x11D3A, 0x11D3A], [0x11D3C, 0x11D3D], [0x11D3F, 0x11D45],
+  [0x11D47, 0x11D47], [0x11D90, 0x11D91], [0x11D95, 0x11D95], [0x11D97, 0x11D97], [0x11EF3, 0x11EF4],
+  [0x11F00, 0x11F01], [0x11F36, 0x11F3A], [0x11F40, 0x11F40], [0x11F42, 0x11F42], [0x11F5A, 0x11F5A],
+  [0x13440, 0x13440], [0x13447, 0x13455], [0x1611E, 0x16129], [0x1612D, 0x1612F], [0x16D68, 0x16D6A],
+  [0x16F4F, 0x16F4F], [0x16FE4, 0x16FE4], [0x1CF00, 0x1CF2D], [0x1CF30, 0x1CF46], [0x1E000, 0x1E006],
+  [0x1E008, 0x1E018], [0x1E01B, 0x1E021], [0x1E023, 0x1E024], [0x1E026, 0x1E02A], [0x1E08F, 0x1E08F],
+  [0x1E130, 0x1E136], [0x1E2AE, 0x1E2AE], [0x1E2EC, 0x1E2EF], [0x1E4EC, 0x1E4EF], [0x1E5EE, 0x1E5EF],
+  [0x1E944, 0x1E94A],
+];
 
 const basic = new Uint8Array(0x10000);
 const astral = new Map<number, number>();

@@ -4,7 +4,7 @@
  * vocabulary trainer, so that both see the same words.
  */
 
-import { characterClass, CONTROL, IDEOGRAPH, isNonspacingMark, PUNCTUATION, SPACE } from "./characters.ts";
+import { characterClass, CONTROL, IDEOGRAPH, lowercased, PUNCTUATION, SPACE, withoutAccents } from "./characters.ts";
 
 /** Hugging Face's options of `BertNormalizer`, and `nfc`. */
 export interface NormalizerOptions {
@@ -51,7 +51,7 @@ export class PreTokenizer {
   forEachWord(text: string, visit: (word: string) => void): void {
     const { nfc, clean_text, handle_chinese_chars, lowercase } = this.options;
     if (nfc) text = text.normalize("NFC");
-    if (lowercase || this.#stripAccents) text = this.#fold(text);
+    if (lowercase || this.#stripAccents) text = this.fold(text);
     const end = text.length;
     let start = 0; // of the word in progress
     let dirty = false; // it has characters that clean_text removes
@@ -111,7 +111,7 @@ export class PreTokenizer {
   /** Normalized characters with the source range that each came from. */
   *#pieces(text: string): Generator<{ text: string; start: number; end: number }> {
     // What can compose with its neighbours goes together: a starter with its marks, a run of Jamo.
-    const unit = this.options.nfc ? /[\u1100-\u11FF]+\p{M}*|[^\p{M}]\p{M}*|\p{M}+/gsu : /./gsu;
+    const unit = this.options.nfc ? /[\uAC00-\uD7A3]?[\u1100-\u11FF]+\p{M}*|[^\p{M}]\p{M}*|\p{M}+/gsu : /./gsu;
     for (const match of text.matchAll(unit)) {
       const composed = this.options.nfc ? match[0].normalize("NFC") : match[0];
       let at = match.index;
@@ -120,24 +120,19 @@ export class PreTokenizer {
       for (const character of composed) {
         const range = whole ?? { start: at, end: at + character.length };
         at += character.length;
-        for (const folded of this.#fold(character)) yield { text: folded, ...range };
+        for (const folded of this.fold(character)) yield { text: folded, ...range };
       }
     }
   }
 
   /** Strips accents and lowercases, character by character (so no final sigma, as in Hugging Face). */
-  #fold(text: string): string {
-    let out = text;
-    if (this.#stripAccents && /[^\0-\x7F]/.test(out)) {
-      let stripped = "";
-      for (const character of out.normalize("NFD")) {
-        if (!isNonspacingMark(character.codePointAt(0)!)) stripped += character;
-      }
-      out = stripped;
-    }
-    if (this.options.lowercase) {
-      // Σ at the end of a word is the one place where a whole string lowercases differently from its characters.
-      out = out.includes("\u03A3") ? Array.from(out, (c) => c.toLowerCase()).join("") : out.toLowerCase();
+  fold(text: string): string {
+    if (!/[^\0-\x7F]/.test(text)) return this.options.lowercase ? text.toLowerCase() : text;
+    let out = "";
+    for (const character of text) {
+      let folded = this.#stripAccents ? withoutAccents(character) : character;
+      if (this.options.lowercase) folded = Array.from(folded, lowercased).join("");
+      out += folded;
     }
     return out;
   }

@@ -1,0 +1,47 @@
+/**
+ * Compares cloze's view of every code point with Hugging Face's, from the file that code_points.py printed.
+ * usage: deno run -A tests/parity/code_points.ts classes.json
+ */
+
+import { characterClass, CONTROL, IDEOGRAPH, LETTER, PUNCTUATION, SPACE } from "../../tokenizer/characters.ts";
+import { DEFAULT_NORMALIZER, PreTokenizer } from "../../tokenizer/pre_tokenizer.ts";
+
+const NAMES = {
+  [LETTER]: "letter",
+  [SPACE]: "space",
+  [PUNCTUATION]: "punctuation",
+  [CONTROL]: "control",
+  [IDEOGRAPH]: "ideograph",
+};
+const rows: [number, string, string, string][] = JSON.parse(await Deno.readTextFile(Deno.args[0]));
+const plain = { ...DEFAULT_NORMALIZER, nfc: false, clean_text: false, handle_chinese_chars: false };
+const strip = new PreTokenizer({ ...plain, strip_accents: true });
+const lower = new PreTokenizer({ ...plain, lowercase: true, strip_accents: false });
+const folded = (tokenizer: PreTokenizer, character: string) => tokenizer.fold(character);
+
+const different: Record<string, number[]> = {};
+for (const [code, kind, stripped, lowered] of rows) {
+  const character = String.fromCodePoint(code);
+  const found = NAMES[characterClass(code)];
+  const note = (what: string) => (different[what] ??= []).push(code);
+  if (found !== kind) note(`class: ${found} here, ${kind} there`);
+  if (folded(strip, character) !== stripped) note("strip_accents");
+  if (folded(lower, character) !== lowered) note("lowercase");
+}
+/** `[from, to]` ranges in hexadecimal. */
+function ranges(codes: number[]): string {
+  const out: [number, number][] = [];
+  for (const code of codes) {
+    const last = out[out.length - 1];
+    if (last !== undefined && last[1] === code - 1) last[1] = code;
+    else out.push([code, code]);
+  }
+  return out.map(([from, to]) => `[0x${from.toString(16).toUpperCase()}, 0x${to.toString(16).toUpperCase()}]`).join(
+    ", ",
+  );
+}
+for (const [what, codes] of Object.entries(different)) {
+  console.log(`${what}: ${codes.length} code points\n  ${ranges(codes)}`);
+}
+console.log(`${rows.length} code points compared, ${Object.values(different).flat().length} differences`);
+if (Object.keys(different).length > 0) Deno.exit(1);

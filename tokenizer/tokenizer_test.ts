@@ -1,0 +1,120 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ClozeError } from "../config/cloze_error.ts";
+import { loadTokenizer, tokenizerFiles } from "./files.ts";
+import type { NormalizerOptions } from "./pre_tokenizer.ts";
+import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
+
+interface Golden {
+  texts: string[];
+  vocabulary: string[];
+  cases: {
+    normalizer: NormalizerOptions;
+    encodings: { ids: number[]; offsets: number[]; words: number[] }[];
+  }[];
+}
+
+const golden: Golden = JSON.parse(
+  Deno.readTextFileSync(new URL("../tests/golden/tokenizer.json", import.meta.url)),
+);
+
+/** UTF-16 offset → offset in code points, which Hugging Face counts. */
+function codePoints(text: string, offset: number): number {
+  return Array.from(text.slice(0, offset)).length;
+}
+
+Deno.test("encode equals Hugging Face tokenizers on hostile strings under every option", () => {
+  for (const { normalizer, encodings } of golden.cases) {
+    const tokenizer = new Tokenizer(golden.vocabulary, { normalizer });
+    golden.texts.forEach((text, i) => {
+      const expected = encodings[i], found = tokenizer.encode(text);
+      const where = `${JSON.stringify(text)} with ${JSON.stringify(normalizer)}`;
+      assertEquals([...found.ids], expected.ids, where);
+      assertEquals(found.words, expected.words, where);
+      // Of composed characters Hugging Face gives only a part of the source range; ours is the whole.
+      const composes = normalizer.nfc && text.normalize("NFC") !== text;
+      const offsets = composes ? expected.offsets : found.offsets.flat().map((offset) => codePoints(text, offset));
+      assertEquals(offsets, expected.offsets, where);
+      const fast: number[] = [];
+      tokenizer.encodeIds(text, fast);
+      assertEquals(fast, expected.ids, `${where}, encodeIds`);
+    });
+  }
+});
+
+const VOCABULARY = [
+  ...SPECIAL_TOKENS,
+  "In",
+  "autumn",
+  "the",
+  "leaves",
+  "fall",
+  ".",
+  "단순",
+  "##함",
+  "##을",
+  "don",
+  "'",
+  "t",
+];
+
+Deno.test("decode joins pieces and takes out the space before punctuation", () => {
+  const tokenizer = new Tokenizer(VOCABULARY);
+  for (const text of ["In autumn the leaves fall.", "단순함을 단순"]) {
+    assertEquals(tokenizer.decode(tokenizer.encode(text).ids), text);
+  }
+  const { cls, sep, mask } = tokenizer.special;
+  const ids = [cls, 11, 12, mask, sep];
+  assertEquals(tokenizer.decode(ids), "[CLS] 단순함 [MASK] [SEP]");
+  assertEquals(tokenizer.decode(ids, { skipSpecial: true }), "단순함");
+});
+
+Deno.test("[MASK] is plain text in a corpus and special where asked for", () => {
+  const tokenizer = new Tokenizer(VOCABULARY);
+  const { unk, mask, cls } = tokenizer.special;
+  const text = "the [MASK] [CLS]";
+  assert(![...tokenizer.encode(text).ids].includes(mask));
+  const masked = tokenizer.encode(text, { specials: "mask" });
+  assertEquals([...masked.ids], [7, mask, unk, unk, unk]);
+  assertEquals(masked.offsets[1], [4, 10]);
+  assertEquals([...tokenizer.encode(text, { specials: "all" }).ids], [7, mask, cls]);
+});
+
+Deno.test("decomposed Korean is the same as composed", () => {
+  const tokenizer = new Tokenizer(VOCABULARY);
+  const composed = tokenizer.encode("단순함을");
+  assertEquals(composed.ids.length, 3);
+  assertEquals(tokenizer.encode("단순함을".normalize("NFD")).ids, composed.ids);
+});
+
+Deno.test("a saved tokenizer is loaded again from its folder, tokenizer.json and vocab.txt", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const tokenizer = new Tokenizer(VOCABULARY, { normalizer: { lowercase: false } });
+    for (const [name, text] of Object.entries(tokenizerFiles(tokenizer, 128))) {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+    }
+    for (const path of [folder, `${folder}/tokenizer.json`, `${folder}/vocab.txt`]) {
+      const loaded = await loadTokenizer(path);
+      assertEquals(loaded.vocabulary, VOCABULARY);
+      assertEquals(loaded.encode("In autumn 단순함을").ids, tokenizer.encode("In autumn 단순함을").ids);
+    }
+    assertEquals((await loadTokenizer(folder)).normalizer, tokenizer.normalizer);
+    const refuse = async (name: string, text: string, message: string) => {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+      const error = await assertRejects(() => loadTokenizer(`${folder}/${name}`), ClozeError, message);
+      assert(error.message.includes(name));
+    };
+    await refuse("tokenizer.json", "{", "not JSON");
+    await refuse("tokenizer.json", '{"model":{"type":"BPE","vocab":{}}}', "BPE");
+    await refuse("tokenizer.json", '{"model":{"type":"WordPiece","vocab":{"a":0,"b":0}}}', "taken");
+    await refuse("vocab.txt", "a\nb\n", "[PAD]");
+    await refuse("vocab.txt", [...VOCABULARY, "the"].join("\n"), "twice");
+    await assertRejects(() => loadTokenizer(`${folder}/none`), ClozeError, "does not exist");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("tokenOf names an id that is outside the vocabulary", () => {
+  assertThrows(() => new Tokenizer(VOCABULARY).tokenOf(99), ClozeError, "no token 99");
+});
