@@ -11,6 +11,8 @@ export const SPACE = 2;
 export const PUNCTUATION = 3;
 /** Removed by `clean_text`: NUL, U+FFFD, control, format and private use characters. */
 export const CONTROL = 4;
+/** A control character that is white space, too: removed by `clean_text`, a separator without it. */
+export const CONTROL_SPACE = 6;
 /** A CJK ideograph: a word of its own with `handle_chinese_chars`. */
 export const IDEOGRAPH = 5;
 
@@ -39,7 +41,7 @@ function classify(code: number): number {
   const character = String.fromCodePoint(code);
   if (code === 9 || code === 10 || code === 13) return SPACE;
   if (code === 0 || code === 0xFFFD) return CONTROL;
-  if (isControl(code, character)) return CONTROL;
+  if (isControl(code, character)) return SPACES.test(character) ? CONTROL_SPACE : CONTROL;
   if (SPACES.test(character)) return SPACE;
   if (ASCII_PUNCTUATION.test(character) || isPunctuation(code, character)) return PUNCTUATION;
   if (IDEOGRAPHS.some(([from, to]) => code >= from && code <= to)) return IDEOGRAPH;

@@ -4,7 +4,16 @@
  * vocabulary trainer, so that both see the same words.
  */
 
-import { characterClass, CONTROL, IDEOGRAPH, lowercased, PUNCTUATION, SPACE, withoutAccents } from "./characters.ts";
+import {
+  characterClass,
+  CONTROL,
+  CONTROL_SPACE,
+  IDEOGRAPH,
+  lowercased,
+  PUNCTUATION,
+  SPACE,
+  withoutAccents,
+} from "./characters.ts";
 
 /** Hugging Face's options of `BertNormalizer`, and `nfc`. */
 export interface NormalizerOptions {
@@ -69,14 +78,14 @@ export class PreTokenizer {
         if (code > 0xFFFF) width = 2;
       }
       const kind = characterClass(code);
-      if (kind === SPACE) {
+      if (kind === SPACE || (kind === CONTROL_SPACE && !clean_text)) {
         flush(i);
         start = i + width;
       } else if (kind === PUNCTUATION || (kind === IDEOGRAPH && handle_chinese_chars)) {
         flush(i);
         visit(text.slice(i, i + width));
         start = i + width;
-      } else if (kind === CONTROL) {
+      } else if (isControl(kind)) {
         dirty ||= clean_text;
       }
       i += width;
@@ -91,8 +100,8 @@ export class PreTokenizer {
     const { clean_text, handle_chinese_chars } = this.options;
     for (const piece of this.#pieces(text)) {
       const kind = characterClass(piece.text.codePointAt(0)!);
-      if (kind === CONTROL && clean_text) continue;
-      if (kind === SPACE) {
+      if (isControl(kind) && clean_text) continue;
+      if (kind === SPACE || kind === CONTROL_SPACE) {
         word = undefined;
         continue;
       }
@@ -140,6 +149,10 @@ export class PreTokenizer {
 
 function removeControls(word: string): string {
   let out = "";
-  for (const character of word) if (characterClass(character.codePointAt(0)!) !== CONTROL) out += character;
+  for (const character of word) if (!isControl(characterClass(character.codePointAt(0)!))) out += character;
   return out;
+}
+
+function isControl(kind: number): boolean {
+  return kind === CONTROL || kind === CONTROL_SPACE;
 }

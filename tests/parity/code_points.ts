@@ -3,14 +3,23 @@
  * usage: deno run -A tests/parity/code_points.ts classes.json
  */
 
-import { characterClass, CONTROL, IDEOGRAPH, LETTER, PUNCTUATION, SPACE } from "../../tokenizer/characters.ts";
+import {
+  characterClass,
+  CONTROL,
+  CONTROL_SPACE,
+  IDEOGRAPH,
+  LETTER,
+  PUNCTUATION,
+  SPACE,
+} from "../../tokenizer/characters.ts";
 import { DEFAULT_NORMALIZER, PreTokenizer } from "../../tokenizer/pre_tokenizer.ts";
 
-const NAMES = {
+const NAMES: Record<number, string> = {
   [LETTER]: "letter",
   [SPACE]: "space",
   [PUNCTUATION]: "punctuation",
   [CONTROL]: "control",
+  [CONTROL_SPACE]: "control",
   [IDEOGRAPH]: "ideograph",
 };
 const rows: [number, string, string, string][] = JSON.parse(await Deno.readTextFile(Deno.args[0]));
