@@ -44,4 +44,4 @@ export {
   type TrainerOptions,
   VocabularyTrainer,
 } from "./tokenizer/mod.ts";
-export { type Evaluation, evaluate } from "./training/evaluation.ts";
+export { evaluate, type Evaluation } from "./training/evaluation.ts";

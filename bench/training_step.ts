@@ -124,7 +124,7 @@ async function compare(name: keyof typeof SIZES, rounds: number, python: string)
       peak_mb = answer.peak_mb;
     }
     await child.close();
-    const memory_mb = cloze.engine.describe().memory_bytes / 2 ** 20;
+    const memory_mb = Deno.memoryUsage().rss / 2 ** 20;
     cloze.engine.close();
     const perSecond = (ms: number[]) => Math.round(tokens / median(ms) * 1000);
     const row = {

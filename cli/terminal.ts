@@ -1,6 +1,6 @@
 /** What people see on standard error: notes, a live progress line on a terminal, plain lines elsewhere. */
 
-import { ClozeError } from "../config/cloze_error.ts";
+import type { ClozeError } from "../config/cloze_error.ts";
 
 const encoder = new TextEncoder();
 const isTerminal = () => Deno.stderr.isTerminal();

@@ -85,8 +85,9 @@ export function parseModelConfig(text: string, path: string): ModelConfig {
   const sizes = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"];
   for (const field of [...sizes, ...Object.keys(DEFAULTS)]) {
     const value = json[field] ?? config[field];
-    const expected = field === "hidden_act" ? "string" : "number";
-    if (typeof value !== expected) {
+    const isRight = field === "hidden_act" ? typeof value === "string" : typeof value === "number";
+    if (!isRight) {
+      const expected = field === "hidden_act" ? "string" : "number";
       const found = value === undefined ? "missing" : JSON.stringify(value);
       throw new ClozeError("input", `${path}: ${field} is ${found}, but has to be a ${expected}`);
     }

@@ -5,7 +5,7 @@
 
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { TrainingConfig } from "../config/run_config.ts";
-import { type MlmBatches, type Position } from "../data/mod.ts";
+import type { MlmBatches, Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { evaluate, type Evaluation } from "./evaluation.ts";
 import type { Metric, MetricsFile } from "./metrics.ts";

@@ -12,7 +12,7 @@ import { unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { microBatches, train, type TrainResult } from "../../training/train.ts";
-import { type Values } from "../flags/flag.ts";
+import type { Values } from "../flags/flag.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";

@@ -15,7 +15,7 @@ import { newestCheckpoint } from "../../training/checkpoint.ts";
 import { exists, makeFolder } from "../../training/files.ts";
 import type { Start } from "../../training/train.ts";
 import type { Values } from "../flags/flag.ts";
-import { PRETRAIN } from "../flags/tables.ts";
+import type { PRETRAIN } from "../flags/tables.ts";
 import { callerFolder, resolve } from "../paths.ts";
 
 /** The flags of `pretrain`. */

@@ -10,9 +10,12 @@ fn main() {
     let count = std::env::args().nth(1).and_then(|x| x.parse().ok()).unwrap_or(2);
     let (threads, gemm) = (Threads::new(count), Gemm::default());
     println!("{} on {count} threads", cloze_core::simd::instruction_set());
-    for (name, tokens, inside, outside) in
-        [("mini", 4096, 256, 1024), ("mini, square", 4096, 256, 256), ("mini, head", 614, 256, 8192), ("base", 1024, 768, 3072)]
-    {
+    for (name, tokens, inside, outside) in [
+        ("mini", 4096, 256, 1024),
+        ("mini, square", 4096, 256, 256),
+        ("mini, head", 614, 256, 8192),
+        ("base", 1024, 768, 3072),
+    ] {
         let x = vec![0.5f32; tokens * inside];
         let w = vec![0.5f32; outside * inside];
         let y = vec![0.5f32; tokens * outside];

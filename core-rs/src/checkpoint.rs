@@ -38,8 +38,11 @@ pub fn load_weights(path: &Path, layout: &ParameterLayout, flat: &mut [f32]) -> 
 /// `Io` naming the file; `NonFinite` naming the tensor, before anything is written.
 pub fn save_weights(path: &Path, layout: &ParameterLayout, flat: &[f32]) -> Result<()> {
     if let Some(i) = flat.iter().position(|x| !x.is_finite()) {
-        return Err(Error::new(Code::NonFinite, format!("the parameter {} is {}: it is not saved", layout.name_at(i), flat[i]))
-            .with_hint("use a lower learning rate; the checkpoint before this one is good"));
+        return Err(Error::new(
+            Code::NonFinite,
+            format!("the parameter {} is {}: it is not saved", layout.name_at(i), flat[i]),
+        )
+        .with_hint("use a lower learning rate; the checkpoint before this one is good"));
     }
     save(path, layout, &[("", flat)])
 }
@@ -48,7 +51,12 @@ pub fn save_weights(path: &Path, layout: &ParameterLayout, flat: &[f32]) -> Resu
 ///
 /// # Errors
 /// As [`load_weights`].
-pub fn load_training_state(path: &Path, layout: &ParameterLayout, exp_avg: &mut [f32], exp_avg_sq: &mut [f32]) -> Result<()> {
+pub fn load_training_state(
+    path: &Path,
+    layout: &ParameterLayout,
+    exp_avg: &mut [f32],
+    exp_avg_sq: &mut [f32],
+) -> Result<()> {
     let file = map(path)?;
     let tensors = parse(path, &file)?;
     for (prefix, flat) in [("exp_avg.", exp_avg), ("exp_avg_sq.", exp_avg_sq)] {
@@ -102,9 +110,8 @@ fn find<'a>(tensors: &SafeTensors<'a>, name: &str) -> Option<TensorView<'a>> {
         let part = if part == "weight" { "gamma" } else { "beta" };
         module.ends_with("LayerNorm").then(|| tensors.tensor(&format!("{module}.{part}")).ok())?
     };
-    let decoder_bias = || {
-        (name == "cls.predictions.bias").then(|| tensors.tensor("cls.predictions.decoder.bias").ok())?
-    };
+    let decoder_bias =
+        || (name == "cls.predictions.bias").then(|| tensors.tensor("cls.predictions.decoder.bias").ok())?;
     tensors.tensor(name).ok().or_else(legacy).or_else(decoder_bias)
 }
 
@@ -246,8 +253,11 @@ mod tests {
         ParameterLayout::new(&tiny())
     }
 
+    /// Name, dtype, shape and bytes of a tensor.
+    type Raw = (String, Dtype, Vec<usize>, Vec<u8>);
+
     /// Writes tensors under other names and dtypes than ours.
-    fn write(path: &Path, tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)]) {
+    fn write(path: &Path, tensors: &[Raw]) {
         let views: Vec<_> = tensors
             .iter()
             .map(|(name, dtype, shape, data)| (name.clone(), TensorView::new(*dtype, shape.clone(), data).unwrap()))
@@ -255,7 +265,7 @@ mod tests {
         safetensors::serialize_to_file(views, None, path).unwrap();
     }
 
-    fn tensors(flat: &[f32]) -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
+    fn tensors(flat: &[f32]) -> Vec<Raw> {
         let bytes = |p: &Parameter| flat[p.range()].iter().flat_map(|x| x.to_le_bytes()).collect();
         layout().parameters().iter().map(|p| (p.name.clone(), Dtype::F32, p.shape.clone(), bytes(p))).collect()
     }
@@ -286,7 +296,8 @@ mod tests {
     #[test]
     fn load_takes_legacy_names_half_precision_and_foreign_tensors() {
         let place = Place::new("legacy");
-        let flat: Vec<f32> = random(layout().len(), 3).iter().map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)).collect();
+        let flat: Vec<f32> =
+            random(layout().len(), 3).iter().map(|x| f32::from_bits(x.to_bits() & 0xffff_0000)).collect();
         let mut old = tensors(&flat);
         for (name, dtype, _, data) in &mut old {
             if name.contains("LayerNorm") {
@@ -308,7 +319,7 @@ mod tests {
     #[test]
     fn load_names_what_is_missing_misshapen_or_not_finite() {
         let flat = random(layout().len(), 4);
-        let change = |what: &str, f: &dyn Fn(&mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>)| {
+        let change = |what: &str, f: &dyn Fn(&mut Vec<Raw>)| {
             let place = Place::new(what);
             let mut all = tensors(&flat);
             f(&mut all);
@@ -336,8 +347,17 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         let mut lying = whole.clone();
         lying[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-        let text = String::from_utf8_lossy(&whole).replacen("\"data_offsets\":[0,", "\"data_offsets\":[9,", 1).into_bytes();
-        for bytes in [&[][..], &whole[..5], &whole[..whole.len() / 2], &whole[..whole.len() - 1], &lying, b"not a safetensors file", &text] {
+        let text =
+            String::from_utf8_lossy(&whole).replacen("\"data_offsets\":[0,", "\"data_offsets\":[9,", 1).into_bytes();
+        for bytes in [
+            &[][..],
+            &whole[..5],
+            &whole[..whole.len() / 2],
+            &whole[..whole.len() - 1],
+            &lying,
+            b"not a safetensors file",
+            &text,
+        ] {
             std::fs::write(&path, bytes).unwrap();
             let error = load(&path).unwrap_err();
             assert!(error.code == Code::Corrupt && error.message.contains("model.safetensors"), "{error}");

@@ -172,7 +172,8 @@ mod tests {
             offset += p.len;
         }
         assert_eq!(offset, layout.len());
-        let (q, k) = ("bert.encoder.layer.1.attention.self.query.weight", "bert.encoder.layer.1.attention.self.key.weight");
+        let (q, k) =
+            ("bert.encoder.layer.1.attention.self.query.weight", "bert.encoder.layer.1.attention.self.key.weight");
         let (q, k) = (layout.find(q).unwrap(), layout.find(k).unwrap());
         assert_eq!(q.offset + q.len, k.offset);
         assert!(q.decay && !layout.find("bert.embeddings.LayerNorm.weight").unwrap().decay);

@@ -87,7 +87,8 @@ impl Threads {
             self.start(&mut workers);
         }
         // SAFETY: only the lifetime is erased; the job is withdrawn below, before `block` can go away.
-        let block: *const Block = unsafe { std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Block>(block) };
+        let block: *const Block =
+            unsafe { std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), *const Block>(block) };
         let job = Job { block, blocks };
         {
             let mut state = self.shared.lock();
@@ -215,7 +216,6 @@ impl<T> Shards<T> {
     ///
     /// # Panics
     /// If `range` is not inside the slice.
-
     pub unsafe fn part<'a>(self, range: std::ops::Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "shard {range:?} outside 0..{}", self.len);
         // SAFETY: inside the slice by the assertion, disjoint by the caller's promise.

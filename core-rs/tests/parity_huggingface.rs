@@ -127,7 +127,11 @@ fn check(name: &str, open: impl Fn(EngineOptions, &Path) -> Box<dyn Engine>) {
             assert!((found - loss).abs() < 2e-4, "step {step}: loss {found}, expected {loss}");
         }
         let report = engine.update(&hyper, step as u64).unwrap();
-        assert!((report.grad_norm / norm - 1.0).abs() < 1e-3, "step {step}: norm {}, expected {norm}", report.grad_norm);
+        assert!(
+            (report.grad_norm / norm - 1.0).abs() < 1e-3,
+            "step {step}: norm {}, expected {norm}",
+            report.grad_norm
+        );
     }
 }
 

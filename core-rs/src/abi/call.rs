@@ -30,7 +30,10 @@ impl Bytes {
             _ if !self.start.cast::<T>().is_aligned() => "not aligned",
             _ => return Ok(()),
         };
-        Err(Error::new(Code::InvalidArgument, format!("the buffer {name} is {wrong}, but {} elements were promised", self.len)))
+        Err(Error::new(
+            Code::InvalidArgument,
+            format!("the buffer {name} is {wrong}, but {} elements were promised", self.len),
+        ))
     }
 
     /// The elements, to read.
@@ -71,8 +74,16 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    #[allow(clippy::too_many_arguments)]
-    pub fn unlabeled(ids: *mut u8, types: *mut u8, positions: *mut u8, n: u32, cu: *mut u8, cu_len: u32, masked: *mut u8, m: u32) -> Self {
+    pub fn unlabeled(
+        ids: *mut u8,
+        types: *mut u8,
+        positions: *mut u8,
+        n: u32,
+        cu: *mut u8,
+        cu_len: u32,
+        masked: *mut u8,
+        m: u32,
+    ) -> Self {
         Self { ids, types, positions, n, cu, cu_len, masked, m, labels: std::ptr::null_mut(), labels_len: 0 }
     }
 
@@ -124,6 +135,7 @@ fn report(error: &Error, to: &mut [u8]) {
             to.fill(0);
             return;
         }
-        message = &message[..message.floor_char_boundary(message.len() / 2)];
+        let half = (0..=message.len() / 2).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
+        message = &message[..half];
     }
 }

@@ -58,7 +58,6 @@ macro_rules! exports {
             /// # Safety
             /// Every buffer is null or valid for its length during the call, and aligned for its element type.
             #[unsafe(no_mangle)]
-            #[allow(clippy::too_many_arguments)]
             pub unsafe extern "C" fn $name($($parameter: kind!($kind),)* error: *mut u8, error_len: u32) -> i32 {
                 let body: fn($(kind!($kind)),*) -> Result<()> = $body;
                 guard(Bytes::new(error, error_len), || body($($parameter),*))

@@ -22,8 +22,13 @@ pub fn symbols_typescript() -> String {
     out.push_str("/** The exported calls; each returns a status and ends with an error buffer and its length. */\n");
     out.push_str("export const SYMBOLS = {\n  cloze_abi_hash: { parameters: [], result: \"u32\" },\n");
     for call in CALLS {
-        let kinds: Vec<_> =
-            call.parameters.iter().map(|(_, kind)| *kind).chain(["buffer", "u32"]).map(|k| format!("\"{k}\"")).collect();
+        let kinds: Vec<_> = call
+            .parameters
+            .iter()
+            .map(|(_, kind)| *kind)
+            .chain(["buffer", "u32"])
+            .map(|k| format!("\"{k}\""))
+            .collect();
         let names: Vec<_> = call.parameters.iter().map(|(name, _)| *name).chain(["error", "error_len"]).collect();
         let _ = writeln!(out, "  /** {} */", names.join(", "));
         let _ = writeln!(out, "  {}: {{", call.name);

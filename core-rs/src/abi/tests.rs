@@ -70,7 +70,8 @@ fn open_step_update_close_work_and_the_handle_is_gone_after() {
     assert!(out[0] > 0.0 && out[1] == 1.0);
     let (mut hyper, mut report) = ([1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0], [0.0f64; 2]);
     // SAFETY: buffers as long as the call says.
-    let update = |hyper: *mut u8, report: *mut u8| call(|e, l| unsafe { cloze_update(handle, hyper, 0.0, report, e, l) });
+    let update =
+        |hyper: *mut u8, report: *mut u8| call(|e, l| unsafe { cloze_update(handle, hyper, 0.0, report, e, l) });
     assert_eq!(update(hyper.as_mut_ptr().cast(), report.as_mut_ptr().cast()).0, 0);
     assert!(report[0] > 0.0);
     assert_eq!(update(hyper.as_mut_ptr().cast(), report.as_mut_ptr().cast()).0, 2, "nothing accumulated");
@@ -105,7 +106,22 @@ fn bad_arguments_get_a_status_and_json_never_a_crash() {
     // SAFETY: null and zero lengths are what is tested.
     let nulls = call(|e, l| unsafe {
         cloze_forward_backward(
-            handle, null_mut(), null_mut(), null_mut(), 4, null_mut(), 2, null_mut(), 1, null_mut(), 1, 0.0, 0, null_mut(), e, l,
+            handle,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            4,
+            null_mut(),
+            2,
+            null_mut(),
+            1,
+            null_mut(),
+            1,
+            0.0,
+            0,
+            null_mut(),
+            e,
+            l,
         )
     });
     assert!(nulls.0 == 1 && nulls.1.contains("null"), "{nulls:?}");

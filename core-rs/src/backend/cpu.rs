@@ -134,7 +134,15 @@ impl Backend for Cpu {
         linear::forward(&self.gemm, &self.threads, x, weight, bias, &mut y[..len], Some(&mut pre[..len]));
     }
 
-    fn linear_backward(&mut self, n: usize, layer: Linear, weights: &Buffer, dy: &Buffer, dx: &mut Buffer, how: DataGradient) {
+    fn linear_backward(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        dy: &Buffer,
+        dx: &mut Buffer,
+        how: DataGradient,
+    ) {
         let epilogue = match how {
             DataGradient::Store => Epilogue::Store,
             DataGradient::Add => Epilogue::Accumulate,
@@ -143,7 +151,15 @@ impl Backend for Cpu {
         linear::backward_data(&self.gemm, &self.threads, dy, layer.of(weights).0, layer.inputs, dx, epilogue);
     }
 
-    fn linear_backward_through_gelu(&mut self, n: usize, layer: Linear, weights: &Buffer, dy: &Buffer, pre: &Buffer, dx: &mut Buffer) {
+    fn linear_backward_through_gelu(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        dy: &Buffer,
+        pre: &Buffer,
+        dx: &mut Buffer,
+    ) {
         let (dy, dx) = (&dy[..n * layer.outputs], &mut dx[..n * layer.inputs]);
         let epilogue = Epilogue::GeluBackward { pre: &pre[..n * layer.inputs] };
         linear::backward_data(&self.gemm, &self.threads, dy, layer.of(weights).0, layer.inputs, dx, epilogue);
@@ -159,33 +175,89 @@ impl Backend for Cpu {
         linear::backward_parameters(&self.gemm, &self.threads, x, dy, d_weight, d_bias, &mut self.partials);
     }
 
-    fn norm(&mut self, n: usize, norm: Norm, weights: &Buffer, x: &mut Buffer, out: &mut Buffer, statistics: &mut Buffer) {
+    fn norm(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer,
+        x: &mut Buffer,
+        out: &mut Buffer,
+        statistics: &mut Buffer,
+    ) {
         let ((weight, bias), len) = (norm.of(weights), n * norm.width);
         let (x, out) = (&mut x[..len], &mut out[..len]);
         layer_norm::forward(&self.threads, x, None, weight, bias, norm.eps, out, &mut statistics[..2 * n]);
     }
 
-    fn residual_norm(&mut self, n: usize, norm: Norm, weights: &Buffer, residual: &Buffer, dropout: Dropout, x: &mut Buffer, out: &mut Buffer, statistics: &mut Buffer) {
+    fn residual_norm(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer,
+        residual: &Buffer,
+        dropout: Dropout,
+        x: &mut Buffer,
+        out: &mut Buffer,
+        statistics: &mut Buffer,
+    ) {
         let ((weight, bias), len) = (norm.of(weights), n * norm.width);
         let before = Some(Residual { residual: &residual[..len], dropout });
         let (x, out) = (&mut x[..len], &mut out[..len]);
         layer_norm::forward(&self.threads, x, before, weight, bias, norm.eps, out, &mut statistics[..2 * n]);
     }
 
-    fn norm_backward(&mut self, n: usize, norm: Norm, weights: &Buffer, x: &Buffer, statistics: &Buffer, gradient: &mut Buffer, dropped: Option<(Dropout, &mut Buffer)>, gradients: &mut Buffer) {
+    fn norm_backward(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer,
+        x: &Buffer,
+        statistics: &Buffer,
+        gradient: &mut Buffer,
+        dropped: Option<(Dropout, &mut Buffer)>,
+        gradients: &mut Buffer,
+    ) {
         let len = n * norm.width;
         let (d_weight, d_bias) = gradients[norm.weight..][..2 * norm.width].split_at_mut(norm.width);
         let dropped = dropped.map(|(dropout, to)| (dropout, &mut to[..len]));
         let (gradient, partials) = (&mut gradient[..len], &mut self.partials);
         let weight = norm.of(weights).0;
-        layer_norm::backward(&self.threads, &x[..len], statistics, weight, gradient, dropped, d_weight, d_bias, partials);
+        layer_norm::backward(
+            &self.threads,
+            &x[..len],
+            statistics,
+            weight,
+            gradient,
+            dropped,
+            d_weight,
+            d_bias,
+            partials,
+        );
     }
 
-    fn attention(&mut self, batch: &Batch, heads: Heads, qkv: &Buffer, dropout: Dropout, out: &mut Buffer, lse: &mut Buffer) {
+    fn attention(
+        &mut self,
+        batch: &Batch,
+        heads: Heads,
+        qkv: &Buffer,
+        dropout: Dropout,
+        out: &mut Buffer,
+        lse: &mut Buffer,
+    ) {
         attention::forward(&self.gemm, &self.threads, &self.attention, shape(batch, heads), qkv, dropout, out, lse);
     }
 
-    fn attention_backward(&mut self, batch: &Batch, heads: Heads, qkv: &Buffer, dropout: Dropout, out: &Buffer, lse: &Buffer, d_out: &Buffer, d_qkv: &mut Buffer) {
+    fn attention_backward(
+        &mut self,
+        batch: &Batch,
+        heads: Heads,
+        qkv: &Buffer,
+        dropout: Dropout,
+        out: &Buffer,
+        lse: &Buffer,
+        d_out: &Buffer,
+        d_qkv: &mut Buffer,
+    ) {
         let (gemm, threads, team, shape) = (&self.gemm, &self.threads, &self.attention, shape(batch, heads));
         attention::backward(gemm, threads, team, shape, qkv, dropout, out, lse, d_out, d_qkv);
     }
@@ -204,21 +276,60 @@ impl Backend for Cpu {
         linear::forward(&self.gemm, &self.threads, x, weight, bias, &mut y[..n * decoder.outputs], None);
     }
 
-    fn cross_entropy(&mut self, logits: &mut Buffer, vocab_size: usize, labels: &[i32], rows: &mut [RowLoss], gradient: bool) {
-        cross_entropy::forward_backward(&self.threads, &mut logits[..labels.len() * vocab_size], labels, rows, gradient);
+    fn cross_entropy(
+        &mut self,
+        logits: &mut Buffer,
+        vocab_size: usize,
+        labels: &[i32],
+        rows: &mut [RowLoss],
+        gradient: bool,
+    ) {
+        cross_entropy::forward_backward(
+            &self.threads,
+            &mut logits[..labels.len() * vocab_size],
+            labels,
+            rows,
+            gradient,
+        );
     }
 
-    fn logits_backward(&mut self, first: usize, n: usize, decoder: Linear, weights: &Buffer, x: &Buffer, d_logits: &Buffer, dx: &mut Buffer, gradients: &mut Buffer) {
+    fn logits_backward(
+        &mut self,
+        first: usize,
+        n: usize,
+        decoder: Linear,
+        weights: &Buffer,
+        x: &Buffer,
+        d_logits: &Buffer,
+        dx: &mut Buffer,
+        gradients: &mut Buffer,
+    ) {
         let rows = first * decoder.inputs..(first + n) * decoder.inputs;
         let d_logits = &d_logits[..n * decoder.outputs];
         let weight = decoder.of(weights).0;
         let dx = &mut dx[rows.clone()];
         linear::backward_data(&self.gemm, &self.threads, d_logits, weight, decoder.inputs, dx, Epilogue::Store);
         let (d_weight, d_bias) = decoder.of_mut(gradients);
-        linear::backward_parameters(&self.gemm, &self.threads, &x[rows], d_logits, d_weight, d_bias, &mut self.partials);
+        linear::backward_parameters(
+            &self.gemm,
+            &self.threads,
+            &x[rows],
+            d_logits,
+            d_weight,
+            d_bias,
+            &mut self.partials,
+        );
     }
 
-    fn top_k(&mut self, n: usize, vocab_size: usize, logits: &Buffer, k: usize, ids: &mut [i32], probabilities: &mut [f32]) {
+    fn top_k(
+        &mut self,
+        n: usize,
+        vocab_size: usize,
+        logits: &Buffer,
+        k: usize,
+        ids: &mut [i32],
+        probabilities: &mut [f32],
+    ) {
         cross_entropy::top_k(&self.threads, &logits[..n * vocab_size], vocab_size, k, ids, probabilities);
     }
 
@@ -228,7 +339,14 @@ impl Backend for Cpu {
 
     fn adamw(&mut self, layout: &ParameterLayout, state: AdamWState<Buffer>, hyper: &AdamW, scale: f64, step: u64) {
         let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
-        adamw::update(&self.threads, layout, adamw::State { weights, gradients, exp_avg, exp_avg_sq }, hyper, scale, step);
+        adamw::update(
+            &self.threads,
+            layout,
+            adamw::State { weights, gradients, exp_avg, exp_avg_sq },
+            hyper,
+            scale,
+            step,
+        );
     }
 
     fn clear(&mut self, x: &mut Buffer) {

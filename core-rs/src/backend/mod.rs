@@ -84,7 +84,13 @@ pub trait Backend: Send {
     fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Self::Buffer, out: &mut Self::Buffer);
 
     /// Adds the gradient `[N, C]` to the rows that were looked up.
-    fn embed_backward(&mut self, batch: &Batch, tables: Embeddings, gradient: &Self::Buffer, gradients: &mut Self::Buffer);
+    fn embed_backward(
+        &mut self,
+        batch: &Batch,
+        tables: Embeddings,
+        gradient: &Self::Buffer,
+        gradients: &mut Self::Buffer,
+    );
 
     /// `x[n, width] *= dropout`
     fn dropout(&mut self, n: usize, width: usize, x: &mut Self::Buffer, dropout: Dropout);
@@ -93,38 +99,112 @@ pub trait Backend: Send {
     fn linear(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, x: &Self::Buffer, y: &mut Self::Buffer);
 
     /// `pre = x Wᵀ + b`, `y = gelu(pre)`
-    fn linear_gelu(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, x: &Self::Buffer, pre: &mut Self::Buffer, y: &mut Self::Buffer);
+    fn linear_gelu(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Self::Buffer,
+        x: &Self::Buffer,
+        pre: &mut Self::Buffer,
+        y: &mut Self::Buffer,
+    );
 
     /// `dx = dy W`
-    fn linear_backward(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, dy: &Self::Buffer, dx: &mut Self::Buffer, how: DataGradient);
+    fn linear_backward(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Self::Buffer,
+        dy: &Self::Buffer,
+        dx: &mut Self::Buffer,
+        how: DataGradient,
+    );
 
     /// `dx = dy W · gelu'(pre)`
-    fn linear_backward_through_gelu(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, dy: &Self::Buffer, pre: &Self::Buffer, dx: &mut Self::Buffer);
+    fn linear_backward_through_gelu(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Self::Buffer,
+        dy: &Self::Buffer,
+        pre: &Self::Buffer,
+        dx: &mut Self::Buffer,
+    );
 
     /// `gradient[n, width] *= gelu'(pre)`
     fn gelu_backward(&mut self, n: usize, width: usize, pre: &Self::Buffer, gradient: &mut Self::Buffer);
 
     /// `dW += dyᵀ x`, `db += Σ dy`
-    fn linear_parameters_backward(&mut self, n: usize, layer: Linear, x: &Self::Buffer, dy: &Self::Buffer, gradients: &mut Self::Buffer);
+    fn linear_parameters_backward(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        x: &Self::Buffer,
+        dy: &Self::Buffer,
+        gradients: &mut Self::Buffer,
+    );
 
     /// `out = LayerNorm(x)`; `statistics[n, 2]` is kept for backward.
-    fn norm(&mut self, n: usize, norm: Norm, weights: &Self::Buffer, x: &mut Self::Buffer, out: &mut Self::Buffer, statistics: &mut Self::Buffer);
+    fn norm(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Self::Buffer,
+        x: &mut Self::Buffer,
+        out: &mut Self::Buffer,
+        statistics: &mut Self::Buffer,
+    );
 
     /// `x ← dropout(x) + residual`, `out = LayerNorm(x)`
-    #[allow(clippy::too_many_arguments)]
-    fn residual_norm(&mut self, n: usize, norm: Norm, weights: &Self::Buffer, residual: &Self::Buffer, dropout: Dropout, x: &mut Self::Buffer, out: &mut Self::Buffer, statistics: &mut Self::Buffer);
+    fn residual_norm(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Self::Buffer,
+        residual: &Self::Buffer,
+        dropout: Dropout,
+        x: &mut Self::Buffer,
+        out: &mut Self::Buffer,
+        statistics: &mut Self::Buffer,
+    );
 
     /// `gradient`: d out → d x, in place. `dropped`, if given, receives the gradient of what was dropped out before the
     /// residual was added. Adds to the gradients of weight and bias.
-    #[allow(clippy::too_many_arguments)]
-    fn norm_backward(&mut self, n: usize, norm: Norm, weights: &Self::Buffer, x: &Self::Buffer, statistics: &Self::Buffer, gradient: &mut Self::Buffer, dropped: Option<(Dropout, &mut Self::Buffer)>, gradients: &mut Self::Buffer);
+    fn norm_backward(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Self::Buffer,
+        x: &Self::Buffer,
+        statistics: &Self::Buffer,
+        gradient: &mut Self::Buffer,
+        dropped: Option<(Dropout, &mut Self::Buffer)>,
+        gradients: &mut Self::Buffer,
+    );
 
     /// Attention inside each sequence of the batch: `qkv[N, 3C]` → `out[N, C]`; `lse[H, N]` is kept for backward.
-    fn attention(&mut self, batch: &Batch, heads: Heads, qkv: &Self::Buffer, dropout: Dropout, out: &mut Self::Buffer, lse: &mut Self::Buffer);
+    fn attention(
+        &mut self,
+        batch: &Batch,
+        heads: Heads,
+        qkv: &Self::Buffer,
+        dropout: Dropout,
+        out: &mut Self::Buffer,
+        lse: &mut Self::Buffer,
+    );
 
     /// `d_qkv[N, 3C]` from `d_out[N, C]`.
-    #[allow(clippy::too_many_arguments)]
-    fn attention_backward(&mut self, batch: &Batch, heads: Heads, qkv: &Self::Buffer, dropout: Dropout, out: &Self::Buffer, lse: &Self::Buffer, d_out: &Self::Buffer, d_qkv: &mut Self::Buffer);
+    fn attention_backward(
+        &mut self,
+        batch: &Batch,
+        heads: Heads,
+        qkv: &Self::Buffer,
+        dropout: Dropout,
+        out: &Self::Buffer,
+        lse: &Self::Buffer,
+        d_out: &Self::Buffer,
+        d_qkv: &mut Self::Buffer,
+    );
 
     /// `out[m] = x[rows[m]]`
     fn gather(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
@@ -133,24 +213,62 @@ pub trait Backend: Send {
     fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
 
     /// `y` = the logits of rows `first..first + n` of x, `[n, V]`.
-    #[allow(clippy::too_many_arguments)]
-    fn logits(&mut self, first: usize, n: usize, decoder: Linear, weights: &Self::Buffer, x: &Self::Buffer, y: &mut Self::Buffer);
+    fn logits(
+        &mut self,
+        first: usize,
+        n: usize,
+        decoder: Linear,
+        weights: &Self::Buffer,
+        x: &Self::Buffer,
+        y: &mut Self::Buffer,
+    );
 
     /// Cross-entropy of `n` rows of logits; with `gradient`, logits become its gradient.
-    fn cross_entropy(&mut self, logits: &mut Self::Buffer, vocab_size: usize, labels: &[i32], rows: &mut [RowLoss], gradient: bool);
+    fn cross_entropy(
+        &mut self,
+        logits: &mut Self::Buffer,
+        vocab_size: usize,
+        labels: &[i32],
+        rows: &mut [RowLoss],
+        gradient: bool,
+    );
 
     /// The decoder's gradients from rows `first..first + n`: `dx` rows are stored, parameters added to.
-    #[allow(clippy::too_many_arguments)]
-    fn logits_backward(&mut self, first: usize, n: usize, decoder: Linear, weights: &Self::Buffer, x: &Self::Buffer, d_logits: &Self::Buffer, dx: &mut Self::Buffer, gradients: &mut Self::Buffer);
+    fn logits_backward(
+        &mut self,
+        first: usize,
+        n: usize,
+        decoder: Linear,
+        weights: &Self::Buffer,
+        x: &Self::Buffer,
+        d_logits: &Self::Buffer,
+        dx: &mut Self::Buffer,
+        gradients: &mut Self::Buffer,
+    );
 
     /// The `k` best of `n` rows of logits, host side.
-    fn top_k(&mut self, n: usize, vocab_size: usize, logits: &Self::Buffer, k: usize, ids: &mut [i32], probabilities: &mut [f32]);
+    fn top_k(
+        &mut self,
+        n: usize,
+        vocab_size: usize,
+        logits: &Self::Buffer,
+        k: usize,
+        ids: &mut [i32],
+        probabilities: &mut [f32],
+    );
 
     /// Σ x² in f64.
     fn squared_norm(&mut self, x: &Self::Buffer) -> f64;
 
     /// One AdamW update; zeroes the gradients.
-    fn adamw(&mut self, layout: &ParameterLayout, state: AdamWState<Self::Buffer>, hyper: &AdamW, scale: f64, step: u64);
+    fn adamw(
+        &mut self,
+        layout: &ParameterLayout,
+        state: AdamWState<Self::Buffer>,
+        hyper: &AdamW,
+        scale: f64,
+        step: u64,
+    );
 
     /// `x = 0`
     fn clear(&mut self, x: &mut Self::Buffer);

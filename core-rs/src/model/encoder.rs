@@ -112,16 +112,20 @@ impl<B: Backend> Encoder<B> {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let heads = Heads {
-            count: config.num_attention_heads,
-            hidden: c,
-            max_sequence_length: options.max_sequence_length,
-        };
+        let heads =
+            Heads { count: config.num_attention_heads, hidden: c, max_sequence_length: options.max_sequence_length };
         Ok(Self { heads, layers, activations })
     }
 
     /// Runs all layers on `input` (`[N, C]`) and lends the last one's output.
-    pub fn forward<'a>(&'a mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, input: &'a B::Buffer, dropout: &DropoutPlan) -> &'a B::Buffer {
+    pub fn forward<'a>(
+        &'a mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        batch: &Batch,
+        input: &'a B::Buffer,
+        dropout: &DropoutPlan,
+    ) -> &'a B::Buffer {
         let n = batch.input_ids.len();
         let slots = self.activations.len();
         for (i, layer) in self.layers.iter().enumerate() {
@@ -165,8 +169,16 @@ impl<B: Backend> Encoder<B> {
     }
 
     /// `scratch.hidden`: gradient of the output → gradient of `input`. Adds to all parameters' gradients.
-    #[allow(clippy::too_many_arguments)]
-    pub fn backward(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, input: &B::Buffer, dropout: &DropoutPlan, scratch: &mut Gradients<B>, gradients: &mut B::Buffer) {
+    pub fn backward(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        batch: &Batch,
+        input: &B::Buffer,
+        dropout: &DropoutPlan,
+        scratch: &mut Gradients<B>,
+        gradients: &mut B::Buffer,
+    ) {
         let n = batch.input_ids.len();
         let Gradients { hidden, dropped, intermediate, context, qkv } = scratch;
         for (i, layer) in self.layers.iter().enumerate().rev() {
@@ -174,7 +186,16 @@ impl<B: Backend> Encoder<B> {
             let x = if i == 0 { input } else { &self.activations[i - 1].out };
 
             let site = Some((dropout.feed_forward_output(i), &mut *dropped));
-            backend.norm_backward(n, layer.output_norm, weights, &a.output_sum, &a.output_statistics, hidden, site, gradients);
+            backend.norm_backward(
+                n,
+                layer.output_norm,
+                weights,
+                &a.output_sum,
+                &a.output_statistics,
+                hidden,
+                site,
+                gradients,
+            );
             backend.linear_parameters_backward(n, layer.output, &a.activated, dropped, gradients);
             backend.linear_backward_through_gelu(n, layer.output, weights, dropped, &a.pre, intermediate);
             backend.linear_parameters_backward(n, layer.intermediate, &a.attention_out, intermediate, gradients);

@@ -54,7 +54,13 @@ impl<B: Backend> Head<B> {
     }
 
     /// From the encoder's output to what the decoder sees.
-    pub(super) fn forward(&mut self, backend: &mut B, weights: &B::Buffer, masked_positions: &[i32], hidden: &B::Buffer) {
+    pub(super) fn forward(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        masked_positions: &[i32],
+        hidden: &B::Buffer,
+    ) {
         let m = masked_positions.len();
         backend.gather(masked_positions, self.transform.inputs, hidden, &mut self.gathered);
         backend.linear_gelu(m, self.transform, weights, &self.gathered, &mut self.pre, &mut self.activated);
@@ -62,7 +68,13 @@ impl<B: Backend> Head<B> {
     }
 
     /// Cross-entropy of each masked row. With `gradients`, adds the decoder's and keeps that of `out`.
-    pub fn loss(&mut self, backend: &mut B, weights: &B::Buffer, labels: &[i32], mut gradients: Option<&mut B::Buffer>) -> &[RowLoss] {
+    pub fn loss(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        labels: &[i32],
+        mut gradients: Option<&mut B::Buffer>,
+    ) -> &[RowLoss] {
         for (i, labels) in labels.chunks(self.chunk).enumerate() {
             let (first, n) = (i * self.chunk, labels.len());
             backend.logits(first, n, self.decoder, weights, &self.out, &mut self.logits);
@@ -76,7 +88,15 @@ impl<B: Backend> Head<B> {
     }
 
     /// After `loss` with gradients: writes the gradient of the encoder's output to `hidden`.
-    pub(super) fn backward(&mut self, backend: &mut B, weights: &B::Buffer, n: usize, masked_positions: &[i32], hidden: &mut B::Buffer, gradients: &mut B::Buffer) {
+    pub(super) fn backward(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        n: usize,
+        masked_positions: &[i32],
+        hidden: &mut B::Buffer,
+        gradients: &mut B::Buffer,
+    ) {
         let m = masked_positions.len();
         let [d_out, d_gathered] = self.gradients.as_mut().expect("planned for training");
         backend.norm_backward(m, self.norm, weights, &self.activated, &self.statistics, d_out, None, gradients);
@@ -88,7 +108,13 @@ impl<B: Backend> Head<B> {
     }
 
     /// Calls `each(backend, first_row, rows, logits)` for every chunk of the `m` rows.
-    pub fn for_each_chunk(&mut self, backend: &mut B, weights: &B::Buffer, m: usize, mut each: impl FnMut(&mut B, usize, usize, &B::Buffer)) {
+    pub fn for_each_chunk(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        m: usize,
+        mut each: impl FnMut(&mut B, usize, usize, &B::Buffer),
+    ) {
         for first in (0..m).step_by(self.chunk) {
             let n = self.chunk.min(m - first);
             backend.logits(first, n, self.decoder, weights, &self.out, &mut self.logits);

@@ -139,7 +139,14 @@ impl<B: Backend> Bert<B> {
     ///
     /// # Panics
     /// If the model was not planned for training; the engine checks that.
-    pub fn backward(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, dropout: &DropoutPlan, gradients: &mut B::Buffer) {
+    pub fn backward(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        batch: &Batch,
+        dropout: &DropoutPlan,
+        gradients: &mut B::Buffer,
+    ) {
         let n = batch.input_ids.len();
         let scratch = self.gradients.as_mut().expect("planned for training");
         self.head.backward(backend, weights, n, batch.masked_positions, &mut scratch.hidden, gradients);

@@ -43,7 +43,11 @@ pub(crate) mod tests {
             let numeric = (above - f(&v)) / f64::from(at - v[i]);
             v[i] = x[i];
             let error = (numeric - f64::from(analytic[i])).abs();
-            assert!(error < tolerance * largest.max(0.1), "element {i}: {numeric} by differences, {} analytic", analytic[i]);
+            assert!(
+                error < tolerance * largest.max(0.1),
+                "element {i}: {numeric} by differences, {} analytic",
+                analytic[i]
+            );
         }
     }
 }

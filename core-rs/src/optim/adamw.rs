@@ -93,8 +93,14 @@ mod tests {
     fn update_equals_the_algorithm_written_in_f64_and_spares_biases_and_layer_norm_from_decay() {
         let layout = ParameterLayout::new(&tiny());
         let n = layout.len();
-        let hyper =
-            AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.1, max_grad_norm: 1.0 };
+        let hyper = AdamW {
+            learning_rate: 0.01,
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-6,
+            weight_decay: 0.1,
+            max_grad_norm: 1.0,
+        };
         let mut weights = random(n, 1);
         let (mut m, mut v) = (vec![0.0; n], vec![0.0; n]);
         let mut exact: Vec<[f64; 3]> = weights.iter().map(|&w| [f64::from(w), 0.0, 0.0]).collect();
@@ -114,8 +120,7 @@ mod tests {
                     *w -= hyper.learning_rate * mean / (square.sqrt() + hyper.epsilon);
                 }
             }
-            let state =
-                State { weights: &mut weights, gradients: &mut gradients, exp_avg: &mut m, exp_avg_sq: &mut v };
+            let state = State { weights: &mut weights, gradients: &mut gradients, exp_avg: &mut m, exp_avg_sq: &mut v };
             update(&Threads::new(2), &layout, state, &hyper, 0.25, step);
             assert!(gradients.iter().all(|&g| g == 0.0));
         }

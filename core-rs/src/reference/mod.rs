@@ -125,9 +125,9 @@ impl Engine for CandleEngine {
         }
         let gradients = loss.backward().map_err(candle)?;
         for (parameter, variable) in self.layout.parameters().iter().zip(&self.variables) {
-            let gradient = gradients.get(variable).ok_or_else(|| {
-                Error::new(Code::Panic, format!("candle gave no gradient for {}", parameter.name))
-            })?;
+            let gradient = gradients
+                .get(variable)
+                .ok_or_else(|| Error::new(Code::Panic, format!("candle gave no gradient for {}", parameter.name)))?;
             let values: Vec<f32> = gradient.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)?;
             self.gradients[parameter.range()].iter_mut().zip(values).for_each(|(sum, g)| *sum += g);
         }
@@ -149,8 +149,11 @@ impl Engine for CandleEngine {
             let at = self.gradients.iter().position(|g| !g.is_finite()).unwrap_or(0);
             let name = self.layout.name_at(at).to_owned();
             self.discard();
-            return Err(Error::new(Code::NonFinite, format!("the gradient of {name} is NaN or infinite at step {step}"))
-                .with_hint("use a lower learning rate; the weights are still those of the step before"));
+            return Err(Error::new(
+                Code::NonFinite,
+                format!("the gradient of {name} is NaN or infinite at step {step}"),
+            )
+            .with_hint("use a lower learning rate; the weights are still those of the step before"));
         }
         let clip = if norm > hyper.max_grad_norm { hyper.max_grad_norm / (norm + 1e-6) } else { 1.0 };
         let scale = clip / masked as f64;
@@ -200,7 +203,10 @@ impl Engine for CandleEngine {
         batch.validate(&self.options.limits(), false)?;
         let logits = self.host_logits(batch)?;
         if out.len() != logits.len() {
-            return Err(Error::new(Code::InvalidArgument, format!("out has {} entries, not {}", out.len(), logits.len())));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                format!("out has {} entries, not {}", out.len(), logits.len()),
+            ));
         }
         out.copy_from_slice(&logits);
         Ok(())

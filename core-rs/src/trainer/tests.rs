@@ -1,8 +1,8 @@
 //! Whole-model tests of the fused engine: gradients by differences, packing, accumulation, determinism.
 
 use super::*;
-use crate::config::tests::tiny;
 use crate::config::ModelConfig;
+use crate::config::tests::tiny;
 use crate::ops::tests::random;
 
 fn options(config: ModelConfig, threads: usize) -> EngineOptions {
@@ -129,7 +129,8 @@ fn same_seed_gives_the_same_bits_for_any_number_of_threads() {
         let mut t = trainer(config, threads);
         for step in 0..4 {
             for micro in 0..2 {
-                t.forward_backward(&Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).batch(), step, micro as u32).unwrap();
+                t.forward_backward(&Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).batch(), step, micro as u32)
+                    .unwrap();
             }
             t.update(&HYPER, step).unwrap();
         }
@@ -216,7 +217,10 @@ fn non_finite_values_are_named_and_leave_weights_alone() {
     t.training.as_mut().unwrap().gradients[p.offset] = f32::NAN;
     let before = t.weights.to_vec();
     let error = t.update(&HYPER, 5).unwrap_err();
-    assert!(error.code == Code::NonFinite && error.message.contains(&p.name) && error.message.contains("step 5"), "{error}");
+    assert!(
+        error.code == Code::NonFinite && error.message.contains(&p.name) && error.message.contains("step 5"),
+        "{error}"
+    );
     assert_eq!(before, t.weights.to_vec());
     assert_eq!(t.update(&HYPER, 5).unwrap_err().code, Code::InvalidState, "the gradient is gone");
     t.weights[p.offset] = f32::INFINITY;

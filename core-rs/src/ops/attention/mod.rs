@@ -103,7 +103,16 @@ impl<'a> Block<'a> {
 
 /// `out[N, C] = dropout(softmax(Q Kᵀ / √D)) V`, head by head. `qkv` is `[N, 3C]`: queries, keys, values of each token
 /// side by side. `lse` receives the log-sum-exp of each score row, `[H, N]`.
-pub fn forward(gemm: &Gemm, threads: &Threads, team: &TeamScratch, shape: Shape, qkv: &[f32], dropout: Dropout, out: &mut [f32], lse: &mut [f32]) {
+pub fn forward(
+    gemm: &Gemm,
+    threads: &Threads,
+    team: &TeamScratch,
+    shape: Shape,
+    qkv: &[f32],
+    dropout: Dropout,
+    out: &mut [f32],
+    lse: &mut [f32],
+) {
     let (out, lse) = (Shards::new(out), Shards::new(lse));
     threads.run(Block::count(shape), &|thread, index| {
         let block = Block::new(shape, index);
@@ -145,7 +154,6 @@ pub fn forward(gemm: &Gemm, threads: &Threads, team: &TeamScratch, shape: Shape,
 }
 
 /// `d_qkv[N, 3C]` from `d_out[N, C]`; `out` and `lse` are what forward made.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
     gemm: &Gemm,
     threads: &Threads,

@@ -58,8 +58,16 @@ impl Machine {
 
     /// Packs rows `first..first + count` of `matrix`, columns `from..from + depth`, as `to[depth][width]`; rows from
     /// `count` to `width` become zero.
-    #[allow(clippy::too_many_arguments)]
-    pub fn pack(self, matrix: MatRef, first: usize, count: usize, from: usize, depth: usize, width: usize, to: &mut [f32]) {
+    pub fn pack(
+        self,
+        matrix: MatRef,
+        first: usize,
+        count: usize,
+        from: usize,
+        depth: usize,
+        width: usize,
+        to: &mut [f32],
+    ) {
         crate::simd::vectorize(
             #[inline(always)]
             || {
@@ -93,7 +101,15 @@ impl Machine {
     }
 
     /// Computes `C[rows, columns]`; both ranges start at multiples of the register tile.
-    pub fn tile(self, panels: &Panels, rows: Range<usize>, columns: Range<usize>, output: &Output, first: bool, last: bool) {
+    pub fn tile(
+        self,
+        panels: &Panels,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        output: &Output,
+        first: bool,
+        last: bool,
+    ) {
         Arch::new().dispatch(Tile { panels, rows, columns, output, first, last });
     }
 }

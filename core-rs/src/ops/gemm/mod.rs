@@ -41,7 +41,11 @@ impl<'a> MatRef<'a> {
         assert!(self.row_stride == 1 || self.column_stride == 1, "gemm: {name} has no unit stride");
         if rows > 0 && columns > 0 {
             let last = (rows - 1) * self.row_stride + (columns - 1) * self.column_stride;
-            assert!(last < self.data.len(), "gemm: {name} is {rows}x{columns}, beyond its {} elements", self.data.len());
+            assert!(
+                last < self.data.len(),
+                "gemm: {name} is {rows}x{columns}, beyond its {} elements",
+                self.data.len()
+            );
         }
     }
 }
@@ -165,7 +169,16 @@ impl Gemm {
     ///
     /// # Panics
     /// If a slice is shorter than its matrix.
-    pub fn run(&self, threads: &Threads, size: Size, a: MatRef, b: MatRef, c: &mut [f32], ldc: usize, epilogue: Epilogue) {
+    pub fn run(
+        &self,
+        threads: &Threads,
+        size: Size,
+        a: MatRef,
+        b: MatRef,
+        c: &mut [f32],
+        ldc: usize,
+        epilogue: Epilogue,
+    ) {
         let Size { m, n, k } = size;
         a.check("A", m, k);
         b.check("B", k, n);
@@ -192,9 +205,9 @@ impl Gemm {
             let (to_a, to_b) = (Shards::new(packed_a), Shards::new(packed_b));
             let panels = columns + if pack_a { rows } else { 0 };
             threads.run(panels, &|_, panel| {
-                // SAFETY: each panel writes its own range.
                 if panel < columns {
                     let (nr, j) = (machine.nr, panel * machine.nr);
+                    // SAFETY: each panel writes its own range.
                     let to = unsafe { to_b.part(panel * nr * depth..(panel + 1) * nr * depth) };
                     machine.pack(b.t(), j, nr.min(n - j), from, depth, nr, to);
                 } else {
@@ -223,7 +236,16 @@ impl Gemm {
     ///
     /// # Panics
     /// If a slice is shorter than its matrix.
-    pub fn run_alone(&self, scratch: &mut Scratch, size: Size, a: MatRef, b: MatRef, c: &mut [f32], ldc: usize, epilogue: Epilogue) {
+    pub fn run_alone(
+        &self,
+        scratch: &mut Scratch,
+        size: Size,
+        a: MatRef,
+        b: MatRef,
+        c: &mut [f32],
+        ldc: usize,
+        epilogue: Epilogue,
+    ) {
         let Size { m, n, k } = size;
         a.check("A", m, k);
         b.check("B", k, n);
@@ -303,7 +325,9 @@ mod tests {
     fn run_equals_f64_for_every_transposition_and_odd_sizes() {
         let gemm = Gemm::default();
         let threads = Threads::new(2);
-        for (m, n, k) in [(1, 1, 1), (1, 33, 7), (7, 1, 129), (13, 33, 1), (129, 65, 33), (200, 530, 300), (33, 7, 2100)] {
+        for (m, n, k) in
+            [(1, 1, 1), (1, 33, 7), (7, 1, 129), (13, 33, 1), (129, 65, 33), (200, 530, 300), (33, 7, 2100)]
+        {
             let size = Size { m, n, k };
             let (a, b) = (random(m * k, 1), random(k * n, 2));
             for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {

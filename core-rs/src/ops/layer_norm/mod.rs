@@ -18,7 +18,6 @@ pub struct Residual<'a> {
 /// `out = (x − mean) / sqrt(variance + eps) · weight + bias`, rows of `weight.len()`.
 ///
 /// `x` becomes the sum that was normalized; `statistics` is `[N, 2]`: mean and reciprocal deviation, for backward.
-#[allow(clippy::too_many_arguments)]
 pub fn forward(
     threads: &Threads,
     x: &mut [f32],
@@ -75,7 +74,6 @@ fn add_residual(x: &mut [f32], residual: &[f32], dropout: Dropout, first: u32) {
 /// `gradient` is d out on entry and d x on return. With `before`, d x is also the residual's gradient, and
 /// `d_dropped` receives the gradient of what the dropout was applied to. Adds to `d_weight` and `d_bias`. `partials`
 /// is scratch that is grown as needed.
-#[allow(clippy::too_many_arguments)]
 pub fn backward(
     threads: &Threads,
     x: &[f32],
@@ -98,7 +96,8 @@ pub fn backward(
         let from = block * ROW_BLOCK;
         let to = (from + ROW_BLOCK).min(rows);
         // SAFETY: blocks of rows are disjoint.
-        let (gradient, partial) = unsafe { (gradient.part(from * c..to * c), partial.part(block * 2 * c..(block + 1) * 2 * c)) };
+        let (gradient, partial) =
+            unsafe { (gradient.part(from * c..to * c), partial.part(block * 2 * c..(block + 1) * 2 * c)) };
         // SAFETY: as above.
         let mut dropped = dropped.map(|(dropout, shards)| (dropout, unsafe { shards.part(from * c..to * c) }));
         let (d_weight, d_bias) = partial.split_at_mut(c);
@@ -173,7 +172,17 @@ mod tests {
             let weight = &inputs[2 * n * c..2 * n * c + c];
             let before = dropout.map(|dropout| (dropout, &mut d_x[..]));
             let none = before.is_none();
-            backward(&threads, &x, &statistics, weight, &mut gradient, before, &mut d_weight, &mut d_bias, &mut Vec::new());
+            backward(
+                &threads,
+                &x,
+                &statistics,
+                weight,
+                &mut gradient,
+                before,
+                &mut d_weight,
+                &mut d_bias,
+                &mut Vec::new(),
+            );
             let d_residual = if none { vec![0.0; n * c] } else { gradient.clone() };
             let d_x = if none { gradient } else { d_x };
             let analytic = [d_x, d_residual, d_weight, d_bias].concat();

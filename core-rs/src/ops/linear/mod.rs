@@ -6,7 +6,15 @@ use crate::simd::{gelu_derivative, vectorize};
 use crate::threads::{Shards, Threads};
 
 /// `y = x Wᵀ + b`; with `pre`, that sum goes there and `y` is its GELU.
-pub fn forward(gemm: &Gemm, threads: &Threads, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32], pre: Option<&mut [f32]>) {
+pub fn forward(
+    gemm: &Gemm,
+    threads: &Threads,
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    pre: Option<&mut [f32]>,
+) {
     let outputs = bias.len();
     let inputs = weight.len() / outputs;
     let size = Size { m: x.len() / inputs, n: outputs, k: inputs };
@@ -18,7 +26,15 @@ pub fn forward(gemm: &Gemm, threads: &Threads, x: &[f32], weight: &[f32], bias: 
 }
 
 /// `dx = dy W`, finished by `epilogue` (`Store`, `Accumulate` or `GeluBackward`). `inputs` is the length of a row of dx.
-pub fn backward_data(gemm: &Gemm, threads: &Threads, dy: &[f32], weight: &[f32], inputs: usize, dx: &mut [f32], epilogue: Epilogue) {
+pub fn backward_data(
+    gemm: &Gemm,
+    threads: &Threads,
+    dy: &[f32],
+    weight: &[f32],
+    inputs: usize,
+    dx: &mut [f32],
+    epilogue: Epilogue,
+) {
     let outputs = weight.len() / inputs;
     let size = Size { m: dy.len() / outputs, n: inputs, k: outputs };
     gemm.run(threads, size, MatRef::rows(dy, outputs), MatRef::rows(weight, inputs), dx, inputs, epilogue);

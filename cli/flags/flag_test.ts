@@ -1,0 +1,93 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { ClozeError } from "../../config/cloze_error.ts";
+import {
+  choice,
+  type CommandTable,
+  duration,
+  helpText,
+  nearest,
+  number,
+  parseFlags,
+  text,
+  texts,
+  toggle,
+} from "./flag.ts";
+import { TABLES } from "./tables.ts";
+
+const TABLE = {
+  name: "bake",
+  summary: "Bakes.",
+  usage: "[flags]",
+  positional: "PATH",
+  details: "",
+  flags: {
+    data: texts("PATH", "Text."),
+    output: text("DIR", "Folder."),
+    size: choice(["small", "large"], "Size.", "small"),
+    steps: number({ min: 1, max: 10, integer: true }, "Steps."),
+    rate: number({ min: 0, max: 1 }, "Rate."),
+    budget: duration("Time."),
+    json: toggle("JSON."),
+  },
+  examples: ["cloze bake"],
+} satisfies CommandTable;
+
+const parse = (...args: string[]) => parseFlags(TABLE, args);
+
+Deno.test("parseFlags reads every kind of flag", () => {
+  const { values, positionals } = parse(
+    ...["--data", "a", "--data=b", "--output", "007", "--size", "large", "--steps=3", "--rate", "5e-1"],
+    ...["--budget", "1.5h", "--json", "c", "d"],
+  );
+  assertEquals(values, {
+    data: ["a", "b"],
+    output: "007",
+    size: "large",
+    steps: 3,
+    rate: 0.5,
+    budget: 5_400_000,
+    json: true,
+  });
+  assertEquals(positionals, ["c", "d"]);
+  assertEquals(parse().values, {});
+  assertEquals(parse("--", "--odd name").positionals, ["--odd name"]);
+});
+
+Deno.test("parseFlags refuses what is unknown, missing, out of range or given twice", () => {
+  const cases: [string[], string, string?][] = [
+    [["--sise", "small"], "no flag --sise", "did you mean --size?"],
+    [["--zzzzzz"], "no flag --zzzzzz", "--help"],
+    [["-x"], "no flag -x"],
+    [["--steps"], "--steps needs a value"],
+    [["--steps", "0"], "whole number from 1 to 10"],
+    [["--steps", "2.5"], "whole number"],
+    [["--steps", "1e99"], "whole number"],
+    [["--rate", "NaN"], "a number from 0 to 1"],
+    [["--rate", ""], "needs a value"],
+    [["--size", "larg"], "did you mean large?"],
+    [["--budget", "0s"], "90s, 30m or 2h"],
+    [["--budget", "10"], "90s, 30m or 2h"],
+    [["--steps", "1", "--steps", "2"], "more than once"],
+  ];
+  for (const [args, message, hint] of cases) {
+    const error = assertThrows(() => parse(...args), ClozeError, message);
+    assertEquals(error.code, "usage");
+    if (hint !== undefined) assertStringIncludes(error.hint!, hint);
+  }
+});
+
+Deno.test("nearest finds a slip and gives up on a different word", () => {
+  const names = ["data", "output", "preset", "max-sequence-length"];
+  assertEquals(nearest("dta", names), "data");
+  assertEquals(nearest("outptu", names), "output");
+  assertEquals(nearest("max-seq", names), "max-sequence-length");
+  assertEquals(nearest("banana", names), undefined);
+});
+
+Deno.test("helpText shows every flag of every command within 100 columns", () => {
+  for (const table of TABLES) {
+    const help = helpText(table);
+    for (const name of Object.keys(table.flags)) assertStringIncludes(help, `--${name}`);
+    assertEquals(help.split("\n").filter((line) => line.length > 100), []);
+  }
+});

@@ -1,0 +1,137 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ClozeError } from "../config/cloze_error.ts";
+import type { MlmBatch } from "../config/mlm_batch.ts";
+import { testWithCore } from "../tests/support.ts";
+import { Engine, type EngineOptions } from "./engine.ts";
+import { NativeError } from "./native_error.ts";
+
+const OPTIONS: EngineOptions = {
+  config: {
+    vocab_size: 40,
+    hidden_size: 16,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    intermediate_size: 32,
+    max_position_embeddings: 16,
+    type_vocab_size: 2,
+    hidden_dropout_prob: 0,
+    attention_probs_dropout_prob: 0,
+    layer_norm_eps: 1e-12,
+    initializer_range: 0.1,
+    hidden_act: "gelu",
+    pad_token_id: 0,
+  },
+  engine: "fused",
+  device: "cpu",
+  threads: 2,
+  seed: 1,
+  max_tokens: 32,
+  max_sequences: 4,
+  max_masked: 16,
+  max_sequence_length: 16,
+  training: true,
+};
+
+const HYPER = { learning_rate: 1e-2, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1 };
+
+function batch(): MlmBatch {
+  return {
+    input_ids: Int32Array.of(2, 10, 4, 12, 3, 2, 4, 21, 3),
+    token_type_ids: new Int32Array(9),
+    position_ids: Int32Array.of(0, 1, 2, 3, 4, 0, 1, 2, 3),
+    cu_seqlens: Int32Array.of(0, 5, 9),
+    masked_positions: Int32Array.of(2, 6),
+    labels: Int32Array.of(11, 20),
+  };
+}
+
+testWithCore("Engine learns a batch, saves it, and another engine answers the same", async () => {
+  using engine = await Engine.open(OPTIONS);
+  const first = await engine.forwardBackward(batch(), 0, 0);
+  assertEquals(first.masked, 2);
+  for (let step = 0; step < 80; step++) {
+    if (step > 0) await engine.forwardBackward(batch(), step, 0);
+    const { grad_norm, masked } = await engine.update(HYPER, step);
+    assert(grad_norm > 0 && masked === 2);
+  }
+  const { row_loss, row_rank } = await engine.evaluate(batch());
+  assertEquals([...row_rank], [0, 0]);
+  assert(row_loss[0] + row_loss[1] < 0.1 * first.loss_sum);
+
+  const folder = await Deno.makeTempDir();
+  try {
+    const weights = `${folder}/model.safetensors`, training_state = `${folder}/state.safetensors`;
+    await engine.save({ weights, training_state });
+    using other = await Engine.open({ ...OPTIONS, seed: 9, weights, training_state });
+    assertEquals(await other.logits(batch()), await engine.logits(batch()));
+    const [a, b] = [await engine.topK(batch(), 3), await other.topK(batch(), 3)];
+    assertEquals(a, b);
+    assertEquals([a.ids[0], a.ids[3]], [11, 20]);
+    await assertRejects(() => engine.save({ weights }), NativeError, "could not be written");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+testWithCore("Engine runs calls one after the other in the order they were made", async () => {
+  using engine = await Engine.open(OPTIONS);
+  const calls = Array.from({ length: 20 }, (_, i) => engine.forwardBackward(batch(), 0, i));
+  const update = engine.update(HYPER, 0);
+  assertEquals((await Promise.all(calls)).every((sums) => sums.masked === 2), true);
+  assertEquals((await update).masked, 40);
+});
+
+testWithCore("Engine turns the core's refusals into errors that say what is wrong", async () => {
+  await assertRejects(() => Engine.open({ ...OPTIONS, threads: 0 }), NativeError, "threads");
+  await assertRejects(() => Engine.open({ ...OPTIONS, device: "cuda" as "cpu" }), NativeError, "cuda");
+  await assertRejects(() => Engine.open({ ...OPTIONS, weights: "/none" }), NativeError, "/none");
+  using engine = await Engine.open(OPTIONS);
+  const bad = (change: (b: MlmBatch) => void) => {
+    const b = batch();
+    change(b);
+    return engine.forwardBackward(b, 0, 0);
+  };
+  await assertRejects(() => bad((b) => b.input_ids[0] = 40), NativeError, "input_ids[0] is 40");
+  await assertRejects(() => bad((b) => b.cu_seqlens[1] = 99), NativeError, "outside");
+  await assertRejects(() => bad((b) => b.labels = Int32Array.of(1)), NativeError, "labels has 1");
+  await assertRejects(async () => await bad((b) => b.position_ids = new Int32Array(2)), ClozeError, "position_ids");
+  await assertRejects(() => engine.update(HYPER, 0), NativeError, "no gradient has been accumulated");
+  assertEquals((await engine.forwardBackward(batch(), 0, 0)).masked, 2);
+});
+
+testWithCore("Engine survives random batches: an answer or an error, never a crash", async () => {
+  using engine = await Engine.open({ ...OPTIONS, training: false });
+  let seed = 7;
+  const random = (n: number) => (seed = (Math.imul(seed, 48271) >>> 0) % 0x7fffffff) % n;
+  let answered = 0;
+  for (let i = 0; i < 400; i++) {
+    const array = (length: number, below: number) =>
+      Int32Array.from({ length }, () => random(below) - (random(20) === 0 ? 5 : 0));
+    const n = 1 + random(34), m = random(6);
+    const length = 1 + random(n);
+    const input: MlmBatch = {
+      input_ids: array(n, 41),
+      token_type_ids: array(n, 2),
+      position_ids: array(n, 16),
+      cu_seqlens: random(3) > 0 ? Int32Array.of(0, length, n) : array(1 + random(5), 40),
+      masked_positions: array(m, n).sort(),
+      labels: array(m, 40),
+    };
+    try {
+      await engine.evaluate(input);
+      answered++;
+    } catch (error) {
+      assert(error instanceof NativeError && error.native === "InvalidArgument", String(error));
+    }
+  }
+  assert(answered > 0 && answered < 400, `${answered} answered`);
+});
+
+testWithCore("a closed Engine says so", async () => {
+  const engine = await Engine.open(OPTIONS);
+  const running = engine.forwardBackward(batch(), 0, 0);
+  engine.close();
+  engine.close();
+  assertEquals((await running).masked, 2, "a call in progress is finished");
+  assertThrows(() => engine.describe(), ClozeError, "closed");
+});

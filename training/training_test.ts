@@ -1,0 +1,73 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import type { MlmBatch } from "../config/mlm_batch.ts";
+import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
+import { unigramBaseline, wilson } from "./evaluation.ts";
+import { MetricsFile } from "./metrics.ts";
+import { learningRate, progressOf } from "./schedule.ts";
+import { microBatches } from "./train.ts";
+
+const TRAINING: TrainingConfig = {
+  seed: 0,
+  extent: { steps: 100 },
+  batch_tokens: 1024,
+  max_sequence_length: 64,
+  learning_rate: 1e-3,
+  ...TRAINING_DEFAULTS,
+  warmup_ratio: 0.1,
+};
+
+Deno.test("learningRate rises linearly, falls linearly, and ends at zero", () => {
+  const at = (progress: number) => learningRate(progress, TRAINING) / TRAINING.learning_rate;
+  assert(at(0) > 0 && at(0) < 0.02, "the first update is small, not nothing");
+  assertAlmostEquals(at(0.05), 0.5, 1e-12);
+  assertAlmostEquals(at(0.1), 1, 1e-12);
+  assertAlmostEquals(at(0.55), 0.5, 1e-12);
+  assertEquals(at(1), 0);
+});
+
+Deno.test("progressOf reaches 1 by steps, epochs or time, and keeps time for what comes last", () => {
+  const reached = { step: 50, epoch: 0.5, elapsed_ms: 5000, reserved_ms: 0 };
+  assertEquals(progressOf({ steps: 100 }, reached), 0.5);
+  assertEquals(progressOf({ steps: 40 }, reached), 1);
+  assertEquals(progressOf({ epochs: 2 }, reached), 0.25);
+  assertEquals(progressOf({ budget_ms: 10_000 }, reached), 0.5);
+  assertEquals(progressOf({ budget_ms: 10_000 }, { ...reached, reserved_ms: 5000 }), 1);
+});
+
+Deno.test("microBatches cuts an update into equal parts that the engine can take", () => {
+  assertEquals(microBatches(4096), { count: 1, tokens: 4096 });
+  assertEquals(microBatches(16_384), { count: 1, tokens: 16_384 });
+  assertEquals(microBatches(40_000), { count: 3, tokens: 13_334 });
+});
+
+Deno.test("wilson gives the published interval", () => {
+  // Newcombe (1998), table I: 81 of 263.
+  const [low, high] = wilson(81, 263);
+  assertAlmostEquals(low, 0.2553, 5e-5);
+  assertAlmostEquals(high, 0.3662, 5e-5);
+  const [zero, some] = wilson(0, 10);
+  assert(zero === 0 && some > 0.2 && some < 0.3);
+});
+
+Deno.test("unigramBaseline equals entropy and cross-entropy worked out by hand", () => {
+  const counts = Float64Array.of(0, 2, 1, 1);
+  const batch = { labels: Int32Array.of(1, 3) } as MlmBatch;
+  const { entropy, loss, accuracy } = unigramBaseline(counts, [batch]);
+  assertAlmostEquals(entropy, 1.5 * Math.LN2, 1e-12);
+  assertAlmostEquals(loss, -(Math.log(3 / 8) + Math.log(2 / 8)) / 2, 1e-12);
+  assertEquals(accuracy, 0.5);
+});
+
+Deno.test("MetricsFile drops what came after the checkpoint and a line that was cut off", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(path, '{"step":1}\n{"step":2}\n{"step":3}\n{"st');
+    const file = await MetricsFile.open(path, 2);
+    const metric = { kind: "evaluation", step: 4 } as Parameters<typeof file.write>[0];
+    await file.write(metric);
+    const steps = (await Deno.readTextFile(path)).trim().split("\n").map((line) => JSON.parse(line).step);
+    assertEquals(steps, [1, 2, 4]);
+  } finally {
+    await Deno.remove(path);
+  }
+});
