@@ -1,0 +1,48 @@
+/**
+ * The single binary. Where deno compile's base binary can be had (DENORT_BIN, or CLOZE_TEST_COMPILE=1 with a network) it is
+ * built and run in an empty folder; elsewhere that test is skipped and the dry run shows what would be inside.
+ */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { Place, testWithCore, trainedPlace } from "./support.ts";
+
+const root = new URL("..", import.meta.url).pathname;
+const canCompile = Deno.env.has("DENORT_BIN") || Deno.env.has("CLOZE_TEST_COMPILE");
+
+const compile = (args: string[]) =>
+  new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "-q", `${root}tools/compile.ts`, ...args],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+
+testWithCore("a dry run of compile embeds the core library and every command", async () => {
+  const { code, stdout, stderr } = await compile(["--dry-run"]);
+  const text = new TextDecoder().decode(stdout);
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  for (
+    const part of ["target/release/libcloze_core", "main.ts", "commands/*", "inference/*", "practice/*", "dry run:"]
+  ) {
+    assertStringIncludes(text, part);
+  }
+});
+
+Deno.test({
+  name: "the compiled binary predicts in an empty folder" +
+    (canCompile
+      ? ""
+      : " (skipped: deno compile's base binary is not at hand; set DENORT_BIN, or CLOZE_TEST_COMPILE=1 with a network)"),
+  ignore: !canCompile,
+  fn: async () => {
+    const { code, stderr } = await compile([]);
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    using place = await trainedPlace();
+    using empty = new Place();
+    const script = `echo "The [MASK] sees the dog." | "${root}dist/cloze" predict --model "${place.path}/model" --json`;
+    const output = await new Deno.Command("bash", { args: ["-c", script], cwd: empty.path }).output();
+    assertEquals(output.code, 0, new TextDecoder().decode(output.stderr));
+    assertEquals(JSON.parse(new TextDecoder().decode(output.stdout)).masks.length, 1);
+  },
+});
