@@ -7,7 +7,7 @@ import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
 import { helpText, nearest } from "./flags/flag.ts";
 import { TABLES } from "./flags/tables.ts";
-import { bold, printError } from "./terminal.ts";
+import { bold, printError, writeOut } from "./terminal.ts";
 
 /** A command: takes its arguments and resolves to the exit code. */
 export type Command = (args: string[]) => Promise<number>;
@@ -37,11 +37,11 @@ async function dispatch(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     const table = TABLES.find((table) => table.name === rest[0]);
-    await print(table === undefined ? overview() : helpText(table));
+    await writeOut(table === undefined ? overview() : helpText(table));
     return name === undefined ? 2 : 0;
   }
   if (name === "--version") {
-    await print(`cloze ${VERSION}\n`);
+    await writeOut(`cloze ${VERSION}\n`);
     return 0;
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -53,15 +53,10 @@ async function dispatch(args: string[]): Promise<number> {
   }
   const table = TABLES.find((table) => table.name === name)!;
   if (rest.includes("--help") || rest.includes("-h")) {
-    await print(helpText(table));
+    await writeOut(helpText(table));
     return 0;
   }
   return await (await load()).run(rest);
-}
-
-async function print(text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
 }
 
 /** Runs the command line and returns the exit code. */

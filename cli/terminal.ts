@@ -17,6 +17,12 @@ function write(text: string): void {
   }
 }
 
+/** Writes data to standard output, all of it. */
+export async function writeOut(text: string): Promise<void> {
+  const bytes = encoder.encode(text);
+  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+}
+
 /** Whether colours are wanted. */
 function colours(): boolean {
   return isTerminal() && !Deno.noColor;

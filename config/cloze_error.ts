@@ -22,7 +22,7 @@ export class ClozeError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
@@ -49,6 +49,6 @@ export function ioError(error: unknown, doing: string, path: string): ClozeError
     return new ClozeError("io", `could not ${doing} ${path}: permission denied`, { cause: error });
   }
   const reason = messageOf(error).replace(/ \(os error \d+\).*/, "");
-  const hint = /space|quota/i.test(reason) ? { hint: "free some room on the disk, then run the command again" } : {};
-  return new ClozeError("io", `could not ${doing} ${path}: ${reason}`, { ...hint, cause: error });
+  const hint = /space|quota/i.test(reason) ? "free some room on the disk, then run the command again" : undefined;
+  return new ClozeError("io", `could not ${doing} ${path}: ${reason}`, { hint, cause: error });
 }

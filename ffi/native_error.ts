@@ -21,7 +21,7 @@ export class NativeError extends ClozeError {
   readonly native: NativeCode;
 
   constructor(native: NativeCode, message: string, hint: string) {
-    super(CODES[native] ?? "engine", message, hint === "" ? {} : { hint });
+    super(CODES[native] ?? "engine", message, { hint: hint === "" ? undefined : hint });
     this.native = native;
   }
 }

@@ -29,7 +29,7 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
     return path.endsWith(".json") ? fromTokenizerJson(text) : await fromVocabTxt(text, path);
   } catch (error) {
     if (!(error instanceof ClozeError)) throw error;
-    throw new ClozeError(error.code, `${path}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
+    throw new ClozeError(error.code, `${path}: ${error.message}`, { hint: error.hint });
   }
 }
 

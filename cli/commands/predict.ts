@@ -4,11 +4,9 @@ import { ClozeError, ioError } from "../../config/cloze_error.ts";
 import { type FilledLine, FillMask } from "../../inference/fill_mask.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { PREDICT } from "../flags/tables.ts";
+import { type Line, lines } from "../lines.ts";
 import { newestRun, resolve } from "../paths.ts";
-import { note, percent, printError } from "../terminal.ts";
-
-/** Longer lines than this are not read as one. */
-const LONGEST_LINE = 1 << 20;
+import { note, percent, printError, writeOut } from "../terminal.ts";
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
@@ -34,13 +32,6 @@ export async function run(args: string[]): Promise<number> {
   return failed ? 1 : 0;
 }
 
-/** A line with its number from 1, or why it cannot be used. */
-interface Line {
-  number: number;
-  text: string;
-  problem?: ClozeError;
-}
-
 /** Answers the lines that wait, in one go; says of each that cannot be answered why. */
 async function answer(
   model: FillMask,
@@ -60,14 +51,14 @@ async function answer(
       if (!(error instanceof ClozeError)) throw error;
       const place = source === undefined ? `line ${line.number}` : `${source}: line ${line.number}`;
       printError(
-        new ClozeError("input", `${place}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint }),
+        new ClozeError("input", `${place}: ${error.message}`, { hint: error.hint }),
       );
       good = false;
     }
   }
   if (prepared.length === 0) return good;
   const filled = await model.fillPrepared(prepared);
-  await print(filled.map((line, i) => show({ ...line, input: inputs[i] })).join(""));
+  await writeOut(filled.map((line, i) => show({ ...line, input: inputs[i] })).join(""));
   return good;
 }
 
@@ -78,57 +69,4 @@ function readable(line: FilledLine): string {
     return label + answers.map(({ token, probability }) => `${token} ${percent(probability)}`).join("  ");
   });
   return [line.sequence, ...rows, ""].join("\n");
-}
-
-async function print(text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
-}
-
-/** Groups of the lines that are there at once: one when someone types, many when a file is piped in. */
-async function* lines(stream: { read(bytes: Uint8Array): Promise<number | null> }): AsyncGenerator<Line[]> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const buffer = new Uint8Array(1 << 16);
-  let pending: Uint8Array[] = [], length = 0, number = 0;
-  const finish = (last: Uint8Array): Line => {
-    const parts = [...pending, last];
-    const tooLong = length + last.length > LONGEST_LINE;
-    [pending, length] = [[], 0];
-    number++;
-    if (tooLong) return problem(number, `it is longer than ${LONGEST_LINE} bytes`);
-    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    try {
-      const text = decoder.decode(bytes).replace(/\r$/, "");
-      return { number, text: number === 1 ? text.replace(/^\uFEFF/, "") : text };
-    } catch {
-      return problem(number, "it is not UTF-8 text", "convert it first, for example with: iconv -f CP949 -t UTF-8");
-    }
-  };
-  for (;;) {
-    const read = await stream.read(buffer);
-    if (read === null) break;
-    const group: Line[] = [];
-    let from = 0;
-    for (let end = buffer.indexOf(10); end >= 0 && end < read; end = buffer.indexOf(10, from)) {
-      group.push(finish(buffer.slice(from, end)));
-      from = end + 1;
-    }
-    if (from < read) {
-      length += read - from;
-      // Of a line that is too long only its length is kept.
-      if (length > LONGEST_LINE) pending = [];
-      else pending.push(buffer.slice(from, read));
-    }
-    if (group.length > 0) yield group;
-  }
-  if (length > 0) yield [finish(new Uint8Array())];
-}
-
-function problem(number: number, message: string, hint?: string): Line {
-  return { number, text: "", problem: new ClozeError("input", message, hint === undefined ? {} : { hint }) };
 }

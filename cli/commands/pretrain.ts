@@ -2,8 +2,15 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import { type ModelConfig, modelConfigJson } from "../../config/model_config.ts";
-import { PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
-import { batchLimits, fixedEvalBatches, MlmBatches, Sequences } from "../../data/mod.ts";
+import {
+  batchLimits,
+  fixedEvalBatches,
+  MlmBatches,
+  PRACTICE_BLANKS,
+  type PreparedData,
+  prepareShards,
+  Sequences,
+} from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
@@ -12,8 +19,7 @@ import { unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { microBatches, train, type TrainResult } from "../../training/train.ts";
-import type { Values } from "../flags/flag.ts";
-import { parseFlags } from "../flags/flag.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
