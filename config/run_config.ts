@@ -49,9 +49,9 @@ export interface RunConfig {
 
 /** Peak learning rate and tokens of an update that suit a preset trained from scratch for minutes to hours. */
 export const PRESET_TRAINING: Record<Preset, { learning_rate: number; batch_tokens: number }> = {
-  tiny: { learning_rate: 2e-3, batch_tokens: 4096 },
-  mini: { learning_rate: 1e-3, batch_tokens: 4096 },
-  small: { learning_rate: 7e-4, batch_tokens: 8192 },
+  tiny: { learning_rate: 2e-3, batch_tokens: 2048 },
+  mini: { learning_rate: 1e-3, batch_tokens: 2048 },
+  small: { learning_rate: 7e-4, batch_tokens: 4096 },
   medium: { learning_rate: 5e-4, batch_tokens: 8192 },
   base: { learning_rate: 3e-4, batch_tokens: 16384 },
 };

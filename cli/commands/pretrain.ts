@@ -217,7 +217,7 @@ async function conclude(
     );
     note(
       bold("accuracy ") + `${percent(evaluation.accuracy)} of ${grouped(evaluation.masked)} held-out blanks right ` +
-        `(95% interval ${low} to ${high}); the most frequent token: ${percent(baseline.accuracy)}`,
+        `(95% interval ${low}–${high}); the commonest token: ${percent(baseline.accuracy)}`,
     );
   }
   note(bold("folder   ") + plan.output);
