@@ -13,7 +13,7 @@ const STAGES: [name: string, command: string, args: string[]][] = [
   ["types", deno, ["check", "--quiet", "."]],
   ["clippy", "cargo", ["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]],
   ["generated files", deno, ["run", "-A", "-q", "tools/docs.ts", "--check"]],
-  ["tests", deno, ["run", "-A", "-q", "tools/test.ts"]],
+  ["tests", deno, ["run", "-A", "-q", "tools/run_tests.ts"]],
 ];
 
 const failed: string[] = [];

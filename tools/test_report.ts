@@ -1,4 +1,4 @@
-/** Reads what `deno test --junit-path` and `cargo test` report. Called by test.ts; runs nothing itself. */
+/** Reads what `deno test --junit-path` and `cargo test` report. Called by run_tests.ts; runs nothing itself. */
 
 /** What a suite came to. */
 export interface Report {
