@@ -43,7 +43,8 @@ export function locateLibrary(): string {
     if (exists(chosen)) return chosen;
     throw new ClozeError("engine", `the core library that CLOZE_CORE_LIB names does not exist: ${chosen}`);
   }
-  const path = `${import.meta.dirname}/../target/release/${NAME}`;
+  const root = import.meta.dirname!.replace(/[/\\][^/\\]*$/, "");
+  const path = `${root}/target/release/${NAME}`;
   if (exists(path)) return path;
   throw new ClozeError("engine", `the core library ${NAME} was not found in target/release`, {
     hint: "build it with: deno task core",

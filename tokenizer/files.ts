@@ -76,6 +76,7 @@ function fromTokenizerJson(text: string): Tokenizer {
       throw new ClozeError(
         "input",
         `the id ${id} of ${JSON.stringify(token)} is taken or outside 0..${entries.length}`,
+        { hint: "a vocabulary has every id from 0 on once" },
       );
     }
     vocabulary[id] = token;

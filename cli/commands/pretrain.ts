@@ -11,17 +11,17 @@ import {
   prepareShards,
   Sequences,
 } from "../../data/mod.ts";
-import { Engine } from "../../ffi/mod.ts";
+import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
-import { saveCheckpoint } from "../../training/checkpoint.ts";
+import { checkpointSteps, saveCheckpoint } from "../../training/checkpoint.ts";
 import { unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { microBatches, train, type TrainResult } from "../../training/train.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
-import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
+import { bold, clock, endProgress, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 import { documentsOf, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
 
@@ -36,13 +36,13 @@ export async function run(args: string[]): Promise<number> {
   using _lock = await openRun(plan.output, resumed !== undefined);
   const stop = stopSignals();
   try {
-    return await pretrain(plan, values, stop.signal);
+    return await pretrain(plan, values, stop);
   } finally {
     stop.dispose();
   }
 }
 
-async function pretrain(plan: Plan, values: Values<PretrainValues>, signal: AbortSignal): Promise<number> {
+async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop): Promise<number> {
   note(
     bold("data     ") +
       (plan.files === "practice"
@@ -66,7 +66,7 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, signal: Abor
   using heldOut = data.heldOut;
   const model = plan.modelConfig(tokenizer.size);
   checkSizes(plan, model, tokenizer);
-  return await trainOn(plan, values, { ...data, train, heldOut }, tokenizer, model, signal);
+  return await trainOn(plan, values, { ...data, train, heldOut }, tokenizer, model, stop);
 }
 
 /** The run's own tokenizer if it has one, the one asked for, or a new one learned from the data. */
@@ -108,7 +108,7 @@ async function trainOn(
   data: PreparedData,
   tokenizer: Tokenizer,
   model: ModelConfig,
-  signal: AbortSignal,
+  stop: Stop,
 ): Promise<number> {
   const { training, output } = plan;
   const { max_sequence_length } = training;
@@ -159,6 +159,7 @@ async function trainOn(
   if (plan.start !== undefined) note(bold("resume   ") + `after step ${grouped(plan.start.step)}`);
 
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? 0);
+  stop.arm();
   const result = await train({
     engine,
     batches: new MlmBatches(sequences, tokenizer, options),
@@ -169,7 +170,7 @@ async function trainOn(
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
     save: async (state) => void await saveCheckpoint(output, engine, files, state),
-    signal,
+    signal: stop.signal,
     onMetric: (metric, done) => {
       if (metric.kind === "evaluation") {
         note(
@@ -186,8 +187,18 @@ async function trainOn(
           `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`,
       );
     },
+  }).catch(async (error) => {
+    throw await withLastCheckpoint(error, output);
   });
   return await conclude(plan, result, baseline);
+}
+
+/** Adds to a loss that is not finite where the last good weights are. */
+async function withLastCheckpoint(error: unknown, output: string): Promise<unknown> {
+  if (!(error instanceof NativeError) || error.native !== "NonFinite") return error;
+  const [step] = await checkpointSteps(output);
+  const kept = step === undefined ? "no checkpoint was saved before" : `the last checkpoint is step ${step}`;
+  return new ClozeError("engine", `${error.message}; ${kept}`, { hint: error.hint, cause: error });
 }
 
 /** Says what came of it, in a few lines, and shows filled blanks where it knows sentences to try. */
@@ -234,11 +245,22 @@ async function conclude(
   return 0;
 }
 
-/** The first Ctrl-C (or SIGTERM) stops the run after its step, the second at once. */
-function stopSignals(): { signal: AbortSignal; dispose: () => void } {
+/** What Ctrl-C and SIGTERM do. */
+interface Stop {
+  signal: AbortSignal;
+  /** From now on the first one stops the run after its step; before, it ends the process at once, like the second. */
+  arm: () => void;
+  dispose: () => void;
+}
+
+function stopSignals(): Stop {
   const controller = new AbortController();
+  let armed = false;
   const stop = () => {
-    if (controller.signal.aborted) Deno.exit(130);
+    if (!armed || controller.signal.aborted) {
+      endProgress();
+      Deno.exit(130);
+    }
     note("stopping after this step; press Ctrl-C again to stop at once");
     controller.abort();
   };
@@ -246,6 +268,7 @@ function stopSignals(): { signal: AbortSignal; dispose: () => void } {
   for (const signal of signals) Deno.addSignalListener(signal, stop);
   return {
     signal: controller.signal,
+    arm: () => armed = true,
     dispose: () => signals.forEach((signal) => Deno.removeSignalListener(signal, stop)),
   };
 }

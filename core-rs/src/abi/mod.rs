@@ -10,7 +10,7 @@ mod registry;
 mod symbols;
 
 use call::{Arguments, Bytes, guard};
-pub use symbols::{abi_hash, symbols_typescript};
+pub use symbols::{ABI_HASH, symbols_typescript};
 
 use crate::engine::AdamW;
 use crate::error::Result;
@@ -152,7 +152,7 @@ exports! {
 /// A number that changes with any call's name or parameters; the TypeScript side compares it before any other call.
 #[unsafe(no_mangle)]
 pub extern "C" fn cloze_abi_hash() -> u32 {
-    abi_hash()
+    ABI_HASH
 }
 
 #[cfg(test)]

@@ -73,10 +73,17 @@ impl Machine {
             || {
                 let MatRef { data, row_stride, column_stride } = matrix;
                 if row_stride == 1 {
-                    for (p, row) in to.chunks_exact_mut(width).take(depth).enumerate() {
-                        let at = first + (from + p) * column_stride;
-                        row[..count].copy_from_slice(&data[at..at + count]);
-                        row[count..].fill(0.0);
+                    match (count == width, width) {
+                        (true, 32) => copy_rows::<32>(data, first + from * column_stride, column_stride, depth, to),
+                        (true, 16) => copy_rows::<16>(data, first + from * column_stride, column_stride, depth, to),
+                        (true, 12) => copy_rows::<12>(data, first + from * column_stride, column_stride, depth, to),
+                        _ => {
+                            for (p, row) in to.chunks_exact_mut(width).take(depth).enumerate() {
+                                let at = first + (from + p) * column_stride;
+                                row[..count].copy_from_slice(&data[at..at + count]);
+                                row[count..].fill(0.0);
+                            }
+                        }
                     }
                 } else {
                     // Eight steps of k at a time: each source row gives a whole run of a cache line.
@@ -111,6 +118,15 @@ impl Machine {
         last: bool,
     ) {
         Arch::new().dispatch(Tile { panels, rows, columns, output, first, last });
+    }
+}
+
+/// Copies `depth` runs of `W` floats, `stride` apart from element `at` on. A length that the compiler knows is a few vector
+/// moves; otherwise each of these short copies is a call, which cost 6% of a training step.
+#[inline(always)]
+fn copy_rows<const W: usize>(data: &[f32], at: usize, stride: usize, depth: usize, to: &mut [f32]) {
+    for (p, row) in to.chunks_exact_mut(W).take(depth).enumerate() {
+        row.copy_from_slice(&data[at + p * stride..][..W]);
     }
 }
 
