@@ -5,6 +5,14 @@ import { loadLibrary } from "../ffi/library.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 
+/** The permission set of each command's task, from deno.json. */
+const PERMISSIONS: Record<string, string | undefined> = Object.fromEntries(
+  Object.entries(JSON.parse(Deno.readTextFileSync(`${root}deno.json`)).tasks as Record<string, { command: string }>)
+    .map(
+      ([name, { command }]) => [name, /-P=(\S+)/.exec(command)?.[1]],
+    ),
+);
+
 /** What a command did. */
 export interface Outcome {
   code: number;
@@ -24,10 +32,12 @@ export class Place implements Disposable {
     return path;
   }
 
-  /** Starts the command line here, with the permissions of its task. */
+  /** Starts the command line here, with the permissions of its task (all, where another core library is tried). */
   start(args: string[], env: Record<string, string> = {}): Deno.ChildProcess {
+    const set = PERMISSIONS[args[0]];
+    const permissions = set === undefined || "CLOZE_CORE_LIB" in env ? "-A" : `-P=${set}`;
     return new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", "-A", `${root}cli/main.ts`, ...args],
+      args: ["run", "-q", `--config=${root}deno.json`, permissions, `${root}cli/main.ts`, ...args],
       cwd: this.path,
       env: { NO_COLOR: "1", ...env },
       stdin: "piped",

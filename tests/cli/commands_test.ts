@@ -1,0 +1,85 @@
+/** The other commands, and what the command line says about itself. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { TABLES } from "../../cli/flags/tables.ts";
+import { Place, smallPlace, testWithCore, trainedPlace } from "../support.ts";
+
+Deno.test("every command explains itself, and the overview names them all", async () => {
+  using place = new Place();
+  const overview = await place.cloze(["--help"]);
+  assertEquals(overview.code, 0);
+  for (const { name, summary } of TABLES) {
+    assertStringIncludes(overview.stdout, summary);
+    for (const args of [[name, "--help"], [name, "-h"], ["help", name]]) {
+      const { code, stdout } = await place.cloze(args);
+      assertEquals(code, 0);
+      assertStringIncludes(stdout, `cloze ${name}`);
+      assertStringIncludes(stdout, "Examples:");
+    }
+  }
+  assertEquals((await place.cloze(["--version"])).stdout, "cloze 0.1.0\n");
+  const none = await place.cloze([]);
+  assertEquals(none.code, 2);
+  const wrong = await place.cloze(["pretain"]);
+  assertEquals(wrong.code, 2);
+  assertStringIncludes(wrong.stderr, "did you mean pretrain?");
+});
+
+Deno.test("train-tokenizer writes the same files each time; tokenize uses them", async () => {
+  using place = smallPlace();
+  for (const output of ["a", "b"]) {
+    const { code, stderr } = await place.cloze([
+      "train-tokenizer",
+      "--data",
+      "text.txt",
+      "--output",
+      output,
+      "--vocab-size",
+      "90",
+    ]);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, "tokens, hash ");
+  }
+  for (const { name } of Deno.readDirSync(`${place.path}/a`)) {
+    assertEquals(Deno.readTextFileSync(`${place.path}/a/${name}`), Deno.readTextFileSync(`${place.path}/b/${name}`));
+  }
+  const input = "The cat sees [MASK].\n고양이 고양이\n";
+  const tokens = await place.cloze(["tokenize", "--model", "a"], { input });
+  assertEquals(tokens.code, 0, tokens.stderr);
+  const [first, second] = tokens.stdout.trim().split("\n");
+  assertStringIncludes(first, "[MASK]");
+  assertEquals(second.replaceAll(" ##", ""), "고양이 고양이");
+  const json = await place.cloze(["tokenize", "--model", "a", "--json"], { input });
+  const parsed = JSON.parse(json.stdout.split("\n")[0]);
+  assertEquals(parsed.tokens.join(" "), first);
+  const ids = await place.cloze(["tokenize", "--model", "a", "--ids"], { input });
+  assertEquals(ids.stdout.split("\n")[0], parsed.ids.join(" "));
+  const bad = await place.cloze(["tokenize", "--model", "a"], { input: new Uint8Array([0xff, 10, 97, 10]) });
+  assertEquals(bad.code, 1);
+  assertStringIncludes(bad.stderr, "line 1: it is not UTF-8");
+  const missing = await place.cloze(["train-tokenizer", "--data", "text.txt"]);
+  assertEquals(missing.code, 2);
+});
+
+testWithCore("evaluate measures a model on text, the same each time", async () => {
+  using place = await trainedPlace(60);
+  const run = async () => {
+    const { code, stdout, stderr } = await place.cloze([
+      "evaluate",
+      "--model",
+      "model",
+      "--data",
+      "text.txt",
+      "--json",
+    ]);
+    assertEquals(code, 0, stderr);
+    return stdout;
+  };
+  const result = JSON.parse(await run());
+  assert(result.loss > 0 && result.loss < result.unigram.loss, "60 steps on this text beat its own frequencies");
+  assert(result.accuracy_interval[0] < result.accuracy && result.accuracy < result.accuracy_interval[1]);
+  assert(result.top5_accuracy > result.accuracy);
+  assertEquals(JSON.parse(await run()), result);
+  const readable = await place.cloze(["evaluate", "--model", "model", "text.txt"]);
+  for (const word of ["loss", "accuracy", "95% interval", "unigram"]) assertStringIncludes(readable.stdout, word);
+});
