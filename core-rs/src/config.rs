@@ -47,17 +47,18 @@ impl ModelConfig {
     /// `InvalidArgument` naming the field, what it is and what it has to be.
     pub fn validate(&self) -> Result<()> {
         let invalid = |message: String| Err(Error::new(Code::InvalidArgument, message));
-        for (name, value) in [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.max_position_embeddings),
-            ("type_vocab_size", self.type_vocab_size),
+        // The upper bounds are far beyond any model; they keep products of sizes from overflowing.
+        for (name, value, most) in [
+            ("vocab_size", self.vocab_size, 1 << 28),
+            ("hidden_size", self.hidden_size, 1 << 17),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 12),
+            ("num_attention_heads", self.num_attention_heads, 1 << 12),
+            ("intermediate_size", self.intermediate_size, 1 << 19),
+            ("max_position_embeddings", self.max_position_embeddings, 1 << 20),
+            ("type_vocab_size", self.type_vocab_size, 1 << 16),
         ] {
-            if value == 0 {
-                return invalid(format!("config.json: {name} is 0, but has to be at least 1"));
+            if value == 0 || value > most {
+                return invalid(format!("config.json: {name} is {value}, outside 1..={most}"));
             }
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
@@ -119,6 +120,7 @@ pub(crate) mod tests {
         assert!(tiny().validate().is_ok());
         for (config, field) in [
             (ModelConfig { vocab_size: 0, ..tiny() }, "vocab_size"),
+            (ModelConfig { intermediate_size: usize::MAX, ..tiny() }, "intermediate_size"),
             (ModelConfig { num_attention_heads: 3, ..tiny() }, "num_attention_heads"),
             (ModelConfig { hidden_act: "relu".into(), ..tiny() }, "hidden_act"),
             (ModelConfig { hidden_dropout_prob: 1.0, ..tiny() }, "hidden_dropout_prob"),

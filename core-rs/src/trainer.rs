@@ -9,6 +9,7 @@ use crate::batch::Batch;
 use crate::checkpoint;
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, UpdateReport};
 use crate::error::{Code, Error, Result};
+use crate::memory::Buffer;
 use crate::model::{Bert, DropoutPlan};
 use crate::parameters::ParameterLayout;
 
@@ -46,7 +47,7 @@ impl Trainer<Cpu> {
 impl<B: Backend> Trainer<B> {
     fn on(mut backend: B, options: EngineOptions, path: Option<&Path>) -> Result<Self> {
         let layout = ParameterLayout::new(&options.config);
-        let mut host = vec![0.0; layout.len()];
+        let mut host = Buffer::zeroed(layout.len())?;
         match path {
             Some(path) => checkpoint::load_weights(path, &layout, &mut host)?,
             None => layout.initialize(&options.config, options.seed, &mut host),

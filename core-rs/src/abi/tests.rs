@@ -146,6 +146,15 @@ fn open_refuses_what_it_does_not_know() {
         (request(|r| r["config"]["num_attention_heads"] = 3.into()), 1, "num_attention_heads"),
         (request(|r| r["weights"] = "/nowhere/model.safetensors".into()), 3, "/nowhere"),
         (request(|r| r["max_tokens"] = (1u64 << 45).into()), 7, "memory"),
+        (request(|r| r["config"]["num_hidden_layers"] = 9999.into()), 1, "num_hidden_layers"),
+        (
+            request(|r| {
+                r["config"]["hidden_size"] = 131_072.into();
+                r["config"]["num_hidden_layers"] = 4096.into();
+            }),
+            7,
+            "memory",
+        ),
     ] {
         let ((status, message), _) = open(bytes);
         assert!(status == code && message.contains(word), "{status} {message}");

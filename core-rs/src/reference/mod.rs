@@ -15,6 +15,7 @@ use crate::batch::Batch;
 use crate::checkpoint;
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, UpdateReport};
 use crate::error::{Code, Error, Result};
+use crate::memory::Buffer;
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::parameters::ParameterLayout;
 use crate::threads::Threads;
@@ -46,7 +47,7 @@ impl CandleEngine {
     pub fn new(options: EngineOptions, weights: Option<&Path>) -> Result<Self> {
         options.validate()?;
         let layout = ParameterLayout::new(&options.config);
-        let mut flat = vec![0.0; layout.len()];
+        let mut flat = Buffer::zeroed(layout.len())?;
         match weights {
             Some(path) => checkpoint::load_weights(path, &layout, &mut flat)?,
             None => layout.initialize(&options.config, options.seed, &mut flat),
