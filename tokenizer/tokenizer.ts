@@ -81,10 +81,7 @@ export class Tokenizer {
 
   /** Appends the ids of a text, without `[CLS]` and `[SEP]`; special tokens in it are plain text. */
   encodeIds(text: string, out: number[]): void {
-    this.#preTokenizer.forEachWord(text, (word) => {
-      const ids = this.#wordPiece.ids(word);
-      for (let i = 0; i < ids.length; i++) out.push(ids[i]);
-    });
+    this.#preTokenizer.forEachWord(text, (word) => this.#wordPiece.append(word, out));
   }
 
   /**

@@ -1,7 +1,7 @@
 /** A word → pieces by greedy longest match (Wu et al., 2016; google-research/bert's WordpieceTokenizer). */
 
-/** Words whose pieces are remembered: text repeats most of its words. */
-const CACHE = 1 << 17;
+/** Words whose pieces are remembered: text repeats most of its words. About 80 bytes each. */
+const CACHE_WORDS = 1 << 19;
 /** Longer words are not remembered. */
 const LONGEST_CACHED = 32;
 
@@ -12,7 +12,10 @@ export class WordPiece {
   readonly #unk: number;
   readonly #maxChars: number;
   readonly #longest: number;
-  #cache = new Map<string, Int32Array>();
+  /** Word → where its ids are in the pool: start × 64 + count. One flat pool, because small arrays cost more than ids. */
+  #cache = new Map<string, number>();
+  #pool = new Int32Array(1 << 16);
+  #used = 0;
 
   /** `continuing` marks pieces inside a word: `##`. */
   constructor(vocabulary: readonly string[], unk: number, maxChars: number, continuing: string) {
@@ -27,16 +30,34 @@ export class WordPiece {
     this.#longest = longest;
   }
 
-  /** Ids of the word's pieces, or `[UNK]` alone if any part of it matches nothing. Not to be changed: it is cached. */
-  ids(word: string): Int32Array {
-    const known = this.#cache.get(word);
-    if (known !== undefined) return known;
-    const found = Int32Array.from(this.pieces(word), (piece) => piece.id);
-    if (word.length <= LONGEST_CACHED) {
-      if (this.#cache.size >= CACHE) this.#cache = new Map();
-      this.#cache.set(word, found);
+  /** Appends the ids of the word's pieces, or `[UNK]` alone if any part of it matches nothing. */
+  append(word: string, out: number[]): void {
+    let place = this.#cache.get(word);
+    if (place === undefined) {
+      const pieces = this.pieces(word);
+      if (word.length > LONGEST_CACHED) {
+        for (const { id } of pieces) out.push(id);
+        return;
+      }
+      this.#cache.set(word, place = this.#keep(pieces));
     }
-    return found;
+    const start = Math.floor(place / 64);
+    for (let i = start, end = start + place % 64; i < end; i++) out.push(this.#pool[i]);
+  }
+
+  #keep(pieces: readonly { id: number }[]): number {
+    if (this.#cache.size >= CACHE_WORDS) {
+      this.#cache = new Map();
+      this.#used = 0;
+    }
+    if (this.#used + pieces.length > this.#pool.length) {
+      const larger = new Int32Array(2 * this.#pool.length);
+      larger.set(this.#pool);
+      this.#pool = larger;
+    }
+    const start = this.#used;
+    for (const { id } of pieces) this.#pool[this.#used++] = id;
+    return start * 64 + pieces.length;
   }
 
   /** The pieces with their ranges in the word, in UTF-16 units. */
