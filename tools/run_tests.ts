@@ -11,6 +11,8 @@ import { parseDenoReport, parseRustReport, type Report } from "./test_report.ts"
 
 const root = `${import.meta.dirname}/..`;
 const encoder = new TextEncoder();
+/** A suite that takes longer hangs. It is stopped and counts as failed. */
+const LIMIT_MS = 30 * 60_000;
 
 /** Runs a command in the project's folder, shows what it prints and returns it too. */
 async function show(command: string, args: string[]): Promise<{ code: number; text: string }> {
@@ -22,6 +24,7 @@ async function show(command: string, args: string[]): Promise<{ code: number; te
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
+    signal: AbortSignal.timeout(LIMIT_MS),
   }).spawn();
   let text = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
