@@ -21,12 +21,12 @@ async function copyFolder(from: string, to: string): Promise<void> {
   }
 }
 
-async function useStandIns(): Promise<void> {
+async function useStandIns(why: string): Promise<void> {
   await remove(`${root}/.std.tmp`);
   await copyFolder(`${root}/third_party/std`, `${root}/.std.tmp`);
   await remove(`${root}/.std`);
   await Deno.rename(`${root}/.std.tmp`, `${root}/.std`);
-  console.error("std: JSR does not answer, so third_party/std stands in for @std");
+  console.error(`std: ${why}, so third_party/std stands in for @std`);
 }
 
 /** Resolves the packages as a project without stand-ins would; returns what Deno said if that failed. */
@@ -52,7 +52,7 @@ if (choice !== undefined && choice !== "jsr" && choice !== "stand-in") {
 }
 const failure = choice === "stand-in" ? undefined : await resolveFromJsr();
 if (choice === "stand-in" || (choice === undefined && failure !== undefined && NO_ANSWER.test(failure))) {
-  await useStandIns();
+  await useStandIns(choice === undefined ? "JSR does not answer" : "CLOZE_STD says so");
 } else if (failure !== undefined) {
   console.error(`error: @std could not be resolved from JSR:\n${failure}`);
   console.error("hint: CLOZE_STD=stand-in uses the stand-ins in third_party/std");

@@ -92,11 +92,7 @@ class Declared {
       }
     }
     const withAliases = (names: Names) => {
-      const listed = typeof names === "string"
-        ? [names]
-        : Array.isArray(names)
-        ? names as string[]
-        : [];
+      const listed = typeof names === "string" ? [names] : Array.isArray(names) ? names as string[] : [];
       return new Set(
         listed.filter((name) => name !== "").flatMap((
           name,
@@ -152,10 +148,7 @@ export function parseArgs(
     if (
       !declared.knows(key, arg) && options.unknown?.(arg, key, value) === false
     ) return;
-    const typed =
-      typeof value === "string" && !declared.strings.has(key) && isNumber(value)
-        ? Number(value)
-        : value;
+    const typed = typeof value === "string" && !declared.strings.has(key) && isNumber(value) ? Number(value) : value;
     for (const name of [key, ...declared.aliasesOf(key)]) {
       new Place(name).set(result, typed, collect && declared.collects.has(key));
     }
@@ -186,9 +179,7 @@ export function parseArgs(
     const equals = arg.indexOf("=", 3); // a name has at least one letter
     const hasValue = equals >= 0 && equals + 1 < arg.length;
     const name = arg.slice(2, hasValue ? equals : undefined);
-    const positive = name.startsWith("no-") && name.length > 3
-      ? name.slice(3)
-      : undefined;
+    const positive = name.startsWith("no-") && name.length > 3 ? name.slice(3) : undefined;
     if (hasValue) {
       const key = positive ?? name, value = arg.slice(equals + 1);
       set(key, declared.booleans.has(key) ? value !== "false" : value, arg);
