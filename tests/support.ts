@@ -24,6 +24,9 @@ export interface Outcome {
 export class Place implements Disposable {
   readonly path = Deno.makeTempDirSync({ prefix: "cloze-test-" });
 
+  /** What a command started here sees: the tests may themselves be a task, whose INIT_CWD is another folder. */
+  readonly env = { NO_COLOR: "1", INIT_CWD: this.path };
+
   /** Writes a file. */
   file(name: string, content: string | Uint8Array): string {
     const path = `${this.path}/${name}`;
@@ -39,7 +42,7 @@ export class Place implements Disposable {
     return new Deno.Command(Deno.execPath(), {
       args: ["run", "-q", `--config=${root}deno.json`, permissions, `${root}cli/main.ts`, ...args],
       cwd: this.path,
-      env: { NO_COLOR: "1", ...env },
+      env: { ...this.env, ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -119,6 +122,15 @@ export async function trainedPlace(steps = 3): Promise<Place> {
   const { code, stderr } = await place.cloze(["pretrain", ...SMALL_RUN, "--output", "model", "--steps", String(steps)]);
   assertEquals(code, 0, stderr);
   return place;
+}
+
+/** Waits until something holds. @throws {Error} after a minute. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!await holds()) {
+    if (performance.now() > deadline) throw new Error("waited a minute for what did not come");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** A test that needs the native core: skipped, with the reason, where it is not built. */
