@@ -41,7 +41,7 @@ Deno.test({
     using place = await trainedPlace();
     using empty = new Place();
     const script = `echo "The [MASK] sees the dog." | "${root}dist/cloze" predict --model "${place.path}/model" --json`;
-    const output = await new Deno.Command("bash", { args: ["-c", script], cwd: empty.path }).output();
+    const output = await new Deno.Command("bash", { args: ["-c", script], cwd: empty.path, env: empty.env }).output();
     assertEquals(output.code, 0, new TextDecoder().decode(output.stderr));
     assertEquals(JSON.parse(new TextDecoder().decode(output.stdout)).masks.length, 1);
   },

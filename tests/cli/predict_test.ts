@@ -110,7 +110,11 @@ testWithCore("predict fills blanks", async (t) => {
     place.file("many.txt", lines);
     const command = `"${Deno.execPath()}" run -q -A "${new URL("../../cli/main.ts", import.meta.url).pathname}" ` +
       `predict --model model many.txt | head -n 1; echo "\${PIPESTATUS[0]}"`;
-    const { stdout, stderr } = await new Deno.Command("bash", { args: ["-c", command], cwd: place.path }).output();
+    const { stdout, stderr } = await new Deno.Command("bash", {
+      args: ["-c", command],
+      cwd: place.path,
+      env: place.env,
+    }).output();
     assertEquals(new TextDecoder().decode(stderr), "");
     assertEquals(new TextDecoder().decode(stdout).trim().split("\n")[1], "0");
   });

@@ -1,7 +1,7 @@
 /** `cloze pretrain` as people run it: files it leaves, stopping, being killed, going on. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type Place, SMALL_RUN, smallPlace, testWithCore } from "../support.ts";
+import { type Place, SMALL_RUN, smallPlace, testWithCore, until } from "../support.ts";
 
 const read = (place: Place, path: string) => Deno.readTextFileSync(`${place.path}/${path}`);
 
@@ -79,11 +79,7 @@ testWithCore(
       const child = place.start(args);
       await child.stdin.close();
       const checkpoint = `${place.path}/killed/checkpoints/step-${step}`;
-      const deadline = performance.now() + 60_000;
-      while (performance.now() < deadline) {
-        if (await Deno.stat(checkpoint).then(() => true, () => false)) break;
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
+      await until(() => Deno.stat(checkpoint).then(() => true, () => false));
       child.kill("SIGKILL");
       const { signal } = await child.output();
       return signal;
@@ -109,9 +105,7 @@ testWithCore("pretrain stops at the next step on Ctrl-C, saves, exits 130 and ca
   await child.stdin.close();
   const done = child.output();
   const metrics = `${place.path}/out/metrics.jsonl`;
-  while (!await Deno.readTextFile(metrics).then((text) => text.includes("\n"), () => false)) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await until(() => Deno.readTextFile(metrics).then((text) => text.includes("\n"), () => false));
   child.kill("SIGINT");
   const { code, stderr } = await done;
   const text = new TextDecoder().decode(stderr);

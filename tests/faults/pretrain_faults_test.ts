@@ -56,7 +56,7 @@ Deno.test("flags that are unknown, out of range or contradict each other exit 2 
     [["--steps", "1", "--epochs", "1"], "give one of them"],
     [["--budget", "soon"], "90s"],
     [["--preset", "mni"], "did you mean mini?"],
-    [["--learning-rate", "-1"], "a number from"],
+    [["--learning-rate=-1"], "a number from"],
     [["--steps", "1", "--steps", "2"], "more than once"],
     [["stray"], "--data"],
     [["--resume", "x", "--seed", "1"], "--seed"],
@@ -87,7 +87,7 @@ testWithCore("a disk that fills up ends the run with a message and keeps the las
   const script = `trap '' XFSZ; ulimit -f 96; "${Deno.execPath()}" run -q -A ${main} pretrain ${
     SMALL_RUN.join(" ")
   } --output out --steps 5`;
-  const output = await new Deno.Command("bash", { args: ["-c", script], cwd: place.path, env: { NO_COLOR: "1" } })
+  const output = await new Deno.Command("bash", { args: ["-c", script], cwd: place.path, env: place.env })
     .output();
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   assertRefused({ code: output.code, stdout: decode(output.stdout), stderr: decode(output.stderr) }, 1, "could not");
