@@ -29,26 +29,25 @@ function withCrash(report: Report, code: number): Report {
 /** Counts the tests of a JUnit file. Steps count with their test, except that a skipped step is named. */
 export function parseDenoReport(xml: string, code: number): Report {
   const report: Report = { passed: 0, failed: 0, skipped: [] };
-  for (const [, suite] of xml.matchAll(/<testsuite ([\s\S]*?)<\/testsuite>/g)) {
-    const cases = [...suite.matchAll(/<testcase name="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)]
-      .map(([, name, content = ""]) => ({
-        name: unescapeXml(name),
-        failed: /<(?:failure|error)\b/.test(content),
-        skipped: /<skipped\b/.test(content),
-      }));
-    const names = new Set(cases.map(({ name }) => name));
-    const isStep = (name: string) => {
-      for (let at = name.indexOf(" > "); at >= 0; at = name.indexOf(" > ", at + 1)) {
-        if (names.has(name.slice(0, at))) return true;
-      }
-      return false;
-    };
-    for (const { name, failed, skipped } of cases) {
-      if (skipped) report.skipped.push(name);
-      else if (isStep(name)) continue;
-      else if (failed) report.failed++;
-      else report.passed++;
+  // A step may stand in another suite than its test.
+  const cases = [...xml.matchAll(/<testcase name="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)]
+    .map(([, name, content = ""]) => ({
+      name: unescapeXml(name),
+      failed: /<(?:failure|error)\b/.test(content),
+      skipped: /<skipped\b/.test(content),
+    }));
+  const names = new Set(cases.map(({ name }) => name));
+  const isStep = (name: string) => {
+    for (let at = name.indexOf(" > "); at >= 0; at = name.indexOf(" > ", at + 1)) {
+      if (names.has(name.slice(0, at))) return true;
     }
+    return false;
+  };
+  for (const { name, failed, skipped } of cases) {
+    if (skipped) report.skipped.push(name);
+    else if (isStep(name)) continue;
+    else if (failed) report.failed++;
+    else report.passed++;
   }
   return withCrash(report, code);
 }

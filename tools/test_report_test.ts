@@ -12,6 +12,8 @@ const JUNIT = `<?xml version="1.0" encoding="UTF-8"?>
         </testcase>
         <testcase name="1 &gt; 2 is &lt;false&gt;" classname="./a_test.ts" time="0.000" line="3" col="6">
         </testcase>
+    </testsuite>
+    <testsuite name="./b_test.ts" tests="3" disabled="1" errors="0" failures="1">
         <testcase name="one &gt; inner" classname="./a_test.ts" time="0.000" line="1" col="39">
         </testcase>
         <testcase name="one &gt; bad" classname="./a_test.ts" time="0.001" line="1" col="70">

@@ -123,13 +123,17 @@ export function parseFlags<F extends Flags>(
   const entries = Object.entries(flags);
   const hint = `cloze ${table.name} --help lists the flags`;
   const switches = entries.filter(([, flag]) => flag.value === "").map(([name]) => name);
-  const parsed = parseArgs([...args], {
+  const parsed = parseArgs(joinNegative(args, flags), {
     boolean: switches,
     string: ["_", ...entries.filter(([, flag]) => flag.value !== "").map(([name]) => name)],
     collect: entries.filter(([, flag]) => flag.value !== "").map(([name]) => name),
     alias: { help: "h" },
     unknown: (arg, key) => {
       if (key === undefined) return true;
+      const bare = key.replace(/=$/, ""); // parseArgs takes `--flag=` for a flag named `flag=`
+      if (bare !== key && Object.hasOwn(flags, bare)) {
+        throw new ClozeError("usage", `--${bare} needs a value: ${flags[bare].value}`, { hint });
+      }
       const near = nearest(key, Object.keys(flags));
       throw new ClozeError("usage", `cloze ${table.name} has no flag ${arg.replace(/=.*/s, "")}`, {
         hint: near === undefined ? hint : `did you mean --${near}?`,
@@ -162,6 +166,20 @@ export function parseFlags<F extends Flags>(
     values[name] = flag.many ? given.map(read) : read(given[0]);
   }
   return { values: values as Values<F>, positionals, help: parsed.help === true };
+}
+
+/** `--flag -5` as `--flag=-5`: parseArgs takes no value that begins with a dash from the next word. */
+function joinNegative(args: readonly string[], flags: Flags): string[] {
+  const joined: string[] = [];
+  const end = args.indexOf("--");
+  args.forEach((arg, i) => {
+    const flag = i > 0 && (end < 0 || i < end) && args[i - 1].startsWith("--")
+      ? flags[args[i - 1].slice(2)]
+      : undefined;
+    if (flag !== undefined && flag.value !== "" && /^-[\d.]/.test(arg)) joined[joined.length - 1] += `=${arg}`;
+    else joined.push(arg);
+  });
+  return joined;
 }
 
 /** The name that is meant, if one is close: at most two letters away, or beginning the same. */
