@@ -71,7 +71,7 @@ testWithCore(
   "pretrain killed twice in mid-epoch and resumed equals the run that was never stopped, bit for bit",
   async () => {
     using place = smallPlace();
-    const flags = ["--steps", "60", "--save-every", "7", "--evaluate-every", "20"];
+    const flags = ["--steps", "140", "--save-every", "7", "--evaluate-every", "20"];
     const whole = await place.cloze(["pretrain", ...SMALL_RUN, "--output", "whole", ...flags]);
     assertEquals(whole.code, 0, whole.stderr);
 
@@ -92,7 +92,7 @@ testWithCore(
     assertStringIncludes(end.stderr, "resume");
 
     assertEquals(losses(place, "killed"), losses(place, "whole"));
-    for (const file of ["model.safetensors", "checkpoints/step-60/training_state.safetensors"]) {
+    for (const file of ["model.safetensors", "checkpoints/step-140/training_state.safetensors"]) {
       const [a, b] = ["whole", "killed"].map((run) => Deno.readFileSync(`${place.path}/${run}/${file}`));
       assert(a.length === b.length && a.every((byte, i) => byte === b[i]), `${file} differs`);
     }
