@@ -42,9 +42,13 @@ if (older >= 0 && version[older] < MINIMUM_DENO[older]) {
   fail(`Deno ${Deno.version.deno} is too old: cloze needs ${MINIMUM_DENO.join(".")} or newer`, "npm install -g deno");
 }
 
-// Where JSR answered, there is no .std; the stamp says that it did.
+// Where JSR answered, there is no .std; the stamp says that it did. Stand-ins that have changed are copied again.
 const stamp = `${root}/target/std-from-jsr`;
-if (modified(`${root}/.std`) === undefined && modified(stamp) === undefined) {
+const standIns = modified(`${root}/.std`);
+const outdated = standIns === undefined
+  ? modified(stamp) === undefined
+  : newestSource(`${root}/third_party/std`) > standIns;
+if (outdated) {
   if (!await run(Deno.execPath(), ["run", "-A", "-q", `${root}/tools/std.ts`])) Deno.exit(1);
   if (modified(`${root}/.std`) === undefined) {
     Deno.mkdirSync(`${root}/target`, { recursive: true });
