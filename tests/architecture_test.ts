@@ -1,6 +1,7 @@
 /** Holds the rules of ARCHITECTURE.md: who imports whom, who may do what, how long a file may be. */
 
 import { assertEquals } from "@std/assert";
+import { TABLES } from "../cli/flags/tables.ts";
 
 const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -13,6 +14,16 @@ const MAY_IMPORT: Record<string, string[]> = {
   training: ["config", "data", "ffi"],
   inference: ["config", "tokenizer", "ffi"],
   cli: ["config", "tokenizer", "data", "ffi", "training", "inference"],
+};
+
+/** Rooms of the core that a room of the core must not know. */
+const MUST_NOT_USE: Record<string, string[]> = {
+  ops: ["model", "trainer", "engine", "abi", "backend", "optim", "reference", "checkpoint"],
+  optim: ["model", "trainer", "abi", "backend", "reference"],
+  backend: ["model", "trainer", "abi", "reference"],
+  model: ["trainer", "abi", "reference", "checkpoint", "optim"],
+  reference: ["model", "trainer", "abi", "backend"],
+  trainer: ["abi", "reference"],
 };
 
 async function* files(folder: string): AsyncGenerator<string> {
@@ -63,11 +74,67 @@ Deno.test("only the command line and the tools end the process, and only abi kno
     if (path.startsWith("tests/")) continue;
     if (/extern "C"/.test(text) && !path.startsWith("core-rs/src/abi/")) broken.push(`${path} knows C`);
     if (/std::net|TcpStream/.test(text)) broken.push(`${path} uses the network`);
-    if (/use crate::(model|trainer|engine|abi|backend)/.test(text) && path.startsWith("core-rs/src/ops/")) {
-      broken.push(`${path}: an operation knows the model`);
+    if (path.startsWith("core-rs/src/") && /std::env::(var|args)/.test(text)) {
+      broken.push(`${path} reads its environment, but every value comes from the caller`);
     }
   }
   assertEquals(broken, []);
+});
+
+Deno.test("rooms of the core know only what is below them", async () => {
+  const broken = [];
+  for (const { path, text } of await sources((path) => path.startsWith("core-rs/src/") && path.endsWith(".rs"))) {
+    if (/\btests\.rs$/.test(path)) continue;
+    const room = path.split("/")[2].replace(/\.rs$/, "");
+    const code = text.split("#[cfg(test)]")[0].replace(/\/\/.*$/gm, "");
+    for (const [, used] of code.matchAll(/\bcrate::(\w+)/g)) {
+      if (MUST_NOT_USE[room]?.includes(used)) broken.push(`${path} uses crate::${used}`);
+    }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("each command is a task of its name with the least permissions", async () => {
+  const { tasks, permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+  for (const { name } of TABLES) {
+    const set = /-P=(\S+)/.exec(tasks[name]?.command ?? "")?.[1] ?? "";
+    assertEquals(tasks[name]?.command, `deno run -q -P=${set} cli/main.ts ${name}`);
+    const { read, write, ffi, env, ...others } = permissions[set];
+    assertEquals(others, {}, `${name} asks for more than files, its library and its environment`);
+    assertEquals(read, true);
+    assertEquals([undefined, true].includes(write) && (ffi === undefined || ffi.join() === "./target/release"), true);
+    assertEquals(Array.isArray(env), true, `${name} names the variables that it reads`);
+  }
+});
+
+Deno.test("commands that the documents tell exist", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+  const missing = [];
+  for (const { path, text } of await sources((path) => path.endsWith(".md"))) {
+    for (const [command, name] of text.matchAll(/\bdeno (?:run|task) ([a-z][a-z-]*)(?![\w./-])/g)) {
+      if (tasks[name] === undefined) missing.push(`${path}: ${command}`);
+    }
+    for (const [command, script] of text.matchAll(/\bdeno run (?:-\S+ )*([\w/]+\.ts)\b/g)) {
+      const found = await Deno.stat(`${root}/${script}`).then(() => true, () => false);
+      if (!found) missing.push(`${path}: ${command}`);
+    }
+  }
+  assertEquals(missing, []);
+});
+
+Deno.test("no file names a machine: no home folders, no package registries", async () => {
+  const machine = /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+)\/|\bregistry\.npm|\bindex-url\b|\bpypi\.org/;
+  const found: string[] = [];
+  for (
+    const { path, text } of await sources((path) =>
+      /\.(ts|rs|py|md|json|toml|txt|html)$/.test(path) && path !== "tests/architecture_test.ts"
+    )
+  ) {
+    text.split("\n").forEach((line, i) => {
+      if (machine.test(line)) found.push(`${path}:${i + 1}: ${line.trim().slice(0, 100)}`);
+    });
+  }
+  assertEquals(found, []);
 });
 
 Deno.test("files stay short, or say why they are long", async () => {
