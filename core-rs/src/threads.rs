@@ -38,14 +38,18 @@ struct Shared {
     generation: AtomicUsize,
     /// The next block to hand out.
     next: AtomicUsize,
+    /// Workers inside the open run; changed under `state`'s lock, read without it by the caller that waits.
+    inside: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
     /// The open run, if there is one.
     job: Option<Job>,
-    /// Workers inside the open run.
-    inside: usize,
+    /// Workers that sleep: waking costs a system call, which is spared where all of them spin.
+    sleeping: usize,
+    /// Whether the caller sleeps until the last worker has left.
+    caller_sleeps: bool,
     panic: Option<Box<dyn Any + Send>>,
     closing: bool,
 }
@@ -95,14 +99,25 @@ impl Threads {
             self.shared.next.store(0, Ordering::Relaxed);
             state.job = Some(job);
             self.shared.generation.fetch_add(1, Ordering::Release);
-            self.shared.wake.notify_all();
+            if state.sleeping > 0 {
+                self.shared.wake.notify_all();
+            }
         }
         let mine = self.shared.work(job, 0);
+        self.shared.lock().job = None;
+        // The others are about to finish their last block: spin for them, and sleep only if they take long.
+        for _ in 0..SPINS {
+            if self.shared.inside.load(Ordering::Acquire) == 0 {
+                break;
+            }
+            std::hint::spin_loop();
+        }
         let mut state = self.shared.lock();
-        state.job = None;
-        while state.inside > 0 {
+        state.caller_sleeps = true;
+        while self.shared.inside.load(Ordering::Acquire) > 0 {
             state = self.shared.left.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.caller_sleeps = false;
         let panic = mine.err().or(state.panic.take());
         drop(state);
         drop(workers);
@@ -169,22 +184,23 @@ impl Shared {
             }
             let mut state = self.lock();
             while self.generation.load(Ordering::Acquire) == seen && !state.closing {
+                state.sleeping += 1;
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.sleeping -= 1;
             }
             seen = self.generation.load(Ordering::Acquire);
             if state.closing {
                 return;
             }
             let Some(job) = state.job else { continue }; // the run was over before this thread woke
-            state.inside += 1;
+            self.inside.fetch_add(1, Ordering::Relaxed);
             drop(state);
             let result = self.work(job, thread);
             let mut state = self.lock();
             if let Err(panic) = result {
                 state.panic.get_or_insert(panic);
             }
-            state.inside -= 1;
-            if state.inside == 0 {
+            if self.inside.fetch_sub(1, Ordering::Release) == 1 && state.caller_sleeps {
                 self.left.notify_one();
             }
         }
