@@ -41,7 +41,7 @@ export interface Plan {
 }
 
 /** How long the practice run takes, and what suits its short sentences. */
-const PRACTICE = { budget_ms: 110_000, batch_tokens: 1024, max_sequence_length: 32, learning_rate: 3e-3 };
+const PRACTICE = { budget_ms: 140_000, batch_tokens: 1024, max_sequence_length: 32, learning_rate: 3e-3 };
 
 /** The documents of files or of the practice corpus. */
 export function documentsOf(files: string[] | "practice"): AsyncIterable<Document> | Iterable<Document> {
