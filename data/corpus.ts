@@ -1,190 +1,259 @@
 /**
- * Text files → documents of sentences. Streams: a file never has to fit in memory. Knows no tokenizer. Used by the
- * commands to count words and to write shards.
+ * Files → units of work → documents of sentences. A unit is a byte range of a plain text or JSONL file, or another file
+ * as a whole; units do not depend on who reads them, so that workers can share them out. Streams: neither a file nor a
+ * unit has to fit in memory. Knows no tokenizer. Used to count words and to write shards.
  */
 
-import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
+import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { readBytes } from "./bytes.ts";
+import { CorpusReport } from "./corpus_report.ts";
+import { type OnInvalid, readLines, SKIPPED } from "./lines.ts";
+import { readJsonLines, readParquet, readTable, type RecordOptions } from "./records.ts";
+import { type Format, sourceKind } from "./sources.ts";
 
 /** A document: its sentences, one a line in the file. */
 export type Document = string[];
 
+/** How files are read. */
+export interface CorpusOptions extends RecordOptions {
+  on_invalid: OnInvalid;
+}
+
+/** What is not asked for otherwise. */
+export const CORPUS_DEFAULTS: CorpusOptions = { text_field: "text", text_column: "text", on_invalid: "fail" };
+
+/** A part of the corpus that is read on its own. Can be sent to a worker. */
+export interface Unit {
+  file: string;
+  format: Format;
+  /** Bytes of a plain file; 0 and Infinity for a whole one. */
+  from: number;
+  to: number;
+  /** Of plain text: whether every line is a document, because the file has no blank lines between documents. */
+  document_per_line: boolean;
+}
+
+/** Bytes of a unit, about. */
+const UNIT = 1 << 22;
 /** How much of a file decides whether it has blank lines between documents. */
 const PROBE = 1 << 16;
-/** Longer lines are no sentences. */
-const LONGEST_LINE = 1 << 20;
+/** Characters of a document, about: a longer one is taken for several, so that memory stays bounded. */
+const LONGEST_DOCUMENT = 1 << 20;
 
 /**
- * Files behind paths, folders (all `.txt` and `.txt.gz` in them) and globs, sorted and without repetition.
+ * The units of the files, in order.
  *
- * @throws {ClozeError} `input` if a path matches nothing.
+ * @throws {ClozeError} `io`, or `input` if a file is empty.
  */
-export async function expandPaths(paths: readonly string[], cwd: string): Promise<string[]> {
-  const found = new Set<string>();
-  for (const path of paths) {
-    const absolute = path.startsWith("/") || /^[A-Za-z]:[\\/]/.test(path) ? path : `${cwd}/${path}`;
-    const info = await Deno.stat(absolute).catch((error) => {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw ioError(error, "read", absolute);
-    });
-    const before = found.size;
-    if (info?.isDirectory) {
-      for await (const file of filesIn(absolute)) if (/\.txt(\.gz)?$/.test(file)) found.add(file);
-      if (found.size === before) throw new ClozeError("input", `the folder ${path} has no .txt or .txt.gz file in it`);
-    } else if (info !== undefined) {
-      found.add(absolute);
-    } else if (/[*?[{]/.test(path)) {
-      for await (const file of glob(absolute)) found.add(file);
-      if (found.size === before) throw new ClozeError("input", `no file matches ${path}`);
-    } else {
-      throw new ClozeError("input", `the data file ${path} does not exist`, { hint: `looked in ${cwd}` });
-    }
-  }
-  return [...found].sort();
-}
-
-async function* filesIn(folder: string): AsyncGenerator<string> {
-  for await (const entry of Deno.readDir(folder)) {
-    const path = `${folder.replace(/\/$/, "")}/${entry.name}`;
-    if (entry.isDirectory) yield* filesIn(path);
-    else yield path;
-  }
-}
-
-async function* glob(pattern: string): AsyncGenerator<string> {
-  const parts = pattern.split("/");
-  const fixed = parts.findIndex((part) => /[*?[{]/.test(part));
-  const base = parts.slice(0, fixed).join("/") || "/";
-  const expression = new RegExp(
-    "^" + pattern.replace(/[.+^$()|\\]/g, "\\$&")
-      .replace(
-        /\*\*\/|\*|\?|\{([^}]*)\}/g,
-        (token, choices) =>
-          token === "**/"
-            ? "(?:.*/)?"
-            : token === "*"
-            ? "[^/]*"
-            : token === "?"
-            ? "[^/]"
-            : `(?:${choices.replace(/,/g, "|")})`,
-      ) +
-      "$",
-  );
-  try {
-    for await (const file of filesIn(base)) if (expression.test(file)) yield file;
-  } catch (error) {
-    throw ioError(error, "read", base);
-  }
-}
-
-/**
- * Documents of the files in order. Blank lines separate documents; in a file without a blank line in its first 64 KiB
- * every line is a document. Byte order marks and carriage returns are dropped, and so is white space around a line.
- *
- * @throws {ClozeError} `input` for what is no text: not UTF-8, NUL bytes, a broken gzip, an empty file; `io` otherwise.
- */
-export async function* readDocuments(files: readonly string[]): AsyncGenerator<Document> {
+export async function planUnits(files: readonly string[], unitBytes = UNIT): Promise<Unit[]> {
+  const units: Unit[] = [];
   for (const file of files) {
-    let any = false;
-    for await (const document of documentsOf(file)) {
-      any = true;
-      yield document;
-    }
-    if (!any) throw new ClozeError("input", `the data file ${file} has no text in it`);
-  }
-}
-
-async function* documentsOf(file: string): AsyncGenerator<Document> {
-  let document: Document = [];
-  let perLine: boolean | undefined;
-  const probe: string[] = [];
-  let probed = 0;
-  const take = function* (line: string): Generator<Document> {
-    if (line !== "") document.push(line);
-    if ((perLine || line === "") && document.length > 0) {
-      yield document;
-      document = [];
-    }
-  };
-  const decide = function* (): Generator<Document> {
-    const lastText = probe.findLastIndex((line) => line !== "");
-    perLine = !probe.slice(0, lastText + 1).includes("", probe.findIndex((line) => line !== ""));
-    for (const line of probe.splice(0)) yield* take(line);
-  };
-  for await (const line of lines(file)) {
-    if (perLine !== undefined) {
-      yield* take(line);
+    const { format, compression } = sourceKind(file);
+    const { size } = await Deno.stat(file).catch((error) => {
+      throw ioError(error, "read", file);
+    });
+    const document_per_line = format !== "text" || await hasNoBlankLines(file);
+    if (compression !== "none" || (format !== "text" && format !== "jsonl")) {
+      units.push({ file, format, from: 0, to: Infinity, document_per_line });
       continue;
     }
-    probe.push(line);
-    if ((probed += line.length + 1) >= PROBE) yield* decide();
+    for (let from = 0; from < size;) {
+      const to = from + unitBytes >= size ? size : await boundary(file, from + unitBytes, size, document_per_line);
+      units.push({ file, format, from, to, document_per_line });
+      from = to;
+    }
+    if (size === 0) units.push({ file, format, from: 0, to: 0, document_per_line });
   }
-  if (perLine === undefined) yield* decide();
-  if (document.length > 0) yield document;
+  return units;
 }
 
-async function* lines(file: string): AsyncGenerator<string> {
-  let rest = "";
-  let number = 0;
-  for await (const text of decoded(file, () => number)) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop()!;
-    if (rest.length > LONGEST_LINE) {
-      throw new ClozeError(
-        "input",
-        `${file}: line ${number + parts.length + 1} is longer than ${LONGEST_LINE} characters`,
-        {
-          hint: "put one sentence on a line",
-        },
-      );
-    }
-    for (const line of parts) {
-      number++;
-      yield line.trim();
+/** Whether the first lines with text have no blank line between them. */
+async function hasNoBlankLines(file: string): Promise<boolean> {
+  let read = 0, text = false, blank = false;
+  const options = { file, on_invalid: "replace", onInvalid: () => {}, atStart: true, linesBefore } as const;
+  for await (const lines of readLines(firstBytes(file), options)) {
+    for (const line of lines) {
+      const isBlank = line.trim() === "";
+      if (!isBlank && blank) return false;
+      text ||= !isBlank;
+      blank = text && isBlank;
+      read += line.length;
     }
   }
-  if (rest !== "") yield rest.trim();
+  return true;
+
+  async function* firstBytes(file: string): AsyncGenerator<Uint8Array> {
+    let left = PROBE;
+    for await (const chunk of readBytes(file, 0, PROBE)) {
+      yield chunk.subarray(0, left);
+      if ((left -= chunk.length) <= 0) return;
+    }
+  }
 }
 
-/** The file's text in pieces, checked. `line` tells how many lines are done. */
-async function* decoded(file: string, line: () => number): AsyncGenerator<string> {
-  const opened = await Deno.open(file).catch((error) => {
-    throw ioError(error, "read", file);
+/** The first byte at or after `from` where a document can begin: after a line, or after a blank line. */
+async function boundary(file: string, from: number, size: number, perLine: boolean): Promise<number> {
+  let at = from - 1; // a line that ends just before `from` counts
+  let blank = false; // only white space since the last line feed
+  for await (const chunk of readBytes(file, at)) {
+    for (let i = 0; i < chunk.length; i++, at++) {
+      if (chunk[i] === 10) {
+        if (perLine || blank) return at + 1;
+        blank = true;
+      } else if (chunk[i] > 32) blank = false;
+    }
+  }
+  return size;
+}
+
+const linesBefore = () => Promise.resolve(0);
+
+/** Lines before a byte of a file. */
+async function countLines(file: string, to: number): Promise<number> {
+  let lines = 0;
+  if (to > 0) for await (const chunk of readBytes(file, 0, to)) for (const byte of chunk) if (byte === 10) lines++;
+  return lines;
+}
+
+/**
+ * Documents of a unit, in blocks. Text: blank lines separate documents; in a file without a blank line in its first
+ * 64 KiB every line is a document. Other formats: a record is a document. White space around a line is dropped.
+ *
+ * @throws {ClozeError} `input` for what is no text of that format, with its line.
+ */
+export async function* readUnit(
+  unit: Unit,
+  options: CorpusOptions,
+  report: CorpusReport,
+): AsyncGenerator<Document[]> {
+  for await (const texts of unitTexts(unit, options, report)) {
+    for (const document of texts) {
+      report.documents++;
+      for (const sentence of document) report.sentence(sentence);
+    }
+    yield texts;
+  }
+}
+
+async function* unitTexts(unit: Unit, options: CorpusOptions, report: CorpusReport): AsyncGenerator<Document[]> {
+  const { file, format } = unit;
+  if (format === "parquet") {
+    yield* records(await parquetTexts(unit, options), report);
+    return;
+  }
+  const before = () => countLines(file, unit.from);
+  const lines = readLines(readBytes(file, unit.from, unit.to), {
+    file,
+    on_invalid: options.on_invalid,
+    onInvalid: () => report.invalid++,
+    linesBefore: before,
+    atStart: unit.from === 0,
   });
-  const zipped = file.endsWith(".gz");
-  const stream: ReadableStream<Uint8Array<ArrayBuffer>> = zipped
-    ? opened.readable.pipeThrough(new DecompressionStream("gzip"))
-    : opened.readable;
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const decode = (bytes?: Uint8Array<ArrayBuffer>) => {
+  if (format === "text") yield* unit.document_per_line ? lineDocuments(lines) : blankLineDocuments(lines);
+  else if (format === "jsonl") yield* records(readJsonLines(lines, file, options.text_field, before), report);
+  else yield* records(readTable(lines, file, options.text_column, format), report);
+}
+
+async function parquetTexts(unit: Unit, options: CorpusOptions): Promise<AsyncIterable<string[]>> {
+  const { file } = unit;
+  if (sourceKind(file).compression === "none") return readParquet(file, file, options.text_column);
+  return decompressed();
+
+  // Parquet is read from its end, so it has to be a file.
+  async function* decompressed(): AsyncGenerator<string[]> {
+    const temporary = await Deno.makeTempFile({ prefix: "cloze-", suffix: ".parquet" });
     try {
-      return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
-    } catch (error) {
-      throw new ClozeError(
-        "input",
-        `${file} is not UTF-8 text: a byte sequence at or after line ${line() + 1} is invalid`,
-        {
-          hint: "convert it first, for example with: iconv -f CP949 -t UTF-8",
-          cause: error,
-        },
-      );
-    }
-  };
-  try {
-    for await (const bytes of stream) {
-      if (bytes.includes(0)) {
-        throw new ClozeError("input", `${file} is not a text file: it has a NUL byte at or after line ${line() + 1}`);
+      using out = await Deno.open(temporary, { write: true });
+      for await (const chunk of readBytes(file)) {
+        for (let at = 0; at < chunk.length;) at += await out.write(chunk.subarray(at));
       }
-      yield decode(bytes);
+      yield* readParquet(temporary, file, options.text_column);
+    } finally {
+      await Deno.remove(temporary);
     }
-    yield decode();
-  } catch (error) {
-    if (error instanceof ClozeError) throw error;
-    if (zipped) {
-      throw new ClozeError("input", `${file} is a broken gzip file: ${messageOf(error)}`, {
-        hint: "it may be cut off: copy or download it again",
-        cause: error,
-      });
-    }
-    throw ioError(error, "read", file);
   }
+}
+
+async function* lineDocuments(blocks: AsyncIterable<string[]>): AsyncGenerator<Document[]> {
+  for await (const lines of blocks) {
+    const documents: Document[] = [];
+    for (const line of lines) {
+      const text = line.trim();
+      if (text !== "" && line !== SKIPPED) documents.push([text]);
+    }
+    yield documents;
+  }
+}
+
+async function* blankLineDocuments(blocks: AsyncIterable<string[]>): AsyncGenerator<Document[]> {
+  let document: Document = [], length = 0;
+  for await (const lines of blocks) {
+    const documents: Document[] = [];
+    for (const line of lines) {
+      if (line === SKIPPED) continue;
+      const text = line.trim();
+      if (text !== "") {
+        document.push(text);
+        length += text.length;
+      }
+      if ((text === "" || length >= LONGEST_DOCUMENT) && document.length > 0) {
+        documents.push(document);
+        [document, length] = [[], 0];
+      }
+    }
+    yield documents;
+  }
+  if (document.length > 0) yield [document];
+}
+
+/** A record's lines are its document's sentences. */
+async function* records(blocks: AsyncIterable<string[]>, report: CorpusReport): AsyncGenerator<Document[]> {
+  for await (const texts of blocks) {
+    const documents: Document[] = [];
+    for (const text of texts) {
+      let document: Document = [], length = 0;
+      for (const line of text.split("\n")) {
+        const sentence = line.trim();
+        if (sentence === "") continue;
+        document.push(sentence);
+        length += sentence.length;
+        if (length >= LONGEST_DOCUMENT) {
+          documents.push(document);
+          [document, length] = [[], 0];
+        }
+      }
+      if (document.length > 0) documents.push(document);
+      else if (length === 0 && text.trim() === "") report.empty++;
+    }
+    yield documents;
+  }
+}
+
+/**
+ * Documents of the files, in order.
+ *
+ * @throws {ClozeError} `input` if a file has no text in it, or none that can be read.
+ */
+export async function* readDocuments(
+  files: readonly string[],
+  options: CorpusOptions = CORPUS_DEFAULTS,
+  report: CorpusReport = new CorpusReport(),
+): AsyncGenerator<Document> {
+  let file = files[0], any = false;
+  for (const unit of await planUnits(files)) {
+    if (unit.file !== file) {
+      if (!any) throw withoutText(file);
+      [file, any] = [unit.file, false];
+    }
+    for await (const documents of readUnit(unit, options, report)) {
+      any ||= documents.length > 0;
+      yield* documents;
+    }
+  }
+  if (file !== undefined && !any) throw withoutText(file);
+}
+
+/** What is said of a file that has nothing to learn from. */
+export function withoutText(file: string): ClozeError {
+  return new ClozeError("input", `the data file ${file} has no text in it`);
 }
