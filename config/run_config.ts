@@ -1,5 +1,6 @@
 /** Everything that defines a training run: what `run.json` holds and what a resumed run takes from there. */
 
+import type { CorpusConfig, MaskingConfig, SamplingConfig } from "./batch_config.ts";
 import type { ModelConfig, Preset } from "./model_config.ts";
 
 /** When a run ends; its learning rate schedule ends with it. */
@@ -12,15 +13,12 @@ export type Extent =
   | { budget_ms: number };
 
 /** Hyperparameters of a run. Names are those of Hugging Face's TrainingArguments where it has one. */
-export interface TrainingConfig {
+export interface TrainingConfig extends SamplingConfig, MaskingConfig {
   /** Of initialization, shuffling, masks and dropout. */
   seed: number;
   extent: Extent;
   /** Tokens of an update, special tokens included. */
   batch_tokens: number;
-  /** Tokens of a sequence, special tokens included. */
-  max_sequence_length: number;
-  mlm_probability: number;
   /** At its peak. */
   learning_rate: number;
   /** Share of the run in which the learning rate rises; it falls to zero in the rest. */
@@ -42,6 +40,8 @@ export interface RunConfig {
   data: {
     /** `practice`, or absolute paths. */
     files: string[] | "practice";
+    /** How they were read. */
+    corpus: CorpusConfig;
     /** Hash of files, tokenizer and options that the shards were made from. */
     source: string;
   };
@@ -58,7 +58,6 @@ export const PRESET_TRAINING: Record<Preset, { learning_rate: number; batch_toke
 
 /** What is not asked for on the command line. */
 export const TRAINING_DEFAULTS = {
-  mlm_probability: 0.15,
   warmup_ratio: 0.06,
   adam_beta1: 0.9,
   adam_beta2: 0.98,

@@ -4,23 +4,16 @@
  * unit has to fit in memory. Knows no tokenizer. Used to count words and to write shards.
  */
 
+import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { readBytes } from "./bytes.ts";
 import { CorpusReport } from "./corpus_report.ts";
-import { type OnInvalid, readLines, SKIPPED } from "./lines.ts";
-import { readJsonLines, readParquet, readTable, type RecordOptions } from "./records.ts";
+import { readLines, SKIPPED } from "./lines.ts";
+import { readJsonLines, readParquet, readTable } from "./records.ts";
 import { type Format, sourceKind } from "./sources.ts";
 
 /** A document: its sentences, one a line in the file. */
 export type Document = string[];
-
-/** How files are read. */
-export interface CorpusOptions extends RecordOptions {
-  on_invalid: OnInvalid;
-}
-
-/** What is not asked for otherwise. */
-export const CORPUS_DEFAULTS: CorpusOptions = { text_field: "text", text_column: "text", on_invalid: "fail" };
 
 /** A part of the corpus that is read on its own. Can be sent to a worker. */
 export interface Unit {
@@ -123,7 +116,7 @@ async function countLines(file: string, to: number): Promise<number> {
  */
 export async function* readUnit(
   unit: Unit,
-  options: CorpusOptions,
+  options: CorpusConfig,
   report: CorpusReport,
 ): AsyncGenerator<Document[]> {
   for await (const texts of unitTexts(unit, options, report)) {
@@ -135,7 +128,7 @@ export async function* readUnit(
   }
 }
 
-async function* unitTexts(unit: Unit, options: CorpusOptions, report: CorpusReport): AsyncGenerator<Document[]> {
+async function* unitTexts(unit: Unit, options: CorpusConfig, report: CorpusReport): AsyncGenerator<Document[]> {
   const { file, format } = unit;
   if (format === "parquet") {
     yield* records(await parquetTexts(unit, options), report);
@@ -154,7 +147,7 @@ async function* unitTexts(unit: Unit, options: CorpusOptions, report: CorpusRepo
   else yield* records(readTable(lines, file, options.text_column, format), report);
 }
 
-async function parquetTexts(unit: Unit, options: CorpusOptions): Promise<AsyncIterable<string[]>> {
+async function parquetTexts(unit: Unit, options: CorpusConfig): Promise<AsyncIterable<string[]>> {
   const { file } = unit;
   if (sourceKind(file).compression === "none") return readParquet(file, file, options.text_column);
   return decompressed();
@@ -236,7 +229,7 @@ async function* records(blocks: AsyncIterable<string[]>, report: CorpusReport): 
  */
 export async function* readDocuments(
   files: readonly string[],
-  options: CorpusOptions = CORPUS_DEFAULTS,
+  options: CorpusConfig = CORPUS_DEFAULTS,
   report: CorpusReport = new CorpusReport(),
 ): AsyncGenerator<Document> {
   let file = files[0], any = false;

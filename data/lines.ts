@@ -3,10 +3,8 @@
  * text, JSONL, CSV and TSV.
  */
 
+import type { CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-
-/** What becomes of a line that is not valid UTF-8: its bad bytes become U+FFFD, it is left out, or reading ends. */
-export type OnInvalid = "replace" | "skip" | "fail";
 
 /** Longer lines are no sentences and no records. */
 const LONGEST_LINE = 1 << 24;
@@ -19,7 +17,7 @@ export const SKIPPED = "\uD800";
 export interface LineOptions {
   /** For messages. */
   file: string;
-  on_invalid: OnInvalid;
+  on_invalid: CorpusConfig["on_invalid"];
   /** Called for each line that is not valid UTF-8, unless that is an error. */
   onInvalid: () => void;
   /** Lines of the file before the first byte that is read: 0 at its beginning. Asked for only by messages. */
@@ -80,7 +78,7 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The lines, and which of them are not valid. */
-function decodeLines(bytes: Uint8Array, on_invalid: OnInvalid): { lines: string[]; invalid: number[] } {
+function decodeLines(bytes: Uint8Array, on_invalid: CorpusConfig["on_invalid"]): { lines: string[]; invalid: number[] } {
   try {
     const lines = strict.decode(bytes).split("\n");
     if (lines[lines.length - 1] === "") lines.pop();
@@ -90,7 +88,7 @@ function decodeLines(bytes: Uint8Array, on_invalid: OnInvalid): { lines: string[
   }
 }
 
-function decodeOneByOne(bytes: Uint8Array, on_invalid: OnInvalid): { lines: string[]; invalid: number[] } {
+function decodeOneByOne(bytes: Uint8Array, on_invalid: CorpusConfig["on_invalid"]): { lines: string[]; invalid: number[] } {
   const lines: string[] = [], invalid: number[] = [];
   for (let from = 0; from < bytes.length;) {
     const found = bytes.indexOf(NEWLINE, from);

@@ -6,14 +6,6 @@
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { SKIPPED } from "./lines.ts";
 
-/** Which part of a record is the text. */
-export interface RecordOptions {
-  /** Field of a JSONL record. */
-  text_field: string;
-  /** Column of a CSV, TSV or Parquet file by name; of a CSV or TSV file without names by its number from 1. */
-  text_column: string;
-}
-
 /** Texts of JSON Lines, in blocks; `""` for a record whose field is empty or null. */
 export async function* readJsonLines(
   blocks: AsyncIterable<string[]>,

@@ -35,7 +35,16 @@ export function philox(counter: ArrayLike<number>, key: ArrayLike<number>, out: 
 }
 
 /** What randomness is for; uses never share numbers. */
-export const STREAMS = { mask: 1, replace: 2, shuffle: 3, holdout: 4, evaluation: 5, practice: 6 } as const;
+export const STREAMS = {
+  mask: 1,
+  replace: 2,
+  shuffle: 3,
+  holdout: 4,
+  evaluation: 5,
+  practice: 6,
+  pairs: 7,
+  batches: 8,
+} as const;
 
 /** The numbers of one (seed, stream, epoch, index), in order. */
 export class Random {
