@@ -4,8 +4,9 @@
  * everything is sorted, ties go to the pair with the smaller ids. Used by the commands.
  */
 
-import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
+import type { NormalizerOptions } from "./pre_tokenizer.ts";
 import { SPECIAL_TOKENS } from "./tokenizer.ts";
+import { WordCounter, type WordCounts } from "./word_counter.ts";
 
 /** What to learn. */
 export interface TrainerOptions {
@@ -21,26 +22,29 @@ export interface TrainerOptions {
 /** Words whose characters and pairs are counted together. */
 export class VocabularyTrainer {
   readonly #options: Required<Omit<TrainerOptions, "normalizer" | "onProgress">>;
-  readonly #preTokenizer: PreTokenizer;
   readonly #onProgress: (tokens: number) => void;
-  readonly #counts = new Map<string, number>();
+  readonly #counter: WordCounter;
 
   constructor(options: TrainerOptions = {}) {
     const { min_frequency = 2, limit_alphabet = 6000, normalizer, onProgress = () => {} } = options;
     this.#options = { min_frequency, limit_alphabet };
-    this.#preTokenizer = new PreTokenizer({ ...DEFAULT_NORMALIZER, ...normalizer });
+    this.#counter = new WordCounter(normalizer);
     this.#onProgress = onProgress;
   }
 
   /** Counts the words of a text. */
   add(text: string): void {
-    const counts = this.#counts;
-    this.#preTokenizer.forEachWord(text, (word) => counts.set(word, (counts.get(word) ?? 0) + 1));
+    this.#counter.add(text);
+  }
+
+  /** Adds the words that a `WordCounter` with the same normalizer has counted. */
+  merge(counts: WordCounts): void {
+    this.#counter.merge(counts);
   }
 
   /** Distinct words so far. */
   get words(): number {
-    return this.#counts.size;
+    return this.#counter.size;
   }
 
   /**
@@ -49,8 +53,11 @@ export class VocabularyTrainer {
    */
   train(vocab_size: number): string[] {
     const { min_frequency, limit_alphabet } = this.#options;
-    const words = [...this.#counts.keys()].sort();
-    const alphabet = this.#alphabet(words, limit_alphabet);
+    const counts = new Map<string, number>();
+    const { bytes, ends, counts: times } = this.#counter.words;
+    ends.forEach((end, i) => counts.set(decoder.decode(bytes.slice(i === 0 ? 0 : ends[i - 1], end)), times[i]));
+    const words = [...counts.keys()].sort();
+    const alphabet = alphabetOf(words, counts, limit_alphabet);
     const pieces = new Pieces([...SPECIAL_TOKENS]);
     for (const character of alphabet) pieces.idOf(character);
     const kept = new Set(alphabet);
@@ -60,7 +67,7 @@ export class VocabularyTrainer {
     }
     for (const token of [...continuing].sort(byCodePoint)) pieces.idOf(token);
 
-    const corpus = new Corpus(words, this.#counts, kept, pieces);
+    const corpus = new Corpus(words, counts, kept, pieces);
     const heap = new PairHeap(corpus.pairCounts);
     while (pieces.tokens.length < vocab_size) {
       const best = heap.pop();
@@ -73,16 +80,18 @@ export class VocabularyTrainer {
     // An alphabet larger than the vocabulary is cut like everything else: from the end.
     return pieces.tokens.slice(0, Math.max(vocab_size, SPECIAL_TOKENS.length));
   }
+}
 
-  #alphabet(words: string[], limit: number): string[] {
-    const counts = new Map<string, number>();
-    for (const word of words) {
-      const count = this.#counts.get(word)!;
-      for (const character of word) counts.set(character, (counts.get(character) ?? 0) + count);
-    }
-    const frequent = [...counts].sort((a, b) => b[1] - a[1] || byCodePoint(a[0], b[0])).slice(0, limit);
-    return frequent.map(([character]) => character).sort(byCodePoint);
+const decoder = new TextDecoder();
+
+function alphabetOf(words: string[], wordCounts: Map<string, number>, limit: number): string[] {
+  const counts = new Map<string, number>();
+  for (const word of words) {
+    const count = wordCounts.get(word)!;
+    for (const character of word) counts.set(character, (counts.get(character) ?? 0) + count);
   }
+  const frequent = [...counts].sort((a, b) => b[1] - a[1] || byCodePoint(a[0], b[0])).slice(0, limit);
+  return frequent.map(([character]) => character).sort(byCodePoint);
 }
 
 function byCodePoint(a: string, b: string): number {
