@@ -29,7 +29,6 @@ export {
   type PreparedData,
   prepareShards,
   readDocuments,
-  Sequences,
   Shard,
 } from "./data/mod.ts";
 export { type AdamWOptions, Engine, type EngineDescription, type EngineOptions } from "./ffi/mod.ts";

@@ -16,6 +16,7 @@ const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
   pretrain: () => import("./commands/pretrain.ts"),
   predict: () => import("./commands/predict.ts"),
   evaluate: () => import("./commands/evaluate.ts"),
+  inspect: () => import("./commands/inspect.ts"),
   "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
 };

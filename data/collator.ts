@@ -40,7 +40,12 @@ export class Collator {
   #masked = 0;
   #pairs = 0;
 
-  constructor(seed: number, masking: MaskingConfig, tokens: TokenKinds, limits: Omit<BatchLimits, "max_sequence_length">) {
+  constructor(
+    seed: number,
+    masking: MaskingConfig,
+    tokens: TokenKinds,
+    limits: Omit<BatchLimits, "max_sequence_length">,
+  ) {
     this.#masker = new Masker(masking, tokens);
     this.#choose = new Random(seed, STREAMS.mask);
     this.#replace = new Random(seed, STREAMS.replace);
@@ -57,7 +62,11 @@ export class Collator {
 
   /** Empties the batch. The arrays of the last one are used again. */
   clear(): void {
-    this.#tokens = this.#sequences = this.#masked = this.#pairs = 0;
+    this.#tokens =
+      this.#sequences =
+      this.#masked =
+      this.#pairs =
+        0;
   }
 
   /** Appends a sequence, masked as number `index` of that epoch. */

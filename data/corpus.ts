@@ -8,12 +8,19 @@ import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { readBytes } from "./bytes.ts";
 import { CorpusReport } from "./corpus_report.ts";
-import { readLines, SKIPPED } from "./lines.ts";
+import { countLines, readLines, SKIPPED, textLines } from "./lines.ts";
 import { readJsonLines, readParquet, readTable } from "./records.ts";
 import { type Format, sourceKind } from "./sources.ts";
 
 /** A document: its sentences, one a line in the file. */
 export type Document = string[];
+
+/** What takes the text, document by document. */
+export interface TextSink {
+  /** A sentence of the document in progress: `bytes[from..to)`, valid UTF-8, during the call only. */
+  sentence(bytes: Uint8Array, from: number, to: number): void;
+  endDocument(): void;
+}
 
 /** A part of the corpus that is read on its own. Can be sent to a worker. */
 export interface Unit {
@@ -30,13 +37,14 @@ export interface Unit {
 const UNIT = 1 << 22;
 /** How much of a file decides whether it has blank lines between documents. */
 const PROBE = 1 << 16;
-/** Characters of a document, about: a longer one is taken for several, so that memory stays bounded. */
+/** Bytes of a document, about: a longer one is taken for several, so that memory stays bounded. */
 const LONGEST_DOCUMENT = 1 << 20;
+const NEWLINE = 10;
 
 /**
  * The units of the files, in order.
  *
- * @throws {ClozeError} `io`, or `input` if a file is empty.
+ * @throws {ClozeError} `io`, or `input` for what is no text.
  */
 export async function planUnits(files: readonly string[], unitBytes = UNIT): Promise<Unit[]> {
   const units: Unit[] = [];
@@ -46,7 +54,7 @@ export async function planUnits(files: readonly string[], unitBytes = UNIT): Pro
       throw ioError(error, "read", file);
     });
     const document_per_line = format !== "text" || await hasNoBlankLines(file);
-    if (compression !== "none" || (format !== "text" && format !== "jsonl")) {
+    if (compression !== "none" || (format !== "text" && format !== "jsonl") || size <= unitBytes) {
       units.push({ file, format, from: 0, to: Infinity, document_per_line });
       continue;
     }
@@ -55,32 +63,30 @@ export async function planUnits(files: readonly string[], unitBytes = UNIT): Pro
       units.push({ file, format, from, to, document_per_line });
       from = to;
     }
-    if (size === 0) units.push({ file, format, from: 0, to: 0, document_per_line });
   }
   return units;
 }
 
-/** Whether the first lines with text have no blank line between them. */
+/** Whether no blank line stands between the first lines with text. */
 async function hasNoBlankLines(file: string): Promise<boolean> {
-  let read = 0, text = false, blank = false;
-  const options = { file, on_invalid: "replace", onInvalid: () => {}, atStart: true, linesBefore } as const;
-  for await (const lines of readLines(firstBytes(file), options)) {
-    for (const line of lines) {
+  let text = false, blank = false;
+  const options = { file, on_invalid: "replace", onInvalid: () => {}, atStart: true } as const;
+  for await (const block of readLines(beginning(file), { ...options, linesBefore: () => Promise.resolve(0) })) {
+    for (const line of textLines(block)) {
       const isBlank = line.trim() === "";
       if (!isBlank && blank) return false;
       text ||= !isBlank;
       blank = text && isBlank;
-      read += line.length;
     }
   }
   return true;
+}
 
-  async function* firstBytes(file: string): AsyncGenerator<Uint8Array> {
-    let left = PROBE;
-    for await (const chunk of readBytes(file, 0, PROBE)) {
-      yield chunk.subarray(0, left);
-      if ((left -= chunk.length) <= 0) return;
-    }
+async function* beginning(file: string): AsyncGenerator<Uint8Array> {
+  let left = PROBE;
+  for await (const chunk of readBytes(file, 0, PROBE)) {
+    yield chunk.subarray(0, left);
+    if ((left -= chunk.length) <= 0) return;
   }
 }
 
@@ -88,165 +94,205 @@ async function hasNoBlankLines(file: string): Promise<boolean> {
 async function boundary(file: string, from: number, size: number, perLine: boolean): Promise<number> {
   let at = from - 1; // a line that ends just before `from` counts
   let blank = false; // only white space since the last line feed
-  for await (const chunk of readBytes(file, at)) {
-    for (let i = 0; i < chunk.length; i++, at++) {
-      if (chunk[i] === 10) {
-        if (perLine || blank) return at + 1;
-        blank = true;
-      } else if (chunk[i] > 32) blank = false;
+  for (let chunkSize = 1 << 12; at < size; chunkSize = 1 << 20) {
+    for await (const chunk of readBytes(file, at, at + chunkSize)) {
+      for (let i = 0; i < chunk.length; i++, at++) {
+        if (chunk[i] === NEWLINE) {
+          if (perLine || blank) return at + 1;
+          blank = true;
+        } else if (!isSpace(chunk[i])) blank = false;
+      }
     }
   }
   return size;
 }
 
-const linesBefore = () => Promise.resolve(0);
+const isSpace = (byte: number) => byte === 32 || (byte >= 9 && byte <= 13);
 
 /** Lines before a byte of a file. */
-async function countLines(file: string, to: number): Promise<number> {
+async function linesTo(file: string, to: number): Promise<number> {
   let lines = 0;
-  if (to > 0) for await (const chunk of readBytes(file, 0, to)) for (const byte of chunk) if (byte === 10) lines++;
+  if (to > 0) { for await (const chunk of readBytes(file, 0, to)) lines += countLines(chunk); }
   return lines;
 }
 
 /**
- * Documents of a unit, in blocks. Text: blank lines separate documents; in a file without a blank line in its first
- * 64 KiB every line is a document. Other formats: a record is a document. White space around a line is dropped.
+ * Reads a unit into the sink, one piece at each step. Text: blank lines separate documents; in a file without a blank
+ * line in its first 64 KiB every line is a document. Other formats: a record is a document, its lines are the sentences.
+ * White space around a line is dropped.
  *
  * @throws {ClozeError} `input` for what is no text of that format, with its line.
  */
 export async function* readUnit(
   unit: Unit,
-  options: CorpusConfig,
+  config: CorpusConfig,
   report: CorpusReport,
-): AsyncGenerator<Document[]> {
-  for await (const texts of unitTexts(unit, options, report)) {
-    for (const document of texts) {
-      report.documents++;
-      for (const sentence of document) report.sentence(sentence);
-    }
-    yield texts;
-  }
-}
-
-async function* unitTexts(unit: Unit, options: CorpusConfig, report: CorpusReport): AsyncGenerator<Document[]> {
+  sink: TextSink,
+): AsyncGenerator<void> {
   const { file, format } = unit;
-  if (format === "parquet") {
-    yield* records(await parquetTexts(unit, options), report);
-    return;
-  }
-  const before = () => countLines(file, unit.from);
+  const documents = new DocumentCounter(report, sink);
+  if (format === "parquet") return yield* takeRecords(parquetTexts(file, config), documents, report);
+  const linesBefore = () => linesTo(file, unit.from);
   const lines = readLines(readBytes(file, unit.from, unit.to), {
     file,
-    on_invalid: options.on_invalid,
+    on_invalid: config.on_invalid,
     onInvalid: () => report.invalid++,
-    linesBefore: before,
+    linesBefore,
     atStart: unit.from === 0,
   });
-  if (format === "text") yield* unit.document_per_line ? lineDocuments(lines) : blankLineDocuments(lines);
-  else if (format === "jsonl") yield* records(readJsonLines(lines, file, options.text_field, before), report);
-  else yield* records(readTable(lines, file, options.text_column, format), report);
+  if (format === "text") yield* takeLines(lines, unit.document_per_line, documents);
+  else if (format === "jsonl") {
+    yield* takeRecords(readJsonLines(lines, file, config.text_field, linesBefore), documents, report);
+  } else yield* takeRecords(readTable(lines, file, config.text_column, format), documents, report);
 }
 
-async function parquetTexts(unit: Unit, options: CorpusConfig): Promise<AsyncIterable<string[]>> {
-  const { file } = unit;
-  if (sourceKind(file).compression === "none") return readParquet(file, file, options.text_column);
-  return decompressed();
+/** Trims and counts, and ends documents that are too long. */
+class DocumentCounter {
+  readonly #report: CorpusReport;
+  readonly #sink: TextSink;
+  #length = 0;
 
-  // Parquet is read from its end, so it has to be a file.
-  async function* decompressed(): AsyncGenerator<string[]> {
-    const temporary = await Deno.makeTempFile({ prefix: "cloze-", suffix: ".parquet" });
-    try {
+  constructor(report: CorpusReport, sink: TextSink) {
+    this.#report = report;
+    this.#sink = sink;
+  }
+
+  /** Whether the document in progress has text. */
+  get open(): boolean {
+    return this.#length > 0;
+  }
+
+  /** A line of the document in progress. Returns whether it has text in it. */
+  line(bytes: Uint8Array, from: number, to: number): boolean {
+    while (from < to && isSpace(bytes[from])) from++;
+    while (to > from && isSpace(bytes[to - 1])) to--;
+    if (from === to) return false;
+    this.#report.sentence(bytes, from, to);
+    this.#sink.sentence(bytes, from, to);
+    this.#length += to - from;
+    if (this.#length >= LONGEST_DOCUMENT) this.end();
+    return true;
+  }
+
+  end(): void {
+    if (this.#length === 0) return;
+    this.#length = 0;
+    this.#report.documents++;
+    this.#sink.endDocument();
+  }
+}
+
+async function* takeLines(
+  blocks: AsyncIterable<Uint8Array>,
+  perLine: boolean,
+  documents: DocumentCounter,
+): AsyncGenerator<void> {
+  const skipped = SKIPPED.charCodeAt(0);
+  for await (const block of blocks) {
+    for (let from = 0; from < block.length;) {
+      let to = block.indexOf(NEWLINE, from);
+      if (to < 0) to = block.length;
+      const isSkipped = to === from + 1 && block[from] === skipped;
+      if (!isSkipped && (!documents.line(block, from, to) || perLine)) documents.end();
+      from = to + 1;
+    }
+    yield;
+  }
+  documents.end();
+}
+
+const encoder = new TextEncoder();
+
+async function* takeRecords(
+  blocks: AsyncIterable<string[]>,
+  documents: DocumentCounter,
+  report: CorpusReport,
+): AsyncGenerator<void> {
+  let utf8 = new Uint8Array(1 << 16);
+  for await (const texts of blocks) {
+    for (const text of texts) {
+      if (3 * text.length > utf8.length) utf8 = new Uint8Array(3 * text.length);
+      const { written } = encoder.encodeInto(text, utf8);
+      let any = false;
+      for (let from = 0; from < written;) {
+        let to = utf8.subarray(0, written).indexOf(NEWLINE, from);
+        if (to < 0) to = written;
+        if (documents.line(utf8, from, to)) any = true;
+        from = to + 1;
+      }
+      documents.end();
+      if (!any) report.empty++;
+    }
+    yield;
+  }
+}
+
+/** Texts of a Parquet file. The format is read from its end, so that a compressed one becomes a plain file first. */
+async function* parquetTexts(file: string, { text_column }: CorpusConfig): AsyncGenerator<string[]> {
+  if (sourceKind(file).compression === "none") return yield* readParquet(file, file, text_column);
+  const temporary = await Deno.makeTempFile({ prefix: "cloze-", suffix: ".parquet" });
+  try {
+    {
       using out = await Deno.open(temporary, { write: true });
       for await (const chunk of readBytes(file)) {
         for (let at = 0; at < chunk.length;) at += await out.write(chunk.subarray(at));
       }
-      yield* readParquet(temporary, file, options.text_column);
-    } finally {
-      await Deno.remove(temporary);
     }
-  }
-}
-
-async function* lineDocuments(blocks: AsyncIterable<string[]>): AsyncGenerator<Document[]> {
-  for await (const lines of blocks) {
-    const documents: Document[] = [];
-    for (const line of lines) {
-      const text = line.trim();
-      if (text !== "" && line !== SKIPPED) documents.push([text]);
-    }
-    yield documents;
-  }
-}
-
-async function* blankLineDocuments(blocks: AsyncIterable<string[]>): AsyncGenerator<Document[]> {
-  let document: Document = [], length = 0;
-  for await (const lines of blocks) {
-    const documents: Document[] = [];
-    for (const line of lines) {
-      if (line === SKIPPED) continue;
-      const text = line.trim();
-      if (text !== "") {
-        document.push(text);
-        length += text.length;
-      }
-      if ((text === "" || length >= LONGEST_DOCUMENT) && document.length > 0) {
-        documents.push(document);
-        [document, length] = [[], 0];
-      }
-    }
-    yield documents;
-  }
-  if (document.length > 0) yield [document];
-}
-
-/** A record's lines are its document's sentences. */
-async function* records(blocks: AsyncIterable<string[]>, report: CorpusReport): AsyncGenerator<Document[]> {
-  for await (const texts of blocks) {
-    const documents: Document[] = [];
-    for (const text of texts) {
-      let document: Document = [], length = 0;
-      for (const line of text.split("\n")) {
-        const sentence = line.trim();
-        if (sentence === "") continue;
-        document.push(sentence);
-        length += sentence.length;
-        if (length >= LONGEST_DOCUMENT) {
-          documents.push(document);
-          [document, length] = [[], 0];
-        }
-      }
-      if (document.length > 0) documents.push(document);
-      else if (length === 0 && text.trim() === "") report.empty++;
-    }
-    yield documents;
+    yield* readParquet(temporary, file, text_column);
+  } finally {
+    await Deno.remove(temporary);
   }
 }
 
 /**
- * Documents of the files, in order.
+ * Documents of the files as text, in order.
  *
  * @throws {ClozeError} `input` if a file has no text in it, or none that can be read.
  */
 export async function* readDocuments(
   files: readonly string[],
-  options: CorpusConfig = CORPUS_DEFAULTS,
+  config: CorpusConfig = CORPUS_DEFAULTS,
   report: CorpusReport = new CorpusReport(),
 ): AsyncGenerator<Document> {
-  let file = files[0], any = false;
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let document: Document = [];
+  const ready: Document[] = [];
+  const sink = {
+    sentence: (bytes: Uint8Array, from: number, to: number) => {
+      document.push(decoder.decode(bytes.subarray(from, to)));
+    },
+    endDocument: () => {
+      ready.push(document);
+      document = [];
+    },
+  };
+  const withText = new FilesWithText();
   for (const unit of await planUnits(files)) {
-    if (unit.file !== file) {
-      if (!any) throw withoutText(file);
-      [file, any] = [unit.file, false];
-    }
-    for await (const documents of readUnit(unit, options, report)) {
-      any ||= documents.length > 0;
-      yield* documents;
-    }
+    const before = report.documents;
+    for await (const _ of readUnit(unit, config, report, sink)) yield* ready.splice(0);
+    yield* ready.splice(0);
+    withText.add(unit.file, report.documents - before);
   }
-  if (file !== undefined && !any) throw withoutText(file);
+  withText.end();
 }
 
-/** What is said of a file that has nothing to learn from. */
-export function withoutText(file: string): ClozeError {
-  return new ClozeError("input", `the data file ${file} has no text in it`);
+/** Refuses a file without text, when all its units have been read. */
+export class FilesWithText {
+  #file: string | undefined;
+  #documents = 0;
+
+  /** Units come in order. */
+  add(file: string, documents: number): void {
+    if (file !== this.#file) this.end();
+    this.#file = file;
+    this.#documents += documents;
+  }
+
+  /** @throws {ClozeError} `input` */
+  end(): void {
+    if (this.#file !== undefined && this.#documents === 0) {
+      throw new ClozeError("input", `the data file ${this.#file} has no text in it`);
+    }
+    this.#documents = 0;
+  }
 }

@@ -35,19 +35,18 @@ export class CorpusReport {
   #level = 0;
   #seen = new Map<number, number>();
 
-  /** Counts a line with text in it. */
-  sentence(text: string): void {
+  /** Counts a line with text in it: `bytes[from..to)`. */
+  sentence(bytes: Uint8Array, from: number, to: number): void {
     this.sentences++;
-    const [low, high] = hash(text);
-    if (high % 2 ** this.#level !== 0) return;
-    const key = high * 2 ** 21 + (low >>> 11);
+    if (this.#level > 0 && classOf(bytes, from, to) % 2 ** this.#level !== 0) return;
+    const key = hash(bytes, from, to);
     this.#seen.set(key, (this.#seen.get(key) ?? 0) + 1);
     if (this.#seen.size > MOST_HASHES) this.#raise(this.#level + 1);
   }
 
   #raise(level: number): void {
     this.#level = level;
-    for (const key of this.#seen.keys()) if (Math.floor(key / 2 ** 21) % 2 ** level !== 0) this.#seen.delete(key);
+    for (const key of this.#seen.keys()) if (Math.floor(key / 2 ** 32) % 2 ** level !== 0) this.#seen.delete(key);
     if (this.#seen.size > MOST_HASHES) this.#raise(level + 1);
   }
 
@@ -80,22 +79,25 @@ export class CorpusReport {
   }
 }
 
-const pair = new Uint32Array(2);
-
-/** 64 bits that depend on every character: two multiplicative hashes, mixed as in MurmurHash3. */
-function hash(text: string): Uint32Array {
-  let a = 0x9E3779B9, b = 0x85EBCA6B ^ text.length;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    a = Math.imul(a ^ code, 0xCC9E2D51);
-    a ^= a >>> 15;
-    b = Math.imul(b + code, 0x01000193) ^ (b >>> 13);
-  }
-  pair[0] = mix(a ^ b);
-  pair[1] = mix(b + Math.imul(a, 0x1B873593));
-  return pair;
+/** Of a line its class, 21 bits, from its length and its two ends: lines that are equal are of the same class. */
+function classOf(bytes: Uint8Array, from: number, to: number): number {
+  let h = 0x9E3779B9 ^ (to - from);
+  for (let i = from, end = Math.min(to, from + 24); i < end; i++) h = Math.imul(h ^ bytes[i], 0x01000193);
+  for (let i = Math.max(from, to - 24); i < to; i++) h = Math.imul(h ^ bytes[i], 0x01000193);
+  return mix(h) >>> 11;
 }
 
+/** The class and 32 bits that depend on every byte, as one exact number. */
+function hash(bytes: Uint8Array, from: number, to: number): number {
+  let h = 0x85EBCA6B;
+  for (let i = from; i < to; i++) {
+    h = Math.imul(h ^ bytes[i], 0xCC9E2D51);
+    h ^= h >>> 15;
+  }
+  return classOf(bytes, from, to) * 2 ** 32 + (mix(h) >>> 0);
+}
+
+/** The last step of MurmurHash3: every bit of the result depends on every bit of `h`. */
 function mix(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85EBCA6B);
   h = Math.imul(h ^ (h >>> 13), 0xC2B2AE35);

@@ -1,6 +1,6 @@
 /**
- * Bytes → lines of text, checked: byte order mark, line ends, invalid UTF-8. Knows no format. Used by the readers of
- * text, JSONL, CSV and TSV.
+ * Bytes → blocks of whole lines, checked: byte order mark, NUL bytes, invalid UTF-8. Knows no format. Used by the readers
+ * of text, JSONL, CSV and TSV.
  */
 
 import type { CorpusConfig } from "../config/batch_config.ts";
@@ -9,9 +9,10 @@ import { ClozeError } from "../config/cloze_error.ts";
 /** Longer lines are no sentences and no records. */
 const LONGEST_LINE = 1 << 24;
 const NEWLINE = 10;
+const BYTE_ORDER_MARK = [0xEF, 0xBB, 0xBF];
 
-/** Stands for a line that was left out, so that it does not look like a blank one. No valid line is equal to it. */
-export const SKIPPED = "\uD800";
+/** What a line becomes that is left out, so that it does not look like a blank one: the character SUBSTITUTE. */
+export const SKIPPED = "\x1A";
 
 /** What {@linkcode readLines} needs to know. */
 export interface LineOptions {
@@ -27,33 +28,36 @@ export interface LineOptions {
 }
 
 /**
- * Blocks of whole lines, without their line feeds; carriage returns are still there.
+ * Blocks of whole lines in valid UTF-8, each good until the next one is asked for. The last line may lack its end.
  *
  * @throws {ClozeError} `input` for NUL bytes, lines that are too long, and invalid UTF-8 under `fail`.
  */
-export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: LineOptions): AsyncGenerator<string[]> {
+export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: LineOptions): AsyncGenerator<Uint8Array> {
   let pending: Uint8Array[] = [], length = 0, done = 0;
   let first = options.atStart;
   const fail = async (line: number, what: string, hint?: string): Promise<never> => {
     const number = await options.linesBefore() + line;
     throw new ClozeError("input", `${options.file}${what.replace("{}", `line ${number}`)}`, { hint });
   };
-  const finish = async (last: Uint8Array): Promise<string[]> => {
-    const bytes = pending.length === 0 ? last : concatenate([...pending, last], length + last.length);
+  const finish = async (last: Uint8Array): Promise<Uint8Array> => {
+    let bytes = pending.length === 0 ? last : concatenate([...pending, last], length + last.length);
     [pending, length] = [[], 0];
-    const { lines, invalid } = decodeLines(bytes, options.on_invalid);
-    if (invalid.length > 0 && options.on_invalid === "fail") {
-      await fail(
-        done + invalid[0] + 1,
-        " is not UTF-8 text: {} is invalid",
-        "convert it first, for example with: iconv -f CP949 -t UTF-8; or take it as it is: --on-invalid replace",
-      );
-    }
-    for (const _ of invalid) options.onInvalid();
-    if (first && lines.length > 0) lines[0] = lines[0].replace(/^\uFEFF/, "");
+    if (first && BYTE_ORDER_MARK.every((byte, i) => bytes[i] === byte)) bytes = bytes.subarray(3);
     first = false;
-    done += lines.length;
-    return lines;
+    if (!isValid(bytes)) {
+      const { repaired, invalid } = repair(bytes, options.on_invalid);
+      if (options.on_invalid === "fail") {
+        await fail(
+          done + invalid[0],
+          " is not UTF-8 text: {} is invalid",
+          "convert it first, for example with: iconv -f CP949 -t UTF-8; or take it as it is: --on-invalid replace",
+        );
+      }
+      for (const _ of invalid) options.onInvalid();
+      bytes = repaired;
+    }
+    done += countLines(bytes);
+    return bytes;
   };
   for await (const chunk of chunks) {
     if (chunk.includes(0)) {
@@ -76,32 +80,49 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: Lin
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();
 
-/** The lines, and which of them are not valid. */
-function decodeLines(bytes: Uint8Array, on_invalid: CorpusConfig["on_invalid"]): { lines: string[]; invalid: number[] } {
+/** The lines of a block as text, without their line feeds. */
+export function textLines(block: Uint8Array): string[] {
+  const lines = strict.decode(block).split("\n");
+  if (lines[lines.length - 1] === "") lines.pop();
+  return lines;
+}
+
+function isValid(bytes: Uint8Array): boolean {
   try {
-    const lines = strict.decode(bytes).split("\n");
-    if (lines[lines.length - 1] === "") lines.pop();
-    return { lines, invalid: [] };
+    strict.decode(bytes);
+    return true;
   } catch {
-    return decodeOneByOne(bytes, on_invalid);
+    return false;
   }
 }
 
-function decodeOneByOne(bytes: Uint8Array, on_invalid: CorpusConfig["on_invalid"]): { lines: string[]; invalid: number[] } {
-  const lines: string[] = [], invalid: number[] = [];
+/** The block with its invalid lines replaced or left out, and their numbers from 1. */
+function repair(bytes: Uint8Array, on_invalid: LineOptions["on_invalid"]): { repaired: Uint8Array; invalid: number[] } {
+  const parts: Uint8Array[] = [], invalid: number[] = [];
+  let number = 0, length = 0;
   for (let from = 0; from < bytes.length;) {
     const found = bytes.indexOf(NEWLINE, from);
-    const line = bytes.subarray(from, found < 0 ? bytes.length : found);
-    from += line.length + 1;
-    try {
-      lines.push(strict.decode(line));
-    } catch {
-      invalid.push(lines.length);
-      lines.push(on_invalid === "skip" ? SKIPPED : lenient.decode(line));
+    const to = found < 0 ? bytes.length : found + 1;
+    let line = bytes.subarray(from, to);
+    from = to;
+    number++;
+    if (!isValid(line)) {
+      invalid.push(number);
+      line = encoder.encode(on_invalid === "skip" ? `${SKIPPED}\n` : lenient.decode(line));
     }
+    parts.push(line);
+    length += line.length;
   }
-  return { lines, invalid };
+  return { repaired: concatenate(parts, length), invalid };
+}
+
+/** Line feeds in the bytes. */
+export function countLines(bytes: Uint8Array): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
+  return lines;
 }
 
 function concatenate(parts: readonly Uint8Array[], length: number): Uint8Array {

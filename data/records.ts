@@ -4,19 +4,19 @@
  */
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
-import { SKIPPED } from "./lines.ts";
+import { SKIPPED, textLines } from "./lines.ts";
 
 /** Texts of JSON Lines, in blocks; `""` for a record whose field is empty or null. */
 export async function* readJsonLines(
-  blocks: AsyncIterable<string[]>,
+  blocks: AsyncIterable<Uint8Array>,
   file: string,
   field: string,
   linesBefore: () => Promise<number>,
 ): AsyncGenerator<string[]> {
   let number = 0;
-  for await (const lines of blocks) {
+  for await (const block of blocks) {
     const texts: string[] = [];
-    for (const line of lines) {
+    for (const line of textLines(block)) {
       number++;
       if (line === SKIPPED || line.trim() === "") continue;
       const text = jsonField(line, field);
@@ -47,7 +47,7 @@ function jsonField(line: string, field: string): string | Error {
 
 /** Texts of a CSV or TSV file's column, in blocks. */
 export async function* readTable(
-  blocks: AsyncIterable<string[]>,
+  blocks: AsyncIterable<Uint8Array>,
   file: string,
   column: string,
   kind: "csv" | "tsv",
@@ -80,11 +80,11 @@ interface Row {
   line: number;
 }
 
-async function* tsvRows(blocks: AsyncIterable<string[]>): AsyncGenerator<Row[]> {
+async function* tsvRows(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Row[]> {
   let number = 0;
-  for await (const lines of blocks) {
+  for await (const block of blocks) {
     const rows: Row[] = [];
-    for (const line of lines) {
+    for (const line of textLines(block)) {
       number++;
       if (line === SKIPPED || line.trim() === "") continue;
       rows.push({ fields: line.replace(/\r$/, "").split("\t"), line: number });
@@ -94,7 +94,7 @@ async function* tsvRows(blocks: AsyncIterable<string[]>): AsyncGenerator<Row[]> 
 }
 
 /** RFC 4180: a field in quotes may hold commas, line breaks, and quotes, which are doubled. */
-async function* csvRows(blocks: AsyncIterable<string[]>, file: string): AsyncGenerator<Row[]> {
+async function* csvRows(blocks: AsyncIterable<Uint8Array>, file: string): AsyncGenerator<Row[]> {
   let number = 0, began = 0, length = 0;
   let record: string[] = []; // lines of a record whose quotes are not closed yet
   let open = false, broken = false;
@@ -102,9 +102,9 @@ async function* csvRows(blocks: AsyncIterable<string[]>, file: string): AsyncGen
     new ClozeError("input", `${file}: line ${began} begins a record with a quote that is never closed`, {
       hint: 'in CSV a quote inside a field is doubled (""); a file without quoting is a .tsv file',
     });
-  for await (const lines of blocks) {
+  for await (const block of blocks) {
     const rows: Row[] = [];
-    for (const line of lines) {
+    for (const line of textLines(block)) {
       number++;
       if (line === SKIPPED) {
         broken = open; // a record that has lost a line is left out with it
@@ -143,7 +143,9 @@ function csvFields(record: string): string[] {
     let end: number;
     if (record[at] === '"') {
       end = at + 1;
-      while (end < record.length && !(record[end] === '"' && record[end + 1] !== '"')) end += record[end] === '"' ? 2 : 1;
+      while (end < record.length && !(record[end] === '"' && record[end + 1] !== '"')) {
+        end += record[end] === '"' ? 2 : 1;
+      }
       const quoted = record.slice(at + 1, end).replaceAll('""', '"');
       at = record.indexOf(",", end + 1);
       fields.push(quoted + record.slice(end + 1, at < 0 ? undefined : at));

@@ -73,7 +73,8 @@ export class SequenceIndex implements Disposable {
       const read = file.readSync(bytes);
       const expected = header(shard, kind, length, 0, 0);
       const view = new DataView(bytes.buffer);
-      const same = (from: number, to: number) => expected.subarray(from, to).every((byte, i) => byte === bytes[from + i]);
+      const same = (from: number, to: number) =>
+        expected.subarray(from, to).every((byte, i) => byte === bytes[from + i]);
       const whole = read === HEADER && same(0, 24) && same(40, HEADER) &&
         file.statSync().size === HEADER + ENTRY * Number(view.getBigUint64(24, true));
       if (whole) return new SequenceIndex(path, file, view);
@@ -147,7 +148,11 @@ function write(path: string, shard: Shard, kind: SequenceKind, max_sequence_leng
 }
 
 /** The entries, each with the length of its sequence. */
-function* cut(shard: Shard, kind: SequenceKind, max_sequence_length: number): Generator<{ entry: IndexEntry; length: number }> {
+function* cut(
+  shard: Shard,
+  kind: SequenceKind,
+  max_sequence_length: number,
+): Generator<{ entry: IndexEntry; length: number }> {
   const most = kind === "pair" ? SECTION_SEQUENCES * max_sequence_length : max_sequence_length - SPECIALS;
   let document = 0;
   for (const { firstToken, firstSentence, sentences } of shard.blocks()) {

@@ -60,7 +60,10 @@ export class Sequences implements Disposable {
       throw new ClozeError(
         "input",
         `sentence pairs need documents of several sentences, but the text has ${sentences} sentences in ${documents} documents`,
-        { hint: "put one sentence on a line and a blank line between documents, or train without next-sentence prediction" },
+        {
+          hint:
+            "put one sentence on a line and a blank line between documents, or train without next-sentence prediction",
+        },
       );
     }
     this.shard = shard;

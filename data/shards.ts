@@ -422,7 +422,11 @@ export class Shard implements Disposable {
         throw corrupt(this.path, `the checksum of block ${b} is wrong`);
       }
       const tokens = this.#tokens[b + 1] - this.#tokens[b], count = this.#sentences[b + 1] - this.#sentences[b];
-      for (const id of this.#width === 4 ? new Uint32Array(bytes.buffer, 0, tokens) : new Uint16Array(bytes.buffer, 0, tokens)) {
+      for (
+        const id of this.#width === 4
+          ? new Uint32Array(bytes.buffer, 0, tokens)
+          : new Uint16Array(bytes.buffer, 0, tokens)
+      ) {
         if (id >= vocab_size) throw corrupt(this.path, `it has the id ${id}, but a vocabulary of ${vocab_size}`);
       }
       const sentences = new Uint32Array(bytes.buffer, blockLayout(tokens, count, this.#width).ends, count);

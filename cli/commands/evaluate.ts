@@ -1,15 +1,16 @@
 /** `cloze evaluate`: a model's loss and accuracy on text, with masks that are always the same. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { batchLimits, expandPaths, fixedEvalBatches, readDocuments, Sequences, Shard } from "../../data/mod.ts";
+import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
+import { batchLimits, fixedEvalBatches, readDocuments, Shard } from "../../data/mod.ts";
 import { ShardWriter } from "../../data/shards.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
 import { evaluate, unigramBaseline } from "../../training/evaluation.ts";
-import { TRAINING_DEFAULTS } from "../../config/run_config.ts";
+import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
-import { callerFolder, newestRun, resolve } from "../paths.ts";
+import { newestRun, resolve } from "../paths.ts";
 import { grouped, note, percent } from "../terminal.ts";
 
 /** Runs the command. */
@@ -21,34 +22,26 @@ export async function run(args: string[]): Promise<number> {
       hint: "give text that the model was not trained on",
     });
   }
-  const files = await expandPaths(data, callerFolder());
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
   const { config, tokenizer, weights } = await openModelFolder(path);
   const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, config.max_position_embeddings);
   const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });
   try {
-    const writer = await ShardWriter.create(`${temporary}/text.shard`, tokenizer.size, "evaluate");
-    for await (const document of readDocuments(files)) {
+    const { files, stdin } = await corpusFiles(data, values, temporary);
+    if (stdin !== undefined) await saveStdin(stdin);
+    const writer = new ShardWriter(`${temporary}/text.shard`, tokenizer.size, "evaluate");
+    for await (const document of readDocuments(files, corpusConfig(values))) {
       writer.add(document.map((sentence) => {
         const ids: number[] = [];
         tokenizer.encodeIds(sentence, ids);
         return ids;
       }));
     }
-    await writer.finish();
-    using shard = await Shard.open(`${temporary}/text.shard`);
-    const options = {
-      batch_tokens: 4096,
-      max_sequence_length,
-      mlm_probability: TRAINING_DEFAULTS.mlm_probability,
-    };
-    const batches = fixedEvalBatches(
-      new Sequences(shard, max_sequence_length),
-      tokenizer,
-      options,
-      values["max-tokens"] ?? 1e6,
-    );
+    writer.finish();
+    using shard = Shard.open(`${temporary}/text.shard`);
+    const options = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, batch_tokens: 4096, max_sequence_length };
+    const batches = fixedEvalBatches(shard, tokenizer, options, values["max-tokens"] ?? 1e6);
     using engine = await Engine.open({
       config,
       weights,

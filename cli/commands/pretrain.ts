@@ -9,7 +9,6 @@ import {
   PRACTICE_BLANKS,
   type PreparedData,
   prepareShards,
-  Sequences,
 } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
@@ -18,12 +17,13 @@ import { checkpointSteps, saveCheckpoint } from "../../training/checkpoint.ts";
 import { unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
-import { microBatches, train, type TrainResult } from "../../training/train.ts";
+import { train, type TrainResult } from "../../training/train.ts";
+import { corpusFindings, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { bold, clock, endProgress, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
-import { documentsOf, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
+import { batchOptions, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
 
 /** Most held-out tokens that an evaluation looks at. */
 const EVALUATION_TOKENS = 1 << 16;
@@ -36,6 +36,7 @@ export async function run(args: string[]): Promise<number> {
   using _lock = await openRun(plan.output, resumed !== undefined);
   const stop = stopSignals();
   try {
+    if (plan.stdin !== undefined) await saveStdin(plan.stdin);
     return await pretrain(plan, values, stop);
   } finally {
     stop.dispose();
@@ -45,17 +46,20 @@ export async function run(args: string[]): Promise<number> {
 async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop): Promise<number> {
   note(
     bold("data     ") +
-      (plan.files === "practice"
+      (plan.corpus === "practice"
         ? "the embedded practice corpus (generated; for trying cloze out)"
-        : plan.files.join(" ")),
+        : shortList(plan.corpus.files)),
   );
   const tokenizer = await tokenizerOf(plan, values);
   const data = await prepareShards(
     `${plan.output}/data`,
-    () => documentsOf(plan.files),
+    plan.corpus,
     tokenizer,
-    plan.documentsHash,
-    (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+    {
+      threads: values.threads ?? navigator.hardwareConcurrency,
+      onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+      others: await neighbours(plan.output),
+    },
   );
   if (plan.source !== undefined && plan.source !== data.source) {
     throw new ClozeError("input", `the data files of ${plan.output} have changed since the run began`, {
@@ -73,10 +77,24 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop):
 async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<Tokenizer> {
   if (plan.start !== undefined) return await loadTokenizer(plan.output);
   if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
-  return await learnTokenizer(() => documentsOf(plan.files), {
+  return await learnTokenizer(plan.corpus, {
     ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
     lowercase: values.lowercase ?? false,
+    threads: values.threads ?? navigator.hardwareConcurrency,
   });
+}
+
+/** The data folders of the runs beside this one: they may hold the same shards. */
+async function neighbours(output: string): Promise<string[]> {
+  const runs = output.replace(/\/[^/]*\/?$/, "");
+  const folders = await Array.fromAsync(Deno.readDir(runs)).catch(() => []);
+  return folders.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${runs}/${name}/data`)
+    .filter((folder) => folder !== `${output}/data`).sort();
+}
+
+/** The files, if they are few. */
+function shortList(files: readonly string[]): string {
+  return files.length <= 3 ? files.join(" ") : `${files.slice(0, 2).join(" ")} and ${files.length - 2} more files`;
 }
 
 function checkSizes(plan: Plan, model: ModelConfig, tokenizer: Tokenizer): void {
@@ -111,23 +129,17 @@ async function trainOn(
   stop: Stop,
 ): Promise<number> {
   const { training, output } = plan;
-  const { max_sequence_length } = training;
-  const sequences = new Sequences(data.train, max_sequence_length);
-  if (sequences.count === 0) throw new ClozeError("input", "there is not enough text to train on");
-  const options = { ...training, batch_tokens: microBatches(training.batch_tokens).tokens };
-  options.batch_tokens = Math.max(options.batch_tokens, max_sequence_length);
-  const heldOut = fixedEvalBatches(
-    new Sequences(data.heldOut, max_sequence_length),
-    tokenizer,
-    options,
-    EVALUATION_TOKENS,
-  );
+  const options = batchOptions(training);
+  using batches = new MlmBatches(data.train, tokenizer, options);
+  if (batches.count === 0) throw new ClozeError("input", "there is not enough text to train on");
+  const heldOut = fixedEvalBatches(data.heldOut, tokenizer, options, EVALUATION_TOKENS);
   const baseline = unigramBaseline(data.train.counts, heldOut);
   const { header } = data.train;
   note(
     `         ${grouped(header.tokens)} tokens in ${grouped(header.documents)} documents for training, ` +
       `${grouped(data.heldOut.header.tokens)} held out${data.reused ? " (tokenized before)" : ""}`,
   );
+  if (plan.corpus !== "practice" && header.corpus !== null) note(`         ${corpusFindings(header.corpus)}`);
   note(
     bold("tokens   ") +
       `a vocabulary of ${grouped(tokenizer.size)}; guessing by frequency costs ${
@@ -162,7 +174,7 @@ async function trainOn(
   stop.arm();
   const result = await train({
     engine,
-    batches: new MlmBatches(sequences, tokenizer, options),
+    batches,
     heldOut,
     training,
     start: plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 },
@@ -232,7 +244,7 @@ async function conclude(
     );
   }
   note(bold("folder   ") + plan.output);
-  if (plan.files === "practice") {
+  if (plan.corpus === "practice") {
     note("");
     using model = await FillMask.open(plan.output, { topK: 3 });
     for (const line of await model.fill(PRACTICE_BLANKS)) {
