@@ -53,10 +53,9 @@ export class MlmBatches implements Disposable {
   readonly #collators: Collator[];
   #turn = 0;
   #position: Position = { window: 0, batch: 0 };
-  /** The window `#packedWindow`: its sequences, and which of them make up each batch. */
-  #refs: SequenceRef[] = [];
-  #packed: number[][] = [];
-  #packedWindow = -1;
+  #window: Window | undefined;
+  /** The one after it, of which a part is made with each batch, so that no batch has to wait for a whole window. */
+  #ahead: Window | undefined;
 
   constructor(shard: Shard, tokenizer: Tokenizer, options: BatchOptions) {
     this.#sequences = new Sequences(shard, tokenizer, options);
@@ -88,49 +87,91 @@ export class MlmBatches implements Disposable {
   /** Epochs done, with the fraction of the one in progress. */
   get epoch(): number {
     const { window, batch } = this.#position;
-    const packed = this.#packedWindow === window ? this.#packed.length : WINDOW_BATCHES;
-    return (window + Math.min(1, batch / packed)) / this.#windows;
+    const share = batch === 0 ? 0 : batch / this.#enter(window).batches().length;
+    return (window + share) / this.#windows;
   }
 
   /** The next batch. Its arrays are used again by the batch after the next one. */
   next(): MlmBatch {
-    const { window, batch } = this.#position;
-    if (this.#packedWindow !== window) this.#pack(window);
+    const { window: number, batch } = this.#position;
+    const window = this.#enter(number);
+    const { refs, contentEpoch } = window;
+    const batches = window.batches();
+    if (batch >= batches.length) throw new Error(`window ${number} has ${batches.length} batches, not ${batch + 1}`);
     const collator = this.#collators[this.#turn ^= 1];
     collator.clear();
-    const epoch = this.#contentEpoch(window);
-    for (const i of this.#packed[batch]) {
-      const ref = this.#refs[i];
-      collator.add(this.#sequences.read(ref), epoch, ref.index);
-    }
-    const last = batch + 1 === this.#packed.length;
-    this.#position = last ? { window: window + 1, batch: 0 } : { window, batch: batch + 1 };
+    for (const i of batches[batch]) collator.add(this.#sequences.read(refs[i]), contentEpoch, refs[i].index);
+    this.#ahead!.advance(Math.ceil(2 * this.#perWindow / batches.length));
+    const last = batch + 1 === batches.length;
+    this.#position = last ? { window: number + 1, batch: 0 } : { window: number, batch: batch + 1 };
     return collator.batch();
   }
 
-  /** The epoch that decides masks and pairs. */
-  #contentEpoch(window: number): number {
-    return this.#options.static_masking ? 0 : Math.floor(window / this.#windows);
+  #enter(number: number): Window {
+    if (this.#window?.number !== number) {
+      this.#window = this.#ahead?.number === number ? this.#ahead : this.#open(number);
+      this.#ahead = this.#open(number + 1);
+    }
+    return this.#window;
   }
 
-  /** Makes batches of a window's sequences. */
-  #pack(window: number): void {
-    const epoch = Math.floor(window / this.#windows);
-    const first = (window % this.#windows) * this.#perWindow;
+  #open(number: number): Window {
+    const epoch = Math.floor(number / this.#windows);
+    const first = (number % this.#windows) * this.#perWindow;
     const last = Math.min(first + this.#perWindow, this.#sequences.count);
-    const refs: SequenceRef[] = [];
-    for (let p = first; p < last; p++) {
-      this.#sequences.refs(this.#contentEpoch(window), this.#permutation.at(epoch, p), refs);
-    }
-    const lengths = refs.map(({ length }) => length);
-    const pack = this.#options.batching === "packed" ? packed : bucketed;
-    this.#refs = refs;
-    this.#packed = pack(lengths, this.#options.batch_tokens, this.#order.at(0, window));
-    this.#packedWindow = window;
+    const contentEpoch = this.#options.static_masking ? 0 : epoch;
+    const order = this.#permutation;
+    const add = (place: number, refs: SequenceRef[]) =>
+      this.#sequences.refs(contentEpoch, order.at(epoch, place), refs);
+    const pack = (refs: SequenceRef[]) => {
+      const make = this.#options.batching === "packed" ? packed : bucketed;
+      return make(refs.map(({ length }) => length), this.#options.batch_tokens, this.#order.at(0, number));
+    };
+    return new Window(number, contentEpoch, { first, last, add, pack });
   }
 
   [Symbol.dispose](): void {
     this.#sequences[Symbol.dispose]();
+  }
+}
+
+/** What a window is made of. */
+interface WindowContent {
+  /** Places in the epoch's order. */
+  first: number;
+  last: number;
+  add: (place: number, refs: SequenceRef[]) => void;
+  pack: (refs: SequenceRef[]) => number[][];
+}
+
+/** Some shuffled sequences, and the batches that are made of them. */
+class Window {
+  readonly number: number;
+  /** The epoch that decides masks and pairs. */
+  readonly contentEpoch: number;
+  readonly refs: SequenceRef[] = [];
+  readonly #how: WindowContent;
+  #next: number;
+  #batches: number[][] | undefined;
+
+  constructor(number: number, contentEpoch: number, how: WindowContent) {
+    this.number = number;
+    this.contentEpoch = contentEpoch;
+    this.#how = how;
+    this.#next = how.first;
+  }
+
+  /** Looks up so many further sequences; packs when it has all. */
+  advance(count: number): void {
+    const { last, add, pack } = this.#how;
+    for (const to = Math.min(last, this.#next + count); this.#next < to;) add(this.#next++, this.refs);
+    if (this.#next === last) this.#batches ??= pack(this.refs);
+  }
+
+  /** Indices into `refs` of each batch. */
+  batches(): number[][] {
+    this.advance(Infinity);
+    return this.#batches!;
   }
 }
 

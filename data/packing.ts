@@ -8,25 +8,39 @@ import type { Random } from "./rng.ts";
  */
 export function packed(lengths: ArrayLike<number>, budget: number, random: Random): number[][] {
   const batches: number[][] = [];
-  // Batches by the room that is left in them; the last one of a list is taken.
-  const withRoom: number[][] = Array.from({ length: budget + 1 }, () => []);
-  let most = 0; // no batch has more room than this
+  // Batches by the room that is left in them; the last one of a list is taken. A bit says that a list has one.
+  const withRoom = new Map<number, number[]>();
+  const bits = new Uint32Array((budget >>> 5) + 1);
   for (const i of longestFirst(lengths)) {
-    let room = lengths[i];
-    while (room <= most && withRoom[room].length === 0) room++;
+    let room = nextBit(bits, lengths[i]);
     let batch: number;
-    if (room <= most) {
-      batch = withRoom[room].pop()!;
-    } else {
+    if (room < 0) {
       batch = batches.push([]) - 1;
       room = budget;
+    } else {
+      const list = withRoom.get(room)!;
+      batch = list.pop()!;
+      if (list.length === 0) bits[room >>> 5] &= ~(1 << (room & 31));
     }
     batches[batch].push(i);
     const left = room - lengths[i];
-    withRoom[left].push(batch);
-    most = Math.max(most, left);
+    const list = withRoom.get(left);
+    if (list === undefined) withRoom.set(left, [batch]);
+    else list.push(batch);
+    bits[left >>> 5] |= 1 << (left & 31);
   }
   return shuffled(batches, random);
+}
+
+/** The first bit that is set, from bit `from` on, or −1. */
+function nextBit(bits: Uint32Array, from: number): number {
+  let word = from >>> 5;
+  let rest = bits[word] & (-1 << (from & 31));
+  while (rest === 0) {
+    if (++word === bits.length) return -1;
+    rest = bits[word];
+  }
+  return 32 * word + 31 - Math.clz32(rest & -rest);
 }
 
 /** Batches of like lengths: the number of sequences times the longest one is at most `budget`. In random order. */

@@ -3,7 +3,7 @@
  * ids are read where they are needed. Used by the batch streams.
  */
 
-import type { SamplingConfig } from "../config/batch_config.ts";
+import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { PAIR_SPECIALS, type Sentence, sentencePairs } from "./pairs.ts";
@@ -18,6 +18,8 @@ export const WORD_START = 1 << 30;
 export interface SequenceOptions extends Pick<SamplingConfig, "max_sequence_length" | "sequences" | "short_seq_prob"> {
   /** Of the pairs. */
   seed: number;
+  /** Eojeols are marked only for `eojeol`. */
+  masking: MaskingConfig["masking"];
 }
 
 /** A sequence that is about to be masked. */
@@ -93,7 +95,7 @@ export class Sequences implements Disposable {
       return;
     }
     const random = this.#pairs.at(epoch, i);
-    const pairs = sentencePairs(this.#sentences(entry), this.options, random, (random) => this.#other(entry, random));
+    const pairs = sentencePairs(this.#sentences(entry), this.options, random, (...how) => this.#other(entry, ...how));
     pairs.forEach(({ first, second, next_sentence_label }, k) => {
       const ids = new Int32Array(first.length + second.length + PAIR_SPECIALS);
       ids[0] = this.#cls;
@@ -109,7 +111,7 @@ export class Sequences implements Disposable {
   /** The sequence itself. */
   read({ entry, length, sequence }: SequenceRef): TrainingSequence {
     if (sequence !== undefined) return sequence;
-    const ids = new Int32Array(length);
+    const ids = new Int32Array(length); // [CLS] tokens [SEP], with [SEP] between documents
     const tokens = this.#tokens(entry.token, entry.tokens);
     ids[0] = this.#cls;
     ids[length - 1] = this.#sep;
@@ -124,14 +126,15 @@ export class Sequences implements Disposable {
     return { ids, second: length };
   }
 
-  /** Ids from token `first` on, with the places where eojeols begin. */
+  /** Ids from token `first` on, with the places where eojeols begin if they are asked for. */
   #tokens(first: number, count: number): Int32Array {
     const ids = this.shard.buffer(count);
     this.shard.readIds(first, ids);
+    const tokens = Int32Array.from(ids);
+    if (this.options.masking !== "eojeol") return tokens;
     const starts = new Uint8Array(count);
     this.shard.readWordStarts(first, starts);
-    const tokens = new Int32Array(count);
-    for (let i = 0; i < count; i++) tokens[i] = starts[i] === 1 ? ids[i] | WORD_START : ids[i];
+    for (let i = 0; i < count; i++) if (starts[i] === 1) tokens[i] |= WORD_START;
     return tokens;
   }
 
@@ -148,21 +151,29 @@ export class Sequences implements Disposable {
     return ends;
   }
 
-  #sentences(entry: IndexEntry): Sentence[] {
+  /** The sentences of a section, or those from number `from` on that have `enough` tokens. */
+  #sentences(entry: IndexEntry, choose?: Random, enough = 0): Sentence[] {
     const lengths = new Uint32Array(entry.sentences);
     this.shard.readSentences(entry.sentence, lengths);
-    const tokens = this.#tokens(entry.token, entry.tokens);
+    lengths.forEach((length, i) => lengths[i] = sentenceLength(length));
+    const from = choose?.below(lengths.length) ?? 0;
+    let first = 0, tokens = 0, to = from;
+    for (let s = 0; s < from; s++) first += lengths[s];
+    for (; to < lengths.length && (choose === undefined || tokens === 0 || tokens < enough); to++) {
+      tokens += lengths[to];
+    }
+    const ids = this.#tokens(entry.token + first, tokens);
     let at = 0;
-    return Array.from(lengths, (length) => tokens.subarray(at, at += sentenceLength(length)));
+    return Array.from(lengths.subarray(from, to), (length) => ids.subarray(at, at += length));
   }
 
-  /** The sentences of a section of another document, or after ten tries of any, as BERT's script has it. */
-  #other(entry: IndexEntry, random: Random): Sentence[] {
+  /** Sentences of a section of another document, or after ten tries of any, as BERT's script has it. */
+  #other(entry: IndexEntry, random: Random, enough: number): Sentence[] {
     let other = entry;
     for (let tries = 0; tries < 10 && other.document === entry.document; tries++) {
       other = this.#index.at(random.below(this.count));
     }
-    return this.#sentences(other);
+    return this.#sentences(other, random, enough);
   }
 
   [Symbol.dispose](): void {
