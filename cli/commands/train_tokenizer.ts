@@ -67,7 +67,7 @@ export async function learnTokenizer(source: CorpusSource, options: LearnOptions
     onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
   });
   for (const counts of words) trainer.merge(counts);
-  if (trainer.words === 0) throw new ClozeError("input", "there are no words in the text to learn a vocabulary from");
+  if (trainer.words === 0) throw new ClozeError("input", "the text has no words, so there is no vocabulary to learn");
   if (source !== "practice") note(bold("text     ") + corpusFindings(report.counts));
   progress(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
   const vocabulary = trainer.train(options.vocab_size ?? suitableSize(characters));
