@@ -7,12 +7,12 @@ import { learningRate, progressOf } from "./schedule.ts";
 import { microBatches } from "./train.ts";
 
 const TRAINING: TrainingConfig = {
+  ...TRAINING_DEFAULTS,
   seed: 0,
   extent: { steps: 100 },
   batch_tokens: 1024,
   max_sequence_length: 64,
   learning_rate: 1e-3,
-  ...TRAINING_DEFAULTS,
   warmup_ratio: 0.1,
 };
 

@@ -220,7 +220,7 @@ export async function readRun(output: string): Promise<RunConfig> {
   }
   return {
     ...run,
-    training: { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, ...run.training },
+    training: { ...TRAINING_DEFAULTS, ...run.training },
     data: { ...run.data, corpus: { ...CORPUS_DEFAULTS, ...run.data.corpus } },
   };
 }

@@ -95,7 +95,7 @@ export const PRETRAIN = {
   examples: [
     "cloze pretrain",
     "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
-    "cloze pretrain --data 'news/*.jsonl.zst' --text-field body --tokenizer vocab.txt --output runs/news --epochs 3",
+    "cloze pretrain --data 'news/*.jsonl.zst' --text-field body --output runs/news --epochs 3",
     "cloze pretrain --resume runs/mine",
   ],
 } satisfies CommandTable;
