@@ -6,6 +6,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelHeads } from "../config/model_heads.ts";
+import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
 import { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
@@ -78,9 +79,9 @@ export class FillMask implements Disposable {
   }
 
   /** @throws {ClozeError} if the folder or the core cannot be used. */
-  static async open(path: string, options: FillMaskOptions = {}): Promise<FillMask> {
-    const folder = await openModelFolder(path);
-    const { config, heads, weights } = folder;
+  static async open(model: string | ModelFolder, options: FillMaskOptions = {}): Promise<FillMask> {
+    const folder = typeof model === "string" ? await openModelFolder(model) : model;
+    const { config, heads, path, weights } = folder;
     const refusal = REFUSALS[heads.objective];
     if (refusal !== undefined) {
       const [what, hint] = refusal;
@@ -129,12 +130,7 @@ export class FillMask implements Disposable {
   /** Fills the blanks of prepared lines, several in one call of the engine. */
   async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
     const filled: FilledLine[] = [];
-    for (let from = 0; from < lines.length;) {
-      let to = from, tokens = 0;
-      while (to < lines.length && (to === from || tokens + lines[to].ids.length + 2 <= BATCH_TOKENS)) {
-        tokens += lines[to++].ids.length + 2;
-      }
-      const part = lines.slice(from, to);
+    for (const part of groupsByTokens(lines, ({ ids }) => ids.length + 2, BATCH_TOKENS)) {
       const { ids, probabilities } = await this.#engine.topK(pack(part, this.folder.tokenizer), this.#topK);
       let row = 0;
       for (const line of part) {
@@ -150,7 +146,6 @@ export class FillMask implements Disposable {
         });
         filled.push({ input: line.text, masks, sequence: insert(line, masks) });
       }
-      from = to;
     }
     return filled;
   }
@@ -170,23 +165,9 @@ export class FillMask implements Disposable {
 /** `[CLS] ids [SEP]` of each line end to end. */
 function pack(lines: readonly Prepared[], tokenizer: Tokenizer): MlmBatch {
   const { cls, sep } = tokenizer.special;
-  const ids: number[] = [], positions: number[] = [], blanks: number[] = [];
-  const bounds = [0];
-  for (const line of lines) {
-    const start = ids.length;
-    for (const blank of line.blanks) blanks.push(start + 1 + blank);
-    ids.push(cls, ...line.ids, sep);
-    for (let i = start; i < ids.length; i++) positions.push(i - start);
-    bounds.push(ids.length);
-  }
-  return {
-    input_ids: Int32Array.from(ids),
-    token_type_ids: new Int32Array(ids.length),
-    position_ids: Int32Array.from(positions),
-    cu_seqlens: Int32Array.from(bounds),
-    masked_positions: Int32Array.from(blanks),
-    labels: new Int32Array(0),
-  };
+  const packed = packSequences(lines.map(({ ids }) => [cls, ...ids, sep]));
+  const blanks = lines.flatMap(({ blanks }, b) => blanks.map((blank) => packed.cu_seqlens[b] + 1 + blank));
+  return { ...packed, masked_positions: Int32Array.from(blanks), labels: new Int32Array(0) };
 }
 
 /** The text with the best answers in its blanks; a piece inside a word is joined to what stands before it. */

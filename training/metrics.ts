@@ -3,6 +3,7 @@
 import { ioError } from "../config/cloze_error.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { writeWhole } from "./files.ts";
+import type { ClassifierEvaluation } from "./finetune.ts";
 
 /** A line of `metrics.jsonl`. Losses in nats per predicted token. */
 export type Metric =
@@ -23,7 +24,8 @@ export type Metric =
     /** Since the last line: at most so long did the engine wait for a batch. */
     data_wait_ms: number;
   }
-  | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation);
+  | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)
+  | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation);
 
 /** Appends to the file; lines of steps after `step` are dropped first, when a run is resumed. */
 export class MetricsFile {

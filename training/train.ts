@@ -9,7 +9,7 @@ import type { Position } from "../data/mod.ts";
 import type { Engine, LossSums } from "../ffi/mod.ts";
 import { evaluate, type Evaluation } from "./evaluation.ts";
 import type { Metric, MetricsFile } from "./metrics.ts";
-import { learningRate, progressOf } from "./schedule.ts";
+import { hyperparameters, learningRate, progressOf } from "./schedule.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */
 const MICRO_BATCH_TOKENS = 16384;
@@ -197,15 +197,4 @@ function newInterval() {
 
 function add(to: LossSums, sums: LossSums): void {
   for (const name of Object.keys(to) as (keyof LossSums)[]) to[name] += sums[name];
-}
-
-function hyperparameters(training: TrainingConfig, learning_rate: number) {
-  return {
-    learning_rate,
-    beta1: training.adam_beta1,
-    beta2: training.adam_beta2,
-    epsilon: training.adam_epsilon,
-    weight_decay: training.weight_decay,
-    max_grad_norm: training.max_grad_norm,
-  };
 }

@@ -177,6 +177,7 @@ async function trainOn(
         );
         return;
       }
+      if (metric.kind !== "train") return;
       const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
       progress(
         `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
