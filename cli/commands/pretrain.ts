@@ -164,7 +164,7 @@ async function trainOn(
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
-    save: async (state) => void await saveCheckpoint(output, engine, files, state),
+    save: async (state) => void await saveCheckpoint(output, engine, files, state, values["keep-checkpoints"]),
     signal: stop.signal,
     onMetric: (metric, done) => {
       if (metric.kind === "evaluation") {
