@@ -1,7 +1,7 @@
 /** `cloze finetune` as people run it, and `predict` on what comes out. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Place, testWithCore, trainedPlace, until } from "../support.ts";
+import { type Place, testWithCore, trainedPlace, until } from "../support.ts";
 
 /** A class that the words tell: which animal is first. */
 function labeled(from: number, count: number): string {

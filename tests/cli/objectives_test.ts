@@ -1,7 +1,7 @@
 /** Objectives as people run them: pretraining by each, what its model can do, and what it says it cannot. */
 
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
-import { Place, SMALL_RUN, smallPlace, testWithCore, trainedPlace, until } from "../support.ts";
+import { type Place, SMALL_RUN, smallPlace, testWithCore, trainedPlace, until } from "../support.ts";
 
 const read = (place: Place, path: string) => Deno.readFileSync(`${place.path}/${path}`);
 
