@@ -48,11 +48,8 @@ impl Trainer<Cpu> {
 impl<B: Backend> Trainer<B> {
     fn on(mut backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
         let layout = ParameterLayout::new(&options.config, &options.objective);
-        let mut host = Buffer::zeroed(layout.len())?;
-        let initialized = checkpoint::start_weights(file, &options, &layout, &mut host)?;
-        let mut weights = backend.zeroed(layout.len())?;
-        backend.write(&mut weights, 0, &host);
-        drop(host);
+        let (host, initialized) = initial_weights(&options, &layout, file)?;
+        let weights = backend.upload(host)?;
         let training = match options.training {
             false => None,
             true => Some(Training {
@@ -74,6 +71,23 @@ impl<B: Backend> Trainer<B> {
     fn infer(&mut self, batch: &Batch) {
         self.model.forward(&mut self.backend, &self.weights, batch, &DropoutPlan::off());
     }
+}
+
+/// Weights of a file, or fresh ones, and the names of those that the file lacks. What is never trained is used where it
+/// lies in the file.
+fn initial_weights(
+    options: &EngineOptions,
+    layout: &ParameterLayout,
+    file: Option<&Weights>,
+) -> Result<(Buffer, Vec<String>)> {
+    if let (Some(file), false) = (file, options.training)
+        && let Some(mapped) = checkpoint::map_weights(&file.path, layout)?
+    {
+        return Ok((mapped, Vec::new()));
+    }
+    let mut weights = Buffer::zeroed(layout.len())?;
+    let initialized = checkpoint::start_weights(file, options, layout, &mut weights)?;
+    Ok((weights, initialized))
 }
 
 fn not_for_training() -> Error {
@@ -141,7 +155,10 @@ impl<B: Backend> Engine for Trainer<B> {
         self.infer(batch);
         let (tokens, sequences) = self.model.loss(&mut self.backend, &self.weights, batch, None);
         results.fill(tokens, sequences);
-        Ok(())
+        match tokens.iter().chain(sequences).all(|row| row.loss.is_finite()) {
+            true => Ok(()),
+            false => Err(self.explain_answer("a loss")),
+        }
     }
 
     fn top_k(&mut self, batch: &Batch, k: usize, ids: &mut [i32], probabilities: &mut [f32]) -> Result<()> {
@@ -161,8 +178,7 @@ impl<B: Backend> Engine for Trainer<B> {
         });
         match probabilities.iter().all(|p| p.is_finite()) {
             true => Ok(()),
-            false => Err(Error::new(Code::NonFinite, "the predicted probabilities are NaN")
-                .with_hint("the weights are broken: train again or use an older checkpoint")),
+            false => Err(self.explain_answer("a predicted probability")),
         }
     }
 
@@ -187,7 +203,10 @@ impl<B: Backend> Engine for Trainer<B> {
         if let Some(head) = &self.model.sequences {
             self.backend.read(head.logits(), 0, out);
         }
-        Ok(())
+        match out.iter().all(|x| x.is_finite()) {
+            true => Ok(()),
+            false => Err(self.explain_answer("a logit")),
+        }
     }
 
     fn initialized(&self) -> &[String] {
@@ -250,6 +269,15 @@ impl<B: Backend> Engine for Trainer<B> {
 }
 
 impl<B: Backend> Trainer<B> {
+    /// Says which parameter made an answer NaN or infinite.
+    fn explain_answer(&mut self, what: &str) -> Error {
+        let message = match self.backend.first_non_finite(&self.weights, self.layout.len()) {
+            Some(index) => format!("the parameter {} is NaN or infinite", self.layout.name_at(index)),
+            None => format!("{what} is NaN or infinite"),
+        };
+        Error::new(Code::NonFinite, message).with_hint("the weights are broken: train again or use an older checkpoint")
+    }
+
     /// Says which tensor made the loss NaN or infinite.
     fn explain_loss(&mut self, batch: &Batch, step: u64) -> Error {
         let Self { backend, model, weights, layout, .. } = self;
