@@ -42,7 +42,7 @@ const BLANK = /_{3,}/g;
 /** What models are that cannot fill blanks, and what can be done with them. */
 const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: string]>> = {
   clm: ["is a left-to-right model, which sees only what stands before a blank", "use a model trained with mlm"],
-  sequence_classification: ["classifies sequences", "use the model that it was fine-tuned from"],
+  sequence_classification: ["classifies sequences", "use the pretrained model that was fine-tuned"],
   none: ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"],
 };
 
