@@ -9,6 +9,7 @@ import {
 } from "../../config/batch_config.ts";
 import { ClozeError, ioError, messageOf } from "../../config/cloze_error.ts";
 import { type ModelConfig, parseModelConfig, presetConfig } from "../../config/model_config.ts";
+import type { PretrainingObjective } from "../../config/model_heads.ts";
 import {
   type Extent,
   PRESET_TRAINING,
@@ -97,13 +98,14 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
 function trainingOf(values: Values<PretrainValues>, practice: boolean): TrainingConfig {
   const preset = practice && values.preset === undefined ? PRACTICE : PRESET_TRAINING[values.preset ?? "tiny"];
   return {
+    objective: values.objective ?? "mlm",
     seed: values.seed ?? 0,
     extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs: 1 }),
     batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
     learning_rate: values["learning-rate"] ?? preset.learning_rate,
     ...TRAINING_DEFAULTS,
     ...maskingOf(values),
-    ...samplingOf(values),
+    ...samplingOf(values, values.objective),
     ...(practice && values["max-sequence-length"] === undefined
       ? { max_sequence_length: PRACTICE.max_sequence_length }
       : {}),
@@ -131,11 +133,18 @@ export function maskingOf(values: BatchValues): MaskingConfig {
   };
 }
 
-/** How documents become sequences and batches. */
-export function samplingOf(values: BatchValues): SamplingConfig {
+/** How documents become sequences and batches; next-sentence prediction needs pairs. */
+export function samplingOf(values: BatchValues, objective?: PretrainingObjective): SamplingConfig {
+  if (objective === "mlm+nsp" && values["full-sentences"] === true) {
+    throw new ClozeError("usage", "--objective mlm+nsp takes sentence pairs, not --full-sentences");
+  }
   return {
     max_sequence_length: values["max-sequence-length"] ?? SAMPLING_DEFAULTS.max_sequence_length,
-    sequences: values["full-sentences"] === true ? "full" : SAMPLING_DEFAULTS.sequences,
+    sequences: objective === "mlm+nsp"
+      ? "pair"
+      : values["full-sentences"] === true
+      ? "full"
+      : SAMPLING_DEFAULTS.sequences,
     short_seq_prob: values["short-seq-prob"] ?? SAMPLING_DEFAULTS.short_seq_prob,
     batching: values.batching ?? SAMPLING_DEFAULTS.batching,
     static_masking: values["static-masking"] ?? SAMPLING_DEFAULTS.static_masking,
@@ -176,7 +185,7 @@ async function modelConfigOf(values: Values<PretrainValues>): Promise<(vocab_siz
 
 /** A run that goes on, from its folder. */
 export async function planResumed(values: Values<PretrainValues>, positionals: string[]): Promise<Plan> {
-  const allowed = new Set(["resume", "threads", "save-every", "evaluate-every"]);
+  const allowed = new Set(["resume", "threads", "save-every", "keep-checkpoints", "evaluate-every"]);
   const other = Object.keys(values).find((name) => !allowed.has(name));
   if (other !== undefined || positionals.length > 0) {
     throw new ClozeError(
@@ -220,7 +229,7 @@ export async function readRun(output: string): Promise<RunConfig> {
   }
   return {
     ...run,
-    training: { ...TRAINING_DEFAULTS, ...run.training },
+    training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
     data: { ...run.data, corpus: { ...CORPUS_DEFAULTS, ...run.data.corpus } },
   };
 }
