@@ -17,6 +17,7 @@ const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
   predict: () => import("./commands/predict.ts"),
   evaluate: () => import("./commands/evaluate.ts"),
   "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
+  "extend-vocab": () => import("./commands/extend_vocab.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
 };
 

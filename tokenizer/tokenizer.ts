@@ -106,7 +106,6 @@ export class Tokenizer {
       return id;
     });
     this.special = { pad, unk, cls, sep, mask };
-    this.#specialIds = new Set([pad, unk, cls, sep, mask]);
     this.normalizer = { ...DEFAULT_NORMALIZER, ...options.normalizer };
     this.max_input_chars_per_word = options.max_input_chars_per_word ?? 100;
     this.#added = new AddedTokens(withSpecials(options.added_tokens ?? []));
@@ -114,6 +113,10 @@ export class Tokenizer {
       if (this.#ids.has(content)) continue;
       throw new ClozeError("input", `the added token ${JSON.stringify(content)} is not in the vocabulary`);
     }
+    this.#specialIds = new Set(
+      this.#added.tokens.filter((token) => token.special).map((token) => this.idOf(token.content)!),
+    );
+    vocabulary.forEach((_, id) => this.isUnused(id) && this.#specialIds.add(id));
     this.#preTokenizer = new PreTokenizer(this.normalizer);
     this.#wordPiece = new WordPiece(vocabulary, unk, this.max_input_chars_per_word, CONTINUING);
     this.#scanner = new WordScanner(this.normalizer);
@@ -153,6 +156,11 @@ export class Tokenizer {
     if (this.#added.any("text")) return this.#append(decoder.decode(bytes.slice(from, to)), out);
     this.#pieces.out = out;
     this.#scanner.scan(bytes, from, to, this.#pieces);
+  }
+
+  /** Appends the ids of one word, which is normalized already. */
+  encodeWord(bytes: Uint8Array, start: number, end: number, out: IdBuffer): void {
+    this.#wordPiece.match(bytes, start, end, out);
   }
 
   #append(text: string, out: IdBuffer): void {
@@ -247,7 +255,16 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
-  /** Whether it is `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` or `[MASK]`. */
+  /** The ids of the pieces that a token, which need not be in the vocabulary, is made of. */
+  piecesOf(token: string): Int32Array {
+    const inside = token.startsWith(CONTINUING) && token !== CONTINUING;
+    const ids = new IdBuffer();
+    const length = this.#encode(inside ? token.slice(CONTINUING.length) : token);
+    this.#wordPiece.match(this.#utf8, 0, length, ids, undefined, inside);
+    return ids.view();
+  }
+
+  /** Whether it stands for no text: `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`, other special tokens, placeholders. */
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id);
   }
