@@ -32,9 +32,12 @@ export const DEFAULT_NORMALIZER: NormalizerOptions = {
   compat: "huggingface",
 };
 
-/** A capital sigma at the end of a word, as Python's `str.lower` has it; characters that Google drops do not count. */
-const FINAL_SIGMA =
-  /(?<=[\p{Cased}--\p{Case_Ignorable}][\p{Case_Ignorable}\p{Cf}\0-\x08\v\f\x0E-\x1F\x7F-\x9F\uFFFD]*)\u03A3(?![\p{Case_Ignorable}\p{Cf}\0-\x08\v\f\x0E-\x1F\x7F-\x9F\uFFFD]*[\p{Cased}--\p{Case_Ignorable}])/gv;
+const CASED = String.raw`[\p{Cased}--\p{Case_Ignorable}]`;
+/** What `str.lower` passes over, and what Google's code has dropped before. */
+const PASSED_OVER = String.raw`[[\p{Case_Ignorable}\p{Cf}\p{Cc}\uFFFD]--[\t\n\r]]*`;
+
+/** A capital sigma at the end of a word, which Python's `str.lower` makes another small letter of. */
+const FINAL_SIGMA = new RegExp(`(?<=${CASED}${PASSED_OVER})\u03A3(?!${PASSED_OVER}${CASED})`, "gv");
 
 /** A word and where it stood: UTF-16 offsets into the text, end exclusive. */
 export interface Word {

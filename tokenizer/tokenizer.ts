@@ -255,6 +255,11 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
+  /** The words of a text, as the pre-tokenizer makes them. */
+  words(text: string): string[] {
+    return this.#preTokenizer.words(text).map((word) => word.text);
+  }
+
   /** The ids of the pieces that a token, which need not be in the vocabulary, is made of. */
   piecesOf(token: string): Int32Array {
     const inside = token.startsWith(CONTINUING) && token !== CONTINUING;

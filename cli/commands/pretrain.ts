@@ -73,10 +73,11 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop):
 async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<Tokenizer> {
   if (plan.start !== undefined) return await loadTokenizer(plan.output);
   if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
-  return await learnTokenizer(() => documentsOf(plan.files), {
+  const { tokenizer } = await learnTokenizer(() => documentsOf(plan.files), {
     ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
     lowercase: values.lowercase ?? false,
   });
+  return tokenizer;
 }
 
 function checkSizes(plan: Plan, model: ModelConfig, tokenizer: Tokenizer): void {

@@ -126,7 +126,8 @@ export const TOKENIZE = {
   name: "tokenize",
   summary: "Shows how lines of text are cut into tokens.",
   usage: "--model DIR [flags]",
-  details: "Reads standard input and writes one line for each of its lines. Special tokens in the text, such as [MASK], " +
+  details:
+    "Reads standard input and writes one line for each of its lines. Special tokens in the text, such as [MASK], " +
     "are special.",
   flags: {
     model: text("PATH", "A model folder, tokenizer.json or vocab.txt.", "the newest run"),
@@ -169,7 +170,8 @@ export const EXTEND_VOCAB = {
   summary: "Adds tokens to a trained model, each beginning as the mean of the pieces it was made of.",
   usage: "--model DIR --output DIR [--data PATH…] [--tokens FILE] [flags]",
   positional: "PATH",
-  details: "The new tokens are the lines of --tokens, or those that --data most needs: it is split into the model's own " +
+  details:
+    "The new tokens are the lines of --tokens, or those that --data most needs: it is split into the model's own " +
     "tokens, and the most frequent pairs of neighbours become tokens. The model itself is left as it is.",
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers."),
