@@ -170,8 +170,8 @@ export const FINETUNE = {
     threads: THREADS,
   },
   examples: [
-    "cloze finetune --model runs/mine --train reviews.train.tsv --valid reviews.valid.tsv --output runs/reviews",
-    "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output runs/probe --probe",
+    "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
+    "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out --probe",
   ],
 } satisfies CommandTable;
 
