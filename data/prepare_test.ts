@@ -7,7 +7,7 @@ import { MlmBatches } from "./batches.ts";
 import { countWords } from "./count_words.ts";
 import { practiceCorpus } from "./practice/practice_corpus.ts";
 import { prepareShards } from "./prepare.ts";
-import { Shard } from "./shards.ts";
+import { Shard } from "./shard.ts";
 
 const practice = [...practiceCorpus(3, 1500)];
 const trainer = new VocabularyTrainer();

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { Place, SMALL_RUN, smallPlace, smallText, testWithCore, until } from "../support.ts";
+import { type Place, SMALL_RUN, smallPlace, smallText, testWithCore, until } from "../support.ts";
 
 /** A place with the small text in every format, and a tokenizer for it. */
 async function placeOfFormats(): Promise<Place> {
