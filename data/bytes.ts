@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { sourceKind } from "./sources.ts";
 
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 18;
 
 /**
  * The bytes from `from` to `to` of a plain file, or all bytes of a decompressed one. A chunk is valid until the next one
@@ -55,7 +55,7 @@ async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   for await (const chunk of chunks) yield chunk.slice();
 }
 
-/** Compressed bytes that are decompressed at once: what they become has to fit in memory, and is a hundred times as much at most, for text. */
+/** Compressed bytes that are decompressed at once: what they become, a hundred times as much at most for text, has to fit. */
 const ZSTD_CHUNK = 1 << 16;
 
 /** fzstd and not node:zlib, which takes the end of the first frame, or of a file that is cut off, for the end. */

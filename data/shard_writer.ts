@@ -18,12 +18,15 @@ import {
   type ShardHeader,
 } from "./shard_format.ts";
 
+/** Tokens that a block has room for at first; held-out text needs little. */
+const FIRST_TOKENS = 1 << 14;
+
 /** Collects whole documents until they are enough for a block. */
 class BlockBuilder {
   readonly counts: Float64Array;
   readonly #width: 2 | 4;
   #ids: Ids;
-  #words = new Uint8Array(BLOCK_TOKENS);
+  #words = new Uint8Array(FIRST_TOKENS);
   #sentences = new Uint32Array(1 << 10);
   #tokens = 0;
   #count = 0;
@@ -33,7 +36,7 @@ class BlockBuilder {
   constructor(vocab_size: number, width: 2 | 4) {
     this.counts = new Float64Array(vocab_size);
     this.#width = width;
-    this.#ids = width === 4 ? new Uint32Array(BLOCK_TOKENS) : new Uint16Array(BLOCK_TOKENS);
+    this.#ids = width === 4 ? new Uint32Array(FIRST_TOKENS) : new Uint16Array(FIRST_TOKENS);
   }
 
   get tokens(): number {
