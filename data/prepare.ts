@@ -38,10 +38,7 @@ const NAMES = { train: "train.shard", heldOut: "held_out.shard" };
 
 /** A hash of everything that decides which ids a text becomes. */
 export function tokenizerHash(tokenizer: Tokenizer): string {
-  const { normalizer, max_input_chars_per_word, vocabulary } = tokenizer;
-  return createHash("sha256").update(JSON.stringify({ normalizer, max_input_chars_per_word, vocabulary })).digest(
-    "hex",
-  );
+  return createHash("sha256").update(JSON.stringify(tokenizer.data)).digest("hex");
 }
 
 /** Opens the shards in `folder`, after writing them if they are not there or were made from something else. */

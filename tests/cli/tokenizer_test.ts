@@ -1,7 +1,7 @@
 /** `cloze train-tokenizer`, `tokenize` and `extend-vocab` as people run them. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Place, smallPlace, testWithCore, trainedPlace } from "../support.ts";
+import { type Place, smallPlace, testWithCore, trainedPlace } from "../support.ts";
 
 const KOREAN = "단순함을 얻기란 복잡함을 얻기보다 어렵다.\n고양이는 생선을 먹는다, 정말로!\n";
 
