@@ -70,12 +70,17 @@ interface Prepared {
 export class FillMask implements Disposable {
   readonly folder: ModelFolder;
   readonly #engine: Engine;
+  /** Answers to give, and to ask the engine for: ids that no text is encoded as are left out. */
   readonly #topK: number;
+  readonly #asked: number;
 
   private constructor(folder: ModelFolder, engine: Engine, topK: number) {
     this.folder = folder;
     this.#engine = engine;
-    this.#topK = topK;
+    const { tokenizer, config: { vocab_size } } = folder;
+    const unused = tokenizer.vocabulary.filter((_, id) => tokenizer.isUnused(id)).length + vocab_size - tokenizer.size;
+    this.#topK = Math.min(topK, vocab_size - unused);
+    this.#asked = this.#topK + unused;
   }
 
   /** @throws {ClozeError} if the folder or the core cannot be used. */
@@ -102,7 +107,7 @@ export class FillMask implements Disposable {
       max_sequence_length: config.max_position_embeddings,
       training: false,
     });
-    return new FillMask(folder, engine, Math.min(options.topK ?? 5, config.vocab_size));
+    return new FillMask(folder, engine, options.topK ?? 5);
   }
 
   /**
@@ -130,15 +135,16 @@ export class FillMask implements Disposable {
   /** Fills the blanks of prepared lines, several in one call of the engine. */
   async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
     const filled: FilledLine[] = [];
+    const { tokenizer } = this.folder;
     for (const part of groupsByTokens(lines, ({ ids }) => ids.length + 2, BATCH_TOKENS)) {
-      const { ids, probabilities } = await this.#engine.topK(pack(part, this.folder.tokenizer), this.#topK);
+      const { ids, probabilities } = await this.#engine.topK(pack(part, tokenizer), this.#asked);
       let row = 0;
       for (const line of part) {
         const masks = line.blanks.map(() => {
           const answers: Prediction[] = [];
-          for (let i = row * this.#topK; i < (row + 1) * this.#topK; i++) {
-            // Ids behind the vocabulary are padding of the embedding, which no text was ever trained on.
-            const token = this.folder.tokenizer.vocabulary[ids[i]] ?? `[${ids[i]}]`;
+          for (let i = row * this.#asked; i < (row + 1) * this.#asked && answers.length < this.#topK; i++) {
+            const token = tokenizer.vocabulary[ids[i]];
+            if (token === undefined || tokenizer.isUnused(ids[i])) continue;
             answers.push({ token, id: ids[i], probability: probabilities[i] });
           }
           row++;
