@@ -9,7 +9,9 @@ export {
   type Position,
 } from "./batches.ts";
 export { type Document, expandPaths, readDocuments } from "./corpus.ts";
+export { type Blank, heldOutBlanks } from "./held_out_blanks.ts";
 export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";
 export { type PreparedData, prepareShards, sourceHash, tokenizerHash } from "./prepare.ts";
 export { Sequences } from "./sequences.ts";
 export { Shard } from "./shards.ts";
+export { type MaskingStatistics, maskingStatistics, type TextStatistics, textStatistics } from "./text_statistics.ts";

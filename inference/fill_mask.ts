@@ -9,6 +9,12 @@ import { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 
+/** What filling needs to know of a model. */
+type Parts = Pick<ModelFolder, "config" | "tokenizer">;
+
+/** What an engine takes at once. */
+type FillLimits = { max_tokens: number; max_sequence_length: number };
+
 /** One answer for a blank. */
 export interface Prediction {
   token: string;
@@ -59,14 +65,16 @@ interface Prepared {
  * ```
  */
 export class FillMask implements Disposable {
-  readonly folder: ModelFolder;
+  readonly #parts: Parts;
   readonly #engine: Engine;
   readonly #topK: number;
+  readonly #limits: FillLimits;
 
-  private constructor(folder: ModelFolder, engine: Engine, topK: number) {
-    this.folder = folder;
+  private constructor(parts: Parts, engine: Engine, topK: number, limits: FillLimits) {
+    this.#parts = parts;
     this.#engine = engine;
-    this.#topK = topK;
+    this.#topK = Math.min(topK, parts.config.vocab_size);
+    this.#limits = limits;
   }
 
   /** @throws {ClozeError} if the folder or the core cannot be used. */
@@ -87,7 +95,13 @@ export class FillMask implements Disposable {
       max_sequence_length: config.max_position_embeddings,
       training: false,
     });
-    return new FillMask(folder, engine, Math.min(options.topK ?? 5, config.vocab_size));
+    const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
+    return new FillMask(folder, engine, options.topK ?? 5, limits);
+  }
+
+  /** Over an engine that is open, as while it trains; `limits` are those that it was opened with. Disposing closes it. */
+  static over(engine: Engine, parts: Parts, limits: FillLimits, topK: number): FillMask {
+    return new FillMask(parts, engine, topK, limits);
   }
 
   /**
@@ -96,7 +110,7 @@ export class FillMask implements Disposable {
    * @throws {ClozeError} `input` if not.
    */
   prepare(line: string): Prepared {
-    const { tokenizer, config } = this.folder;
+    const { tokenizer } = this.#parts;
     const text = line.replace(BLANK, "[MASK]");
     const { ids, offsets } = tokenizer.encode(text, { specials: "mask" });
     const blanks = [...ids.keys()].filter((i) => ids[i] === tokenizer.special.mask);
@@ -105,7 +119,7 @@ export class FillMask implements Disposable {
         hint: "write [MASK] or ____ where a word is missing",
       });
     }
-    const most = config.max_position_embeddings - 2;
+    const most = this.#limits.max_sequence_length - 2;
     if (ids.length > most) {
       throw new ClozeError("input", `it has ${ids.length} tokens, but the model takes at most ${most}`);
     }
@@ -117,18 +131,18 @@ export class FillMask implements Disposable {
     const filled: FilledLine[] = [];
     for (let from = 0; from < lines.length;) {
       let to = from, tokens = 0;
-      while (to < lines.length && (to === from || tokens + lines[to].ids.length + 2 <= BATCH_TOKENS)) {
+      while (to < lines.length && (to === from || tokens + lines[to].ids.length + 2 <= this.#limits.max_tokens)) {
         tokens += lines[to++].ids.length + 2;
       }
       const part = lines.slice(from, to);
-      const { ids, probabilities } = await this.#engine.topK(pack(part, this.folder.tokenizer), this.#topK);
+      const { ids, probabilities } = await this.#engine.topK(pack(part, this.#parts.tokenizer), this.#topK);
       let row = 0;
       for (const line of part) {
         const masks = line.blanks.map(() => {
           const answers: Prediction[] = [];
           for (let i = row * this.#topK; i < (row + 1) * this.#topK; i++) {
             // Ids behind the vocabulary are padding of the embedding, which no text was ever trained on.
-            const token = this.folder.tokenizer.vocabulary[ids[i]] ?? `[${ids[i]}]`;
+            const token = this.#parts.tokenizer.vocabulary[ids[i]] ?? `[${ids[i]}]`;
             answers.push({ token, id: ids[i], probability: probabilities[i] });
           }
           row++;

@@ -44,7 +44,8 @@ export interface TrainOptions {
   saveEvery?: number;
   evaluateEvery?: number;
   save: (state: Start) => Promise<void>;
-  onMetric: (metric: Metric, progress: number) => void;
+  /** The loop waits for it. */
+  onMetric: (metric: Metric, progress: number) => void | Promise<void>;
   /** Stops the run after the step in progress. */
   signal: AbortSignal;
 }
@@ -78,7 +79,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     evaluation = await evaluate(engine, heldOut);
     const metric = { kind: "evaluation" as const, step, elapsed_ms: Math.round(elapsed()), ...evaluation };
     await metrics.write(metric);
-    options.onMetric(metric, progress());
+    await options.onMetric(metric, progress());
   };
 
   let batch = batches.next();
@@ -130,7 +131,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         data_wait_ms: Math.round(interval.wait_ms),
       };
       await metrics.write(metric);
-      options.onMetric(metric, done);
+      await options.onMetric(metric, done);
       interval = newInterval();
     }
     const due = (

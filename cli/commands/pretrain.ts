@@ -5,6 +5,7 @@ import { type ModelConfig, modelConfigJson } from "../../config/model_config.ts"
 import {
   batchLimits,
   fixedEvalBatches,
+  heldOutBlanks,
   MlmBatches,
   PRACTICE_BLANKS,
   type PreparedData,
@@ -18,15 +19,20 @@ import { checkpointSteps, saveCheckpoint } from "../../training/checkpoint.ts";
 import { unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
+import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
 import { microBatches, train, type TrainResult } from "../../training/train.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { bold, clock, endProgress, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
+import { PretrainObserver } from "./pretrain_observer.ts";
+import { runStart } from "./run_start.ts";
 import { documentsOf, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
 
 /** Most held-out tokens that an evaluation looks at. */
 const EVALUATION_TOKENS = 1 << 16;
+/** Sentences that are filled at every evaluation, and answers for each. */
+const WATCHED_BLANKS = 8, ANSWERS = 3;
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
@@ -159,46 +165,51 @@ async function trainOn(
   if (plan.start !== undefined) note(bold("resume   ") + `after step ${grouped(plan.start.step)}`);
 
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? 0);
+  const start = plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 };
+  const observer = new PretrainObserver({
+    output,
+    metrics,
+    start: runStart({ ...start, engine: about, data, tokenizer, heldOut, unigram: baseline }),
+    blanks: plan.files === "practice"
+      ? PRACTICE_BLANKS.map((text) => ({ text }))
+      : heldOutBlanks(data.heldOut, tokenizer, WATCHED_BLANKS, max_sequence_length - 2),
+    model: FillMask.over(
+      engine,
+      { config: model, tokenizer },
+      { ...options, max_tokens: options.batch_tokens },
+      ANSWERS,
+    ),
+    chart: values.chart ?? false,
+  });
+  await observer.begin(plan.files === "practice");
   stop.arm();
   const result = await train({
     engine,
     batches: new MlmBatches(sequences, tokenizer, options),
     heldOut,
     training,
-    start: plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 },
+    start,
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
     save: async (state) => void await saveCheckpoint(output, engine, files, state),
     signal: stop.signal,
-    onMetric: (metric, done) => {
-      if (metric.kind === "evaluation") {
-        note(
-          `step ${grouped(metric.step)}: held-out loss ${metric.loss.toFixed(3)} (guessing: ${
-            baseline.loss.toFixed(3)
-          }), ` +
-            `accuracy ${percent(metric.accuracy)} (${metric.accuracy_interval.map(percent).join("–")})`,
-        );
-        return;
-      }
-      const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
-      progress(
-        `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
-          `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`,
-      );
-    },
+    onMetric: (metric, done) => observer.see(metric, done),
   }).catch(async (error) => {
+    if (!(error instanceof NativeError) || error.native !== "NonFinite") throw error;
+    await observer.diverged(error.message);
     throw await withLastCheckpoint(error, output);
   });
+  await observer.end({ ...result.state, interrupted: result.interrupted });
   return await conclude(plan, result, baseline);
 }
 
-/** Adds to a loss that is not finite where the last good weights are. */
-async function withLastCheckpoint(error: unknown, output: string): Promise<unknown> {
-  if (!(error instanceof NativeError) || error.native !== "NonFinite") return error;
+/** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */
+async function withLastCheckpoint(error: NativeError, output: string): Promise<ClozeError> {
   const [step] = await checkpointSteps(output);
   const kept = step === undefined ? "no checkpoint was saved before" : `the last checkpoint is step ${step}`;
-  return new ClozeError("engine", `${error.message}; ${kept}`, { hint: error.hint, cause: error });
+  const hint = error.hint === undefined ? NON_FINITE_CAUSES : `${error.hint}; ${NON_FINITE_CAUSES}`;
+  return new ClozeError("engine", `${error.message}; ${kept}`, { hint, cause: error });
 }
 
 /** Says what came of it, in a few lines, and shows filled blanks where it knows sentences to try. */
