@@ -11,7 +11,7 @@ export function reportText(run: RunRecord, columns: number): string {
   const { headline, findings } = verdict(run);
   const marks = { good: "+", bad: "!", neutral: "-" };
   return [
-    `${run.name}: ${headline}`,
+    ...wrapped(`${run.name}: ${headline}`, columns, "", ""),
     "",
     ...findings.flatMap(({ tone, text, hint }) => [
       ...wrapped(text, columns, `${marks[tone]} `, "  "),
@@ -48,7 +48,8 @@ function wrapped(text: string, columns: number, first: string, rest: string): st
   const lines: string[] = [];
   let line = first;
   for (const word of text.split(" ")) {
-    if (line.trim() !== first.trim() && line.trim() !== "" && line.length + word.length >= columns) {
+    const isBare = line === first || line === rest;
+    if (!isBare && line.length + word.length >= columns) {
       lines.push(line.trimEnd());
       line = rest;
     }

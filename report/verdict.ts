@@ -47,18 +47,13 @@ function headline(run: RunRecord): Pick<Verdict, "headline" | "tone"> {
   if (evaluation === undefined) return { headline: "Nothing has been measured on held-out text yet", tone: "neutral" };
   const right = `${percent(evaluation.accuracy)} of the held-out blanks right`;
   if (unigram === undefined) return { headline: right, tone: "neutral" };
-  if (evaluation.accuracy_interval?.[0] > unigram.accuracy && evaluation.loss < unigram.loss) {
-    return {
-      headline: `It learned: ${right}; always saying the commonest token gets ${percent(unigram.accuracy)}`,
-      tone: "good",
-    };
+  const against = `${right}; always saying the commonest token gets ${percent(unigram.accuracy)}`;
+  const isRightMoreOften = evaluation.accuracy_interval?.[0] > unigram.accuracy;
+  if (isRightMoreOften && evaluation.loss < unigram.loss) return { headline: `It learned: ${against}`, tone: "good" };
+  if (isRightMoreOften) {
+    return { headline: `It began to learn, but its loss is above that of guessing: ${against}`, tone: "bad" };
   }
-  return {
-    headline: `Not better than guessing so far: ${right}; always saying the commonest token gets ${
-      percent(unigram.accuracy)
-    }`,
-    tone: "bad",
-  };
+  return { headline: `Not better than guessing so far: ${against}`, tone: "bad" };
 }
 
 function status(run: RunRecord): Finding {
@@ -149,12 +144,10 @@ function gap(run: RunRecord): Finding[] {
   if (gap > GAP * last.loss) {
     return [{
       tone: "bad",
-      text:
-        `The model does better on text that it has seen, by ${gap.toFixed(3)} nats (${figures}): it begins to know ` +
-        "its training text by heart.",
+      text: `It overfits: the loss is ${gap.toFixed(3)} lower on text that it was trained on (${figures}).`,
     }];
   }
-  return [{ tone: "good", text: `No sign of learning by heart (${figures}).` }];
+  return [{ tone: "good", text: `No sign of overfitting (${figures}).` }];
 }
 
 /** Mean training loss of the last tenth of the updates. */
@@ -163,7 +156,7 @@ function tailLoss(run: RunRecord): number | undefined {
   let sum = 0, updates = 0;
   run.train.forEach(({ step, loss }, i) => {
     if (step <= (1 - TAIL) * end) return;
-    const weight = step - Math.max(run.train[i - 1]?.step ?? 0, 0);
+    const weight = step - (run.train[i - 1]?.step ?? 0);
     sum += weight * loss;
     updates += weight;
   });

@@ -83,7 +83,7 @@
           curve(of("held-out"), evaluation[axis], evaluation[panel], { stroke: hue, width: 2.5, dots: true }),
         );
       }
-      const level = run.unigram?.[panel];
+      const level = train.step.length + evaluation.step.length > 0 ? run.unigram?.[panel] : undefined;
       const key = level?.toFixed(4);
       if (level !== undefined && !guessing.has(key)) {
         guessing.add(key);
