@@ -14,7 +14,7 @@ import pageStyle from "./page/page.css" with { type: "text" };
 import { lastStart, type RunRecord } from "./run_record.ts";
 import { blanksSection, settingsSection, textSection } from "./sections.ts";
 import { runSeries, whyNoReference } from "./series.ts";
-import { incomparable, verdict } from "./verdict.ts";
+import { bestOf, incomparable, verdict } from "./verdict.ts";
 
 /** By this a file is known to be a report, which a newer one may replace. */
 export const REPORT_MARK = '<meta name="generator" content="cloze report">';
@@ -30,7 +30,8 @@ const PANELS = [
 ] as const;
 
 /** The text of the page. */
-export function reportPage(runs: readonly RunRecord[], now: Date): string {
+export function reportPage(records: readonly RunRecord[], now: Date): string {
+  const runs = distinctNames(records);
   const title = runs.length === 1 ? runs[0].name : `${runs.length} runs`;
   const body = runs.length === 1 ? oneRun(runs[0]) : severalRuns(runs);
   const scripts = [uplotScript, chartsScript];
@@ -68,6 +69,13 @@ export function reportPage(runs: readonly RunRecord[], now: Date): string {
   return page.text;
 }
 
+/** Runs whose folders have the same name go by their whole paths. */
+function distinctNames(runs: readonly RunRecord[]): RunRecord[] {
+  return runs.map((run) =>
+    runs.some((other) => other !== run && other.name === run.name) ? { ...run, name: run.path } : run
+  );
+}
+
 function oneRun(run: RunRecord): Html {
   return html`${verdictSection(run)}
 ${chartsSection([run])}
@@ -82,7 +90,8 @@ function severalRuns(runs: readonly RunRecord[]): Html {
 <h1>${runs.length} runs side by side</h1>
 <ul class="findings">${
     problems.length === 0
-      ? html`<li class="good">They share tokenizer, held-out text and blanks: their losses can be compared.</li>`
+      ? html`<li class="good">They share tokenizer, held-out text and blanks: their losses can be compared.</li>
+${bestOf(runs).map(({ tone, text }) => html`<li class="${tone}">${text}</li>`)}`
       : problems.map((text) => html`<li class="bad">Their losses cannot be compared as they stand. ${text}</li>`)
   }</ul>
 ${comparison(runs)}

@@ -54,6 +54,8 @@ Deno.test("reportPage lets no text of a run become markup or script", () => {
 Deno.test("reportPage of several runs says whether their losses can be compared", () => {
   const other = exampleRun({ name: "other" });
   assertStringIncludes(reportPage([exampleRun(), other], NOW), "their losses can be compared");
+  const twins = ["/a/out", "/b/out"].map((path) => runRecord(path, undefined, exampleMetrics()));
+  assertEquals(dataOf(reportPage(twins, NOW)).runs.map(({ name }: { name: string }) => name), ["/a/out", "/b/out"]);
   const different = exampleRun({ name: "different", tokenizer: "e".repeat(64) });
   assertStringIncludes(reportPage([exampleRun(), different], NOW), "Their losses cannot be compared as they stand");
 });

@@ -20,38 +20,39 @@ export function blanksSection(run: RunRecord): Html {
   }
   const last = run.blanks[run.blanks.length - 1];
   const shown = spread(run.blanks, SHOWN);
-  return html`<section>
-<h2>Filled blanks over time</h2>
-<p class="note">${
-    last.lines.some(({ answer }) => answer !== undefined)
-      ? "Sentences of the held-out text, taken by a fixed rule and not by how well they turn out. What stood in the " +
-        "text is marked."
-      : "Sentences about the practice corpus that always are the same."
-  }</p>
-${
-    last.lines.map(({ text, answer }, i) => {
-      const [before, ...after] = text.split("[MASK]");
-      return html`
-        <div class="blank">
-          <p>${before}<mark>${answer ?? "____"}</mark>${after.join("[MASK]")}</p>
-          <div class="scroll">
-            <table>
-              <tbody>
-        ${shown.map((blanks) => {
-          const line = blanks.lines[i];
-          if (line === undefined || line.text !== text) return undefined;
-          return html`
-            <tr><th scope="row" class="number">update ${grouped(blanks.step)}</th>${line.predictions.map((
-              { token, probability },
-            ) => html`<td>${token === answer ? html`<mark>${token}</mark>` : token} ${percent(probability)}</td>`)}</tr>
-          `;
-        })}</tbody>
-            </table>
+  return html`
+    <section>
+      <h2>Filled blanks over time</h2>
+      <p class="note">${last.lines.some(({ answer }) => answer !== undefined)
+        ? "Sentences of the held-out text, taken by a fixed rule and not by how well they turn out. What stood in the " +
+          "text is marked."
+        : "Sentences about the practice corpus that always are the same."}</p>
+      <div class="blanks">${last.lines.map(({ text, answer }, i) => {
+        const [before, ...after] = text.split("[MASK]");
+        return html`
+          <div class="blank">
+            <p>${before}<mark>${answer ?? "____"}</mark>${after.join("[MASK]")}</p>
+            <div class="scroll">
+              <table>
+                <tbody>
+          ${shown.map((blanks) => {
+            const line = blanks.lines[i];
+            if (line === undefined || line.text !== text) return undefined;
+            return html`
+              <tr><th scope="row">update ${grouped(blanks.step)}</th>${line.predictions.map((
+                { token, probability },
+              ) =>
+                html`<td>${token === answer ? html`<mark>${token}</mark>` : token} ${percent(probability)}</td>`
+              )}</tr>
+            `;
+          })}</tbody>
+              </table>
+            </div>
           </div>
-        </div>
-      `;
-    })
-  }</section>`;
+        `;
+      })}</div>
+    </section>
+  `;
 }
 
 /** The first, the last, and others evenly between. */

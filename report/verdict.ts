@@ -185,3 +185,21 @@ export function incomparable(runs: readonly RunRecord[]): string[] {
   }
   return [];
 }
+
+/** Which of several comparable runs did best, and whether that is more than the accuracy's uncertainty. */
+export function bestOf(runs: readonly RunRecord[]): Finding[] {
+  const [best, second] = runs.map((run) => ({ name: run.name, evaluation: run.evaluations.at(-1) }))
+    .flatMap(({ name, evaluation }) => (evaluation === undefined ? [] : [{ name, ...evaluation }]))
+    .sort((a, b) => a.loss - b.loss);
+  if (second === undefined) return [];
+  const losses = `The lowest held-out loss is that of ${best.name}, ${best.loss.toFixed(3)}; next is ${second.name}, ` +
+    `${second.loss.toFixed(3)}.`;
+  if (best.accuracy_interval === undefined || second.accuracy_interval === undefined) {
+    return [{ tone: "neutral", text: losses }];
+  }
+  const apart = best.accuracy_interval[0] > second.accuracy_interval[1];
+  const intervals =
+    `The 95% intervals of their accuracies (${percent(best.accuracy)} and ${percent(second.accuracy)}) ` +
+    (apart ? "do not overlap." : "overlap.");
+  return [{ tone: "neutral", text: `${losses} ${intervals} Another seed would give other figures.` }];
+}

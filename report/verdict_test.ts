@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { exampleMetrics, exampleRun, HALF_INTERVAL } from "./example_run.ts";
 import { runRecord } from "./run_record.ts";
-import { incomparable, verdict } from "./verdict.ts";
+import { bestOf, incomparable, verdict } from "./verdict.ts";
 
 const all = (run: Parameters<typeof verdict>[0]) => verdict(run).findings.map(({ text }) => text).join("\n");
 
@@ -72,4 +72,15 @@ Deno.test("incomparable says why losses of runs cannot be compared", () => {
   assertStringIncludes(incomparable([run, exampleRun({ tokenizer: "e".repeat(64) })])[0], "different tokenizers");
   const older = runRecord("/runs/older", undefined, exampleMetrics().slice(1));
   assert(incomparable([run, older])[0].includes("does not record"));
+});
+
+Deno.test("bestOf names the run with the lowest loss, and says whether accuracies are told apart", () => {
+  const at = (name: string, loss: number, accuracy: number) => exampleRun({ name, heldOut: [{ loss, accuracy }] });
+  const [clear] = bestOf([at("a", 5, 0.2), at("b", 4, 0.3), at("c", 6, 0.1)]);
+  assertStringIncludes(clear.text, "that of b, 4.000; next is a, 5.000");
+  assertStringIncludes(clear.text, "(30.0% and 20.0%) do not overlap");
+  const [close] = bestOf([at("a", 5, 0.3 - HALF_INTERVAL), at("b", 4, 0.3)]);
+  assertStringIncludes(close.text, "overlap.");
+  assert(!close.text.includes("do not"));
+  assertEquals(bestOf([at("a", 5, 0.2)]), []);
 });

@@ -33,10 +33,12 @@
   const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800]
     .map((s) => 1000 * s);
 
+  const COUNTS = Array.from({ length: 15 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat();
+
   const AXES = {
-    step: { label: "updates", text: short, long: grouped },
-    elapsed_ms: { label: "time", text: clock, long: clock, incrs: TIMES },
-    tokens: { label: "tokens", text: short, long: grouped },
+    step: { label: "updates", text: short, long: grouped, marks: COUNTS },
+    elapsed_ms: { label: "time", text: clock, long: clock, marks: TIMES },
+    tokens: { label: "tokens", text: short, long: grouped, marks: COUNTS },
   };
   let axis = "step";
   let charts = [];
@@ -119,18 +121,16 @@
     const mark = { accuracy: percent, nsp_accuracy: percent, tokens_per_second: short }[panel] ?? small;
     const lines = { stroke: style("--muted"), font: "12px system-ui, sans-serif" };
     const grid = { stroke: style("--line"), width: 1 };
-    const fromZero = panel !== "loss";
     const options = {
       width: holder.clientWidth,
       height: Math.round(Math.max(220, Math.min(320, 0.55 * holder.clientWidth))),
       scales: {
         x: { time: false },
         y: {
-          range: (_, low, high) =>
-            uPlot.rangeNum(fromZero ? Math.min(0, low) : low, high, {
-              min: { pad: fromZero ? 0 : 0.08, soft: fromZero ? 0 : undefined, mode: fromZero ? 1 : 0 },
-              max: { pad: 0.08 },
-            }),
+          range: (_, low, high) => {
+            const room = 0.08 * (high - low || high || 1);
+            return panel === "loss" ? [low - room, high + room] : [0, high + room];
+          },
         },
       },
       axes: [
@@ -139,8 +139,8 @@
           grid,
           ticks: { ...grid, size: 4 },
           size: 34,
-          space: 70,
-          ...(AXES[axis].incrs ? { incrs: AXES[axis].incrs } : {}),
+          space: 55,
+          incrs: AXES[axis].marks,
           values: (_, marks) => marks.map(AXES[axis].text),
         },
         { ...lines, grid, ticks: { ...grid, size: 4 }, size: 58, space: 36, values: (_, marks) => marks.map(mark) },
