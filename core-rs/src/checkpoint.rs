@@ -13,6 +13,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 
 use crate::error::{Code, Error, Result};
+use crate::memory::Buffer;
 use crate::parameters::{Parameter, ParameterLayout};
 
 /// Fills the flat buffer from a file.
@@ -30,6 +31,32 @@ pub fn load_weights(path: &Path, layout: &ParameterLayout, flat: &mut [f32]) -> 
         copy(path, &parameter.name, parameter, &tensor, &mut flat[parameter.range()])?;
     }
     Ok(())
+}
+
+/// The weights of a file as they lie in it, without reading them: for inference. Nothing if the file holds them in
+/// another order or precision than [`save_weights`] writes, so that they have to be copied.
+///
+/// Values are not checked: an engine that predicts with NaN says so.
+///
+/// # Errors
+/// `Io` and `Corrupt`, as [`load_weights`].
+pub fn map_weights(path: &Path, layout: &ParameterLayout) -> Result<Option<Buffer>> {
+    let file = open(path)?;
+    // SAFETY: private; this program never changes a weights file in place, and no reader can keep others from it.
+    let map = unsafe { memmap2::MmapOptions::new().map_copy(&file) }.map_err(|e| unreadable(path, &e))?;
+    let tensors = parse(path, &map)?;
+    let start = |data: &[u8]| data.as_ptr() as usize - map.as_ptr() as usize;
+    let mut at = None;
+    for parameter in layout.parameters() {
+        let Ok(tensor) = tensors.tensor(&parameter.name) else { return Ok(None) };
+        let here = start(tensor.data());
+        let first = *at.get_or_insert(here);
+        let in_place = here == first + size_of::<f32>() * parameter.offset;
+        if tensor.dtype() != Dtype::F32 || tensor.shape() != parameter.shape || !in_place {
+            return Ok(None);
+        }
+    }
+    Ok(at.and_then(|offset| Buffer::in_file(map, offset, layout.len())))
 }
 
 /// Writes the flat buffer as a new file.
@@ -77,15 +104,23 @@ pub fn save_training_state(path: &Path, layout: &ParameterLayout, exp_avg: &[f32
     save(path, layout, &[("exp_avg.", exp_avg), ("exp_avg_sq.", exp_avg_sq)])
 }
 
-fn map(path: &Path) -> Result<memmap2::Mmap> {
-    let io = |e: std::io::Error| Error::new(Code::Io, format!("{}: could not be read: {e}", path.display()));
-    let file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.len() == 0 {
-        return Err(corrupt(path, "it is empty"));
+fn unreadable(path: &Path, e: &std::io::Error) -> Error {
+    Error::new(Code::Io, format!("{}: could not be read: {e}", path.display()))
+}
+
+fn open(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
+    match file.metadata().map_err(|e| unreadable(path, &e))?.len() {
+        0 => Err(corrupt(path, "it is empty")),
+        _ => Ok(file),
     }
+}
+
+fn map(path: &Path) -> Result<memmap2::Mmap> {
+    let file = open(path)?;
     // SAFETY: the mapping is only read, and dropped before this module returns; a file that another program cuts short
     // meanwhile would fault, which no reader of a shared file can prevent.
-    unsafe { memmap2::Mmap::map(&file) }.map_err(io)
+    unsafe { memmap2::Mmap::map(&file) }.map_err(|e| unreadable(path, &e))
 }
 
 fn corrupt(path: &Path, why: impl std::fmt::Display) -> Error {
@@ -291,6 +326,25 @@ mod tests {
         let other = place.0.join("other.safetensors");
         assert_eq!(save_weights(&other, &layout(), &diverged).unwrap_err().code, Code::NonFinite);
         assert!(!other.exists());
+    }
+
+    #[test]
+    fn map_weights_takes_its_own_files_in_place_and_leaves_others_to_be_copied() {
+        let place = Place::new("map");
+        let flat = random(layout().len(), 1);
+        save_weights(&place.file(), &layout(), &flat).unwrap();
+        assert_eq!(map_weights(&place.file(), &layout()).unwrap().unwrap()[..], flat);
+        let change = |f: &dyn Fn(&mut Vec<Raw>)| {
+            let mut all = tensors(&flat);
+            f(&mut all);
+            write(&place.file(), &all);
+            map_weights(&place.file(), &layout()).unwrap().is_none()
+        };
+        assert!(change(&|_| {}), "sorted by name, as the safetensors library writes them");
+        assert!(change(&|t| t.truncate(3)));
+        assert!(change(&|t| t[1].2 = vec![t[1].2[0] * t[1].2[1]]));
+        std::fs::write(place.file(), b"not a safetensors file").unwrap();
+        assert_eq!(map_weights(&place.file(), &layout()).err().unwrap().code, Code::Corrupt);
     }
 
     #[test]

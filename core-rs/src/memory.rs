@@ -21,6 +21,8 @@ enum Storage {
     Vector(#[allow(dead_code)] Vec<f32>),
     #[cfg(unix)]
     Mapped { base: *mut libc::c_void, bytes: usize },
+    /// A file's pages, read when they are touched; writing changes a private copy.
+    File(#[allow(dead_code)] memmap2::MmapMut),
 }
 
 // SAFETY: a buffer owns its memory exclusively and hands it out only through `&self` and `&mut self`.
@@ -43,6 +45,15 @@ impl Buffer {
         vector.try_reserve_exact(len).map_err(|_| out_of_memory(bytes))?;
         vector.resize(len, 0.0);
         Ok(Self { data: vector.as_mut_ptr(), len, storage: Storage::Vector(vector) })
+    }
+
+    /// The `len` elements that lie `offset` bytes into a private mapping of a file, in place. Nothing if they are not
+    /// inside it, not aligned, or not in this machine's byte order.
+    pub fn in_file(mut map: memmap2::MmapMut, offset: usize, len: usize) -> Option<Self> {
+        let bytes = map.get_mut(offset..offset.checked_add(len.checked_mul(size_of::<f32>())?)?)?;
+        let data = bytes.as_mut_ptr().cast::<f32>();
+        let usable = data.is_aligned() && cfg!(target_endian = "little");
+        usable.then_some(Self { data, len, storage: Storage::File(map) })
     }
 
     #[cfg(unix)]
@@ -97,7 +108,7 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         match self.storage {
-            Storage::Vector(_) => {}
+            Storage::Vector(_) | Storage::File(_) => {}
             #[cfg(unix)]
             // SAFETY: exactly what `mmap` returned, unmapped once.
             Storage::Mapped { base, bytes } => unsafe {
@@ -122,6 +133,23 @@ mod tests {
         }
         let large = Buffer::zeroed(HUGE_PAGE).unwrap();
         assert_eq!(large.as_ptr() as usize % HUGE_PAGE, 0);
+    }
+
+    #[test]
+    fn in_file_takes_only_what_lies_inside_and_aligned_and_leaves_the_file_alone() {
+        let path = std::env::temp_dir().join(format!("cloze-memory-{}", std::process::id()));
+        std::fs::write(&path, [1.0f32, 2.0, 3.0].map(f32::to_le_bytes).concat()).unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        // SAFETY: nobody changes this test's own file.
+        let map = || unsafe { memmap2::MmapOptions::new().map_copy(&file) }.unwrap();
+        let mut buffer = Buffer::in_file(map(), 4, 2).unwrap();
+        assert_eq!(buffer[..], [2.0, 3.0]);
+        buffer[0] = 9.0;
+        assert_eq!(Buffer::in_file(map(), 0, 3).unwrap()[..], [1.0, 2.0, 3.0]);
+        for (offset, len) in [(4, 3), (1, 1), (16, 0), (usize::MAX, 1), (0, usize::MAX)] {
+            assert!(Buffer::in_file(map(), offset, len).is_none(), "{len} elements at byte {offset}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

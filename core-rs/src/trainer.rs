@@ -47,14 +47,7 @@ impl Trainer<Cpu> {
 impl<B: Backend> Trainer<B> {
     fn on(mut backend: B, options: EngineOptions, path: Option<&Path>) -> Result<Self> {
         let layout = ParameterLayout::new(&options.config);
-        let mut host = Buffer::zeroed(layout.len())?;
-        match path {
-            Some(path) => checkpoint::load_weights(path, &layout, &mut host)?,
-            None => layout.initialize(&options.config, options.seed, &mut host),
-        }
-        let mut weights = backend.zeroed(layout.len())?;
-        backend.write(&mut weights, 0, &host);
-        drop(host);
+        let weights = backend.upload(initial_weights(&options, &layout, path)?)?;
         let training = match options.training {
             false => None,
             true => Some(Training {
@@ -76,6 +69,21 @@ impl<B: Backend> Trainer<B> {
     fn infer(&mut self, batch: &Batch) {
         self.model.forward(&mut self.backend, &self.weights, batch, &DropoutPlan::off());
     }
+}
+
+/// Weights of a file, or fresh ones. What is never trained is used where it lies in the file.
+fn initial_weights(options: &EngineOptions, layout: &ParameterLayout, path: Option<&Path>) -> Result<Buffer> {
+    if let (Some(path), false) = (path, options.training)
+        && let Some(mapped) = checkpoint::map_weights(path, layout)?
+    {
+        return Ok(mapped);
+    }
+    let mut weights = Buffer::zeroed(layout.len())?;
+    match path {
+        Some(path) => checkpoint::load_weights(path, layout, &mut weights)?,
+        None => layout.initialize(&options.config, options.seed, &mut weights),
+    }
+    Ok(weights)
 }
 
 fn not_for_training() -> Error {
@@ -150,7 +158,10 @@ impl<B: Backend> Engine for Trainer<B> {
         for ((row, loss), rank) in rows.iter().zip(row_loss).zip(row_rank) {
             (*loss, *rank) = (row.loss, row.rank);
         }
-        Ok(())
+        match rows.iter().all(|row| row.loss.is_finite()) {
+            true => Ok(()),
+            false => Err(self.explain_answer("a loss")),
+        }
     }
 
     fn top_k(&mut self, batch: &Batch, k: usize, ids: &mut [i32], probabilities: &mut [f32]) -> Result<()> {
@@ -169,8 +180,7 @@ impl<B: Backend> Engine for Trainer<B> {
         });
         match probabilities.iter().all(|p| p.is_finite()) {
             true => Ok(()),
-            false => Err(Error::new(Code::NonFinite, "the predicted probabilities are NaN")
-                .with_hint("the weights are broken: train again or use an older checkpoint")),
+            false => Err(self.explain_answer("a predicted probability")),
         }
     }
 
@@ -242,6 +252,15 @@ impl<B: Backend> Engine for Trainer<B> {
 }
 
 impl<B: Backend> Trainer<B> {
+    /// Says which parameter made an answer NaN or infinite.
+    fn explain_answer(&mut self, what: &str) -> Error {
+        let message = match self.backend.first_non_finite(&self.weights, self.layout.len()) {
+            Some(index) => format!("the parameter {} is NaN or infinite", self.layout.name_at(index)),
+            None => format!("{what} is NaN or infinite"),
+        };
+        Error::new(Code::NonFinite, message).with_hint("the weights are broken: train again or use an older checkpoint")
+    }
+
     /// Says which tensor made the loss NaN or infinite.
     fn explain_loss(&mut self, batch: &Batch, step: u64) -> Error {
         let Self { backend, model, weights, layout, .. } = self;

@@ -10,6 +10,7 @@ pub mod cpu;
 use crate::batch::Batch;
 use crate::engine::AdamW;
 use crate::error::Result;
+use crate::memory::Buffer;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::parameters::ParameterLayout;
@@ -70,6 +71,12 @@ pub trait Backend: Send {
     /// # Errors
     /// `OutOfMemory`.
     fn zeroed(&self, len: usize) -> Result<Self::Buffer>;
+
+    /// Moves host memory to the device; on the CPU it stays where it is.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn upload(&mut self, host: Buffer) -> Result<Self::Buffer>;
 
     /// Copies to the device, from element `offset` on.
     fn write(&mut self, to: &mut Self::Buffer, offset: usize, from: &[f32]);
