@@ -45,7 +45,7 @@ export function note(text: string): void {
 /** Lines that the next ones replace; where standard error is no terminal, the last one stays, every ten seconds. */
 export function progress(...lines: string[]): void {
   if (isTerminal()) {
-    const width = columns() - 1;
+    const width = terminalSize().columns - 1;
     const next = lines.map((line) => line.slice(0, width));
     write(erasure() + next.join("\n"));
     live = next;
@@ -66,12 +66,12 @@ function erasure(): string {
   return live.length > 1 ? `\x1b[${live.length - 1}A\r\x1b[J` : "\r\x1b[K";
 }
 
-/** Width of the terminal. */
-export function columns(): number {
+/** Size of the terminal, in characters. */
+export function terminalSize(): { columns: number; rows: number } {
   try {
-    return Deno.consoleSize().columns;
+    return Deno.consoleSize();
   } catch {
-    return 80;
+    return { columns: 80, rows: 24 };
   }
 }
 

@@ -1,4 +1,7 @@
-/** Curves drawn with braille characters, for terminals. Knows no metrics and no colours. */
+/**
+ * Curves drawn with braille characters, for terminals. All else is ASCII: box-drawing characters are two columns wide in
+ * some East Asian terminals. Knows no metrics and no colours.
+ */
 
 /** A curve; points need not be in order of anything. */
 export interface Curve {
@@ -74,7 +77,7 @@ export function lineChart(curves: readonly Curve[], options: LineChartOptions): 
       row,
       (dots, c) => marks.get(r * columns + c) ?? (dots === 0 ? " " : String.fromCharCode(BRAILLE + dots)),
     );
-    return `${labels[r].padStart(margin)} ${labels[r] === "" ? "│" : "┤"}${drawn.join("")}`.trimEnd();
+    return `${labels[r].padStart(margin)} ${labels[r] === "" ? "|" : "+"}${drawn.join("")}`.trimEnd();
   });
 }
 

@@ -33,14 +33,14 @@ export function lossChart(
   const chart = lineChart(
     [
       { x: train.map(({ step }) => step), y: train.map(({ loss }) => loss) },
-      { x: run.evaluations.map(({ step }) => step), y: run.evaluations.map(({ loss }) => loss), mark: "●" },
+      { x: run.evaluations.map(({ step }) => step), y: run.evaluations.map(({ loss }) => loss), mark: "o" },
     ],
     { width: columns, height, level, format: (y) => y.toFixed(2) },
   );
   if (chart.length === 0) return [];
   const end = run.train.at(-1)?.step ?? 0;
   const legend = `loss over ${grouped(end)} updates: ⠒⠒ training` +
-    (run.evaluations.length > 0 ? ", ● held-out" : "") + (level === undefined ? "" : ", ⠐ ⠐ guessing by frequency");
+    (run.evaluations.length > 0 ? ", o held-out" : "") + (level === undefined ? "" : ", ⠂ ⠂ guessing by frequency");
   return [...chart, legend.slice(0, columns)];
 }
 

@@ -107,7 +107,7 @@ ${
         `of the vocabulary of ${grouped(tokenizer.size)} in use`,
         ({ vocabulary_used }) => `${grouped(vocabulary_used)} (${percent(vocabulary_used / tokenizer.size)})`,
       ),
-      both("tokens in sentences that stood before", ({ repeated_share }) => share(repeated_share)),
+      both("tokens in sentences that occur earlier", ({ repeated_share }) => share(repeated_share)),
     ])
   }
 <p class="note">A word is what the pre-tokenizer cuts: words and punctuation marks.</p>

@@ -24,6 +24,7 @@ testWithCore("a dry run of compile embeds the core library and every command", a
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   for (
     const part of ["target/release/libcloze_core", "main.ts", "commands/*", "inference/*", "practice/*", "dry run:"]
+      .concat(["uplot/", "page/*"])
   ) {
     assertStringIncludes(text, part);
   }

@@ -56,6 +56,16 @@ if (outdated) {
   }
 }
 
+// Packages of npm are fetched here, so that no command has to; the stamp says for which lock file.
+const fetched = `${root}/target/npm-packages`;
+if ((modified(fetched) ?? -1) < (modified(`${root}/deno.lock`) ?? 0)) {
+  if (!await run(Deno.execPath(), ["cache", "-q", `${root}/report/mod.ts`])) {
+    fail("the packages that deno.lock names could not be fetched from npm", "a network is needed for it, once");
+  }
+  Deno.mkdirSync(`${root}/target`, { recursive: true });
+  Deno.writeTextFileSync(fetched, "");
+}
+
 const sources = Math.max(
   newestSource(`${root}/core-rs/src`),
   ...["Cargo.toml", "Cargo.lock", "core-rs/Cargo.toml"].map((file) => modified(`${root}/${file}`) ?? 0),

@@ -12,7 +12,7 @@ const STALL_SHARE = 0.25;
 /** Healthy runs, too, spend their first updates on the plateau. */
 const PLATEAU_UPDATES = 1000;
 /** Loss above this share of the unigram loss: the model knows hardly more than word frequencies. */
-const PLATEAU_LOSS = 0.9;
+const PLATEAU_LOSS = 0.95;
 /** And it has not fallen by this share of the unigram loss in the last half of the run. */
 const PLATEAU_FALL = 0.01;
 /** Below this share of the unigram loss the plateau is left for good. */
@@ -115,7 +115,7 @@ export function repeatedText(repeated_share: number): Warning | undefined {
   return {
     ...at({ step: 0, elapsed_ms: 0 }),
     rule: "repeated_text",
-    message: `${percent(repeated_share)} of the training text are sentences that stand there before, word for word`,
+    message: `${percent(repeated_share)} of the training text is sentences that occur earlier in it, word for word`,
     hint: "usual causes: the same file twice under two names, headers and footers on every page, a crawl of mirrored " +
       "pages. Held-out text then has copies of training text in it, and its loss flatters the model: " +
       "remove the copies, for example with: awk '!NF || !seen[$0]++'",

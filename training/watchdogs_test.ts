@@ -52,7 +52,8 @@ Deno.test("runs that are not stuck give no alarm", () => {
     "a slow run that still falls": run((step) => UNIGRAM - 0.2 - step / 3000 + noise(step, 0.05), { steps: 2000 }),
     "a short run": run(() => UNIGRAM, { steps: 900 }),
     "a long warmup": run(() => UNIGRAM, { steps: 3000, warmup: 2900 }),
-    "a loss that is flat, but low": run(() => 0.5 * UNIGRAM, { steps: 5000 }),
+    "a loss that is flat, but below what frequencies can give": run(() => 0.94 * UNIGRAM, { steps: 5000 }),
+    "a loss that is flat and low": run(() => 0.5 * UNIGRAM, { steps: 5000 }),
     "a plateau that was left, and a flat end above it": run(
       (step) => (step < 600 ? UNIGRAM : step < 3000 ? 4 : 5.5),
       { steps: 9000 },

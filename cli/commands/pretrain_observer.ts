@@ -9,10 +9,10 @@ import type { FillMask } from "../../inference/fill_mask.ts";
 import { lossChart, readRun, writeReport } from "../../report/mod.ts";
 import type { Metric, MetricsFile, RunStart, Warning } from "../../training/metrics.ts";
 import { nonFinite, repeatedText, Watchdogs } from "../../training/watchdogs.ts";
-import { clock, columns, grouped, isLive, note, percent, progress, warn } from "../terminal.ts";
+import { clock, grouped, isLive, note, percent, progress, terminalSize, warn } from "../terminal.ts";
 
-/** Height of the live chart, in lines. */
-const CHART_LINES = 10;
+/** Largest size of the live chart, in characters; beside it the terminal keeps some lines for what is said. */
+const CHART = { columns: 100, lines: 10, spare: 6 };
 
 /** What it watches. */
 export interface ObserverOptions {
@@ -33,6 +33,8 @@ export class PretrainObserver {
   readonly #watchdogs: Watchdogs;
   readonly #train: Extract<Metric, { kind: "train" }>[] = [];
   readonly #evaluations: Extract<Metric, { kind: "evaluation" }>[] = [];
+  /** What the progress line says. */
+  #line = "";
   #last = { step: 0, elapsed_ms: 0 };
   #reportFailed = false;
 
@@ -66,13 +68,12 @@ export class PretrainObserver {
       );
       await this.#fill();
       await this.#report();
+      if (isLive() && this.#line !== "") progress(...this.#chart(), this.#line); // the note took it away
     } else if (metric.kind === "train") {
       const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
-      progress(
-        ...this.#chart(),
-        `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
-          `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`,
-      );
+      this.#line = `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
+        `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`;
+      progress(...this.#chart(), this.#line);
     }
   }
 
@@ -118,7 +119,9 @@ export class PretrainObserver {
   #chart(): string[] {
     if (!this.#options.chart || !isLive()) return [];
     const shown = { train: this.#train, evaluations: this.#evaluations, starts: [this.#options.start] };
-    return lossChart(shown, Math.min(100, columns() - 1), CHART_LINES);
+    const { columns, rows } = terminalSize();
+    const lines = Math.min(CHART.lines, rows - CHART.spare);
+    return lines < 3 ? [] : lossChart(shown, Math.min(CHART.columns, columns - 1), lines);
   }
 
   /** Writes the page. A page that cannot be written is no reason to stop a run; it is said once. */

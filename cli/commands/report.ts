@@ -5,7 +5,7 @@ import { readRun, reportText, writeReport } from "../../report/mod.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { REPORT } from "../flags/tables.ts";
 import { newestRun, resolve } from "../paths.ts";
-import { columns, note, writeOut } from "../terminal.ts";
+import { note, terminalSize, writeOut } from "../terminal.ts";
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
@@ -17,7 +17,7 @@ export async function run(args: string[]): Promise<number> {
   const runs = [];
   for (const folder of folders) runs.push(await readRun(folder));
   if (values.text === true) {
-    await writeOut(runs.map((run) => reportText(run, columns())).join("\n"));
+    await writeOut(runs.map((run) => reportText(run, terminalSize().columns)).join("\n"));
     return 0;
   }
   const output = values.output === undefined
