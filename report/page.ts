@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import uplotLicense from "uplot/LICENSE" with { type: "text" };
 import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import uplotScript from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import { clock, grouped, percent } from "../config/numbers.ts";
@@ -63,10 +64,11 @@ export function reportPage(records: readonly RunRecord[], now: Date): string {
     <script type="application/json" id="data">${new Html(
       JSON.stringify({ runs: runs.map(runSeries) }).replace(/</g, "\\u003c"),
     )}</script>
+    <!-- The curves are drawn by uPlot. ${uplotLicense} -->
     ${scripts.map((script) => new Html(`<script>${script}</script>\n`))}</body>
     </html>
   `;
-  return page.text;
+  return `${page.text.trim()}\n`;
 }
 
 /** Runs whose folders have the same name go by their whole paths. */
@@ -176,7 +178,11 @@ function verdictSection(run: RunRecord): Html {
       evaluation?.top5_accuracy === undefined ? "" : `among the five best: ${percent(evaluation.top5_accuracy)}`,
     )}
     ${figure("updates", train && grouped(train.step), train && `${grouped(train.tokens)} tokens`)}
-    ${figure("time", train && clock(train.elapsed_ms), train && `${grouped(meanSpeed(run))} tokens/s in training`)}
+    ${figure(
+      "time",
+      train && clock((run.end ?? train).elapsed_ms),
+      train && `${grouped(meanSpeed(run))} tokens/s in training`,
+    )}
     ${figure(
       "parameters",
       start && grouped(start.engine.parameter_count),

@@ -31,6 +31,7 @@ Deno.test("reportPage has every part, and refers to nothing outside itself", () 
   ) {
     assert(page.includes(part), `the page lacks ${part}`);
   }
+  assertStringIncludes(page, "The MIT License");
   const outside = [...page.matchAll(/(?:src|href)\s*=\s*["']?(?!data:)[^"'\s>]+|url\((?!data:)[^)]*\)|@import[^;]*/g)];
   assertEquals(outside.map(([text]) => text), []);
   assertEquals(dataOf(page).runs.length, 1);

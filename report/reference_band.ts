@@ -35,10 +35,10 @@ export const REFERENCE_RUNS = {
   "en-mini": { curve: ENGLISH, unigram_loss: 6.964 },
 } as const;
 
-/** The band scaled to a text whose unigram loss is given, nats, where both runs have been. */
-export function referenceBand(unigram_loss: number): { step: number[]; low: number[]; high: number[] } {
+/** The band scaled to a text whose unigram loss is given, nats: where both runs have been, up to update `end`. */
+export function referenceBand(unigram_loss: number, end = Infinity): { step: number[]; low: number[]; high: number[] } {
   const from = Math.max(KOREAN[0][0], ENGLISH[0][0]);
-  const to = Math.min(KOREAN[KOREAN.length - 1][0], ENGLISH[ENGLISH.length - 1][0]);
+  const to = Math.min(end, KOREAN[KOREAN.length - 1][0], ENGLISH[ENGLISH.length - 1][0]);
   const step = [...new Set([from, to, ...KOREAN.map(([step]) => step), ...ENGLISH.map(([step]) => step)])]
     .filter((step) => step >= from && step <= to).sort((a, b) => a - b);
   const shares = step.map((step) => [at(KOREAN, step), at(ENGLISH, step)]);

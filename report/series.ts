@@ -57,18 +57,14 @@ export function whyNoReference(run: RunRecord): string | undefined {
 
 function reference(run: RunRecord): RunSeries["reference"] {
   if (whyNoReference(run) !== undefined) return undefined;
-  const band = referenceBand(lastStart(run)!.unigram.loss);
-  const end = run.train.at(-1)!.step;
+  const { step, low, high } = referenceBand(lastStart(run)!.unigram.loss, run.train.at(-1)!.step);
   // The band is given over updates; on the other axes it stands where this run made those updates.
-  const keep = band.step.map((_, i) => i).filter((i) => band.step[i] <= end);
-  const pick = (values: number[]) => keep.map((i) => values[i]);
-  const step = pick(band.step);
   return {
     step,
     elapsed_ms: step.map((at) => interpolate(run.train, at, "elapsed_ms")),
     tokens: step.map((at) => interpolate(run.train, at, "tokens")),
-    low: pick(band.low),
-    high: pick(band.high),
+    low,
+    high,
   };
 }
 

@@ -78,7 +78,7 @@
         );
         curves.push(curve(of("95% interval"), evaluation[axis], evaluation.low, { ...interval, bandEnd: true }));
       }
-      const pale = faded(hue, hasEvaluation ? 0.45 : 1);
+      const pale = faded(hue, hasEvaluation ? 0.65 : 1);
       curves.push(curve(of("training"), train[axis], train[panel], { stroke: pale, width: 1.25 }));
       if (hasEvaluation) {
         curves.push(
