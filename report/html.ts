@@ -22,6 +22,6 @@ export function html(parts: TemplateStringsArray, ...contents: Content[]): Html 
 function render(content: Content): string {
   if (content === undefined) return "";
   if (content instanceof Html) return content.text;
-  if (typeof content === "object") return content.map(render).join("");
+  if (Array.isArray(content)) return content.map(render).join("");
   return String(content).replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }

@@ -158,7 +158,7 @@ function verdictSection(run: RunRecord): Html {
         <dd>${value}<small>${small}</small></dd>
       </div>
     `;
-  const model = run.config?.model;
+  const { model } = run.config ?? {};
   return html`
     <section class="${tone}">
       <h1>${headline}</h1>
@@ -175,7 +175,7 @@ function verdictSection(run: RunRecord): Html {
     ${figure(
       "accuracy",
       evaluation && percent(evaluation.accuracy),
-      evaluation?.top5_accuracy === undefined ? "" : `among the five best: ${percent(evaluation.top5_accuracy)}`,
+      evaluation && `among the five best: ${percent(evaluation.top5_accuracy)}`,
     )}
     ${figure("updates", train && grouped(train.step), train && `${grouped(train.tokens)} tokens`)}
     ${figure(
@@ -282,8 +282,8 @@ function evaluationTables(runs: readonly RunRecord[]): Content {
             line.loss.toFixed(3),
             Math.exp(line.loss).toFixed(1),
             percent(line.accuracy),
-            line.accuracy_interval?.map(percent).join(" to ") ?? "–",
-            line.top5_accuracy === undefined ? "–" : percent(line.top5_accuracy),
+            line.accuracy_interval.map(percent).join(" to "),
+            percent(line.top5_accuracy),
           ].map((cell) => html`<td class="number">${cell}</td>`)}</tr>
         `
       )}</tbody>

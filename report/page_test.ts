@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { exampleMetrics, exampleRun } from "./example_run.ts";
+import { Random, STREAMS } from "../data/rng.ts";
+import type { Metric } from "../training/metrics.ts";
+import { exampleConfig, exampleMetrics, exampleRun } from "./example_run.ts";
 import { reportPage } from "./page.ts";
+import { reportText } from "./report_text.ts";
 import { runRecord } from "./run_record.ts";
 
 const NOW = new Date("2026-02-03T04:05:06Z");
@@ -71,6 +74,33 @@ Deno.test("reportPage takes runs of versions that recorded less, and one that ha
   ];
   for (const lines of some) {
     assertStringIncludes(reportPage([runRecord("/runs/old", undefined, lines)], NOW), "</html>");
+  }
+});
+
+Deno.test("reportPage takes metrics and configurations in which anything is missing or of another type", () => {
+  const random = new Random(0, STREAMS.practice);
+  const odd = [null, 0, -1, 1e300, "", "x", true, [], {}, [null], [[]]];
+  /** The value with one place in it, chosen at random, taken away or replaced. */
+  const damaged = (value: unknown): unknown => {
+    if (typeof value !== "object" || value === null || random.below(6) === 0) return random.pick(odd);
+    const copy = structuredClone(value) as Record<string, unknown>;
+    const names = Object.keys(copy);
+    if (names.length === 0) return random.pick(odd);
+    const name = random.pick(names);
+    if (random.below(3) === 0) delete copy[name];
+    else copy[name] = damaged(copy[name]);
+    return copy;
+  };
+  const heldOut = Array.from({ length: 3 }, (_, i) => ({ loss: 6 - i, accuracy: 0.1 * (i + 1) }));
+  for (let i = 0; i < 300; i++) {
+    random.at(0, i);
+    const metrics = exampleMetrics({ heldOut, answer: "Sonne" })
+      .map((line) => random.below(4) === 0 ? damaged(line) : line)
+      // As they are read from a file.
+      .filter((line): line is Metric => typeof (line as Metric | null)?.step === "number");
+    const run = runRecord("/runs/odd", random.below(2) === 0 ? damaged(exampleConfig()) : undefined, metrics);
+    for (const runs of [[run], [run, exampleRun()]]) assertStringIncludes(reportPage(runs, NOW), "</html>");
+    assertStringIncludes(reportText(run, 80), "odd: ");
   }
 });
 

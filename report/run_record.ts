@@ -29,7 +29,7 @@ export interface RunRecord {
 
 /** @throws {ClozeError} `input` if it is not the folder of a run, or holds no metrics yet. */
 export async function readRun(path: string): Promise<RunRecord> {
-  let config: RunConfig | undefined;
+  let config: unknown;
   try {
     config = JSON.parse(await Deno.readTextFile(`${path}/run.json`));
   } catch (error) {
@@ -46,28 +46,65 @@ export async function readRun(path: string): Promise<RunRecord> {
   return runRecord(path, config, metrics);
 }
 
-/** Sorts metrics by kind; leaves out lines without the numbers that their kind has to have. */
-export function runRecord(path: string, config: RunConfig | undefined, metrics: readonly Metric[]): RunRecord {
-  const of = <K extends Metric["kind"]>(kind: K, ...numbers: (keyof Of<K>)[]) =>
-    metrics.filter((metric): metric is Of<K> =>
-      metric.kind === kind && numbers.every((name) => Number.isFinite((metric as Of<K>)[name]))
-    );
-  const starts = of("start");
-  const last = metrics.findLast(({ kind }) => kind === "start" || kind === "end" || kind === "train");
+/** Fields that the report cannot do without, by kind: a value of the right type in each place. */
+const TEXT = { tokens: 0, sentences: 0, documents: 0, sha256: "", fertility: 0, unknown_share: 0, vocabulary_used: 0 };
+const NEEDED = {
+  start: {
+    step: 0,
+    time: "",
+    command: "",
+    folder: "",
+    versions: { cloze: "", deno: "", platform: "" },
+    engine: { engine: "", instruction_set: "", threads: 0, parameter_count: 0 },
+    tokenizer: { size: 0, lowercase: false, sha256: "" },
+    train: { ...TEXT, repeated_share: 0, most_frequent: [{ token: "", share: 0 }] },
+    held_out: { ...TEXT, repeated_share: 0 },
+    masking: { sequences: 0, tokens: 0, masked: 0, mask_share: 0, random_share: 0, kept_share: 0 },
+    unigram: { entropy: 0, loss: 0, accuracy: 0 },
+  },
+  train: { step: 0, elapsed_ms: 0, tokens: 0, loss: 0 },
+  evaluation: { step: 0, elapsed_ms: 0, loss: 0, accuracy: 0, accuracy_interval: [0], top5_accuracy: 0, masked: 0 },
+  blanks: { step: 0, lines: [{ text: "", predictions: [{ token: "", probability: 0 }] }] },
+  warning: { step: 0, rule: "", message: "", hint: "" },
+  end: { step: 0, elapsed_ms: 0, interrupted: false },
+};
+
+/** Sorts metrics by kind. Leaves out lines, and a configuration, that lack what the report cannot do without. */
+export function runRecord(path: string, config: unknown, metrics: readonly Metric[]): RunRecord {
+  const sound = metrics.filter((metric) =>
+    Object.hasOwn(NEEDED, metric.kind) && conforms(metric, NEEDED[metric.kind as keyof typeof NEEDED])
+  );
+  const of = <K extends Metric["kind"]>(kind: K) => sound.filter((metric): metric is Of<K> => metric.kind === kind);
+  const last = sound.findLast(({ kind }) => kind === "start" || kind === "end" || kind === "train");
   return {
     name: path.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || path,
     path,
-    config,
-    starts,
-    train: of("train", "loss", "elapsed_ms", "tokens"),
-    evaluations: of("evaluation", "loss", "accuracy", "elapsed_ms"),
-    blanks: of("blanks").filter(({ lines }) => Array.isArray(lines)),
-    warnings: of("warning").filter(({ message }) => typeof message === "string"),
+    config: conforms(config, { model: {}, training: { extent: {} }, data: {} }) ? config as RunConfig : undefined,
+    starts: of("start"),
+    train: of("train"),
+    evaluations: of("evaluation").filter(({ accuracy_interval }) => accuracy_interval.length === 2),
+    blanks: of("blanks"),
+    warnings: of("warning"),
     end: last?.kind === "end" ? last : undefined,
   };
+}
+
+/** Whether a value has everything that the example has, of the same types: all elements of an array like the first. */
+function conforms(value: unknown, example: unknown): boolean {
+  if (Array.isArray(example)) return Array.isArray(value) && value.every((element) => conforms(element, example[0]));
+  if (typeof example === "number") return Number.isFinite(value);
+  if (typeof example !== "object" || example === null) return typeof value === typeof example;
+  return typeof value === "object" && value !== null &&
+    Object.entries(example).every(([name, part]) => conforms((value as Record<string, unknown>)[name], part));
 }
 
 /** The newest of the run's starts. */
 export function lastStart(run: RunRecord): RunStart | undefined {
   return run.starts.at(-1);
+}
+
+/** What it was trained for: `mlm` unless its configuration says otherwise. */
+export function objectiveOf(run: RunRecord): string {
+  const { objective } = (run.config?.training ?? {}) as { objective?: unknown };
+  return typeof objective === "string" ? objective : "mlm";
 }

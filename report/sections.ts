@@ -93,7 +93,11 @@ export function textSection(run: RunRecord): Html {
   const { train, held_out, tokenizer, masking, unigram } = start;
   const both = (name: string, value: (text: TextStatistics) => Content) =>
     [name, value(train), value(held_out)] as const;
-  const asked = run.config?.training?.mlm_probability;
+  const asked = run.config?.training as Record<string, unknown> | undefined;
+  const chosen = (name: string, otherwise?: number) => {
+    const value = asked?.[name] ?? otherwise;
+    return typeof value === "number" ? percent(value) : "–";
+  };
   return html`<section>
 <h2>Text and vocabulary</h2>
 ${
@@ -122,14 +126,14 @@ ${
       : table(["asked for", "measured on the held-out batches"], [
         [
           "chosen for prediction",
-          asked === undefined ? "–" : percent(asked),
+          chosen("mlm_probability"),
           `${percent(masking.masked / Math.max(1, masking.tokens - 2 * masking.sequences))} (${
             grouped(masking.masked)
           } of ${grouped(masking.tokens - 2 * masking.sequences)} tokens in ${grouped(masking.sequences)} sequences)`,
         ],
-        ["of these, replaced by [MASK]", "80.0%", percent(masking.mask_share)],
-        ["replaced by another token", "10.0%", percent(masking.random_share)],
-        ["left as they are", "10.0%", percent(masking.kept_share)],
+        ["of these, replaced by [MASK]", chosen("mask_share", 0.8), percent(masking.mask_share)],
+        ["replaced by another token", chosen("random_share", 0.1), percent(masking.random_share)],
+        ["left as they are", "the rest", percent(masking.kept_share)],
       ])
   }
 </section>`;
@@ -147,8 +151,8 @@ export function settingsSection(run: RunRecord): Html {
       name,
       typeof value === "object" ? JSON.stringify(value) : String(value),
     ]);
-  const budget = config?.training?.extent !== undefined && "budget_ms" in config.training.extent;
-  const files = config?.data?.files;
+  const budget = config !== undefined && "budget_ms" in config.training.extent;
+  const files: unknown = config?.data.files;
   return html`<section>
 <h2>To repeat it</h2>
 ${
@@ -168,7 +172,11 @@ ${
       ["folder of the run", html`<code>${run.path}</code>`],
       ...(files === undefined ? [] : [[
         "text",
-        files === "practice" ? "the embedded practice corpus" : files.map((file) => html`<code>${file}</code><br>`),
+        Array.isArray(files)
+          ? files.map((file) => html`<code>${String(file)}</code><br>`)
+          : files === "practice"
+          ? "the embedded practice corpus"
+          : String(files),
       ] as [string, Content]]),
       ...(start === undefined ? [] : [
         ["training text, SHA-256", html`<code>${start.train.sha256}</code>`],

@@ -1,7 +1,7 @@
 /** A run's metrics as columns that a chart can draw, thinned where there are more points than pixels. */
 
 import { referenceBand } from "./reference_band.ts";
-import { lastStart, type RunRecord } from "./run_record.ts";
+import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 
 /** Points that a curve keeps; about as many as it has pixels. */
 const MOST_POINTS = 1200;
@@ -29,8 +29,8 @@ export function runSeries(run: RunRecord): RunSeries {
   const evaluations = run.evaluations.map((line) => ({
     ...line,
     tokens: interpolate(run.train, line.step, "tokens"),
-    low: line.accuracy_interval?.[0],
-    high: line.accuracy_interval?.[1],
+    low: line.accuracy_interval[0],
+    high: line.accuracy_interval[1],
   }));
   const columns = (rows: readonly object[], names: readonly string[]) =>
     Object.fromEntries(["step", "elapsed_ms", "tokens", ...names].map((name) => [name, column(rows, name)]));
@@ -46,9 +46,9 @@ export function runSeries(run: RunRecord): RunSeries {
 
 /** Why a run has no reference band, or `undefined` if it has one. */
 export function whyNoReference(run: RunRecord): string | undefined {
-  if (lastStart(run)?.unigram === undefined) return "what guessing by frequency costs is not recorded";
-  if (run.config?.data?.files === "practice") return "the practice corpus is generated, and the recorded runs are not";
-  const objective = (run.config?.training as { objective?: string } | undefined)?.objective ?? "mlm";
+  if (lastStart(run) === undefined) return "what guessing by frequency costs is not recorded";
+  if (run.config?.data.files === "practice") return "the practice corpus is generated, and the recorded runs are not";
+  const objective = objectiveOf(run);
   if (objective !== "mlm") return `its objective is ${objective}, and that of the recorded runs is mlm`;
   const band = referenceBand(1);
   if ((run.train.at(-1)?.step ?? 0) < band.step[0]) return `it has fewer than ${band.step[0]} updates`;

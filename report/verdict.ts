@@ -4,7 +4,7 @@
  */
 
 import { clock, grouped, percent } from "../config/numbers.ts";
-import { lastStart, type RunRecord } from "./run_record.ts";
+import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 
 /** A sentence, and whether it is good news. */
 export interface Finding {
@@ -29,7 +29,7 @@ const TAIL = 0.1;
 
 /** Judges a run by its metrics. */
 export function verdict(run: RunRecord): Verdict {
-  const findings = [status(run), ...loss(run), ...accuracy(run), ...trend(run), ...gap(run)];
+  const findings = [status(run), ...loss(run), ...accuracy(run), ...sentencePairs(run), ...trend(run), ...gap(run)];
   const warnings: Finding[] = run.warnings.map(({ message, step, hint }) => ({
     tone: "bad",
     text: `Warning at update ${grouped(step)}: ${message}.`,
@@ -45,10 +45,10 @@ function headline(run: RunRecord): Pick<Verdict, "headline" | "tone"> {
     return { headline: "The run broke off: a number was no longer finite", tone: "bad" };
   }
   if (evaluation === undefined) return { headline: "Nothing has been measured on held-out text yet", tone: "neutral" };
-  const right = `${percent(evaluation.accuracy)} of the held-out blanks right`;
+  const right = `${percent(evaluation.accuracy)} of the held-out ${targets(run)} right`;
   if (unigram === undefined) return { headline: right, tone: "neutral" };
   const against = `${right}; always saying the commonest token gets ${percent(unigram.accuracy)}`;
-  const isRightMoreOften = evaluation.accuracy_interval?.[0] > unigram.accuracy;
+  const isRightMoreOften = evaluation.accuracy_interval[0] > unigram.accuracy;
   if (isRightMoreOften && evaluation.loss < unigram.loss) return { headline: `It learned: ${against}`, tone: "good" };
   if (isRightMoreOften) {
     return { headline: `It began to learn, but its loss is above that of guessing: ${against}`, tone: "bad" };
@@ -67,7 +67,7 @@ function status(run: RunRecord): Finding {
   if (end === undefined) {
     const from = lastStart(run) === undefined
       ? "No end is recorded: it is an older run, or it still goes on, or it was killed."
-      : "No end is recorded: it still goes on, or it was killed.";
+      : "No end is recorded: it still goes on (load this again for newer figures), or it was killed.";
     return { tone: "neutral", text: `${done} ${from}${resumed}` };
   }
   return end.interrupted
@@ -79,7 +79,7 @@ function loss(run: RunRecord): Finding[] {
   const evaluation = run.evaluations.at(-1);
   const unigram = lastStart(run)?.unigram;
   if (evaluation === undefined) return [];
-  const measured = `Held-out loss ${evaluation.loss.toFixed(3)} nats a blank (perplexity ${
+  const measured = `Held-out loss ${evaluation.loss.toFixed(3)} nats a token (perplexity ${
     perplexity(evaluation.loss)
   })`;
   if (unigram === undefined) {
@@ -97,15 +97,36 @@ function loss(run: RunRecord): Finding[] {
 function accuracy(run: RunRecord): Finding[] {
   const evaluation = run.evaluations.at(-1);
   const unigram = lastStart(run)?.unigram;
-  if (evaluation?.accuracy_interval === undefined) return [];
+  if (evaluation === undefined) return [];
   const [low, high] = evaluation.accuracy_interval;
-  const measured = `Accuracy ${percent(evaluation.accuracy)} on ${grouped(evaluation.masked)} held-out blanks ` +
+  const measured =
+    `Accuracy ${percent(evaluation.accuracy)} on ${grouped(evaluation.masked)} held-out ${targets(run)} ` +
     `(95% interval ${percent(low)} to ${percent(high)})`;
   if (unigram === undefined) return [{ tone: "neutral", text: `${measured}.` }];
   const baseline = `what always saying the commonest token gets, ${percent(unigram.accuracy)}`;
   if (low > unigram.accuracy) return [{ tone: "good", text: `${measured}: the interval lies above ${baseline}.` }];
   if (high < unigram.accuracy) return [{ tone: "bad", text: `${measured}: the interval lies below ${baseline}.` }];
   return [{ tone: "bad", text: `${measured}: the interval contains ${baseline}, so it may be no better.` }];
+}
+
+/** Next-sentence prediction, where it was trained. Half of the pairs are real. */
+function sentencePairs(run: RunRecord): Finding[] {
+  const { nsp_accuracy, nsp_accuracy_interval: interval, nsp_pairs } = (run.evaluations.at(-1) ?? {}) as NspFigures;
+  if (nsp_accuracy === undefined || interval === undefined || nsp_pairs === undefined) return [];
+  const measured = `Next-sentence prediction ${percent(nsp_accuracy)} on ${grouped(nsp_pairs)} pairs ` +
+    `(95% interval ${percent(interval[0])} to ${percent(interval[1])})`;
+  return [
+    interval[0] > 0.5
+      ? { tone: "good", text: `${measured}: the interval lies above chance, 50%.` }
+      : { tone: "bad", text: `${measured}: no better than chance, 50%.` },
+  ];
+}
+
+/** What an evaluation has if next-sentence prediction was trained. */
+interface NspFigures {
+  nsp_accuracy?: number;
+  nsp_accuracy_interval?: [number, number];
+  nsp_pairs?: number;
 }
 
 function trend(run: RunRecord): Finding[] {
@@ -163,6 +184,9 @@ function tailLoss(run: RunRecord): number | undefined {
   return updates > 0 ? sum / updates : undefined;
 }
 
+/** What is predicted. */
+const targets = (run: RunRecord) => (objectiveOf(run) === "clm" ? "next tokens" : "blanks");
+
 const perplexity = (loss: number) => {
   const value = Math.exp(loss);
   return value < 100 ? value.toFixed(1) : grouped(value);
@@ -176,11 +200,11 @@ export function incomparable(runs: readonly RunRecord[]): string[] {
     new Set(starts.map((start) => (start === undefined ? "unknown" : value(start)))).size > 1;
   if (runs.length < 2) return [];
   if (starts.includes(undefined)) return ["At least one run does not record its text and tokenizer."];
-  if (differ((start) => start.tokenizer?.sha256)) {
+  if (differ((start) => start.tokenizer.sha256)) {
     return ["They have different tokenizers, so a blank is not the same thing in each."];
   }
-  if (differ((start) => start.held_out?.sha256)) return ["They were measured on different held-out texts."];
-  if (differ((start) => `${start.masking?.tokens} ${start.masking?.masked}`)) {
+  if (differ((start) => start.held_out.sha256)) return ["They were measured on different held-out texts."];
+  if (differ((start) => `${start.masking.tokens} ${start.masking.masked}`)) {
     return ["They were measured on different blanks: other sequence lengths or mask rates."];
   }
   return [];
@@ -194,9 +218,6 @@ export function bestOf(runs: readonly RunRecord[]): Finding[] {
   if (second === undefined) return [];
   const losses = `The lowest held-out loss is that of ${best.name}, ${best.loss.toFixed(3)}; next is ${second.name}, ` +
     `${second.loss.toFixed(3)}.`;
-  if (best.accuracy_interval === undefined || second.accuracy_interval === undefined) {
-    return [{ tone: "neutral", text: losses }];
-  }
   const apart = best.accuracy_interval[0] > second.accuracy_interval[1];
   const intervals =
     `The 95% intervals of their accuracies (${percent(best.accuracy)} and ${percent(second.accuracy)}) ` +

@@ -10,7 +10,7 @@ Deno.test("verdict of a run that learns gives what it reached against guessing, 
   assertEquals(tone, "good");
   assertStringIncludes(headline, "28.0% of the held-out blanks right; always saying the commonest token gets 5.0%");
   const text = all(exampleRun());
-  assertStringIncludes(text, "Held-out loss 4.700 nats a blank (perplexity 110): 2.300 below guessing");
+  assertStringIncludes(text, "Held-out loss 4.700 nats a token (perplexity 110): 2.300 below guessing");
   assertStringIncludes(text, "(95% interval 26.0% to 30.0%): the interval lies above");
   assertStringIncludes(text, "was still falling, since update 700 (5.300 to 4.700)");
   assertStringIncludes(text, "1,000 updates, 1,000,000 tokens in 50s. It ran to its end.");
@@ -51,7 +51,7 @@ Deno.test("verdict calls it overfitting when training text is predicted much bet
 
 Deno.test("verdict says how a run ended: by itself, stopped, diverged, or not known", () => {
   assertStringIncludes(all(exampleRun({ interrupted: true })), "stopped before its end and can be resumed");
-  assertStringIncludes(all(exampleRun({ ended: false })), "it still goes on, or it was killed");
+  assertStringIncludes(all(exampleRun({ ended: false })), "or it was killed");
   const warnings = [{ kind: "warning", step: 5, elapsed_ms: 1, rule: "non_finite", message: "x is NaN", hint: "y" }];
   const diverged = verdict(exampleRun({ ended: false, warnings: warnings as never }));
   assertStringIncludes(diverged.headline, "no longer finite");
@@ -63,6 +63,18 @@ Deno.test("verdict makes do with the metrics of a version that recorded less, an
   assertStringIncludes(all(runRecord("/runs/older", undefined, older)), "guessing by frequency costs is not recorded");
   const [start] = exampleMetrics();
   assertStringIncludes(verdict(runRecord("/runs/new", undefined, [start])).headline, "Nothing has been measured");
+});
+
+Deno.test("verdict holds next-sentence prediction against chance", () => {
+  const run = (low: number) => {
+    const nsp = { nsp_accuracy: low + 0.05, nsp_accuracy_interval: [low, low + 0.1], nsp_pairs: 300 };
+    const metrics = exampleMetrics().map((line) => line.kind === "evaluation" ? { ...line, ...nsp } : line);
+    return runRecord("/runs/nsp", undefined, metrics);
+  };
+  assertStringIncludes(all(run(0.51)), "Next-sentence prediction 56.0% on 300 pairs");
+  assertStringIncludes(all(run(0.51)), "lies above chance");
+  assertStringIncludes(all(run(0.49)), "no better than chance");
+  assert(!all(exampleRun()).includes("Next-sentence"));
 });
 
 Deno.test("incomparable says why losses of runs cannot be compared", () => {

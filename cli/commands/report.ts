@@ -13,7 +13,7 @@ export async function run(args: string[]): Promise<number> {
   if (values.text === true && values.output !== undefined) {
     throw new ClozeError("usage", "--text writes to standard output, and --output names a page: give one of them");
   }
-  const folders = positionals.length === 0 ? [await newestRun()] : [...new Set(positionals.map(resolve))];
+  const folders = positionals.length === 0 ? [await newestRun("run")] : [...new Set(positionals.map(resolve))];
   const runs = [];
   for (const folder of folders) runs.push(await readRun(folder));
   if (values.text === true) {
