@@ -5,7 +5,7 @@
 
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { Permutation, Random, STREAMS } from "./rng.ts";
-import type { Shard } from "./shards.ts";
+import { sentenceLength, type Shard } from "./shards.ts";
 
 /** A sentence with a blank, and what stood there if that is known. */
 export interface Blank {
@@ -24,17 +24,18 @@ const TRIED = 5000;
  * single answer can be right; sentences that do not read back as the same tokens are passed over.
  */
 export function heldOutBlanks(shard: Shard, tokenizer: Tokenizer, count: number, max_length: number): Blank[] {
-  const lengths = shard.sentenceLengths;
-  const starts = new Float64Array(lengths.length);
-  for (let i = 1; i < starts.length; i++) starts[i] = starts[i - 1] + lengths[i - 1];
-  const order = new Permutation(STREAMS.evaluation, lengths.length);
+  const { sentences } = shard.header;
+  const permutation = new Permutation(STREAMS.evaluation, sentences);
+  const order = Array.from({ length: Math.min(TRIED, sentences) }, (_, p) => permutation.at(0, p));
+  const places = placesOf(shard, new Set(order));
   const random = new Random(0, STREAMS.evaluation);
   const blanks: Blank[] = [];
-  for (let p = 0; p < Math.min(TRIED, lengths.length) && blanks.length < count; p++) {
-    const i = order.at(0, p);
-    if (lengths[i] < SHORTEST || lengths[i] > Math.min(LONGEST, max_length)) continue;
-    const ids = shard.buffer(lengths[i]);
-    shard.read(starts[i], ids);
+  for (const i of order) {
+    if (blanks.length === count) break;
+    const { start, length } = places.get(i)!;
+    if (length < SHORTEST || length > Math.min(LONGEST, max_length)) continue;
+    const ids = shard.buffer(length);
+    shard.readIds(start, ids);
     const words = [...ids.keys()].filter((at) =>
       /^\p{L}{2,}$/u.test(tokenizer.tokenOf(ids[at])) && !(at + 1 < ids.length && tokenizer.isContinuation(ids[at + 1]))
     );
@@ -49,4 +50,18 @@ export function heldOutBlanks(shard: Shard, tokenizer: Tokenizer, count: number,
     blanks.push({ text, answer: tokenizer.tokenOf(ids[at]) });
   }
   return blanks;
+}
+
+/** Where sentences, given by their numbers, begin, and how long they are. */
+function placesOf(shard: Shard, wanted: Set<number>): Map<number, { start: number; length: number }> {
+  const places = new Map<number, { start: number; length: number }>();
+  for (const { firstToken, firstSentence, sentences } of shard.blocks()) {
+    let start = firstToken;
+    sentences.forEach((sentence, i) => {
+      const length = sentenceLength(sentence);
+      if (wanted.has(firstSentence + i)) places.set(firstSentence + i, { start, length });
+      start += length;
+    });
+  }
+  return places;
 }

@@ -32,7 +32,6 @@ const TEXT = {
   fertility: 1.31,
   unknown_share: 0.0004,
   vocabulary_used: 2900,
-  repeated_share: 0.01,
   most_frequent: [{ token: ".", share: 0.07 }, { token: "the", share: 0.05 }],
 };
 
@@ -56,7 +55,8 @@ export function exampleMetrics(options: ExampleOptions = {}): Metric[] {
     tokenizer: { size: 3000, lowercase: false, sha256: options.tokenizer ?? "b".repeat(64) },
     train: TEXT,
     held_out: { ...TEXT, tokens: 2400, sha256: "c".repeat(64) },
-    masking: { sequences: 100, tokens: 2600, masked: 360, mask_share: 0.8, random_share: 0.11, kept_share: 0.09 },
+    duplicate_share: 0.031,
+    masking: { sequences: 100, tokens: 2400, masked: 360, mask_share: 0.8, random_share: 0.11, kept_share: 0.09 },
     unigram: { entropy: loss, loss, accuracy },
   };
   const metrics: Metric[] = [start, ...(options.warnings ?? [])];
@@ -108,7 +108,11 @@ export function exampleConfig(options: ExampleOptions = {}): RunConfig {
     model: { num_hidden_layers: 2, hidden_size: 128 } as RunConfig["model"],
     training: { seed: 0, extent: { steps: 1000 }, mlm_probability: 0.15 } as RunConfig["training"],
     engine: "fused",
-    data: { files: options.files ?? ["/somewhere/text.txt"], source: "d".repeat(64) },
+    data: {
+      files: options.files ?? ["/somewhere/text.txt"],
+      corpus: {} as RunConfig["data"]["corpus"],
+      source: "d".repeat(64),
+    },
   };
 }
 

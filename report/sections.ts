@@ -3,7 +3,7 @@
 import { grouped, percent } from "../config/numbers.ts";
 import type { TextStatistics } from "../training/metrics.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { lastStart, type RunRecord } from "./run_record.ts";
+import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 
 /** Checkpoints that the blanks are shown at: the first, the last and some between. */
 const SHOWN = 6;
@@ -111,7 +111,9 @@ ${
         `of the vocabulary of ${grouped(tokenizer.size)} in use`,
         ({ vocabulary_used }) => `${grouped(vocabulary_used)} (${percent(vocabulary_used / tokenizer.size)})`,
       ),
-      both("tokens in sentences that occur earlier", ({ repeated_share }) => share(repeated_share)),
+      ...(typeof start.duplicate_share === "number"
+        ? [["lines that are copies of earlier ones", share(start.duplicate_share), "counted together"] as const]
+        : []),
     ])
   }
 <p class="note">A word is what the pre-tokenizer cuts: words and punctuation marks.</p>
@@ -121,15 +123,15 @@ ${
 ${unigram.loss.toFixed(3)}.</p>
 <h2>Masks</h2>
 ${
-    masking.masked >= 0.9 * (masking.tokens - 2 * masking.sequences)
+    objectiveOf(run) === "clm"
       ? html`<p>Every token is predicted; none is masked.</p>`
       : table(["asked for", "measured on the held-out batches"], [
         [
           "chosen for prediction",
           chosen("mlm_probability"),
-          `${percent(masking.masked / Math.max(1, masking.tokens - 2 * masking.sequences))} (${
-            grouped(masking.masked)
-          } of ${grouped(masking.tokens - 2 * masking.sequences)} tokens in ${grouped(masking.sequences)} sequences)`,
+          `${percent(masking.masked / Math.max(1, masking.tokens))} (${grouped(masking.masked)} of ${
+            grouped(masking.tokens)
+          } tokens in ${grouped(masking.sequences)} sequences)`,
         ],
         ["of these, replaced by [MASK]", chosen("mask_share", 0.8), percent(masking.mask_share)],
         ["replaced by another token", chosen("random_share", 0.1), percent(masking.random_share)],

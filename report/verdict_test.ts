@@ -67,7 +67,11 @@ Deno.test("verdict makes do with the metrics of a version that recorded less, an
 
 Deno.test("verdict holds next-sentence prediction against chance", () => {
   const run = (low: number) => {
-    const nsp = { nsp_accuracy: low + 0.05, nsp_accuracy_interval: [low, low + 0.1], nsp_pairs: 300 };
+    const nsp = {
+      nsp_accuracy: low + 0.05,
+      nsp_accuracy_interval: [low, low + 0.1] as [number, number],
+      nsp_pairs: 300,
+    };
     const metrics = exampleMetrics().map((line) => line.kind === "evaluation" ? { ...line, ...nsp } : line);
     return runRecord("/runs/nsp", undefined, metrics);
   };

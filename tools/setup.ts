@@ -56,14 +56,16 @@ if (outdated) {
   }
 }
 
-// Packages of npm are fetched here, so that no command has to; the stamp says for which lock file.
-const fetched = `${root}/target/npm-packages`;
-if ((modified(fetched) ?? -1) < (modified(`${root}/deno.lock`) ?? 0)) {
-  if (!await run(Deno.execPath(), ["cache", "-q", `${root}/report/mod.ts`])) {
-    fail("the packages that deno.lock names could not be fetched from npm", "a network is needed for it, once");
+// Packages are fetched here and not when a command first needs one. The stamp names the cache that they went to.
+const packages = `${root}/target/packages`;
+const cache = Deno.env.get("DENO_DIR") ?? "default";
+const fetched = modified(packages) ?? 0;
+if (fetched < modified(`${root}/deno.lock`)! || Deno.readTextFileSync(packages) !== cache) {
+  if (!await run(Deno.execPath(), ["cache", "-q", `${root}/data/mod.ts`, `${root}/report/mod.ts`])) {
+    fail("the packages of deno.json could not be fetched", "run the command again with a network");
   }
   Deno.mkdirSync(`${root}/target`, { recursive: true });
-  Deno.writeTextFileSync(fetched, "");
+  Deno.writeTextFileSync(packages, cache);
 }
 
 const sources = Math.max(

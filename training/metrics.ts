@@ -4,10 +4,11 @@ import { ioError } from "../config/cloze_error.ts";
 import type { MaskingStatistics, TextStatistics } from "../data/mod.ts";
 import type { Evaluation, UnigramBaseline } from "./evaluation.ts";
 import { writeWhole } from "./files.ts";
+import type { ClassifierEvaluation } from "./finetune.ts";
 
 export type { MaskingStatistics, TextStatistics } from "../data/mod.ts";
 
-/** A line of `metrics.jsonl`. Losses in nats per masked token. */
+/** A line of `metrics.jsonl`. Losses in nats per predicted token. */
 export type Metric =
   | {
     kind: "train";
@@ -15,6 +16,9 @@ export type Metric =
     epoch: number;
     loss: number;
     accuracy: number;
+    /** Of the pairs, where the objective has next-sentence prediction; nats per pair. */
+    nsp_loss?: number;
+    nsp_accuracy?: number;
     learning_rate: number;
     grad_norm: number;
     tokens: number;
@@ -24,6 +28,7 @@ export type Metric =
     data_wait_ms: number;
   }
   | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)
+  | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation)
   | RunStart
   | Blanks
   | Warning
@@ -51,6 +56,8 @@ export interface RunStart {
   tokenizer: { size: number; lowercase: boolean; sha256: string };
   train: TextStatistics;
   held_out: TextStatistics;
+  /** Share of the lines of both texts that an earlier line is equal to; `null` if they were not counted. */
+  duplicate_share: number | null;
   masking: MaskingStatistics;
   unigram: UnigramBaseline;
 }

@@ -1,33 +1,28 @@
 /** `cloze pretrain`: text in, a masked language model out. The story of a run, from data to filled blanks. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { type ModelConfig, modelConfigJson } from "../../config/model_config.ts";
-import {
-  batchLimits,
-  fixedEvalBatches,
-  heldOutBlanks,
-  MlmBatches,
-  PRACTICE_BLANKS,
-  type PreparedData,
-  prepareShards,
-  Sequences,
-} from "../../data/mod.ts";
+import type { ModelConfig } from "../../config/model_config.ts";
+import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
+import { heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
 import { checkpointSteps, saveCheckpoint } from "../../training/checkpoint.ts";
-import { unigramBaseline } from "../../training/evaluation.ts";
+import { type Evaluation, unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
+import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
+import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
-import { microBatches, train, type TrainResult } from "../../training/train.ts";
+import { corpusFindings, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
-import { bold, clock, endProgress, grouped, note, percent, progress } from "../terminal.ts";
+import { type Stop, stopSignals } from "../stop_signals.ts";
+import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 import { PretrainObserver } from "./pretrain_observer.ts";
+import { batchOptions, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
 import { runStart } from "./run_start.ts";
-import { documentsOf, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
 
 /** Most held-out tokens that an evaluation looks at. */
 const EVALUATION_TOKENS = 1 << 16;
@@ -42,6 +37,7 @@ export async function run(args: string[]): Promise<number> {
   using _lock = await openRun(plan.output, resumed !== undefined);
   const stop = stopSignals();
   try {
+    if (plan.stdin !== undefined) await saveStdin(plan.stdin);
     return await pretrain(plan, values, stop);
   } finally {
     stop.dispose();
@@ -51,17 +47,20 @@ export async function run(args: string[]): Promise<number> {
 async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop): Promise<number> {
   note(
     bold("data     ") +
-      (plan.files === "practice"
+      (plan.corpus === "practice"
         ? "the embedded practice corpus (generated; for trying cloze out)"
-        : plan.files.join(" ")),
+        : shortList(plan.corpus.files)),
   );
   const tokenizer = await tokenizerOf(plan, values);
   const data = await prepareShards(
     `${plan.output}/data`,
-    () => documentsOf(plan.files),
+    plan.corpus,
     tokenizer,
-    plan.documentsHash,
-    (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+    {
+      threads: values.threads ?? navigator.hardwareConcurrency,
+      onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+      others: await neighbours(plan.output),
+    },
   );
   if (plan.source !== undefined && plan.source !== data.source) {
     throw new ClozeError("input", `the data files of ${plan.output} have changed since the run began`, {
@@ -79,10 +78,25 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop):
 async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<Tokenizer> {
   if (plan.start !== undefined) return await loadTokenizer(plan.output);
   if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
-  return await learnTokenizer(() => documentsOf(plan.files), {
+  const { tokenizer } = await learnTokenizer(plan.corpus, {
     ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
     lowercase: values.lowercase ?? false,
+    threads: values.threads ?? navigator.hardwareConcurrency,
   });
+  return tokenizer;
+}
+
+/** The data folders of the runs beside this one: they may hold the same shards. */
+async function neighbours(output: string): Promise<string[]> {
+  const runs = output.replace(/\/[^/]*\/?$/, "");
+  const folders = await Array.fromAsync(Deno.readDir(runs)).catch(() => []);
+  return folders.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${runs}/${name}/data`)
+    .filter((folder) => folder !== `${output}/data`).sort();
+}
+
+/** The files, if they are few. */
+function shortList(files: readonly string[]): string {
+  return files.length <= 3 ? files.join(" ") : `${files.slice(0, 2).join(" ")} and ${files.length - 2} more files`;
 }
 
 function checkSizes(plan: Plan, model: ModelConfig, tokenizer: Tokenizer): void {
@@ -117,23 +131,18 @@ async function trainOn(
   stop: Stop,
 ): Promise<number> {
   const { training, output } = plan;
-  const { max_sequence_length } = training;
-  const sequences = new Sequences(data.train, max_sequence_length);
-  if (sequences.count === 0) throw new ClozeError("input", "there is not enough text to train on");
-  const options = { ...training, batch_tokens: microBatches(training.batch_tokens).tokens };
-  options.batch_tokens = Math.max(options.batch_tokens, max_sequence_length);
-  const heldOut = fixedEvalBatches(
-    new Sequences(data.heldOut, max_sequence_length),
-    tokenizer,
-    options,
-    EVALUATION_TOKENS,
-  );
-  const baseline = unigramBaseline(data.train.counts, heldOut);
+  const { objective } = training;
+  const options = batchOptions(training);
+  if (data.train.header.tokens === 0) throw new ClozeError("input", "there is not enough text to train on");
+  using batches = trainingBatches(objective, data.train, tokenizer, options);
+  const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
+  const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, options), heldOut);
   const { header } = data.train;
   note(
     `         ${grouped(header.tokens)} tokens in ${grouped(header.documents)} documents for training, ` +
       `${grouped(data.heldOut.header.tokens)} held out${data.reused ? " (tokenized before)" : ""}`,
   );
+  if (plan.corpus !== "practice" && header.corpus !== null) note(`         ${corpusFindings(header.corpus)}`);
   note(
     bold("tokens   ") +
       `a vocabulary of ${grouped(tokenizer.size)}; guessing by frequency costs ${
@@ -141,18 +150,22 @@ async function trainOn(
       } nats a token`,
   );
 
-  const files = { "config.json": modelConfigJson(model), ...tokenizerFiles(tokenizer, model.max_position_embeddings) };
+  const files = {
+    "config.json": modelConfigJson(model, { objective }),
+    ...tokenizerFiles(tokenizer, model.max_position_embeddings),
+  };
   if (plan.start === undefined) {
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
     await writeWhole(`${output}/run.json`, JSON.stringify(plan.runConfig(model, data.source), null, 2) + "\n");
   }
   using engine = await Engine.open({
     config: model,
+    objective,
     engine: plan.engine,
     device: "cpu",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: training.seed,
-    ...batchLimits(options),
+    ...objectiveLimits(objective, options),
     training: true,
     ...plan.weights,
   });
@@ -170,9 +183,12 @@ async function trainOn(
     output,
     metrics,
     start: runStart({ ...start, engine: about, data, tokenizer, heldOut, unigram: baseline }),
-    blanks: plan.files === "practice"
+    // A left-to-right model does not see what follows a blank.
+    blanks: objective === "clm"
+      ? []
+      : plan.corpus === "practice"
       ? PRACTICE_BLANKS.map((text) => ({ text }))
-      : heldOutBlanks(data.heldOut, tokenizer, WATCHED_BLANKS, max_sequence_length - 2),
+      : heldOutBlanks(data.heldOut, tokenizer, WATCHED_BLANKS, training.max_sequence_length - 2),
     model: FillMask.over(
       engine,
       { config: model, tokenizer },
@@ -181,18 +197,18 @@ async function trainOn(
     ),
     chart: values.chart ?? false,
   });
-  await observer.begin(plan.files === "practice");
+  await observer.begin(plan.corpus === "practice");
   stop.arm();
   const result = await train({
     engine,
-    batches: new MlmBatches(sequences, tokenizer, options),
+    batches,
     heldOut,
     training,
     start,
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
-    save: async (state) => void await saveCheckpoint(output, engine, files, state),
+    save: async (state) => void await saveCheckpoint(output, engine, files, state, values["keep-checkpoints"]),
     signal: stop.signal,
     onMetric: (metric, done) => observer.see(metric, done),
   }).catch(async (error) => {
@@ -230,20 +246,13 @@ async function conclude(
   }
   note("");
   note(bold("trained  ") + `${grouped(state.step)} steps, ${grouped(state.tokens)} tokens, ${clock(state.elapsed_ms)}`);
-  if (evaluation !== undefined) {
-    const [low, high] = evaluation.accuracy_interval.map(percent);
-    note(
-      bold("loss     ") +
-        `${evaluation.loss.toFixed(3)} nats on held-out blanks (perplexity ${evaluation.perplexity.toFixed(1)}); ` +
-        `guessing by frequency: ${baseline.loss.toFixed(3)}`,
-    );
-    note(
-      bold("accuracy ") + `${percent(evaluation.accuracy)} of ${grouped(evaluation.masked)} held-out blanks right ` +
-        `(95% interval ${low}–${high}); the commonest token: ${percent(baseline.accuracy)}`,
-    );
-  }
+  if (evaluation !== undefined) reportEvaluation(evaluation, baseline, plan.training.objective);
   note(bold("folder   ") + plan.output);
-  if (plan.files === "practice") {
+  if (plan.training.objective === "clm") {
+    note(bold("next     ") + `deno run evaluate --model ${plan.shown} --data FILE`);
+    return 0;
+  }
+  if (plan.corpus === "practice") {
     note("");
     using model = await FillMask.open(plan.output, { topK: 3 });
     for (const line of await model.fill(PRACTICE_BLANKS)) {
@@ -256,30 +265,27 @@ async function conclude(
   return 0;
 }
 
-/** What Ctrl-C and SIGTERM do. */
-interface Stop {
-  signal: AbortSignal;
-  /** From now on the first one stops the run after its step; before, it ends the process at once, like the second. */
-  arm: () => void;
-  dispose: () => void;
-}
-
-function stopSignals(): Stop {
-  const controller = new AbortController();
-  let armed = false;
-  const stop = () => {
-    if (!armed || controller.signal.aborted) {
-      endProgress();
-      Deno.exit(130);
-    }
-    note("stopping after this step; press Ctrl-C again to stop at once");
-    controller.abort();
-  };
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, stop);
-  return {
-    signal: controller.signal,
-    arm: () => armed = true,
-    dispose: () => signals.forEach((signal) => Deno.removeSignalListener(signal, stop)),
-  };
+function reportEvaluation(
+  evaluation: Evaluation,
+  baseline: { loss: number; accuracy: number },
+  objective: PretrainingObjective,
+): void {
+  const [low, high] = evaluation.accuracy_interval.map(percent);
+  const what = objective === "clm" ? "next tokens" : "blanks";
+  note(
+    bold("loss     ") +
+      `${evaluation.loss.toFixed(3)} nats on held-out ${what} (perplexity ${evaluation.perplexity.toFixed(1)}); ` +
+      `guessing by frequency: ${baseline.loss.toFixed(3)}`,
+  );
+  note(
+    bold("accuracy ") + `${percent(evaluation.accuracy)} of ${grouped(evaluation.masked)} held-out ${what} right ` +
+      `(95% interval ${low}–${high}); the commonest token: ${percent(baseline.accuracy)}`,
+  );
+  if (evaluation.nsp_accuracy !== undefined) {
+    note(
+      bold("pairs    ") +
+        `${percent(evaluation.nsp_accuracy)} of ${grouped(evaluation.nsp_pairs!)} held-out pairs told right ` +
+        `(95% interval ${evaluation.nsp_accuracy_interval!.map(percent).join("–")})`,
+    );
+  }
 }

@@ -50,7 +50,7 @@ export class PretrainObserver {
     const { start, metrics, chart } = this.#options;
     await metrics.write(start);
     // The practice corpus has few sentences by design, and is no text that one could mend.
-    const warning = isPractice || start.step > 0 ? undefined : repeatedText(start.train.repeated_share);
+    const warning = isPractice || start.step > 0 ? undefined : repeatedText(start.duplicate_share ?? 0);
     if (warning !== undefined) await this.#warn(warning);
     if (chart && !isLive()) note("--chart needs a terminal; it trains without one");
     await this.#report();
@@ -64,7 +64,8 @@ export class PretrainObserver {
       note(
         `step ${grouped(step)}: held-out loss ${loss.toFixed(3)} (guessing: ${
           this.#options.start.unigram.loss.toFixed(3)
-        }), accuracy ${percent(accuracy)} (${accuracy_interval.map(percent).join("–")})`,
+        }), accuracy ${percent(accuracy)} (${accuracy_interval.map(percent).join("–")})` +
+          (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
       );
       await this.#fill();
       await this.#report();

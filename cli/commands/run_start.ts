@@ -20,7 +20,7 @@ export interface RunParts {
   unigram: UnigramBaseline;
 }
 
-/** Makes the record; reads both texts once. */
+/** Makes the record. */
 export function runStart(parts: RunParts): RunStart {
   const { step, elapsed_ms, data, tokenizer, heldOut, unigram } = parts;
   const { engine, instruction_set, threads, parameter_count } = parts.engine;
@@ -36,7 +36,8 @@ export function runStart(parts: RunParts): RunStart {
     tokenizer: { size: tokenizer.size, lowercase: tokenizer.normalizer.lowercase, sha256: tokenizerHash(tokenizer) },
     train: textStatistics(data.train, tokenizer),
     held_out: textStatistics(data.heldOut, tokenizer),
-    masking: maskingStatistics(heldOut, tokenizer.special.mask),
+    duplicate_share: data.train.header.corpus?.duplicate_share ?? null,
+    masking: maskingStatistics(heldOut, tokenizer),
     unigram,
   };
 }
