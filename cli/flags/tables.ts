@@ -172,7 +172,7 @@ export const FINETUNE = {
   },
   examples: [
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
-    "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out --probe",
+    "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out",
   ],
 } satisfies CommandTable;
 
