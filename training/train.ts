@@ -55,7 +55,8 @@ export interface TrainOptions {
   saveEvery?: number;
   evaluateEvery?: number;
   save: (state: Start) => Promise<void>;
-  onMetric: (metric: Metric, progress: number) => void;
+  /** The loop waits for it. */
+  onMetric: (metric: Metric, progress: number) => void | Promise<void>;
   /** Stops the run after the step in progress. */
   signal: AbortSignal;
 }
@@ -89,7 +90,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     evaluation = await evaluate(engine, heldOut);
     const metric = { kind: "evaluation" as const, step, elapsed_ms: Math.round(elapsed()), ...evaluation };
     await metrics.write(metric);
-    options.onMetric(metric, progress());
+    await options.onMetric(metric, progress());
   };
 
   // The batches of an update; several have to be kept until all of them are there.
@@ -147,7 +148,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         data_wait_ms: Math.round(interval.wait_ms),
       };
       await metrics.write(metric);
-      options.onMetric(metric, done);
+      await options.onMetric(metric, done);
       interval = newInterval();
     }
     const due = (
