@@ -12,6 +12,7 @@ export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";
 export { type PreparedData, prepareShards, tokenizerHash } from "./prepare.ts";
 export { writeBatches } from "./safetensors.ts";
 export { Sequences } from "./sequences.ts";
-export { Shard } from "./shards.ts";
+export { Shard } from "./shard.ts";
+export { ShardWriter } from "./shard_writer.ts";
 export { expandPaths } from "./sources.ts";
 export { type MaskingStatistics, maskingStatistics, type TextStatistics, textStatistics } from "./text_statistics.ts";

@@ -76,13 +76,18 @@ interface Prepared {
 export class FillMask implements Disposable {
   readonly #parts: Parts;
   readonly #engine: Engine;
+  /** Answers to give, and to ask the engine for: ids that no text is encoded as are left out. */
   readonly #topK: number;
+  readonly #asked: number;
   readonly #limits: FillLimits;
 
   private constructor(parts: Parts, engine: Engine, topK: number, limits: FillLimits) {
     this.#parts = parts;
     this.#engine = engine;
-    this.#topK = Math.min(topK, parts.config.vocab_size);
+    const { tokenizer, config: { vocab_size } } = parts;
+    const unused = tokenizer.vocabulary.filter((_, id) => tokenizer.isUnused(id)).length + vocab_size - tokenizer.size;
+    this.#topK = Math.min(topK, vocab_size - unused);
+    this.#asked = this.#topK + unused;
     this.#limits = limits;
   }
 
@@ -144,15 +149,16 @@ export class FillMask implements Disposable {
   /** Fills the blanks of prepared lines, several in one call of the engine. */
   async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
     const filled: FilledLine[] = [];
+    const { tokenizer } = this.#parts;
     for (const part of groupsByTokens(lines, ({ ids }) => ids.length + 2, this.#limits.max_tokens)) {
-      const { ids, probabilities } = await this.#engine.topK(pack(part, this.#parts.tokenizer), this.#topK);
+      const { ids, probabilities } = await this.#engine.topK(pack(part, tokenizer), this.#asked);
       let row = 0;
       for (const line of part) {
         const masks = line.blanks.map(() => {
           const answers: Prediction[] = [];
-          for (let i = row * this.#topK; i < (row + 1) * this.#topK; i++) {
-            // Ids behind the vocabulary are padding of the embedding, which no text was ever trained on.
-            const token = this.#parts.tokenizer.vocabulary[ids[i]] ?? `[${ids[i]}]`;
+          for (let i = row * this.#asked; i < (row + 1) * this.#asked && answers.length < this.#topK; i++) {
+            const token = tokenizer.vocabulary[ids[i]];
+            if (token === undefined || tokenizer.isUnused(ids[i])) continue;
             answers.push({ token, id: ids[i], probability: probabilities[i] });
           }
           row++;

@@ -15,6 +15,8 @@ import { hyperparameters, learningRate, progressOf } from "./schedule.ts";
 const MICRO_BATCH_TOKENS = 16384;
 /** Evaluations and checkpoints in a run, unless asked for by steps. */
 const MILESTONES = 10;
+/** An engine's answer that was there before it was waited for comes within this time. */
+const AT_ONCE_MS = 0.5;
 /** Time between lines of metrics. */
 const METRICS_EVERY_MS = 2000;
 
@@ -111,8 +113,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       upcoming.push(take()); // while the engine works
       const ready = performance.now();
       const sums = await running;
-      // An answer that is there at once was there before: the engine stood still for at most the time of building.
-      if (performance.now() - ready < 0.05) interval.wait_ms += ready - building;
+      // An answer that comes at once was there before: the engine stood still for at most the time of building.
+      if (performance.now() - ready < AT_ONCE_MS) interval.wait_ms += ready - building;
       predicted += sums.masked;
       add(interval.sums, sums);
     }

@@ -230,7 +230,7 @@ export const TOKENIZE = {
   },
   examples: [
     'echo "단순함을 얻기" | cloze tokenize --model runs/mine',
-    'echo "단순함을 얻기" | cloze tokenize --model runs/mine --ids | cloze tokenize --model runs/mine --decode',
+    "cloze tokenize --ids < text.txt | cloze tokenize --decode",
   ],
 } satisfies CommandTable;
 
@@ -300,10 +300,11 @@ export const EXTEND_VOCAB = {
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers."),
     output: text("DIR", "Folder for the larger model. It must not be there yet, or be empty."),
-    data: CORPUS_FLAGS.data,
+    ...CORPUS_FLAGS,
     tokens: text("FILE", "New tokens, one a line; ## begins one that stands inside words."),
     add: number({ min: 1, max: 1_000_000, integer: true }, "Most tokens to learn from --data.", "1000"),
     "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
+    threads: THREADS,
   },
   examples: [
     "cloze extend-vocab --model runs/mine --output runs/larger --data new-domain/ --add 500",
