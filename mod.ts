@@ -39,7 +39,6 @@ export {
   prepareShards,
   readDocuments,
   readLabeled,
-  Sequences,
   Shard,
 } from "./data/mod.ts";
 export {

@@ -17,6 +17,7 @@ const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
   predict: () => import("./commands/predict.ts"),
   evaluate: () => import("./commands/evaluate.ts"),
   finetune: () => import("./commands/finetune.ts"),
+  inspect: () => import("./commands/inspect.ts"),
   "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
 };

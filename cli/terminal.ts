@@ -33,6 +33,13 @@ export function bold(text: string): string {
   return colours() ? `\x1b[1m${text}\x1b[22m` : text;
 }
 
+/** Text in colours, on a stream that shows them. */
+export function painter(stream: { isTerminal(): boolean }) {
+  const shown = stream.isTerminal() && !Deno.noColor;
+  const paint = (on: number, off: number) => (text: string) => shown ? `\x1b[${on}m${text}\x1b[${off}m` : text;
+  return { bold: paint(1, 22), dim: paint(2, 22), red: paint(31, 39), green: paint(32, 39), cyan: paint(36, 39) };
+}
+
 /** A line that stays. */
 export function note(text: string): void {
   endProgress();

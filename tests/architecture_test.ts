@@ -51,7 +51,10 @@ Deno.test("imports go one way", async () => {
     if (allowed === undefined || /_test\.ts$/.test(path)) continue;
     for (const [, target] of text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)) {
       if (!target.startsWith(".")) {
-        if (!/^(@std\/cli\/|@std\/assert|node:)/.test(target)) broken.push(`${path} imports ${target}`);
+        const known = /^(@std\/cli\/|@std\/assert|node:)/.test(target);
+        // Packages for formats of files: the data room alone, and only where such a file is read.
+        const isLazy = room === "data" && /^(fzstd|hyparquet)$/.test(target) && !text.includes(`from "${target}"`);
+        if (!known && !isLazy) broken.push(`${path} imports ${target}`);
         continue;
       }
       const to = new URL(target, `file:///${path}`).pathname.slice(1).split("/")[0];

@@ -56,44 +56,7 @@ export class PreTokenizer {
     this.#stripAccents = options.strip_accents ?? options.lowercase;
   }
 
-  /** Calls `visit` with every word of the text. The hot path of training data: strings, no offsets. */
-  forEachWord(text: string, visit: (word: string) => void): void {
-    const { nfc, clean_text, handle_chinese_chars, lowercase } = this.options;
-    if (nfc) text = text.normalize("NFC");
-    if (lowercase || this.#stripAccents) text = this.fold(text);
-    const end = text.length;
-    let start = 0; // of the word in progress
-    let dirty = false; // it has characters that clean_text removes
-    const flush = (to: number) => {
-      if (to === start) return;
-      const word = dirty ? removeControls(text.slice(start, to)) : text.slice(start, to);
-      dirty = false;
-      if (word !== "") visit(word);
-    };
-    for (let i = 0; i < end;) {
-      let code = text.charCodeAt(i);
-      let width = 1;
-      if (code >= 0xD800 && code < 0xDC00 && i + 1 < end) {
-        code = text.codePointAt(i)!;
-        if (code > 0xFFFF) width = 2;
-      }
-      const kind = characterClass(code);
-      if (kind === SPACE || (kind === CONTROL_SPACE && !clean_text)) {
-        flush(i);
-        start = i + width;
-      } else if (kind === PUNCTUATION || (kind === IDEOGRAPH && handle_chinese_chars)) {
-        flush(i);
-        visit(text.slice(i, i + width));
-        start = i + width;
-      } else if (isControl(kind)) {
-        dirty ||= clean_text;
-      }
-      i += width;
-    }
-    flush(end);
-  }
-
-  /** The words with their offsets, for people and tests. Gives the same words as `forEachWord`. */
+  /** The words with their offsets, for people and tests. Gives the same words as `WordScanner`. */
   words(text: string): Word[] {
     const words: Word[] = [];
     let word: Word | undefined;
@@ -145,12 +108,6 @@ export class PreTokenizer {
     }
     return out;
   }
-}
-
-function removeControls(word: string): string {
-  let out = "";
-  for (const character of word) if (!isControl(characterClass(character.codePointAt(0)!))) out += character;
-  return out;
 }
 
 function isControl(kind: number): boolean {

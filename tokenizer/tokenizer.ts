@@ -5,7 +5,10 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
+import { IdBuffer } from "./id_buffer.ts";
+import { widthOf } from "./utf8.ts";
 import { WordPiece } from "./word_piece.ts";
+import { WordScanner, type WordSink } from "./word_scanner.ts";
 
 /** How a tokenizer differs from the default, which is safe for Korean. */
 export interface TokenizerOptions {
@@ -35,7 +38,29 @@ export interface SpecialIds {
 /** BERT's special tokens, in the order in which a new vocabulary has them. */
 export const SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;
 
+/** What a {@linkcode Tokenizer} is made from. */
+export interface TokenizerData {
+  vocabulary: readonly string[];
+  normalizer: NormalizerOptions;
+  max_input_chars_per_word: number;
+}
+
 const CONTINUING = "##";
+const encoder = new TextEncoder();
+
+/** Takes words and appends their pieces. */
+class PieceSink implements WordSink {
+  readonly #wordPiece: WordPiece;
+  out = new IdBuffer();
+
+  constructor(wordPiece: WordPiece) {
+    this.#wordPiece = wordPiece;
+  }
+
+  word(bytes: Uint8Array, start: number, end: number, hash: number): void {
+    this.#wordPiece.append(bytes, start, end, hash, this.out);
+  }
+}
 
 /** A WordPiece tokenizer with BERT's special tokens. */
 export class Tokenizer {
@@ -48,6 +73,10 @@ export class Tokenizer {
   readonly #specialIds: Set<number>;
   readonly #preTokenizer: PreTokenizer;
   readonly #wordPiece: WordPiece;
+  readonly #scanner: WordScanner;
+  readonly #pieces: PieceSink;
+  /** Scratch for text that comes as a string. */
+  #utf8 = new Uint8Array(1 << 12);
 
   /** @throws {ClozeError} `input` if a special token is missing or a token occurs twice. */
   constructor(vocabulary: readonly string[], options: TokenizerOptions = {}) {
@@ -72,6 +101,19 @@ export class Tokenizer {
     this.max_input_chars_per_word = options.max_input_chars_per_word ?? 100;
     this.#preTokenizer = new PreTokenizer(this.normalizer);
     this.#wordPiece = new WordPiece(vocabulary, unk, this.max_input_chars_per_word, CONTINUING);
+    this.#scanner = new WordScanner(this.normalizer);
+    this.#pieces = new PieceSink(this.#wordPiece);
+  }
+
+  /** The tokenizer as plain data, which can be posted to another thread. */
+  get data(): TokenizerData {
+    const { vocabulary, normalizer, max_input_chars_per_word } = this;
+    return { vocabulary, normalizer, max_input_chars_per_word };
+  }
+
+  /** The tokenizer that {@linkcode Tokenizer.data} was taken from. */
+  static from(data: TokenizerData): Tokenizer {
+    return new Tokenizer(data.vocabulary, data);
   }
 
   /** Number of tokens. */
@@ -81,7 +123,21 @@ export class Tokenizer {
 
   /** Appends the ids of a text, without `[CLS]` and `[SEP]`; special tokens in it are plain text. */
   encodeIds(text: string, out: number[]): void {
-    this.#preTokenizer.forEachWord(text, (word) => this.#wordPiece.append(word, out));
+    const ids = new IdBuffer();
+    this.encodeUtf8(this.#utf8, 0, this.#encode(text), ids);
+    for (const id of ids.view()) out.push(id);
+  }
+
+  /** The same for the text `bytes[from..to)`, which is whole UTF-8. The fastest way from a file to ids. */
+  encodeUtf8(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
+    this.#pieces.out = out;
+    this.#scanner.scan(bytes, from, to, this.#pieces);
+  }
+
+  /** Puts the text into the scratch buffer and returns its length there. */
+  #encode(text: string): number {
+    if (3 * text.length > this.#utf8.length) this.#utf8 = new Uint8Array(3 * text.length);
+    return encoder.encodeInto(text, this.#utf8).written;
   }
 
   /**
@@ -99,11 +155,17 @@ export class Tokenizer {
         continue;
       }
       for (const word of this.#preTokenizer.words(part)) {
-        for (const { id, start, end } of this.#wordPiece.pieces(word.text)) {
+        const ids = new IdBuffer(), ends: number[] = [];
+        const length = this.#encode(word.text);
+        this.#wordPiece.match(this.#utf8, 0, length, ids, ends);
+        let unit = 0, byte = 0;
+        ids.view().forEach((id, piece) => {
+          const start = unit;
+          for (; byte < ends[piece]; byte += widthOf(this.#utf8[byte])) unit += this.#utf8[byte] < 0xF0 ? 1 : 2;
           encoding.ids.push(id);
-          encoding.offsets.push([at + word.starts[start], at + word.ends[end - 1]]);
+          encoding.offsets.push([at + word.starts[start], at + word.ends[unit - 1]]);
           encoding.words.push(words);
-        }
+        });
         words++;
       }
     }

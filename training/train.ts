@@ -33,7 +33,7 @@ export interface Start {
 }
 
 /** An endless stream of batches that can be gone to at any position. The arrays of a batch live until the one after next. */
-export interface BatchStream {
+export interface BatchStream extends Disposable {
   /** Of the next batch. */
   position: Position;
   /** Epochs done, with the fraction of the one in progress. */

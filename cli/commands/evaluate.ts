@@ -1,9 +1,10 @@
 /** `cloze evaluate`: a model on text, with masks that are always the same; or the score of each line. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
+import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
-import { TRAINING_DEFAULTS } from "../../config/run_config.ts";
-import { expandPaths, readDocuments, Shard } from "../../data/mod.ts";
+import type { MlmBatch } from "../../config/mlm_batch.ts";
+import { type BatchOptions, expandPaths, readDocuments, Shard } from "../../data/mod.ts";
 import { ShardWriter } from "../../data/shards.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
@@ -11,9 +12,10 @@ import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
 import { bandOf, Breakdown, type Group, scriptOf } from "../../training/breakdown.ts";
 import { evaluate, type Evaluation, type UnigramBaseline, unigramBaseline } from "../../training/evaluation.ts";
-import { heldOutBatches, objectiveLimits, predictedCounts } from "../../training/objective_data.ts";
+import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
+import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { callerFolder, newestRun, resolve } from "../paths.ts";
@@ -30,18 +32,18 @@ export async function run(args: string[]): Promise<number> {
       hint: "give text that the model was not trained on",
     });
   }
-  const files = await expandPaths(data, callerFolder());
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
   const folder = await openModelFolder(path);
-  if (values.sentences === true) return await score(folder, values, files);
-  const result = await measure(folder, values, files);
+  if (values.sentences === true) return await score(folder, values, data);
+  const result = await measure(folder, values, data);
   await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result));
   return 0;
 }
 
 /** Scores lines as they come. */
-async function score(folder: ModelFolder, values: EvaluateValues, files: string[]): Promise<number> {
+async function score(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<number> {
+  const files = await expandPaths(data.filter((path) => path !== "-"), callerFolder());
   using model = await Scorer.open(folder, values.threads === undefined ? {} : { threads: values.threads });
   const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";
   if (values.json !== true) note(`${kind} in nats, tokens, sentence`);
@@ -70,7 +72,7 @@ interface Measured extends Evaluation {
   by_frequency: Group[];
 }
 
-async function measure(folder: ModelFolder, values: EvaluateValues, files: string[]): Promise<Measured> {
+async function measure(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<Measured> {
   const { config, heads, tokenizer, weights, path } = folder;
   if (heads.objective === "sequence_classification" || heads.objective === "none") {
     const classifies = heads.objective === "sequence_classification";
@@ -83,15 +85,11 @@ async function measure(folder: ModelFolder, values: EvaluateValues, files: strin
   // Tokens are measured with the same masks whatever the objective was, so that models can be compared.
   const objective = heads.objective === "clm" ? "clm" : "mlm";
   const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, config.max_position_embeddings);
-  const options = {
-    seed: 0,
-    batch_tokens: 4096,
-    max_sequence_length,
-    mlm_probability: TRAINING_DEFAULTS.mlm_probability,
-  };
+  const plain = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, seed: 0, batch_tokens: 4096, max_sequence_length };
+  const options = { ...plain, ...objectiveOptions(objective) };
   const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });
   try {
-    using shard = await shardOf(files, tokenizer, `${temporary}/text.shard`);
+    using shard = await shardOf(data, values, tokenizer, temporary);
     const batches = heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6);
     using engine = await Engine.open({
       config,
@@ -104,7 +102,7 @@ async function measure(folder: ModelFolder, values: EvaluateValues, files: strin
       ...objectiveLimits(objective, options),
       training: false,
     });
-    const counts = predictedCounts(objective, shard, tokenizer, max_sequence_length);
+    const counts = predictedCounts(objective, shard, tokenizer, batches);
     const unigram = new Unigram(counts);
     const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.tokenOf(id)));
     const byFrequency = new Breakdown(unigram, (id) => bandOf(unigram.rank(id)));
@@ -113,10 +111,12 @@ async function measure(folder: ModelFolder, values: EvaluateValues, files: strin
       byFrequency.add(...row);
     });
     const baseline = unigramBaseline(counts, batches);
+    const pairs = heads.objective === "mlm+nsp" ? await measurePairs(folder, values, shard, plain) : {};
     return {
       model: path,
       objective: heads.objective,
       ...evaluation,
+      ...pairs,
       unigram: baseline,
       most_frequent: { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
       by_script: byScript.groups,
@@ -127,18 +127,51 @@ async function measure(folder: ModelFolder, values: EvaluateValues, files: strin
   }
 }
 
-/** The files' text as ids, in a file that goes away. */
-async function shardOf(files: string[], tokenizer: Tokenizer, path: string): Promise<Shard> {
-  const writer = await ShardWriter.create(path, tokenizer.size, "evaluate");
-  for await (const document of readDocuments(files)) {
+/** Next-sentence prediction on pairs that are always the same; nothing, with a note, if the text makes none. */
+async function measurePairs(
+  { config, weights, tokenizer }: ModelFolder,
+  values: EvaluateValues,
+  shard: Shard,
+  plain: BatchOptions,
+): Promise<Partial<Evaluation>> {
+  const options = { ...plain, ...objectiveOptions("mlm+nsp") };
+  let batches: MlmBatch[];
+  try {
+    batches = heldOutBatches("mlm+nsp", shard, tokenizer, options, values["max-tokens"] ?? 1e6);
+  } catch (error) {
+    if (!(error instanceof ClozeError)) throw error;
+    note(`next-sentence prediction is not measured: ${error.message}`);
+    return {};
+  }
+  using engine = await Engine.open({
+    config,
+    objective: "mlm+nsp",
+    weights,
+    engine: "fused",
+    device: "cpu",
+    threads: values.threads ?? navigator.hardwareConcurrency,
+    seed: 0,
+    ...objectiveLimits("mlm+nsp", options),
+    training: false,
+  });
+  const { nsp_loss, nsp_accuracy, nsp_accuracy_interval, nsp_pairs } = await evaluate(engine, batches);
+  return { nsp_loss, nsp_accuracy, nsp_accuracy_interval, nsp_pairs } as Partial<Evaluation>;
+}
+
+/** The text as ids, in a file of that folder. */
+async function shardOf(data: string[], values: EvaluateValues, tokenizer: Tokenizer, folder: string): Promise<Shard> {
+  const { files, stdin } = await corpusFiles(data, values, folder);
+  if (stdin !== undefined) await saveStdin(stdin);
+  const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
+  for await (const document of readDocuments(files, corpusConfig(values))) {
     writer.add(document.map((sentence) => {
       const ids: number[] = [];
       tokenizer.encodeIds(sentence, ids);
       return ids;
     }));
   }
-  await writer.finish();
-  return await Shard.open(path);
+  writer.finish();
+  return Shard.open(`${folder}/text.shard`);
 }
 
 function readable(result: Measured): string {

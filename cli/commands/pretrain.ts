@@ -3,7 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { ModelConfig } from "../../config/model_config.ts";
 import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
-import { PRACTICE_BLANKS, type PreparedData, prepareShards, Sequences } from "../../data/mod.ts";
+import { PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
@@ -12,13 +12,14 @@ import { type Evaluation, unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
-import { microBatches, train, type TrainResult } from "../../training/train.ts";
+import { train, type TrainResult } from "../../training/train.ts";
+import { corpusFindings, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
-import { documentsOf, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
+import { batchOptions, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
 
 /** Most held-out tokens that an evaluation looks at. */
 const EVALUATION_TOKENS = 1 << 16;
@@ -31,6 +32,7 @@ export async function run(args: string[]): Promise<number> {
   using _lock = await openRun(plan.output, resumed !== undefined);
   const stop = stopSignals();
   try {
+    if (plan.stdin !== undefined) await saveStdin(plan.stdin);
     return await pretrain(plan, values, stop);
   } finally {
     stop.dispose();
@@ -40,17 +42,20 @@ export async function run(args: string[]): Promise<number> {
 async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop): Promise<number> {
   note(
     bold("data     ") +
-      (plan.files === "practice"
+      (plan.corpus === "practice"
         ? "the embedded practice corpus (generated; for trying cloze out)"
-        : plan.files.join(" ")),
+        : shortList(plan.corpus.files)),
   );
   const tokenizer = await tokenizerOf(plan, values);
   const data = await prepareShards(
     `${plan.output}/data`,
-    () => documentsOf(plan.files),
+    plan.corpus,
     tokenizer,
-    plan.documentsHash,
-    (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+    {
+      threads: values.threads ?? navigator.hardwareConcurrency,
+      onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+      others: await neighbours(plan.output),
+    },
   );
   if (plan.source !== undefined && plan.source !== data.source) {
     throw new ClozeError("input", `the data files of ${plan.output} have changed since the run began`, {
@@ -68,10 +73,24 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop):
 async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<Tokenizer> {
   if (plan.start !== undefined) return await loadTokenizer(plan.output);
   if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
-  return await learnTokenizer(() => documentsOf(plan.files), {
+  return await learnTokenizer(plan.corpus, {
     ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
     lowercase: values.lowercase ?? false,
+    threads: values.threads ?? navigator.hardwareConcurrency,
   });
+}
+
+/** The data folders of the runs beside this one: they may hold the same shards. */
+async function neighbours(output: string): Promise<string[]> {
+  const runs = output.replace(/\/[^/]*\/?$/, "");
+  const folders = await Array.fromAsync(Deno.readDir(runs)).catch(() => []);
+  return folders.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${runs}/${name}/data`)
+    .filter((folder) => folder !== `${output}/data`).sort();
+}
+
+/** The files, if they are few. */
+function shortList(files: readonly string[]): string {
+  return files.length <= 3 ? files.join(" ") : `${files.slice(0, 2).join(" ")} and ${files.length - 2} more files`;
 }
 
 function checkSizes(plan: Plan, model: ModelConfig, tokenizer: Tokenizer): void {
@@ -106,19 +125,17 @@ async function trainOn(
   stop: Stop,
 ): Promise<number> {
   const { training, output } = plan;
-  const { max_sequence_length, objective } = training;
-  if (new Sequences(data.train, max_sequence_length).count === 0) {
-    throw new ClozeError("input", "there is not enough text to train on");
-  }
-  const options = { ...training, batch_tokens: microBatches(training.batch_tokens).tokens };
-  options.batch_tokens = Math.max(options.batch_tokens, max_sequence_length);
+  const { objective } = training;
+  const options = batchOptions(training);
+  using batches = trainingBatches(objective, data.train, tokenizer, options);
   const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
-  const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, max_sequence_length), heldOut);
+  const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, heldOut), heldOut);
   const { header } = data.train;
   note(
     `         ${grouped(header.tokens)} tokens in ${grouped(header.documents)} documents for training, ` +
       `${grouped(data.heldOut.header.tokens)} held out${data.reused ? " (tokenized before)" : ""}`,
   );
+  if (plan.corpus !== "practice" && header.corpus !== null) note(`         ${corpusFindings(header.corpus)}`);
   note(
     bold("tokens   ") +
       `a vocabulary of ${grouped(tokenizer.size)}; guessing by frequency costs ${
@@ -157,7 +174,7 @@ async function trainOn(
   stop.arm();
   const result = await train({
     engine,
-    batches: trainingBatches(objective, data.train, tokenizer, options),
+    batches,
     heldOut,
     training,
     start: plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 },
@@ -222,7 +239,7 @@ async function conclude(
     note(bold("next     ") + `deno run evaluate --model ${plan.shown} --data FILE`);
     return 0;
   }
-  if (plan.files === "practice") {
+  if (plan.corpus === "practice") {
     note("");
     using model = await FillMask.open(plan.output, { topK: 3 });
     for (const line of await model.fill(PRACTICE_BLANKS)) {

@@ -1,13 +1,14 @@
 /** `cloze train-tokenizer`: text in, a WordPiece vocabulary out. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { expandPaths, readDocuments, tokenizerHash } from "../../data/mod.ts";
+import { type CorpusSource, countWords, tokenizerHash } from "../../data/mod.ts";
 import { Tokenizer, tokenizerFiles, VocabularyTrainer } from "../../tokenizer/mod.ts";
 import { makeFolder, writeWhole } from "../../training/files.ts";
+import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../corpus.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { TRAIN_TOKENIZER } from "../flags/tables.ts";
-import { callerFolder, resolve } from "../paths.ts";
-import { endProgress, grouped, note, progress } from "../terminal.ts";
+import { resolve } from "../paths.ts";
+import { bold, endProgress, grouped, note, progress } from "../terminal.ts";
 
 /** What `tokenizer_config.json` says is the longest text: BERT's 512. */
 const MODEL_MAX_LENGTH = 512;
@@ -19,14 +20,21 @@ export async function run(args: string[]): Promise<number> {
   if (data.length === 0 || values.output === undefined) {
     throw new ClozeError("usage", "cloze train-tokenizer needs --data PATH… and --output DIR");
   }
-  const files = await expandPaths(data, callerFolder());
   const output = resolve(values.output);
   await makeFolder(output);
-  const tokenizer = await learnTokenizer(() => readDocuments(files), {
-    ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
-    ...(values["min-frequency"] === undefined ? {} : { min_frequency: values["min-frequency"] }),
-    lowercase: values.lowercase ?? false,
-  });
+  const { files, stdin } = await corpusFiles(data, values, output);
+  let tokenizer: Tokenizer;
+  try {
+    if (stdin !== undefined) await saveStdin(stdin);
+    tokenizer = await learnTokenizer({ files, config: corpusConfig(values) }, {
+      ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
+      ...(values["min-frequency"] === undefined ? {} : { min_frequency: values["min-frequency"] }),
+      lowercase: values.lowercase ?? false,
+      threads: values.threads ?? navigator.hardwareConcurrency,
+    });
+  } finally {
+    if (stdin !== undefined) await Deno.remove(stdin).catch(() => {});
+  }
   for (const [name, text] of Object.entries(tokenizerFiles(tokenizer, MODEL_MAX_LENGTH))) {
     await writeWhole(`${output}/${name}`, text);
   }
@@ -40,13 +48,12 @@ export interface LearnOptions {
   vocab_size?: number;
   min_frequency?: number;
   lowercase: boolean;
+  /** Workers that count words. */
+  threads: number;
 }
 
-/** Learns a tokenizer from documents and says what came of it. */
-export async function learnTokenizer(
-  documents: () => AsyncIterable<string[]> | Iterable<string[]>,
-  options: LearnOptions,
-): Promise<Tokenizer> {
+/** Learns a tokenizer from a corpus and says what came of it. */
+export async function learnTokenizer(source: CorpusSource, options: LearnOptions): Promise<Tokenizer> {
   // Korean needs accents kept: stripping them takes Hangul apart.
   const normalizer = { lowercase: options.lowercase, strip_accents: false };
   const trainer = new VocabularyTrainer({
@@ -54,17 +61,14 @@ export async function learnTokenizer(
     normalizer,
     onProgress: (tokens) => progress(`learning the vocabulary: ${grouped(tokens)} tokens`),
   });
-  let characters = 0, sentences = 0;
-  for await (const document of documents()) {
-    for (const sentence of document) {
-      trainer.add(sentence);
-      characters += sentence.length;
-      if (++sentences % 4096 === 0) {
-        progress(`counting words: ${grouped(sentences)} sentences, ${grouped(trainer.words)} distinct words`);
-      }
-    }
-  }
-  if (trainer.words === 0) throw new ClozeError("input", "there are no words in the text to learn a vocabulary from");
+  const { words, characters, report } = await countWords(source, {
+    normalizer,
+    threads: options.threads,
+    onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
+  });
+  for (const counts of words) trainer.merge(counts);
+  if (trainer.words === 0) throw new ClozeError("input", "the text has no words, so there is no vocabulary to learn");
+  if (source !== "practice") note(bold("text     ") + corpusFindings(report.counts));
   progress(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
   const vocabulary = trainer.train(options.vocab_size ?? suitableSize(characters));
   endProgress();
