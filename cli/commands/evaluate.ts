@@ -64,6 +64,8 @@ async function score(folder: ModelFolder, values: EvaluateValues, data: string[]
 interface Measured extends Evaluation {
   model: string;
   objective: PretrainingObjective;
+  /** Blanks in sentence pairs, which a model with next-sentence prediction was trained on. */
+  in_pairs?: { loss: number; accuracy: number; masked: number };
   /** Guessing by the text's own frequencies, which no model has seen. */
   unigram: UnigramBaseline;
   /** Always answering the commonest token. */
@@ -133,7 +135,7 @@ async function measurePairs(
   values: EvaluateValues,
   shard: Shard,
   plain: BatchOptions,
-): Promise<Partial<Evaluation>> {
+): Promise<Partial<Measured>> {
   const options = { ...plain, ...objectiveOptions("mlm+nsp") };
   let batches: MlmBatch[];
   try {
@@ -154,8 +156,9 @@ async function measurePairs(
     ...objectiveLimits("mlm+nsp", options),
     training: false,
   });
-  const { nsp_loss, nsp_accuracy, nsp_accuracy_interval, nsp_pairs } = await evaluate(engine, batches);
-  return { nsp_loss, nsp_accuracy, nsp_accuracy_interval, nsp_pairs } as Partial<Evaluation>;
+  const { loss, accuracy, masked, ...rest } = await evaluate(engine, batches);
+  const { nsp_loss = 0, nsp_accuracy = 0, nsp_accuracy_interval = [0, 1], nsp_pairs = 0 } = rest;
+  return { nsp_loss, nsp_accuracy, nsp_accuracy_interval, nsp_pairs, in_pairs: { loss, accuracy, masked } };
 }
 
 /** The text as ids, in a file of that folder. */
@@ -192,7 +195,8 @@ function readable(result: Measured): string {
     const [low, high] = result.nsp_accuracy_interval!.map(percent);
     lines.push(
       `pairs       ${percent(result.nsp_accuracy)} of ${grouped(result.nsp_pairs!)} told right ` +
-        `(95% interval ${low}–${high})`,
+        `(95% interval ${low}–${high}); blanks in them: loss ${result.in_pairs!.loss.toFixed(3)}, accuracy ` +
+        `${percent(result.in_pairs!.accuracy)}`,
     );
   }
   lines.push(...table("by script", result.by_script), ...table("by frequency", result.by_frequency));

@@ -77,7 +77,7 @@ testWithCore("next-sentence prediction is learned beside blanks, and is measured
   assertEquals(evaluated.code, 0, evaluated.stderr);
   const result = JSON.parse(evaluated.stdout);
   assert(result.nsp_pairs > 50 && result.nsp_accuracy_interval[0] < result.nsp_accuracy);
-  assert(result.loss < result.unigram.loss, "200 steps beat the text's own frequencies");
+  assert(result.in_pairs.loss < result.unigram.loss, "200 steps beat the text's own frequencies");
   place.file("lines.txt", "The cat sees the dog.\nThe dog likes the cat.\n");
   const single = await place.cloze(["evaluate", "--model", "model", "lines.txt"]);
   assertEquals(single.code, 0, single.stderr);
