@@ -1,6 +1,12 @@
 /** Everything that defines a training run: what `run.json` holds and what a resumed run takes from there. */
 
-import type { CorpusConfig, MaskingConfig, SamplingConfig } from "./batch_config.ts";
+import {
+  type CorpusConfig,
+  MASKING_DEFAULTS,
+  type MaskingConfig,
+  SAMPLING_DEFAULTS,
+  type SamplingConfig,
+} from "./batch_config.ts";
 import type { ModelConfig, Preset } from "./model_config.ts";
 import type { PretrainingObjective } from "./model_heads.ts";
 
@@ -77,6 +83,8 @@ export const PRESET_TRAINING: Record<Preset, { learning_rate: number; batch_toke
 
 /** What is not asked for on the command line. */
 export const TRAINING_DEFAULTS = {
+  ...MASKING_DEFAULTS,
+  ...SAMPLING_DEFAULTS,
   warmup_ratio: 0.06,
   adam_beta1: 0.9,
   adam_beta2: 0.98,

@@ -59,8 +59,7 @@ export class CorpusReport {
     for (let i = 0; i < other.hashes.length; i++) {
       this.#seen.set(other.hashes[i], (this.#seen.get(other.hashes[i]) ?? 0) + other.counts[i]);
     }
-    const level = Math.max(this.#level, other.level);
-    if (level > this.#level || this.#seen.size > MOST_HASHES) this.#raise(level);
+    this.#raise(Math.max(this.#level, other.level)); // what only one of them has sampled goes away
   }
 
   /** Everything, for `merge`. */

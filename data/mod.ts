@@ -10,5 +10,6 @@ export { type LabeledColumns, type LabeledText, readLabeled } from "./labeled.ts
 export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";
 export { type PreparedData, prepareShards, tokenizerHash } from "./prepare.ts";
 export { writeBatches } from "./safetensors.ts";
+export { Sequences } from "./sequences.ts";
 export { Shard } from "./shards.ts";
 export { expandPaths } from "./sources.ts";

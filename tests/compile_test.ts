@@ -27,7 +27,7 @@ testWithCore("a dry run of compile embeds the core library and every command", a
       "target/release/libcloze_core",
       "main.ts",
       "commands/*",
-      "inference/*",
+      "fill_mask.ts",
       "practice/*",
       "unit_worker.ts",
     ]

@@ -1,6 +1,8 @@
 /** Text ↔ token ids, and learning the vocabulary for it. */
 
 export { loadTokenizer, tokenizerFiles } from "./files.ts";
+export type { AddedToken, Specials } from "./added_tokens.ts";
+export type { Compat } from "./characters.ts";
 export { DEFAULT_NORMALIZER, type NormalizerOptions } from "./pre_tokenizer.ts";
 export { IdBuffer } from "./id_buffer.ts";
 export {
@@ -13,3 +15,5 @@ export {
 } from "./tokenizer.ts";
 export { type TrainerOptions, VocabularyTrainer } from "./vocabulary_trainer.ts";
 export { WordCounter, type WordCounts } from "./word_counter.ts";
+export { type ExtensionOptions, learnExtension } from "./vocabulary_extension.ts";
+export { type ScriptCoverage, type VocabularyReport, vocabularyReport } from "./vocabulary_report.ts";

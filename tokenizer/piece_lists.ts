@@ -40,13 +40,20 @@ export class PieceLists {
     this.#append(BOUNDARY, -1);
   }
 
-  /** Adds a word as pieces of one character each: the first `length` of `pieces`. */
+  /** Adds a word: the first `length` of `pieces`. */
   add(word: number, pieces: Int32Array, length: number): void {
     if (length < 2) return; // no pair in it
-    for (let i = 0; i < length; i++) this.#append(pieces[i], word);
+    let place = this.#size;
+    for (let i = 0; i < length; i++) {
+      const characters = this.#lengths[pieces[i]];
+      this.#append(pieces[i], word);
+      for (let k = 2; k < characters; k++) this.#append(-1, word);
+      if (characters > 1) this.#append(-characters, word);
+    }
     this.#append(BOUNDARY, -1);
-    for (let i = this.#size - 1 - length; i < this.#size - 2; i++) {
-      this.#link(this.#pairs.findOrAdd(this.#places[STRIDE * i], this.#places[STRIDE * (i + 1)]), i);
+    for (let i = 0; i + 1 < length; i++) {
+      this.#link(this.#pairs.findOrAdd(pieces[i], pieces[i + 1]), place);
+      place += this.#lengths[pieces[i]];
     }
   }
 

@@ -1,12 +1,9 @@
 /**
- * Learns a WordPiece vocabulary by the merge rule of Hugging Face's `WordPieceTrainer`: the most frequent pair of
- * neighbouring pieces becomes a piece, again and again. Unlike it, the result is a pure function of the counted words:
- * everything is sorted, ties go to the pair with the smaller ids. Used by the commands.
+ * Learns a WordPiece vocabulary by the merge rule of Hugging Face's `WordPieceTrainer`. Unlike its vocabulary, this one is
+ * a pure function of the counted words: everything is sorted, and every tie is broken. Used by the commands.
  */
 
-import { PairQueue } from "./pair_queue.ts";
-import { PairTable } from "./pair_table.ts";
-import { PieceLists } from "./piece_lists.ts";
+import { learnMerges } from "./merges.ts";
 import type { NormalizerOptions } from "./pre_tokenizer.ts";
 import { SPECIAL_TOKENS } from "./tokenizer.ts";
 import { codePointAt, widthOf } from "./utf8.ts";
@@ -75,44 +72,17 @@ export class VocabularyTrainer {
     const words = this.#counter.words;
     const tokens: string[] = [...SPECIAL_TOKENS];
     const alphabet = new Alphabet(words, limit_alphabet, tokens);
-    if (tokens.length < vocab_size) this.#merge(words, alphabet, tokens, vocab_size, Math.max(1, min_frequency));
+    learnMerges(tokens, {
+      words,
+      cut: (bytes, start, end, out) => alphabet.pieces(bytes, start, end, out),
+      vocab_size,
+      min_frequency,
+      onProgress: this.#onProgress,
+    });
     // An alphabet larger than the vocabulary is cut like everything else: from the end.
     tokens.length = Math.min(tokens.length, Math.max(vocab_size, SPECIAL_TOKENS.length));
     for (let i = 0; tokens.length % pad_to_multiple_of !== 0; i++) tokens.push(`[unused${i}]`);
     return tokens;
-  }
-
-  #merge(words: WordCounts, alphabet: Alphabet, tokens: string[], vocab_size: number, min_frequency: number): void {
-    const ids = new Map(tokens.map((token, id) => [token, id]));
-    const lengths = tokens.map(() => 1);
-    const pairs = new PairTable();
-    const lists = new PieceLists(pairs, words.counts, lengths, alphabet.characters);
-    const pieces = new Int32Array(
-      words.ends.reduce((most, end, i) => Math.max(most, end - (words.ends[i - 1] ?? 0)), 0),
-    );
-    for (let word = 0; word < words.ends.length; word++) {
-      lists.add(word, pieces, alphabet.pieces(words.bytes, words.ends[word - 1] ?? 0, words.ends[word], pieces));
-    }
-    const queue = new PairQueue(pairs);
-    for (let pair = 0; pair < pairs.size; pair++) queue.push(pair);
-    const risen: number[] = [];
-    while (tokens.length < vocab_size) {
-      const pair = queue.pop(min_frequency);
-      if (pair < 0) break;
-      const left = pairs.left(pair), right = pairs.right(pair);
-      const token = tokens[left] + tokens[right].slice(2);
-      // Two ways may lead to the same token.
-      const merged = ids.get(token) ?? tokens.length;
-      if (merged === tokens.length) {
-        tokens.push(token);
-        ids.set(token, merged);
-        lengths.push(lengths[left] + lengths[right]);
-        if (merged % 256 === 0) this.#onProgress(merged);
-      }
-      risen.length = 0;
-      lists.merge(pair, merged, (pair) => risen.push(pair));
-      for (const pair of risen) queue.push(pair);
-    }
   }
 }
 
@@ -121,8 +91,6 @@ class Alphabet {
   /** Ids of characters that are tokens. */
   readonly #initial = new Map<number, number>();
   readonly #continuing = new Map<number, number>();
-  /** All characters of the distinct words. */
-  readonly characters: number = 0;
 
   /** Appends the most frequent `limit` characters of the words to `tokens`, then those inside words with `##`. */
   constructor({ bytes, ends, counts }: WordCounts, limit: number, tokens: string[]) {
@@ -133,7 +101,6 @@ class Alphabet {
         const code = codePointAt(bytes, i);
         frequency[code] += counts[word];
         if (i > start) inside[code] = 1;
-        this.characters++;
       }
     }
     const codes = [];

@@ -53,12 +53,15 @@ export class WordPiece {
     out.copy(this.#pieces, this.#ends[word], this.#ends[word + 1]);
   }
 
-  /** The same without remembering anything; appends to `ends` where each piece ends. */
-  match(bytes: Uint8Array, start: number, end: number, out: IdBuffer, ends?: number[]): void {
+  /**
+   * The same without remembering anything; appends to `ends` where each piece ends. With `inside`, the bytes are the end of
+   * a word.
+   */
+  match(bytes: Uint8Array, start: number, end: number, out: IdBuffer, ends?: number[], inside = false): void {
     const before = out.length;
     let i = start;
     if (end - start <= this.#maxChars || codePoints(bytes, start, end) <= this.#maxChars) {
-      for (let root = INITIAL; i < end; root = CONTINUING) {
+      for (let root = inside ? CONTINUING : INITIAL; i < end; root = CONTINUING) {
         const id = this.#trie.longest(root, bytes, i, end);
         if (id < 0) break;
         i = this.#trie.end;

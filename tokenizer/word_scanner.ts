@@ -4,7 +4,7 @@
  * tells where they stood; tests hold the two together. Used by the tokenizer and by the word counter.
  */
 
-import { characterClass, CONTROL, CONTROL_SPACE, IDEOGRAPH, PUNCTUATION, SPACE } from "./characters.ts";
+import { CHARACTERS, CONTROL, CONTROL_SPACE, IDEOGRAPH, PUNCTUATION, SPACE } from "./characters.ts";
 import { type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
 import { codePointAt, widthOf } from "./utf8.ts";
 import { EMPTY_HASH, grown, nextHash } from "./word_table.ts";
@@ -52,6 +52,10 @@ export class WordScanner {
 
   /** Hands the words of `bytes[from..to)`, which is whole UTF-8, to the sink. */
   scan(bytes: Uint8Array, from: number, to: number, sink: WordSink): void {
+    if (this.#preTokenizer.hasFinalSigmas && hasSigma(bytes, from, to)) {
+      bytes = encoder.encode(this.#preTokenizer.withFinalSigmas(decoder.decode(bytes.slice(from, to))));
+      [from, to] = [0, bytes.length];
+    }
     const basic = this.#basic;
     let start = from, hash = EMPTY_HASH;
     for (let i = from; i < to;) {
@@ -147,10 +151,10 @@ export class WordScanner {
 
   /** Composes the text from `start` to the next white space and hands on its words. Returns where that ends. */
   #compose(bytes: Uint8Array, start: number, to: number, sink: WordSink): number {
-    // Nothing composes across ASCII white space.
+    // Nothing composes across these, and they separate words under every option.
     let end = start;
-    while (end < to && !(bytes[end] === 32 || (bytes[end] >= 9 && bytes[end] <= 13))) end++;
-    const composed = encoder.encode(decoder.decode(bytes.slice(start, end)).normalize("NFC"));
+    while (end < to && bytes[end] !== 32 && bytes[end] !== 10 && bytes[end] !== 9 && bytes[end] !== 13) end++;
+    const composed = encoder.encode(this.#preTokenizer.compose(decoder.decode(bytes.slice(start, end))));
     this.#composed!.scan(composed, 0, composed.length, sink);
     return end;
   }
@@ -165,8 +169,8 @@ export class WordScanner {
   }
 
   #decide(code: number): number {
-    const { clean_text, handle_chinese_chars } = this.#preTokenizer.options;
-    const kind = characterClass(code), character = String.fromCodePoint(code);
+    const { clean_text, handle_chinese_chars, compat } = this.#preTokenizer.options;
+    const kind = CHARACTERS[compat].classOf(code), character = String.fromCodePoint(code);
     if (this.#composed !== undefined && composes(character)) return COMPOSE;
     if (kind === CONTROL || kind === CONTROL_SPACE) {
       if (clean_text) return DROP;
@@ -177,7 +181,7 @@ export class WordScanner {
     const alone = kind === IDEOGRAPH && handle_chinese_chars;
     if (folded === character) return alone || kind === PUNCTUATION ? ALONE : KEEP;
     this.#folds.set(code, encoder.encode(folded));
-    const words = Array.from(folded, (part) => characterClass(part.codePointAt(0)!));
+    const words = Array.from(folded, (part) => CHARACTERS[compat].classOf(part.codePointAt(0)!));
     return alone || words.some((kind) => kind === SPACE || kind === PUNCTUATION) ? FOLD_ALONE : FOLD;
   }
 }
@@ -188,4 +192,10 @@ function composes(character: string): boolean {
   // Marks that are sorted by their combining class: one of 1 goes before all others, one of 230 behind smaller ones.
   return (character + "\u0334").normalize("NFD") !== character.normalize("NFD") + "\u0334" ||
     ("\u0301" + character).normalize("NFD") !== "\u0301" + character.normalize("NFD");
+}
+
+/** Whether there is a capital sigma, U+03A3. */
+function hasSigma(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i + 1 < to; i++) if (bytes[i] === 0xCE && bytes[i + 1] === 0xA3) return true;
+  return false;
 }

@@ -4,7 +4,6 @@
  */
 
 import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
-import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { PretrainingObjective } from "../config/model_heads.ts";
 import {
@@ -30,11 +29,7 @@ export function objectiveLimits(objective: PretrainingObjective, options: BatchO
   return objective === "clm" ? { ...limits, max_masked: limits.max_tokens } : limits;
 }
 
-/**
- * An objective's training batches, by options that are as {@linkcode objectiveOptions} has them.
- *
- * @throws {ClozeError} `input` if there is not enough text.
- */
+/** An objective's training batches, by options that are as {@linkcode objectiveOptions} has them. */
 export function trainingBatches(
   objective: PretrainingObjective,
   shard: Shard,
@@ -42,10 +37,6 @@ export function trainingBatches(
   options: BatchOptions,
 ): BatchStream {
   const batches = new MlmBatches(shard, tokenizer, options);
-  if (batches.count === 0) {
-    batches[Symbol.dispose]();
-    throw new ClozeError("input", "there is not enough text to train on");
-  }
   return objective === "clm" ? new CausalBatches(batches) : batches;
 }
 

@@ -10,6 +10,7 @@ import { wilson } from "./tally.ts";
 import { microBatches, sequenceWeight } from "./train.ts";
 
 const TRAINING: TrainingConfig = {
+  ...TRAINING_DEFAULTS,
   objective: "mlm",
   ...MASKING_DEFAULTS,
   ...SAMPLING_DEFAULTS,
@@ -18,7 +19,6 @@ const TRAINING: TrainingConfig = {
   batch_tokens: 1024,
   max_sequence_length: 64,
   learning_rate: 1e-3,
-  ...TRAINING_DEFAULTS,
   warmup_ratio: 0.1,
 };
 

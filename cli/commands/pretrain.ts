@@ -73,11 +73,12 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop):
 async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<Tokenizer> {
   if (plan.start !== undefined) return await loadTokenizer(plan.output);
   if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
-  return await learnTokenizer(plan.corpus, {
+  const { tokenizer } = await learnTokenizer(plan.corpus, {
     ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
     lowercase: values.lowercase ?? false,
     threads: values.threads ?? navigator.hardwareConcurrency,
   });
+  return tokenizer;
 }
 
 /** The data folders of the runs beside this one: they may hold the same shards. */
@@ -127,6 +128,7 @@ async function trainOn(
   const { training, output } = plan;
   const { objective } = training;
   const options = batchOptions(training);
+  if (data.train.header.tokens === 0) throw new ClozeError("input", "there is not enough text to train on");
   using batches = trainingBatches(objective, data.train, tokenizer, options);
   const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
   const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, heldOut), heldOut);

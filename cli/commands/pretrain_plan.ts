@@ -154,7 +154,7 @@ export function maskingOf(values: BatchValues): MaskingConfig {
   };
 }
 
-/** How documents become sequences and batches. */
+/** How documents become sequences and batches; next-sentence prediction needs pairs. */
 export function samplingOf(values: BatchValues): SamplingConfig {
   return {
     max_sequence_length: values["max-sequence-length"] ?? SAMPLING_DEFAULTS.max_sequence_length,
@@ -243,12 +243,7 @@ export async function readRun(output: string): Promise<RunConfig> {
   }
   return {
     ...run,
-    training: {
-      ...MASKING_DEFAULTS,
-      ...SAMPLING_DEFAULTS,
-      ...run.training,
-      objective: run.training.objective ?? "mlm",
-    },
+    training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
     data: { ...run.data, corpus: { ...CORPUS_DEFAULTS, ...run.data.corpus } },
   };
 }

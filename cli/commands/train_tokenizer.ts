@@ -2,7 +2,15 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import { type CorpusSource, countWords, tokenizerHash } from "../../data/mod.ts";
-import { Tokenizer, tokenizerFiles, VocabularyTrainer } from "../../tokenizer/mod.ts";
+import {
+  type Compat,
+  Tokenizer,
+  tokenizerFiles,
+  type VocabularyReport,
+  vocabularyReport,
+  VocabularyTrainer,
+  type WordCounts,
+} from "../../tokenizer/mod.ts";
 import { makeFolder, writeWhole } from "../../training/files.ts";
 import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../corpus.ts";
 import { parseFlags } from "../flags/flag.ts";
@@ -23,23 +31,43 @@ export async function run(args: string[]): Promise<number> {
   const output = resolve(values.output);
   await makeFolder(output);
   const { files, stdin } = await corpusFiles(data, values, output);
-  let tokenizer: Tokenizer;
+  let learned: { tokenizer: Tokenizer; counts: WordCounts };
   try {
     if (stdin !== undefined) await saveStdin(stdin);
-    tokenizer = await learnTokenizer({ files, config: corpusConfig(values) }, {
+    learned = await learnTokenizer({ files, config: corpusConfig(values) }, {
       ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
       ...(values["min-frequency"] === undefined ? {} : { min_frequency: values["min-frequency"] }),
+      ...(values["limit-alphabet"] === undefined ? {} : { limit_alphabet: values["limit-alphabet"] }),
+      ...(values["pad-to-multiple"] === undefined ? {} : { pad_to_multiple_of: values["pad-to-multiple"] }),
       lowercase: values.lowercase ?? false,
+      compat: values.compat ?? "huggingface",
       threads: values.threads ?? navigator.hardwareConcurrency,
     });
   } finally {
     if (stdin !== undefined) await Deno.remove(stdin).catch(() => {});
   }
+  const { tokenizer, counts } = learned;
+  if (tokenizer.normalizer.lowercase && tokenizer.normalizer.compat === "google") {
+    note("note: Google's rules strip accents from lowercased text, which takes Hangul apart into Jamo");
+  }
   for (const [name, text] of Object.entries(tokenizerFiles(tokenizer, MODEL_MAX_LENGTH))) {
     await writeWhole(`${output}/${name}`, text);
   }
   note(`wrote ${output}: ${grouped(tokenizer.size)} tokens, hash ${tokenizerHash(tokenizer).slice(0, 16)}`);
+  for (const line of describe(vocabularyReport(tokenizer, counts))) note(line);
   return 0;
+}
+
+function describe({ words, tokens, fertility, unk_rate, scripts }: VocabularyReport): string[] {
+  const share = (value: number) => `${(100 * value).toFixed(3)}%`;
+  return [
+    `fertility ${fertility.toFixed(3)} tokens a word (${grouped(tokens)} tokens, ${grouped(words)} words)`,
+    `[UNK]     ${share(unk_rate)} of words (${grouped(Math.round(unk_rate * words))})`,
+    "script           characters     kept",
+    ...scripts.map(({ script, characters, coverage }) =>
+      script.padEnd(13) + grouped(characters).padStart(14) + share(coverage).padStart(9)
+    ),
+  ];
 }
 
 /** Options of {@linkcode learnTokenizer}. */
@@ -47,32 +75,42 @@ export interface LearnOptions {
   /** By default by the size of the text. */
   vocab_size?: number;
   min_frequency?: number;
+  limit_alphabet?: number;
+  pad_to_multiple_of?: number;
   lowercase: boolean;
+  compat?: Compat;
   /** Workers that count words. */
   threads: number;
 }
 
-/** Learns a tokenizer from a corpus and says what came of it. */
-export async function learnTokenizer(source: CorpusSource, options: LearnOptions): Promise<Tokenizer> {
-  // Korean needs accents kept: stripping them takes Hangul apart.
-  const normalizer = { lowercase: options.lowercase, strip_accents: false };
+/** Learns a tokenizer from a corpus and says what came of it; gives the counted words, too. */
+export async function learnTokenizer(
+  source: CorpusSource,
+  options: LearnOptions,
+): Promise<{ tokenizer: Tokenizer; counts: WordCounts }> {
+  const { lowercase, compat = "huggingface", vocab_size, threads, ...limits } = options;
+  const normalizer = compat === "google"
+    ? { lowercase, strip_accents: null, nfc: false, compat }
+    // Korean needs accents kept: stripping them takes Hangul apart.
+    : { lowercase, strip_accents: false };
   const trainer = new VocabularyTrainer({
-    ...(options.min_frequency === undefined ? {} : { min_frequency: options.min_frequency }),
+    ...limits,
     normalizer,
     onProgress: (tokens) => progress(`learning the vocabulary: ${grouped(tokens)} tokens`),
   });
   const { words, characters, report } = await countWords(source, {
     normalizer,
-    threads: options.threads,
+    threads,
     onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
   });
   for (const counts of words) trainer.merge(counts);
   if (trainer.words === 0) throw new ClozeError("input", "the text has no words, so there is no vocabulary to learn");
   if (source !== "practice") note(bold("text     ") + corpusFindings(report.counts));
   progress(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
-  const vocabulary = trainer.train(options.vocab_size ?? suitableSize(characters));
+  const vocabulary = trainer.train(vocab_size ?? suitableSize(characters));
   endProgress();
-  return new Tokenizer(vocabulary, { normalizer });
+  const max_input_chars_per_word = compat === "google" ? 200 : 100;
+  return { tokenizer: new Tokenizer(vocabulary, { normalizer, max_input_chars_per_word }), counts: trainer.counts };
 }
 
 /** A vocabulary for a text of that length: large texts can afford, and fill, larger ones. */

@@ -61,6 +61,12 @@ export const BATCH_FLAGS = {
 };
 const LOWERCASE = toggle("Lowercase the text. Accents and Korean stay as they are.");
 
+const COMPAT = choice(
+  ["huggingface", "google"],
+  "Whose rules apply where the two differ: google follows its tokenization.py, composes nothing, and lets words have 200 characters.",
+  "huggingface",
+);
+
 /** Flags of `cloze pretrain`. */
 export const PRETRAIN = {
   name: "pretrain",
@@ -102,7 +108,7 @@ export const PRETRAIN = {
   examples: [
     "cloze pretrain",
     "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
-    "cloze pretrain --data 'news/*.jsonl.zst' --text-field body --tokenizer vocab.txt --output runs/news --epochs 3",
+    "cloze pretrain --data 'news/*.jsonl.zst' --text-field body --output runs/news --epochs 3",
     "cloze pretrain --resume runs/mine",
   ],
 } satisfies CommandTable;
@@ -164,8 +170,8 @@ export const FINETUNE = {
     threads: THREADS,
   },
   examples: [
-    "cloze finetune --model runs/mine --train reviews.train.tsv --valid reviews.valid.tsv --output runs/reviews",
-    "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output runs/probe --probe",
+    "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
+    "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out",
   ],
 } satisfies CommandTable;
 
@@ -175,16 +181,31 @@ export const TRAIN_TOKENIZER = {
   summary: "Learns a WordPiece vocabulary from text, the same one each time.",
   usage: "--data PATH… --output DIR [flags]",
   positional: "PATH",
-  details: "",
+  details: "Says how well the vocabulary fits the text: tokens a word, words that became [UNK], and how much of each " +
+    "script is kept.",
   flags: {
     ...CORPUS_FLAGS,
     output: text("DIR", "Folder for tokenizer.json, vocab.txt and their configuration."),
     "vocab-size": VOCAB_SIZE,
     "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
+    "limit-alphabet": number(
+      { min: 1, max: 1_114_112, integer: true },
+      "Most characters that are tokens of their own. Korean text has some 2,500.",
+      "6000",
+    ),
+    "pad-to-multiple": number(
+      { min: 1, max: 65536, integer: true },
+      "Fill the vocabulary up to a multiple of N with [unused0], [unused1], …, which are never predicted.",
+      "1",
+    ),
     lowercase: LOWERCASE,
     threads: THREADS,
+    compat: COMPAT,
   },
-  examples: ["cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 16000"],
+  examples: [
+    "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 16000",
+    "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 30000 --pad-to-multiple 64",
+  ],
 } satisfies CommandTable;
 
 /** Flags of `cloze tokenize`. */
@@ -192,13 +213,24 @@ export const TOKENIZE = {
   name: "tokenize",
   summary: "Shows how lines of text are cut into tokens.",
   usage: "--model DIR [flags]",
-  details: "Reads standard input and writes one line for each of its lines.",
+  details:
+    "Reads standard input and writes one line for each of its lines. Special tokens in the text, such as [MASK], " +
+    "are special.",
   flags: {
     model: text("PATH", "A model folder, tokenizer.json or vocab.txt.", "the newest run"),
     ids: toggle("Ids instead of tokens."),
     json: toggle("One JSON object a line: tokens, ids, offsets, words."),
+    decode: toggle("The other way round: lines of ids in, text out."),
+    compat: choice(
+      ["huggingface", "google"],
+      "Follow Google's tokenization.py, or Hugging Face's tokenizers, whatever the tokenizer says.",
+      "as the tokenizer was made",
+    ),
   },
-  examples: ['echo "단순함을 얻기" | cloze tokenize --model runs/mine'],
+  examples: [
+    'echo "단순함을 얻기" | cloze tokenize --model runs/mine',
+    'echo "단순함을 얻기" | cloze tokenize --model runs/mine --ids | cloze tokenize --model runs/mine --decode',
+  ],
 } satisfies CommandTable;
 
 /** Flags of `cloze evaluate`. */
@@ -255,6 +287,29 @@ export const INSPECT = {
   ],
 } satisfies CommandTable;
 
+/** Flags of `cloze extend-vocab`. */
+export const EXTEND_VOCAB = {
+  name: "extend-vocab",
+  summary: "Adds tokens to a trained model, each beginning as the mean of the pieces it was made of.",
+  usage: "--model DIR --output DIR [--data PATH…] [--tokens FILE] [flags]",
+  positional: "PATH",
+  details:
+    "The new tokens are the lines of --tokens, or those that --data most needs: it is split into the model's own " +
+    "tokens, and the most frequent pairs of neighbours become tokens. The model itself is left as it is.",
+  flags: {
+    model: text("DIR", "Model folder, made by cloze or by transformers."),
+    output: text("DIR", "Folder for the larger model. It must not be there yet, or be empty."),
+    data: CORPUS_FLAGS.data,
+    tokens: text("FILE", "New tokens, one a line; ## begins one that stands inside words."),
+    add: number({ min: 1, max: 1_000_000, integer: true }, "Most tokens to learn from --data.", "1000"),
+    "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
+  },
+  examples: [
+    "cloze extend-vocab --model runs/mine --output runs/larger --data new-domain/ --add 500",
+    "cloze extend-vocab --model runs/mine --output runs/larger --tokens words.txt",
+  ],
+} satisfies CommandTable;
+
 /** All tables, in the order of the help. */
 export const TABLES: readonly CommandTable[] = [
   PRETRAIN,
@@ -263,5 +318,6 @@ export const TABLES: readonly CommandTable[] = [
   FINETUNE,
   INSPECT,
   TRAIN_TOKENIZER,
+  EXTEND_VOCAB,
   TOKENIZE,
 ];
