@@ -10,7 +10,8 @@ import { FilesWithText, planUnits } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { contentHash, type CorpusSource, documentsOf } from "./corpus_source.ts";
 import { HELD_OUT, SentenceEncoder, sinkDocument } from "./sentence_encoder.ts";
-import { BlockWriter, Shard, ShardWriter } from "./shards.ts";
+import { Shard } from "./shard.ts";
+import { BlockWriter, ShardWriter } from "./shard_writer.ts";
 import { partPath } from "./unit_jobs.ts";
 import { runUnits } from "./worker_pool.ts";
 
@@ -38,10 +39,7 @@ const NAMES = { train: "train.shard", heldOut: "held_out.shard" };
 
 /** A hash of everything that decides which ids a text becomes. */
 export function tokenizerHash(tokenizer: Tokenizer): string {
-  const { normalizer, max_input_chars_per_word, vocabulary } = tokenizer;
-  return createHash("sha256").update(JSON.stringify({ normalizer, max_input_chars_per_word, vocabulary })).digest(
-    "hex",
-  );
+  return createHash("sha256").update(JSON.stringify(tokenizer.data)).digest("hex");
 }
 
 /** Opens the shards in `folder`, after writing them if they are not there or were made from something else. */
@@ -70,9 +68,13 @@ export async function prepareShards(
   }
 }
 
-/** Whether both shards are there and were made from that source. A file that is no shard is none that was. */
+/** Whether both shards are there and were made from that source. A file that is no shard, or of an older version, is not. */
 function holds(folder: string, source: string): boolean {
-  return Object.values(NAMES).every((name) => Shard.peek(`${folder}/${name}`)?.source === source);
+  try {
+    return Object.values(NAMES).every((name) => Shard.peek(`${folder}/${name}`)?.source === source);
+  } catch {
+    return false;
+  }
 }
 
 async function link(from: string, to: string): Promise<boolean> {

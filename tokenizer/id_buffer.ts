@@ -12,6 +12,11 @@ export class IdBuffer {
     return this.#length;
   }
 
+  /** The id at `index`, which is below `length`. */
+  at(index: number): number {
+    return this.#ids[index];
+  }
+
   /** Appends an id. */
   push(id: number): void {
     if (this.#length === this.#ids.length) this.#ids = grown(this.#ids, this.#length + 1);

@@ -46,8 +46,8 @@ export class PairTable {
 
   #add(slot: number, left: number, right: number, hash: number): number {
     const pair = this.#size++;
+    if (2 * pair + 2 > this.#pieces.length) this.#pieces = grown(this.#pieces, 2 * pair + 2);
     if (pair >= this.counts.length) {
-      this.#pieces = grown(this.#pieces, 2 * pair + 2);
       this.counts = grown(this.counts, pair + 1);
       this.heads = grown(this.heads, pair + 1);
     }

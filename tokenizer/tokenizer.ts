@@ -85,8 +85,9 @@ export class Tokenizer {
   readonly #wordPiece: WordPiece;
   readonly #scanner: WordScanner;
   readonly #pieces: PieceSink;
-  /** Scratch for text that comes as a string. */
+  /** Scratch for text that comes as a string, and for its ids. */
   #utf8 = new Uint8Array(1 << 12);
+  readonly #scratch = new IdBuffer();
 
   /** @throws {ClozeError} `input` if a special token is missing or a token occurs twice. */
   constructor(vocabulary: readonly string[], options: TokenizerOptions = {}) {
@@ -146,9 +147,10 @@ export class Tokenizer {
 
   /** Appends the ids of a text, without `[CLS]` and `[SEP]`; special tokens in it are plain text. */
   encodeIds(text: string, out: number[]): void {
-    const ids = new IdBuffer();
+    const ids = this.#scratch;
+    ids.truncate(0);
     this.#append(text, ids);
-    for (const id of ids.view()) out.push(id);
+    for (let i = 0; i < ids.length; i++) out.push(ids.at(i));
   }
 
   /** The same for the text `bytes[from..to)`, which is whole UTF-8. The fastest way from a file to ids. */
@@ -165,6 +167,7 @@ export class Tokenizer {
 
   #append(text: string, out: IdBuffer): void {
     this.#pieces.out = out;
+    if (!this.#added.any("text")) return this.#scanner.scan(this.#utf8, 0, this.#encode(text), this.#pieces);
     for (const part of this.#added.split(text, "text")) {
       if (part.added) out.push(this.#ids.get(part.token)!);
       else this.#scanner.scan(this.#utf8, 0, this.#encode(part.text), this.#pieces);

@@ -15,7 +15,7 @@ export interface ExtensionOptions {
 }
 
 /**
- * At most `add` new tokens: characters that the tokenizer does not know, the most frequent first, then merges of its
+ * At most `add` new tokens: characters that make `[UNK]` of a word, the most frequent first, then merges of its
  * pieces as the words are cut into them. A pure function of the counted words.
  */
 export function learnExtension(tokenizer: Tokenizer, words: WordCounts, options: ExtensionOptions): string[] {
@@ -40,11 +40,15 @@ export function learnExtension(tokenizer: Tokenizer, words: WordCounts, options:
   return tokens.slice(tokenizer.size);
 }
 
-/** Characters as tokens, with `##` where they stand inside words, that the vocabulary lacks. */
+/** Characters as tokens, with `##` where they stand inside words, that the vocabulary lacks, of words that are `[UNK]`. */
 function unknownCharacters(tokenizer: Tokenizer, words: WordCounts, min_frequency: number): string[] {
   const { bytes, ends, counts } = words;
   const missing = new Map<string, number>();
+  const ids = new IdBuffer();
   for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
+    ids.truncate(0);
+    tokenizer.encodeWord(bytes, start, ends[word], ids);
+    if (ids.at(0) !== tokenizer.special.unk) continue;
     for (let i = start; i < ends[word]; i += widthOf(bytes[i])) {
       const character = String.fromCodePoint(codePointAt(bytes, i));
       const token = i === start ? character : `##${character}`;

@@ -82,17 +82,13 @@ export class WordScanner {
       if (action === SEPARATE) {
         if (i > start) sink.word(bytes, start, i, hash);
         i += width;
+      } else if (action === COMPOSE || (action !== FOLD && action !== DROP && this.#composesAt(bytes, i + width, to))) {
+        i = this.#compose(bytes, start, to, sink);
       } else if (action === ALONE || action === FOLD_ALONE) {
         if (i > start) sink.word(bytes, start, i, hash);
-        if (this.#composesAt(bytes, i + width, to)) {
-          i = this.#compose(bytes, i, to, sink);
-        } else {
-          if (action === ALONE) sink.word(bytes, i, i + width, nextHash(EMPTY_HASH, code));
-          else this.#foldAlone(code, sink);
-          i += width;
-        }
-      } else if (action === COMPOSE) {
-        i = this.#compose(bytes, start, to, sink);
+        if (action === ALONE) sink.word(bytes, i, i + width, nextHash(EMPTY_HASH, code));
+        else this.#foldAlone(code, sink);
+        i += width;
       } else {
         i = this.#rewrite(bytes, start, i, to, hash, sink);
       }
@@ -114,7 +110,11 @@ export class WordScanner {
       const code = codePointAt(bytes, i), width = widthOf(bytes[i]);
       let action = code < 0x10000 ? this.#basic[code] : 0;
       if (action === 0) action = this.#action(code);
-      if (action === COMPOSE) return this.#compose(bytes, start, to, sink);
+      if (
+        action === COMPOSE || ((action === ALONE || action === FOLD_ALONE) && this.#composesAt(bytes, i + width, to))
+      ) {
+        return this.#compose(bytes, start, to, sink);
+      }
       if (action === KEEP) {
         if (length + width > word.length) word = this.#word = grown(word, length + width);
         for (let k = 0; k < width; k++) word[length++] = bytes[i + k];

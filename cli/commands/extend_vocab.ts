@@ -1,7 +1,7 @@
 /** `cloze extend-vocab`: a model in, the same model with more tokens out. */
 
 import { ClozeError, ioError } from "../../config/cloze_error.ts";
-import { expandPaths, readDocuments } from "../../data/mod.ts";
+import { countWords } from "../../data/mod.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
 import {
   learnExtension,
@@ -12,9 +12,10 @@ import {
   type WordCounts,
 } from "../../tokenizer/mod.ts";
 import { writeExtendedModel } from "../../training/extended_model.ts";
-import { parseFlags } from "../flags/flag.ts";
+import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
 import { EXTEND_VOCAB } from "../flags/tables.ts";
-import { callerFolder, resolve } from "../paths.ts";
+import { resolve } from "../paths.ts";
 import { grouped, note, progress } from "../terminal.ts";
 
 /** Tokens to learn unless told otherwise. */
@@ -34,8 +35,7 @@ export async function run(args: string[]): Promise<number> {
   await expectEmpty(to);
   await openModelFolder(from); // says what is wrong with it
   const tokenizer = await loadTokenizer(from);
-  let counts: WordCounts | undefined;
-  if (data.length > 0) counts = await countWords(tokenizer, await expandPaths(data, callerFolder()));
+  const counts = data.length === 0 ? undefined : await wordsOf(data, values, tokenizer);
   const tokens = counts === undefined
     ? await readTokens(tokenizer, resolve(values.tokens!))
     : learnExtension(tokenizer, counts, {
@@ -68,16 +68,26 @@ async function expectEmpty(path: string): Promise<void> {
   }
 }
 
-async function countWords(tokenizer: Tokenizer, files: string[]): Promise<WordCounts> {
-  const counter = new WordCounter(tokenizer.normalizer);
-  let sentences = 0;
-  for await (const document of readDocuments(files)) {
-    for (const sentence of document) {
-      counter.add(sentence);
-      if (++sentences % 4096 === 0) progress(`counting words: ${grouped(sentences)} sentences`);
-    }
+async function wordsOf(
+  data: string[],
+  values: Values<typeof EXTEND_VOCAB.flags>,
+  tokenizer: Tokenizer,
+): Promise<WordCounts> {
+  const folder = await Deno.makeTempDir({ prefix: "cloze-" });
+  try {
+    const { files, stdin } = await corpusFiles(data, values, folder);
+    if (stdin !== undefined) await saveStdin(stdin);
+    const counted = await countWords({ files, config: corpusConfig(values) }, {
+      normalizer: tokenizer.normalizer,
+      threads: values.threads ?? navigator.hardwareConcurrency,
+      onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
+    });
+    const counter = new WordCounter(tokenizer.normalizer);
+    for (const words of counted.words) counter.merge(words);
+    return counter.words;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
-  return counter.words;
 }
 
 /** The lines of a file that are not tokens yet. */

@@ -103,6 +103,7 @@ export const PRETRAIN = {
     "save-every": number({ min: 1, max: 1e9, integer: true }, "Steps between checkpoints.", "a tenth of the run"),
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
+    chart: toggle("Draw the loss while it trains, on a terminal."),
     resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads from it."),
   },
   examples: [
@@ -229,7 +230,7 @@ export const TOKENIZE = {
   },
   examples: [
     'echo "단순함을 얻기" | cloze tokenize --model runs/mine',
-    'echo "단순함을 얻기" | cloze tokenize --model runs/mine --ids | cloze tokenize --model runs/mine --decode',
+    "cloze tokenize --ids < text.txt | cloze tokenize --decode",
   ],
 } satisfies CommandTable;
 
@@ -299,14 +300,35 @@ export const EXTEND_VOCAB = {
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers."),
     output: text("DIR", "Folder for the larger model. It must not be there yet, or be empty."),
-    data: CORPUS_FLAGS.data,
+    ...CORPUS_FLAGS,
     tokens: text("FILE", "New tokens, one a line; ## begins one that stands inside words."),
     add: number({ min: 1, max: 1_000_000, integer: true }, "Most tokens to learn from --data.", "1000"),
     "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
+    threads: THREADS,
   },
   examples: [
     "cloze extend-vocab --model runs/mine --output runs/larger --data new-domain/ --add 500",
     "cloze extend-vocab --model runs/mine --output runs/larger --tokens words.txt",
+  ],
+} satisfies CommandTable;
+
+/** Flags of `cloze report`. */
+export const REPORT = {
+  name: "report",
+  summary: "Shows a run, or several side by side: a verdict in words, curves, filled blanks, how to repeat it.",
+  usage: "[DIR…] [flags]",
+  positional: "DIR",
+  details:
+    "Writes one HTML page that needs nothing else. A run writes its own as it goes: report.html in its folder. " +
+    "Without a folder it is about the newest run.",
+  flags: {
+    output: text("FILE", "The page.", "report.html in the run's folder, or here for several runs"),
+    text: toggle("Write the verdict and the loss curve to standard output instead."),
+  },
+  examples: [
+    "cloze report runs/mine",
+    "cloze report runs/mine runs/other --output comparison.html",
+    "cloze report runs/mine --text",
   ],
 } satisfies CommandTable;
 
@@ -315,6 +337,7 @@ export const TABLES: readonly CommandTable[] = [
   PRETRAIN,
   PREDICT,
   EVALUATE,
+  REPORT,
   FINETUNE,
   INSPECT,
   TRAIN_TOKENIZER,
