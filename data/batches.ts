@@ -11,7 +11,7 @@ import { maxMasked } from "./masking.ts";
 import { bucketed, packed } from "./packing.ts";
 import { Permutation, Random, STREAMS } from "./rng.ts";
 import { type SequenceRef, Sequences } from "./sequences.ts";
-import type { Shard } from "./shards.ts";
+import type { Shard } from "./shard.ts";
 
 /** Batches are packed from so many batches' worth of shuffled sequences: the last one of a window may have room left. */
 const WINDOW_BATCHES = 128;

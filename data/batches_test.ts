@@ -7,7 +7,8 @@ import { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches } from "./
 import { Random } from "./rng.ts";
 import { SequenceIndex } from "./sequence_index.ts";
 import { Sequences } from "./sequences.ts";
-import { Shard, ShardWriter } from "./shards.ts";
+import { Shard } from "./shard.ts";
+import { ShardWriter } from "./shard_writer.ts";
 
 const VOCABULARY = 500;
 const tokenizer = new Tokenizer([...SPECIAL_TOKENS, ...Array.from({ length: VOCABULARY - 5 }, (_, i) => `w${i}`)]);

@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { sourceKind } from "./sources.ts";
 
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 18;
 
 /**
  * The bytes from `from` to `to` of a plain file, or all bytes of a decompressed one. A chunk is valid until the next one
@@ -55,14 +55,19 @@ async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   for await (const chunk of chunks) yield chunk.slice();
 }
 
+/** Compressed bytes that are decompressed at once: what they become, a hundred times as much at most for text, has to fit. */
+const ZSTD_CHUNK = 1 << 16;
+
 /** fzstd and not node:zlib, which takes the end of the first frame, or of a file that is cut off, for the end. */
 async function* unzstd(file: string): AsyncGenerator<Uint8Array> {
   const { Decompress } = await import("fzstd");
   const ready: Uint8Array[] = [];
   const decompress = new Decompress((chunk) => ready.push(chunk));
-  for await (const chunk of copies(range(file, 0, Infinity))) {
-    decompress.push(chunk);
-    yield* ready.splice(0);
+  for await (const chunk of range(file, 0, Infinity)) {
+    for (let at = 0; at < chunk.length; at += ZSTD_CHUNK) {
+      decompress.push(chunk.slice(at, at + ZSTD_CHUNK));
+      yield* ready.splice(0);
+    }
   }
   decompress.push(new Uint8Array(), true);
   yield* ready.splice(0);

@@ -94,7 +94,8 @@ async function* beginning(file: string): AsyncGenerator<Uint8Array> {
 async function boundary(file: string, from: number, size: number, perLine: boolean): Promise<number> {
   let at = from - 1; // a line that ends just before `from` counts
   let blank = false; // only white space since the last line feed
-  for (let chunkSize = 1 << 12; at < size; chunkSize = 1 << 20) {
+  for (let chunkSize = 1 << 12, before = -1; before < at && at < size; chunkSize = 1 << 20) {
+    before = at;
     for await (const chunk of readBytes(file, at, at + chunkSize)) {
       for (let i = 0; i < chunk.length; i++, at++) {
         if (chunk[i] === NEWLINE) {

@@ -259,6 +259,7 @@ Deno.test("expandPaths finds files, folders and globs, sorted, once each", async
     assertEquals(await expand("**/*.txt"), ["a/x.txt", "top.txt"]);
     assertEquals(await expand("{top,other}.txt"), ["top.txt"]);
     await assertRejects(() => expand("none.txt"), ClozeError, "does not exist");
+    await assertRejects(() => expandPaths(["/dev/null"], folder), ClozeError, "is no file");
   });
 });
 

@@ -10,7 +10,8 @@ import { FilesWithText, planUnits } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { contentHash, type CorpusSource, documentsOf } from "./corpus_source.ts";
 import { HELD_OUT, SentenceEncoder, sinkDocument } from "./sentence_encoder.ts";
-import { BlockWriter, Shard, ShardWriter } from "./shards.ts";
+import { Shard } from "./shard.ts";
+import { BlockWriter, ShardWriter } from "./shard_writer.ts";
 import { partPath } from "./unit_jobs.ts";
 import { runUnits } from "./worker_pool.ts";
 

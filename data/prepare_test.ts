@@ -7,7 +7,7 @@ import { MlmBatches } from "./batches.ts";
 import { countWords } from "./count_words.ts";
 import { practiceCorpus } from "./practice/practice_corpus.ts";
 import { prepareShards } from "./prepare.ts";
-import { Shard } from "./shards.ts";
+import { Shard } from "./shard.ts";
 
 const practice = [...practiceCorpus(3, 1500)];
 const trainer = new VocabularyTrainer();
@@ -28,8 +28,8 @@ const textOf = (documents: readonly string[][]) => documents.map((lines) => line
 
 /** Text in several files: one that is cut into units, a compressed one, records. */
 function writeCorpus(folder: string) {
-  // About nine megabytes, so that the plain file has three units.
-  const many = Array.from({ length: 40 }, (_, i) => textOf(practice.map((lines) => [`${i} ${lines[0]}`, ...lines])));
+  // About five megabytes, so that the plain file has two units.
+  const many = Array.from({ length: 22 }, (_, i) => textOf(practice.map((lines) => [`${i} ${lines[0]}`, ...lines])));
   Deno.writeTextFileSync(`${folder}/a.txt`, many.join("\n\n"));
   Deno.writeFileSync(`${folder}/b.txt.gz`, gzipSync(new TextEncoder().encode(textOf(practice))));
   Deno.writeTextFileSync(

@@ -6,7 +6,7 @@
 import { IdBuffer, type Tokenizer } from "../tokenizer/mod.ts";
 import type { TextSink } from "./corpus.ts";
 import { Random, STREAMS } from "./rng.ts";
-import type { BlockWriter } from "./shards.ts";
+import type { BlockWriter } from "./shard_writer.ts";
 
 /** Share of the documents that training never sees. */
 export const HELD_OUT = 0.02;

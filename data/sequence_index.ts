@@ -7,7 +7,8 @@
 import { Buffer } from "node:buffer";
 import { type SamplingConfig, SEQUENCES } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
-import { endsDocument, sentenceLength, type Shard } from "./shards.ts";
+import type { Shard } from "./shard.ts";
+import { endsDocument, sentenceLength } from "./shard_format.ts";
 
 /** How documents become sequences. */
 export type SequenceKind = SamplingConfig["sequences"];

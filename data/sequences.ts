@@ -9,7 +9,8 @@ import type { Tokenizer } from "../tokenizer/mod.ts";
 import { PAIR_SPECIALS, type Sentence, sentencePairs } from "./pairs.ts";
 import { Random, STREAMS } from "./rng.ts";
 import { type IndexEntry, SequenceIndex } from "./sequence_index.ts";
-import { endsDocument, sentenceLength, type Shard } from "./shards.ts";
+import type { Shard } from "./shard.ts";
+import { endsDocument, sentenceLength } from "./shard_format.ts";
 
 /** Set in an id where an eojeol, a word between white space, begins. */
 export const WORD_START = 1 << 30;

@@ -50,6 +50,15 @@ export async function expandPaths(paths: readonly string[], cwd: string): Promis
         throw new ClozeError("input", `the folder ${path} has no .txt, .jsonl, .csv, .tsv or .parquet file in it`);
       }
     } else if (info !== undefined) {
+      if (!info.isFile) {
+        throw new ClozeError(
+          "input",
+          `${path} is no file: text is read more than once, so a pipe cannot be given by name`,
+          {
+            hint: "give - and pipe the text into standard input",
+          },
+        );
+      }
       found.add(absolute);
     } else if (/[*?[{]/.test(path)) {
       for await (const file of glob(absolute)) found.add(file);

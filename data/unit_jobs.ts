@@ -9,7 +9,7 @@ import { readUnit, type Unit } from "./corpus.ts";
 import { CorpusReport, type ReportState } from "./corpus_report.ts";
 import { SentenceCounter } from "./sentence_counter.ts";
 import { SentenceEncoder } from "./sentence_encoder.ts";
-import { BlockWriter, type ShardPart } from "./shards.ts";
+import { BlockWriter, type ShardPart } from "./shard_writer.ts";
 
 /** A job as plain data. */
 export type JobSetup =

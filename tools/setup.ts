@@ -61,7 +61,7 @@ const packages = `${root}/target/packages`;
 const cache = Deno.env.get("DENO_DIR") ?? "default";
 const fetched = modified(packages) ?? 0;
 if (fetched < modified(`${root}/deno.lock`)! || Deno.readTextFileSync(packages) !== cache) {
-  if (!await run(Deno.execPath(), ["cache", "-q", `${root}/data/mod.ts`])) {
+  if (!await run(Deno.execPath(), ["cache", "-q", `${root}/data/mod.ts`, `${root}/report/mod.ts`])) {
     fail("the packages of deno.json could not be fetched", "run the command again with a network");
   }
   Deno.mkdirSync(`${root}/target`, { recursive: true });

@@ -3,8 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
-import { type Document, expandPaths, readDocuments, Shard } from "../../data/mod.ts";
-import { ShardWriter } from "../../data/shards.ts";
+import { type Document, expandPaths, readDocuments, Shard, ShardWriter } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";

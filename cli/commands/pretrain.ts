@@ -3,7 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { ModelConfig } from "../../config/model_config.ts";
 import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
-import { PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
+import { heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
@@ -13,16 +13,21 @@ import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
 import { train, type TrainResult } from "../../training/train.ts";
+import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
 import { corpusFindings, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
+import { PretrainObserver } from "./pretrain_observer.ts";
 import { batchOptions, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
+import { runStart } from "./run_start.ts";
 
 /** Most held-out tokens that an evaluation looks at. */
 const EVALUATION_TOKENS = 1 << 16;
+/** Sentences that are filled at every evaluation, and answers for each. */
+const WATCHED_BLANKS = 8, ANSWERS = 3;
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
@@ -173,48 +178,54 @@ async function trainOn(
   if (plan.start !== undefined) note(bold("resume   ") + `after step ${grouped(plan.start.step)}`);
 
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? 0);
+  const start = plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 };
+  const observer = new PretrainObserver({
+    output,
+    metrics,
+    start: runStart({ ...start, engine: about, data, tokenizer, heldOut, unigram: baseline }),
+    // A left-to-right model does not see what follows a blank.
+    blanks: objective === "clm"
+      ? []
+      : plan.corpus === "practice"
+      ? PRACTICE_BLANKS.map((text) => ({ text }))
+      : heldOutBlanks(data.heldOut, tokenizer, WATCHED_BLANKS, training.max_sequence_length - 2),
+    model: FillMask.over(
+      engine,
+      { config: model, tokenizer },
+      { ...options, max_tokens: options.batch_tokens },
+      ANSWERS,
+    ),
+    chart: values.chart ?? false,
+  });
+  await observer.begin(plan.corpus === "practice");
   stop.arm();
   const result = await train({
     engine,
     batches,
     heldOut,
     training,
-    start: plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 },
+    start,
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
     save: async (state) => void await saveCheckpoint(output, engine, files, state, values["keep-checkpoints"]),
     signal: stop.signal,
-    onMetric: (metric, done) => {
-      if (metric.kind === "evaluation") {
-        note(
-          `step ${grouped(metric.step)}: held-out loss ${metric.loss.toFixed(3)} (guessing: ${
-            baseline.loss.toFixed(3)
-          }), ` +
-            `accuracy ${percent(metric.accuracy)} (${metric.accuracy_interval.map(percent).join("–")})` +
-            (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
-        );
-        return;
-      }
-      if (metric.kind !== "train") return;
-      const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
-      progress(
-        `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
-          `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`,
-      );
-    },
+    onMetric: (metric, done) => observer.see(metric, done),
   }).catch(async (error) => {
+    if (!(error instanceof NativeError) || error.native !== "NonFinite") throw error;
+    await observer.diverged(error.message);
     throw await withLastCheckpoint(error, output);
   });
+  await observer.end({ ...result.state, interrupted: result.interrupted });
   return await conclude(plan, result, baseline);
 }
 
-/** Adds to a loss that is not finite where the last good weights are. */
-async function withLastCheckpoint(error: unknown, output: string): Promise<unknown> {
-  if (!(error instanceof NativeError) || error.native !== "NonFinite") return error;
+/** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */
+async function withLastCheckpoint(error: NativeError, output: string): Promise<ClozeError> {
   const [step] = await checkpointSteps(output);
   const kept = step === undefined ? "no checkpoint was saved before" : `the last checkpoint is step ${step}`;
-  return new ClozeError("engine", `${error.message}; ${kept}`, { hint: error.hint, cause: error });
+  const hint = error.hint === undefined ? NON_FINITE_CAUSES : `${error.hint}; ${NON_FINITE_CAUSES}`;
+  return new ClozeError("engine", `${error.message}; ${kept}`, { hint, cause: error });
 }
 
 /** Says what came of it, in a few lines, and shows filled blanks where it knows sentences to try. */

@@ -1,7 +1,7 @@
 /** `cloze train-tokenizer`: text in, a WordPiece vocabulary out. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { type CorpusSource, countWords, tokenizerHash } from "../../data/mod.ts";
+import { type CorpusCounts, type CorpusSource, countWords, tokenizerHash } from "../../data/mod.ts";
 import {
   type Compat,
   Tokenizer,
@@ -16,7 +16,7 @@ import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../corpus.
 import { parseFlags } from "../flags/flag.ts";
 import { TRAIN_TOKENIZER } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
-import { bold, endProgress, grouped, note, progress } from "../terminal.ts";
+import { endProgress, grouped, note, progress } from "../terminal.ts";
 
 /** What `tokenizer_config.json` says is the longest text: BERT's 512. */
 const MODEL_MAX_LENGTH = 512;
@@ -31,7 +31,7 @@ export async function run(args: string[]): Promise<number> {
   const output = resolve(values.output);
   await makeFolder(output);
   const { files, stdin } = await corpusFiles(data, values, output);
-  let learned: { tokenizer: Tokenizer; counts: WordCounts };
+  let learned: Learned;
   try {
     if (stdin !== undefined) await saveStdin(stdin);
     learned = await learnTokenizer({ files, config: corpusConfig(values) }, {
@@ -47,6 +47,7 @@ export async function run(args: string[]): Promise<number> {
     if (stdin !== undefined) await Deno.remove(stdin).catch(() => {});
   }
   const { tokenizer, counts } = learned;
+  note(`read ${corpusFindings(learned.corpus)}`);
   if (tokenizer.normalizer.lowercase && tokenizer.normalizer.compat === "google") {
     note("note: Google's rules strip accents from lowercased text, which takes Hangul apart into Jamo");
   }
@@ -83,11 +84,19 @@ export interface LearnOptions {
   threads: number;
 }
 
-/** Learns a tokenizer from a corpus and says what came of it; gives the counted words, too. */
+/** A tokenizer, and what it was learned from. */
+interface Learned {
+  tokenizer: Tokenizer;
+  /** The words. */
+  counts: WordCounts;
+  corpus: CorpusCounts;
+}
+
+/** Learns a tokenizer from a corpus. */
 export async function learnTokenizer(
   source: CorpusSource,
   options: LearnOptions,
-): Promise<{ tokenizer: Tokenizer; counts: WordCounts }> {
+): Promise<Learned> {
   const { lowercase, compat = "huggingface", vocab_size, threads, ...limits } = options;
   const normalizer = compat === "google"
     ? { lowercase, strip_accents: null, nfc: false, compat }
@@ -105,12 +114,15 @@ export async function learnTokenizer(
   });
   for (const counts of words) trainer.merge(counts);
   if (trainer.words === 0) throw new ClozeError("input", "the text has no words, so there is no vocabulary to learn");
-  if (source !== "practice") note(bold("text     ") + corpusFindings(report.counts));
   progress(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
   const vocabulary = trainer.train(vocab_size ?? suitableSize(characters));
   endProgress();
   const max_input_chars_per_word = compat === "google" ? 200 : 100;
-  return { tokenizer: new Tokenizer(vocabulary, { normalizer, max_input_chars_per_word }), counts: trainer.counts };
+  return {
+    tokenizer: new Tokenizer(vocabulary, { normalizer, max_input_chars_per_word }),
+    counts: trainer.counts,
+    corpus: report.counts,
+  };
 }
 
 /** A vocabulary for a text of that length: large texts can afford, and fill, larger ones. */

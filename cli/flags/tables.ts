@@ -103,6 +103,7 @@ export const PRETRAIN = {
     "save-every": number({ min: 1, max: 1e9, integer: true }, "Steps between checkpoints.", "a tenth of the run"),
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
+    chart: toggle("Draw the loss while it trains, on a terminal."),
     resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads from it."),
   },
   examples: [
@@ -311,11 +312,32 @@ export const EXTEND_VOCAB = {
   ],
 } satisfies CommandTable;
 
+/** Flags of `cloze report`. */
+export const REPORT = {
+  name: "report",
+  summary: "Shows a run, or several side by side: a verdict in words, curves, filled blanks, how to repeat it.",
+  usage: "[DIR…] [flags]",
+  positional: "DIR",
+  details:
+    "Writes one HTML page that needs nothing else. A run writes its own as it goes: report.html in its folder. " +
+    "Without a folder it is about the newest run.",
+  flags: {
+    output: text("FILE", "The page.", "report.html in the run's folder, or here for several runs"),
+    text: toggle("Write the verdict and the loss curve to standard output instead."),
+  },
+  examples: [
+    "cloze report runs/mine",
+    "cloze report runs/mine runs/other --output comparison.html",
+    "cloze report runs/mine --text",
+  ],
+} satisfies CommandTable;
+
 /** All tables, in the order of the help. */
 export const TABLES: readonly CommandTable[] = [
   PRETRAIN,
   PREDICT,
   EVALUATE,
+  REPORT,
   FINETUNE,
   INSPECT,
   TRAIN_TOKENIZER,

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
-import { BlockWriter, endsDocument, sentenceLength, Shard, ShardWriter } from "./shards.ts";
+import { Shard } from "./shard.ts";
+import { endsDocument, sentenceLength } from "./shard_format.ts";
+import { BlockWriter, ShardWriter } from "./shard_writer.ts";
 
 async function withFolder(run: (folder: string) => void | Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
