@@ -17,6 +17,7 @@ const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
   predict: () => import("./commands/predict.ts"),
   evaluate: () => import("./commands/evaluate.ts"),
   finetune: () => import("./commands/finetune.ts"),
+  reproduce: () => import("./commands/reproduce.ts"),
   "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
 };

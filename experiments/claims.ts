@@ -37,7 +37,8 @@ export const CLAIMS = {
   convergence: {
     text: "Masked LM converges slower than left-to-right training, but outperforms it after a small number of steps.",
     source: "Devlin et al., 2019 (BERT), appendix C.1 and figure 5",
-    measure: "accuracy after fine-tuning from equal pretraining steps; the losses of the two objectives are means over " +
+    measure:
+      "accuracy after fine-tuning from equal pretraining steps; the losses of the two objectives are means over " +
       "different tokens seen with different context, so they cannot be compared",
     conditions: [
       { name: "mlm", label: "masked LM", flags: ["--objective", "mlm"] },

@@ -13,7 +13,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   ffi: ["config"],
   training: ["config", "tokenizer", "data", "ffi"],
   inference: ["config", "tokenizer", "ffi"],
-  cli: ["config", "tokenizer", "data", "ffi", "training", "inference"],
+  experiments: ["config"],
+  cli: ["config", "experiments", "tokenizer", "data", "ffi", "training", "inference"],
 };
 
 /** Rooms of the core that a room of the core must not know. */

@@ -126,6 +126,34 @@ export const FINETUNE = {
   ],
 } satisfies CommandTable;
 
+/** Flags of `cloze reproduce`. */
+export const REPRODUCE = {
+  name: "reproduce",
+  summary: "Checks a claim about masked language models on your own text: convergence.",
+  usage: "EXPERIMENT --data PATH… --train FILE --valid FILE [flags]",
+  positional: "EXPERIMENT",
+  details:
+    "Pretrains each condition with several seeds for the same number of steps, fine-tunes the models on labeled " +
+    "text, and says whether the differences support the claim. Stopped, it goes on where it was when called again.",
+  flags: {
+    data: DATA,
+    train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv or .jsonl."),
+    valid: text("FILE", "Labeled text to measure on, none of it in --train."),
+    output: text("DIR", "Folder of the experiment.", "runs/<experiment>"),
+    seeds: number({ min: 2, max: 100, integer: true }, "Repetitions of every condition.", "3"),
+    steps: number({ min: 16, max: 1e9, integer: true }, "Pretraining updates of each run."),
+    budget: duration("Wall clock for the whole experiment, from which --steps is worked out: 30m, 2h."),
+    preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
+    "vocab-size": VOCAB_SIZE,
+    "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
+    threads: THREADS,
+    json: toggle("One JSON object instead of a table."),
+  },
+  examples: [
+    "cloze reproduce convergence --data reviews.txt.gz --train labeled.train.tsv --valid labeled.valid.tsv --budget 2h",
+  ],
+} satisfies CommandTable;
+
 /** Flags of `cloze train-tokenizer`. */
 export const TRAIN_TOKENIZER = {
   name: "train-tokenizer",
@@ -184,4 +212,12 @@ export const EVALUATE = {
 } satisfies CommandTable;
 
 /** All tables, in the order of the help. */
-export const TABLES: readonly CommandTable[] = [PRETRAIN, PREDICT, EVALUATE, FINETUNE, TRAIN_TOKENIZER, TOKENIZE];
+export const TABLES: readonly CommandTable[] = [
+  PRETRAIN,
+  PREDICT,
+  EVALUATE,
+  FINETUNE,
+  REPRODUCE,
+  TRAIN_TOKENIZER,
+  TOKENIZE,
+];
