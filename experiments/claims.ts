@@ -30,7 +30,6 @@ export interface Claim {
 }
 
 const CURVE = [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1];
-const END = [1];
 
 /** By name of the experiment. */
 export const CLAIMS = {

@@ -11,7 +11,7 @@ import { exists, makeFolder, writeWhole } from "../../training/files.ts";
 import type { Metric } from "../../training/metrics.ts";
 import { nearest, parseFlags, type Values } from "../flags/flag.ts";
 import { REPRODUCE } from "../flags/tables.ts";
-import { callerFolder, resolve } from "../paths.ts";
+import { resolve } from "../paths.ts";
 import { bold, clock, grouped, note, writeOut } from "../terminal.ts";
 import { claimReport } from "./reproduce_report.ts";
 
