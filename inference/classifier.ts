@@ -66,12 +66,17 @@ export class Classifier implements Disposable {
         hint: `fine-tune it: deno run finetune --model ${path} --train FILE --valid FILE --output DIR`,
       });
     }
-    const { labels, classifier_dropout } = heads;
+    const { labels, classifier_dropout, left_to_right } = heads;
     const max_tokens = Math.max(BATCH_TOKENS, config.max_position_embeddings);
     const engine = await Engine.open({
       config,
       objective: {
-        sequence_classification: { num_labels: labels.length, classifier_dropout, freeze_encoder: false },
+        sequence_classification: {
+          num_labels: labels.length,
+          classifier_dropout,
+          left_to_right,
+          freeze_encoder: false,
+        },
       },
       weights,
       engine: options.engine ?? "fused",

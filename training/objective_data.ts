@@ -51,7 +51,10 @@ export function heldOutBatches(
   return fixedEvalBatches(sequences, tokenizer, options, max_tokens);
 }
 
-/** How often each token is to be predicted: a left-to-right model also predicts the end of each sequence. */
+/**
+ * How often each token is to be predicted. Special tokens are never masked; a left-to-right model predicts whatever comes
+ * next, the end of each sequence too.
+ */
 export function predictedCounts(
   objective: PretrainingObjective,
   shard: Shard,
@@ -60,6 +63,7 @@ export function predictedCounts(
 ): Float64Array {
   const counts = Float64Array.from(shard.counts);
   if (objective === "clm") counts[tokenizer.special.sep] += new Sequences(shard, max_sequence_length).count;
+  else for (const id of Object.values(tokenizer.special)) counts[id] = 0;
   return counts;
 }
 

@@ -139,7 +139,9 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
   );
   // What transformers takes for BertForSequenceClassification: the encoder's own dropout.
   const classifier_dropout = folder.config.hidden_dropout_prob;
-  const heads = { objective: "sequence_classification" as const, labels, classifier_dropout };
+  const left_to_right = folder.heads.objective === "clm" ||
+    (folder.heads.objective === "sequence_classification" && folder.heads.left_to_right);
+  const heads = { objective: "sequence_classification" as const, labels, classifier_dropout, left_to_right };
   const files = {
     "config.json": modelConfigJson(folder.config, heads),
     ...tokenizerFiles(tokenizer, folder.config.max_position_embeddings),
@@ -160,7 +162,12 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
   using engine = await Engine.open({
     config: folder.config,
     objective: {
-      sequence_classification: { num_labels: labels.length, classifier_dropout, freeze_encoder: config.probe },
+      sequence_classification: {
+        num_labels: labels.length,
+        classifier_dropout,
+        left_to_right,
+        freeze_encoder: config.probe,
+      },
     },
     engine: "fused",
     device: "cpu",
@@ -180,6 +187,11 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
       `${folder.config.num_hidden_layers} layers of ${folder.config.hidden_size}, ` +
       `${grouped(about.parameter_count)} parameters; ${fresh}${config.probe ? "; the encoder stays as it is" : ""}`,
   );
+  if (left_to_right) {
+    note(
+      "         left to right: attention sees what stands before, and the last token is pooled; for comparison, and not for transformers",
+    );
+  }
   for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, 0);
   stop.arm();

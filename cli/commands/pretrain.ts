@@ -23,32 +23,21 @@ import { documentsOf, newRun, openRun, type Plan, planResumed, type PretrainValu
 /** Most held-out tokens that an evaluation looks at. */
 const EVALUATION_TOKENS = 1 << 16;
 
-/** What a caller in this program wants to know of a run; the command line wants nothing. */
-export interface PretrainHooks {
-  /** A checkpoint is complete: its folder and step. It may be gone two checkpoints later. */
-  onCheckpoint?: (folder: string, step: number) => Promise<void>;
-}
-
 /** Runs the command. */
-export async function run(args: string[], hooks: PretrainHooks = {}): Promise<number> {
+export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(PRETRAIN, args);
   const resumed = values.resume === undefined ? undefined : await planResumed(values, positionals);
   const plan = resumed ?? await newRun(values, positionals);
   using _lock = await openRun(plan.output, resumed !== undefined);
   const stop = stopSignals();
   try {
-    return await pretrain(plan, values, stop, hooks);
+    return await pretrain(plan, values, stop);
   } finally {
     stop.dispose();
   }
 }
 
-async function pretrain(
-  plan: Plan,
-  values: Values<PretrainValues>,
-  stop: Stop,
-  hooks: PretrainHooks,
-): Promise<number> {
+async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop): Promise<number> {
   note(
     bold("data     ") +
       (plan.files === "practice"
@@ -72,7 +61,7 @@ async function pretrain(
   using heldOut = data.heldOut;
   const model = plan.modelConfig(tokenizer.size);
   checkSizes(plan, model, tokenizer);
-  return await trainOn(plan, values, { ...data, train, heldOut }, tokenizer, model, stop, hooks);
+  return await trainOn(plan, values, { ...data, train, heldOut }, tokenizer, model, stop);
 }
 
 /** The run's own tokenizer if it has one, the one asked for, or a new one learned from the data. */
@@ -115,7 +104,6 @@ async function trainOn(
   tokenizer: Tokenizer,
   model: ModelConfig,
   stop: Stop,
-  hooks: PretrainHooks,
 ): Promise<number> {
   const { training, output } = plan;
   const { max_sequence_length, objective } = training;
@@ -176,7 +164,7 @@ async function trainOn(
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
-    save: async (state) => await hooks.onCheckpoint?.(await saveCheckpoint(output, engine, files, state), state.step),
+    save: async (state) => void await saveCheckpoint(output, engine, files, state, values["keep-checkpoints"]),
     signal: stop.signal,
     onMetric: (metric, done) => {
       if (metric.kind === "evaluation") {

@@ -23,6 +23,9 @@ const FINETUNE_EPOCHS = 3;
 /** Of what is left of a budget, so much is planned: runs also open, evaluate and save. */
 const PLANNED = 0.85;
 
+/** Checkpoints of a run; those that a claim compares are among them. */
+const SAVES = 16;
+
 /** What an experiment is, kept in its folder: going on with other flags would mix two experiments. */
 interface ExperimentPlan {
   experiment: string;
@@ -138,7 +141,7 @@ async function openPlan(
   await command("train-tokenizer", [...paths, ...vocabulary, "--output", `${output}/tokenizer`]);
   const steps = values.steps ?? await stepsWithin(values.budget!, claim, base, output);
   // A whole number of steps between checkpoints.
-  const plan = { ...base, steps: Math.max(16, Math.floor(steps / 16) * 16) };
+  const plan = { ...base, steps: Math.max(SAVES, Math.floor(steps / SAVES) * SAVES) };
   await writeWhole(path, JSON.stringify(plan, null, 2) + "\n");
   return plan;
 }
@@ -185,7 +188,7 @@ async function stepsWithin(
   const runs = plan.seeds * claim.conditions.length;
   const left = budget_ms - (performance.now() - began) - runs * claim.checkpoints.length * finetune_ms;
   const steps = PLANNED * left / (plan.seeds * msAStep);
-  if (steps < 16) {
+  if (steps < SAVES) {
     throw new ClozeError(
       "usage",
       `--budget is too short: fine-tuning ${runs * claim.checkpoints.length} models alone takes about ` +
@@ -222,30 +225,23 @@ async function pretrainCondition(
   steps: readonly number[],
   output: string,
 ): Promise<void> {
-  const missing = async () => {
-    const found = await Promise.all(steps.map((step) => exists(modelFolder(output, condition, seed, step))));
-    return found.includes(false);
-  };
-  if (!await missing()) return;
+  const kept = await Promise.all(steps.map((step) => exists(modelFolder(output, condition, seed, step))));
+  if (!kept.includes(false)) return;
   const run = `${output}/pretraining/${condition.name}-${seed}`;
-  const onCheckpoint = async (checkpoint: string, step: number) => {
-    if (steps.includes(step)) await keepModel(checkpoint, modelFolder(output, condition, seed, step));
-  };
   const begun = await exists(`${run}/checkpoints`);
   if (!begun) await Deno.remove(run, { recursive: true }).catch(() => {}); // stopped before its first checkpoint
-  const every = String(plan.steps / 16);
-  const flags = begun
-    ? ["--resume", run, "--save-every", every]
-    : [...pretrainFlags(plan, condition.flags, seed, output), "--steps", String(plan.steps), "--save-every", every]
-      .concat(["--output", run]);
-  const { run: pretrain } = await import("./pretrain.ts");
-  note(`cloze pretrain ${flags.join(" ")}`);
-  await pretrain(flags, { onCheckpoint });
-  if (await missing()) {
-    throw new ClozeError("engine", `${run} ended without all of its checkpoints`, {
-      hint: `remove ${run} and call the same command again`,
-    });
+  const saving = ["--save-every", String(plan.steps / SAVES), "--keep-checkpoints", String(SAVES)];
+  await command(
+    "pretrain",
+    begun
+      ? ["--resume", run, ...saving]
+      : [...pretrainFlags(plan, condition.flags, seed, output), "--steps", String(plan.steps), ...saving]
+        .concat(["--output", run]),
+  );
+  for (const step of steps) {
+    await keepModel(`${run}/checkpoints/step-${step}`, modelFolder(output, condition, seed, step));
   }
+  await Deno.remove(`${run}/checkpoints`, { recursive: true });
 }
 
 /** Links or copies a checkpoint's model, without its training state, to a folder that is whole or not there. */

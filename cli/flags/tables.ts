@@ -53,6 +53,7 @@ export const PRETRAIN = {
       "fused",
     ),
     "save-every": number({ min: 1, max: 1e9, integer: true }, "Steps between checkpoints.", "a tenth of the run"),
+    "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
     resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads from it."),
   },

@@ -53,7 +53,8 @@ fn a_training_step_allocates_nothing() {
     let positions: Vec<i32> = (0..n).map(|i| i % 64).collect();
     let masked: Vec<i32> = (0..n).step_by(7).collect();
     let labels: Vec<i32> = masked.iter().map(|i| i % 200).collect();
-    let classify = Classification { num_labels: 2, classifier_dropout: 0.1, freeze_encoder: false };
+    let classify =
+        Classification { num_labels: 2, classifier_dropout: 0.1, freeze_encoder: false, left_to_right: false };
     for objective in [
         Objective::MaskedLm,
         Objective::MaskedLmNextSentence,

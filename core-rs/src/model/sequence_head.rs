@@ -1,5 +1,5 @@
-//! The head on sequences: BERT's pooler (dense and tanh on each sequence's first token), dropout, and a dense layer with
-//! one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
+//! The head on sequences: BERT's pooler (dense and tanh on each sequence's first token; on its last where attention is
+//! causal), dropout, and a dense layer with one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
 //! 4.1) differ in that layer's name and in dropout only.
 
 use super::{DropoutPlan, Modules};
@@ -16,15 +16,18 @@ pub struct SequenceHead<B: Backend> {
     output: Linear,
     /// Rate of dropout between them.
     rate: f32,
-    /// `[B, C]` the first token of each sequence.
-    first: B::Buffer,
+    pools_last: bool,
+    /// `[B]` indices of the tokens that are pooled.
+    tokens: Vec<i32>,
+    /// `[B, C]` their hidden states.
+    gathered: B::Buffer,
     pre: B::Buffer,
     /// `[B, C]` tanh of `pre`, before dropout and after it.
     pooled: B::Buffer,
     dropped: B::Buffer,
     /// `[B, K]`
     logits: B::Buffer,
-    /// `[B, C]` gradients of `pooled` and of `first`, in training.
+    /// `[B, C]` gradients of `pooled` and of `gathered`, in training.
     gradients: Option<[B::Buffer; 2]>,
     /// `[B]`
     rows: Vec<RowLoss>,
@@ -38,7 +41,9 @@ impl<B: Backend> SequenceHead<B> {
             pooler: modules.dense("bert.pooler.dense")?,
             output: modules.dense(task.module)?,
             rate: task.dropout,
-            first: matrix()?,
+            pools_last: task.pools_last,
+            tokens: Vec::with_capacity(b),
+            gathered: matrix()?,
             pre: matrix()?,
             pooled: matrix()?,
             dropped: matrix()?,
@@ -63,8 +68,11 @@ impl<B: Backend> SequenceHead<B> {
         dropout: &DropoutPlan,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
-        backend.gather(batch.first_tokens(), c, hidden, &mut self.first);
-        backend.linear(b, self.pooler, weights, &self.first, &mut self.pre);
+        self.tokens.clear();
+        let bounds = batch.cu_seqlens.windows(2);
+        self.tokens.extend(bounds.map(|w| if self.pools_last { w[1] - 1 } else { w[0] }));
+        backend.gather(&self.tokens, c, hidden, &mut self.gathered);
+        backend.linear(b, self.pooler, weights, &self.gathered, &mut self.pre);
         backend.tanh(b, c, &self.pre, &mut self.pooled);
         backend.tanh(b, c, &self.pre, &mut self.dropped);
         backend.dropout(b, c, &mut self.dropped, dropout.pooled(self.rate));
@@ -108,15 +116,15 @@ impl<B: Backend> SequenceHead<B> {
         gradients: &mut B::Buffer,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
-        let [d_pooled, d_first] = self.gradients.as_mut().expect("planned for training");
+        let [d_pooled, d_gathered] = self.gradients.as_mut().expect("planned for training");
         backend.dropout(b, c, d_pooled, dropout.pooled(self.rate));
         backend.tanh_backward(b, c, &self.pooled, d_pooled);
-        backend.linear_parameters_backward(b, self.pooler, &self.first, d_pooled, gradients);
+        backend.linear_parameters_backward(b, self.pooler, &self.gathered, d_pooled, gradients);
         let Some((hidden, how)) = hidden else { return };
-        backend.linear_backward(b, self.pooler, weights, d_pooled, d_first, DataGradient::Store);
+        backend.linear_backward(b, self.pooler, weights, d_pooled, d_gathered, DataGradient::Store);
         match how {
-            DataGradient::Store => backend.scatter(batch.input_ids.len(), batch.first_tokens(), c, d_first, hidden),
-            DataGradient::Add => backend.scatter_add(batch.first_tokens(), c, d_first, hidden),
+            DataGradient::Store => backend.scatter(batch.input_ids.len(), &self.tokens, c, d_gathered, hidden),
+            DataGradient::Add => backend.scatter_add(&self.tokens, c, d_gathered, hidden),
         }
     }
 }
