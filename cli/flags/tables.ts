@@ -130,7 +130,7 @@ export const FINETUNE = {
 /** Flags of `cloze reproduce`. */
 export const REPRODUCE = {
   name: "reproduce",
-  summary: "Checks a claim about masked language models on your own text: convergence.",
+  summary: "Checks a claim about masked language models on your own text, with a verdict.",
   usage: "EXPERIMENT --data PATH… --train FILE --valid FILE [flags]",
   positional: "EXPERIMENT",
   details:
