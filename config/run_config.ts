@@ -108,7 +108,7 @@ export const FINETUNE_DEFAULTS = {
 
 /**
  * Peak learning rate of fine-tuning: BERT-base takes 5e-5 (Devlin et al., 2019, appendix A.3); `tiny` stays undertrained
- * below 1e-3 (docs/experiments.md, 2), and so does a head on a frozen encoder.
+ * below 1e-3 (docs/experiments.md, 3), and so does a head on a frozen encoder.
  */
 export function finetuneRate(hidden_size: number, probe: boolean): number {
   if (probe || hidden_size <= 256) return 1e-3;

@@ -180,6 +180,34 @@ export const FINETUNE = {
   ],
 } satisfies CommandTable;
 
+/** Flags of `cloze reproduce`. */
+export const REPRODUCE = {
+  name: "reproduce",
+  summary: "Checks a claim about masked language models on your own text, with a verdict.",
+  usage: "EXPERIMENT --data PATH… --train FILE --valid FILE [flags]",
+  positional: "EXPERIMENT",
+  details:
+    "EXPERIMENT is convergence, masking, mask-rate, nsp or dynamic. Pretrains each condition with several seeds for the same number of steps, fine-tunes the models on labeled " +
+    "text, and says whether the differences support the claim. Stopped, it goes on where it was when called again.",
+  flags: {
+    data: CORPUS_FLAGS.data,
+    train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv or .jsonl."),
+    valid: text("FILE", "Labeled text to measure on, none of it in --train."),
+    output: text("DIR", "Folder of the experiment.", "runs/<experiment>"),
+    seeds: number({ min: 2, max: 100, integer: true }, "Repetitions of every condition.", "3"),
+    steps: number({ min: 16, max: 1e9, integer: true }, "Pretraining updates of each run."),
+    budget: duration("Wall clock for the whole experiment, from which --steps is worked out: 30m, 2h."),
+    preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
+    "vocab-size": VOCAB_SIZE,
+    "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
+    threads: THREADS,
+    json: toggle("One JSON object instead of a table."),
+  },
+  examples: [
+    "cloze reproduce convergence --data corpus/ --train a.tsv --valid b.tsv --budget 2h",
+  ],
+} satisfies CommandTable;
+
 /** Flags of `cloze train-tokenizer`. */
 export const TRAIN_TOKENIZER = {
   name: "train-tokenizer",
@@ -343,6 +371,7 @@ export const TABLES: readonly CommandTable[] = [
   EVALUATE,
   REPORT,
   FINETUNE,
+  REPRODUCE,
   INSPECT,
   TRAIN_TOKENIZER,
   EXTEND_VOCAB,

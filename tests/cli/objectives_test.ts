@@ -68,7 +68,7 @@ testWithCore("next-sentence prediction is learned beside blanks, and is measured
   assertEquals(config.architectures, ["BertForPreTraining"]);
   const metrics = new TextDecoder().decode(read(place, "model/metrics.jsonl")).trim().split("\n");
   const measured = metrics.map((line) => JSON.parse(line)).filter(({ kind }) => /^(train|evaluation)$/.test(kind));
-  assert(measured.length > 10);
+  assert(measured.length >= 2);
   for (const metric of measured) {
     assert(metric.nsp_loss > 0 && metric.nsp_accuracy >= 0 && metric.nsp_accuracy <= 1, JSON.stringify(metric));
   }
