@@ -166,7 +166,11 @@ export const FINETUNE = {
       "Longest text in tokens; the rest is cut off.",
       "128",
     ),
-    "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "0.0001, with --probe 0.001"),
+    "learning-rate": number(
+      { min: 1e-9, max: 1e6 },
+      "Learning rate at its peak.",
+      "0.00005 to 0.001, by the model's size",
+    ),
     seed: SEED,
     threads: THREADS,
   },
