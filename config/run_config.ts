@@ -1,6 +1,7 @@
 /** Everything that defines a training run: what `run.json` holds and what a resumed run takes from there. */
 
 import type { ModelConfig, Preset } from "./model_config.ts";
+import type { PretrainingObjective } from "./model_heads.ts";
 
 /** When a run ends; its learning rate schedule ends with it. */
 export type Extent =
@@ -13,6 +14,7 @@ export type Extent =
 
 /** Hyperparameters of a run. Names are those of Hugging Face's TrainingArguments where it has one. */
 export interface TrainingConfig {
+  objective: PretrainingObjective;
   /** Of initialization, shuffling, masks and dropout. */
   seed: number;
   extent: Extent;

@@ -21,6 +21,7 @@ const OPTIONS: EngineOptions = {
     hidden_act: "gelu",
     pad_token_id: 0,
   },
+  objective: "mlm",
   engine: "fused",
   device: "cpu",
   threads: 2,

@@ -5,6 +5,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { ModelHeads } from "../config/model_heads.ts";
 import { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
@@ -36,6 +37,13 @@ export interface FillMaskOptions {
 /** Tokens that the engine takes at once. */
 const BATCH_TOKENS = 2048;
 const BLANK = /_{3,}/g;
+
+/** What models are that cannot fill blanks, and what can be done with them. */
+const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: string]>> = {
+  clm: ["is a left-to-right model, which sees only what stands before a blank", "use a model trained with mlm"],
+  sequence_classification: ["classifies sequences", "use the model that it was fine-tuned from"],
+  none: ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"],
+};
 
 /** A line as the model sees it. */
 interface Prepared {
@@ -72,10 +80,16 @@ export class FillMask implements Disposable {
   /** @throws {ClozeError} if the folder or the core cannot be used. */
   static async open(path: string, options: FillMaskOptions = {}): Promise<FillMask> {
     const folder = await openModelFolder(path);
-    const { config, weights } = folder;
+    const { config, heads, weights } = folder;
+    const refusal = REFUSALS[heads.objective];
+    if (refusal !== undefined) {
+      const [what, hint] = refusal;
+      throw new ClozeError("input", `${path} cannot fill blanks: it ${what}`, { hint });
+    }
     const max_tokens = Math.max(BATCH_TOKENS, config.max_position_embeddings);
     const engine = await Engine.open({
       config,
+      objective: "mlm",
       weights,
       engine: options.engine ?? "fused",
       device: "cpu",

@@ -4,7 +4,7 @@ import { ioError } from "../config/cloze_error.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { writeWhole } from "./files.ts";
 
-/** A line of `metrics.jsonl`. Losses in nats per masked token. */
+/** A line of `metrics.jsonl`. Losses in nats per predicted token. */
 export type Metric =
   | {
     kind: "train";
@@ -12,6 +12,9 @@ export type Metric =
     epoch: number;
     loss: number;
     accuracy: number;
+    /** Of the pairs, where the objective has next-sentence prediction; nats per pair. */
+    nsp_loss?: number;
+    nsp_accuracy?: number;
     learning_rate: number;
     grad_norm: number;
     tokens: number;

@@ -51,6 +51,7 @@ export async function run(args: string[]): Promise<number> {
     );
     using engine = await Engine.open({
       config,
+      objective: "mlm",
       weights,
       engine: "fused",
       device: "cpu",

@@ -1,6 +1,7 @@
 /** The flag tables of all commands. */
 
 import { PRESETS } from "../../config/model_config.ts";
+import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
 import { choice, type CommandTable, duration, number, text, texts, toggle } from "./flag.ts";
 
 const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];
@@ -31,6 +32,11 @@ export const PRETRAIN = {
     tokenizer: text("PATH", "Use this tokenizer (a model folder, tokenizer.json or vocab.txt) and learn none."),
     "vocab-size": VOCAB_SIZE,
     lowercase: LOWERCASE,
+    objective: choice(
+      PRETRAINING_OBJECTIVES,
+      "mlm fills blanks; mlm+nsp also tells whether two segments follow each other; clm predicts the next token, left to right.",
+      "mlm",
+    ),
     preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
     config: text("FILE", "A Hugging Face config.json instead of a preset."),
     steps: number({ min: 1, max: 1e9, integer: true }, "Number of updates."),

@@ -10,6 +10,7 @@ const { config, tokenizer, weights } = await openModelFolder(Deno.args[0]);
 using engine = await Engine.open({
   config,
   weights,
+  objective: "mlm",
   engine: "fused",
   device: "cpu",
   threads: 2,
