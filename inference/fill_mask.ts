@@ -32,6 +32,7 @@ export interface FillMaskOptions {
   topK?: number;
   threads?: number;
   engine?: "fused" | "candle";
+  dtype?: "f32" | "bf16" | "auto";
 }
 
 /** Tokens that the engine takes at once. */
@@ -93,6 +94,7 @@ export class FillMask implements Disposable {
       weights,
       engine: options.engine ?? "fused",
       device: "cpu",
+      dtype: options.dtype ?? "f32",
       threads: options.threads ?? navigator.hardwareConcurrency,
       seed: 0,
       max_tokens,

@@ -55,6 +55,7 @@ export async function run(args: string[]): Promise<number> {
       weights,
       engine: "fused",
       device: "cpu",
+      dtype: values.dtype ?? "f32",
       threads: values.threads ?? navigator.hardwareConcurrency,
       seed: 0,
       ...batchLimits({ ...options, seed: 0 }),

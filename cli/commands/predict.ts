@@ -17,6 +17,7 @@ export async function run(args: string[]): Promise<number> {
     ...(values["top-k"] === undefined ? {} : { topK: values["top-k"] }),
     ...(values.threads === undefined ? {} : { threads: values.threads }),
     ...(values.engine === undefined ? {} : { engine: values.engine }),
+    ...(values.dtype === undefined ? {} : { dtype: values.dtype }),
   });
   if (positionals.length === 0 && Deno.stdin.isTerminal()) note("Type a sentence with a [MASK] or ____ in it.");
   let failed = false;

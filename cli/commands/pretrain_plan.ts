@@ -30,10 +30,11 @@ export interface Plan {
   files: string[] | "practice";
   documentsHash: string;
   engine: "fused" | "candle";
+  dtype: "f32" | "bf16" | "auto";
   training: TrainingConfig;
   tokenizerPath?: string;
   modelConfig: (vocab_size: number) => ModelConfig;
-  runConfig: (model: ModelConfig, source: string) => RunConfig;
+  runConfig: (model: ModelConfig, source: string, dtype: "f32" | "bf16") => RunConfig;
   /** Set when a run is resumed. */
   start?: Start;
   source?: string;
@@ -73,15 +74,17 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
     files,
     documentsHash: files === "practice" ? "practice corpus 1" : await sourceHash(files, ""),
     engine,
+    dtype: values.dtype ?? "auto",
     training,
     ...(values.tokenizer === undefined ? {} : { tokenizerPath: resolve(values.tokenizer) }),
     modelConfig,
-    runConfig: (model, source) => ({
+    runConfig: (model, source, dtype) => ({
       cloze_version: VERSION,
       created: new Date().toISOString(),
       model,
       training,
       engine,
+      dtype,
       data: { files, source },
     }),
   };
@@ -159,6 +162,7 @@ export async function planResumed(values: Values<PretrainValues>, positionals: s
     files,
     documentsHash: files === "practice" ? "practice corpus 1" : await sourceHash(files, ""),
     engine: run.engine,
+    dtype: run.dtype ?? "f32",
     training: { ...run.training, objective: run.training.objective ?? "mlm" },
     modelConfig: () => run.model,
     runConfig: () => run,

@@ -7,6 +7,12 @@ import { choice, type CommandTable, duration, number, text, texts, toggle } from
 const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];
 const SEED = number({ min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }, "Seed of everything random.", "0");
 const THREADS = number({ min: 1, max: 1024, integer: true }, "Threads of the engine. Changes no result.", "all cores");
+const dtype = (standard: string) =>
+  choice(
+    ["auto", "f32", "bf16"],
+    "What activations and products are in; auto is bf16 where the processor is made for it.",
+    standard,
+  );
 const VOCAB_SIZE = number(
   { min: 32, max: 1_000_000, integer: true },
   "Tokens in a vocabulary that is learned from the data.",
@@ -52,6 +58,7 @@ export const PRETRAIN = {
       "fused is fast; candle is the same model in plain candle, for checking.",
       "fused",
     ),
+    dtype: dtype("auto"),
     "save-every": number({ min: 1, max: 1e9, integer: true }, "Steps between checkpoints.", "a tenth of the run"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
     resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads from it."),
@@ -81,6 +88,7 @@ export const PREDICT = {
       "fused is fast; candle is the same model in plain candle, for checking.",
       "fused",
     ),
+    dtype: dtype("f32"),
   },
   examples: [
     'echo "In autumn the [MASK] fall from the trees." | cloze predict',
@@ -134,6 +142,7 @@ export const EVALUATE = {
     "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
     json: toggle("One JSON object."),
     threads: THREADS,
+    dtype: dtype("f32"),
   },
   examples: ["cloze evaluate --model runs/mine --data held-out.txt"],
 } satisfies CommandTable;
