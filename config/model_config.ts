@@ -43,6 +43,12 @@ export const PRESETS = {
   base: { num_hidden_layers: 12, hidden_size: 768 },
 } as const;
 
+/**
+ * `model_type` of a left-to-right classifier, which transformers does not know: as `bert` it would load there, pool the
+ * first token and answer wrong without a word.
+ */
+export const LEFT_TO_RIGHT_CLASSIFIER = "cloze_left_to_right_classifier";
+
 /** A name in {@linkcode PRESETS}. */
 export type Preset = keyof typeof PRESETS;
 
@@ -66,7 +72,7 @@ export function presetConfig(preset: Preset, vocab_size: number): ModelConfig {
  */
 export function parseModelConfig(text: string, path: string): ModelConfig {
   const json = parseJsonObject(text, path);
-  if (json.model_type !== undefined && json.model_type !== "bert") {
+  if (json.model_type !== undefined && json.model_type !== "bert" && json.model_type !== LEFT_TO_RIGHT_CLASSIFIER) {
     throw new ClozeError("input", `${path}: model_type is ${JSON.stringify(json.model_type)}, but cloze runs "bert"`);
   }
   const position = json.position_embedding_type;

@@ -4,7 +4,7 @@
  */
 
 import { ClozeError } from "./cloze_error.ts";
-import { type ModelConfig, parseJsonObject } from "./model_config.ts";
+import { LEFT_TO_RIGHT_CLASSIFIER, type ModelConfig, parseJsonObject } from "./model_config.ts";
 
 /**
  * Objectives of pretraining: masked LM (`BertForMaskedLM`), masked LM and next sentence (`BertForPreTraining`), and left to
@@ -25,13 +25,15 @@ export type Objective =
       classifier_dropout: number;
       /** Whether only pooler and classifier are trained. */
       freeze_encoder: boolean;
+      /** Whether attention is causal and the last token is pooled. */
+      left_to_right: boolean;
     };
   };
 
 /** The heads of a model folder. `none` is a bare encoder. */
 export type ModelHeads =
   | { objective: PretrainingObjective | "none" }
-  | { objective: "sequence_classification"; labels: string[]; classifier_dropout: number };
+  | { objective: "sequence_classification"; labels: string[]; classifier_dropout: number; left_to_right: boolean };
 
 const ARCHITECTURES: Record<string, PretrainingObjective | "sequence_classification" | "none"> = {
   BertForMaskedLM: "mlm",
@@ -57,7 +59,8 @@ export function parseModelHeads(text: string, path: string): ModelHeads {
   }
   if (objective === "sequence_classification") {
     const dropout = json.classifier_dropout ?? json.hidden_dropout_prob ?? 0;
-    return { objective, labels: labelsOf(json, path), classifier_dropout: Number(dropout) };
+    const left_to_right = json.is_decoder === true;
+    return { objective, labels: labelsOf(json, path), classifier_dropout: Number(dropout), left_to_right };
   }
   return { objective: json.is_decoder === true ? "clm" : objective };
 }
@@ -83,6 +86,7 @@ export function modelConfigJson(config: ModelConfig, heads: ModelHeads): string 
       id2label: Object.fromEntries(heads.labels.map((label, id) => [id, label])),
       label2id: Object.fromEntries(heads.labels.map((label, id) => [label, id])),
       problem_type: "single_label_classification",
+      ...(heads.left_to_right ? { model_type: LEFT_TO_RIGHT_CLASSIFIER, is_decoder: true } : {}),
     }
     : heads.objective === "clm"
     ? { is_decoder: true }

@@ -6,9 +6,16 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelHeads } from "../config/model_heads.ts";
+import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
 import { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
+
+/** What filling needs to know of a model. */
+type Parts = Pick<ModelFolder, "config" | "tokenizer">;
+
+/** What an engine takes at once. */
+type FillLimits = { max_tokens: number; max_sequence_length: number };
 
 /** One answer for a blank. */
 export interface Prediction {
@@ -42,7 +49,7 @@ const BLANK = /_{3,}/g;
 /** What models are that cannot fill blanks, and what can be done with them. */
 const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: string]>> = {
   clm: ["is a left-to-right model, which sees only what stands before a blank", "use a model trained with mlm"],
-  sequence_classification: ["classifies sequences", "use the model that it was fine-tuned from"],
+  sequence_classification: ["classifies sequences", "use the pretrained model that was fine-tuned"],
   none: ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"],
 };
 
@@ -68,20 +75,27 @@ interface Prepared {
  * ```
  */
 export class FillMask implements Disposable {
-  readonly folder: ModelFolder;
+  readonly #parts: Parts;
   readonly #engine: Engine;
+  /** Answers to give, and to ask the engine for: ids that no text is encoded as are left out. */
   readonly #topK: number;
+  readonly #asked: number;
+  readonly #limits: FillLimits;
 
-  private constructor(folder: ModelFolder, engine: Engine, topK: number) {
-    this.folder = folder;
+  private constructor(parts: Parts, engine: Engine, topK: number, limits: FillLimits) {
+    this.#parts = parts;
     this.#engine = engine;
-    this.#topK = topK;
+    const { tokenizer, config: { vocab_size } } = parts;
+    const unused = tokenizer.vocabulary.filter((_, id) => tokenizer.isUnused(id)).length + vocab_size - tokenizer.size;
+    this.#topK = Math.min(topK, vocab_size - unused);
+    this.#asked = this.#topK + unused;
+    this.#limits = limits;
   }
 
   /** @throws {ClozeError} if the folder or the core cannot be used. */
-  static async open(path: string, options: FillMaskOptions = {}): Promise<FillMask> {
-    const folder = await openModelFolder(path);
-    const { config, heads, weights } = folder;
+  static async open(model: string | ModelFolder, options: FillMaskOptions = {}): Promise<FillMask> {
+    const folder = typeof model === "string" ? await openModelFolder(model) : model;
+    const { config, heads, path, weights } = folder;
     const refusal = REFUSALS[heads.objective];
     if (refusal !== undefined) {
       const [what, hint] = refusal;
@@ -103,7 +117,13 @@ export class FillMask implements Disposable {
       max_sequence_length: config.max_position_embeddings,
       training: false,
     });
-    return new FillMask(folder, engine, Math.min(options.topK ?? 5, config.vocab_size));
+    const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
+    return new FillMask(folder, engine, options.topK ?? 5, limits);
+  }
+
+  /** Over an engine that is open, as while it trains; `limits` are those that it was opened with. Disposing closes it. */
+  static over(engine: Engine, parts: Parts, limits: FillLimits, topK: number): FillMask {
+    return new FillMask(parts, engine, topK, limits);
   }
 
   /**
@@ -112,7 +132,7 @@ export class FillMask implements Disposable {
    * @throws {ClozeError} `input` if not.
    */
   prepare(line: string): Prepared {
-    const { tokenizer, config } = this.folder;
+    const { tokenizer } = this.#parts;
     const text = line.replace(BLANK, "[MASK]");
     const { ids, offsets } = tokenizer.encode(text, { specials: "mask" });
     const blanks = [...ids.keys()].filter((i) => ids[i] === tokenizer.special.mask);
@@ -121,7 +141,7 @@ export class FillMask implements Disposable {
         hint: "write [MASK] or ____ where a word is missing",
       });
     }
-    const most = config.max_position_embeddings - 2;
+    const most = this.#limits.max_sequence_length - 2;
     if (ids.length > most) {
       throw new ClozeError("input", `it has ${ids.length} tokens, but the model takes at most ${most}`);
     }
@@ -131,20 +151,16 @@ export class FillMask implements Disposable {
   /** Fills the blanks of prepared lines, several in one call of the engine. */
   async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
     const filled: FilledLine[] = [];
-    for (let from = 0; from < lines.length;) {
-      let to = from, tokens = 0;
-      while (to < lines.length && (to === from || tokens + lines[to].ids.length + 2 <= BATCH_TOKENS)) {
-        tokens += lines[to++].ids.length + 2;
-      }
-      const part = lines.slice(from, to);
-      const { ids, probabilities } = await this.#engine.topK(pack(part, this.folder.tokenizer), this.#topK);
+    const { tokenizer } = this.#parts;
+    for (const part of groupsByTokens(lines, ({ ids }) => ids.length + 2, this.#limits.max_tokens)) {
+      const { ids, probabilities } = await this.#engine.topK(pack(part, tokenizer), this.#asked);
       let row = 0;
       for (const line of part) {
         const masks = line.blanks.map(() => {
           const answers: Prediction[] = [];
-          for (let i = row * this.#topK; i < (row + 1) * this.#topK; i++) {
-            // Ids behind the vocabulary are padding of the embedding, which no text was ever trained on.
-            const token = this.folder.tokenizer.vocabulary[ids[i]] ?? `[${ids[i]}]`;
+          for (let i = row * this.#asked; i < (row + 1) * this.#asked && answers.length < this.#topK; i++) {
+            const token = tokenizer.vocabulary[ids[i]];
+            if (token === undefined || tokenizer.isUnused(ids[i])) continue;
             answers.push({ token, id: ids[i], probability: probabilities[i] });
           }
           row++;
@@ -152,7 +168,6 @@ export class FillMask implements Disposable {
         });
         filled.push({ input: line.text, masks, sequence: insert(line, masks) });
       }
-      from = to;
     }
     return filled;
   }
@@ -172,23 +187,9 @@ export class FillMask implements Disposable {
 /** `[CLS] ids [SEP]` of each line end to end. */
 function pack(lines: readonly Prepared[], tokenizer: Tokenizer): MlmBatch {
   const { cls, sep } = tokenizer.special;
-  const ids: number[] = [], positions: number[] = [], blanks: number[] = [];
-  const bounds = [0];
-  for (const line of lines) {
-    const start = ids.length;
-    for (const blank of line.blanks) blanks.push(start + 1 + blank);
-    ids.push(cls, ...line.ids, sep);
-    for (let i = start; i < ids.length; i++) positions.push(i - start);
-    bounds.push(ids.length);
-  }
-  return {
-    input_ids: Int32Array.from(ids),
-    token_type_ids: new Int32Array(ids.length),
-    position_ids: Int32Array.from(positions),
-    cu_seqlens: Int32Array.from(bounds),
-    masked_positions: Int32Array.from(blanks),
-    labels: new Int32Array(0),
-  };
+  const packed = packSequences(lines.map(({ ids }) => [cls, ...ids, sep]));
+  const blanks = lines.flatMap(({ blanks }, b) => blanks.map((blank) => packed.cu_seqlens[b] + 1 + blank));
+  return { ...packed, masked_positions: Int32Array.from(blanks), labels: new Int32Array(0) };
 }
 
 /** The text with the best answers in its blanks; a piece inside a word is joined to what stands before it. */

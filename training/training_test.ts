@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
 import { causalBatch } from "./causal_batches.ts";
@@ -9,13 +10,15 @@ import { wilson } from "./tally.ts";
 import { microBatches, sequenceWeight } from "./train.ts";
 
 const TRAINING: TrainingConfig = {
+  ...TRAINING_DEFAULTS,
   objective: "mlm",
+  ...MASKING_DEFAULTS,
+  ...SAMPLING_DEFAULTS,
   seed: 0,
   extent: { steps: 100 },
   batch_tokens: 1024,
   max_sequence_length: 64,
   learning_rate: 1e-3,
-  ...TRAINING_DEFAULTS,
   warmup_ratio: 0.1,
 };
 

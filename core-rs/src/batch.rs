@@ -51,12 +51,6 @@ impl Batch<'_> {
     pub fn sequences(&self) -> usize {
         self.cu_seqlens.len() - 1
     }
-
-    /// `[B]` indices of the sequences' first tokens.
-    pub fn first_tokens(&self) -> &[i32] {
-        &self.cu_seqlens[..self.sequences()]
-    }
-
     /// Checks every length and id range. `with_labels` says whether the labels of every head must be present.
     ///
     /// # Errors

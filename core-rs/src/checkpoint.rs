@@ -2,8 +2,8 @@
 //!
 //! Reading takes what BERT checkpoints in the wild hold: f32, f16 or bf16; LayerNorm parameters called `gamma` and
 //! `beta` (checkpoints converted from TensorFlow); the tied decoder present or absent; the encoder's names with or
-//! without `bert.`; tensors of other heads beside ours. It refuses what is missing, of another shape, cut off or not finite, and names it. Writing makes a new file and
-//! flushes it to the disk; the caller renames folders.
+//! without `bert.`; tensors of other heads beside ours. It refuses what is missing, of another shape, cut off or not
+//! finite, and names it. Writing makes a new file and flushes it to the disk; the caller renames folders.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -32,9 +32,12 @@ pub struct Classification {
     pub classifier_dropout: f32,
     /// Whether only pooler and classifier are trained: a probe. The encoder then runs without dropout.
     pub freeze_encoder: bool,
+    /// Whether the encoder is a left-to-right one: attention is causal, and the last token is pooled, because the first
+    /// one sees only itself. `BertForSequenceClassification` has no such thing.
+    pub left_to_right: bool,
 }
 
-/// The head on sequences: pooler (dense and tanh on the first token), dropout, dense.
+/// The head on sequences: pooler (dense and tanh on one token), dropout, dense.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SequenceTask {
     /// Name of the last dense layer.
@@ -43,12 +46,18 @@ pub struct SequenceTask {
     pub outputs: usize,
     /// Dropout of the pooled output.
     pub dropout: f32,
+    /// Whether each sequence's last token is pooled, not its first.
+    pub pools_last: bool,
 }
 
 impl Objective {
     /// Whether a token sees only itself and what stands before it.
     pub fn is_causal(&self) -> bool {
-        *self == Self::CausalLm
+        match self {
+            Self::CausalLm => true,
+            Self::SequenceClassification(c) => c.left_to_right,
+            Self::MaskedLm | Self::MaskedLmNextSentence => false,
+        }
     }
 
     /// Whether there is a head that predicts tokens.
@@ -61,11 +70,14 @@ impl Objective {
         match self {
             Self::MaskedLm | Self::CausalLm => None,
             Self::MaskedLmNextSentence => {
-                Some(SequenceTask { module: "cls.seq_relationship", outputs: 2, dropout: 0.0 })
+                Some(SequenceTask { module: "cls.seq_relationship", outputs: 2, dropout: 0.0, pools_last: false })
             }
-            Self::SequenceClassification(c) => {
-                Some(SequenceTask { module: "classifier", outputs: c.num_labels, dropout: c.classifier_dropout })
-            }
+            Self::SequenceClassification(c) => Some(SequenceTask {
+                module: "classifier",
+                outputs: c.num_labels,
+                dropout: c.classifier_dropout,
+                pools_last: c.left_to_right,
+            }),
         }
     }
 
@@ -102,7 +114,9 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn classification(freeze_encoder: bool) -> Objective {
-        Objective::SequenceClassification(Classification { num_labels: 3, classifier_dropout: 0.0, freeze_encoder })
+        let (num_labels, classifier_dropout, left_to_right) = (3, 0.0, false);
+        let how = Classification { num_labels, classifier_dropout, freeze_encoder, left_to_right };
+        Objective::SequenceClassification(how)
     }
 
     #[test]
@@ -113,8 +127,9 @@ pub(crate) mod tests {
             (r#""mlm+nsp""#, false, true, Some(2)),
             (r#""clm""#, true, true, None),
             (
-                r#"{"sequence_classification":{"num_labels":5,"classifier_dropout":0.1,"freeze_encoder":true}}"#,
-                false,
+                r#"{"sequence_classification":{"num_labels":5,"classifier_dropout":0.1,"freeze_encoder":true,
+                "left_to_right":true}}"#,
+                true,
                 false,
                 Some(5),
             ),
@@ -126,7 +141,8 @@ pub(crate) mod tests {
             objective.validate().unwrap();
         }
         assert!(read(r#""nsp""#).is_err() && read(r#"{"sequence_classification":{"num_labels":5}}"#).is_err());
-        let one = Classification { num_labels: 1, classifier_dropout: 0.0, freeze_encoder: false };
+        let one =
+            Classification { num_labels: 1, classifier_dropout: 0.0, freeze_encoder: false, left_to_right: false };
         let error = Objective::SequenceClassification(one).validate().unwrap_err();
         assert!(error.message.contains("num_labels is 1"), "{error}");
     }

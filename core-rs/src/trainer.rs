@@ -62,8 +62,8 @@ impl<T: Element> Trainer<Cpu<T>> {
 impl<B: Backend> Trainer<B> {
     fn on(mut backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
         let layout = ParameterLayout::new(&options.config, &options.objective);
-        let (weights, initialized) = initial_weights(&options, &layout, file)?;
-        let weights = backend.upload(weights)?;
+        let (host, initialized) = initial_weights(&options, &layout, file)?;
+        let weights = backend.upload(host)?;
         let training = match options.training {
             false => None,
             true => Some(Training {
@@ -219,7 +219,10 @@ impl<B: Backend> Engine for Trainer<B> {
         if let Some(head) = &self.model.sequences {
             self.backend.read(head.logits(), 0, out);
         }
-        Ok(())
+        match out.iter().all(|x| x.is_finite()) {
+            true => Ok(()),
+            false => Err(self.explain_answer("a logit")),
+        }
     }
 
     fn initialized(&self) -> &[String] {

@@ -68,11 +68,20 @@ impl Arrays {
     }
 }
 
-fn objectives() -> [Objective; 5] {
-    let classify = |freeze_encoder| {
-        Objective::SequenceClassification(Classification { num_labels: 3, classifier_dropout: 0.25, freeze_encoder })
+fn objectives() -> [Objective; 6] {
+    let classify = |freeze_encoder, left_to_right| {
+        let (num_labels, classifier_dropout) = (3, 0.25);
+        let how = Classification { num_labels, classifier_dropout, freeze_encoder, left_to_right };
+        Objective::SequenceClassification(how)
     };
-    [Objective::MaskedLm, Objective::MaskedLmNextSentence, Objective::CausalLm, classify(false), classify(true)]
+    [
+        Objective::MaskedLm,
+        Objective::MaskedLmNextSentence,
+        Objective::CausalLm,
+        classify(false, false),
+        classify(true, false),
+        classify(false, true),
+    ]
 }
 
 #[test]

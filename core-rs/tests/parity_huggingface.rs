@@ -63,6 +63,7 @@ const OBJECTIVES: [(&str, Objective); 4] = [
             num_labels: 3,
             classifier_dropout: 0.0,
             freeze_encoder: false,
+            left_to_right: false,
         }),
     ),
 ];

@@ -1,5 +1,5 @@
-//! The head on sequences: BERT's pooler (dense and tanh on each sequence's first token), dropout, and a dense layer with
-//! one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
+//! The head on sequences: BERT's pooler (dense and tanh on each sequence's first token; on its last where attention is
+//! causal), dropout, and a dense layer with one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
 //! 4.1) differ in that layer's name and in dropout only.
 
 use super::{DropoutPlan, Modules};
@@ -16,8 +16,11 @@ pub struct SequenceHead<B: Backend> {
     output: Linear,
     /// Rate of dropout between them.
     rate: f32,
-    /// `[B, C]` the first token of each sequence.
-    first: B::Activations,
+    pools_last: bool,
+    /// `[B]` indices of the tokens that are pooled.
+    tokens: Vec<i32>,
+    /// `[B, C]` their hidden states.
+    gathered: B::Activations,
     pre: B::Activations,
     /// `[B, C]` tanh of `pre`, before dropout and after it.
     pooled: B::Activations,
@@ -52,7 +55,9 @@ impl<B: Backend> SequenceHead<B> {
             pooler: modules.dense("bert.pooler.dense")?,
             output: modules.dense(task.module)?,
             rate: task.dropout,
-            first: matrix()?,
+            pools_last: task.pools_last,
+            tokens: Vec::with_capacity(b),
+            gathered: matrix()?,
             pre: matrix()?,
             pooled: matrix()?,
             dropped: matrix()?,
@@ -77,8 +82,11 @@ impl<B: Backend> SequenceHead<B> {
         dropout: &DropoutPlan,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
-        backend.gather(batch.first_tokens(), c, hidden, &mut self.first);
-        backend.linear(b, self.pooler, weights, &self.first, &mut self.pre);
+        self.tokens.clear();
+        let bounds = batch.cu_seqlens.windows(2);
+        self.tokens.extend(bounds.map(|w| if self.pools_last { w[1] - 1 } else { w[0] }));
+        backend.gather(&self.tokens, c, hidden, &mut self.gathered);
+        backend.linear(b, self.pooler, weights, &self.gathered, &mut self.pre);
         backend.tanh(b, c, &self.pre, &mut self.pooled);
         backend.tanh(b, c, &self.pre, &mut self.dropped);
         backend.dropout(b, c, &mut self.dropped, dropout.pooled(self.rate));
@@ -127,12 +135,12 @@ impl<B: Backend> SequenceHead<B> {
         let Gradients { pooled, first, .. } = self.gradients.as_mut().expect("planned for training");
         backend.dropout(b, c, pooled, dropout.pooled(self.rate));
         backend.tanh_backward(b, c, &self.pooled, pooled);
-        backend.linear_parameters_backward(b, self.pooler, &self.first, pooled, gradients);
+        backend.linear_parameters_backward(b, self.pooler, &self.gathered, pooled, gradients);
         let Some((hidden, how)) = hidden else { return };
         backend.linear_backward(b, self.pooler, weights, pooled, first, DataGradient::Store);
         match how {
-            DataGradient::Store => backend.scatter(batch.input_ids.len(), batch.first_tokens(), c, first, hidden),
-            DataGradient::Add => backend.scatter_add(batch.first_tokens(), c, first, hidden),
+            DataGradient::Store => backend.scatter(batch.input_ids.len(), &self.tokens, c, first, hidden),
+            DataGradient::Add => backend.scatter_add(&self.tokens, c, first, hidden),
         }
     }
 }

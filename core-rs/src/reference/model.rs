@@ -100,7 +100,7 @@ impl Model<'_> {
         let task = self.objective.sequence_task();
         let frozen = self.objective.freezes_encoder();
         let inside = if frozen { Pass::Evaluation } else { pass };
-        let (mut rows, mut firsts) = (Vec::new(), Vec::new());
+        let (mut rows, mut pooled) = (Vec::new(), Vec::new());
         for b in 0..batch.sequences() {
             let (from, to) = (batch.cu_seqlens[b], batch.cu_seqlens[b + 1]);
             let masked: Vec<u32> =
@@ -114,7 +114,8 @@ impl Model<'_> {
                 let count = masked.len();
                 rows.push(hidden.index_select(&Tensor::from_vec(masked, count, &Device::Cpu)?, 0)?);
             }
-            firsts.push(hidden.narrow(0, 0, 1)?);
+            let last = task.is_some_and(|task| task.pools_last);
+            pooled.push(hidden.narrow(0, if last { (to - from) as usize - 1 } else { 0 }, 1)?);
         }
         let tokens = match rows.is_empty() {
             true => None,
@@ -123,8 +124,8 @@ impl Model<'_> {
         let sequences = match task {
             None => None,
             Some(task) => {
-                let pooled = self.linear(&Tensor::cat(&firsts, 0)?, "bert.pooler.dense")?.tanh()?;
-                let shape = [firsts.len(), self.config.hidden_size];
+                let shape = [pooled.len(), self.config.hidden_size];
+                let pooled = self.linear(&Tensor::cat(&pooled, 0)?, "bert.pooler.dense")?.tanh()?;
                 let site = 1 + 3 * self.config.num_hidden_layers as u32;
                 let pooled = apply(pooled, pass.factors(site, task.dropout, &shape, |i| i as u32)?)?;
                 Some(self.linear(&pooled, task.module)?)

@@ -63,7 +63,7 @@ impl Packed {
     /// The same sequences with what an objective predicts.
     fn for_objective(mut self, objective: &Objective) -> Self {
         let b = self.cu_seqlens.len() - 1;
-        if objective.is_causal() {
+        if *objective == Objective::CausalLm {
             let last = |i: &i32| self.cu_seqlens.contains(&(i + 1));
             self.masked_positions = (0..self.input_ids.len() as i32).filter(|i| !last(i)).collect();
             self.labels = self.masked_positions.iter().map(|&i| self.input_ids[i as usize + 1]).collect();
@@ -103,11 +103,20 @@ fn trainer_for(objective: Objective, config: ModelConfig, threads: usize) -> Tra
 }
 
 /// Each objective; the classifier with dropout.
-fn objectives() -> [Objective; 5] {
-    let classify = |freeze_encoder| {
-        Objective::SequenceClassification(Classification { num_labels: 3, classifier_dropout: 0.25, freeze_encoder })
+fn objectives() -> [Objective; 6] {
+    let classify = |freeze_encoder, left_to_right| {
+        let (num_labels, classifier_dropout) = (3, 0.25);
+        let how = Classification { num_labels, classifier_dropout, freeze_encoder, left_to_right };
+        Objective::SequenceClassification(how)
     };
-    [Objective::MaskedLm, Objective::MaskedLmNextSentence, Objective::CausalLm, classify(false), classify(true)]
+    [
+        Objective::MaskedLm,
+        Objective::MaskedLmNextSentence,
+        Objective::CausalLm,
+        classify(false, false),
+        classify(true, false),
+        classify(false, true),
+    ]
 }
 
 fn all_gradients(trainer: &mut Trainer) -> Vec<f32> {
