@@ -81,6 +81,7 @@ async function openCloze(size: Size, batch: MlmBatch) {
     },
     engine: "fused",
     device: "cpu",
+    dtype: "f32",
     threads: THREADS,
     seed: 1,
     max_tokens: batch.input_ids.length,

@@ -19,6 +19,8 @@ export interface EngineOptions {
   /** `fused` is fast; `candle` is the same model in plain candle, the oracle. */
   engine: "fused" | "candle";
   device: "cpu";
+  /** What activations are stored in and products multiply; `auto` is bf16 where this machine is faster with it. */
+  dtype: "f32" | "bf16" | "auto";
   threads: number;
   /** Of initialization and dropout; an integer from 0 to 2⁵³ − 1. */
   seed: number;
@@ -54,6 +56,7 @@ export interface EngineDescription {
   initialized: string[];
   engine: "fused" | "candle";
   device: string;
+  dtype: "f32" | "bf16";
   instruction_set: string;
   threads: number;
   version: string;

@@ -39,6 +39,7 @@ export interface FillMaskOptions {
   topK?: number;
   threads?: number;
   engine?: "fused" | "candle";
+  dtype?: "f32" | "bf16" | "auto";
 }
 
 /** Tokens that the engine takes at once. */
@@ -107,6 +108,7 @@ export class FillMask implements Disposable {
       weights,
       engine: options.engine ?? "fused",
       device: "cpu",
+      dtype: options.dtype ?? "f32",
       threads: options.threads ?? navigator.hardwareConcurrency,
       seed: 0,
       max_tokens,

@@ -170,6 +170,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     },
     engine: "fused",
     device: "cpu",
+    dtype: "f32",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: config.seed,
     max_tokens: Math.max(config.batch_size, EVALUATION_SEQUENCES) * config.max_sequence_length,

@@ -18,6 +18,7 @@ export async function run(args: string[]): Promise<number> {
   const options = {
     ...(values.threads === undefined ? {} : { threads: values.threads }),
     ...(values.engine === undefined ? {} : { engine: values.engine }),
+    ...(values.dtype === undefined ? {} : { dtype: values.dtype }),
   };
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
   if (folder.heads.objective === "sequence_classification") {

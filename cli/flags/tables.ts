@@ -12,6 +12,12 @@ const THREADS = number(
   "Threads of the engine, and workers that read text. Changes no result.",
   "all cores",
 );
+const dtype = (standard: string) =>
+  choice(
+    ["auto", "f32", "bf16"],
+    "What activations and products are in; auto is bf16 where the processor is made for it.",
+    standard,
+  );
 const VOCAB_SIZE = number(
   { min: 32, max: 1_000_000, integer: true },
   "Tokens in a vocabulary that is learned from the data.",
@@ -100,6 +106,7 @@ export const PRETRAIN = {
       "fused is fast; candle is the same model in plain candle, for checking.",
       "fused",
     ),
+    dtype: dtype("auto"),
     "save-every": number({ min: 1, max: 1e9, integer: true }, "Steps between checkpoints.", "a tenth of the run"),
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
@@ -134,6 +141,7 @@ export const PREDICT = {
       "fused is fast; candle is the same model in plain candle, for checking.",
       "fused",
     ),
+    dtype: dtype("f32"),
   },
   examples: [
     'echo "In autumn the [MASK] fall from the trees." | cloze predict',
@@ -285,6 +293,7 @@ export const EVALUATE = {
     sentences: toggle("Score each line: score, tokens, the line."),
     json: toggle("One JSON object; with --sentences one a line."),
     threads: THREADS,
+    dtype: dtype("f32"),
   },
   examples: [
     "cloze evaluate --model runs/mine --data held-out.txt",

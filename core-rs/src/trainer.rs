@@ -7,11 +7,13 @@ use crate::backend::cpu::Cpu;
 use crate::backend::{AdamWState, Backend};
 use crate::batch::Batch;
 use crate::checkpoint;
+use crate::dtype::{Bf16, Dtype, Element};
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, UpdateReport, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::memory::Buffer;
 use crate::model::{Bert, DropoutPlan};
 use crate::parameters::ParameterLayout;
+use crate::profile::Entry;
 
 /// A model with everything that a training step changes.
 pub struct Trainer<B: Backend = Cpu> {
@@ -33,14 +35,26 @@ struct Training<B: Backend> {
     units: u64,
 }
 
-impl Trainer<Cpu> {
-    /// An engine on the CPU, with the weights of a safetensors file or freshly initialized ones.
+/// An engine on the CPU, with the weights of a safetensors file or freshly initialized ones.
+///
+/// # Errors
+/// What is wrong with the options, the file or the memory.
+pub fn open(options: EngineOptions, weights: Option<&Weights>) -> Result<Box<dyn Engine>> {
+    Ok(match options.dtype {
+        Dtype::F32 => Box::new(Trainer::<Cpu<f32>>::new(options, weights)?),
+        Dtype::Bf16 => Box::new(Trainer::<Cpu<Bf16>>::new(options, weights)?),
+    })
+}
+
+impl<T: Element> Trainer<Cpu<T>> {
+    /// An engine on the CPU whose activations are `T`, whatever the options say.
     ///
     /// # Errors
-    /// What is wrong with the options, the file or the memory.
+    /// As [`open`].
     pub fn new(options: EngineOptions, weights: Option<&Weights>) -> Result<Self> {
         options.validate()?;
-        let backend = Cpu::new(options.threads, options.max_sequence_length, options.config.head_size());
+        let EngineOptions { threads, max_sequence_length, training, profile, .. } = options;
+        let backend = Cpu::new(threads, max_sequence_length, options.config.head_size(), training, profile);
         Self::on(backend, options, weights)
     }
 }
@@ -60,6 +74,8 @@ impl<B: Backend> Trainer<B> {
             }),
         };
         let model = Bert::new(&backend, &options, &layout)?;
+        backend.plan(&layout, &model.layers(), options.training)?;
+        backend.weights_changed(&weights);
         Ok(Self { backend, options, layout, model, weights, initialized, training })
     }
 
@@ -145,7 +161,7 @@ impl<B: Backend> Engine for Trainer<B> {
             exp_avg: &mut training.exp_avg,
             exp_avg_sq: &mut training.exp_avg_sq,
         };
-        backend.adamw(layout, state, hyper, clip / masked as f64, step);
+        backend.adamw(state, hyper, clip / masked as f64, step);
         Ok(UpdateReport { grad_norm, masked })
     }
 
@@ -257,6 +273,10 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn options(&self) -> &EngineOptions {
         &self.options
+    }
+
+    fn profile(&self) -> Vec<Entry> {
+        self.backend.profile()
     }
 
     fn instruction_set(&self) -> String {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
-use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::dtype::Dtype;
+use cloze_core::engine::{AdamW, EngineOptions};
 use cloze_core::objective::{Classification, Objective};
-use cloze_core::trainer::Trainer;
+use cloze_core::trainer;
 
 /// Counts what it hands on to the system's allocator.
 struct Counting;
@@ -55,23 +56,26 @@ fn a_training_step_allocates_nothing() {
     let labels: Vec<i32> = masked.iter().map(|i| i % 200).collect();
     let classify =
         Classification { num_labels: 2, classifier_dropout: 0.1, freeze_encoder: false, left_to_right: false };
-    for objective in [
+    let objectives = [
         Objective::MaskedLm,
         Objective::MaskedLmNextSentence,
         Objective::CausalLm,
         Objective::SequenceClassification(classify),
-    ] {
+    ];
+    for (objective, dtype) in objectives.into_iter().flat_map(|o| [(o.clone(), Dtype::F32), (o, Dtype::Bf16)]) {
         let (tokens, sequences) = (objective.predicts_tokens(), objective.sequence_task().is_some());
         let options = EngineOptions {
             config: config.clone(),
             objective,
             seed: 1,
+            dtype,
             threads: 2,
             max_tokens: 256,
             max_sequences: 8,
             max_masked: 64,
             max_sequence_length: 64,
             training: true,
+            profile: false,
         };
         let batch = Batch {
             input_ids: &input_ids,
@@ -90,7 +94,7 @@ fn a_training_step_allocates_nothing() {
 fn check(options: EngineOptions, batch: &Batch) {
     let hyper =
         AdamW { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
-    let mut trainer = Trainer::new(options, None).unwrap();
+    let mut trainer = trainer::open(options, None).unwrap();
     let mut step = |number: u64| {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         for micro_step in 0..2 {

@@ -7,11 +7,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::ModelConfig;
+use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
+use crate::isa::Isa;
 use crate::objective::Objective;
 use crate::reference::CandleEngine;
-use crate::trainer::Trainer;
+use crate::trainer;
 
 /// What `cloze_open` takes.
 #[derive(Deserialize)]
@@ -21,6 +23,7 @@ struct OpenRequest {
     objective: Objective,
     engine: String,
     device: String,
+    dtype: String,
     threads: usize,
     seed: u64,
     max_tokens: usize,
@@ -28,6 +31,8 @@ struct OpenRequest {
     max_masked: usize,
     max_sequence_length: usize,
     training: bool,
+    #[serde(default)]
+    profile: bool,
     #[serde(default)]
     weights: Option<PathBuf>,
     #[serde(default)]
@@ -62,22 +67,25 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
         )
         .with_hint("use --device cpu"));
     }
+    let dtype = dtype(&request)?;
     let options = EngineOptions {
         config: request.config,
         objective: request.objective,
         seed: request.seed,
+        dtype,
         threads: request.threads,
         max_tokens: request.max_tokens,
         max_sequences: request.max_sequences,
         max_masked: request.max_masked,
         max_sequence_length: request.max_sequence_length,
         training: request.training,
+        profile: request.profile,
     };
     let may_be_missing = request.may_be_missing;
     let weights = request.weights.map(|path| Weights { path, may_be_missing });
     let weights = weights.as_ref();
     let mut engine: Box<dyn Engine> = match request.engine.as_str() {
-        "fused" => Box::new(Trainer::new(options, weights)?),
+        "fused" => trainer::open(options, weights)?,
         "candle" => Box::new(CandleEngine::new(options, weights)?),
         other => {
             return Err(Error::new(
@@ -90,6 +98,20 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
         engine.load_training_state(path)?;
     }
     Ok(engine)
+}
+
+/// The dtype that a request names. `auto` is bf16 where this machine multiplies it faster than f32.
+fn dtype(request: &OpenRequest) -> Result<Dtype> {
+    match request.dtype.as_str() {
+        "f32" => Ok(Dtype::F32),
+        "bf16" => Ok(Dtype::Bf16),
+        "auto" if request.engine == "fused" && Isa::for_bf16() > Isa::Avx512 => Ok(Dtype::Bf16),
+        "auto" => Ok(Dtype::F32),
+        other => Err(Error::new(
+            Code::InvalidArgument,
+            format!("the dtype is {other:?}, but has to be \"f32\", \"bf16\" or \"auto\""),
+        )),
+    }
 }
 
 /// Panics become errors of the call; the default hook would also print them. This library has its own copy of the
@@ -118,12 +140,19 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
     let (layout, options) = (engine.layout(), engine.options());
     let parameters: Vec<_> =
         layout.parameters().iter().map(|p| serde_json::json!({ "name": p.name, "shape": p.shape })).collect();
+    let profile: Vec<_> = engine
+        .profile()
+        .iter()
+        .map(|e| serde_json::json!({ "operation": e.operation, "calls": e.calls, "ms": e.time.as_secs_f64() * 1e3 }))
+        .collect();
     serde_json::json!({
         "parameters": parameters,
+        "profile": profile,
         "parameter_count": layout.len(),
         "initialized": engine.initialized(),
         "engine": engine.name(),
         "device": "cpu",
+        "dtype": options.dtype.name(),
         "instruction_set": engine.instruction_set(),
         "threads": options.threads,
         "version": env!("CARGO_PKG_VERSION"),
