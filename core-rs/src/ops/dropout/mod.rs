@@ -29,6 +29,11 @@ impl Dropout {
         self.threshold == 0
     }
 
+    /// Key (low and high half), threshold and scale, as the kernels' `Dropout` takes them.
+    pub fn words(&self) -> [u32; 4] {
+        [self.key.0 as u32, (self.key.0 >> 32) as u32, self.threshold, self.scale.to_bits()]
+    }
+
     /// What element `index` is multiplied by: 0 or 1 / (1 − rate).
     #[inline(always)]
     pub fn factor(&self, index: u32) -> f32 {

@@ -1,6 +1,8 @@
 //! LayerNorm (Ba et al., 2016) over the last dimension, with the dropout and residual addition that stand before it in a
 //! post-LN encoder fused in: one trip through memory instead of three.
 
+pub mod cuda;
+
 use crate::ops::dropout::Dropout;
 use crate::ops::{ROW_BLOCK, add_partials};
 use crate::simd::{dot, sum, vectorize};

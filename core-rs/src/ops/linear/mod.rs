@@ -1,5 +1,7 @@
 //! `y = x Wᵀ + b` and its gradients, on top of [`super::gemm`]. Weights are `[outputs, inputs]`, as PyTorch has them.
 
+pub mod cuda;
+
 use crate::ops::gemm::{Epilogue, Gemm, MatRef, Size};
 use crate::ops::{ROW_BLOCK, add_partials};
 use crate::simd::{gelu_derivative, vectorize};
