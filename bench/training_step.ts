@@ -67,6 +67,7 @@ const HYPER = {
 
 async function openCloze(size: Size, batch: MlmBatch) {
   const engine = await Engine.open({
+    objective: "mlm",
     config: {
       ...size,
       max_position_embeddings: 512,

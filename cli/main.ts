@@ -16,6 +16,7 @@ const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
   pretrain: () => import("./commands/pretrain.ts"),
   predict: () => import("./commands/predict.ts"),
   evaluate: () => import("./commands/evaluate.ts"),
+  finetune: () => import("./commands/finetune.ts"),
   "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
 };

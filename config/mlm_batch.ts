@@ -15,4 +15,6 @@ export interface MlmBatch {
   masked_positions: Int32Array;
   /** `[M]` the ids that stood at `masked_positions`; empty in prediction. */
   labels: Int32Array;
+  /** `[B]` of sentence pairs: 0 where the second segment follows the first, 1 where it is a random one. */
+  next_sentence_label?: Int32Array;
 }

@@ -1,4 +1,4 @@
-/** The model's shape: the fields of a Hugging Face `config.json` that a BERT masked language model has. */
+/** The encoder's shape: the fields of a Hugging Face `config.json` that every BERT model has. */
 
 import { ClozeError, messageOf } from "./cloze_error.ts";
 
@@ -43,6 +43,12 @@ export const PRESETS = {
   base: { num_hidden_layers: 12, hidden_size: 768 },
 } as const;
 
+/**
+ * `model_type` of a left-to-right classifier, which transformers does not know: as `bert` it would load there, pool the
+ * first token and answer wrong without a word.
+ */
+export const LEFT_TO_RIGHT_CLASSIFIER = "cloze_left_to_right_classifier";
+
 /** A name in {@linkcode PRESETS}. */
 export type Preset = keyof typeof PRESETS;
 
@@ -65,16 +71,8 @@ export function presetConfig(preset: Preset, vocab_size: number): ModelConfig {
  * @throws {ClozeError} `input`, naming the field.
  */
 export function parseModelConfig(text: string, path: string): ModelConfig {
-  let json: Record<string, unknown>;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new ClozeError("input", `${path} is not JSON: ${messageOf(error)}`);
-  }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new ClozeError("input", `${path} has to be a JSON object`);
-  }
-  if (json.model_type !== undefined && json.model_type !== "bert") {
+  const json = parseJsonObject(text, path);
+  if (json.model_type !== undefined && json.model_type !== "bert" && json.model_type !== LEFT_TO_RIGHT_CLASSIFIER) {
     throw new ClozeError("input", `${path}: model_type is ${JSON.stringify(json.model_type)}, but cloze runs "bert"`);
   }
   const position = json.position_embedding_type;
@@ -96,18 +94,16 @@ export function parseModelConfig(text: string, path: string): ModelConfig {
   return config as unknown as ModelConfig;
 }
 
-/** The text of a `config.json` that transformers loads as `BertForMaskedLM`. */
-export function modelConfigJson(config: ModelConfig): string {
-  return JSON.stringify(
-    {
-      architectures: ["BertForMaskedLM"],
-      model_type: "bert",
-      ...config,
-      position_embedding_type: "absolute",
-      tie_word_embeddings: true,
-      dtype: "float32",
-    },
-    null,
-    2,
-  ) + "\n";
+/** @throws {ClozeError} `input` if the text is not a JSON object. */
+export function parseJsonObject(text: string, path: string): Record<string, unknown> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new ClozeError("input", `${path} is not JSON: ${messageOf(error)}`);
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new ClozeError("input", `${path} has to be a JSON object`);
+  }
+  return json as Record<string, unknown>;
 }

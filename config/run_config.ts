@@ -1,6 +1,7 @@
 /** Everything that defines a training run: what `run.json` holds and what a resumed run takes from there. */
 
 import type { ModelConfig, Preset } from "./model_config.ts";
+import type { PretrainingObjective } from "./model_heads.ts";
 
 /** When a run ends; its learning rate schedule ends with it. */
 export type Extent =
@@ -11,16 +12,8 @@ export type Extent =
   /** Wall clock, evaluation and saving included. */
   | { budget_ms: number };
 
-/** Hyperparameters of a run. Names are those of Hugging Face's TrainingArguments where it has one. */
-export interface TrainingConfig {
-  /** Of initialization, shuffling, masks and dropout. */
-  seed: number;
-  extent: Extent;
-  /** Tokens of an update, special tokens included. */
-  batch_tokens: number;
-  /** Tokens of a sequence, special tokens included. */
-  max_sequence_length: number;
-  mlm_probability: number;
+/** What decides an update. Names are those of Hugging Face's TrainingArguments where it has one. */
+export interface OptimizerConfig {
   /** At its peak. */
   learning_rate: number;
   /** Share of the run in which the learning rate rises; it falls to zero in the rest. */
@@ -30,6 +23,32 @@ export interface TrainingConfig {
   adam_epsilon: number;
   weight_decay: number;
   max_grad_norm: number;
+}
+
+/** Hyperparameters of a pretraining run. */
+export interface TrainingConfig extends OptimizerConfig {
+  objective: PretrainingObjective;
+  /** Of initialization, shuffling, masks and dropout. */
+  seed: number;
+  extent: Extent;
+  /** Tokens of an update, special tokens included. */
+  batch_tokens: number;
+  /** Tokens of a sequence, special tokens included. */
+  max_sequence_length: number;
+  mlm_probability: number;
+}
+
+/** Hyperparameters of fine-tuning. */
+export interface FinetuneConfig extends OptimizerConfig {
+  /** Of the classifier's initialization, shuffling and dropout. */
+  seed: number;
+  epochs: number;
+  /** Sequences of an update. */
+  batch_size: number;
+  /** Tokens of a sequence, special tokens included; longer texts lose their end. */
+  max_sequence_length: number;
+  /** Whether the encoder stays as it is. */
+  probe: boolean;
 }
 
 /** The content of `run.json`. */
@@ -66,6 +85,22 @@ export const TRAINING_DEFAULTS = {
   weight_decay: 0.01,
   max_grad_norm: 1,
 } as const;
+
+/** As Devlin et al. (2019), appendix A.3, but for rates that suit models of this size. */
+export const FINETUNE_DEFAULTS = {
+  epochs: 3,
+  batch_size: 32,
+  max_sequence_length: 128,
+  warmup_ratio: 0.1,
+  adam_beta1: 0.9,
+  adam_beta2: 0.999,
+  adam_epsilon: 1e-6,
+  weight_decay: 0.01,
+  max_grad_norm: 1,
+} as const;
+
+/** Peak learning rates of fine-tuning: of a whole model, and of a head on a frozen encoder. */
+export const FINETUNE_RATES = { whole: 1e-4, probe: 1e-3 } as const;
 
 /** This program's version. */
 export const VERSION = "0.1.0";

@@ -3,15 +3,19 @@
  * Used by `training/` and `inference/`.
  */
 
+import type { ClassificationBatch } from "../config/classification_batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelConfig } from "../config/model_config.ts";
+import type { Objective } from "../config/model_heads.ts";
 import { type Library, loadLibrary } from "./library.ts";
 import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";
 
 /** What an engine is opened with; the core has no defaults. Buffers are planned for the largest batch. */
 export interface EngineOptions {
   config: ModelConfig;
+  /** Which heads the model has, and what is trained. */
+  objective: Objective;
   /** `fused` is fast; `candle` is the same model in plain candle, the oracle. */
   engine: "fused" | "candle";
   device: "cpu";
@@ -26,6 +30,8 @@ export interface EngineOptions {
   training: boolean;
   /** A safetensors file; without it, weights are initialized from the seed. */
   weights?: string;
+  /** Beginnings of names of parameters that the file may lack; those are initialized. */
+  may_be_missing?: string[];
   /** Moments of a run to go on with. */
   training_state?: string;
 }
@@ -44,12 +50,37 @@ export interface AdamWOptions {
 export interface EngineDescription {
   parameters: { name: string; shape: number[] }[];
   parameter_count: number;
+  /** Names of parameters that were initialized because the weights' file lacks them. */
+  initialized: string[];
   engine: "fused" | "candle";
   device: string;
   instruction_set: string;
   threads: number;
   version: string;
 }
+
+/** Sums over a batch. Losses in nats. */
+export interface LossSums {
+  loss_sum: number;
+  masked: number;
+  /** Right argmaxes among them. */
+  correct: number;
+  /** Of the head on sequences, if there is one. */
+  sequence_loss_sum: number;
+  sequences: number;
+  sequences_correct: number;
+}
+
+/** Loss (nats) and rank (0 is a right argmax) of each row's label, of both heads. */
+export interface RowResults {
+  row_loss: Float32Array;
+  row_rank: Int32Array;
+  sequence_loss: Float32Array;
+  sequence_rank: Int32Array;
+}
+
+/** What engines take: which one depends on the objective. */
+export type Batch = MlmBatch | ClassificationBatch;
 
 /**
  * An open engine. Calls run on another thread, one at a time: a call made before the last one is done waits for it. A
@@ -58,12 +89,14 @@ export interface EngineDescription {
 export class Engine implements Disposable {
   readonly #library: Library;
   readonly #handle: number;
+  readonly #hasSequences: boolean;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  private constructor(library: Library, handle: number) {
+  private constructor(library: Library, handle: number, objective: Objective) {
     this.#library = library;
     this.#handle = handle;
+    this.#hasSequences = objective !== "mlm" && objective !== "clm";
   }
 
   /**
@@ -84,22 +117,26 @@ export class Engine implements Disposable {
       error.length,
     );
     throwIfFailed(status, error);
-    return new Engine(library, handle[0]);
+    return new Engine(library, handle[0], options.objective);
   }
 
-  /** Adds the gradient of the batch's loss *sum*. `step` and `microStep` key the dropout. Loss in nats. */
-  async forwardBackward(
-    batch: MlmBatch,
-    step: number,
-    microStep: number,
-  ): Promise<{ loss_sum: number; masked: number; correct: number }> {
-    const out = new Float64Array(3);
+  /**
+   * Adds the gradient of the batch's loss *sum*. `step` and `microStep` key the dropout. A sequence's loss counts
+   * `sequenceWeight` where a token's counts 1: for the mean of one plus the mean of the other, give M / B of the whole
+   * update.
+   */
+  async forwardBackward(batch: Batch, step: number, microStep: number, sequenceWeight = 1): Promise<LossSums> {
+    const out = new Float64Array(6);
+    const { labels, sequence_labels } = this.#labels(batch);
     await this.#call((error) =>
       this.#library.symbols.cloze_forward_backward(
         this.#handle,
         ...arrays(batch),
-        batch.labels as BufferSource,
-        batch.labels.length,
+        labels as BufferSource,
+        labels.length,
+        sequence_labels as BufferSource,
+        sequence_labels.length,
+        sequenceWeight,
         step,
         microStep,
         out,
@@ -107,10 +144,11 @@ export class Engine implements Disposable {
         error.length,
       )
     );
-    return { loss_sum: out[0], masked: out[1], correct: out[2] };
+    const [loss_sum, masked, correct, sequence_loss_sum, sequences, sequences_correct] = out;
+    return { loss_sum, masked, correct, sequence_loss_sum, sequences, sequences_correct };
   }
 
-  /** Divides the gradient by the accumulated masked count, clips it and updates the weights as update `step`, from 0. */
+  /** Divides the gradient by the accumulated count of tokens (sequences, where none are predicted), clips it and updates the weights as update `step`, from 0. */
   async update(hyper: AdamWOptions, step: number): Promise<{ grad_norm: number; masked: number }> {
     const values = Float64Array.of(
       hyper.learning_rate,
@@ -127,23 +165,30 @@ export class Engine implements Disposable {
     return { grad_norm: out[0], masked: out[1] };
   }
 
-  /** Loss (nats) and rank (0 is a right argmax) of each masked row's label, without dropout. */
-  async evaluate(batch: MlmBatch): Promise<{ row_loss: Float32Array; row_rank: Int32Array }> {
-    const row_loss = new Float32Array(batch.masked_positions.length);
-    const row_rank = new Int32Array(batch.masked_positions.length);
+  /** Loss and rank of each row's label, without dropout. */
+  async evaluate(batch: Batch): Promise<RowResults> {
+    const { labels, sequence_labels } = this.#labels(batch);
+    const row_loss = new Float32Array(maskedPositions(batch).length);
+    const row_rank = new Int32Array(row_loss.length);
+    const sequence_loss = new Float32Array(sequence_labels.length);
+    const sequence_rank = new Int32Array(sequence_labels.length);
     await this.#call((error) =>
       this.#library.symbols.cloze_evaluate(
         this.#handle,
         ...arrays(batch),
-        batch.labels as BufferSource,
-        batch.labels.length,
+        labels as BufferSource,
+        labels.length,
+        sequence_labels as BufferSource,
+        sequence_labels.length,
         row_loss,
         row_rank,
+        sequence_loss,
+        sequence_rank,
         error,
         error.length,
       )
     );
-    return { row_loss, row_rank };
+    return { row_loss, row_rank, sequence_loss, sequence_rank };
   }
 
   /** The `k` most probable ids of each masked row, `[M, k]`, best first, and their probabilities. */
@@ -173,6 +218,28 @@ export class Engine implements Disposable {
       this.#library.symbols.cloze_logits(
         this.#handle,
         ...arrays(batch),
+        out,
+        out.length,
+        error,
+        error.length,
+      )
+    );
+    return out;
+  }
+
+  /** The logits `[B, K]` of the sequences, for a head of `outputs` outputs. */
+  async sequenceLogits(batch: Batch, outputs: number): Promise<Float32Array> {
+    const out = new Float32Array((batch.cu_seqlens.length - 1) * outputs);
+    const [ids, types, positions, tokens, bounds, boundsLength] = arrays(batch);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_sequence_logits(
+        this.#handle,
+        ids,
+        types,
+        positions,
+        tokens,
+        bounds,
+        boundsLength,
         out,
         out.length,
         error,
@@ -215,6 +282,12 @@ export class Engine implements Disposable {
     this.close();
   }
 
+  /** The labels of both heads, each where the objective has that head. */
+  #labels(batch: Batch): { labels: Int32Array; sequence_labels: Int32Array } {
+    if (!("masked_positions" in batch)) return { labels: NONE, sequence_labels: batch.labels };
+    return { labels: batch.labels, sequence_labels: this.#hasSequences ? batch.next_sentence_label ?? NONE : NONE };
+  }
+
   #check(): void {
     if (this.#closed) throw new ClozeError("engine", "the engine has been closed");
   }
@@ -228,9 +301,16 @@ export class Engine implements Disposable {
   }
 }
 
+const NONE = new Int32Array(0);
+
+function maskedPositions(batch: Batch): Int32Array {
+  return "masked_positions" in batch ? batch.masked_positions : NONE;
+}
+
 /** The arguments that every call on a batch begins with, after the handle. */
-function arrays(batch: MlmBatch) {
-  const { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions } = batch;
+function arrays(batch: Batch) {
+  const { input_ids, token_type_ids, position_ids, cu_seqlens } = batch;
+  const masked_positions = maskedPositions(batch);
   if (token_type_ids.length !== input_ids.length || position_ids.length !== input_ids.length) {
     throw new ClozeError(
       "engine",

@@ -21,6 +21,7 @@ const OPTIONS: EngineOptions = {
     hidden_act: "gelu",
     pad_token_id: 0,
   },
+  objective: "mlm",
   engine: "fused",
   device: "cpu",
   threads: 2,
@@ -125,6 +126,38 @@ testWithCore("Engine survives random batches: an answer or an error, never a cra
     }
   }
   assert(answered > 0 && answered < 400, `${answered} answered`);
+});
+
+testWithCore("Engine learns pairs beside tokens, and sequences without them", async () => {
+  const pairs = { ...batch(), next_sentence_label: Int32Array.of(0, 1) };
+  using both = await Engine.open({ ...OPTIONS, objective: "mlm+nsp" });
+  for (let step = 0; step < 60; step++) {
+    const sums = await both.forwardBackward(pairs, step, 0, 1);
+    assertEquals([sums.masked, sums.sequences], [2, 2]);
+    await both.update(HYPER, step);
+  }
+  const { row_rank, sequence_rank, sequence_loss } = await both.evaluate(pairs);
+  assertEquals([...row_rank, ...sequence_rank], [0, 0, 0, 0]);
+  const logits = await both.sequenceLogits(pairs, 2);
+  sequence_loss.forEach((loss, b) => {
+    const [next, random] = logits.subarray(2 * b, 2 * b + 2);
+    assert(Math.abs(Math.log(1 + Math.exp(b === 0 ? random - next : next - random)) - loss) < 1e-4);
+  });
+  await assertRejects(() => both.forwardBackward(batch(), 0, 0), NativeError, "sequence_labels has 0 entries");
+  await assertRejects(() => both.sequenceLogits(pairs, 3), NativeError, "out has 6 entries, but needs 4");
+
+  const sequence_classification = { num_labels: 3, classifier_dropout: 0, freeze_encoder: false, left_to_right: false };
+  using classifier = await Engine.open({ ...OPTIONS, objective: { sequence_classification } });
+  const { masked_positions: _, ...sequences } = batch();
+  const labels = Int32Array.of(2, 0);
+  for (let step = 0; step < 60; step++) {
+    await classifier.forwardBackward({ ...sequences, labels }, step, 0);
+    assertEquals((await classifier.update(HYPER, step)).masked, 2, "divided by the sequences");
+  }
+  assertEquals([...(await classifier.evaluate({ ...sequences, labels })).sequence_rank], [0, 0]);
+  await assertRejects(() => classifier.topK(batch(), 1), NativeError, "no head on tokens");
+  const one = { sequence_classification: { ...sequence_classification, num_labels: 1 } };
+  await assertRejects(() => Engine.open({ ...OPTIONS, objective: one }), NativeError, "num_labels is 1");
 });
 
 testWithCore("a closed Engine says so", async () => {

@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 1600946299;
+export const ABI_HASH = 1879510417;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -30,7 +30,7 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, step, micro_step, out, error, error_len */
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, sequence_labels, sequence_labels_len, sequence_weight, step, micro_step, out, error, error_len */
   cloze_forward_backward: {
     parameters: [
       "u32",
@@ -44,6 +44,9 @@ export const SYMBOLS = {
       "u32",
       "buffer",
       "u32",
+      "buffer",
+      "u32",
+      "f64",
       "f64",
       "u32",
       "buffer",
@@ -59,7 +62,7 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, row_loss, row_rank, error, error_len */
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, sequence_labels, sequence_labels_len, row_loss, row_rank, sequence_loss, sequence_rank, error, error_len */
   cloze_evaluate: {
     parameters: [
       "u32",
@@ -73,6 +76,10 @@ export const SYMBOLS = {
       "u32",
       "buffer",
       "u32",
+      "buffer",
+      "u32",
+      "buffer",
+      "buffer",
       "buffer",
       "buffer",
       "buffer",
@@ -120,6 +127,12 @@ export const SYMBOLS = {
       "buffer",
       "u32",
     ],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, out, out_len, error, error_len */
+  cloze_sequence_logits: {
+    parameters: ["u32", "buffer", "buffer", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

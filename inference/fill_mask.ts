@@ -5,6 +5,8 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { ModelHeads } from "../config/model_heads.ts";
+import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
 import { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
@@ -36,6 +38,13 @@ export interface FillMaskOptions {
 /** Tokens that the engine takes at once. */
 const BATCH_TOKENS = 2048;
 const BLANK = /_{3,}/g;
+
+/** What models are that cannot fill blanks, and what can be done with them. */
+const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: string]>> = {
+  clm: ["is a left-to-right model, which sees only what stands before a blank", "use a model trained with mlm"],
+  sequence_classification: ["classifies sequences", "use the model that it was fine-tuned from"],
+  none: ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"],
+};
 
 /** A line as the model sees it. */
 interface Prepared {
@@ -70,12 +79,18 @@ export class FillMask implements Disposable {
   }
 
   /** @throws {ClozeError} if the folder or the core cannot be used. */
-  static async open(path: string, options: FillMaskOptions = {}): Promise<FillMask> {
-    const folder = await openModelFolder(path);
-    const { config, weights } = folder;
+  static async open(model: string | ModelFolder, options: FillMaskOptions = {}): Promise<FillMask> {
+    const folder = typeof model === "string" ? await openModelFolder(model) : model;
+    const { config, heads, path, weights } = folder;
+    const refusal = REFUSALS[heads.objective];
+    if (refusal !== undefined) {
+      const [what, hint] = refusal;
+      throw new ClozeError("input", `${path} cannot fill blanks: it ${what}`, { hint });
+    }
     const max_tokens = Math.max(BATCH_TOKENS, config.max_position_embeddings);
     const engine = await Engine.open({
       config,
+      objective: "mlm",
       weights,
       engine: options.engine ?? "fused",
       device: "cpu",
@@ -115,12 +130,7 @@ export class FillMask implements Disposable {
   /** Fills the blanks of prepared lines, several in one call of the engine. */
   async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
     const filled: FilledLine[] = [];
-    for (let from = 0; from < lines.length;) {
-      let to = from, tokens = 0;
-      while (to < lines.length && (to === from || tokens + lines[to].ids.length + 2 <= BATCH_TOKENS)) {
-        tokens += lines[to++].ids.length + 2;
-      }
-      const part = lines.slice(from, to);
+    for (const part of groupsByTokens(lines, ({ ids }) => ids.length + 2, BATCH_TOKENS)) {
       const { ids, probabilities } = await this.#engine.topK(pack(part, this.folder.tokenizer), this.#topK);
       let row = 0;
       for (const line of part) {
@@ -136,7 +146,6 @@ export class FillMask implements Disposable {
         });
         filled.push({ input: line.text, masks, sequence: insert(line, masks) });
       }
-      from = to;
     }
     return filled;
   }
@@ -156,23 +165,9 @@ export class FillMask implements Disposable {
 /** `[CLS] ids [SEP]` of each line end to end. */
 function pack(lines: readonly Prepared[], tokenizer: Tokenizer): MlmBatch {
   const { cls, sep } = tokenizer.special;
-  const ids: number[] = [], positions: number[] = [], blanks: number[] = [];
-  const bounds = [0];
-  for (const line of lines) {
-    const start = ids.length;
-    for (const blank of line.blanks) blanks.push(start + 1 + blank);
-    ids.push(cls, ...line.ids, sep);
-    for (let i = start; i < ids.length; i++) positions.push(i - start);
-    bounds.push(ids.length);
-  }
-  return {
-    input_ids: Int32Array.from(ids),
-    token_type_ids: new Int32Array(ids.length),
-    position_ids: Int32Array.from(positions),
-    cu_seqlens: Int32Array.from(bounds),
-    masked_positions: Int32Array.from(blanks),
-    labels: new Int32Array(0),
-  };
+  const packed = packSequences(lines.map(({ ids }) => [cls, ...ids, sep]));
+  const blanks = lines.flatMap(({ blanks }, b) => blanks.map((blank) => packed.cu_seqlens[b] + 1 + blank));
+  return { ...packed, masked_positions: Int32Array.from(blanks), labels: new Int32Array(0) };
 }
 
 /** The text with the best answers in its blanks; a piece inside a word is joined to what stands before it. */

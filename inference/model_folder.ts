@@ -2,12 +2,14 @@
 
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { type ModelConfig, parseModelConfig } from "../config/model_config.ts";
+import { type ModelHeads, parseModelHeads } from "../config/model_heads.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 
 /** The parts of a model folder. */
 export interface ModelFolder {
   path: string;
   config: ModelConfig;
+  heads: ModelHeads;
   tokenizer: Tokenizer;
   /** Path of model.safetensors. */
   weights: string;
@@ -19,6 +21,7 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
     throw ioError(error, "read the model", `${path}/config.json`);
   });
   const config = parseModelConfig(text, `${path}/config.json`);
+  const heads = parseModelHeads(text, `${path}/config.json`);
   const tokenizer = await loadTokenizer(path);
   // A vocabulary may be smaller than the embedding, which is often padded to a round number, but never larger.
   if (tokenizer.size > config.vocab_size) {
@@ -35,5 +38,5 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
       hint: "a run has one after its first checkpoint; pytorch_model.bin has to be saved as safetensors first",
     });
   }
-  return { path, config, tokenizer, weights };
+  return { path, config, heads, tokenizer, weights };
 }

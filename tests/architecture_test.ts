@@ -11,7 +11,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   tokenizer: ["config"],
   data: ["config", "tokenizer"],
   ffi: ["config"],
-  training: ["config", "data", "ffi"],
+  training: ["config", "tokenizer", "data", "ffi"],
   inference: ["config", "tokenizer", "ffi"],
   cli: ["config", "tokenizer", "data", "ffi", "training", "inference"],
 };

@@ -166,6 +166,8 @@ export function tokenizerFiles(tokenizer: Tokenizer, max_length: number): Record
   };
   const config = {
     tokenizer_class: "PreTrainedTokenizerFast",
+    // Without it, transformers would tell a model nothing of which segment a token is in.
+    model_input_names: ["input_ids", "token_type_ids", "attention_mask"],
     model_max_length: max_length,
     do_lower_case: tokenizer.normalizer.lowercase,
     strip_accents: tokenizer.normalizer.strip_accents,

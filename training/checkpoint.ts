@@ -9,7 +9,7 @@ import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { exists, fileHash, makeFolder, syncFolder, writeWhole } from "./files.ts";
 
-/** How many checkpoints are kept. */
+/** How many checkpoints are kept, unless more are asked for: one may be damaged. */
 const KEPT = 2;
 
 /** Where a run stands, beside its weights and moments. */
@@ -35,6 +35,7 @@ export async function saveCheckpoint(
   engine: Engine,
   files: Record<string, string>,
   state: Omit<TrainingState, "cloze_version" | "sha256">,
+  kept = KEPT,
 ): Promise<string> {
   const parent = `${run}/checkpoints`;
   const folder = `${parent}/step-${state.step}`;
@@ -58,7 +59,7 @@ export async function saveCheckpoint(
     }
   }
   await publish(`${folder}/${WEIGHTS}`, `${run}/${WEIGHTS}`);
-  for (const step of (await checkpointSteps(run)).slice(KEPT)) await removeIfThere(`${parent}/step-${step}`);
+  for (const step of (await checkpointSteps(run)).slice(kept)) await removeIfThere(`${parent}/step-${step}`);
   return folder;
 }
 

@@ -2,18 +2,25 @@
 
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { Engine } from "../ffi/mod.ts";
+import { Tally } from "./tally.ts";
+import { Unigram } from "./unigram.ts";
 
-/** Losses in nats per masked token. */
+/** Losses in nats per predicted token; predicted are the masked tokens, or every next token of a left-to-right model. */
 export interface Evaluation {
   loss: number;
   perplexity: number;
-  /** Share of masked tokens whose most probable prediction is right. */
+  /** Share of predicted tokens whose most probable prediction is right. */
   accuracy: number;
   /** 95% interval of the accuracy (Wilson, 1927). */
   accuracy_interval: [number, number];
-  /** Share of masked tokens among the five most probable predictions. */
+  /** Share of predicted tokens among the five most probable predictions. */
   top5_accuracy: number;
   masked: number;
+  /** Next-sentence prediction, where the objective has it. Loss in nats per pair. */
+  nsp_loss?: number;
+  nsp_accuracy?: number;
+  nsp_accuracy_interval?: [number, number];
+  nsp_pairs?: number;
 }
 
 /** What predicting every masked token from the training text's token frequencies gives. */
@@ -26,54 +33,39 @@ export interface UnigramBaseline {
   accuracy: number;
 }
 
-/** Evaluates the engine on batches. */
-export async function evaluate(engine: Engine, batches: readonly MlmBatch[]): Promise<Evaluation> {
-  let loss = 0, right = 0, top5 = 0, masked = 0;
+/** Evaluates the engine on batches. `onToken` is called with each predicted token's id, loss and rank. */
+export async function evaluate(
+  engine: Engine,
+  batches: readonly MlmBatch[],
+  onToken: (label: number, loss: number, rank: number) => void = () => {},
+): Promise<Evaluation> {
+  const tokens = new Tally(), pairs = new Tally();
   for (const batch of batches) {
-    if (batch.labels.length === 0) continue;
-    const { row_loss, row_rank } = await engine.evaluate(batch);
-    for (let i = 0; i < row_loss.length; i++) {
-      loss += row_loss[i];
-      if (row_rank[i] === 0) right++;
-      if (row_rank[i] < 5) top5++;
-    }
-    masked += row_loss.length;
+    if (batch.labels.length === 0 && batch.next_sentence_label === undefined) continue;
+    const { row_loss, row_rank, sequence_loss, sequence_rank } = await engine.evaluate(batch);
+    tokens.addAll(row_loss, row_rank);
+    pairs.addAll(sequence_loss, sequence_rank);
+    batch.labels.forEach((label, i) => onToken(label, row_loss[i], row_rank[i]));
   }
-  const n = Math.max(1, masked);
-  return {
-    loss: loss / n,
-    perplexity: Math.exp(loss / n),
-    accuracy: right / n,
-    accuracy_interval: wilson(right, n),
-    top5_accuracy: top5 / n,
-    masked,
-  };
+  const { count: masked, ...result } = tokens.result;
+  const evaluation: Evaluation = { ...result, masked };
+  const nsp = pairs.result;
+  if (nsp.count > 0) {
+    evaluation.nsp_loss = nsp.loss;
+    evaluation.nsp_accuracy = nsp.accuracy;
+    evaluation.nsp_accuracy_interval = nsp.accuracy_interval;
+    evaluation.nsp_pairs = nsp.count;
+  }
+  return evaluation;
 }
 
 /** `counts[id]`: how often each token occurs in the training text. */
 export function unigramBaseline(counts: Float64Array, batches: readonly MlmBatch[]): UnigramBaseline {
-  const total = counts.reduce((a, b) => a + b, 0);
-  let entropy = 0, best = 0;
-  counts.forEach((count, id) => {
-    if (count > 0) entropy -= count / total * Math.log(count / total);
-    if (count > counts[best]) best = id;
-  });
-  let loss = 0, right = 0, masked = 0;
+  const unigram = new Unigram(counts);
+  const tally = new Tally();
   for (const { labels } of batches) {
-    for (const label of labels) {
-      loss -= Math.log((counts[label] + 1) / (total + counts.length));
-      if (label === best) right++;
-    }
-    masked += labels.length;
+    for (const label of labels) tally.add(unigram.loss(label), unigram.rank(label));
   }
-  const n = Math.max(1, masked);
-  return { entropy, loss: loss / n, accuracy: right / n };
-}
-
-/** The 95% interval of a share of `right` among `n`. */
-export function wilson(right: number, n: number): [number, number] {
-  const z = 1.959964, p = right / n;
-  const centre = (p + z * z / (2 * n)) / (1 + z * z / n);
-  const half = z / (1 + z * z / n) * Math.sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  return [Math.max(0, centre - half), Math.min(1, centre + half)];
+  const { loss, accuracy } = tally.result;
+  return { entropy: unigram.entropy, loss, accuracy };
 }

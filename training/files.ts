@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
+import type { Engine } from "../ffi/mod.ts";
 
 /** Writes text so that a crash leaves either the old file or the new one. */
 export async function writeWhole(path: string, text: string): Promise<void> {
@@ -57,4 +58,17 @@ export async function makeFolder(path: string): Promise<void> {
 /** Whether there is anything at that path. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
+}
+
+/** Writes an engine's weights so that a crash leaves either the old file or the new one. */
+export async function publishWeights(engine: Engine, path: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  await Deno.remove(temporary).catch(() => {}); // left by a crash
+  try {
+    await engine.save({ weights: temporary });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
 }

@@ -3,8 +3,9 @@
 import { ioError } from "../config/cloze_error.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { writeWhole } from "./files.ts";
+import type { ClassifierEvaluation } from "./finetune.ts";
 
-/** A line of `metrics.jsonl`. Losses in nats per masked token. */
+/** A line of `metrics.jsonl`. Losses in nats per predicted token. */
 export type Metric =
   | {
     kind: "train";
@@ -12,6 +13,9 @@ export type Metric =
     epoch: number;
     loss: number;
     accuracy: number;
+    /** Of the pairs, where the objective has next-sentence prediction; nats per pair. */
+    nsp_loss?: number;
+    nsp_accuracy?: number;
     learning_rate: number;
     grad_norm: number;
     tokens: number;
@@ -20,7 +24,8 @@ export type Metric =
     /** Since the last line: at most so long did the engine wait for a batch. */
     data_wait_ms: number;
   }
-  | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation);
+  | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)
+  | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation);
 
 /** Appends to the file; lines of steps after `step` are dropped first, when a run is resumed. */
 export class MetricsFile {

@@ -1,6 +1,7 @@
 /** Progress of a run, from 0 to 1, and the learning rate that follows from it. */
 
-import type { Extent, TrainingConfig } from "../config/run_config.ts";
+import type { Extent, OptimizerConfig } from "../config/run_config.ts";
+import type { AdamWOptions } from "../ffi/mod.ts";
 
 /** Where a run is. */
 export interface Reached {
@@ -23,11 +24,23 @@ export function progressOf(extent: Extent, reached: Reached): number {
 }
 
 /** Linear warmup, then linear decay to zero (Devlin et al., 2019, appendix A.2). */
-export function learningRate(progress: number, training: TrainingConfig): number {
+export function learningRate(progress: number, training: OptimizerConfig): number {
   const { learning_rate, warmup_ratio } = training;
   if (progress < warmup_ratio) {
     // The first update has progress 0; it gets a small rate instead of none.
     return learning_rate * Math.max(progress / warmup_ratio, 0.01);
   }
   return learning_rate * Math.max(0, (1 - progress) / (1 - warmup_ratio));
+}
+
+/** What an update is done with. */
+export function hyperparameters(training: OptimizerConfig, learning_rate: number): AdamWOptions {
+  return {
+    learning_rate,
+    beta1: training.adam_beta1,
+    beta2: training.adam_beta2,
+    epsilon: training.adam_epsilon,
+    weight_decay: training.weight_decay,
+    max_grad_norm: training.max_grad_norm,
+  };
 }

@@ -5,11 +5,11 @@
 
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { TrainingConfig } from "../config/run_config.ts";
-import type { MlmBatches, Position } from "../data/mod.ts";
-import type { Engine } from "../ffi/mod.ts";
+import type { Position } from "../data/mod.ts";
+import type { Engine, LossSums } from "../ffi/mod.ts";
 import { evaluate, type Evaluation } from "./evaluation.ts";
 import type { Metric, MetricsFile } from "./metrics.ts";
-import { learningRate, progressOf } from "./schedule.ts";
+import { hyperparameters, learningRate, progressOf } from "./schedule.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */
 const MICRO_BATCH_TOKENS = 16384;
@@ -32,10 +32,19 @@ export interface Start {
   tokens: number;
 }
 
+/** An endless stream of batches that can be gone to at any position. The arrays of a batch live until the one after next. */
+export interface BatchStream {
+  /** Of the next batch. */
+  position: Position;
+  /** Epochs done, with the fraction of the one in progress. */
+  readonly epoch: number;
+  next(): MlmBatch;
+}
+
 /** What the loop is given. */
 export interface TrainOptions {
   engine: Engine;
-  batches: MlmBatches;
+  batches: BatchStream;
   heldOut: readonly MlmBatch[];
   training: TrainingConfig;
   start: Start;
@@ -67,7 +76,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const elapsed = () => performance.now() - began;
   batches.position = options.start.position;
 
-  let position = batches.position; // of the batch that is not yet part of an update
+  let position = batches.position; // of the first batch that is not yet part of an update
   let epoch = batches.epoch;
   const progress = () => progressOf(training.extent, { step, epoch, elapsed_ms: elapsed(), reserved_ms });
   const state = (): Start => ({ step, position, elapsed_ms: Math.round(elapsed()), tokens });
@@ -81,47 +90,53 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     options.onMetric(metric, progress());
   };
 
-  let batch = batches.next();
+  // The batches of an update; several have to be kept until all of them are there.
+  const take = () => micro === 1 ? batches.next() : copyOf(batches.next());
+  let update = Array.from({ length: micro }, take);
   let interval = newInterval();
   let milestone = Math.floor(progress() * MILESTONES) + 1;
   while (progress() < 1 && !signal.aborted) {
     const rate = learningRate(progress(), training);
-    const sums = { loss: 0, masked: 0, correct: 0 };
-    for (let i = 0; i < micro; i++) {
-      const running = engine.forwardBackward(batch, step, i);
+    const weight = sequenceWeight(update);
+    const upcoming: MlmBatch[] = [];
+    let predicted = 0;
+    position = batches.position;
+    epoch = batches.epoch;
+    for (const [i, batch] of update.entries()) {
+      const running = engine.forwardBackward(batch, step, i, weight);
       tokens += batch.input_ids.length;
       interval.tokens += batch.input_ids.length;
-      position = batches.position;
-      epoch = batches.epoch;
       const building = performance.now();
-      batch = batches.next(); // while the engine works
+      upcoming.push(take()); // while the engine works
       const ready = performance.now();
-      const { loss_sum, masked, correct } = await running;
+      const sums = await running;
       // An answer that is there at once was there before: the engine stood still for at most the time of building.
       if (performance.now() - ready < 0.05) interval.wait_ms += ready - building;
-      sums.loss += loss_sum;
-      sums.masked += masked;
-      sums.correct += correct;
+      predicted += sums.masked;
+      add(interval.sums, sums);
     }
-    if (sums.masked > 0) {
+    update = upcoming;
+    if (predicted > 0) {
       const { grad_norm } = await engine.update(hyperparameters(training, rate), step);
       interval.grad_norm = grad_norm;
     }
     step++;
-    interval.loss += sums.loss;
-    interval.masked += sums.masked;
-    interval.correct += sums.correct;
 
     const now = performance.now();
     const done = progress();
-    if (interval.masked > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1)) {
+    const { sums } = interval;
+    if (sums.masked > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1)) {
       const seconds = (now - interval.began) / 1000;
       const metric: Metric = {
         kind: "train",
         step,
         epoch,
-        loss: interval.loss / interval.masked,
-        accuracy: interval.correct / interval.masked,
+        loss: sums.loss_sum / sums.masked,
+        accuracy: sums.correct / sums.masked,
+        ...(sums.sequences === 0 ? {} : {
+          nsp_loss: sums.sequence_loss_sum / sums.sequences,
+          nsp_accuracy: sums.sequences_correct / sums.sequences,
+        }),
         learning_rate: rate,
         grad_norm: interval.grad_norm,
         tokens,
@@ -151,17 +166,35 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   return { evaluation, state: state(), interrupted };
 }
 
-function newInterval() {
-  return { began: performance.now(), tokens: 0, loss: 0, masked: 0, correct: 0, grad_norm: 0, wait_ms: 0 };
+/**
+ * What a pair's loss counts next to a token's, so that the loss of an update is the mean over its tokens plus the mean over
+ * its pairs.
+ */
+export function sequenceWeight(update: readonly MlmBatch[]): number {
+  let tokens = 0, pairs = 0;
+  for (const { labels, next_sentence_label } of update) {
+    tokens += labels.length;
+    pairs += next_sentence_label?.length ?? 0;
+  }
+  return pairs === 0 ? 1 : tokens / pairs;
 }
 
-function hyperparameters(training: TrainingConfig, learning_rate: number) {
-  return {
-    learning_rate,
-    beta1: training.adam_beta1,
-    beta2: training.adam_beta2,
-    epsilon: training.adam_epsilon,
-    weight_decay: training.weight_decay,
-    max_grad_norm: training.max_grad_norm,
+function copyOf(batch: MlmBatch): MlmBatch {
+  return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as MlmBatch;
+}
+
+function newInterval() {
+  const sums: LossSums = {
+    loss_sum: 0,
+    masked: 0,
+    correct: 0,
+    sequence_loss_sum: 0,
+    sequences: 0,
+    sequences_correct: 0,
   };
+  return { began: performance.now(), tokens: 0, sums, grad_norm: 0, wait_ms: 0 };
+}
+
+function add(to: LossSums, sums: LossSums): void {
+  for (const name of Object.keys(to) as (keyof LossSums)[]) to[name] += sums[name];
 }

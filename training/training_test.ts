@@ -1,12 +1,15 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
-import { unigramBaseline, wilson } from "./evaluation.ts";
+import { causalBatch } from "./causal_batches.ts";
+import { unigramBaseline } from "./evaluation.ts";
 import { MetricsFile } from "./metrics.ts";
 import { learningRate, progressOf } from "./schedule.ts";
-import { microBatches } from "./train.ts";
+import { wilson } from "./tally.ts";
+import { microBatches, sequenceWeight } from "./train.ts";
 
 const TRAINING: TrainingConfig = {
+  objective: "mlm",
   seed: 0,
   extent: { steps: 100 },
   batch_tokens: 1024,
@@ -38,6 +41,29 @@ Deno.test("microBatches cuts an update into equal parts that the engine can take
   assertEquals(microBatches(4096), { count: 1, tokens: 4096 });
   assertEquals(microBatches(16_384), { count: 1, tokens: 16_384 });
   assertEquals(microBatches(40_000), { count: 3, tokens: 13_334 });
+});
+
+Deno.test("sequenceWeight makes a sum by tokens the mean over tokens plus the mean over pairs", () => {
+  const batch = (tokens: number, pairs: number) => ({
+    labels: new Int32Array(tokens),
+    ...(pairs === 0 ? {} : { next_sentence_label: new Int32Array(pairs) }),
+  } as MlmBatch);
+  assertEquals(sequenceWeight([batch(12, 3)]), 4);
+  assertEquals(sequenceWeight([batch(12, 3), batch(8, 1)]), 5);
+  assertEquals(sequenceWeight([batch(12, 0)]), 1);
+});
+
+Deno.test("causalBatch predicts every next token inside its sequence", () => {
+  const batch = {
+    input_ids: Int32Array.of(2, 10, 11, 3, 2, 3),
+    cu_seqlens: Int32Array.of(0, 4, 6),
+    masked_positions: new Int32Array(0),
+    labels: new Int32Array(0),
+  } as unknown as MlmBatch;
+  const { masked_positions, labels, input_ids } = causalBatch(batch);
+  assertEquals([...masked_positions], [0, 1, 2, 4]);
+  assertEquals([...labels], [10, 11, 3, 3]);
+  assertEquals(input_ids, batch.input_ids);
 });
 
 Deno.test("wilson gives the published interval", () => {

@@ -1,22 +1,31 @@
-/** `cloze evaluate`: a model's loss and accuracy on text, with masks that are always the same. */
+/** `cloze evaluate`: a model on text, with masks that are always the same; or the score of each line. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { batchLimits, expandPaths, fixedEvalBatches, readDocuments, Sequences, Shard } from "../../data/mod.ts";
+import type { PretrainingObjective } from "../../config/model_heads.ts";
+import { TRAINING_DEFAULTS } from "../../config/run_config.ts";
+import { expandPaths, readDocuments, Shard } from "../../data/mod.ts";
 import { ShardWriter } from "../../data/shards.ts";
 import { Engine } from "../../ffi/mod.ts";
-import { openModelFolder } from "../../inference/model_folder.ts";
-import { evaluate, unigramBaseline } from "../../training/evaluation.ts";
-import { TRAINING_DEFAULTS } from "../../config/run_config.ts";
-import { parseFlags } from "../flags/flag.ts";
+import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
+import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
+import type { Tokenizer } from "../../tokenizer/mod.ts";
+import { bandOf, Breakdown, type Group, scriptOf } from "../../training/breakdown.ts";
+import { evaluate, type Evaluation, type UnigramBaseline, unigramBaseline } from "../../training/evaluation.ts";
+import { heldOutBatches, objectiveLimits, predictedCounts } from "../../training/objective_data.ts";
+import { Unigram } from "../../training/unigram.ts";
+import { answerLines } from "../answer_lines.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { callerFolder, newestRun, resolve } from "../paths.ts";
-import { grouped, note, percent } from "../terminal.ts";
+import { grouped, note, percent, writeOut } from "../terminal.ts";
+
+type EvaluateValues = Values<typeof EVALUATE.flags>;
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(EVALUATE, args);
   const data = [...(values.data ?? []), ...positionals];
-  if (data.length === 0) {
+  if (data.length === 0 && values.sentences !== true) {
     throw new ClozeError("usage", "cloze evaluate needs --data PATH…", {
       hint: "give text that the model was not trained on",
     });
@@ -24,55 +33,154 @@ export async function run(args: string[]): Promise<number> {
   const files = await expandPaths(data, callerFolder());
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
-  const { config, tokenizer, weights } = await openModelFolder(path);
+  const folder = await openModelFolder(path);
+  if (values.sentences === true) return await score(folder, values, files);
+  const result = await measure(folder, values, files);
+  await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result));
+  return 0;
+}
+
+/** Scores lines as they come. */
+async function score(folder: ModelFolder, values: EvaluateValues, files: string[]): Promise<number> {
+  using model = await Scorer.open(folder, values.threads === undefined ? {} : { threads: values.threads });
+  const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";
+  if (values.json !== true) note(`${kind} in nats, tokens, sentence`);
+  const show = (line: ScoredSentence): string =>
+    values.json === true
+      ? JSON.stringify(line) + "\n"
+      : `${line.score.toFixed(3)}\t${line.tokens.length}\t${line.input}\n`;
+  return await answerLines({
+    prepare: (text) => model.prepare(text),
+    answer: async (prepared, inputs) => {
+      const scored = await model.scorePrepared(prepared);
+      return scored.map((result, i) => show({ input: inputs[i], ...result }));
+    },
+  }, files);
+}
+
+/** What the command prints as JSON. */
+interface Measured extends Evaluation {
+  model: string;
+  objective: PretrainingObjective;
+  /** Guessing by the text's own frequencies, which no model has seen. */
+  unigram: UnigramBaseline;
+  /** Always answering the commonest token. */
+  most_frequent: { token: string; accuracy: number };
+  by_script: Group[];
+  by_frequency: Group[];
+}
+
+async function measure(folder: ModelFolder, values: EvaluateValues, files: string[]): Promise<Measured> {
+  const { config, heads, tokenizer, weights, path } = folder;
+  if (heads.objective === "sequence_classification" || heads.objective === "none") {
+    const classifies = heads.objective === "sequence_classification";
+    throw new ClozeError("input", `${path} predicts no tokens: it ${classifies ? "classifies" : "is a bare encoder"}`, {
+      hint: classifies
+        ? "finetune measures a classifier on its --valid file; predict classifies lines"
+        : "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
+    });
+  }
+  // Tokens are measured with the same masks whatever the objective was, so that models can be compared.
+  const objective = heads.objective === "clm" ? "clm" : "mlm";
   const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, config.max_position_embeddings);
+  const options = {
+    seed: 0,
+    batch_tokens: 4096,
+    max_sequence_length,
+    mlm_probability: TRAINING_DEFAULTS.mlm_probability,
+  };
   const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });
   try {
-    const writer = await ShardWriter.create(`${temporary}/text.shard`, tokenizer.size, "evaluate");
-    for await (const document of readDocuments(files)) {
-      writer.add(document.map((sentence) => {
-        const ids: number[] = [];
-        tokenizer.encodeIds(sentence, ids);
-        return ids;
-      }));
-    }
-    await writer.finish();
-    using shard = await Shard.open(`${temporary}/text.shard`);
-    const options = {
-      batch_tokens: 4096,
-      max_sequence_length,
-      mlm_probability: TRAINING_DEFAULTS.mlm_probability,
-    };
-    const batches = fixedEvalBatches(
-      new Sequences(shard, max_sequence_length),
-      tokenizer,
-      options,
-      values["max-tokens"] ?? 1e6,
-    );
+    using shard = await shardOf(files, tokenizer, `${temporary}/text.shard`);
+    const batches = heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6);
     using engine = await Engine.open({
       config,
+      objective,
       weights,
       engine: "fused",
       device: "cpu",
       threads: values.threads ?? navigator.hardwareConcurrency,
       seed: 0,
-      ...batchLimits({ ...options, seed: 0 }),
+      ...objectiveLimits(objective, options),
       training: false,
     });
-    const result = await evaluate(engine, batches);
-    const baseline = unigramBaseline(shard.counts, batches);
-    const text = values.json === true ? JSON.stringify({ model: path, ...result, unigram: baseline }) : [
-      `loss        ${result.loss.toFixed(3)} nats (perplexity ${result.perplexity.toFixed(1)})`,
-      `accuracy    ${percent(result.accuracy)} (95% interval ${result.accuracy_interval.map(percent).join(" to ")})`,
-      `top 5       ${percent(result.top5_accuracy)}`,
-      `masked      ${grouped(result.masked)} tokens`,
-      `unigram     loss ${baseline.loss.toFixed(3)} nats, accuracy ${
-        percent(baseline.accuracy)
-      }, from this text's own frequencies`,
-    ].join("\n");
-    console.log(text);
-    return 0;
+    const counts = predictedCounts(objective, shard, tokenizer, max_sequence_length);
+    const unigram = new Unigram(counts);
+    const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.tokenOf(id)));
+    const byFrequency = new Breakdown(unigram, (id) => bandOf(unigram.rank(id)));
+    const evaluation = await evaluate(engine, batches, (...row) => {
+      byScript.add(...row);
+      byFrequency.add(...row);
+    });
+    const baseline = unigramBaseline(counts, batches);
+    return {
+      model: path,
+      objective: heads.objective,
+      ...evaluation,
+      unigram: baseline,
+      most_frequent: { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
+      by_script: byScript.groups,
+      by_frequency: byFrequency.groups,
+    };
   } finally {
     await Deno.remove(temporary, { recursive: true });
   }
+}
+
+/** The files' text as ids, in a file that goes away. */
+async function shardOf(files: string[], tokenizer: Tokenizer, path: string): Promise<Shard> {
+  const writer = await ShardWriter.create(path, tokenizer.size, "evaluate");
+  for await (const document of readDocuments(files)) {
+    writer.add(document.map((sentence) => {
+      const ids: number[] = [];
+      tokenizer.encodeIds(sentence, ids);
+      return ids;
+    }));
+  }
+  await writer.finish();
+  return await Shard.open(path);
+}
+
+function readable(result: Measured): string {
+  const { loss, perplexity, accuracy, accuracy_interval, top5_accuracy, masked, unigram, most_frequent } = result;
+  const causal = result.objective === "clm";
+  const lines = [
+    `loss        ${loss.toFixed(3)} nats (perplexity ${perplexity.toFixed(1)}); guessing by frequency: ` +
+    `${unigram.loss.toFixed(3)}`,
+    `accuracy    ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")}); always ` +
+    `${JSON.stringify(most_frequent.token)}: ${percent(most_frequent.accuracy)}`,
+    `top 5       ${percent(top5_accuracy)}`,
+    causal
+      ? `predicted   ${grouped(masked)} next tokens, left to right: not comparable with masked tokens, which have ` +
+        "text on both sides"
+      : `masked      ${grouped(masked)} tokens`,
+  ];
+  if (result.nsp_accuracy !== undefined) {
+    const [low, high] = result.nsp_accuracy_interval!.map(percent);
+    lines.push(
+      `pairs       ${percent(result.nsp_accuracy)} of ${grouped(result.nsp_pairs!)} told right ` +
+        `(95% interval ${low}–${high})`,
+    );
+  }
+  lines.push(...table("by script", result.by_script), ...table("by frequency", result.by_frequency));
+  lines.push("", "Guessing knows how often each token occurs in this text.");
+  return lines.join("\n") + "\n";
+}
+
+function table(title: string, groups: readonly Group[]): string[] {
+  const rows = groups.map(({ name, model, unigram }) => [
+    name,
+    grouped(model.count),
+    model.loss.toFixed(3),
+    percent(model.accuracy),
+    model.accuracy_interval.map(percent).join("–"),
+    percent(model.top5_accuracy),
+    unigram.loss.toFixed(3),
+    percent(unigram.accuracy),
+  ]);
+  const all = [[title, "tokens", "loss", "accuracy", "95% interval", "top 5", "guessing: loss", "accuracy"], ...rows];
+  const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
+  const line = (row: string[]) =>
+    row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ");
+  return ["", ...all.map(line)];
 }

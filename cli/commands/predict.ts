@@ -1,65 +1,47 @@
-/** `cloze predict`: lines with blanks in, answers out, each line as it comes. */
+/** `cloze predict`: lines in, answers out, each line as it comes: filled blanks, or classes where the model classifies. */
 
-import { ClozeError, ioError } from "../../config/cloze_error.ts";
+import { type ClassifiedText, Classifier } from "../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../inference/fill_mask.ts";
-import { parseFlags } from "../flags/flag.ts";
+import { openModelFolder } from "../../inference/model_folder.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
 import { PREDICT } from "../flags/tables.ts";
-import { type Line, lines } from "../lines.ts";
+import { type Answerer, answerLines } from "../answer_lines.ts";
 import { newestRun, resolve } from "../paths.ts";
-import { note, percent, printError, writeOut } from "../terminal.ts";
+import { note, percent } from "../terminal.ts";
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(PREDICT, args);
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
-  using model = await FillMask.open(path, {
-    ...(values["top-k"] === undefined ? {} : { topK: values["top-k"] }),
+  const folder = await openModelFolder(path);
+  const options = {
     ...(values.threads === undefined ? {} : { threads: values.threads }),
     ...(values.engine === undefined ? {} : { engine: values.engine }),
-  });
-  if (positionals.length === 0 && Deno.stdin.isTerminal()) note("Type a sentence with a [MASK] or ____ in it.");
-  let failed = false;
-  const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : readable;
-  for (const source of positionals.length === 0 ? [undefined] : positionals) {
-    const stream = source === undefined ? Deno.stdin : await Deno.open(resolve(source)).catch((error) => {
-      throw ioError(error, "read", source);
-    });
-    for await (const waiting of lines(stream)) {
-      if (!await answer(model, waiting, source, show)) failed = true;
-    }
+  };
+  const asks = positionals.length === 0 && Deno.stdin.isTerminal();
+  if (folder.heads.objective === "sequence_classification") {
+    using model = await Classifier.open(folder, options);
+    if (asks) note(`Type a line; it is told which of these it is: ${model.labels.join(", ")}`);
+    return await answerLines(classifies(model, values), positionals);
   }
-  return failed ? 1 : 0;
+  const topK = values["top-k"];
+  using model = await FillMask.open(folder, { ...options, ...(topK === undefined ? {} : { topK }) });
+  if (asks) note("Type a sentence with a [MASK] or ____ in it.");
+  return await answerLines(fills(model, values), positionals);
 }
 
-/** Answers the lines that wait, in one go; says of each that cannot be answered why. */
-async function answer(
-  model: FillMask,
-  waiting: Line[],
-  source: string | undefined,
-  show: (line: FilledLine) => string,
-): Promise<boolean> {
-  let good = true;
-  const prepared = [], inputs: string[] = [];
-  for (const line of waiting) {
-    if (line.text.trim() === "" && line.problem === undefined) continue;
-    try {
-      if (line.problem !== undefined) throw line.problem;
-      prepared.push(model.prepare(line.text));
-      inputs.push(line.text);
-    } catch (error) {
-      if (!(error instanceof ClozeError)) throw error;
-      const place = source === undefined ? `line ${line.number}` : `${source}: line ${line.number}`;
-      printError(
-        new ClozeError("input", `${place}: ${error.message}`, { hint: error.hint }),
-      );
-      good = false;
-    }
-  }
-  if (prepared.length === 0) return good;
-  const filled = await model.fillPrepared(prepared);
-  await writeOut(filled.map((line, i) => show({ ...line, input: inputs[i] })).join(""));
-  return good;
+type PredictValues = Values<typeof PREDICT.flags>;
+
+function fills(model: FillMask, values: PredictValues): Answerer<ReturnType<FillMask["prepare"]>> {
+  const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : readable;
+  return {
+    prepare: (text) => model.prepare(text),
+    answer: async (prepared, inputs) => {
+      const filled = await model.fillPrepared(prepared);
+      return filled.map((line, i) => show({ ...line, input: inputs[i] }));
+    },
+  };
 }
 
 /** The filled sentence, and under it the answers for each blank. */
@@ -69,4 +51,20 @@ function readable(line: FilledLine): string {
     return label + answers.map(({ token, probability }) => `${token} ${percent(probability)}`).join("  ");
   });
   return [line.sequence, ...rows, ""].join("\n");
+}
+
+function classifies(model: Classifier, values: PredictValues): Answerer<ReturnType<Classifier["prepare"]>> {
+  const shown = values["top-k"] ?? (values.json === true ? model.labels.length : 1);
+  const show = (text: ClassifiedText): string => {
+    const labels = text.labels.slice(0, shown);
+    if (values.json === true) return JSON.stringify({ ...text, labels }) + "\n";
+    return labels.map(({ label, probability }) => `${label} ${percent(probability)}`).join("  ") + `\t${text.input}\n`;
+  };
+  return {
+    prepare: (text) => model.prepare(text),
+    answer: async (prepared, inputs) => {
+      const classified = await model.classifyPrepared(prepared);
+      return classified.map((result, i) => show({ input: inputs[i], ...result }));
+    },
+  };
 }

@@ -1,27 +1,22 @@
 /** `cloze pretrain`: text in, a masked language model out. The story of a run, from data to filled blanks. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { type ModelConfig, modelConfigJson } from "../../config/model_config.ts";
-import {
-  batchLimits,
-  fixedEvalBatches,
-  MlmBatches,
-  PRACTICE_BLANKS,
-  type PreparedData,
-  prepareShards,
-  Sequences,
-} from "../../data/mod.ts";
+import type { ModelConfig } from "../../config/model_config.ts";
+import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
+import { PRACTICE_BLANKS, type PreparedData, prepareShards, Sequences } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
 import { checkpointSteps, saveCheckpoint } from "../../training/checkpoint.ts";
-import { unigramBaseline } from "../../training/evaluation.ts";
+import { type Evaluation, unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
+import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
 import { microBatches, train, type TrainResult } from "../../training/train.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
-import { bold, clock, endProgress, grouped, note, percent, progress } from "../terminal.ts";
+import { type Stop, stopSignals } from "../stop_signals.ts";
+import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 import { documentsOf, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
 
@@ -111,18 +106,14 @@ async function trainOn(
   stop: Stop,
 ): Promise<number> {
   const { training, output } = plan;
-  const { max_sequence_length } = training;
-  const sequences = new Sequences(data.train, max_sequence_length);
-  if (sequences.count === 0) throw new ClozeError("input", "there is not enough text to train on");
+  const { max_sequence_length, objective } = training;
+  if (new Sequences(data.train, max_sequence_length).count === 0) {
+    throw new ClozeError("input", "there is not enough text to train on");
+  }
   const options = { ...training, batch_tokens: microBatches(training.batch_tokens).tokens };
   options.batch_tokens = Math.max(options.batch_tokens, max_sequence_length);
-  const heldOut = fixedEvalBatches(
-    new Sequences(data.heldOut, max_sequence_length),
-    tokenizer,
-    options,
-    EVALUATION_TOKENS,
-  );
-  const baseline = unigramBaseline(data.train.counts, heldOut);
+  const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
+  const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, max_sequence_length), heldOut);
   const { header } = data.train;
   note(
     `         ${grouped(header.tokens)} tokens in ${grouped(header.documents)} documents for training, ` +
@@ -135,18 +126,22 @@ async function trainOn(
       } nats a token`,
   );
 
-  const files = { "config.json": modelConfigJson(model), ...tokenizerFiles(tokenizer, model.max_position_embeddings) };
+  const files = {
+    "config.json": modelConfigJson(model, { objective }),
+    ...tokenizerFiles(tokenizer, model.max_position_embeddings),
+  };
   if (plan.start === undefined) {
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
     await writeWhole(`${output}/run.json`, JSON.stringify(plan.runConfig(model, data.source), null, 2) + "\n");
   }
   using engine = await Engine.open({
     config: model,
+    objective,
     engine: plan.engine,
     device: "cpu",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: training.seed,
-    ...batchLimits(options),
+    ...objectiveLimits(objective, options),
     training: true,
     ...plan.weights,
   });
@@ -162,14 +157,14 @@ async function trainOn(
   stop.arm();
   const result = await train({
     engine,
-    batches: new MlmBatches(sequences, tokenizer, options),
+    batches: trainingBatches(objective, data.train, tokenizer, options),
     heldOut,
     training,
     start: plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 },
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
-    save: async (state) => void await saveCheckpoint(output, engine, files, state),
+    save: async (state) => void await saveCheckpoint(output, engine, files, state, values["keep-checkpoints"]),
     signal: stop.signal,
     onMetric: (metric, done) => {
       if (metric.kind === "evaluation") {
@@ -177,10 +172,12 @@ async function trainOn(
           `step ${grouped(metric.step)}: held-out loss ${metric.loss.toFixed(3)} (guessing: ${
             baseline.loss.toFixed(3)
           }), ` +
-            `accuracy ${percent(metric.accuracy)} (${metric.accuracy_interval.map(percent).join("–")})`,
+            `accuracy ${percent(metric.accuracy)} (${metric.accuracy_interval.map(percent).join("–")})` +
+            (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
         );
         return;
       }
+      if (metric.kind !== "train") return;
       const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
       progress(
         `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
@@ -219,19 +216,12 @@ async function conclude(
   }
   note("");
   note(bold("trained  ") + `${grouped(state.step)} steps, ${grouped(state.tokens)} tokens, ${clock(state.elapsed_ms)}`);
-  if (evaluation !== undefined) {
-    const [low, high] = evaluation.accuracy_interval.map(percent);
-    note(
-      bold("loss     ") +
-        `${evaluation.loss.toFixed(3)} nats on held-out blanks (perplexity ${evaluation.perplexity.toFixed(1)}); ` +
-        `guessing by frequency: ${baseline.loss.toFixed(3)}`,
-    );
-    note(
-      bold("accuracy ") + `${percent(evaluation.accuracy)} of ${grouped(evaluation.masked)} held-out blanks right ` +
-        `(95% interval ${low}–${high}); the commonest token: ${percent(baseline.accuracy)}`,
-    );
-  }
+  if (evaluation !== undefined) reportEvaluation(evaluation, baseline, plan.training.objective);
   note(bold("folder   ") + plan.output);
+  if (plan.training.objective === "clm") {
+    note(bold("next     ") + `deno run evaluate --model ${plan.shown} --data FILE`);
+    return 0;
+  }
   if (plan.files === "practice") {
     note("");
     using model = await FillMask.open(plan.output, { topK: 3 });
@@ -245,30 +235,27 @@ async function conclude(
   return 0;
 }
 
-/** What Ctrl-C and SIGTERM do. */
-interface Stop {
-  signal: AbortSignal;
-  /** From now on the first one stops the run after its step; before, it ends the process at once, like the second. */
-  arm: () => void;
-  dispose: () => void;
-}
-
-function stopSignals(): Stop {
-  const controller = new AbortController();
-  let armed = false;
-  const stop = () => {
-    if (!armed || controller.signal.aborted) {
-      endProgress();
-      Deno.exit(130);
-    }
-    note("stopping after this step; press Ctrl-C again to stop at once");
-    controller.abort();
-  };
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, stop);
-  return {
-    signal: controller.signal,
-    arm: () => armed = true,
-    dispose: () => signals.forEach((signal) => Deno.removeSignalListener(signal, stop)),
-  };
+function reportEvaluation(
+  evaluation: Evaluation,
+  baseline: { loss: number; accuracy: number },
+  objective: PretrainingObjective,
+): void {
+  const [low, high] = evaluation.accuracy_interval.map(percent);
+  const what = objective === "clm" ? "next tokens" : "blanks";
+  note(
+    bold("loss     ") +
+      `${evaluation.loss.toFixed(3)} nats on held-out ${what} (perplexity ${evaluation.perplexity.toFixed(1)}); ` +
+      `guessing by frequency: ${baseline.loss.toFixed(3)}`,
+  );
+  note(
+    bold("accuracy ") + `${percent(evaluation.accuracy)} of ${grouped(evaluation.masked)} held-out ${what} right ` +
+      `(95% interval ${low}–${high}); the commonest token: ${percent(baseline.accuracy)}`,
+  );
+  if (evaluation.nsp_accuracy !== undefined) {
+    note(
+      bold("pairs    ") +
+        `${percent(evaluation.nsp_accuracy)} of ${grouped(evaluation.nsp_pairs!)} held-out pairs told right ` +
+        `(95% interval ${evaluation.nsp_accuracy_interval!.map(percent).join("–")})`,
+    );
+  }
 }

@@ -90,6 +90,7 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
 function trainingOf(values: Values<PretrainValues>, practice: boolean): TrainingConfig {
   const preset = practice && values.preset === undefined ? PRACTICE : PRESET_TRAINING[values.preset ?? "tiny"];
   return {
+    objective: values.objective ?? "mlm",
     seed: values.seed ?? 0,
     extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs: 1 }),
     batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
@@ -127,7 +128,7 @@ async function modelConfigOf(values: Values<PretrainValues>): Promise<(vocab_siz
 
 /** A run that goes on, from its folder. */
 export async function planResumed(values: Values<PretrainValues>, positionals: string[]): Promise<Plan> {
-  const allowed = new Set(["resume", "threads", "save-every", "evaluate-every"]);
+  const allowed = new Set(["resume", "threads", "save-every", "keep-checkpoints", "evaluate-every"]);
   const other = Object.keys(values).find((name) => !allowed.has(name));
   if (other !== undefined || positionals.length > 0) {
     throw new ClozeError(
@@ -158,7 +159,7 @@ export async function planResumed(values: Values<PretrainValues>, positionals: s
     files,
     documentsHash: files === "practice" ? "practice corpus 1" : await sourceHash(files, ""),
     engine: run.engine,
-    training: run.training,
+    training: { ...run.training, objective: run.training.objective ?? "mlm" },
     modelConfig: () => run.model,
     runConfig: () => run,
     start: { step, position, elapsed_ms, tokens },

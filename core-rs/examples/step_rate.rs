@@ -6,6 +6,7 @@ use std::time::Instant;
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::objective::Objective;
 use cloze_core::trainer::Trainer;
 
 fn main() {
@@ -45,9 +46,12 @@ fn main() {
         cu_seqlens: &(0..=sequences).map(|b| (b * t) as i32).collect::<Vec<_>>(),
         masked_positions: &masked_positions,
         labels: &labels,
+        sequence_labels: &[],
+        sequence_weight: 1.0,
     };
     let options = EngineOptions {
         config,
+        objective: Objective::MaskedLm,
         seed: 1,
         threads,
         max_tokens: n,

@@ -1,4 +1,4 @@
-//! A packed masked-LM batch as borrowed slices: B sequences laid end to end, no padding.
+//! A packed batch as borrowed slices: B sequences laid end to end, no padding.
 
 use crate::error::{Code, Error, Result};
 
@@ -15,8 +15,14 @@ pub struct Batch<'a> {
     pub cu_seqlens: &'a [i32],
     /// `[M]` indices into the N tokens of the rows that the head runs on, strictly increasing.
     pub masked_positions: &'a [i32],
-    /// `[M]` the ids that stood at `masked_positions`; empty where none are known (prediction).
+    /// `[M]` the ids to be predicted at `masked_positions`; empty where none are known (prediction).
     pub labels: &'a [i32],
+    /// `[B]` the class of each sequence (next sentence: 0 is the next, 1 a random one); empty where none are known or
+    /// the objective has no head on sequences.
+    pub sequence_labels: &'a [i32],
+    /// What the loss of a sequence counts, next to 1 for that of a token. M / B of a whole update makes the loss the
+    /// mean over tokens plus the mean over sequences, however the update is cut into batches.
+    pub sequence_weight: f64,
 }
 
 /// The largest batch that an engine has planned its buffers for, and the id ranges it accepts.
@@ -34,10 +40,18 @@ pub struct Limits {
     pub vocab_size: usize,
     /// Rows of the token type embedding.
     pub type_vocab_size: usize,
+    /// K, or 0 without a head on sequences.
+    pub sequence_outputs: usize,
+    /// Whether there is a head on tokens.
+    pub predicts_tokens: bool,
 }
 
 impl Batch<'_> {
-    /// Checks every length and id range. `with_labels` says whether labels must be present.
+    /// B
+    pub fn sequences(&self) -> usize {
+        self.cu_seqlens.len() - 1
+    }
+    /// Checks every length and id range. `with_labels` says whether the labels of every head must be present.
     ///
     /// # Errors
     /// `InvalidArgument` naming the first array and index that is out of range.
@@ -67,6 +81,20 @@ impl Batch<'_> {
         if (with_labels || !self.labels.is_empty()) && self.labels.len() != m {
             return invalid(format!("labels has {} entries, masked_positions has {m}", self.labels.len()));
         }
+        let sequences = self.sequence_labels.len();
+        if limits.sequence_outputs == 0 && sequences > 0 {
+            return invalid("sequence_labels are given, but this engine has no head on sequences".into());
+        }
+        if limits.sequence_outputs > 0 && (with_labels || sequences > 0) && sequences != b {
+            return invalid(format!("sequence_labels has {sequences} entries, but the batch has {b} sequences"));
+        }
+        if !limits.predicts_tokens && m > 0 {
+            return invalid("masked_positions are given, but this engine has no head on tokens".into());
+        }
+        if !(self.sequence_weight.is_finite() && self.sequence_weight >= 0.0) {
+            return invalid(format!("sequence_weight is {}, but has to be a number from 0", self.sequence_weight));
+        }
+        check_range("sequence_labels", self.sequence_labels, limits.sequence_outputs)?;
         check_range("input_ids", self.input_ids, limits.vocab_size)?;
         check_range("token_type_ids", self.token_type_ids, limits.type_vocab_size)?;
         check_range("position_ids", self.position_ids, limits.max_sequence_length)?;

@@ -1,9 +1,9 @@
 //! safetensors in and out, under Hugging Face's names.
 //!
 //! Reading takes what BERT checkpoints in the wild hold: f32, f16 or bf16; LayerNorm parameters called `gamma` and
-//! `beta` (checkpoints converted from TensorFlow); the tied decoder present or absent; tensors of other heads beside
-//! ours. It refuses what is missing, of another shape, cut off or not finite, and names it. Writing makes a new file and
-//! flushes it to the disk; the caller renames folders.
+//! `beta` (checkpoints converted from TensorFlow); the tied decoder present or absent; the encoder's names with or
+//! without `bert.`; tensors of other heads beside ours. It refuses what is missing, of another shape, cut off or not
+//! finite, and names it. Writing makes a new file and flushes it to the disk; the caller renames folders.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -12,25 +12,52 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 
+use crate::engine::{EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
 use crate::memory::Buffer;
 use crate::parameters::{Parameter, ParameterLayout};
 
-/// Fills the flat buffer from a file.
+/// Fills the flat buffer as an engine starts: initialized from its seed, or from a file. Returns the names that the file
+/// lacks and that may be missing.
+///
+/// # Errors
+/// As [`load_weights`].
+pub fn start_weights(
+    file: Option<&Weights>,
+    options: &EngineOptions,
+    layout: &ParameterLayout,
+    flat: &mut [f32],
+) -> Result<Vec<String>> {
+    if file.is_none_or(|file| !file.may_be_missing.is_empty()) {
+        layout.initialize(&options.config, options.seed, flat);
+    }
+    match file {
+        Some(file) => load_weights(file, layout, flat),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Fills the flat buffer from a file, but for the parameters that may be missing and are, whose names it returns.
 ///
 /// A decoder weight that differs from the word embeddings is passed over: the model ties them, as transformers does for
 /// `tie_word_embeddings`, BERT's default.
 ///
 /// # Errors
 /// `Io`, `Corrupt`, `Mismatch` (a tensor is missing or has another shape or dtype) or `NonFinite`, naming file and tensor.
-pub fn load_weights(path: &Path, layout: &ParameterLayout, flat: &mut [f32]) -> Result<()> {
-    let file = map(path)?;
-    let tensors = parse(path, &file)?;
+pub fn load_weights(file: &Weights, layout: &ParameterLayout, flat: &mut [f32]) -> Result<Vec<String>> {
+    let path = &file.path;
+    let bytes = map(path)?;
+    let tensors = parse(path, &bytes)?;
+    let mut absent = Vec::new();
     for parameter in layout.parameters() {
-        let tensor = find(&tensors, &parameter.name).ok_or_else(|| missing(path, &tensors, &parameter.name))?;
-        copy(path, &parameter.name, parameter, &tensor, &mut flat[parameter.range()])?;
+        let name = &parameter.name;
+        match find(&tensors, name) {
+            Some(tensor) => copy(path, name, parameter, &tensor, &mut flat[parameter.range()])?,
+            None if file.may_be_missing.iter().any(|prefix| name.starts_with(prefix)) => absent.push(name.clone()),
+            None => return Err(missing(path, &tensors, name)),
+        }
     }
-    Ok(())
+    Ok(absent)
 }
 
 /// The weights of a file as they lie in it, without reading them: for inference. Nothing if the file holds them in
@@ -138,8 +165,9 @@ fn parse<'a>(path: &Path, file: &'a [u8]) -> Result<SafeTensors<'a>> {
     })
 }
 
-/// The tensor of that name, or of its legacy name.
+/// The tensor of that name, or of its legacy name, or of its name in a bare `BertModel`.
 fn find<'a>(tensors: &SafeTensors<'a>, name: &str) -> Option<TensorView<'a>> {
+    let bare = || find(tensors, name.strip_prefix("bert.")?);
     let legacy = || {
         let (module, part) = name.rsplit_once('.')?;
         let part = if part == "weight" { "gamma" } else { "beta" };
@@ -147,19 +175,24 @@ fn find<'a>(tensors: &SafeTensors<'a>, name: &str) -> Option<TensorView<'a>> {
     };
     let decoder_bias =
         || (name == "cls.predictions.bias").then(|| tensors.tensor("cls.predictions.decoder.bias").ok())?;
-    tensors.tensor(name).ok().or_else(legacy).or_else(decoder_bias)
+    tensors.tensor(name).ok().or_else(legacy).or_else(decoder_bias).or_else(bare)
 }
 
 fn missing(path: &Path, tensors: &SafeTensors, name: &str) -> Error {
     let error = Error::new(Code::Mismatch, format!("{}: the tensor {name} is missing", path.display()));
-    let has = |name: &str| tensors.tensor(name).is_ok();
-    if name.starts_with("cls.") {
-        error.with_hint("this file has no masked-LM head: it holds a bare encoder or another head")
-    } else if has("embeddings.word_embeddings.weight") {
-        error.with_hint("this file holds a bare BertModel (names without \"bert.\"), which has no masked-LM head")
-    } else {
-        error.with_hint("config.json and the weights may belong to different models")
-    }
+    let encoder = find(tensors, "bert.embeddings.word_embeddings.weight").is_some();
+    error.with_hint(match name {
+        _ if !encoder => "config.json and the weights may belong to different models",
+        _ if name.starts_with("cls.predictions.") => {
+            "this file has no masked-LM head: it holds a bare encoder or another head"
+        }
+        _ if name.starts_with("cls.seq_relationship.") => "this file has no next-sentence head",
+        _ if name.starts_with("bert.pooler.") => {
+            "this file has no pooler: it holds a model without a head on sequences"
+        }
+        _ if name.starts_with("classifier.") => "this file has no classifier",
+        _ => "config.json and the weights may belong to different models",
+    })
 }
 
 fn copy(path: &Path, name: &str, parameter: &Parameter, tensor: &TensorView, to: &mut [f32]) -> Result<()> {
@@ -259,6 +292,8 @@ fn save(path: &Path, layout: &ParameterLayout, groups: &[(&str, &[f32])]) -> Res
 mod tests {
     use super::*;
     use crate::config::tests::tiny;
+    use crate::objective::Objective;
+    use crate::objective::tests::classification;
     use crate::ops::tests::random;
     use std::path::PathBuf;
 
@@ -285,7 +320,7 @@ mod tests {
     }
 
     fn layout() -> ParameterLayout {
-        ParameterLayout::new(&tiny())
+        ParameterLayout::new(&tiny(), &Objective::MaskedLm)
     }
 
     /// Name, dtype, shape and bytes of a tensor.
@@ -307,7 +342,8 @@ mod tests {
 
     fn load(path: &Path) -> Result<Vec<f32>> {
         let mut flat = vec![0.0; layout().len()];
-        load_weights(path, &layout(), &mut flat).map(|()| flat)
+        let file = Weights { path: path.to_owned(), may_be_missing: vec![] };
+        load_weights(&file, &layout(), &mut flat).map(|_| flat)
     }
 
     #[test]
@@ -368,6 +404,30 @@ mod tests {
         write(&place.file(), &old);
         assert_eq!(load(&place.file()).unwrap(), flat);
         assert_eq!([0x3c00, 0xc000, 0x0001, 0x7bff].map(f16_to_f32), [1.0, -2.0, 5.960_464_5e-8, 65504.0]);
+    }
+
+    #[test]
+    fn load_leaves_new_heads_as_they_are_and_takes_a_bare_encoder() {
+        let place = Place::new("heads");
+        let flat = random(layout().len(), 6);
+        let mut bare = tensors(&flat);
+        bare.retain(|t| t.0.starts_with("bert."));
+        bare.iter_mut().for_each(|t| t.0 = t.0.replacen("bert.", "", 1));
+        write(&place.file(), &bare);
+        let layout = ParameterLayout::new(&tiny(), &classification(false));
+        let load = |may_be_missing: &[&str]| {
+            let may_be_missing = may_be_missing.iter().map(|&s| s.to_owned()).collect();
+            let mut found = vec![7.0; layout.len()];
+            load_weights(&Weights { path: place.file(), may_be_missing }, &layout, &mut found).map(|new| (found, new))
+        };
+        let (found, new) = load(&["bert.pooler.", "classifier."]).unwrap();
+        let pooler = layout.find("bert.pooler.dense.weight").unwrap().offset;
+        assert_eq!(found[..pooler], flat[..pooler]);
+        assert!(found[pooler..].iter().all(|&x| x == 7.0));
+        assert_eq!(new.len(), 4, "{new:?}");
+        let error = load(&["classifier."]).unwrap_err();
+        assert!(error.message.contains("bert.pooler.dense.weight is missing"), "{error}");
+        assert!(error.hint.contains("no pooler"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 
-/// A BERT encoder with a masked-LM head, as in Devlin et al. (2019), section 3.
+/// A BERT encoder, as in Devlin et al. (2019), section 3.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// V

@@ -1,17 +1,21 @@
 //! What every engine can do. Two implement it: [`crate::trainer`] (fused, hand-written gradients) and
 //! [`crate::reference`] (plain candle with autograd, the oracle).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::batch::{Batch, Limits};
 use crate::error::{Code, Error, Result};
+use crate::objective::Objective;
+use crate::ops::cross_entropy::RowLoss;
 use crate::parameters::ParameterLayout;
 
 /// What an engine is opened with. The caller (TypeScript) chooses every value; the core has no defaults.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// The model.
+    /// The encoder.
     pub config: crate::config::ModelConfig,
+    /// Its heads.
+    pub objective: Objective,
     /// Seed of initialization and dropout.
     pub seed: u64,
     /// Threads of the team.
@@ -35,6 +39,7 @@ impl EngineOptions {
     /// `InvalidArgument` naming the option.
     pub fn validate(&self) -> Result<()> {
         self.config.validate()?;
+        self.objective.validate()?;
         for (name, value) in [
             ("threads", self.threads),
             ("max_tokens", self.max_tokens),
@@ -67,20 +72,63 @@ impl EngineOptions {
             max_sequence_length: self.max_sequence_length,
             vocab_size: self.config.vocab_size,
             type_vocab_size: self.config.type_vocab_size,
+            sequence_outputs: self.objective.sequence_task().map_or(0, |task| task.outputs),
+            predicts_tokens: self.objective.predicts_tokens(),
         }
     }
 }
 
-/// Sums over one batch's masked tokens. Sums, not means: gradient accumulation divides once, by the masked count of
-/// the whole effective batch.
+/// A file that an engine's weights come from.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// A safetensors file.
+    pub path: PathBuf,
+    /// Beginnings of names of parameters that may be missing there; those are initialized from the seed.
+    pub may_be_missing: Vec<String>,
+}
+
+/// Sums over one batch's masked tokens and sequences. Sums, not means: gradient accumulation divides once, by the count
+/// of the whole effective batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LossSum {
-    /// Sum of the cross-entropies, in nats.
+    /// Sum of the tokens' cross-entropies, in nats.
     pub loss_sum: f64,
     /// M
     pub masked: u64,
     /// How many masked tokens the argmax got right.
     pub correct: u64,
+    /// Sum of the sequences' cross-entropies, in nats, not weighted.
+    pub sequence_loss_sum: f64,
+    /// B, or 0 without a head on sequences.
+    pub sequences: u64,
+    /// How many sequences the argmax got right.
+    pub sequences_correct: u64,
+}
+
+impl LossSum {
+    /// The sums of rows with a loss and a rank each, of either head.
+    pub fn of(tokens: &[RowLoss], sequences: &[RowLoss]) -> Self {
+        let sum = |rows: &[RowLoss]| rows.iter().map(|r| f64::from(r.loss)).sum();
+        let correct = |rows: &[RowLoss]| rows.iter().filter(|r| r.rank == 0).count() as u64;
+        Self {
+            loss_sum: sum(tokens),
+            masked: tokens.len() as u64,
+            correct: correct(tokens),
+            sequence_loss_sum: sum(sequences),
+            sequences: sequences.len() as u64,
+            sequences_correct: correct(sequences),
+        }
+    }
+
+    /// What the gradient is divided by: tokens, or sequences where no token is predicted.
+    pub fn units(&self, objective: &Objective) -> u64 {
+        if objective.predicts_tokens() { self.masked } else { self.sequences }
+    }
+
+    /// Whether both losses are numbers.
+    pub fn is_finite(&self) -> bool {
+        self.loss_sum.is_finite() && self.sequence_loss_sum.is_finite()
+    }
 }
 
 /// AdamW with decoupled weight decay (Loshchilov and Hutter, 2019) and bias correction.
@@ -105,22 +153,74 @@ pub struct AdamW {
 pub struct UpdateReport {
     /// Global L2 norm of the gradient of the mean loss, before clipping.
     pub grad_norm: f64,
-    /// Masked tokens that the gradient was divided by.
+    /// Masked tokens (sequences, where no token is predicted) that the gradient was divided by.
     pub masked: u64,
 }
 
-/// An encoder with its masked-LM head, weights, gradients and moments.
+/// Loss in nats and rank of the label of each row of both heads; the rank is the number of outputs with a strictly greater
+/// logit, so 0 is a right argmax.
+pub struct RowResults<'a> {
+    /// `[M]`
+    pub loss: &'a mut [f32],
+    /// `[M]`
+    pub rank: &'a mut [i32],
+    /// `[B]`, or empty without a head on sequences.
+    pub sequence_loss: &'a mut [f32],
+    /// `[B]`, or empty without a head on sequences.
+    pub sequence_rank: &'a mut [i32],
+}
+
+impl RowResults<'_> {
+    /// Checks the lengths for a batch.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the one that is wrong.
+    pub fn validate(&self, batch: &Batch) -> Result<()> {
+        let (m, b) = (batch.masked_positions.len(), batch.sequence_labels.len());
+        expect_len("row_loss", self.loss.len(), m)?;
+        expect_len("row_rank", self.rank.len(), m)?;
+        expect_len("sequence_loss", self.sequence_loss.len(), b)?;
+        expect_len("sequence_rank", self.sequence_rank.len(), b)
+    }
+
+    /// Copies what the heads found.
+    pub fn fill(&mut self, tokens: &[RowLoss], sequences: &[RowLoss]) {
+        for (rows, loss, rank) in [
+            (tokens, &mut *self.loss, &mut *self.rank),
+            (sequences, &mut *self.sequence_loss, &mut *self.sequence_rank),
+        ] {
+            for ((row, loss), rank) in rows.iter().zip(loss).zip(rank) {
+                (*loss, *rank) = (row.loss, row.rank);
+            }
+        }
+    }
+}
+
+/// An error unless an output has the length that it needs.
+pub(crate) fn expect_len(name: &str, found: usize, expected: usize) -> Result<()> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(Error::new(Code::InvalidArgument, format!("{name} has {found} entries, but needs {expected}"))),
+    }
+}
+
+/// What an engine without that head says.
+pub(crate) fn no_head(on: &str) -> Error {
+    Error::new(Code::InvalidState, format!("this engine was opened for an objective without a head on {on}"))
+}
+
+/// An encoder with its heads, weights, gradients and moments.
 ///
 /// Every call validates its batch first and leaves the engine usable after an error.
 pub trait Engine: Send {
     /// Adds the gradient of this batch's loss *sum* to the accumulated gradient. `step` (from 0) and `micro_step`
-    /// key the dropout masks. A batch with no masked token adds nothing and is not an error.
+    /// key the dropout masks. A batch with nothing to predict adds nothing and is not an error.
     ///
     /// # Errors
     /// `NonFinite` naming the first tensor that is NaN or infinite; the accumulated gradient is then discarded.
     fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<LossSum>;
 
-    /// Divides the accumulated gradient by the accumulated masked count, clips, updates weights and moments as update
+    /// Divides the accumulated gradient by the accumulated count ([`LossSum::units`]), clips, updates weights and moments as update
     /// number `step` (from 0, so bias correction uses `step + 1`), and clears the gradient.
     ///
     /// # Errors
@@ -128,9 +228,8 @@ pub trait Engine: Send {
     /// `InvalidState` if nothing was accumulated.
     fn update(&mut self, hyper: &AdamW, step: u64) -> Result<UpdateReport>;
 
-    /// Without dropout: per masked row the cross-entropy in nats and the rank of the label (number of vocabulary
-    /// entries with a strictly greater logit, so 0 is a right argmax). Both outputs have M entries.
-    fn evaluate(&mut self, batch: &Batch, row_loss: &mut [f32], row_rank: &mut [i32]) -> Result<()>;
+    /// Without dropout: loss and rank of every masked token and sequence.
+    fn evaluate(&mut self, batch: &Batch, results: RowResults) -> Result<()>;
 
     /// Without dropout: the `k` most probable ids of each masked row, best first (ties: lower id first), and their
     /// probabilities. Both outputs are `[M, k]`.
@@ -138,6 +237,12 @@ pub trait Engine: Send {
 
     /// Without dropout: the logits `[M, V]` of the masked rows.
     fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()>;
+
+    /// Without dropout: the logits `[B, K]` of the sequences.
+    fn sequence_logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()>;
+
+    /// Names of the parameters that were initialized because the weights' file lacks them.
+    fn initialized(&self) -> &[String];
 
     /// Writes the weights under their Hugging Face names as safetensors, f32, to a new file and fsyncs it.
     fn save_weights(&mut self, path: &Path) -> Result<()>;

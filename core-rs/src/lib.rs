@@ -1,10 +1,10 @@
-//! The engine of cloze: a BERT encoder with its masked-LM head, loss, gradients and AdamW.
+//! The engine of cloze: a BERT encoder with its heads, losses, gradients and AdamW.
 //!
 //! What it is not: it reads no text, knows no tokenizer, does no network I/O and chooses no default; the
 //! TypeScript side decides what to run, when, and where to save. [`abi`] is the only module that knows C.
 //!
 //! Dimension letters, everywhere: B sequences, N packed tokens, M masked tokens, C hidden size, H heads, D head
-//! size, F intermediate size, V vocabulary, T longest sequence.
+//! size, F intermediate size, V vocabulary, T longest sequence, K outputs of the head on sequences.
 
 pub mod abi;
 pub mod backend;
@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod memory;
 pub mod model;
+pub mod objective;
 pub mod ops;
 pub mod optim;
 pub mod parameters;

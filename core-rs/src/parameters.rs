@@ -3,12 +3,13 @@
 
 use crate::config::ModelConfig;
 use crate::error::{Code, Error, Result};
+use crate::objective::Objective;
 use crate::rng::splitmix64;
 
 /// One named tensor of the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// Hugging Face's name in `BertForMaskedLM`.
+    /// Hugging Face's name in the class that the objective names.
     pub name: String,
     /// `[rows, columns]` or `[length]`.
     pub shape: Vec<usize>,
@@ -18,6 +19,8 @@ pub struct Parameter {
     pub len: usize,
     /// Whether weight decay applies: not to biases and LayerNorm parameters (Devlin et al., 2019, appendix A.2).
     pub decay: bool,
+    /// Whether training changes it.
+    pub trainable: bool,
 }
 
 impl Parameter {
@@ -27,7 +30,7 @@ impl Parameter {
     }
 }
 
-/// All parameters of a `BertForMaskedLM` in a fixed order. Query, key and value of a layer are neighbours, so that they
+/// All parameters of a model in a fixed order: the encoder's, then those of its heads. Query, key and value of a layer are neighbours, so that they
 /// are one `[3C, C]` matrix and one `[3C]` bias; each LayerNorm's bias follows its weight. The decoder is tied to the
 /// word embeddings and so is no parameter of its own; its bias is `cls.predictions.bias`.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +40,8 @@ pub struct ParameterLayout {
 }
 
 impl ParameterLayout {
-    /// The layout for a configuration.
-    pub fn new(config: &ModelConfig) -> Self {
+    /// The layout for a configuration with the heads of an objective.
+    pub fn new(config: &ModelConfig, objective: &Objective) -> Self {
         let mut layout = Self { parameters: Vec::new(), len: 0 };
         let (c, f, v) = (config.hidden_size, config.intermediate_size, config.vocab_size);
         let embeddings = "bert.embeddings";
@@ -60,9 +63,16 @@ impl ParameterLayout {
             layout.push_pair(&format!("{layer}.output.dense"), &[c, f]);
             layout.push_pair(&format!("{layer}.output.LayerNorm"), &[c]);
         }
-        layout.push_pair("cls.predictions.transform.dense", &[c, c]);
-        layout.push_pair("cls.predictions.transform.LayerNorm", &[c]);
-        layout.push("cls.predictions.bias".into(), &[v]);
+        layout.parameters.iter_mut().for_each(|p| p.trainable = !objective.freezes_encoder());
+        if objective.predicts_tokens() {
+            layout.push_pair("cls.predictions.transform.dense", &[c, c]);
+            layout.push_pair("cls.predictions.transform.LayerNorm", &[c]);
+            layout.push("cls.predictions.bias".into(), &[v]);
+        }
+        if let Some(task) = objective.sequence_task() {
+            layout.push_pair("bert.pooler.dense", &[c, c]);
+            layout.push_pair(task.module, &[task.outputs, c]);
+        }
         layout
     }
 
@@ -74,7 +84,7 @@ impl ParameterLayout {
     fn push(&mut self, name: String, shape: &[usize]) {
         let len = shape.iter().product();
         let decay = !name.ends_with("bias") && !name.contains("LayerNorm");
-        self.parameters.push(Parameter { name, shape: shape.to_vec(), offset: self.len, len, decay });
+        self.parameters.push(Parameter { name, shape: shape.to_vec(), offset: self.len, len, decay, trainable: true });
         self.len += len;
     }
 
@@ -160,10 +170,11 @@ fn ln(x: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::config::tests::tiny;
+    use crate::objective::tests::classification;
 
     #[test]
     fn layout_has_hugging_face_names_without_gaps() {
-        let layout = ParameterLayout::new(&tiny());
+        let layout = ParameterLayout::new(&tiny(), &Objective::MaskedLm);
         let mut offset = 0;
         for p in layout.parameters() {
             assert_eq!(p.offset, offset);
@@ -181,9 +192,32 @@ mod tests {
     }
 
     #[test]
+    fn heads_follow_the_encoder_so_that_objectives_begin_with_the_same_encoder() {
+        let encoder = ParameterLayout::new(&tiny(), &classification(true));
+        let names = |objective: &Objective| {
+            let layout = ParameterLayout::new(&tiny(), objective);
+            let parameters: Vec<Parameter> = layout.parameters().to_vec();
+            let heads = parameters.iter().filter(|p| !p.name.starts_with("bert.e")).map(|p| p.name.clone()).collect();
+            (parameters, heads)
+        };
+        let (_, mlm): (_, Vec<String>) = names(&Objective::MaskedLm);
+        let (_, both): (_, Vec<String>) = names(&Objective::MaskedLmNextSentence);
+        let sequence = ["bert.pooler.dense.weight", "bert.pooler.dense.bias"];
+        let next = ["cls.seq_relationship.weight", "cls.seq_relationship.bias"];
+        assert_eq!(both, [&mlm[..], &sequence.map(String::from), &next.map(String::from)].concat());
+        assert_eq!(names(&Objective::CausalLm).1, mlm);
+        let (parameters, heads): (_, Vec<String>) = names(&classification(true));
+        assert_eq!(heads, [&sequence[..], &["classifier.weight", "classifier.bias"]].concat());
+        for p in &parameters {
+            assert_eq!(p.trainable, !p.name.starts_with("bert.e"), "{}", p.name);
+        }
+        assert_eq!(encoder.find("classifier.weight").unwrap().shape, [3, 8]);
+    }
+
+    #[test]
     fn initialize_is_normal_with_the_configured_deviation_and_the_same_for_a_seed() {
         let config = ModelConfig { vocab_size: 2000, ..tiny() };
-        let layout = ParameterLayout::new(&config);
+        let layout = ParameterLayout::new(&config, &Objective::MaskedLm);
         let fill = |seed| {
             let mut flat = vec![9.0; layout.len()];
             layout.initialize(&config, seed, &mut flat);

@@ -7,7 +7,7 @@ pub struct DropoutKey(pub u64);
 
 impl DropoutKey {
     /// `site` numbers the dropout layers of the model: 0 for the embeddings, then three per encoder layer
-    /// (attention probabilities, attention output, feed-forward output).
+    /// (attention probabilities, attention output, feed-forward output), then one for the pooled output.
     pub fn new(seed: u64, step: u64, micro_step: u32, site: u32) -> Self {
         let mut key = splitmix64(seed);
         for word in [step, u64::from(micro_step), u64::from(site)] {

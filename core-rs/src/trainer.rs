@@ -7,7 +7,7 @@ use crate::backend::cpu::Cpu;
 use crate::backend::{AdamWState, Backend};
 use crate::batch::Batch;
 use crate::checkpoint;
-use crate::engine::{AdamW, Engine, EngineOptions, LossSum, UpdateReport};
+use crate::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, UpdateReport, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::memory::Buffer;
 use crate::model::{Bert, DropoutPlan};
@@ -20,6 +20,7 @@ pub struct Trainer<B: Backend = Cpu> {
     layout: ParameterLayout,
     model: Bert<B>,
     weights: B::Buffer,
+    initialized: Vec<String>,
     training: Option<Training<B>>,
 }
 
@@ -28,16 +29,16 @@ struct Training<B: Backend> {
     gradients: B::Buffer,
     exp_avg: B::Buffer,
     exp_avg_sq: B::Buffer,
-    /// Masked tokens whose gradients are in `gradients`.
-    masked: u64,
+    /// Tokens or sequences ([`LossSum::units`]) whose gradients are in `gradients`.
+    units: u64,
 }
 
 impl Trainer<Cpu> {
-    /// An engine on the CPU, with the weights of a safetensors file or freshly initialized.
+    /// An engine on the CPU, with the weights of a safetensors file or freshly initialized ones.
     ///
     /// # Errors
     /// What is wrong with the options, the file or the memory.
-    pub fn new(options: EngineOptions, weights: Option<&Path>) -> Result<Self> {
+    pub fn new(options: EngineOptions, weights: Option<&Weights>) -> Result<Self> {
         options.validate()?;
         let backend = Cpu::new(options.threads, options.max_sequence_length, options.config.head_size());
         Self::on(backend, options, weights)
@@ -45,45 +46,48 @@ impl Trainer<Cpu> {
 }
 
 impl<B: Backend> Trainer<B> {
-    fn on(mut backend: B, options: EngineOptions, path: Option<&Path>) -> Result<Self> {
-        let layout = ParameterLayout::new(&options.config);
-        let weights = backend.upload(initial_weights(&options, &layout, path)?)?;
+    fn on(mut backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
+        let layout = ParameterLayout::new(&options.config, &options.objective);
+        let (host, initialized) = initial_weights(&options, &layout, file)?;
+        let weights = backend.upload(host)?;
         let training = match options.training {
             false => None,
             true => Some(Training {
                 gradients: backend.zeroed(layout.len())?,
                 exp_avg: backend.zeroed(layout.len())?,
                 exp_avg_sq: backend.zeroed(layout.len())?,
-                masked: 0,
+                units: 0,
             }),
         };
         let model = Bert::new(&backend, &options, &layout)?;
-        Ok(Self { backend, options, layout, model, weights, training })
+        Ok(Self { backend, options, layout, model, weights, initialized, training })
     }
 
     fn check(&self, batch: &Batch, with_labels: bool) -> Result<()> {
         batch.validate(&self.options.limits(), with_labels)
     }
 
-    /// Runs the model without dropout up to what the decoder sees.
+    /// Runs the model without dropout, up to what the decoder sees and to the sequences' logits.
     fn infer(&mut self, batch: &Batch) {
         self.model.forward(&mut self.backend, &self.weights, batch, &DropoutPlan::off());
     }
 }
 
-/// Weights of a file, or fresh ones. What is never trained is used where it lies in the file.
-fn initial_weights(options: &EngineOptions, layout: &ParameterLayout, path: Option<&Path>) -> Result<Buffer> {
-    if let (Some(path), false) = (path, options.training)
-        && let Some(mapped) = checkpoint::map_weights(path, layout)?
+/// Weights of a file, or fresh ones, and the names of those that the file lacks. What is never trained is used where it
+/// lies in the file.
+fn initial_weights(
+    options: &EngineOptions,
+    layout: &ParameterLayout,
+    file: Option<&Weights>,
+) -> Result<(Buffer, Vec<String>)> {
+    if let (Some(file), false) = (file, options.training)
+        && let Some(mapped) = checkpoint::map_weights(&file.path, layout)?
     {
-        return Ok(mapped);
+        return Ok((mapped, Vec::new()));
     }
     let mut weights = Buffer::zeroed(layout.len())?;
-    match path {
-        Some(path) => checkpoint::load_weights(path, layout, &mut weights)?,
-        None => layout.initialize(&options.config, options.seed, &mut weights),
-    }
-    Ok(weights)
+    let initialized = checkpoint::start_weights(file, options, layout, &mut weights)?;
+    Ok((weights, initialized))
 }
 
 fn not_for_training() -> Error {
@@ -95,38 +99,35 @@ impl<B: Backend> Engine for Trainer<B> {
         self.check(batch, true)?;
         let Self { backend, options, model, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
-        if batch.masked_positions.is_empty() {
+        if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
             return Ok(LossSum::default());
         }
         let dropout = DropoutPlan {
             keys: Some((options.seed, step, micro_step)),
             hidden: options.config.hidden_dropout_prob,
             attention: options.config.attention_probs_dropout_prob,
+            layers: options.config.num_hidden_layers,
         };
         model.forward(backend, weights, batch, &dropout);
-        let rows = model.head.loss(backend, weights, batch.labels, Some(&mut training.gradients));
-        let result = LossSum {
-            loss_sum: rows.iter().map(|r| f64::from(r.loss)).sum(),
-            masked: rows.len() as u64,
-            correct: rows.iter().filter(|r| r.rank == 0).count() as u64,
-        };
-        if !result.loss_sum.is_finite() {
-            training.masked = 0;
+        let (tokens, sequences) = model.loss(backend, weights, batch, Some(&mut training.gradients));
+        let result = LossSum::of(tokens, sequences);
+        if !result.is_finite() {
+            training.units = 0;
             backend.clear(&mut training.gradients);
             return Err(self.explain_loss(batch, step));
         }
         model.backward(backend, weights, batch, &dropout, &mut training.gradients);
-        training.masked += result.masked;
+        training.units += result.units(&options.objective);
         Ok(result)
     }
 
     fn update(&mut self, hyper: &AdamW, step: u64) -> Result<UpdateReport> {
         let Self { backend, layout, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
-        if training.masked == 0 {
+        if training.units == 0 {
             return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
         }
-        let masked = std::mem::take(&mut training.masked);
+        let masked = std::mem::take(&mut training.units);
         let grad_norm = backend.squared_norm(&training.gradients).sqrt() / masked as f64;
         if !grad_norm.is_finite() {
             let name = match backend.first_non_finite(&training.gradients, layout.len()) {
@@ -148,17 +149,13 @@ impl<B: Backend> Engine for Trainer<B> {
         Ok(UpdateReport { grad_norm, masked })
     }
 
-    fn evaluate(&mut self, batch: &Batch, row_loss: &mut [f32], row_rank: &mut [i32]) -> Result<()> {
+    fn evaluate(&mut self, batch: &Batch, mut results: RowResults) -> Result<()> {
         self.check(batch, true)?;
-        let m = batch.masked_positions.len();
-        expect_len("row_loss", row_loss.len(), m)?;
-        expect_len("row_rank", row_rank.len(), m)?;
+        results.validate(batch)?;
         self.infer(batch);
-        let rows = self.model.head.loss(&mut self.backend, &self.weights, batch.labels, None);
-        for ((row, loss), rank) in rows.iter().zip(row_loss).zip(row_rank) {
-            (*loss, *rank) = (row.loss, row.rank);
-        }
-        match rows.iter().all(|row| row.loss.is_finite()) {
+        let (tokens, sequences) = self.model.loss(&mut self.backend, &self.weights, batch, None);
+        results.fill(tokens, sequences);
+        match tokens.iter().chain(sequences).all(|row| row.loss.is_finite()) {
             true => Ok(()),
             false => Err(self.explain_answer("a loss")),
         }
@@ -174,7 +171,8 @@ impl<B: Backend> Engine for Trainer<B> {
         expect_len("probabilities", probabilities.len(), m * k)?;
         self.infer(batch);
         let Self { backend, model, weights, .. } = self;
-        model.head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
+        let head = model.tokens.as_mut().ok_or_else(|| no_head("tokens"))?;
+        head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
             let range = first * k..(first + n) * k;
             backend.top_k(n, v, logits, k, &mut ids[range.clone()], &mut probabilities[range]);
         });
@@ -190,10 +188,29 @@ impl<B: Backend> Engine for Trainer<B> {
         expect_len("out", out.len(), m * v)?;
         self.infer(batch);
         let Self { backend, model, weights, .. } = self;
-        model.head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
+        let head = model.tokens.as_mut().ok_or_else(|| no_head("tokens"))?;
+        head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
             backend.read(logits, 0, &mut out[first * v..(first + n) * v]);
         });
         Ok(())
+    }
+
+    fn sequence_logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
+        self.check(batch, false)?;
+        let outputs = self.model.sequences.as_ref().ok_or_else(|| no_head("sequences"))?.outputs();
+        expect_len("out", out.len(), batch.sequences() * outputs)?;
+        self.infer(batch);
+        if let Some(head) = &self.model.sequences {
+            self.backend.read(head.logits(), 0, out);
+        }
+        match out.iter().all(|x| x.is_finite()) {
+            true => Ok(()),
+            false => Err(self.explain_answer("a logit")),
+        }
+    }
+
+    fn initialized(&self) -> &[String] {
+        &self.initialized
     }
 
     fn save_weights(&mut self, path: &Path) -> Result<()> {
@@ -266,19 +283,10 @@ impl<B: Backend> Trainer<B> {
         let Self { backend, model, weights, layout, .. } = self;
         let name = match backend.first_non_finite(weights, layout.len()) {
             Some(index) => format!("the parameter {}", layout.name_at(index)),
-            None => model
-                .first_non_finite(backend, batch.input_ids.len())
-                .unwrap_or_else(|| "the loss (cls.predictions)".into()),
+            None => model.first_non_finite(backend, batch.input_ids.len()).unwrap_or_else(|| "the loss".into()),
         };
         Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
             .with_hint("use a lower learning rate or a longer warmup; the weights have not been updated with it")
-    }
-}
-
-fn expect_len(name: &str, found: usize, expected: usize) -> Result<()> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(Error::new(Code::InvalidArgument, format!("{name} has {found} entries, but needs {expected}"))),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::objective::{Classification, Objective};
 use cloze_core::trainer::Trainer;
 
 /// Counts what it hands on to the system's allocator.
@@ -47,36 +48,53 @@ fn a_training_step_allocates_nothing() {
         hidden_act: "gelu".into(),
         pad_token_id: 0,
     };
-    let options = EngineOptions {
-        config,
-        seed: 1,
-        threads: 2,
-        max_tokens: 256,
-        max_sequences: 8,
-        max_masked: 64,
-        max_sequence_length: 64,
-        training: true,
-    };
     let n = 256;
     let (input_ids, zeros) = ((0..n).map(|i| i % 211).collect::<Vec<i32>>(), vec![0; n as usize]);
     let positions: Vec<i32> = (0..n).map(|i| i % 64).collect();
     let masked: Vec<i32> = (0..n).step_by(7).collect();
     let labels: Vec<i32> = masked.iter().map(|i| i % 200).collect();
-    let batch = Batch {
-        input_ids: &input_ids,
-        token_type_ids: &zeros,
-        position_ids: &positions,
-        cu_seqlens: &[0, 64, 128, 192, 256],
-        masked_positions: &masked,
-        labels: &labels,
-    };
+    let classify =
+        Classification { num_labels: 2, classifier_dropout: 0.1, freeze_encoder: false, left_to_right: false };
+    for objective in [
+        Objective::MaskedLm,
+        Objective::MaskedLmNextSentence,
+        Objective::CausalLm,
+        Objective::SequenceClassification(classify),
+    ] {
+        let (tokens, sequences) = (objective.predicts_tokens(), objective.sequence_task().is_some());
+        let options = EngineOptions {
+            config: config.clone(),
+            objective,
+            seed: 1,
+            threads: 2,
+            max_tokens: 256,
+            max_sequences: 8,
+            max_masked: 64,
+            max_sequence_length: 64,
+            training: true,
+        };
+        let batch = Batch {
+            input_ids: &input_ids,
+            token_type_ids: &zeros,
+            position_ids: &positions,
+            cu_seqlens: &[0, 64, 128, 192, 256],
+            masked_positions: if tokens { &masked } else { &[] },
+            labels: if tokens { &labels } else { &[] },
+            sequence_labels: if sequences { &[0, 1, 1, 0] } else { &[] },
+            sequence_weight: 1.0,
+        };
+        check(options, &batch);
+    }
+}
+
+fn check(options: EngineOptions, batch: &Batch) {
     let hyper =
         AdamW { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
     let mut trainer = Trainer::new(options, None).unwrap();
     let mut step = |number: u64| {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         for micro_step in 0..2 {
-            trainer.forward_backward(&batch, number, micro_step).unwrap();
+            trainer.forward_backward(batch, number, micro_step).unwrap();
         }
         trainer.update(&hyper, number).unwrap();
         ALLOCATIONS.load(Ordering::Relaxed) - before

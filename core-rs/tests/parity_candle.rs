@@ -3,6 +3,7 @@
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::objective::{Classification, Objective};
 use cloze_core::reference::CandleEngine;
 use cloze_core::trainer::Trainer;
 
@@ -25,10 +26,13 @@ fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32
 }
 
 /// Arrays of a packed batch.
-struct Arrays([Vec<i32>; 6]);
+struct Arrays {
+    tokens: [Vec<i32>; 6],
+    sequence_labels: Vec<i32>,
+}
 
 impl Arrays {
-    fn new(lengths: &[usize], vocab: usize, salt: usize) -> Self {
+    fn new(lengths: &[usize], vocab: usize, objective: &Objective, salt: usize) -> Self {
         let n: usize = lengths.iter().sum();
         let id = |i: usize| ((i * 7919 + salt * 104_729) % vocab) as i32;
         let mut cu = vec![0];
@@ -37,33 +41,66 @@ impl Arrays {
             cu.push(cu.last().copied().unwrap_or(0) + length as i32);
             positions.extend(0..length as i32);
         }
-        let masked: Vec<i32> = (0..n as i32).filter(|i| (i + salt as i32) % 6 == 0).collect();
+        let chosen = |i: &i32| objective.predicts_tokens() && (objective.is_causal() || (i + salt as i32) % 6 == 0);
+        let masked: Vec<i32> = (0..n as i32).filter(chosen).collect();
         let labels = masked.iter().map(|&i| id(i as usize + 1000)).collect();
         let types = (0..n).map(|i| (i / 3 % 2) as i32).collect();
-        Self([(0..n).map(id).collect(), types, positions, cu, masked, labels])
+        let class = |b: usize| objective.sequence_task().map(|task| ((b + salt) % task.outputs) as i32);
+        Self {
+            tokens: [(0..n).map(id).collect(), types, positions, cu, masked, labels],
+            sequence_labels: (0..lengths.len()).filter_map(class).collect(),
+        }
     }
 
     fn batch(&self) -> Batch<'_> {
-        let [input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels] = &self.0;
-        Batch { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels }
+        let [input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels] = &self.tokens;
+        Batch {
+            input_ids,
+            token_type_ids,
+            position_ids,
+            cu_seqlens,
+            masked_positions,
+            labels,
+            sequence_labels: &self.sequence_labels,
+            sequence_weight: if labels.is_empty() { 1.0 } else { 7.5 },
+        }
     }
+}
+
+fn objectives() -> [Objective; 6] {
+    let classify = |freeze_encoder, left_to_right| {
+        let (num_labels, classifier_dropout) = (3, 0.25);
+        let how = Classification { num_labels, classifier_dropout, freeze_encoder, left_to_right };
+        Objective::SequenceClassification(how)
+    };
+    [
+        Objective::MaskedLm,
+        Objective::MaskedLmNextSentence,
+        Objective::CausalLm,
+        classify(false, false),
+        classify(true, false),
+        classify(false, true),
+    ]
 }
 
 #[test]
 fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
-    for (config, threads) in [
-        (config(12, 2, 3, 50, 0.0), 1),
-        (config(12, 2, 3, 50, 0.2), 2),
-        (config(128, 3, 2, 301, 0.0), 2),
-        (config(64, 1, 4, 97, 0.1), 3),
-    ] {
+    let large = config(128, 3, 2, 301, 0.0);
+    let mut cases = vec![(Objective::MaskedLm, large, 2)];
+    for objective in objectives() {
+        cases.push((objective.clone(), config(12, 2, 3, 50, 0.0), 1));
+        cases.push((objective.clone(), config(12, 2, 3, 50, 0.2), 2));
+        cases.push((objective, config(64, 1, 4, 97, 0.1), 3));
+    }
+    for (objective, config, threads) in cases {
         let options = EngineOptions {
             config: config.clone(),
+            objective: objective.clone(),
             seed: 5,
             threads,
             max_tokens: 128,
             max_sequences: 8,
-            max_masked: 64,
+            max_masked: 128,
             max_sequence_length: 40,
             training: true,
         };
@@ -79,11 +116,14 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
         };
         for step in 0..10 {
             for micro in 0..2u32 {
-                let arrays = Arrays::new(&[17, 40, 1, 30], config.vocab_size, 2 * step as usize + micro as usize);
+                let arrays =
+                    Arrays::new(&[17, 40, 1, 30], config.vocab_size, &objective, 2 * step as usize + micro as usize);
                 let a = fused.forward_backward(&arrays.batch(), step, micro).unwrap();
                 let b = candle.forward_backward(&arrays.batch(), step, micro).unwrap();
-                assert!((a.loss_sum / b.loss_sum - 1.0).abs() < 3e-5, "step {step}: {a:?} {b:?}");
-                assert_eq!(a.masked, b.masked);
+                let close = |a: f64, b: f64| (a - b).abs() <= 3e-5 * b;
+                assert!(close(a.loss_sum, b.loss_sum), "step {step}: {a:?} {b:?}");
+                assert!(close(a.sequence_loss_sum, b.sequence_loss_sum), "step {step}: {a:?} {b:?}");
+                assert_eq!((a.masked, a.sequences), (b.masked, b.sequences));
             }
             if step == 0 {
                 compare_gradients(&mut fused, &mut candle);
@@ -91,18 +131,30 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
             let (a, b) = (fused.update(&hyper, step).unwrap(), candle.update(&hyper, step).unwrap());
             assert!((a.grad_norm / b.grad_norm - 1.0).abs() < 1e-3, "step {step}: {a:?} {b:?}");
         }
-        let arrays = Arrays::new(&[5, 33], config.vocab_size, 99);
-        let m = arrays.batch().masked_positions.len();
-        let mut logits = [vec![0.0; m * config.vocab_size], vec![0.0; m * config.vocab_size]];
-        fused.logits(&arrays.batch(), &mut logits[0]).unwrap();
-        candle.logits(&arrays.batch(), &mut logits[1]).unwrap();
-        assert!(logits[0].iter().zip(&logits[1]).all(|(a, b)| (a - b).abs() < 5e-3), "logits after ten updates");
+        let arrays = Arrays::new(&[5, 33], config.vocab_size, &objective, 99);
+        let batch = arrays.batch();
+        let close = |[a, b]: [Vec<f32>; 2]| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 5e-3);
+        if objective.predicts_tokens() {
+            let mut logits = [0, 1].map(|_| vec![0.0; batch.labels.len() * config.vocab_size]);
+            fused.logits(&batch, &mut logits[0]).unwrap();
+            candle.logits(&batch, &mut logits[1]).unwrap();
+            assert!(close(logits), "{objective:?}: logits after ten updates");
+        }
+        if let Some(task) = objective.sequence_task() {
+            let mut logits = [0, 1].map(|_| vec![0.0; 2 * task.outputs]);
+            fused.sequence_logits(&batch, &mut logits[0]).unwrap();
+            candle.sequence_logits(&batch, &mut logits[1]).unwrap();
+            assert!(close(logits), "{objective:?}: logits of sequences after ten updates");
+        }
     }
 }
 
 fn compare_gradients(fused: &mut Trainer, candle: &mut CandleEngine) {
     for parameter in fused.layout().parameters().to_vec() {
         let name = &parameter.name;
+        if !parameter.trainable {
+            continue;
+        }
         let (a, b) = (fused.gradient(name).unwrap(), candle.gradient(name).unwrap());
         assert!(a.iter().all(|x| x.is_finite()), "{name} is not finite");
         let norm = |x: &[f32]| x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();

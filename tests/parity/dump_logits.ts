@@ -1,14 +1,26 @@
 /**
- * Prints, as JSON, the ids of lines from standard input and the logits of their [MASK]s, by the model in a folder.
+ * Prints, as JSON, the ids of lines from standard input and the logits that the model in a folder gives: of the [MASK]s (of
+ * every token, left to right), and of the sequence where it has such a head. A tab in a line parts two segments.
  * Called by huggingface_roundtrip.py. usage: deno run -A tests/parity/dump_logits.ts FOLDER < lines
  */
 
+import type { Objective } from "../../config/model_heads.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
 
-const { config, tokenizer, weights } = await openModelFolder(Deno.args[0]);
+const { config, heads, tokenizer, weights } = await openModelFolder(Deno.args[0]);
+if (heads.objective === "none") throw new Error("a bare encoder has no logits");
+let objective: Objective, outputs = heads.objective === "mlm+nsp" ? 2 : 0;
+if (heads.objective === "sequence_classification") {
+  const { labels, classifier_dropout, left_to_right } = heads;
+  outputs = labels.length;
+  objective = {
+    sequence_classification: { num_labels: outputs, classifier_dropout, left_to_right, freeze_encoder: false },
+  };
+} else objective = heads.objective;
 using engine = await Engine.open({
   config,
+  objective,
   weights,
   engine: "fused",
   device: "cpu",
@@ -24,16 +36,26 @@ const { cls, sep, mask } = tokenizer.special;
 const out = [];
 for (const line of (await new Response(Deno.stdin.readable).text()).split("\n")) {
   if (line === "") continue;
-  const ids = Int32Array.of(cls, ...tokenizer.encode(line, { specials: "all" }).ids, sep);
-  const masked_positions = Int32Array.from(ids.keys()).filter((i) => ids[i] === mask);
-  const logits = await engine.logits({
+  const segments = line.split("\t").map((part) => [...tokenizer.encode(part, { specials: "all" }).ids, sep]);
+  segments[0].unshift(cls);
+  const ids = Int32Array.from(segments.flat());
+  const packed = {
     input_ids: ids,
-    token_type_ids: new Int32Array(ids.length),
+    token_type_ids: Int32Array.from(segments.flatMap((part, segment) => part.map(() => segment))),
     position_ids: Int32Array.from(ids.keys()),
     cu_seqlens: Int32Array.of(0, ids.length),
-    masked_positions,
+  };
+  const asked = (id: number) => heads.objective === "clm" || id === mask;
+  const tokens = {
+    ...packed,
+    masked_positions: Int32Array.from(ids.keys()).filter((i) => asked(ids[i])),
     labels: new Int32Array(0),
+  };
+  const sequences = { ...packed, labels: new Int32Array(0) };
+  out.push({
+    ids: [...ids],
+    logits: heads.objective === "sequence_classification" ? [] : [...await engine.logits(tokens)],
+    sequence_logits: outputs === 0 ? [] : [...await engine.sequenceLogits(sequences, outputs)],
   });
-  out.push({ ids: [...ids], logits: [...logits] });
 }
 console.log(JSON.stringify(out));

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
 
 use crate::batch::Batch;
 use crate::error::{Code, Error, Result};
@@ -71,9 +72,29 @@ pub(super) struct Arguments {
     pub m: u32,
     pub labels: *mut u8,
     pub labels_len: u32,
+    pub sequence_labels: *mut u8,
+    pub sequence_labels_len: u32,
+    pub sequence_weight: f64,
 }
 
 impl Arguments {
+    /// No array at all.
+    const NONE: Self = Self {
+        ids: null_mut(),
+        types: null_mut(),
+        positions: null_mut(),
+        n: 0,
+        cu: null_mut(),
+        cu_len: 0,
+        masked: null_mut(),
+        m: 0,
+        labels: null_mut(),
+        labels_len: 0,
+        sequence_labels: null_mut(),
+        sequence_labels_len: 0,
+        sequence_weight: 1.0,
+    };
+
     pub fn unlabeled(
         ids: *mut u8,
         types: *mut u8,
@@ -84,7 +105,7 @@ impl Arguments {
         masked: *mut u8,
         m: u32,
     ) -> Self {
-        Self { ids, types, positions, n, cu, cu_len, masked, m, labels: std::ptr::null_mut(), labels_len: 0 }
+        Self { ids, types, positions, n, cu, cu_len, masked, m, ..Self::NONE }
     }
 
     /// The batch as slices. Its content is checked by the engine.
@@ -96,6 +117,8 @@ impl Arguments {
             cu_seqlens: Bytes::new(self.cu, self.cu_len).read("cu_seqlens")?,
             masked_positions: Bytes::new(self.masked, self.m).read("masked_positions")?,
             labels: Bytes::new(self.labels, self.labels_len).read("labels")?,
+            sequence_labels: Bytes::new(self.sequence_labels, self.sequence_labels_len).read("sequence_labels")?,
+            sequence_weight: self.sequence_weight,
         })
     }
 }

@@ -12,7 +12,7 @@ mod symbols;
 use call::{Arguments, Bytes, guard};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
-use crate::engine::AdamW;
+use crate::engine::{AdamW, RowResults};
 use crate::error::Result;
 
 /// One exported call, as the generated symbols need it.
@@ -87,19 +87,25 @@ exports! {
         let request = Bytes::new(request, len).read("request")?;
         registry::with_engine(handle, |engine| open::save(engine, request))
     };
-    /// Adds one batch's gradient; `out` is f64[3]: loss sum, masked tokens, right ones.
+    /// Adds one batch's gradient; `out` is f64[6]: loss sum, masked tokens, right ones, then the same of the sequences.
     long fn cloze_forward_backward(
         handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
-        cu_seqlens_len: u32, masked_positions: buffer, masked: u32, labels: buffer, labels_len: u32, step: f64,
-        micro_step: u32, out: buffer
-    ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, step, micro_step, out| {
-        let arguments = Arguments { ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len };
+        cu_seqlens_len: u32, masked_positions: buffer, masked: u32, labels: buffer, labels_len: u32,
+        sequence_labels: buffer, sequence_labels_len: u32, sequence_weight: f64, step: f64, micro_step: u32, out: buffer
+    ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels,
+        sequence_labels_len, sequence_weight, step, micro_step, out| {
+        let arguments = Arguments {
+            ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels, sequence_labels_len,
+            sequence_weight,
+        };
         let batch = arguments.batch()?;
         let sums = registry::with_engine(handle, |engine| engine.forward_backward(&batch, step as u64, micro_step))?;
-        Bytes::new(out, 3).write("out", &[sums.loss_sum, sums.masked as f64, sums.correct as f64])
+        let tokens = [sums.loss_sum, sums.masked as f64, sums.correct as f64];
+        let sequences = [sums.sequence_loss_sum, sums.sequences as f64, sums.sequences_correct as f64];
+        Bytes::new(out, 6).write("out", &[tokens, sequences].concat())
     };
     /// Updates the weights; `hyper` is f64[6]: learning rate, beta1, beta2, epsilon, weight decay, largest gradient norm;
-    /// `out` is f64[2]: gradient norm, masked tokens.
+    /// `out` is f64[2]: gradient norm, and the tokens or sequences that it was divided by.
     long fn cloze_update(handle: u32, hyper: buffer, step: f64, out: buffer) => |handle, hyper, step, out| {
         let hyper: &[f64] = Bytes::new(hyper, 6).read("hyper")?;
         let hyper = AdamW {
@@ -113,17 +119,26 @@ exports! {
         let report = registry::with_engine(handle, |engine| engine.update(&hyper, step as u64))?;
         Bytes::new(out, 2).write("out", &[report.grad_norm, report.masked as f64])
     };
-    /// Loss (f32[M], nats) and rank of the label (i32[M]) of each masked row, without dropout.
+    /// Loss (f32, nats) and rank of the label (i32) of each of M masked rows and B sequences, without dropout.
     long fn cloze_evaluate(
         handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
-        cu_seqlens_len: u32, masked_positions: buffer, masked: u32, labels: buffer, labels_len: u32, row_loss: buffer,
-        row_rank: buffer
-    ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, row_loss, row_rank| {
-        let arguments = Arguments { ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len };
+        cu_seqlens_len: u32, masked_positions: buffer, masked: u32, labels: buffer, labels_len: u32,
+        sequence_labels: buffer, sequence_labels_len: u32, row_loss: buffer, row_rank: buffer, sequence_loss: buffer,
+        sequence_rank: buffer
+    ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels,
+        sequence_labels_len, row_loss, row_rank, sequence_loss, sequence_rank| {
+        let arguments = Arguments {
+            ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels, sequence_labels_len,
+            sequence_weight: 1.0,
+        };
         let batch = arguments.batch()?;
-        let loss = Bytes::new(row_loss, m).write_through("row_loss")?;
-        let rank = Bytes::new(row_rank, m).write_through("row_rank")?;
-        registry::with_engine(handle, |engine| engine.evaluate(&batch, loss, rank))
+        let results = RowResults {
+            loss: Bytes::new(row_loss, m).write_through("row_loss")?,
+            rank: Bytes::new(row_rank, m).write_through("row_rank")?,
+            sequence_loss: Bytes::new(sequence_loss, sequence_labels_len).write_through("sequence_loss")?,
+            sequence_rank: Bytes::new(sequence_rank, sequence_labels_len).write_through("sequence_rank")?,
+        };
+        registry::with_engine(handle, |engine| engine.evaluate(&batch, results))
     };
     /// The `k` most probable ids (i32[M, k]) of each masked row and their probabilities (f32[M, k]).
     long fn cloze_top_k(
@@ -146,6 +161,16 @@ exports! {
         let batch = arguments.batch()?;
         let out = Bytes::new(out, out_len).write_through("out")?;
         registry::with_engine(handle, |engine| engine.logits(&batch, out))
+    };
+    /// The logits (f32[B, K]) of the sequences.
+    long fn cloze_sequence_logits(
+        handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
+        cu_seqlens_len: u32, out: buffer, out_len: u32
+    ) => |handle, ids, types, positions, n, cu, cu_len, out, out_len| {
+        let arguments = Arguments::unlabeled(ids, types, positions, n, cu, cu_len, std::ptr::null_mut(), 0);
+        let batch = arguments.batch()?;
+        let out = Bytes::new(out, out_len).write_through("out")?;
+        registry::with_engine(handle, |engine| engine.sequence_logits(&batch, out))
     };
 }
 

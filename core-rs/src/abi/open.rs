@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::ModelConfig;
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
+use crate::objective::Objective;
 use crate::reference::CandleEngine;
 use crate::trainer::Trainer;
 
@@ -17,6 +18,7 @@ use crate::trainer::Trainer;
 #[serde(deny_unknown_fields)]
 struct OpenRequest {
     config: ModelConfig,
+    objective: Objective,
     engine: String,
     device: String,
     threads: usize,
@@ -28,6 +30,8 @@ struct OpenRequest {
     training: bool,
     #[serde(default)]
     weights: Option<PathBuf>,
+    #[serde(default)]
+    may_be_missing: Vec<String>,
     #[serde(default)]
     training_state: Option<PathBuf>,
 }
@@ -60,6 +64,7 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     }
     let options = EngineOptions {
         config: request.config,
+        objective: request.objective,
         seed: request.seed,
         threads: request.threads,
         max_tokens: request.max_tokens,
@@ -68,7 +73,9 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
         max_sequence_length: request.max_sequence_length,
         training: request.training,
     };
-    let weights = request.weights.as_deref();
+    let may_be_missing = request.may_be_missing;
+    let weights = request.weights.map(|path| Weights { path, may_be_missing });
+    let weights = weights.as_ref();
     let mut engine: Box<dyn Engine> = match request.engine.as_str() {
         "fused" => Box::new(Trainer::new(options, weights)?),
         "candle" => Box::new(CandleEngine::new(options, weights)?),
@@ -114,6 +121,7 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
     serde_json::json!({
         "parameters": parameters,
         "parameter_count": layout.len(),
+        "initialized": engine.initialized(),
         "engine": engine.name(),
         "device": "cpu",
         "instruction_set": engine.instruction_set(),

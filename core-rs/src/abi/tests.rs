@@ -3,7 +3,8 @@
 use super::*;
 use crate::batch::Batch;
 use crate::config::tests::tiny;
-use crate::engine::{Engine, EngineOptions, LossSum, UpdateReport};
+use crate::engine::{Engine, EngineOptions, LossSum, RowResults, UpdateReport};
+use crate::objective::Objective;
 use crate::parameters::ParameterLayout;
 use std::path::Path;
 use std::ptr::null_mut;
@@ -19,7 +20,7 @@ fn call(run: impl FnOnce(*mut u8, u32) -> i32) -> Status {
 
 fn request(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
     let mut request = serde_json::json!({
-        "config": tiny(), "engine": "fused", "device": "cpu", "threads": 2, "seed": 1, "max_tokens": 16,
+        "config": tiny(), "objective": "mlm", "engine": "fused", "device": "cpu", "threads": 2, "seed": 1, "max_tokens": 16,
         "max_sequences": 4, "max_masked": 8, "max_sequence_length": 10, "training": true,
     });
     change(&mut request);
@@ -35,7 +36,7 @@ fn open(mut request: Vec<u8>) -> (Status, u32) {
     (status, handle[0])
 }
 
-fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32], out: &mut [f64; 3]) -> Status {
+fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32], out: &mut [f64; 6]) -> Status {
     let (mut types, mut positions) = (vec![0i32; ids.len()], (0..ids.len() as i32).collect::<Vec<_>>());
     let mut cu = [0, ids.len() as i32];
     // SAFETY: every buffer is alive and as long as said.
@@ -52,6 +53,9 @@ fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32], ou
             masked.len() as u32,
             labels.as_mut_ptr().cast(),
             labels.len() as u32,
+            null_mut(),
+            0,
+            1.0,
             0.0,
             0,
             out.as_mut_ptr().cast(),
@@ -65,7 +69,7 @@ fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32], ou
 fn open_step_update_close_work_and_the_handle_is_gone_after() {
     let ((status, message), handle) = open(request(|_| {}));
     assert_eq!((status, message.as_str()), (0, ""));
-    let mut out = [0.0; 3];
+    let mut out = [0.0; 6];
     assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5], &mut out).0, 0);
     assert!(out[0] > 0.0 && out[1] == 1.0);
     let (mut hyper, mut report) = ([1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0], [0.0f64; 2]);
@@ -88,7 +92,7 @@ fn open_step_update_close_work_and_the_handle_is_gone_after() {
 #[test]
 fn bad_arguments_get_a_status_and_json_never_a_crash() {
     let (_, handle) = open(request(|_| {}));
-    let mut out = [0.0; 3];
+    let mut out = [0.0; 6];
     for (ids, masked, labels) in [
         (vec![1, 99], vec![1], vec![5]),
         (vec![1, i32::MIN], vec![1], vec![5]),
@@ -117,6 +121,9 @@ fn bad_arguments_get_a_status_and_json_never_a_crash() {
             1,
             null_mut(),
             1,
+            null_mut(),
+            0,
+            1.0,
             0.0,
             0,
             null_mut(),
@@ -142,6 +149,7 @@ fn open_refuses_what_it_does_not_know() {
         (request(|r| r["engine"] = "magic".into()), 1, "magic"),
         (request(|r| r["device"] = "cuda".into()), 9, "cuda"),
         (request(|r| r["threads"] = 0.into()), 1, "threads"),
+        (request(|r| r["objective"] = "guess".into()), 1, "guess"),
         (request(|r| r["colour"] = 1.into()), 1, "colour"),
         (request(|r| r["config"]["num_attention_heads"] = 3.into()), 1, "num_attention_heads"),
         (request(|r| r["weights"] = "/nowhere/model.safetensors".into()), 3, "/nowhere"),
@@ -189,7 +197,7 @@ impl Engine for Bomb {
     fn update(&mut self, _: &AdamW, _: u64) -> crate::error::Result<UpdateReport> {
         Ok(UpdateReport::default())
     }
-    fn evaluate(&mut self, _: &Batch, _: &mut [f32], _: &mut [i32]) -> crate::error::Result<()> {
+    fn evaluate(&mut self, _: &Batch, _: RowResults) -> crate::error::Result<()> {
         Ok(())
     }
     fn top_k(&mut self, _: &Batch, _: usize, _: &mut [i32], _: &mut [f32]) -> crate::error::Result<()> {
@@ -197,6 +205,12 @@ impl Engine for Bomb {
     }
     fn logits(&mut self, _: &Batch, _: &mut [f32]) -> crate::error::Result<()> {
         Ok(())
+    }
+    fn sequence_logits(&mut self, _: &Batch, _: &mut [f32]) -> crate::error::Result<()> {
+        Ok(())
+    }
+    fn initialized(&self) -> &[String] {
+        &[]
     }
     fn save_weights(&mut self, _: &Path) -> crate::error::Result<()> {
         Ok(())
@@ -232,6 +246,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
     let config = tiny();
     let options = EngineOptions {
         config: config.clone(),
+        objective: Objective::MaskedLm,
         seed: 1,
         threads: 1,
         max_tokens: 1,
@@ -240,8 +255,8 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         max_sequence_length: 1,
         training: true,
     };
-    let handle = registry::register(Box::new(Bomb(ParameterLayout::new(&config), options)));
-    let mut out = [0.0; 3];
+    let handle = registry::register(Box::new(Bomb(ParameterLayout::new(&config, &Objective::MaskedLm), options)));
+    let mut out = [0.0; 6];
     let (status, message) = step(handle, &mut [1], &mut [0], &mut [1], &mut out);
     assert!(status == 8 && message.contains("the bomb"), "{message}");
     let (status, message) = step(handle, &mut [1], &mut [0], &mut [1], &mut out);

@@ -12,6 +12,7 @@ use crate::ops::embeddings::{self, Lookup};
 use crate::ops::gemm::{Epilogue, Gemm};
 use crate::ops::layer_norm::{self, Residual};
 use crate::ops::linear;
+use crate::ops::tanh;
 use crate::optim::adamw;
 use crate::parameters::ParameterLayout;
 use crate::simd;
@@ -70,6 +71,7 @@ fn shape<'a>(batch: &Batch<'a>, heads: Heads) -> Shape<'a> {
         hidden: heads.hidden,
         cu_seqlens: batch.cu_seqlens,
         max_sequence_length: heads.max_sequence_length,
+        causal: heads.causal,
     }
 }
 
@@ -272,6 +274,22 @@ impl Backend for Cpu {
 
     fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Buffer, out: &mut Buffer) {
         embeddings::scatter(&x[..rows.len() * width], rows, width, &mut out[..n * width]);
+    }
+
+    fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Buffer, out: &mut Buffer) {
+        embeddings::scatter_add(&x[..rows.len() * width], rows, width, out);
+    }
+
+    fn tanh(&mut self, n: usize, width: usize, x: &Buffer, y: &mut Buffer) {
+        tanh::forward(&x[..n * width], &mut y[..n * width]);
+    }
+
+    fn tanh_backward(&mut self, n: usize, width: usize, y: &Buffer, gradient: &mut Buffer) {
+        tanh::backward(&y[..n * width], &mut gradient[..n * width]);
+    }
+
+    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Buffer) {
+        x[..n * width].iter_mut().for_each(|x| *x *= factor);
     }
 
     fn logits(&mut self, first: usize, n: usize, decoder: Linear, weights: &Buffer, x: &Buffer, y: &mut Buffer) {

@@ -57,8 +57,8 @@ pub enum DataGradient {
     Add,
 }
 
-/// A device: its memory and the operations of a BERT encoder with a masked-LM head. Rows are `n` tokens or masked
-/// tokens; all values f32. Forward operations give the same bits for the same input, whatever the device's parallelism.
+/// A device: its memory and the operations of a BERT encoder with its heads. Rows are `n` tokens, masked tokens or
+/// sequences; all values f32. Forward operations give the same bits for the same input, whatever the device's parallelism.
 pub trait Backend: Send {
     /// f32 elements on the device.
     type Buffer: Send;
@@ -219,6 +219,18 @@ pub trait Backend: Send {
     /// `out[n, width] = 0; out[rows[m]] = x[m]`
     fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
 
+    /// `out[rows[m]] += x[m]`
+    fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
+
+    /// `y[n, width] = tanh(x)`
+    fn tanh(&mut self, n: usize, width: usize, x: &Self::Buffer, y: &mut Self::Buffer);
+
+    /// `gradient[n, width] *= 1 − y²`
+    fn tanh_backward(&mut self, n: usize, width: usize, y: &Self::Buffer, gradient: &mut Self::Buffer);
+
+    /// `x[n, width] *= factor`
+    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Self::Buffer);
+
     /// `y` = the logits of rows `first..first + n` of x, `[n, V]`.
     fn logits(
         &mut self,
@@ -290,6 +302,8 @@ pub struct Heads {
     pub hidden: usize,
     /// T, the stride of dropout indices.
     pub max_sequence_length: usize,
+    /// Whether a token sees only itself and what stands before it.
+    pub causal: bool,
 }
 
 /// The flat buffers of an update.

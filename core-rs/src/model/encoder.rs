@@ -71,7 +71,7 @@ impl<B: Backend> Gradients<B> {
 pub(super) struct Encoder<B: Backend> {
     heads: Heads,
     layers: Vec<Layer>,
-    /// One for each layer in training; two that take turns otherwise.
+    /// One for each layer where there is a backward pass; two that take turns otherwise.
     activations: Vec<Activations<B>>,
 }
 
@@ -94,7 +94,8 @@ impl<B: Backend> Encoder<B> {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let slots = if options.training { layers.len() } else { layers.len().min(2) };
+        let kept = options.training && !options.objective.freezes_encoder();
+        let slots = if kept { layers.len() } else { layers.len().min(2) };
         let activations = (0..slots)
             .map(|_| {
                 Ok(Activations {
@@ -112,8 +113,12 @@ impl<B: Backend> Encoder<B> {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let heads =
-            Heads { count: config.num_attention_heads, hidden: c, max_sequence_length: options.max_sequence_length };
+        let heads = Heads {
+            count: config.num_attention_heads,
+            hidden: c,
+            max_sequence_length: options.max_sequence_length,
+            causal: options.objective.is_causal(),
+        };
         Ok(Self { heads, layers, activations })
     }
 

@@ -1,20 +1,23 @@
-//! BERT as published (Devlin et al., 2019): embeddings, a post-LN encoder, the masked-LM head, forward and backward,
-//! over any [`Backend`]. Buffers are planned once, for the largest batch that the engine takes.
+//! BERT as published (Devlin et al., 2019): embeddings, a post-LN encoder, and the heads that the objective asks for,
+//! forward and backward, over any [`Backend`]. Buffers are planned once, for the largest batch that the engine takes.
 
 mod encoder;
-mod head;
+mod sequence_head;
+mod token_head;
 
-use crate::backend::{Backend, Embeddings, Linear, Norm};
+use crate::backend::{Backend, DataGradient, Embeddings, Linear, Norm};
 use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::engine::EngineOptions;
 use crate::error::Result;
+use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::parameters::ParameterLayout;
 use crate::rng::DropoutKey;
 
 use encoder::{Encoder, Gradients};
-pub use head::Head;
+pub use sequence_head::SequenceHead;
+pub use token_head::TokenHead;
 
 /// The dropout sites of one forward pass: all off in evaluation.
 #[derive(Clone, Copy)]
@@ -25,12 +28,14 @@ pub struct DropoutPlan {
     pub hidden: f32,
     /// Rate of the attention probabilities.
     pub attention: f32,
+    /// Encoder layers: the sites of the heads come behind theirs.
+    pub layers: usize,
 }
 
 impl DropoutPlan {
     /// No dropout at all.
     pub fn off() -> Self {
-        Self { keys: None, hidden: 0.0, attention: 0.0 }
+        Self { keys: None, hidden: 0.0, attention: 0.0, layers: 0 }
     }
 
     fn site(&self, site: u32, rate: f32) -> Dropout {
@@ -55,14 +60,21 @@ impl DropoutPlan {
     fn feed_forward_output(&self, layer: usize) -> Dropout {
         self.site(3 + 3 * layer as u32, self.hidden)
     }
+
+    fn pooled(&self, rate: f32) -> Dropout {
+        self.site(1 + 3 * self.layers as u32, rate)
+    }
 }
 
 /// The model on a device: its activations, and gradients of activations if it was planned for training.
 pub struct Bert<B: Backend> {
     embeddings: EmbeddingLayer<B>,
     encoder: Encoder<B>,
-    /// The masked-LM head.
-    pub head: Head<B>,
+    /// The head on tokens, if the objective has one.
+    pub tokens: Option<TokenHead<B>>,
+    /// The head on sequences, if the objective has one.
+    pub sequences: Option<SequenceHead<B>>,
+    /// Gradients of activations; `None` where no gradient goes into the encoder.
     gradients: Option<Gradients<B>>,
 }
 
@@ -103,7 +115,7 @@ impl<B: Backend> Bert<B> {
     /// # Errors
     /// `OutOfMemory`.
     pub fn new(backend: &B, options: &EngineOptions, layout: &ParameterLayout) -> Result<Self> {
-        let config = &options.config;
+        let (config, objective) = (&options.config, &options.objective);
         let modules = Modules { layout, config };
         let (n, c) = (options.max_tokens, config.hidden_size);
         let embeddings = EmbeddingLayer {
@@ -119,23 +131,61 @@ impl<B: Backend> Bert<B> {
         Ok(Self {
             embeddings,
             encoder: Encoder::new(backend, options, &modules)?,
-            head: Head::new(backend, options, &modules)?,
-            gradients: if options.training { Some(Gradients::new(backend, options)?) } else { None },
+            tokens: match objective.predicts_tokens() {
+                true => Some(TokenHead::new(backend, options, &modules)?),
+                false => None,
+            },
+            sequences: match objective.sequence_task() {
+                Some(task) => Some(SequenceHead::new(backend, options, &modules, task)?),
+                None => None,
+            },
+            gradients: match options.training && !objective.freezes_encoder() {
+                true => Some(Gradients::new(backend, options)?),
+                false => None,
+            },
         })
     }
 
-    /// Runs embeddings and encoder and takes the masked rows into the head.
+    /// Runs embeddings, encoder and heads, up to what the decoder sees and to the sequences' logits. A frozen encoder runs
+    /// without dropout: what a probe reads are its features.
     pub fn forward(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, dropout: &DropoutPlan) {
         let n = batch.input_ids.len();
+        let off = DropoutPlan::off();
+        let inside = if self.gradients.is_some() { dropout } else { &off };
         let EmbeddingLayer { tables, norm, sum, statistics, out } = &mut self.embeddings;
         backend.embed(batch, *tables, weights, sum);
         backend.norm(n, *norm, weights, sum, out, statistics);
-        backend.dropout(n, tables.width, out, dropout.embeddings());
-        let hidden = self.encoder.forward(backend, weights, batch, out, dropout);
-        self.head.forward(backend, weights, batch.masked_positions, hidden);
+        backend.dropout(n, tables.width, out, inside.embeddings());
+        let hidden = self.encoder.forward(backend, weights, batch, out, inside);
+        if let Some(head) = &mut self.tokens {
+            head.forward(backend, weights, batch.masked_positions, hidden);
+        }
+        if let Some(head) = &mut self.sequences {
+            head.forward(backend, weights, batch, hidden, dropout);
+        }
     }
 
-    /// Adds the gradient of everything in front of the head's logits; `Head::backward` has run.
+    /// The losses of both heads, row by row. With `gradients`, adds those of their last layers.
+    pub fn loss(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        batch: &Batch,
+        mut gradients: Option<&mut B::Buffer>,
+    ) -> (&[RowLoss], &[RowLoss]) {
+        let Self { tokens, sequences, .. } = self;
+        let tokens = match tokens {
+            Some(head) => head.loss(backend, weights, batch.labels, gradients.as_deref_mut()),
+            None => &[],
+        };
+        let sequences = match sequences {
+            Some(head) => head.loss(backend, weights, batch, gradients),
+            None => &[],
+        };
+        (tokens, sequences)
+    }
+
+    /// After `loss` with gradients: adds the gradient of everything in front of it.
     ///
     /// # Panics
     /// If the model was not planned for training; the engine checks that.
@@ -148,8 +198,17 @@ impl<B: Backend> Bert<B> {
         gradients: &mut B::Buffer,
     ) {
         let n = batch.input_ids.len();
-        let scratch = self.gradients.as_mut().expect("planned for training");
-        self.head.backward(backend, weights, n, batch.masked_positions, &mut scratch.hidden, gradients);
+        let mut scratch = self.gradients.as_mut();
+        let mut how = DataGradient::Store;
+        if let (Some(head), Some(scratch)) = (&mut self.tokens, &mut scratch) {
+            head.backward(backend, weights, n, batch.masked_positions, &mut scratch.hidden, gradients);
+            how = DataGradient::Add;
+        }
+        if let Some(head) = &mut self.sequences {
+            let hidden = scratch.as_mut().map(|scratch| (&mut scratch.hidden, how));
+            head.backward(backend, weights, batch, dropout, hidden, gradients);
+        }
+        let Some(scratch) = scratch else { return };
         let EmbeddingLayer { tables, norm, sum, statistics, out } = &self.embeddings;
         self.encoder.backward(backend, weights, batch, out, dropout, scratch, gradients);
         backend.dropout(n, tables.width, &mut scratch.hidden, dropout.embeddings());

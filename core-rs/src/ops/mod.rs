@@ -8,6 +8,7 @@ pub mod embeddings;
 pub mod gemm;
 pub mod layer_norm;
 pub mod linear;
+pub mod tanh;
 
 /// Rows whose sums are taken together: a constant, so that sums are the same for any number of threads.
 pub(crate) const ROW_BLOCK: usize = 64;

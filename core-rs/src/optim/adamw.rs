@@ -62,7 +62,7 @@ pub fn update(threads: &Threads, layout: &ParameterLayout, state: State, hyper: 
     threads.run(len.div_ceil(BLOCK), &|_, block| {
         let (from, to) = (block * BLOCK, ((block + 1) * BLOCK).min(len));
         let first = layout.parameters().partition_point(|p| p.offset + p.len <= from);
-        for p in layout.parameters()[first..].iter().take_while(|p| p.offset < to) {
+        for p in layout.parameters()[first..].iter().take_while(|p| p.offset < to).filter(|p| p.trainable) {
             let range = p.offset.max(from)..(p.offset + p.len).min(to);
             let kept = if p.decay { kept } else { 1.0 };
             // SAFETY: blocks are disjoint, and so are the parameters inside one.
@@ -87,11 +87,12 @@ pub fn update(threads: &Threads, layout: &ParameterLayout, state: State, hyper: 
 mod tests {
     use super::*;
     use crate::config::tests::tiny;
+    use crate::objective::Objective;
     use crate::ops::tests::random;
 
     #[test]
     fn update_equals_the_algorithm_written_in_f64_and_spares_biases_and_layer_norm_from_decay() {
-        let layout = ParameterLayout::new(&tiny());
+        let layout = ParameterLayout::new(&tiny(), &Objective::MaskedLm);
         let n = layout.len();
         let hyper = AdamW {
             learning_rate: 0.01,

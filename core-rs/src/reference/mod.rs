@@ -13,26 +13,32 @@ use candle_core::{Device, Tensor, Var};
 
 use crate::batch::Batch;
 use crate::checkpoint;
-use crate::engine::{AdamW, Engine, EngineOptions, LossSum, UpdateReport};
+use crate::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, UpdateReport, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::memory::Buffer;
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::parameters::ParameterLayout;
 use crate::threads::Threads;
-use model::{Model, Pass};
+use model::{Model, Outputs, Pass};
 
 /// The model in candle.
 pub struct CandleEngine {
     options: EngineOptions,
     layout: ParameterLayout,
     variables: Vec<Var>,
+    initialized: Vec<String>,
     /// Summed gradients, flat.
     gradients: Vec<f32>,
-    masked: u64,
+    /// What they will be divided by.
+    units: u64,
     exp_avg: Vec<f32>,
     exp_avg_sq: Vec<f32>,
     /// Ranks and best entries are read off the logits by the same code as the fused engine's.
     alone: Threads,
+}
+
+fn host(tensor: Option<&Tensor>) -> Result<Vec<f32>> {
+    tensor.map_or(Ok(Vec::new()), |t| t.flatten_all().and_then(|t| t.to_vec1()).map_err(candle))
 }
 
 fn candle(error: candle_core::Error) -> Error {
@@ -44,14 +50,11 @@ impl CandleEngine {
     ///
     /// # Errors
     /// What is wrong with the options or the file.
-    pub fn new(options: EngineOptions, weights: Option<&Path>) -> Result<Self> {
+    pub fn new(options: EngineOptions, weights: Option<&Weights>) -> Result<Self> {
         options.validate()?;
-        let layout = ParameterLayout::new(&options.config);
+        let layout = ParameterLayout::new(&options.config, &options.objective);
         let mut flat = Buffer::zeroed(layout.len())?;
-        match weights {
-            Some(path) => checkpoint::load_weights(path, &layout, &mut flat)?,
-            None => layout.initialize(&options.config, options.seed, &mut flat),
-        }
+        let initialized = checkpoint::start_weights(weights, &options, &layout, &mut flat)?;
         let variables = layout
             .parameters()
             .iter()
@@ -60,7 +63,8 @@ impl CandleEngine {
         let len = if options.training { layout.len() } else { 0 };
         let zeros = || vec![0.0; len];
         let (gradients, exp_avg, exp_avg_sq) = (zeros(), zeros(), zeros());
-        Ok(Self { options, layout, variables, gradients, masked: 0, exp_avg, exp_avg_sq, alone: Threads::new(1) })
+        let alone = Threads::new(1);
+        Ok(Self { options, layout, variables, initialized, gradients, units: 0, exp_avg, exp_avg_sq, alone })
     }
 
     fn training(&self) -> Result<()> {
@@ -81,18 +85,18 @@ impl CandleEngine {
         Ok(flat)
     }
 
-    /// `[M, V]`, attached to the graph.
-    fn forward(&self, batch: &Batch, pass: Pass) -> Result<Tensor> {
-        Model { config: &self.options.config, layout: &self.layout, variables: &self.variables }
-            .logits(batch, pass)
+    /// Both heads' logits, attached to the graph.
+    fn forward(&self, batch: &Batch, pass: Pass) -> Result<Outputs> {
+        let Self { options, layout, variables, .. } = self;
+        Model { config: &options.config, objective: &options.objective, layout, variables }
+            .outputs(batch, pass)
             .map_err(candle)
     }
 
-    fn host_logits(&self, batch: &Batch) -> Result<Vec<f32>> {
-        if batch.masked_positions.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.forward(batch, Pass::Evaluation)?.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)
+    /// The tokens' logits `[M, V]` and the sequences' `[B, K]`, without dropout; empty without that head.
+    fn host_logits(&self, batch: &Batch) -> Result<[Vec<f32>; 2]> {
+        let Outputs { tokens, sequences } = self.forward(batch, Pass::Evaluation)?;
+        Ok([host(tokens.as_ref())?, host(sequences.as_ref())?])
     }
 
     fn rows(&self, logits: &mut [f32], labels: &[i32]) -> Vec<RowLoss> {
@@ -103,7 +107,7 @@ impl CandleEngine {
 
     fn discard(&mut self) {
         self.gradients.fill(0.0);
-        self.masked = 0;
+        self.units = 0;
     }
 }
 
@@ -111,40 +115,40 @@ impl Engine for CandleEngine {
     fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<LossSum> {
         self.training()?;
         batch.validate(&self.options.limits(), true)?;
-        if batch.masked_positions.is_empty() {
+        if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
             return Ok(LossSum::default());
         }
         let max_sequence_length = self.options.max_sequence_length;
         let pass = Pass::Training { seed: self.options.seed, step, micro_step, max_sequence_length };
-        let logits = self.forward(batch, pass)?;
-        let loss = model::cross_entropy_sum(&logits, batch.labels).map_err(candle)?;
-        let loss_sum = f64::from(loss.to_scalar::<f32>().map_err(candle)?);
-        if !loss_sum.is_finite() {
+        let outputs = self.forward(batch, pass)?;
+        let tokens = self.rows(&mut host(outputs.tokens.as_ref())?, batch.labels);
+        let sequences = self.rows(&mut host(outputs.sequences.as_ref())?, batch.sequence_labels);
+        let sums = LossSum::of(&tokens, &sequences);
+        if !sums.is_finite() {
             self.discard();
             return Err(Error::new(Code::NonFinite, format!("the loss is NaN or infinite at step {step}"))
                 .with_hint("use a lower learning rate or a longer warmup"));
         }
-        let gradients = loss.backward().map_err(candle)?;
+        let gradients = outputs.loss(batch).and_then(|loss| loss.backward()).map_err(candle)?;
         for (parameter, variable) in self.layout.parameters().iter().zip(&self.variables) {
-            let gradient = gradients
-                .get(variable)
-                .ok_or_else(|| Error::new(Code::Panic, format!("candle gave no gradient for {}", parameter.name)))?;
+            let gradient = match gradients.get(variable) {
+                Some(gradient) => gradient,
+                None if !parameter.trainable || outputs.tokens.is_none() => continue, // not part of this batch's loss
+                None => return Err(Error::new(Code::Panic, format!("candle gave no gradient for {}", parameter.name))),
+            };
             let values: Vec<f32> = gradient.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)?;
             self.gradients[parameter.range()].iter_mut().zip(values).for_each(|(sum, g)| *sum += g);
         }
-        let mut host: Vec<f32> = logits.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)?;
-        let correct = self.rows(&mut host, batch.labels).iter().filter(|r| r.rank == 0).count() as u64;
-        let masked = batch.labels.len() as u64;
-        self.masked += masked;
-        Ok(LossSum { loss_sum, masked, correct })
+        self.units += sums.units(&self.options.objective);
+        Ok(sums)
     }
 
     fn update(&mut self, hyper: &AdamW, step: u64) -> Result<UpdateReport> {
         self.training()?;
-        if self.masked == 0 {
+        if self.units == 0 {
             return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
         }
-        let masked = self.masked;
+        let masked = self.units;
         let norm = self.gradients.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt() / masked as f64;
         if !norm.is_finite() {
             let at = self.gradients.iter().position(|g| !g.is_finite()).unwrap_or(0);
@@ -161,7 +165,7 @@ impl Engine for CandleEngine {
         let power = i32::try_from(step + 1).unwrap_or(i32::MAX);
         let (c1, c2) = (1.0 - hyper.beta1.powi(power), 1.0 - hyper.beta2.powi(power));
         let mut flat = self.flat()?;
-        for parameter in self.layout.parameters() {
+        for parameter in self.layout.parameters().iter().filter(|p| p.trainable) {
             let decay = if parameter.decay { 1.0 - hyper.learning_rate * hyper.weight_decay } else { 1.0 };
             for i in parameter.range() {
                 let g = f64::from(self.gradients[i]) * scale;
@@ -180,12 +184,11 @@ impl Engine for CandleEngine {
         Ok(UpdateReport { grad_norm: norm, masked })
     }
 
-    fn evaluate(&mut self, batch: &Batch, row_loss: &mut [f32], row_rank: &mut [i32]) -> Result<()> {
+    fn evaluate(&mut self, batch: &Batch, mut results: RowResults) -> Result<()> {
         batch.validate(&self.options.limits(), true)?;
-        let mut logits = self.host_logits(batch)?;
-        for ((row, loss), rank) in self.rows(&mut logits, batch.labels).iter().zip(row_loss).zip(row_rank) {
-            (*loss, *rank) = (row.loss, row.rank);
-        }
+        results.validate(batch)?;
+        let [mut tokens, mut sequences] = self.host_logits(batch)?;
+        results.fill(&self.rows(&mut tokens, batch.labels), &self.rows(&mut sequences, batch.sequence_labels));
         Ok(())
     }
 
@@ -195,22 +198,38 @@ impl Engine for CandleEngine {
         if k == 0 || k > v || ids.len() != batch.masked_positions.len() * k || probabilities.len() != ids.len() {
             return Err(Error::new(Code::InvalidArgument, format!("top_k is {k}, or its outputs are not [M, k]")));
         }
-        let logits = self.host_logits(batch)?;
+        if !self.options.objective.predicts_tokens() {
+            return Err(no_head("tokens"));
+        }
+        let [logits, _] = self.host_logits(batch)?;
         cross_entropy::top_k(&self.alone, &logits, v, k, ids, probabilities);
         Ok(())
     }
 
     fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
         batch.validate(&self.options.limits(), false)?;
-        let logits = self.host_logits(batch)?;
-        if out.len() != logits.len() {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                format!("out has {} entries, not {}", out.len(), logits.len()),
-            ));
+        if !self.options.objective.predicts_tokens() {
+            return Err(no_head("tokens"));
         }
+        let [logits, _] = self.host_logits(batch)?;
+        expect_len("out", out.len(), logits.len())?;
         out.copy_from_slice(&logits);
         Ok(())
+    }
+
+    fn sequence_logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
+        batch.validate(&self.options.limits(), false)?;
+        if self.options.objective.sequence_task().is_none() {
+            return Err(no_head("sequences"));
+        }
+        let [_, logits] = self.host_logits(batch)?;
+        expect_len("out", out.len(), logits.len())?;
+        out.copy_from_slice(&logits);
+        Ok(())
+    }
+
+    fn initialized(&self) -> &[String] {
+        &self.initialized
     }
 
     fn save_weights(&mut self, path: &Path) -> Result<()> {

@@ -1,9 +1,10 @@
-//! BertForMaskedLM in candle, one sequence after the other.
+//! BERT and its heads in candle, one sequence after the other.
 
-use candle_core::{D, Device, Result, Tensor, Var};
+use candle_core::{D, DType, Device, Result, Tensor, Var};
 
 use crate::batch::Batch;
 use crate::config::ModelConfig;
+use crate::objective::Objective;
 use crate::ops::dropout::Dropout;
 use crate::parameters::ParameterLayout;
 use crate::rng::DropoutKey;
@@ -35,8 +36,37 @@ fn apply(x: Tensor, factors: Option<Tensor>) -> Result<Tensor> {
     }
 }
 
+/// The logits of both heads, each if the objective and the batch have it.
+pub(super) struct Outputs {
+    /// `[M, V]`
+    pub tokens: Option<Tensor>,
+    /// `[B, K]`
+    pub sequences: Option<Tensor>,
+}
+
+impl Outputs {
+    /// The loss sum: of the tokens, and of the sequences by their weight.
+    pub fn loss(&self, batch: &Batch) -> Result<Tensor> {
+        let mut loss = Tensor::zeros((), DType::F32, &Device::Cpu)?;
+        if let Some(logits) = &self.tokens {
+            loss = (loss + cross_entropy_sum(logits, batch.labels)?)?;
+        }
+        if let Some(logits) = &self.sequences {
+            loss = (loss + (cross_entropy_sum(logits, batch.sequence_labels)? * batch.sequence_weight)?)?;
+        }
+        Ok(loss)
+    }
+}
+
+/// `[L, L]`: what makes the softmax of keys behind a row nothing.
+fn unseen(l: usize) -> Result<Tensor> {
+    let mask = (0..l * l).map(|i| if i % l > i / l { -1e9f32 } else { 0.0 }).collect();
+    Tensor::from_vec(mask, (l, l), &Device::Cpu)
+}
+
 pub(super) struct Model<'a> {
     pub config: &'a ModelConfig,
+    pub objective: &'a Objective,
     pub layout: &'a ParameterLayout,
     pub variables: &'a [Var],
 }
@@ -65,20 +95,47 @@ impl Model<'_> {
             .broadcast_add(self.get(&format!("{module}.bias"))?)
     }
 
-    /// The logits `[M, V]` of the masked rows.
-    pub fn logits(&self, batch: &Batch, pass: Pass) -> Result<Tensor> {
-        let mut rows = Vec::new();
-        for b in 0..batch.cu_seqlens.len() - 1 {
+    /// The logits of both heads.
+    pub fn outputs(&self, batch: &Batch, pass: Pass) -> Result<Outputs> {
+        let task = self.objective.sequence_task();
+        let frozen = self.objective.freezes_encoder();
+        let inside = if frozen { Pass::Evaluation } else { pass };
+        let (mut rows, mut pooled) = (Vec::new(), Vec::new());
+        for b in 0..batch.sequences() {
             let (from, to) = (batch.cu_seqlens[b], batch.cu_seqlens[b + 1]);
             let masked: Vec<u32> =
                 batch.masked_positions.iter().filter(|p| (from..to).contains(p)).map(|p| (p - from) as u32).collect();
+            if masked.is_empty() && task.is_none() {
+                continue;
+            }
+            let hidden = self.encode(batch, from as usize, to as usize, inside)?;
+            let hidden = if frozen { hidden.detach() } else { hidden };
             if !masked.is_empty() {
-                let hidden = self.encode(batch, from as usize, to as usize, pass)?;
                 let count = masked.len();
                 rows.push(hidden.index_select(&Tensor::from_vec(masked, count, &Device::Cpu)?, 0)?);
             }
+            let last = task.is_some_and(|task| task.pools_last);
+            pooled.push(hidden.narrow(0, if last { (to - from) as usize - 1 } else { 0 }, 1)?);
         }
-        let x = self.linear(&Tensor::cat(&rows, 0)?, "cls.predictions.transform.dense")?.gelu_erf()?;
+        let tokens = match rows.is_empty() {
+            true => None,
+            false => Some(self.token_logits(&Tensor::cat(&rows, 0)?)?),
+        };
+        let sequences = match task {
+            None => None,
+            Some(task) => {
+                let shape = [pooled.len(), self.config.hidden_size];
+                let pooled = self.linear(&Tensor::cat(&pooled, 0)?, "bert.pooler.dense")?.tanh()?;
+                let site = 1 + 3 * self.config.num_hidden_layers as u32;
+                let pooled = apply(pooled, pass.factors(site, task.dropout, &shape, |i| i as u32)?)?;
+                Some(self.linear(&pooled, task.module)?)
+            }
+        };
+        Ok(Outputs { tokens, sequences })
+    }
+
+    fn token_logits(&self, rows: &Tensor) -> Result<Tensor> {
+        let x = self.linear(rows, "cls.predictions.transform.dense")?.gelu_erf()?;
         let x = self.layer_norm(&x, "cls.predictions.transform.LayerNorm")?;
         let decoder = self.get("bert.embeddings.word_embeddings.weight")?;
         x.matmul(&decoder.t()?)?.broadcast_add(self.get("cls.predictions.bias")?)
@@ -106,6 +163,10 @@ impl Model<'_> {
             };
             let (q, k, v) = (split("query")?, split("key")?, split("value")?);
             let scores = (q.matmul(&k.t()?)? / ((c / heads) as f64).sqrt())?;
+            let scores = match self.objective.is_causal() {
+                true => scores.broadcast_add(&unseen(l)?)?,
+                false => scores,
+            };
             let scores = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
             let probabilities = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
             let longest = match pass {
@@ -131,7 +192,7 @@ impl Model<'_> {
 }
 
 /// Σ −log softmax(logits)[label] over the rows.
-pub(super) fn cross_entropy_sum(logits: &Tensor, labels: &[i32]) -> Result<Tensor> {
+fn cross_entropy_sum(logits: &Tensor, labels: &[i32]) -> Result<Tensor> {
     let labels: Vec<u32> = labels.iter().map(|&label| label as u32).collect();
     let count = labels.len();
     let labels = Tensor::from_vec(labels, (count, 1), &Device::Cpu)?;

@@ -3,16 +3,19 @@
 use super::*;
 use crate::config::ModelConfig;
 use crate::config::tests::tiny;
+use crate::objective::tests::classification;
+use crate::objective::{Classification, Objective};
 use crate::ops::tests::random;
 
 fn options(config: ModelConfig, threads: usize) -> EngineOptions {
     EngineOptions {
         config,
+        objective: Objective::MaskedLm,
         seed: 11,
         threads,
         max_tokens: 64,
         max_sequences: 16,
-        max_masked: 32,
+        max_masked: 64,
         max_sequence_length: 10,
         training: true,
     }
@@ -30,12 +33,14 @@ struct Packed {
     cu_seqlens: Vec<i32>,
     masked_positions: Vec<i32>,
     labels: Vec<i32>,
+    sequence_labels: Vec<i32>,
+    sequence_weight: f64,
 }
 
 impl Packed {
     /// `lengths` sequences of pseudo-random ids with every third token masked, numbered from `first`.
     fn new(lengths: &[usize], first: u64) -> Self {
-        let mut packed = Self { cu_seqlens: vec![0], ..Self::default() };
+        let mut packed = Self { cu_seqlens: vec![0], sequence_weight: 1.0, ..Self::default() };
         for (b, &length) in lengths.iter().enumerate() {
             let ids = random(2 * length, 77 + first + b as u64);
             let id = |i: usize| 1 + ((ids[i] + 1.0) * 11.0) as i32;
@@ -53,6 +58,26 @@ impl Packed {
         packed
     }
 
+    /// The same sequences with what an objective predicts.
+    fn for_objective(mut self, objective: &Objective) -> Self {
+        let b = self.cu_seqlens.len() - 1;
+        if *objective == Objective::CausalLm {
+            let last = |i: &i32| self.cu_seqlens.contains(&(i + 1));
+            self.masked_positions = (0..self.input_ids.len() as i32).filter(|i| !last(i)).collect();
+            self.labels = self.masked_positions.iter().map(|&i| self.input_ids[i as usize + 1]).collect();
+        } else if !objective.predicts_tokens() {
+            (self.masked_positions, self.labels) = (Vec::new(), Vec::new());
+        }
+        if let Some(task) = objective.sequence_task() {
+            let first = |b: usize| self.input_ids[self.cu_seqlens[b] as usize];
+            self.sequence_labels = (0..b).map(|b| first(b) % task.outputs as i32).collect();
+            if objective.predicts_tokens() {
+                self.sequence_weight = self.labels.len() as f64 / b as f64;
+            }
+        }
+        self
+    }
+
     fn batch(&self) -> Batch<'_> {
         Batch {
             input_ids: &self.input_ids,
@@ -61,12 +86,35 @@ impl Packed {
             cu_seqlens: &self.cu_seqlens,
             masked_positions: &self.masked_positions,
             labels: &self.labels,
+            sequence_labels: &self.sequence_labels,
+            sequence_weight: self.sequence_weight,
         }
     }
 }
 
 fn trainer(config: ModelConfig, threads: usize) -> Trainer {
-    Trainer::new(options(config, threads), None).unwrap()
+    trainer_for(Objective::MaskedLm, config, threads)
+}
+
+fn trainer_for(objective: Objective, config: ModelConfig, threads: usize) -> Trainer {
+    Trainer::new(EngineOptions { objective, ..options(config, threads) }, None).unwrap()
+}
+
+/// Each objective; the classifier with dropout.
+fn objectives() -> [Objective; 6] {
+    let classify = |freeze_encoder, left_to_right| {
+        let (num_labels, classifier_dropout) = (3, 0.25);
+        let how = Classification { num_labels, classifier_dropout, freeze_encoder, left_to_right };
+        Objective::SequenceClassification(how)
+    };
+    [
+        Objective::MaskedLm,
+        Objective::MaskedLmNextSentence,
+        Objective::CausalLm,
+        classify(false, false),
+        classify(true, false),
+        classify(false, true),
+    ]
 }
 
 fn all_gradients(trainer: &mut Trainer) -> Vec<f32> {
@@ -80,9 +128,9 @@ fn dropout() -> ModelConfig {
 
 #[test]
 fn forward_backward_equals_finite_differences_with_and_without_dropout() {
-    let packed = Packed::new(&[7, 4, 9], 0);
-    for config in [tiny(), dropout()] {
-        let mut t = trainer(config, 2);
+    for (objective, config) in objectives().into_iter().flat_map(|o| [(o.clone(), tiny()), (o, dropout())]) {
+        let packed = Packed::new(&[7, 4, 9], 0).for_objective(&objective);
+        let mut t = trainer_for(objective, config, 2);
         t.forward_backward(&packed.batch(), 3, 1).unwrap();
         let analytic = all_gradients(&mut t);
         let weights = t.weights.to_vec();
@@ -90,13 +138,17 @@ fn forward_backward_equals_finite_differences_with_and_without_dropout() {
         // Every parameter is checked at its largest gradient and at one more place.
         for p in t.layout.clone().parameters() {
             let part = &analytic[p.range()];
+            if !p.trainable {
+                assert!(part.iter().all(|&g| g == 0.0), "{} is frozen", p.name);
+                continue;
+            }
             let top = (0..p.len).max_by(|&a, &b| part[a].abs().total_cmp(&part[b].abs())).unwrap();
             for i in [p.offset + top, p.offset + p.len / 2] {
                 let mut at = |shift: f32| {
                     t.weights[i] = weights[i] + shift;
-                    let loss = t.forward_backward(&packed.batch(), 3, 1).unwrap().loss_sum;
+                    let sums = t.forward_backward(&packed.batch(), 3, 1).unwrap();
                     t.weights[i] = weights[i];
-                    loss
+                    sums.loss_sum + packed.sequence_weight * sums.sequence_loss_sum
                 };
                 let numeric = (at(4e-3) - at(-4e-3)) / 8e-3;
                 let error = (numeric - f64::from(analytic[i])).abs();
@@ -110,34 +162,74 @@ fn forward_backward_equals_finite_differences_with_and_without_dropout() {
 
 #[test]
 fn forward_backward_overfits_one_batch() {
-    let packed = Packed::new(&[10, 10, 8], 0);
-    let mut t = trainer(tiny(), 2);
-    let mut losses = Vec::new();
-    for step in 0..300 {
-        losses.push(t.forward_backward(&packed.batch(), step, 0).unwrap());
+    for objective in [Objective::MaskedLm, Objective::MaskedLmNextSentence, Objective::CausalLm, classification(false)]
+    {
+        let packed = Packed::new(&[10, 10, 8], 0).for_objective(&objective);
+        let mut t = trainer_for(objective, tiny(), 2);
+        let mut losses = Vec::new();
+        for step in 0..300 {
+            losses.push(t.forward_backward(&packed.batch(), step, 0).unwrap());
+            t.update(&HYPER, step).unwrap();
+        }
+        let (first, last) = (losses[0], losses[299]);
+        let total = |sums: &LossSum| sums.loss_sum + packed.sequence_weight * sums.sequence_loss_sum;
+        assert!(total(&last) < 0.1 * total(&first), "{first:?} {last:?}");
+        assert_eq!((last.correct, last.sequences_correct), (last.masked, last.sequences));
+    }
+}
+
+#[test]
+fn update_leaves_a_frozen_encoder_as_it_is() {
+    let objective = classification(true);
+    let mut t = trainer_for(objective.clone(), dropout(), 2);
+    let packed = Packed::new(&[9, 5, 7, 10], 0).for_objective(&objective);
+    let before = t.weights.to_vec();
+    for step in 0..20 {
+        t.forward_backward(&packed.batch(), step, 0).unwrap();
         t.update(&HYPER, step).unwrap();
     }
-    let (first, last) = (losses[0], losses[299]);
-    assert!(last.loss_sum < 0.1 * first.loss_sum, "{first:?} {last:?}");
-    assert_eq!(last.correct, last.masked);
+    for p in t.layout.parameters() {
+        assert_eq!(before[p.range()] == t.weights[p.range()], !p.trainable, "{}", p.name);
+    }
 }
 
 #[test]
 fn same_seed_gives_the_same_bits_for_any_number_of_threads() {
-    let run = |threads| {
-        let config = ModelConfig { vocab_size: 700, hidden_size: 64, intermediate_size: 200, ..dropout() };
-        let mut t = trainer(config, threads);
-        for step in 0..4 {
-            for micro in 0..2 {
-                t.forward_backward(&Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).batch(), step, micro as u32)
-                    .unwrap();
+    for objective in objectives() {
+        let run = |threads| {
+            let config = ModelConfig { vocab_size: 700, hidden_size: 64, intermediate_size: 200, ..dropout() };
+            let mut t = trainer_for(objective.clone(), config, threads);
+            for step in 0..4 {
+                for micro in 0..2 {
+                    let packed = Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).for_objective(&objective);
+                    t.forward_backward(&packed.batch(), step, micro as u32).unwrap();
+                }
+                t.update(&HYPER, step).unwrap();
             }
-            t.update(&HYPER, step).unwrap();
-        }
-        t.weights.to_vec()
+            t.weights.to_vec()
+        };
+        let one = run(1);
+        assert!(one == run(2) && one == run(3), "{objective:?}");
+    }
+}
+
+#[test]
+fn a_causal_model_predicts_from_what_stands_before() {
+    let packed = Packed::new(&[5, 9], 0).for_objective(&Objective::CausalLm);
+    let mut t = trainer_for(Objective::CausalLm, tiny(), 2);
+    let (m, v) = (packed.labels.len(), 23);
+    let mut logits = |packed: &Packed| {
+        let mut out = vec![0.0; m * v];
+        t.logits(&packed.batch(), &mut out).unwrap();
+        out
     };
-    let one = run(1);
-    assert!(one == run(2) && one == run(3));
+    let before = logits(&packed);
+    let mut edited = packed.clone();
+    edited.input_ids[10] = 22 - edited.input_ids[10]; // token 5 of the second sequence; four rows of the first
+    let after = logits(&edited);
+    let row = 4 + 5;
+    assert_eq!(before[..row * v], after[..row * v]);
+    assert!((row..m).all(|r| before[r * v..(r + 1) * v] != after[r * v..(r + 1) * v]));
 }
 
 #[test]
@@ -170,19 +262,57 @@ fn packed_equals_each_sequence_alone_and_does_not_leak() {
 #[test]
 fn accumulating_four_times_two_equals_eight_at_once() {
     let lengths = [5, 9, 10, 7, 4, 10, 8, 6];
-    let mut whole = trainer(tiny(), 2);
-    whole.forward_backward(&Packed::new(&lengths, 0).batch(), 0, 0).unwrap();
-    let mut parts = trainer(tiny(), 2);
-    for (i, pair) in lengths.chunks(2).enumerate() {
-        parts.forward_backward(&Packed::new(pair, 2 * i as u64).batch(), 0, i as u32).unwrap();
+    for objective in [Objective::MaskedLm, Objective::MaskedLmNextSentence, Objective::CausalLm, classification(false)]
+    {
+        let all = Packed::new(&lengths, 0).for_objective(&objective);
+        let mut whole = trainer_for(objective.clone(), tiny(), 2);
+        whole.forward_backward(&all.batch(), 0, 0).unwrap();
+        let mut parts = trainer_for(objective.clone(), tiny(), 2);
+        for (i, pair) in lengths.chunks(2).enumerate() {
+            let part = Packed::new(pair, 2 * i as u64).for_objective(&objective);
+            // The weight is of the whole update, whose sequences have fewer or more tokens to predict than these two.
+            let part = Packed { sequence_weight: all.sequence_weight, ..part };
+            parts.forward_backward(&part.batch(), 0, i as u32).unwrap();
+        }
+        let (g, h) = (all_gradients(&mut whole), all_gradients(&mut parts));
+        let largest = g.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        assert!(g.iter().zip(&h).all(|(a, b)| (a - b).abs() < 1e-5 * largest), "{objective:?}");
+        let (a, b) = (whole.update(&HYPER, 0).unwrap(), parts.update(&HYPER, 0).unwrap());
+        assert_eq!(a.masked, b.masked);
+        assert!((a.grad_norm / b.grad_norm - 1.0).abs() < 1e-5);
+        // Adam's first step is nearly the sign of the gradient, so compare where the gradient is not noise: everywhere,
+        // with the tolerance of that.
+        let far = whole.weights.iter().zip(parts.weights.iter()).filter(|(a, b)| (*a - *b).abs() > 1e-4).count();
+        assert!(far < whole.weights.len() / 100, "{far} of {} weights differ", whole.weights.len());
     }
-    let (a, b) = (whole.update(&HYPER, 0).unwrap(), parts.update(&HYPER, 0).unwrap());
-    assert_eq!(a.masked, b.masked);
-    assert!((a.grad_norm / b.grad_norm - 1.0).abs() < 1e-5);
-    // Adam's first step is nearly the sign of the gradient, so compare where the gradient is not noise: everywhere, with
-    // the tolerance of that.
-    let far = whole.weights.iter().zip(parts.weights.iter()).filter(|(a, b)| (*a - *b).abs() > 1e-4).count();
-    assert!(far < whole.weights.len() / 100, "{far} of {} weights differ", whole.weights.len());
+}
+
+#[test]
+fn a_saved_and_reopened_engine_goes_on_bit_for_bit() {
+    let folder = std::env::temp_dir().join(format!("cloze-trainer-{}", std::process::id()));
+    for objective in objectives() {
+        std::fs::create_dir_all(&folder).unwrap();
+        let step = |t: &mut Trainer, number: u64| {
+            let packed = Packed::new(&[9, 3, 10], number).for_objective(&objective);
+            t.forward_backward(&packed.batch(), number, 0).unwrap();
+            t.update(&HYPER, number).unwrap();
+        };
+        let mut whole = trainer_for(objective.clone(), dropout(), 2);
+        (0..3).for_each(|number| step(&mut whole, number));
+        let weights = Weights { path: folder.join("model.safetensors"), may_be_missing: vec![] };
+        let moments = folder.join("training_state.safetensors");
+        whole.save_weights(&weights.path).unwrap();
+        whole.save_training_state(&moments).unwrap();
+        let opened = EngineOptions { objective: objective.clone(), ..options(dropout(), 2) };
+        let mut resumed = Trainer::new(opened, Some(&weights)).unwrap();
+        resumed.load_training_state(&moments).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        for number in 3..6 {
+            step(&mut whole, number);
+            step(&mut resumed, number);
+        }
+        assert!(whole.weights[..] == resumed.weights[..], "{objective:?}");
+    }
 }
 
 #[test]
@@ -193,7 +323,8 @@ fn inference_engine_gives_the_same_answers_from_two_slots() {
     let run = |training: bool| {
         let mut t = Trainer::new(EngineOptions { training, ..options(config.clone(), 2) }, None).unwrap();
         let (mut loss, mut rank) = (vec![0.0; m], vec![0; m]);
-        t.evaluate(&packed.batch(), &mut loss, &mut rank).unwrap();
+        let results = RowResults { loss: &mut loss, rank: &mut rank, sequence_loss: &mut [], sequence_rank: &mut [] };
+        t.evaluate(&packed.batch(), results).unwrap();
         let (mut ids, mut p) = (vec![0; m * 3], vec![0.0; m * 3]);
         t.top_k(&packed.batch(), 3, &mut ids, &mut p).unwrap();
         (loss, rank, ids, p)
@@ -246,11 +377,28 @@ fn bad_batches_and_wrong_states_are_refused() {
     refuse(&|p| p.labels[0] = 99, "labels[0]");
     refuse(&|p| p.masked_positions[1] = p.masked_positions[0], "masked_positions");
     refuse(&|p| p.token_type_ids.truncate(3), "token_type_ids");
+    refuse(&|p| p.sequence_labels = vec![0, 1], "no head on sequences");
+    refuse(&|p| p.sequence_weight = f64::NAN, "sequence_weight");
     let empty = Packed { masked_positions: vec![], labels: vec![], ..good.clone() };
     assert_eq!(t.forward_backward(&empty.batch(), 0, 0).unwrap(), LossSum::default());
     let mut inference = Trainer::new(EngineOptions { training: false, ..options(tiny(), 1) }, None).unwrap();
     assert_eq!(inference.forward_backward(&good.batch(), 0, 0).unwrap_err().code, Code::InvalidState);
     assert_eq!(inference.update(&HYPER, 0).unwrap_err().code, Code::InvalidState);
+    assert_eq!(inference.sequence_logits(&good.batch(), &mut []).unwrap_err().code, Code::InvalidState);
+    let objective = classification(false);
+    let mut classifier = trainer_for(objective.clone(), tiny(), 1);
+    let labeled = good.clone().for_objective(&objective);
+    let mut refuse = |change: &dyn Fn(&mut Packed), word: &str| {
+        let mut bad = labeled.clone();
+        change(&mut bad);
+        let error = classifier.forward_backward(&bad.batch(), 0, 0).unwrap_err();
+        assert!(error.code == Code::InvalidArgument && error.message.contains(word), "{error}");
+    };
+    refuse(&|p| p.sequence_labels[1] = 3, "sequence_labels[1] is 3, outside 0..3");
+    refuse(&|p| p.sequence_labels.truncate(1), "sequence_labels has 1 entries");
+    refuse(&|p| (p.masked_positions, p.labels) = (vec![1], vec![1]), "no head on tokens");
+    let error = classifier.top_k(&labeled.batch(), 1, &mut [], &mut []).unwrap_err();
+    assert!(error.message.contains("head on tokens"), "{error}");
     let long = EngineOptions { max_sequence_length: 11, ..options(tiny(), 1) };
     assert!(Trainer::new(long, None).err().unwrap().message.contains("max_position_embeddings"));
 }

@@ -23,6 +23,8 @@ pub struct Shape<'a> {
     pub cu_seqlens: &'a [i32],
     /// The stride of a dropout index: the longest sequence that the engine takes.
     pub max_sequence_length: usize,
+    /// Whether row i sees keys 0..=i only.
+    pub causal: bool,
 }
 
 /// What a block of attention needs beside its inputs: one for each thread of the team.
@@ -93,6 +95,12 @@ impl<'a> Block<'a> {
         row.wrapping_mul(self.shape.max_sequence_length as u32)
     }
 
+    /// How many keys row `i` sees.
+    #[inline(always)]
+    fn visible(&self, i: usize) -> usize {
+        if self.shape.causal { i + 1 } else { self.len }
+    }
+
     fn scale(&self) -> f32 {
         1.0 / (self.d as f32).sqrt()
     }
@@ -131,6 +139,8 @@ pub fn forward(
             #[inline(always)]
             || {
                 for (i, row) in probabilities.chunks_exact_mut(l).enumerate() {
+                    let (row, unseen) = row.split_at_mut(block.visible(i));
+                    unseen.fill(0.0);
                     let top = max(row) * scale;
                     for p in row.iter_mut() {
                         *p = exp(p.mul_add(scale, -top));
@@ -200,6 +210,10 @@ pub fn backward(
                 {
                     let delta = dot(&d_out[block.row(i)], &out[block.row(i)]);
                     let (row_lse, first) = (lse[at + i], block.dropout_row(i));
+                    let (p_row, unseen) = p_row.split_at_mut(block.visible(i));
+                    unseen.fill(0.0);
+                    let (g_row, unseen) = g_row.split_at_mut(block.visible(i));
+                    unseen.fill(0.0);
                     for (j, (p, g)) in p_row.iter_mut().zip(g_row.iter_mut()).enumerate() {
                         let keep = if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
                         let probability = exp(p.mul_add(scale, -row_lse));
@@ -226,28 +240,31 @@ mod tests {
     use crate::ops::tests::{check_gradient, random};
     use crate::rng::DropoutKey;
 
-    const SHAPE: Shape = Shape { heads: 2, hidden: 10, cu_seqlens: &[0, 4, 5, 11], max_sequence_length: 8 };
+    const SHAPE: Shape =
+        Shape { heads: 2, hidden: 10, cu_seqlens: &[0, 4, 5, 11], max_sequence_length: 8, causal: false };
+    const CAUSAL: Shape = Shape { causal: true, ..SHAPE };
 
-    fn run(qkv: &[f32], dropout: Dropout) -> (Vec<f32>, Vec<f32>) {
+    fn run(shape: Shape, qkv: &[f32], dropout: Dropout) -> (Vec<f32>, Vec<f32>) {
         let (mut out, mut lse) = (vec![0.0; 110], vec![0.0; 22]);
         let team = TeamScratch::new(2, 8, 5);
-        forward(&Gemm::default(), &Threads::new(2), &team, SHAPE, qkv, dropout, &mut out, &mut lse);
+        forward(&Gemm::default(), &Threads::new(2), &team, shape, qkv, dropout, &mut out, &mut lse);
         (out, lse)
     }
 
     #[test]
     fn forward_equals_softmax_written_out() {
         let qkv = random(330, 1);
-        let (out, _) = run(&qkv, Dropout::none());
-        for b in 0..3 {
+        for (shape, b) in [SHAPE, CAUSAL].into_iter().flat_map(|shape| (0..3).map(move |b| (shape, b))) {
+            let (out, _) = run(shape, &qkv, Dropout::none());
             let (from, to) = (SHAPE.cu_seqlens[b] as usize, SHAPE.cu_seqlens[b + 1] as usize);
             for (head, i) in (0..2).flat_map(|h| (from..to).map(move |i| (h, i))) {
                 let at = |token: usize, which: usize, x: usize| f64::from(qkv[token * 30 + which * 10 + head * 5 + x]);
-                let weights: Vec<f64> = (from..to)
+                let last = if shape.causal { i + 1 } else { to };
+                let weights: Vec<f64> = (from..last)
                     .map(|j| ((0..5).map(|x| at(i, 0, x) * at(j, 1, x)).sum::<f64>() / 5f64.sqrt()).exp())
                     .collect();
                 for x in 0..5 {
-                    let value: f64 = (from..to).map(|j| weights[j - from] * at(j, 2, x)).sum();
+                    let value: f64 = (from..last).map(|j| weights[j - from] * at(j, 2, x)).sum();
                     let expected = value / weights.iter().sum::<f64>();
                     assert!((f64::from(out[i * 10 + head * 5 + x]) - expected).abs() < 1e-5);
                 }
@@ -258,13 +275,14 @@ mod tests {
     #[test]
     fn backward_equals_finite_differences_with_and_without_dropout() {
         let (qkv, d_out) = (random(330, 2), random(110, 3));
-        for dropout in [Dropout::none(), Dropout::new(DropoutKey::new(4, 3, 2, 1), 0.25)] {
-            let (out, lse) = run(&qkv, dropout);
+        let some = Dropout::new(DropoutKey::new(4, 3, 2, 1), 0.25);
+        for (shape, dropout) in [(SHAPE, Dropout::none()), (SHAPE, some), (CAUSAL, Dropout::none()), (CAUSAL, some)] {
+            let (out, lse) = run(shape, &qkv, dropout);
             let mut d_qkv = vec![0.0; 330];
             let team = TeamScratch::new(2, 8, 5);
-            backward(&Gemm::default(), &Threads::new(2), &team, SHAPE, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
+            backward(&Gemm::default(), &Threads::new(2), &team, shape, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
             check_gradient(&qkv, &d_qkv, 1e-2, |v| {
-                run(v, dropout).0.iter().zip(&d_out).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()
+                run(shape, v, dropout).0.iter().zip(&d_out).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()
             });
         }
     }
@@ -272,11 +290,21 @@ mod tests {
     #[test]
     fn forward_of_one_sequence_does_not_see_the_others() {
         let mut qkv = random(330, 1);
-        let before = run(&qkv, Dropout::none()).0;
+        let before = run(SHAPE, &qkv, Dropout::none()).0;
         qkv[4 * 30..5 * 30].fill(3.0);
-        let after = run(&qkv, Dropout::none()).0;
+        let after = run(SHAPE, &qkv, Dropout::none()).0;
         assert_eq!(before[..40], after[..40]);
         assert_eq!(before[50..], after[50..]);
         assert_ne!(before[40..50], after[40..50]);
+    }
+
+    #[test]
+    fn forward_of_a_token_does_not_see_what_follows_where_attention_is_causal() {
+        let mut qkv = random(330, 1);
+        let before = run(CAUSAL, &qkv, Dropout::none()).0;
+        qkv[8 * 30..11 * 30].fill(3.0); // the end of the last sequence
+        let after = run(CAUSAL, &qkv, Dropout::none()).0;
+        assert_eq!(before[..80], after[..80]);
+        assert_ne!(before[80..], after[80..]);
     }
 }

@@ -81,6 +81,13 @@ pub fn scatter(x: &[f32], rows: &[i32], c: usize, out: &mut [f32]) {
     }
 }
 
+/// `out[rows[m]] += x[m]`
+pub fn scatter_add(x: &[f32], rows: &[i32], c: usize, out: &mut [f32]) {
+    for (x, &row) in x.chunks_exact(c).zip(rows) {
+        crate::simd::add(&mut out[row as usize * c..][..c], x);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +122,8 @@ mod tests {
         assert_eq!(back[..3], x[..3]);
         assert_eq!(back[3..6], [0.0; 3]);
         assert_eq!(back[6..9], x[6..9]);
+        scatter_add(&picked, &rows, 3, &mut back);
+        assert_eq!(back[3..6], [0.0; 3]);
+        assert_eq!(back[6..9], [x[6] + x[6], x[7] + x[7], x[8] + x[8]]);
     }
 }

@@ -1,5 +1,5 @@
-//! The masked-LM head on the M masked rows only: transform (dense, GELU, LayerNorm), then the decoder, which is the word
-//! embedding matrix plus a bias (Devlin et al., 2019, section 3.1). Logits exist for one chunk of rows at a time.
+//! The head on tokens, on the M rows to predict only: transform (dense, GELU, LayerNorm), then the decoder, which is the
+//! word embedding matrix plus a bias (Devlin et al., 2019, section 3.1). Logits exist for one chunk of rows at a time.
 
 use super::Modules;
 use crate::backend::{Backend, Linear, Norm};
@@ -11,7 +11,7 @@ use crate::ops::cross_entropy::RowLoss;
 const CHUNK: usize = 8 << 20;
 
 /// The head and its activations.
-pub struct Head<B: Backend> {
+pub struct TokenHead<B: Backend> {
     transform: Linear,
     norm: Norm,
     decoder: Linear,
@@ -32,7 +32,7 @@ pub struct Head<B: Backend> {
     rows: Vec<RowLoss>,
 }
 
-impl<B: Backend> Head<B> {
+impl<B: Backend> TokenHead<B> {
     pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules) -> Result<Self> {
         let (m, c, v) = (options.max_masked, options.config.hidden_size, options.config.vocab_size);
         let chunk = (CHUNK / v).clamp(1, m.max(1));
@@ -62,6 +62,9 @@ impl<B: Backend> Head<B> {
         hidden: &B::Buffer,
     ) {
         let m = masked_positions.len();
+        if m == 0 {
+            return;
+        }
         backend.gather(masked_positions, self.transform.inputs, hidden, &mut self.gathered);
         backend.linear_gelu(m, self.transform, weights, &self.gathered, &mut self.pre, &mut self.activated);
         backend.norm(m, self.norm, weights, &mut self.activated, &mut self.out, &mut self.statistics);
@@ -99,6 +102,9 @@ impl<B: Backend> Head<B> {
     ) {
         let m = masked_positions.len();
         let [d_out, d_gathered] = self.gradients.as_mut().expect("planned for training");
+        if m == 0 {
+            return backend.scatter(n, masked_positions, self.transform.inputs, d_gathered, hidden);
+        }
         backend.norm_backward(m, self.norm, weights, &self.activated, &self.statistics, d_out, None, gradients);
         backend.gelu_backward(m, self.transform.outputs, &self.pre, d_out);
         backend.linear_parameters_backward(m, self.transform, &self.gathered, d_out, gradients);

@@ -1,0 +1,250 @@
+/** `cloze finetune`: a pretrained model and labeled text in, a classifier out. */
+
+import { ClozeError } from "../../config/cloze_error.ts";
+import { modelConfigJson } from "../../config/model_heads.ts";
+import { FINETUNE_DEFAULTS, FINETUNE_RATES, type FinetuneConfig, VERSION } from "../../config/run_config.ts";
+import { type LabeledText, readLabeled } from "../../data/mod.ts";
+import { Engine } from "../../ffi/mod.ts";
+import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
+import { tokenizerFiles } from "../../tokenizer/mod.ts";
+import { publishWeights, writeWhole } from "../../training/files.ts";
+import {
+  type ClassifierEvaluation,
+  evaluateClassifier,
+  EVALUATION_SEQUENCES,
+  finetune,
+  type LabeledSequence,
+} from "../../training/finetune.ts";
+import { type Metric, MetricsFile } from "../../training/metrics.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
+import { FINETUNE } from "../flags/tables.ts";
+import { resolve } from "../paths.ts";
+import { type Stop, stopSignals } from "../stop_signals.ts";
+import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
+import { openRun } from "./pretrain_plan.ts";
+
+type FinetuneValues = Values<typeof FINETUNE.flags>;
+
+/** Runs the command. */
+export async function run(args: string[]): Promise<number> {
+  const { values } = parseFlags(FINETUNE, args);
+  const { model, valid, output } = values;
+  if (model === undefined || values.train === undefined || valid === undefined || output === undefined) {
+    throw new ClozeError("usage", "cloze finetune needs --model DIR, --train FILE, --valid FILE and --output DIR");
+  }
+  const folder = await openModelFolder(resolve(model));
+  const columns = {
+    ...(values["text-column"] === undefined ? {} : { text: values["text-column"] }),
+    ...(values["label-column"] === undefined ? {} : { label: values["label-column"] }),
+  };
+  const data = {
+    train: await readLabeled(resolve(values.train), columns),
+    valid: await readLabeled(resolve(valid), columns),
+  };
+  const labels = labelsOf(data, folder, values);
+  const config = configOf(values, folder);
+  const target = resolve(output);
+  using _lock = await openRun(target, false);
+  const stop = stopSignals();
+  try {
+    return await train({ output: target, folder, data, labels, config, values, stop });
+  } finally {
+    stop.dispose();
+  }
+}
+
+/** What a run is about. */
+interface Finetuning {
+  output: string;
+  folder: ModelFolder;
+  data: { train: LabeledText[]; valid: LabeledText[] };
+  labels: string[];
+  config: FinetuneConfig;
+  values: FinetuneValues;
+  stop: Stop;
+}
+
+/** The classes: those of a classifier that is trained further, or those of the training file. */
+function labelsOf(
+  data: { train: LabeledText[]; valid: LabeledText[] },
+  folder: ModelFolder,
+  values: FinetuneValues,
+): string[] {
+  const found = [...new Set(data.train.map(({ label }) => label))].sort(byNumber);
+  if (found.length < 2) {
+    throw new ClozeError("input", `${values.train} has one class only, ${JSON.stringify(found[0])}`, {
+      hint: "a classifier needs at least two; --label-column says where they are",
+    });
+  }
+  if (found.length > Math.max(100, data.train.length / 10)) {
+    throw new ClozeError("input", `${values.train} has ${found.length} classes in ${data.train.length} records`, {
+      hint: "--label-column says where the classes are",
+    });
+  }
+  const { heads } = folder;
+  const labels = heads.objective === "sequence_classification" ? heads.labels : found;
+  for (const [name, records] of Object.entries(data)) {
+    const other = records.find(({ label }) => !labels.includes(label));
+    if (other === undefined) continue;
+    const where = name === "train" ? values.train : values.valid;
+    const whose = labels === found ? `${values.train} has` : `${folder.path} has`;
+    throw new ClozeError(
+      "input",
+      `${where} has the class ${JSON.stringify(other.label)}, but ${whose} only ` +
+        labels.map((label) => JSON.stringify(label)).join(", "),
+    );
+  }
+  return labels;
+}
+
+/** Whole numbers by value, everything else by its characters. */
+function byNumber(a: string, b: string): number {
+  const difference = Number(a) - Number(b);
+  return Number.isNaN(difference) || difference === 0 ? (a < b ? -1 : 1) : difference;
+}
+
+function configOf(values: FinetuneValues, folder: ModelFolder): FinetuneConfig {
+  const probe = values.probe ?? false;
+  const most = folder.config.max_position_embeddings;
+  if (values["max-sequence-length"] !== undefined && values["max-sequence-length"] > most) {
+    throw new ClozeError(
+      "usage",
+      `--max-sequence-length is ${values["max-sequence-length"]}, but the model has only ${most} positions`,
+    );
+  }
+  return {
+    ...FINETUNE_DEFAULTS,
+    seed: values.seed ?? 0,
+    epochs: values.epochs ?? FINETUNE_DEFAULTS.epochs,
+    batch_size: values["batch-size"] ?? FINETUNE_DEFAULTS.batch_size,
+    max_sequence_length: Math.min(values["max-sequence-length"] ?? FINETUNE_DEFAULTS.max_sequence_length, most),
+    learning_rate: values["learning-rate"] ?? FINETUNE_RATES[probe ? "probe" : "whole"],
+    probe,
+  };
+}
+
+async function train({ output, folder, data, labels, config, values, stop }: Finetuning): Promise<number> {
+  const { tokenizer } = folder;
+  const { cls, sep } = tokenizer.special;
+  const sequences = (records: LabeledText[]): LabeledSequence[] =>
+    records.map(({ text, label }) => {
+      const { ids } = tokenizer.encode(text);
+      const kept = ids.subarray(0, config.max_sequence_length - 2);
+      return { ids: Int32Array.of(cls, ...kept, sep), label: labels.indexOf(label) };
+    });
+  const trainSet = sequences(data.train), validSet = sequences(data.valid);
+  note(
+    bold("data     ") + `${grouped(trainSet.length)} texts to train on, ${grouped(validSet.length)} to measure on; ` +
+      `classes ${labels.length > 10 ? `${labels.length}` : labels.join(", ")}`,
+  );
+  // What transformers takes for BertForSequenceClassification: the encoder's own dropout.
+  const classifier_dropout = folder.config.hidden_dropout_prob;
+  const left_to_right = folder.heads.objective === "clm" ||
+    (folder.heads.objective === "sequence_classification" && folder.heads.left_to_right);
+  const heads = { objective: "sequence_classification" as const, labels, classifier_dropout, left_to_right };
+  const files = {
+    "config.json": modelConfigJson(folder.config, heads),
+    ...tokenizerFiles(tokenizer, folder.config.max_position_embeddings),
+    "finetune.json": JSON.stringify(
+      {
+        cloze_version: VERSION,
+        created: new Date().toISOString(),
+        model: folder.path,
+        from_scratch: values["from-scratch"] ?? false,
+        train: resolve(values.train!),
+        valid: resolve(values.valid!),
+        finetuning: config,
+      },
+      null,
+      2,
+    ) + "\n",
+  };
+  using engine = await Engine.open({
+    config: folder.config,
+    objective: {
+      sequence_classification: {
+        num_labels: labels.length,
+        classifier_dropout,
+        left_to_right,
+        freeze_encoder: config.probe,
+      },
+    },
+    engine: "fused",
+    device: "cpu",
+    threads: values.threads ?? navigator.hardwareConcurrency,
+    seed: config.seed,
+    max_tokens: Math.max(config.batch_size, EVALUATION_SEQUENCES) * config.max_sequence_length,
+    max_sequences: Math.max(config.batch_size, EVALUATION_SEQUENCES),
+    max_masked: 1,
+    max_sequence_length: config.max_sequence_length,
+    training: true,
+    ...(values["from-scratch"] === true ? {} : weightsOf(folder)),
+  });
+  const about = engine.describe();
+  const fresh = values["from-scratch"] === true ? "everything starts at random" : newParts(about.initialized);
+  note(
+    bold("model    ") +
+      `${folder.config.num_hidden_layers} layers of ${folder.config.hidden_size}, ` +
+      `${grouped(about.parameter_count)} parameters; ${fresh}${config.probe ? "; the encoder stays as it is" : ""}`,
+  );
+  if (left_to_right) {
+    note(
+      "         left to right: attention sees what stands before, and the last token is pooled; for comparison, and not for transformers",
+    );
+  }
+  for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
+  const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, 0);
+  stop.arm();
+  const { step, interrupted } = await finetune({
+    engine,
+    train: trainSet,
+    valid: validSet,
+    classes: labels.length,
+    config,
+    metrics,
+    onMetric: show,
+    signal: stop.signal,
+  });
+  await publishWeights(engine, `${output}/model.safetensors`);
+  if (interrupted) {
+    throw new ClozeError("interrupted", `stopped after step ${grouped(step)}; the classifier so far is in ${output}`);
+  }
+  const result = {
+    train: await evaluateClassifier(engine, trainSet, labels.length),
+    valid: await evaluateClassifier(engine, validSet, labels.length),
+  };
+  await metrics.write({ kind: "classification", split: "train", step, elapsed_ms: 0, ...result.train });
+  note("");
+  for (const [split, evaluation] of Object.entries(result)) note(bold(split.padEnd(9)) + describe(evaluation));
+  note(bold("folder   ") + output);
+  note(bold("next     ") + `deno run predict --model ${values.output} < lines.txt`);
+  return 0;
+}
+
+/** The model's file, and which parts of a classifier it may lack. */
+function weightsOf({ weights, heads }: ModelFolder): { weights: string; may_be_missing: string[] } {
+  const isClassifier = heads.objective === "sequence_classification";
+  return { weights, may_be_missing: isClassifier ? [] : ["bert.pooler.", "classifier."] };
+}
+
+function newParts(names: readonly string[]): string {
+  const modules = [...new Set(names.map((name) => name.replace(/(\.dense)?\.(weight|bias)$/, "")))];
+  return modules.length === 0 ? "all of them from the model" : `new: ${modules.join(", ")}`;
+}
+
+function show(metric: Metric, done: number): void {
+  if (metric.kind === "classification") note(`step ${grouped(metric.step)}: ${describe(metric)}`);
+  if (metric.kind !== "train") return;
+  const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
+  progress(
+    `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
+      `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`,
+  );
+}
+
+function describe(evaluation: ClassifierEvaluation): string {
+  const { accuracy, accuracy_interval, macro_f1, macro_f1_interval, majority, loss, count } = evaluation;
+  return `accuracy ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")}), ` +
+    `macro-F1 ${percent(macro_f1)} (${macro_f1_interval.map(percent).join("–")}), loss ${loss.toFixed(3)} ` +
+    `on ${grouped(count)}; the commonest class: ${percent(majority)}`;
+}

@@ -1,0 +1,136 @@
+/** Classifies text with a fine-tuned model. Used by the predict command and by programs. */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
+import { Engine } from "../ffi/mod.ts";
+import { type ModelFolder, openModelFolder } from "./model_folder.ts";
+
+/** A class with its probability. */
+export interface LabelScore {
+  label: string;
+  probability: number;
+}
+
+/** A text with its classes, the most probable first. */
+export interface ClassifiedText {
+  input: string;
+  labels: LabelScore[];
+  /** Whether the model saw only the beginning, because the text is longer than it takes. */
+  truncated: boolean;
+}
+
+/** How a {@linkcode Classifier} is opened. */
+export interface ClassifierOptions {
+  threads?: number;
+  engine?: "fused" | "candle";
+}
+
+/** A text as the model sees it. */
+interface PreparedText {
+  ids: Int32Array;
+  truncated: boolean;
+}
+
+/** Tokens that the engine takes at once. */
+const BATCH_TOKENS = 2048;
+
+/**
+ * A model that classifies texts.
+ *
+ * ```ts ignore
+ * import { Classifier } from "./mod.ts";
+ *
+ * using model = await Classifier.open("runs/reviews");
+ * const [review] = await model.classify(["What a film!"]);
+ * console.log(review.labels[0].label, review.labels[0].probability);
+ * ```
+ */
+export class Classifier implements Disposable {
+  readonly folder: ModelFolder;
+  /** Names of the classes, by number. */
+  readonly labels: readonly string[];
+  readonly #engine: Engine;
+
+  private constructor(folder: ModelFolder, labels: readonly string[], engine: Engine) {
+    this.folder = folder;
+    this.labels = labels;
+    this.#engine = engine;
+  }
+
+  /** @throws {ClozeError} if the folder holds no classifier, or it or the core cannot be used. */
+  static async open(model: string | ModelFolder, options: ClassifierOptions = {}): Promise<Classifier> {
+    const folder = typeof model === "string" ? await openModelFolder(model) : model;
+    const { config, heads, weights, path } = folder;
+    if (heads.objective !== "sequence_classification") {
+      throw new ClozeError("input", `${path} does not classify: it has no classifier`, {
+        hint: `fine-tune it: deno run finetune --model ${path} --train FILE --valid FILE --output DIR`,
+      });
+    }
+    const { labels, classifier_dropout, left_to_right } = heads;
+    const max_tokens = Math.max(BATCH_TOKENS, config.max_position_embeddings);
+    const engine = await Engine.open({
+      config,
+      objective: {
+        sequence_classification: {
+          num_labels: labels.length,
+          classifier_dropout,
+          left_to_right,
+          freeze_encoder: false,
+        },
+      },
+      weights,
+      engine: options.engine ?? "fused",
+      device: "cpu",
+      threads: options.threads ?? navigator.hardwareConcurrency,
+      seed: 0,
+      max_tokens,
+      max_sequences: Math.ceil(max_tokens / 2),
+      max_masked: 1,
+      max_sequence_length: config.max_position_embeddings,
+      training: false,
+    });
+    return new Classifier(folder, labels, engine);
+  }
+
+  /** A text as the model sees it: `[CLS]`, its tokens as far as they fit, `[SEP]`. */
+  prepare(text: string): PreparedText {
+    const { tokenizer, config } = this.folder;
+    const { cls, sep } = tokenizer.special;
+    const { ids } = tokenizer.encode(text);
+    const most = config.max_position_embeddings - 2;
+    return { ids: Int32Array.of(cls, ...ids.subarray(0, most), sep), truncated: ids.length > most };
+  }
+
+  /** Classifies prepared texts, several in one call of the engine. */
+  async classifyPrepared(texts: readonly PreparedText[]): Promise<Omit<ClassifiedText, "input">[]> {
+    const classified: Omit<ClassifiedText, "input">[] = [];
+    for (const group of groupsByTokens(texts, ({ ids }) => ids.length, BATCH_TOKENS)) {
+      const batch = { ...packSequences(group.map(({ ids }) => ids)), labels: new Int32Array(0) };
+      const count = this.labels.length;
+      const logits = await this.#engine.sequenceLogits(batch, count);
+      group.forEach(({ truncated }, b) => {
+        const scores = softmax(logits.subarray(b * count, (b + 1) * count));
+        const labels = this.labels.map((label, id) => ({ label, probability: scores[id] }));
+        classified.push({ labels: labels.sort((x, y) => y.probability - x.probability), truncated });
+      });
+    }
+    return classified;
+  }
+
+  /** Classifies texts. */
+  async classify(texts: readonly string[]): Promise<ClassifiedText[]> {
+    const classified = await this.classifyPrepared(texts.map((text) => this.prepare(text)));
+    return classified.map((result, i) => ({ input: texts[i], ...result }));
+  }
+
+  [Symbol.dispose](): void {
+    this.#engine.close();
+  }
+}
+
+function softmax(logits: Float32Array): number[] {
+  const top = Math.max(...logits);
+  const powers = Array.from(logits, (x) => Math.exp(x - top));
+  const total = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / total);
+}

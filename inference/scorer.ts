@@ -1,0 +1,166 @@
+/**
+ * Scores sentences: how probable a model finds them. A masked language model gives the pseudo-log-likelihood (Salazar et
+ * al., 2020): each token is masked in turn, and the log probabilities of the tokens that stood there are summed. A
+ * left-to-right model gives the log-likelihood. The two are not comparable. Used by the evaluate command and by programs.
+ */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import type { MlmBatch } from "../config/mlm_batch.ts";
+import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
+import { Engine } from "../ffi/mod.ts";
+import { type ModelFolder, openModelFolder } from "./model_folder.ts";
+
+/** A sentence with its score, in nats. */
+export interface ScoredSentence {
+  input: string;
+  /** Sum of the tokens' log probabilities. */
+  score: number;
+  /** What the score is. */
+  kind: "pseudo_log_likelihood" | "log_likelihood";
+  /** exp(−score / number of tokens) */
+  perplexity: number;
+  tokens: { token: string; log_probability: number }[];
+}
+
+/** How a {@linkcode Scorer} is opened. */
+export interface ScorerOptions {
+  threads?: number;
+  engine?: "fused" | "candle";
+}
+
+/** A sequence with the positions in it whose tokens are asked for. */
+interface Question {
+  ids: Int32Array;
+  positions: number[];
+  labels: number[];
+}
+
+/** Tokens that the engine takes at once. */
+const BATCH_TOKENS = 4096;
+
+/**
+ * A model that scores sentences.
+ *
+ * ```ts ignore
+ * import { Scorer } from "./mod.ts";
+ *
+ * using model = await Scorer.open("runs/mine");
+ * const [good, bad] = await model.score(["The leaves fall.", "The leaves falls."]);
+ * console.log(good.score > bad.score);
+ * ```
+ */
+export class Scorer implements Disposable {
+  readonly folder: ModelFolder;
+  readonly #engine: Engine;
+  readonly #causal: boolean;
+
+  private constructor(folder: ModelFolder, engine: Engine, causal: boolean) {
+    this.folder = folder;
+    this.#engine = engine;
+    this.#causal = causal;
+  }
+
+  /** @throws {ClozeError} if the folder predicts no tokens, or it or the core cannot be used. */
+  static async open(model: string | ModelFolder, options: ScorerOptions = {}): Promise<Scorer> {
+    const folder = typeof model === "string" ? await openModelFolder(model) : model;
+    const { config, heads, weights, path } = folder;
+    if (heads.objective === "sequence_classification" || heads.objective === "none") {
+      throw new ClozeError("input", `${path} cannot score sentences: it does not predict tokens`, {
+        hint: "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
+      });
+    }
+    const causal = heads.objective === "clm";
+    const max_tokens = Math.max(BATCH_TOKENS, config.max_position_embeddings);
+    const engine = await Engine.open({
+      config,
+      objective: causal ? "clm" : "mlm",
+      weights,
+      engine: options.engine ?? "fused",
+      device: "cpu",
+      threads: options.threads ?? navigator.hardwareConcurrency,
+      seed: 0,
+      max_tokens,
+      max_sequences: Math.ceil(max_tokens / 3),
+      max_masked: max_tokens,
+      max_sequence_length: config.max_position_embeddings,
+      training: false,
+    });
+    return new Scorer(folder, engine, causal);
+  }
+
+  /**
+   * The ids of a sentence.
+   *
+   * @throws {ClozeError} `input` if it is empty or does not fit the model.
+   */
+  prepare(sentence: string): Int32Array {
+    const { tokenizer, config } = this.folder;
+    const { ids } = tokenizer.encode(sentence);
+    const most = config.max_position_embeddings - 2;
+    if (ids.length === 0) throw new ClozeError("input", "there is no token in it");
+    if (ids.length > most) {
+      throw new ClozeError("input", `it has ${ids.length} tokens, but the model takes at most ${most}`);
+    }
+    return ids;
+  }
+
+  /** Scores prepared sentences, many sequences in one call of the engine. */
+  async scorePrepared(sentences: readonly Int32Array[]): Promise<Omit<ScoredSentence, "input">[]> {
+    const log: number[][] = sentences.map(() => []);
+    const questions = this.#questions(sentences);
+    for (const group of groupsByTokens(questions, ({ question }) => question.ids.length, BATCH_TOKENS)) {
+      const { row_loss } = await this.#engine.evaluate(batchOf(group.map(({ question }) => question)));
+      let row = 0;
+      for (const { sentence, question } of group) {
+        for (let i = 0; i < question.labels.length; i++) log[sentence].push(-row_loss[row++]);
+      }
+    }
+    const { tokenizer } = this.folder;
+    return log.map((values, s) => {
+      const score = values.reduce((a, b) => a + b, 0);
+      const tokens = values.map((log_probability, i) => ({
+        token: tokenizer.tokenOf(sentences[s][i]),
+        log_probability,
+      }));
+      const kind = this.#causal ? "log_likelihood" as const : "pseudo_log_likelihood" as const;
+      return { score, kind, perplexity: Math.exp(-score / tokens.length), tokens };
+    });
+  }
+
+  /** One sequence a token for a masked model, one a sentence for a left-to-right one. */
+  *#questions(sentences: readonly Int32Array[]): Generator<{ sentence: number; question: Question }> {
+    const { cls, sep, mask } = this.folder.tokenizer.special;
+    for (const [sentence, ids] of sentences.entries()) {
+      const whole = Int32Array.of(cls, ...ids, sep);
+      if (this.#causal) {
+        yield { sentence, question: { ids: whole, positions: [...ids.keys()], labels: [...ids] } };
+        continue;
+      }
+      for (const [i, id] of ids.entries()) {
+        const masked = whole.slice();
+        masked[i + 1] = mask;
+        yield { sentence, question: { ids: masked, positions: [i + 1], labels: [id] } };
+      }
+    }
+  }
+
+  /** Scores sentences. */
+  async score(sentences: readonly string[]): Promise<ScoredSentence[]> {
+    const scored = await this.scorePrepared(sentences.map((sentence) => this.prepare(sentence)));
+    return scored.map((result, i) => ({ input: sentences[i], ...result }));
+  }
+
+  [Symbol.dispose](): void {
+    this.#engine.close();
+  }
+}
+
+function batchOf(questions: readonly Question[]): MlmBatch {
+  const packed = packSequences(questions.map(({ ids }) => ids));
+  const positions = questions.flatMap(({ positions }, b) => positions.map((i) => packed.cu_seqlens[b] + i));
+  return {
+    ...packed,
+    masked_positions: Int32Array.from(positions),
+    labels: Int32Array.from(questions.flatMap(({ labels }) => labels)),
+  };
+}

@@ -1,0 +1,64 @@
+/** What people get wrong with finetune: each gets a sentence, a hint and an exit code, and leaves nothing half-written. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { testWithCore, trainedPlace } from "../support.ts";
+
+const GOOD = "text\tlabel\nThe cat sees.\t0\nThe dog hears.\t1\nThe cat likes.\t0\n";
+
+testWithCore("finetune says what is wrong with its data, its flags and its model", async () => {
+  using place = await trainedPlace(3);
+  place.file("good.tsv", GOOD);
+  place.file("one.tsv", "text\tlabel\nThe cat sees.\t0\nThe dog.\t0\n");
+  place.file("missing.tsv", "text\tlabel\nThe cat sees.\t0\nThe dog hears.\t\n");
+  place.file("other.tsv", "text\tlabel\nThe cat sees.\t0\nThe dog.\t7\n");
+  place.file("columns.csv", "review,stars\ngood,5\n");
+  place.file("text.md", GOOD);
+  place.file("many.tsv", "text\tlabel\n" + Array.from({ length: 200 }, (_, i) => `cat\tL${i}`).join("\n"));
+  const run = async (train: string, valid: string, ...more: string[]) => {
+    const base = ["finetune", "--model", "model", "--output", "out", "--train", train, "--valid", valid];
+    return await place.cloze([...base, ...more]);
+  };
+  const refuse = async (code: number, message: string, train: string, valid: string, ...more: string[]) => {
+    const outcome = await run(train, valid, ...more);
+    assertEquals(outcome.code, code, outcome.stderr);
+    assertStringIncludes(outcome.stderr, message);
+    assert(!/^\s+at /m.test(outcome.stderr), outcome.stderr);
+    assertEquals(outcome.stdout, "");
+  };
+  await refuse(1, 'one.tsv has one class only, "0"', "one.tsv", "good.tsv");
+  await refuse(1, "missing.tsv: line 3: the label is missing", "missing.tsv", "good.tsv");
+  await refuse(1, 'other.tsv has the class "7", but good.tsv has only "0", "1"', "good.tsv", "other.tsv");
+  await refuse(1, 'has no column "label"; it has: "review", "stars"', "columns.csv", "good.tsv");
+  await refuse(1, 'has no column "body"', "good.tsv", "good.tsv", "--text-column", "body");
+  await refuse(1, "text.md is no kind of file that labels are read from", "text.md", "good.tsv");
+  await refuse(1, "many.tsv has 200 classes in 200 records", "many.tsv", "good.tsv");
+  await refuse(1, "it does not exist", "none.tsv", "good.tsv");
+  await refuse(2, "--max-sequence-length is 65", "good.tsv", "good.tsv", "--max-sequence-length", "65");
+  await refuse(2, "--epochs", "good.tsv", "good.tsv", "--epochs", "0");
+  assert(await Deno.stat(`${place.path}/out`).then(() => false, () => true), "nothing was written");
+  const missing = await place.cloze(["finetune", "--model", "model", "--train", "good.tsv"]);
+  assertEquals(missing.code, 2);
+  assertStringIncludes(missing.stderr, "needs --model DIR, --train FILE, --valid FILE and --output DIR");
+
+  await Deno.mkdir(`${place.path}/full`);
+  place.file("full/mine.txt", "mine");
+  const full = await place.cloze([
+    ...["finetune", "--model", "model", "--train", "good.tsv", "--valid", "good.tsv", "--output", "full"],
+  ]);
+  assertEquals(full.code, 1);
+  assertStringIncludes(full.stderr, "already has files in it");
+  assertEquals(Deno.readTextFileSync(`${place.path}/full/mine.txt`), "mine");
+});
+
+testWithCore("finetune that diverges names the tensor and saves no model", async () => {
+  using place = await trainedPlace(3);
+  place.file("good.tsv", GOOD);
+  const { code, stderr } = await place.cloze([
+    ...["finetune", "--model", "model", "--train", "good.tsv", "--valid", "good.tsv", "--output", "out"],
+    ...["--learning-rate", "1e6", "--epochs", "200", "--batch-size", "1"],
+  ]);
+  assertEquals(code, 1, stderr);
+  assertStringIncludes(stderr, "NaN or infinite");
+  assertStringIncludes(stderr, "hint: ");
+  assert(await Deno.stat(`${place.path}/out/model.safetensors`).then(() => false, () => true));
+});

@@ -1,0 +1,126 @@
+/**
+ * The fine-tuning loop: labeled sequences in, a classifier out (Devlin et al., 2019, section 4.1). Policy only: gradients
+ * are the engine's. Called by the finetune command.
+ */
+
+import type { ClassificationBatch } from "../config/classification_batch.ts";
+import { packSequences } from "../config/packed_sequences.ts";
+import type { FinetuneConfig } from "../config/run_config.ts";
+import { Permutation } from "../data/rng.ts";
+import type { Engine } from "../ffi/mod.ts";
+import { type ClassificationResult, Confusion } from "./confusion.ts";
+import type { Metric, MetricsFile } from "./metrics.ts";
+import { hyperparameters, learningRate } from "./schedule.ts";
+
+/** A sequence, `[CLS]` and `[SEP]` included, with the number of its class. */
+export interface LabeledSequence {
+  ids: Int32Array;
+  label: number;
+}
+
+/** A classifier on labeled sequences. Loss in nats per sequence. */
+export type ClassifierEvaluation = { loss: number } & ClassificationResult;
+
+/** What the loop is given. */
+export interface FinetuneOptions {
+  engine: Engine;
+  train: readonly LabeledSequence[];
+  valid: readonly LabeledSequence[];
+  classes: number;
+  config: FinetuneConfig;
+  metrics: MetricsFile;
+  onMetric: (metric: Metric, progress: number) => void;
+  /** Stops after the step in progress. */
+  signal: AbortSignal;
+}
+
+/** Time between lines of metrics. */
+const METRICS_EVERY_MS = 2000;
+
+/** Trains for the configured epochs, with an evaluation after each; returns the updates done. */
+export async function finetune(options: FinetuneOptions): Promise<{ step: number; interrupted: boolean }> {
+  const { engine, train, valid, classes, config, metrics, signal } = options;
+  const order = new Permutation(config.seed, train.length);
+  const perEpoch = Math.ceil(train.length / config.batch_size);
+  const steps = Math.max(1, Math.round(config.epochs * perEpoch));
+  const began = performance.now();
+  const elapsed = () => Math.round(performance.now() - began);
+  let interval = newInterval(), tokens = 0;
+  for (let step = 0; step < steps; step++) {
+    if (signal.aborted) return { step, interrupted: true };
+    const epoch = Math.floor(step / perEpoch), first = (step % perEpoch) * config.batch_size;
+    const chosen: LabeledSequence[] = [];
+    for (let i = first; i < Math.min(first + config.batch_size, train.length); i++) {
+      chosen.push(train[order.at(epoch, i)]);
+    }
+    const batch = classificationBatch(chosen);
+    const rate = learningRate(step / steps, config);
+    const sums = await engine.forwardBackward(batch, step, 0);
+    const { grad_norm } = await engine.update(hyperparameters(config, rate), step);
+    tokens += batch.input_ids.length;
+    interval.tokens += batch.input_ids.length;
+    interval.loss += sums.sequence_loss_sum;
+    interval.sequences += sums.sequences;
+    interval.correct += sums.sequences_correct;
+    const now = performance.now(), done = step + 1;
+    if (now - interval.began >= METRICS_EVERY_MS || done === 1 || done === steps) {
+      const metric: Metric = {
+        kind: "train",
+        step: done,
+        epoch: done / perEpoch,
+        loss: interval.loss / interval.sequences,
+        accuracy: interval.correct / interval.sequences,
+        learning_rate: rate,
+        grad_norm,
+        tokens,
+        tokens_per_second: Math.round(interval.tokens / (now - interval.began) * 1000),
+        elapsed_ms: elapsed(),
+        data_wait_ms: 0,
+      };
+      await metrics.write(metric);
+      options.onMetric(metric, done / steps);
+      interval = newInterval();
+    }
+    if (done % perEpoch === 0 || done === steps) {
+      const result = await evaluateClassifier(engine, valid, classes);
+      const metric: Metric = { kind: "classification", split: "valid", step: done, elapsed_ms: elapsed(), ...result };
+      await metrics.write(metric);
+      options.onMetric(metric, done / steps);
+      interval = newInterval();
+    }
+  }
+  return { step: steps, interrupted: false };
+}
+
+function newInterval() {
+  return { began: performance.now(), tokens: 0, loss: 0, sequences: 0, correct: 0 };
+}
+
+/** The batch of some sequences. */
+export function classificationBatch(sequences: readonly LabeledSequence[]): ClassificationBatch {
+  return { ...packSequences(sequences.map(({ ids }) => ids)), labels: Int32Array.from(sequences, (s) => s.label) };
+}
+
+/** Sequences that the engine takes at once in evaluation. */
+export const EVALUATION_SEQUENCES = 32;
+
+/** Loss, accuracy and macro-F1 on sequences. */
+export async function evaluateClassifier(
+  engine: Engine,
+  sequences: readonly LabeledSequence[],
+  classes: number,
+): Promise<ClassifierEvaluation> {
+  const confusion = new Confusion(classes);
+  let loss = 0;
+  for (let from = 0; from < sequences.length; from += EVALUATION_SEQUENCES) {
+    const part = sequences.slice(from, from + EVALUATION_SEQUENCES);
+    const logits = await engine.sequenceLogits(classificationBatch(part), classes);
+    part.forEach(({ label }, b) => {
+      const row = logits.subarray(b * classes, (b + 1) * classes);
+      const top = Math.max(...row);
+      confusion.add(label, row.indexOf(top));
+      loss += top - row[label] + Math.log(row.reduce((sum, x) => sum + Math.exp(x - top), 0));
+    });
+  }
+  return { loss: loss / Math.max(1, sequences.length), ...confusion.result };
+}

@@ -1,0 +1,37 @@
+/** The baseline that knows nothing but how often each token occurs: a model that is not better has learned nothing. */
+
+/** Predicts every token from frequencies, add-one smoothed. */
+export class Unigram {
+  /** Entropy of the distribution, nats. */
+  readonly entropy: number;
+  /** The most frequent token. */
+  readonly commonest: number;
+  readonly #counts: Float64Array;
+  readonly #total: number;
+  readonly #ranks: Int32Array;
+
+  /** `counts[id]`: how often each token occurs. */
+  constructor(counts: Float64Array) {
+    this.#counts = counts;
+    this.#total = counts.reduce((a, b) => a + b, 0);
+    let entropy = 0;
+    for (const count of counts) {
+      if (count > 0) entropy -= count / this.#total * Math.log(count / this.#total);
+    }
+    this.entropy = entropy;
+    const order = [...counts.keys()].sort((a, b) => counts[b] - counts[a] || a - b);
+    this.#ranks = new Int32Array(counts.length);
+    order.forEach((id, rank) => this.#ranks[id] = rank);
+    this.commonest = order[0];
+  }
+
+  /** −log of the token's probability, nats. */
+  loss(id: number): number {
+    return -Math.log((this.#counts[id] + 1) / (this.#total + this.#counts.length));
+  }
+
+  /** How many tokens are more frequent, the lower id first where equal. */
+  rank(id: number): number {
+    return this.#ranks[id];
+  }
+}
