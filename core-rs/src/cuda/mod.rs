@@ -1,5 +1,11 @@
-//! What the CUDA engine stands on: a small [`Device`] that runs kernels and matrix products, and tensors on it. The
-//! tests implement it by a simulator, so that everything above this line runs on machines without a GPU. Knows no operation and no model.
+//! What the CUDA engine stands on: a small [`Device`] that runs kernels and matrix products, and tensors on it. [`gpu`]
+//! implements it over the NVIDIA driver; the tests implement it by a simulator, so that everything above this line runs
+//! on machines without a GPU. Knows no operation and no model.
+
+pub mod blas;
+pub mod gpu;
+pub mod libraries;
+pub mod nvrtc;
 
 use std::fmt::Debug;
 
@@ -171,7 +177,7 @@ pub struct Product {
     pub b: Matrix,
     /// `[m, n]`
     pub c: Tensor,
-    /// Added to each row; f32.
+    /// Added to each row; of C's type, as cuBLASLt has it.
     pub bias: Option<Tensor>,
     /// Whether the product is added to C.
     pub accumulate: bool,
@@ -186,7 +192,7 @@ impl Product {
         assert!(self.a.elements.len >= self.m * self.k, "A is smaller than {} x {}", self.m, self.k);
         assert!(self.b.elements.len >= self.k * self.n, "B is smaller than {} x {}", self.k, self.n);
         assert!(self.c.len >= self.m * self.n, "C is smaller than {} x {}", self.m, self.n);
-        assert!(self.bias.is_none_or(|b| b.len >= self.n && b.dtype == Dtype::F32), "the bias is no f32[{}]", self.n);
+        assert!(self.bias.is_none_or(|b| b.len >= self.n && b.dtype == self.c.dtype), "the bias is not of C's type");
         assert_eq!(self.a.elements.dtype, self.b.elements.dtype, "A and B are of different types");
     }
 }
@@ -222,7 +228,7 @@ pub trait Device: Send {
     /// `x = 0`
     fn clear(&self, x: Tensor);
 
-    /// Runs a kernel of [`PROGRAM`].
+    /// Runs a kernel of [`PROGRAM`]. Like an operation on the CPU, an operation is trusted to give it what its source names.
     fn launch(&self, launch: &Launch, arguments: &[Argument]);
 
     /// Multiplies matrices.
@@ -281,6 +287,8 @@ impl Number for u64 {}
 /// The parts of the one program that holds all kernels, in the order in which they are compiled: file and text.
 pub const PROGRAM: &[(&str, &str)] = &[
     ("cuda/prelude.cuh", include_str!("prelude.cuh")),
+    ("ops/dropout/kernel.cu", include_str!("../ops/dropout/kernel.cu")),
+    ("ops/tanh/kernel.cu", include_str!("../ops/tanh/kernel.cu")),
     ("ops/layer_norm/kernel.cu", include_str!("../ops/layer_norm/kernel.cu")),
     ("ops/embeddings/kernel.cu", include_str!("../ops/embeddings/kernel.cu")),
     ("ops/linear/kernel.cu", include_str!("../ops/linear/kernel.cu")),

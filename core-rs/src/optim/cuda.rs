@@ -8,10 +8,10 @@ use crate::parameters::ParameterLayout;
 /// Elements whose squares one block sums.
 const BLOCK: usize = 1 << 15;
 
-/// Where parameters begin and which of them decay, on the device, and scratch of the norm.
+/// Where parameters begin and which of them are updated and decay, on the device, and scratch of the norm.
 pub struct Plan<D: Device> {
     starts: Buffer<D>,
-    decays: Buffer<D>,
+    treatments: Buffer<D>,
     partials: Buffer<D>,
     squared_norm: Buffer<D>,
 }
@@ -39,15 +39,16 @@ impl<D: Device> Plan<D> {
     pub fn new(device: &D, layout: &ParameterLayout) -> Result<Self> {
         let parameters = layout.parameters();
         let starts: Vec<u64> = parameters.iter().map(|p| p.offset as u64).collect();
-        let decays: Vec<i32> = parameters.iter().map(|p| i32::from(p.decay)).collect();
+        let treatments: Vec<i32> =
+            parameters.iter().map(|p| i32::from(p.trainable) * (1 + i32::from(p.decay))).collect();
         let plan = Self {
             starts: Buffer::zeroed(device, starts.len(), Dtype::Wide)?,
-            decays: Buffer::zeroed(device, decays.len(), Dtype::I32)?,
+            treatments: Buffer::zeroed(device, treatments.len(), Dtype::I32)?,
             partials: Buffer::zeroed(device, layout.len().div_ceil(BLOCK), Dtype::Wide)?,
             squared_norm: Buffer::zeroed(device, 1, Dtype::Wide)?,
         };
         device.upload(plan.starts.tensor(), bytes_of(&starts));
-        device.upload(plan.decays.tensor(), bytes_of(&decays));
+        device.upload(plan.treatments.tensor(), bytes_of(&treatments));
         Ok(plan)
     }
 
@@ -87,7 +88,7 @@ impl<D: Device> Plan<D> {
                 (count as u64).into(),
                 (self.starts.tensor().len as u32).into(),
                 self.starts.tensor().into(),
-                self.decays.tensor().into(),
+                self.treatments.tensor().into(),
                 words.into(),
                 (masked as f64).into(),
                 hyper.max_grad_norm.into(),

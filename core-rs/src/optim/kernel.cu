@@ -39,9 +39,10 @@ struct Hyper {
 };
 
 /// One update of all parameters; zeroes the gradients, and writes the weights as activations where `copy` is given.
-/// `starts[P + 1]` are the parameters' first elements, `decays[P]` says which of them decay. The gradient is divided by
+/// `starts[P + 1]` are the parameters' first elements, `treatments[P]` says what happens to each: 0
+/// stays as it is, 1 is updated, 2 is updated and decays. The gradient is divided by
 /// `masked` and clipped to the norm `largest`.
-KERNEL(adamw)(u64 count, u32 parameters, Pointer<const u64> starts, Pointer<const int> decays, Hyper hyper, double masked,
+KERNEL(adamw)(u64 count, u32 parameters, Pointer<const u64> starts, Pointer<const int> treatments, Hyper hyper, double masked,
               double largest, Pointer<const double> squared_norm, Pointer<float> weights, Pointer<float> gradients,
               Pointer<float> exp_avg, Pointer<float> exp_avg_sq, Pointer<act> copy) {
     const double norm = sqrt(squared_norm[0]) / masked;
@@ -55,10 +56,11 @@ KERNEL(adamw)(u64 count, u32 parameters, Pointer<const u64> starts, Pointer<cons
         if (starts[middle] <= i) low = middle;
         else high = middle;
     }
+    if (treatments[low] == 0) return;
     const float x = gradients[i] * scale;
     const float m = fmaf(exp_avg[i], hyper.beta1, hyper.one_minus_beta1 * x);
     const float v = fmaf(exp_avg_sq[i], hyper.beta2, hyper.one_minus_beta2 * x * x);
-    const float kept = decays[low] != 0 ? hyper.kept : 1.0f;
+    const float kept = treatments[low] == 2 ? hyper.kept : 1.0f;
     const float w = fmaf(weights[i], kept, -hyper.rate * m / fmaf(sqrtf(v), hyper.root, hyper.epsilon));
     gradients[i] = 0.0f;
     exp_avg[i] = m;

@@ -6,10 +6,11 @@
 use cloze_core::config::ModelConfig;
 use cloze_core::cuda::{Buffer, Device, Dtype, bytes_of, bytes_of_mut};
 use cloze_core::engine::AdamW;
+use cloze_core::objective::Objective;
 use cloze_core::ops::cross_entropy::RowLoss;
-use cloze_core::ops::dropout::Dropout;
+use cloze_core::ops::dropout::{self as dropout_op, Dropout};
 use cloze_core::ops::gemm::Gemm;
-use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear};
+use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear, tanh};
 use cloze_core::optim::{self, adamw};
 use cloze_core::parameters::ParameterLayout;
 use cloze_core::rng::{DropoutKey, splitmix64};
@@ -22,14 +23,16 @@ pub fn tests<D: Device>() -> Vec<(&'static str, fn(&D))> {
         ("layer_norm::backward", norm_backward),
         ("embeddings::forward_and_backward", embeddings_),
         ("embeddings::gather_and_scatter", gather_and_scatter),
+        ("elementwise", elementwise),
         ("linear::gelu", gelu),
         ("linear::products", products),
         ("linear::parameter_gradients", parameter_gradients),
-        ("attention::short_and_odd", |d| attention_(d, 2, 5, &[1, 4, 33, 7])),
-        ("attention::tiles", |d| attention_(d, 2, 64, &[64, 1, 65, 32])),
-        ("attention::long", |d| attention_(d, 1, 32, &[300])),
-        ("attention::wide_heads", |d| attention_(d, 1, 80, &[70, 3])),
-        ("attention::widest_heads", |d| attention_(d, 2, 128, &[40])),
+        ("attention::short_and_odd", |d| attention_(d, 2, 5, false, &[1, 4, 33, 7])),
+        ("attention::tiles", |d| attention_(d, 2, 64, false, &[64, 1, 65, 32])),
+        ("attention::long", |d| attention_(d, 1, 32, false, &[300])),
+        ("attention::causal", |d| attention_(d, 2, 16, true, &[1, 130, 9])),
+        ("attention::wide_heads", |d| attention_(d, 1, 80, false, &[70, 3])),
+        ("attention::widest_heads", |d| attention_(d, 2, 128, false, &[40])),
         ("cross_entropy", cross_entropy_),
         ("adamw::update", adamw_update),
         ("adamw::not_finite", adamw_not_finite),
@@ -164,9 +167,6 @@ fn norm_backward<D: Device>(device: &D) {
         layer_norm::forward(&Threads::new(1), &mut same, None, weight, bias, 1e-6, &mut out, &mut statistics);
         for with_dropped in [true, false] {
             let (mut dx, mut dropped) = (dy.clone(), vec![0.0; n * c]);
-            for (i, v) in dx.iter_mut().enumerate() {
-                *v *= dropout(2).factor(i as u32);
-            }
             let mut gradients = random(2 * c, 5);
             let on_device = singles(device, &gradients);
             let (d_weight, d_bias) = gradients.split_at_mut(c);
@@ -182,7 +182,6 @@ fn norm_backward<D: Device>(device: &D) {
                 norm.on_device(),
                 x.tensor(),
                 kept.tensor(),
-                dropout(2),
                 g.tensor(),
                 with_dropped.then_some((dropout(1), to.tensor())),
                 on_device.tensor(),
@@ -273,6 +272,34 @@ fn gather_and_scatter<D: Device>(device: &D) {
     embeddings::cuda::scatter(device, c, indices.tensor(), few.tensor(), all.tensor());
     assert_eq!(values(device, &few), picked);
     assert_eq!(values(device, &all), back);
+    embeddings::scatter_add(&picked, &rows, c, &mut back);
+    embeddings::cuda::scatter_add(device, c, indices.tensor(), few.tensor(), all.tensor());
+    close(device, "scatter_add", &all, &back, 1.0);
+}
+
+fn elementwise<D: Device>(device: &D) {
+    let (count, key) = (777, dropout(3));
+    let (x, dy) = (rounded(device, random(count, 1)), rounded(device, random(count, 2)));
+    let on_device = activations(device, &x);
+    dropout_op::cuda::apply(device, count, on_device.tensor(), key);
+    let mut expected = x.clone();
+    dropout_op::apply(&Threads::new(1), &mut expected, key);
+    close(device, "dropout", &on_device, &expected, 1.0);
+
+    let on_device = activations(device, &x);
+    linear::cuda::scale(device, count, -0.5, on_device.tensor());
+    assert_eq!(values(device, &on_device), x.iter().map(|v| v * -0.5).collect::<Vec<_>>());
+
+    let mut expected = vec![0.0; count];
+    tanh::forward(&x, &mut expected);
+    let (from, y) = (activations(device, &x), activations(device, &vec![0.0; count]));
+    tanh::cuda::forward(device, count, from.tensor(), y.tensor());
+    close(device, "tanh", &y, &expected, 1.0);
+    let (y, g) = (rounded(device, expected), activations(device, &dy));
+    let mut expected = dy;
+    tanh::backward(&y, &mut expected);
+    tanh::cuda::backward(device, count, activations(device, &y).tensor(), g.tensor());
+    close(device, "tanh'", &g, &expected, 2.0);
 }
 
 fn gelu<D: Device>(device: &D) {
@@ -291,10 +318,10 @@ fn gelu<D: Device>(device: &D) {
     }
 }
 
-/// A layer's weight and bias on the device and off it.
+/// A layer's weight and bias off the device and on it.
 fn layer<D: Device>(device: &D, inputs: usize, outputs: usize) -> (Vec<f32>, Vec<f32>, Buffer<D>, Buffer<D>) {
-    let (weight, bias) = (rounded(device, random(inputs * outputs, 3)), random(outputs, 4));
-    let (w, b) = (activations(device, &weight), singles(device, &bias));
+    let (weight, bias) = (rounded(device, random(inputs * outputs, 3)), rounded(device, random(outputs, 4)));
+    let (w, b) = (activations(device, &weight), activations(device, &bias));
     (weight, bias, w, b)
 }
 
@@ -310,8 +337,9 @@ fn products<D: Device>(device: &D) {
         let (from, y) = (activations(device, &x), activations(device, &vec![0.0; n * outputs]));
         linear::cuda::forward(device, n, on_device, from.tensor(), y.tensor());
         close(device, "y", &y, &expected, 4.0);
-        let full = singles(device, &vec![0.0; n * outputs]);
-        linear::cuda::forward(device, n, on_device, from.tensor(), full.tensor());
+        let (full, b) = (singles(device, &vec![0.0; n * outputs]), singles(device, &bias));
+        let layer = linear::cuda::Layer { bias: b.tensor(), ..on_device };
+        linear::cuda::forward(device, n, layer, from.tensor(), full.tensor());
         close_within(&values(device, &full), &expected, "f32 y", 1e-5);
         for accumulate in [false, true] {
             let mut expected = rounded(device, random(n * inputs, 6));
@@ -353,14 +381,14 @@ fn parameter_gradients<D: Device>(device: &D) {
     }
 }
 
-fn attention_<D: Device>(device: &D, heads: usize, d: usize, lengths: &[i32]) {
+fn attention_<D: Device>(device: &D, heads: usize, d: usize, causal: bool, lengths: &[i32]) {
     let mut cu_seqlens = vec![0];
     for length in lengths {
         cu_seqlens.push(cu_seqlens.last().unwrap() + length);
     }
     let (n, c) = (*cu_seqlens.last().unwrap() as usize, heads * d);
     let longest = 512;
-    let shape = attention::Shape { heads, hidden: c, cu_seqlens: &cu_seqlens, max_sequence_length: longest };
+    let shape = attention::Shape { heads, hidden: c, cu_seqlens: &cu_seqlens, max_sequence_length: longest, causal };
     let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 2.0).collect::<Vec<_>>();
     let qkv = rounded(device, scale(random(3 * n * c, 1)));
     let d_out = rounded(device, random(n * c, 2));
@@ -373,7 +401,7 @@ fn attention_<D: Device>(device: &D, heads: usize, d: usize, lengths: &[i32]) {
         heads,
         hidden: c,
         max_sequence_length: longest,
-        causal: false,
+        causal,
         cu_seqlens: cu.tensor(),
         tiles: tiles.tensor(),
     };
@@ -433,7 +461,7 @@ fn cross_entropy_<D: Device>(device: &D) {
 }
 
 fn layout() -> ParameterLayout {
-    ParameterLayout::new(&ModelConfig {
+    let config = ModelConfig {
         vocab_size: 2000,
         hidden_size: 24,
         num_hidden_layers: 2,
@@ -447,7 +475,8 @@ fn layout() -> ParameterLayout {
         initializer_range: 0.2,
         hidden_act: "gelu".into(),
         pad_token_id: 0,
-    })
+    };
+    ParameterLayout::new(&config, &Objective::MaskedLm)
 }
 
 const HYPER: AdamW =

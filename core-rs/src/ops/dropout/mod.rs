@@ -1,5 +1,7 @@
 //! Dropout whose mask is a hash of (seed, step, micro-step, site, element): nothing is stored, backward draws it again.
 
+pub mod cuda;
+
 use crate::rng::DropoutKey;
 use crate::simd::vectorize;
 use crate::threads::{Shards, Threads};

@@ -166,6 +166,11 @@ pub fn scatter<D: Device>(device: &D, c: usize, rows: Tensor, x: Tensor, out: Te
     move_rows(device, "scatter_rows", c, rows, x, out);
 }
 
+/// `out[rows[m]] += x[m]`; rows are distinct.
+pub fn scatter_add<D: Device>(device: &D, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
+    move_rows(device, "scatter_add_rows", c, rows, x, out);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

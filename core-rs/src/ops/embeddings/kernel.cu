@@ -78,3 +78,10 @@ KERNEL(scatter_rows)(int c, Pointer<const int> rows, Pointer<const act> x, Point
     for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = x[from + i];
 }
 EXPORT(scatter_rows)
+
+/// out[rows[m]] += x[m]
+KERNEL(scatter_add_rows)(int c, Pointer<const int> rows, Pointer<const act> x, Pointer<act> out) {
+    const long long to = (long long)rows[blockIdx.x] * c, from = (long long)blockIdx.x * c;
+    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = narrow<act>(widen(out[to + i]) + widen(x[from + i]));
+}
+EXPORT(scatter_add_rows)

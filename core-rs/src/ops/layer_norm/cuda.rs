@@ -6,6 +6,8 @@ use crate::ops::linear::cuda::add_columns;
 
 /// Rows that a block of 8 warps normalizes.
 pub(crate) const ROWS: usize = 8;
+/// Most blocks of the backward pass.
+const MOST_BLOCKS: usize = 512;
 /// Widest row: what a warp keeps in registers.
 pub const MAX_WIDTH: usize = 2048;
 
@@ -63,24 +65,23 @@ pub fn forward<D: Device>(
 
 /// Rows of a block of the backward pass and their number, by shape alone.
 fn backward_blocks(n: usize) -> (usize, usize) {
-    let rows = n.div_ceil(512).next_multiple_of(ROWS).max(64);
+    let rows = n.div_ceil(MOST_BLOCKS).next_multiple_of(ROWS).max(64);
     (rows, n.div_ceil(rows))
 }
 
-/// f32 elements of scratch that [`backward`] needs.
+/// f32 elements of scratch that [`backward`] needs for up to `n` rows.
 pub fn backward_scratch(n: usize, c: usize) -> usize {
-    backward_blocks(n).1 * 2 * c
+    n.div_ceil(64).min(MOST_BLOCKS) * 2 * c
 }
 
-/// `gradient`: d out → d x, in place, through the dropout `after` the LayerNorm. With `before`, its tensor receives the
-/// gradient of what that dropout was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`.
+/// `gradient`: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
+/// was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`.
 pub fn backward<D: Device>(
     device: &D,
     n: usize,
     norm: Parameters,
     x: Tensor,
     statistics: Tensor,
-    after: Dropout,
     gradient: Tensor,
     before: Option<(Dropout, Tensor)>,
     d_parameters: Tensor,
@@ -89,7 +90,7 @@ pub fn backward<D: Device>(
     let (c, act) = (norm.width, device.activations());
     let (rows, blocks) = backward_blocks(n);
     let (dropout, dropped) = before.unzip();
-    let partials = scratch.expect(backward_scratch(n, c), Dtype::F32);
+    let partials = scratch.expect(blocks * 2 * c, Dtype::F32);
     device.launch(
         &Launch { shared: 2 * c * 4, ..Launch::row("norm_backward", blocks, 256) },
         &[
@@ -100,7 +101,6 @@ pub fn backward<D: Device>(
             x.expect(n * c, act).into(),
             statistics.expect(2 * n, Dtype::F32).into(),
             norm.weight.expect(c, Dtype::F32).into(),
-            after.words().into(),
             gradient.expect(n * c, act).into(),
             dropout.unwrap_or(Dropout::none()).words().into(),
             dropped.map(|d| d.expect(n * c, act)).into(),

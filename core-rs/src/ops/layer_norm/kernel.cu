@@ -83,7 +83,7 @@ EXPORT(norm_forward)
 /// rows in a fixed order and go to `partials[block, 2, C]`.
 template <int V, int E>
 DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Pointer<const float> statistics,
-                               Pointer<const float> weight, Dropout after, Pointer<act> gradient, Dropout before,
+                               Pointer<const float> weight, Pointer<act> gradient, Dropout dropout,
                                Pointer<act> dropped, Pointer<float> partials) {
     DYNAMIC_SHARED(float, total); // [2, C]
     const int warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -102,7 +102,7 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
 #pragma unroll
             for (int i = 0; i < V; i++) {
                 normalized[k][i] = (normalized[k][i] - mean) * reciprocal;
-                const float dy = g[k][i] * after.factor(first + column + i);
+                const float dy = g[k][i];
                 d_weight[k][i] = fmaf(dy, normalized[k][i], d_weight[k][i]);
                 d_bias[k][i] += dy;
                 g[k][i] = dy * w[i];
@@ -119,7 +119,7 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
             store<V, act>(gradient + (at + column), dx);
             if (!dropped) return;
 #pragma unroll
-            for (int i = 0; i < V; i++) dx[i] *= before.factor(first + column + i);
+            for (int i = 0; i < V; i++) dx[i] *= dropout.factor(first + column + i);
             store<V, act>(dropped + (at + column), dx);
         });
     }
@@ -138,13 +138,12 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
     for (int i = threadIdx.x; i < 2 * c; i += blockDim.x) partials[(long long)blockIdx.x * 2 * c + i] = total[i];
 }
 
-/// gradient: d out → d x, in place, through the dropout `after` the LayerNorm. `dropped`, if given, is d x through the
-/// dropout `before` it. Shared: 2 C floats.
+/// gradient: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual. Shared: 2 C floats.
 KERNEL(norm_backward)(int n, int rows, int c, int packets, Pointer<const act> x, Pointer<const float> statistics,
-                      Pointer<const float> weight, Dropout after, Pointer<act> gradient, Dropout before,
+                      Pointer<const float> weight, Pointer<act> gradient, Dropout dropout,
                       Pointer<act> dropped, Pointer<float> partials) {
     if (packets)
-        norm_backward_rows<4, 32>(n, rows, c, x, statistics, weight, after, gradient, before, dropped, partials);
-    else norm_backward_rows<1, 64>(n, rows, c, x, statistics, weight, after, gradient, before, dropped, partials);
+        norm_backward_rows<4, 32>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);
+    else norm_backward_rows<1, 64>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);
 }
 EXPORT(norm_backward)

@@ -11,7 +11,7 @@ pub struct Layer {
     pub outputs: usize,
     /// As activations.
     pub weight: Tensor,
-    /// f32`[outputs]`
+    /// `[outputs]`, of the result's type.
     pub bias: Tensor,
 }
 
@@ -73,7 +73,7 @@ pub fn backward_parameters<D: Device>(
         accumulate: true,
     });
     let (rows, blocks) = sum_blocks(n, layer.outputs);
-    let partials = scratch.expect(sum_scratch(n, layer.outputs), Dtype::F32);
+    let partials = scratch.expect(blocks * layer.outputs, Dtype::F32);
     device.launch(
         &Launch { grid: [column_blocks(layer.outputs), blocks], ..Launch::row("sum_activation_columns", 1, 256) },
         &[
@@ -89,14 +89,18 @@ pub fn backward_parameters<D: Device>(
 
 /// Rows of a block of column sums and the number of blocks, by shape alone.
 fn sum_blocks(n: usize, c: usize) -> (usize, usize) {
-    let most = ((1 << 21) / c).max(1);
-    let rows = n.div_ceil(most).max(64);
+    let rows = n.div_ceil(most_blocks(c)).max(64);
     (rows, n.div_ceil(rows))
 }
 
-/// f32 elements of scratch that [`backward_parameters`] needs.
+/// Keeps the partial sums at 8 MiB.
+fn most_blocks(c: usize) -> usize {
+    ((1 << 21) / c).max(1)
+}
+
+/// f32 elements of scratch that [`backward_parameters`] needs for up to `n` rows.
 pub fn sum_scratch(n: usize, c: usize) -> usize {
-    sum_blocks(n, c).1 * c
+    most_blocks(c).min(n.div_ceil(64)) * c
 }
 
 fn column_blocks(c: usize) -> usize {
@@ -127,4 +131,10 @@ pub fn gelu_forward<D: Device>(device: &D, count: usize, pre: Tensor, y: Tensor)
 /// `gradient *= gelu'(pre)`, `count` elements.
 pub fn gelu_backward<D: Device>(device: &D, count: usize, pre: Tensor, gradient: Tensor) {
     gelu(device, "gelu_backward", count, pre, gradient);
+}
+
+/// `x *= factor`, `count` elements.
+pub fn scale<D: Device>(device: &D, count: usize, factor: f32, x: Tensor) {
+    let x = x.expect(count, device.activations());
+    device.launch(&Launch::threads("scale_elements", count), &[(count as u64).into(), factor.into(), x.into()]);
 }

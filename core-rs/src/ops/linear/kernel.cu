@@ -45,6 +45,13 @@ KERNEL(gelu_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) 
 }
 EXPORT(gelu_backward)
 
+/// x *= factor
+KERNEL(scale_elements)(u64 count, float factor, Pointer<act> x) {
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count) x[i] = narrow<act>(widen(x[i]) * factor);
+}
+EXPORT(scale_elements)
+
 const int SUM_WARPS = 8;
 
 /// to[block.y, C] = (or, adding, +=) the sums of rows `block.y · rows …` of x[n, C]. A warp takes every eighth row, a
