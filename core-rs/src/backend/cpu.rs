@@ -86,6 +86,10 @@ impl Backend for Cpu {
         Buffer::zeroed(len)
     }
 
+    fn logits_at_a_time(&self) -> usize {
+        8 << 20
+    }
+
     fn upload(&mut self, host: Buffer) -> Result<Buffer> {
         Ok(host)
     }
@@ -102,15 +106,27 @@ impl Backend for Cpu {
         x[..len].iter().position(|v| !v.is_finite())
     }
 
-    fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Buffer, out: &mut Buffer) {
+    fn embed_norm(
+        &mut self,
+        batch: &Batch,
+        tables: Embeddings,
+        norm: Norm,
+        weights: &Buffer,
+        dropout: Dropout,
+        sum: &mut Buffer,
+        out: &mut Buffer,
+        statistics: &mut Buffer,
+    ) {
         let [word, position, _] = tables.lengths();
         let lookups = [
             Lookup { table: &weights[..], ids: batch.input_ids },
             Lookup { table: &weights[word..], ids: batch.position_ids },
             Lookup { table: &weights[word + position..], ids: batch.token_type_ids },
         ];
-        let len = batch.input_ids.len() * tables.width;
-        embeddings::forward(&self.threads, lookups, tables.width, &mut out[..len]);
+        let n = batch.input_ids.len();
+        embeddings::forward(&self.threads, lookups, tables.width, &mut sum[..n * tables.width]);
+        self.norm(n, norm, weights, sum, out, statistics);
+        self.dropout(n, tables.width, out, dropout);
     }
 
     fn embed_backward(&mut self, batch: &Batch, tables: Embeddings, gradient: &Buffer, gradients: &mut Buffer) {
@@ -355,20 +371,22 @@ impl Backend for Cpu {
         cross_entropy::top_k(&self.threads, &logits[..n * vocab_size], vocab_size, k, ids, probabilities);
     }
 
-    fn squared_norm(&mut self, x: &Buffer) -> f64 {
-        adamw::squared_norm(&self.threads, x, &mut self.squares)
-    }
-
-    fn adamw(&mut self, layout: &ParameterLayout, state: AdamWState<Buffer>, hyper: &AdamW, scale: f64, step: u64) {
+    fn update(
+        &mut self,
+        layout: &ParameterLayout,
+        state: AdamWState<Buffer>,
+        hyper: &AdamW,
+        units: u64,
+        step: u64,
+    ) -> f64 {
         let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
-        adamw::update(
-            &self.threads,
-            layout,
-            adamw::State { weights, gradients, exp_avg, exp_avg_sq },
-            hyper,
-            scale,
-            step,
-        );
+        let norm = adamw::squared_norm(&self.threads, gradients, &mut self.squares).sqrt() / units as f64;
+        if norm.is_finite() {
+            let clip = if norm > hyper.max_grad_norm { hyper.max_grad_norm / (norm + 1e-6) } else { 1.0 };
+            let state = adamw::State { weights, gradients, exp_avg, exp_avg_sq };
+            adamw::update(&self.threads, layout, state, hyper, clip / units as f64, step);
+        }
+        norm
     }
 
     fn clear(&mut self, x: &mut Buffer) {

@@ -1,11 +1,12 @@
-//! What a device has to offer for the model to run on it. The model is written once over this trait; [`cpu::Cpu`]
-//! implements it over [`crate::ops`], and a GPU would implement it over its own kernels.
+//! What a device has to offer for the model to run on it. The model is written once over this trait; [`cpu::Cpu`] and
+//! [`cuda::Cuda`] implement it over [`crate::ops`].
 //!
 //! All parameters of a model lie in one buffer, all gradients in another of the same layout; [`Linear`], [`Norm`] and
 //! [`Embeddings`] say where in them a module's tensors are. Activations are whole buffers of which the first `n` rows
 //! are in use.
 
 pub mod cpu;
+pub mod cuda;
 
 use crate::batch::Batch;
 use crate::engine::AdamW;
@@ -72,6 +73,25 @@ pub trait Backend: Send {
     /// `OutOfMemory`.
     fn zeroed(&self, len: usize) -> Result<Self::Buffer>;
 
+    /// A buffer of zeros for activations and their gradients, in the type that the device computes with.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn activations(&self, len: usize) -> Result<Self::Buffer> {
+        self.zeroed(len)
+    }
+
+    /// A buffer of zeros for logits, which become their gradient.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn logits_buffer(&self, len: usize) -> Result<Self::Buffer> {
+        self.zeroed(len)
+    }
+
+    /// How many logits are best held at a time.
+    fn logits_at_a_time(&self) -> usize;
+
     /// Moves host memory to the device; on the CPU it stays where it is.
     ///
     /// # Errors
@@ -87,8 +107,27 @@ pub trait Backend: Send {
     /// The index of the first of the first `len` elements that is NaN or infinite.
     fn first_non_finite(&mut self, x: &Self::Buffer, len: usize) -> Option<usize>;
 
-    /// `out[N, C]` = sum of the three embeddings of each token.
-    fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Self::Buffer, out: &mut Self::Buffer);
+    /// Whether everything so far succeeded. A device that works behind the caller's back says here what failed.
+    ///
+    /// # Errors
+    /// What failed first.
+    fn check(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// `sum[N, C]` = the three embeddings of each token; `out = dropout(LayerNorm(sum))`; `statistics[N, 2]` is kept for
+    /// backward. The first operation on a batch: those that follow are given the same one.
+    fn embed_norm(
+        &mut self,
+        batch: &Batch,
+        tables: Embeddings,
+        norm: Norm,
+        weights: &Self::Buffer,
+        dropout: Dropout,
+        sum: &mut Self::Buffer,
+        out: &mut Self::Buffer,
+        statistics: &mut Self::Buffer,
+    );
 
     /// Adds the gradient `[N, C]` to the rows that were looked up.
     fn embed_backward(
@@ -276,18 +315,17 @@ pub trait Backend: Send {
         probabilities: &mut [f32],
     );
 
-    /// Σ x² in f64.
-    fn squared_norm(&mut self, x: &Self::Buffer) -> f64;
-
-    /// One AdamW update; zeroes the gradients.
-    fn adamw(
+    /// Divides the gradients by `units`, clips them to `hyper.max_grad_norm`, updates weights and moments as AdamW's
+    /// update number `step` (from 0), and zeroes the gradients. Returns the norm before clipping; if it is not finite,
+    /// nothing has changed.
+    fn update(
         &mut self,
         layout: &ParameterLayout,
         state: AdamWState<Self::Buffer>,
         hyper: &AdamW,
-        scale: f64,
+        units: u64,
         step: u64,
-    );
+    ) -> f64;
 
     /// `x = 0`
     fn clear(&mut self, x: &mut Self::Buffer);

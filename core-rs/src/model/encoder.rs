@@ -59,11 +59,11 @@ impl<B: Backend> Gradients<B> {
     pub fn new(backend: &B, options: &EngineOptions) -> Result<Self> {
         let (n, c) = (options.max_tokens, options.config.hidden_size);
         Ok(Self {
-            hidden: backend.zeroed(n * c)?,
-            dropped: backend.zeroed(n * c)?,
-            intermediate: backend.zeroed(n * options.config.intermediate_size)?,
-            context: backend.zeroed(n * c)?,
-            qkv: backend.zeroed(3 * n * c)?,
+            hidden: backend.activations(n * c)?,
+            dropped: backend.activations(n * c)?,
+            intermediate: backend.activations(n * options.config.intermediate_size)?,
+            context: backend.activations(n * c)?,
+            qkv: backend.activations(3 * n * c)?,
         })
     }
 }
@@ -99,17 +99,17 @@ impl<B: Backend> Encoder<B> {
         let activations = (0..slots)
             .map(|_| {
                 Ok(Activations {
-                    qkv: backend.zeroed(3 * n * c)?,
+                    qkv: backend.activations(3 * n * c)?,
                     lse: backend.zeroed(n * config.num_attention_heads)?,
-                    context: backend.zeroed(n * c)?,
-                    attention_sum: backend.zeroed(n * c)?,
+                    context: backend.activations(n * c)?,
+                    attention_sum: backend.activations(n * c)?,
                     attention_statistics: backend.zeroed(2 * n)?,
-                    attention_out: backend.zeroed(n * c)?,
-                    pre: backend.zeroed(n * f)?,
-                    activated: backend.zeroed(n * f)?,
-                    output_sum: backend.zeroed(n * c)?,
+                    attention_out: backend.activations(n * c)?,
+                    pre: backend.activations(n * f)?,
+                    activated: backend.activations(n * f)?,
+                    output_sum: backend.activations(n * c)?,
                     output_statistics: backend.zeroed(2 * n)?,
-                    out: backend.zeroed(n * c)?,
+                    out: backend.activations(n * c)?,
                 })
             })
             .collect::<Result<Vec<_>>>()?;

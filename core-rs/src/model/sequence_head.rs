@@ -36,7 +36,7 @@ pub struct SequenceHead<B: Backend> {
 impl<B: Backend> SequenceHead<B> {
     pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules, task: SequenceTask) -> Result<Self> {
         let b = options.max_sequences;
-        let matrix = || backend.zeroed(b * options.config.hidden_size);
+        let matrix = || backend.activations(b * options.config.hidden_size);
         Ok(Self {
             pooler: modules.dense("bert.pooler.dense")?,
             output: modules.dense(task.module)?,
@@ -47,7 +47,7 @@ impl<B: Backend> SequenceHead<B> {
             pre: matrix()?,
             pooled: matrix()?,
             dropped: matrix()?,
-            logits: backend.zeroed(b * task.outputs)?,
+            logits: backend.logits_buffer(b * task.outputs)?,
             gradients: if options.training { Some([matrix()?, matrix()?]) } else { None },
             rows: vec![RowLoss::default(); b],
         })

@@ -7,9 +7,6 @@ use crate::engine::EngineOptions;
 use crate::error::Result;
 use crate::ops::cross_entropy::RowLoss;
 
-/// Logits that are held at a time.
-const CHUNK: usize = 8 << 20;
-
 /// The head and its activations.
 pub struct TokenHead<B: Backend> {
     transform: Linear,
@@ -35,8 +32,8 @@ pub struct TokenHead<B: Backend> {
 impl<B: Backend> TokenHead<B> {
     pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules) -> Result<Self> {
         let (m, c, v) = (options.max_masked, options.config.hidden_size, options.config.vocab_size);
-        let chunk = (CHUNK / v).clamp(1, m.max(1));
-        let matrix = || backend.zeroed(m * c);
+        let chunk = (backend.logits_at_a_time() / v).clamp(1, m.max(1));
+        let matrix = || backend.activations(m * c);
         Ok(Self {
             transform: modules.dense("cls.predictions.transform.dense")?,
             norm: modules.norm("cls.predictions.transform.LayerNorm")?,
@@ -47,7 +44,7 @@ impl<B: Backend> TokenHead<B> {
             activated: matrix()?,
             statistics: backend.zeroed(2 * m)?,
             out: matrix()?,
-            logits: backend.zeroed(chunk * v)?,
+            logits: backend.logits_buffer(chunk * v)?,
             gradients: if options.training { Some([matrix()?, matrix()?]) } else { None },
             rows: vec![RowLoss::default(); m],
         })

@@ -5,6 +5,7 @@
 mod faults;
 mod ops;
 mod simulator;
+mod step;
 
 use std::sync::{Arc, OnceLock};
 
@@ -49,6 +50,12 @@ fn main() {
                     run(&simulated(dtype).reversed(reversed));
                 }
             }));
+        }
+    }
+    for (dtype_name, dtype) in DTYPES {
+        for (name, run) in step::tests::<Simulator>() {
+            let name = format!("simulated::{dtype_name}::step::{name}");
+            trials.push(trial(name, compiler, move || run(&|| simulated(dtype))));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

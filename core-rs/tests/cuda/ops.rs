@@ -357,8 +357,6 @@ fn products<D: Device>(device: &D) {
 
 fn parameter_gradients<D: Device>(device: &D) {
     for (n, inputs, outputs) in [(1, 8, 16), (130, 24, 37), (65, 16, 300)] {
-        let (_, _, w, b) = layer(device, inputs, outputs);
-        let on_device = linear::cuda::Layer { inputs, outputs, weight: w.tensor(), bias: b.tensor() };
         let (x, dy) = (rounded(device, random(n * inputs, 1)), rounded(device, random(n * outputs, 2)));
         let (mut dw, mut db) = (random(inputs * outputs, 7), random(outputs, 8));
         let (to_w, to_b) = (singles(device, &dw), singles(device, &db));
@@ -369,7 +367,7 @@ fn parameter_gradients<D: Device>(device: &D) {
         linear::cuda::backward_parameters(
             device,
             n,
-            on_device,
+            [inputs, outputs],
             x.tensor(),
             g.tensor(),
             to_w.tensor(),

@@ -55,7 +55,7 @@ pub fn backward_data<D: Device>(device: &D, n: usize, layer: Layer, dy: Tensor, 
 pub fn backward_parameters<D: Device>(
     device: &D,
     n: usize,
-    layer: Layer,
+    [inputs, outputs]: [usize; 2],
     x: Tensor,
     dy: Tensor,
     d_weight: Tensor,
@@ -63,28 +63,28 @@ pub fn backward_parameters<D: Device>(
     scratch: Tensor,
 ) {
     device.multiply(&Product {
-        m: layer.outputs,
-        n: layer.inputs,
+        m: outputs,
+        n: inputs,
         k: n,
         a: transposed(dy),
         b: plain(x),
-        c: d_weight.expect(layer.inputs * layer.outputs, Dtype::F32),
+        c: d_weight.expect(inputs * outputs, Dtype::F32),
         bias: None,
         accumulate: true,
     });
-    let (rows, blocks) = sum_blocks(n, layer.outputs);
-    let partials = scratch.expect(blocks * layer.outputs, Dtype::F32);
+    let (rows, blocks) = sum_blocks(n, outputs);
+    let partials = scratch.expect(blocks * outputs, Dtype::F32);
     device.launch(
-        &Launch { grid: [column_blocks(layer.outputs), blocks], ..Launch::row("sum_activation_columns", 1, 256) },
+        &Launch { grid: [column_blocks(outputs), blocks], ..Launch::row("sum_activation_columns", 1, 256) },
         &[
             (n as i32).into(),
             (rows as i32).into(),
-            (layer.outputs as i32).into(),
-            dy.expect(n * layer.outputs, device.activations()).into(),
+            (outputs as i32).into(),
+            dy.expect(n * outputs, device.activations()).into(),
             partials.into(),
         ],
     );
-    add_columns(device, blocks, layer.outputs, partials, d_bias);
+    add_columns(device, blocks, outputs, partials, d_bias);
 }
 
 /// Rows of a block of column sums and the number of blocks, by shape alone.
