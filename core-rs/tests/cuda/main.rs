@@ -3,13 +3,15 @@
 //! decided when a test is compiled.
 
 mod faults;
+mod nvrtc;
 mod ops;
 mod simulator;
 mod step;
 
 use std::sync::{Arc, OnceLock};
 
-use cloze_core::cuda::Dtype;
+use cloze_core::cuda::gpu::Gpu;
+use cloze_core::cuda::{Dtype, libraries};
 use libtest_mimic::{Arguments, Trial};
 use simulator::{Program, Simulator};
 
@@ -56,6 +58,23 @@ fn main() {
         for (name, run) in step::tests::<Simulator>() {
             let name = format!("simulated::{dtype_name}::step::{name}");
             trials.push(trial(name, compiler, move || run(&|| simulated(dtype))));
+        }
+    }
+    let without_nvrtc = (!nvrtc::present()).then_some("no NVRTC; deno task nvrtc fetches it");
+    for (dtype_name, dtype) in DTYPES {
+        for architecture in nvrtc::ARCHITECTURES {
+            let name = format!("nvrtc::{dtype_name}::{architecture}");
+            trials.push(trial(name, without_nvrtc, move || nvrtc::compile(architecture, dtype)));
+        }
+    }
+    let without_gpu = libraries::find(&nvrtc::folders()).problem.is_some().then_some("no CUDA device");
+    for (dtype_name, dtype) in DTYPES {
+        let open = move || Gpu::open(dtype, &nvrtc::folders(), Some(&nvrtc::cache())).expect("the GPU opens");
+        for (name, run) in ops::tests::<Gpu>() {
+            trials.push(trial(format!("gpu::{dtype_name}::{name}"), without_gpu, move || run(&open())));
+        }
+        for (name, run) in step::tests::<Gpu>() {
+            trials.push(trial(format!("gpu::{dtype_name}::step::{name}"), without_gpu, move || run(&open)));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
