@@ -1,5 +1,5 @@
 /**
- * cloze as a library: train masked language models and fill blanks from a Deno program. Re-exports only.
+ * cloze as a library: train masked language models, fill blanks, classify and score from a Deno program. Re-exports only.
  *
  * @example Fill a blank
  * ```ts ignore
@@ -13,8 +13,16 @@
  */
 
 export { ClozeError, type ErrorCode } from "./config/cloze_error.ts";
+export type { ClassificationBatch } from "./config/classification_batch.ts";
 export type { MlmBatch } from "./config/mlm_batch.ts";
 export { type ModelConfig, type Preset, presetConfig, PRESETS } from "./config/model_config.ts";
+export {
+  type ModelHeads,
+  type Objective,
+  PRETRAINING_OBJECTIVES,
+  type PretrainingObjective,
+} from "./config/model_heads.ts";
+export { packSequences } from "./config/packed_sequences.ts";
 export type { Extent, TrainingConfig } from "./config/run_config.ts";
 export {
   type BatchLimits,
@@ -23,17 +31,28 @@ export {
   type Document,
   expandPaths,
   fixedEvalBatches,
+  type LabeledText,
   MlmBatches,
   type Position,
   practiceCorpus,
   type PreparedData,
   prepareShards,
   readDocuments,
-  Sequences,
+  readLabeled,
   Shard,
 } from "./data/mod.ts";
-export { type AdamWOptions, Engine, type EngineDescription, type EngineOptions } from "./ffi/mod.ts";
+export {
+  type AdamWOptions,
+  type Batch,
+  Engine,
+  type EngineDescription,
+  type EngineOptions,
+  type LossSums,
+  type RowResults,
+} from "./ffi/mod.ts";
+export { type ClassifiedText, Classifier, type ClassifierOptions, type LabelScore } from "./inference/classifier.ts";
 export { type FilledLine, FillMask, type FillMaskOptions, type Prediction } from "./inference/fill_mask.ts";
+export { type ScoredSentence, Scorer, type ScorerOptions } from "./inference/scorer.ts";
 export {
   type Encoding,
   loadTokenizer,
@@ -45,3 +64,4 @@ export {
   VocabularyTrainer,
 } from "./tokenizer/mod.ts";
 export { evaluate, type Evaluation } from "./training/evaluation.ts";
+export { type ClassificationResult } from "./training/confusion.ts";

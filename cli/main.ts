@@ -16,8 +16,11 @@ const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
   pretrain: () => import("./commands/pretrain.ts"),
   predict: () => import("./commands/predict.ts"),
   evaluate: () => import("./commands/evaluate.ts"),
+  report: () => import("./commands/report.ts"),
+  inspect: () => import("./commands/inspect.ts"),
   finetune: () => import("./commands/finetune.ts"),
   "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
+  "extend-vocab": () => import("./commands/extend_vocab.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
 };
 

@@ -20,14 +20,21 @@ export function resolve(path: string): string {
   return path.startsWith("/") || /^[A-Za-z]:[\\/]/.test(path) ? path : `${callerFolder()}/${path.replace(/^\.\//, "")}`;
 }
 
-/** The newest run in `runs/` of the caller's folder. */
-export async function newestRun(): Promise<string> {
+/** What commands look for in `runs/`: the file that has to be there, and how else it is given. */
+const WANTED = {
+  model: { file: "model.safetensors", give: "--model DIR" },
+  run: { file: "metrics.jsonl", give: "DIR" },
+};
+
+/** The newest run in `runs/` of the caller's folder that has a model, or that has begun. */
+export async function newestRun(wanted: keyof typeof WANTED = "model"): Promise<string> {
+  const { file, give } = WANTED[wanted];
   const folder = resolve("runs");
   let newest: { path: string; time: number } | undefined;
   try {
     for await (const entry of Deno.readDir(folder)) {
       const path = `${folder}/${entry.name}`;
-      const info = await Deno.stat(`${path}/model.safetensors`).catch(() => undefined);
+      const info = await Deno.stat(`${path}/${file}`).catch(() => undefined);
       const time = info?.mtime?.getTime();
       if (time !== undefined && (newest === undefined || time > newest.time)) newest = { path, time };
     }
@@ -35,7 +42,7 @@ export async function newestRun(): Promise<string> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   if (newest !== undefined) return newest.path;
-  throw new ClozeError("usage", `no model was given, and ${folder} has no finished run`, {
-    hint: "give one with --model DIR, or train one with: deno run pretrain",
+  throw new ClozeError("usage", `no ${wanted} was given, and ${folder} has no finished run`, {
+    hint: `give one with ${give}, or train one with: deno run pretrain`,
   });
 }

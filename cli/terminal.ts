@@ -2,11 +2,14 @@
 
 import type { ClozeError } from "../config/cloze_error.ts";
 
+export { clock, grouped, percent } from "../config/numbers.ts";
+
 const encoder = new TextEncoder();
 const isTerminal = () => Deno.stderr.isTerminal();
 const PLAIN_EVERY_MS = 10_000;
 
-let live = "";
+/** The lines that the next progress replaces. */
+let live: string[] = [];
 let lastPlain = -Infinity;
 
 function write(text: string): void {
@@ -33,58 +36,69 @@ export function bold(text: string): string {
   return colours() ? `\x1b[1m${text}\x1b[22m` : text;
 }
 
+/** Text in colours, on a stream that shows them. */
+export function painter(stream: { isTerminal(): boolean }) {
+  const shown = stream.isTerminal() && !Deno.noColor;
+  const paint = (on: number, off: number) => (text: string) => shown ? `\x1b[${on}m${text}\x1b[${off}m` : text;
+  return { bold: paint(1, 22), dim: paint(2, 22), red: paint(31, 39), green: paint(32, 39), cyan: paint(36, 39) };
+}
+
 /** A line that stays. */
 export function note(text: string): void {
   endProgress();
   write(`${text}\n`);
 }
 
-/** A line that the next one replaces; where standard error is no terminal, one every ten seconds stays. */
-export function progress(text: string): void {
+/** Lines that the next ones replace; where standard error is no terminal, the last one stays, every ten seconds. */
+export function progress(...lines: string[]): void {
   if (isTerminal()) {
-    const { columns } = terminalSize();
-    live = text.slice(0, columns - 1);
-    write(`\r\x1b[K${live}`);
+    const width = terminalSize().columns - 1;
+    const next = lines.map((line) => line.slice(0, width));
+    write(erasure() + next.join("\n"));
+    live = next;
   } else if (performance.now() - lastPlain >= PLAIN_EVERY_MS) {
     lastPlain = performance.now();
-    write(`${text}\n`);
+    write(`${lines.at(-1)}\n`);
   }
 }
 
-/** Takes the progress line away. */
+/** Takes the progress away. */
 export function endProgress(): void {
-  if (live !== "") write("\r\x1b[K");
-  live = "";
+  if (live.length > 0) write(erasure());
+  live = [];
 }
 
-function terminalSize(): { columns: number } {
+/** Goes to where the live lines begin and clears the screen from there. */
+function erasure(): string {
+  return live.length > 1 ? `\x1b[${live.length - 1}A\r\x1b[J` : "\r\x1b[K";
+}
+
+/** Size of the terminal, in characters. */
+export function terminalSize(): { columns: number; rows: number } {
   try {
     return Deno.consoleSize();
   } catch {
-    return { columns: 80 };
+    return { columns: 80, rows: 24 };
   }
 }
 
+/** Whether standard error is a terminal, which can show what changes. */
+export const isLive = (): boolean => isTerminal();
+
 /** Prints an error the way people read it. */
 export function printError(error: ClozeError): void {
-  endProgress();
-  const label = colours() ? "\x1b[31merror:\x1b[39m" : "error:";
-  write(`${label} ${error.message}\n`);
-  if (error.hint !== undefined) write(`hint: ${error.hint}\n`);
+  labelled("error:", 31, error.message, error.hint);
 }
 
-/** `1234567` → `1,234,567` */
-export const grouped = (n: number): string => Math.round(n).toLocaleString("en-US");
+/** Says what may be wrong and what to do about it; nothing stops. */
+export function warn(message: string, hint?: string): void {
+  labelled("warning:", 33, message, hint);
+}
 
-/** `0.1234` → `12.3%` */
-export const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
-
-/** Milliseconds as people say them: `48s`, `3m 20s`, `2h 5m`. */
-export function clock(ms: number): string {
-  const s = Math.round(ms / 1000);
-  if (s < 60) return `${s}s`;
-  if (s < 3600) return `${Math.floor(s / 60)}m ${s % 60}s`;
-  return `${Math.floor(s / 3600)}h ${Math.floor(s % 3600 / 60)}m`;
+function labelled(label: string, colour: number, message: string, hint: string | undefined): void {
+  endProgress();
+  write(`${colours() ? `\x1b[${colour}m${label}\x1b[39m` : label} ${message}\n`);
+  if (hint !== undefined) write(`hint: ${hint}\n`);
 }
 
 /** Bytes as people say them. */

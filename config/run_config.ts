@@ -1,5 +1,12 @@
 /** Everything that defines a training run: what `run.json` holds and what a resumed run takes from there. */
 
+import {
+  type CorpusConfig,
+  MASKING_DEFAULTS,
+  type MaskingConfig,
+  SAMPLING_DEFAULTS,
+  type SamplingConfig,
+} from "./batch_config.ts";
 import type { ModelConfig, Preset } from "./model_config.ts";
 import type { PretrainingObjective } from "./model_heads.ts";
 
@@ -26,16 +33,13 @@ export interface OptimizerConfig {
 }
 
 /** Hyperparameters of a pretraining run. */
-export interface TrainingConfig extends OptimizerConfig {
+export interface TrainingConfig extends OptimizerConfig, SamplingConfig, MaskingConfig {
   objective: PretrainingObjective;
   /** Of initialization, shuffling, masks and dropout. */
   seed: number;
   extent: Extent;
   /** Tokens of an update, special tokens included. */
   batch_tokens: number;
-  /** Tokens of a sequence, special tokens included. */
-  max_sequence_length: number;
-  mlm_probability: number;
 }
 
 /** Hyperparameters of fine-tuning. */
@@ -61,6 +65,8 @@ export interface RunConfig {
   data: {
     /** `practice`, or absolute paths. */
     files: string[] | "practice";
+    /** How they were read. */
+    corpus: CorpusConfig;
     /** Hash of files, tokenizer and options that the shards were made from. */
     source: string;
   };
@@ -77,7 +83,8 @@ export const PRESET_TRAINING: Record<Preset, { learning_rate: number; batch_toke
 
 /** What is not asked for on the command line. */
 export const TRAINING_DEFAULTS = {
-  mlm_probability: 0.15,
+  ...MASKING_DEFAULTS,
+  ...SAMPLING_DEFAULTS,
   warmup_ratio: 0.06,
   adam_beta1: 0.9,
   adam_beta2: 0.98,

@@ -1,32 +1,48 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { SPECIAL_TOKENS, Tokenizer } from "../tokenizer/mod.ts";
 import { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches } from "./batches.ts";
 import { Random } from "./rng.ts";
+import { SequenceIndex } from "./sequence_index.ts";
 import { Sequences } from "./sequences.ts";
-import { Shard, ShardWriter } from "./shards.ts";
+import { Shard } from "./shard.ts";
+import { ShardWriter } from "./shard_writer.ts";
 
 const VOCABULARY = 500;
 const tokenizer = new Tokenizer([...SPECIAL_TOKENS, ...Array.from({ length: VOCABULARY - 5 }, (_, i) => `w${i}`)]);
-const OPTIONS: BatchOptions = { seed: 3, batch_tokens: 1024, max_sequence_length: 64, mlm_probability: 0.15 };
+const OPTIONS: BatchOptions = {
+  ...MASKING_DEFAULTS,
+  ...SAMPLING_DEFAULTS,
+  seed: 3,
+  batch_tokens: 1024,
+  max_sequence_length: 64,
+};
+const { cls, sep } = tokenizer.special;
 
-/** A shard of documents with one to six sentences of up to 40 tokens. */
-async function withShard(documents: number, run: (shard: Shard) => void | Promise<void>): Promise<void> {
+/** Documents with one to six sentences of up to 40 tokens. */
+function documentsOf(count: number): number[][][] {
+  const random = new Random(1, 1);
+  return Array.from({ length: count }, (_, i) => {
+    random.at(0, i);
+    return Array.from(
+      { length: 1 + random.below(6) },
+      () => Array.from({ length: 1 + random.below(40) }, () => 5 + random.below(VOCABULARY - 5)),
+    );
+  });
+}
+
+async function withShard(
+  documents: readonly number[][][],
+  run: (shard: Shard) => void | Promise<void>,
+): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
-    const writer = await ShardWriter.create(`${folder}/a.shard`, VOCABULARY, "test");
-    const random = new Random(1, 1);
-    for (let i = 0; i < documents; i++) {
-      random.at(0, i);
-      writer.add(
-        Array.from(
-          { length: 1 + random.below(6) },
-          () => Array.from({ length: 1 + random.below(40) }, () => 5 + random.below(VOCABULARY - 5)),
-        ),
-      );
-    }
-    await writer.finish();
-    using shard = await Shard.open(`${folder}/a.shard`);
+    const writer = new ShardWriter(`${folder}/a.shard`, VOCABULARY, "test");
+    for (const document of documents) writer.add(document);
+    writer.finish();
+    using shard = Shard.open(`${folder}/a.shard`);
     await run(shard);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -63,118 +79,224 @@ function epochOf(batches: MlmBatches, epoch = 1): MlmBatch[] {
   return all;
 }
 
+/** All sequences of an epoch in the shard's order. */
+function sequencesOf(shard: Shard, options: BatchOptions): number[][] {
+  using sequences = new Sequences(shard, tokenizer, options);
+  return Array.from({ length: sequences.count }, (_, i) => {
+    const refs: Parameters<Sequences["refs"]>[2] = [];
+    sequences.refs(0, i, refs);
+    return refs.map((ref) => [...sequences.read(ref).ids]);
+  }).flat();
+}
+
 Deno.test("MlmBatches visits every sequence once an epoch, packed, within its limits", async () => {
-  await withShard(3000, (shard) => {
-    const sequences = new Sequences(shard, OPTIONS.max_sequence_length);
+  await withShard(documentsOf(3000), (shard) => {
     const limits = batchLimits(OPTIONS);
-    const epoch = epochOf(new MlmBatches(sequences, tokenizer, OPTIONS));
-    const seen = epoch.flatMap(originals);
-    assertEquals(seen.length, sequences.count);
+    using batches = new MlmBatches(shard, tokenizer, OPTIONS);
+    const epoch = epochOf(batches);
+    const all = sequencesOf(shard, OPTIONS).map((ids) => ids.join(" "));
+    assertEquals(epoch.flatMap(originals).sort(), all.sort());
     let tokens = 0;
     for (const batch of epoch) {
       const n = batch.input_ids.length;
       assert(n <= limits.max_tokens && batch.labels.length <= limits.max_masked);
       assert(batch.cu_seqlens.length - 1 <= limits.max_sequences);
       assertEquals(batch.cu_seqlens[batch.cu_seqlens.length - 1], n);
+      assert(batch.token_type_ids.every((type) => type === 0));
       for (let b = 0; b + 1 < batch.cu_seqlens.length; b++) {
         const [from, to] = [batch.cu_seqlens[b], batch.cu_seqlens[b + 1]];
         assert(to - from >= 3 && to - from <= OPTIONS.max_sequence_length);
-        assertEquals(batch.input_ids[from], tokenizer.special.cls);
-        assertEquals(batch.input_ids[to - 1], tokenizer.special.sep);
-        assertEquals(batch.position_ids[from], 0);
-        assertEquals(batch.position_ids[to - 1], to - from - 1);
+        assertEquals([batch.input_ids[from], batch.input_ids[to - 1]], [cls, sep]);
+        assertEquals([batch.position_ids[from], batch.position_ids[to - 1]], [0, to - from - 1]);
       }
       tokens += n;
     }
-    assertEquals(tokens, sequences.tokens);
     const fill = tokens / (epoch.length * OPTIONS.batch_tokens);
     assert(fill >= 0.98, `fill ${fill}`);
   });
 });
 
-Deno.test("masks do not depend on the batch size, and differ from epoch to epoch", async () => {
-  await withShard(400, (shard) => {
-    const sequences = new Sequences(shard, OPTIONS.max_sequence_length);
-    const small = masksBySequence(epochOf(new MlmBatches(sequences, tokenizer, { ...OPTIONS, batch_tokens: 256 })));
-    const stream = new MlmBatches(sequences, tokenizer, OPTIONS);
-    const large = masksBySequence(epochOf(stream));
-    assertEquals(small, large);
-    const second = masksBySequence(epochOf(stream, 2));
-    const same = [...large].filter(([original, masked]) =>
-      original.length > 60 && second.get(original) === masked
-    ).length;
-    assert(same < large.size / 100, `${same} of ${large.size} sequences are masked as before`);
-  });
-});
-
-Deno.test("a position that is gone back to gives the same batches", async () => {
-  await withShard(900, (shard) => {
-    const sequences = new Sequences(shard, OPTIONS.max_sequence_length);
-    const options = { ...OPTIONS, batch_tokens: 128 };
-    const stream = new MlmBatches(sequences, tokenizer, options);
-    for (let i = 0; i < 100; i++) stream.next();
-    const position = stream.position;
-    const expected = Array.from({ length: 300 }, () => copy(stream.next()));
-    const other = new MlmBatches(sequences, tokenizer, options);
-    other.position = position;
-    assertEquals(Array.from({ length: 300 }, () => copy(other.next())), expected);
-  });
-});
-
-Deno.test("15% of tokens are chosen, of which 80% are masked, 10% random over the vocabulary, 10% kept", async () => {
-  await withShard(6000, (shard) => {
-    const sequences = new Sequences(shard, OPTIONS.max_sequence_length);
-    let tokens = 0, chosen = 0, masked = 0, kept = 0;
-    const replacements = new Array(VOCABULARY).fill(0);
-    for (const batch of epochOf(new MlmBatches(sequences, tokenizer, OPTIONS))) {
-      tokens += batch.input_ids.length - 2 * (batch.cu_seqlens.length - 1);
-      chosen += batch.labels.length;
-      batch.masked_positions.forEach((position, i) => {
-        const id = batch.input_ids[position];
-        if (id === tokenizer.special.mask) masked++;
-        else if (id === batch.labels[i]) kept++;
-        else replacements[id]++;
-        assert(batch.labels[i] >= 5, "a special token was chosen");
-      });
-    }
-    const random = replacements.reduce((a, b) => a + b, 0);
-    const within = (count: number, n: number, share: number) => {
-      const z = (count - n * share) / Math.sqrt(n * share * (1 - share));
-      assert(Math.abs(z) < 4.5, `${count} of ${n}, expected ${share}: z = ${z}`);
+Deno.test("masks depend neither on the batch size nor on batching, and differ from epoch to epoch", async () => {
+  await withShard(documentsOf(400), (shard) => {
+    const masks = (options: Partial<BatchOptions>) => {
+      using batches = new MlmBatches(shard, tokenizer, { ...OPTIONS, ...options });
+      return [masksBySequence(epochOf(batches)), masksBySequence(epochOf(batches, 2))];
     };
-    within(chosen, tokens, 0.15);
-    within(masked, chosen, 0.8);
-    // One random token in 495 is the one that stood there.
-    within(random, chosen, 0.1 * (1 - 1 / (VOCABULARY - 5)));
-    within(kept, chosen, 0.1 + 0.1 / (VOCABULARY - 5));
-    assertEquals(replacements.slice(0, 5), [0, 0, 0, 0, 0], "special tokens are no replacements");
-    const mean = random / (VOCABULARY - 5);
-    const chi = replacements.slice(5).reduce((sum: number, count: number) => sum + (count - mean) ** 2 / mean, 0);
-    assert(chi > 370 && chi < 640, `chi-square ${chi} with 494 degrees of freedom`); // ±4 standard deviations
+    for (
+      const kind of [{}, { masking: "span" }, { mask_count: "exact" }, { sequences: "full" }, { sequences: "pair" }]
+    ) {
+      const options = kind as Partial<BatchOptions>;
+      const [small] = masks({ ...options, batch_tokens: 256 });
+      const [large, second] = masks(options);
+      assertEquals(small, large, JSON.stringify(kind));
+      assertEquals(masks({ ...options, batching: "bucketed" })[0], large);
+      const same = [...large].filter(([original, masked]) => original.length > 60 && second.get(original) === masked);
+      assert(same.length < large.size / 100, `${same.length} of ${large.size} sequences are masked as before`);
+      const [first, again] = masks({ ...options, static_masking: true });
+      assertEquals(again, first, "static masks are the same in every epoch");
+      assertEquals(first, large);
+    }
+  });
+});
+
+Deno.test("the order is shuffled over the whole shard, anew in each epoch and for each seed", async () => {
+  await withShard(documentsOf(2000), (shard) => {
+    const order = (seed: number) => {
+      using batches = new MlmBatches(shard, tokenizer, { ...OPTIONS, seed });
+      return [epochOf(batches).flatMap(originals), epochOf(batches, 2).flatMap(originals)];
+    };
+    const place = new Map(sequencesOf(shard, OPTIONS).map((ids, i) => [ids.join(" "), i]));
+    const [first, second] = order(3);
+    assertEquals(order(3), [first, second]);
+    assert(first.join() !== second.join() && first.join() !== order(4)[0].join());
+    // The mean distance of neighbours in a random order is a third of the whole.
+    const places = first.map((sequence) => place.get(sequence)!);
+    const distance = places.slice(1).reduce((sum, p, i) => sum + Math.abs(p - places[i]), 0) / (places.length - 1);
+    assert(Math.abs(distance / places.length - 1 / 3) < 0.03, `${distance / places.length}`);
+  });
+});
+
+Deno.test("a position that is gone to gives the same batches, also twice in a row", async () => {
+  await withShard(documentsOf(900), (shard) => {
+    for (const sequences of ["document", "full", "pair"] as const) {
+      const options = { ...OPTIONS, sequences, batch_tokens: 128 };
+      using stream = new MlmBatches(shard, tokenizer, options);
+      for (let i = 0; i < 100; i++) stream.next();
+      const position = stream.position;
+      const expected = Array.from({ length: 300 }, () => ({ batch: copy(stream.next()), epoch: stream.epoch }));
+      using other = new MlmBatches(shard, tokenizer, options);
+      other.position = position;
+      const found = [];
+      for (let i = 0; i < 150; i++) found.push({ batch: copy(other.next()), epoch: other.epoch });
+      using third = new MlmBatches(shard, tokenizer, options);
+      third.position = other.position;
+      assertEquals(third.epoch, other.epoch, "the epoch is exact before the first batch");
+      for (let i = 0; i < 150; i++) found.push({ batch: copy(third.next()), epoch: third.epoch });
+      assertEquals(found, expected);
+    }
   });
 });
 
 Deno.test("fixedEvalBatches are the same for any seed of the run and end near the limit", async () => {
-  await withShard(500, (shard) => {
-    const sequences = new Sequences(shard, OPTIONS.max_sequence_length);
+  await withShard(documentsOf(500), (shard) => {
     const { seed: _, ...options } = OPTIONS;
-    const once = fixedEvalBatches(sequences, tokenizer, options, 5000).map(copy);
-    assertEquals(once, fixedEvalBatches(sequences, tokenizer, options, 5000));
+    const once = fixedEvalBatches(shard, tokenizer, options, 5000).map(copy);
+    assertEquals(once, fixedEvalBatches(shard, tokenizer, options, 5000));
     const tokens = once.reduce((sum, batch) => sum + batch.input_ids.length, 0);
     assert(tokens >= 5000 && tokens < 5000 + 64, `${tokens} tokens`);
+    const pairs = fixedEvalBatches(shard, tokenizer, { ...options, sequences: "pair" }, 5000);
+    assert(pairs.every((batch) => batch.next_sentence_label?.length === batch.cu_seqlens.length - 1));
   });
 });
 
-Deno.test("Sequences cuts documents between sentences and keeps every token", async () => {
-  await withShard(300, (shard) => {
-    const sequences = new Sequences(shard, 20);
-    const total = sequences.lengths.reduce((a, b) => a + b, 0);
-    assertEquals(total, shard.header.tokens);
-    let at = 0;
-    for (let i = 0; i < sequences.count; i++) {
-      assertEquals(sequences.starts[i], at);
-      assert(sequences.lengths[i] > 0 && sequences.lengths[i] <= 18);
-      at += sequences.lengths[i];
+Deno.test("document sequences are whole sentences of one document, as many as fit, and keep every token", async () => {
+  const documents = documentsOf(300);
+  documents.push([Array.from({ length: 150 }, (_, i) => 5 + i), [7, 8]]); // a sentence that has to be cut
+  await withShard(documents, (shard) => {
+    const sequences = sequencesOf(shard, OPTIONS).map((ids) => ids.slice(1, -1));
+    const expected: number[][] = [];
+    for (const document of documents) {
+      let open: number[] = [];
+      const close = () => open.length > 0 && expected.push(open.splice(0));
+      for (let sentence of document) {
+        if (open.length + sentence.length > 62) close();
+        for (; sentence.length > 62; sentence = sentence.slice(62)) expected.push(sentence.slice(0, 62));
+        open.push(...sentence);
+      }
+      close();
+      open = [];
     }
+    assertEquals(sequences, expected);
+  });
+});
+
+Deno.test("full sequences go on in the next document after a [SEP], and fill up to a sentence", async () => {
+  const documents = documentsOf(300);
+  await withShard(documents, (shard) => {
+    const sequences = sequencesOf(shard, { ...OPTIONS, sequences: "full" });
+    // Without the specials it is the whole text; every [SEP] inside stands between two documents.
+    assertEquals(sequences.flatMap((ids) => ids.filter((id) => id >= 5)), documents.flat(2));
+    const ends = new Set<number>();
+    documents.reduce((at, document) => (ends.add(at + document.flat().length), at + document.flat().length), 0);
+    let at = 0, tokens = 0;
+    for (const ids of sequences) {
+      assertEquals([ids[0], ids[ids.length - 1]], [cls, sep]);
+      assert(ids.length <= 64);
+      tokens += ids.length;
+      ids.slice(1, -1).forEach((id) => id === sep ? assert(ends.has(at), `a [SEP] after token ${at}`) : at++);
+    }
+    const fill = tokens / (64 * sequences.length);
+    assert(fill > 0.7, `${fill}`); // sentences of 20 tokens leave half of one free, and more where the next one is long
+  });
+});
+
+Deno.test("pairs have two segments with their types, and a label each", async () => {
+  await withShard(documentsOf(600), (shard) => {
+    using batches = new MlmBatches(shard, tokenizer, { ...OPTIONS, sequences: "pair" });
+    let pairs = 0, random = 0;
+    for (const batch of epochOf(batches)) {
+      const labels = batch.next_sentence_label!;
+      assertEquals(labels.length, batch.cu_seqlens.length - 1);
+      for (let b = 0; b < labels.length; b++) {
+        const [from, to] = [batch.cu_seqlens[b], batch.cu_seqlens[b + 1]];
+        const types = batch.token_type_ids.slice(from, to);
+        const second = types.indexOf(1);
+        assertEquals([...types], [...types.keys()].map((at) => at < second ? 0 : 1));
+        const ids = batch.input_ids.slice(from, to);
+        assertEquals([ids[0], ids[second - 1], ids[ids.length - 1]], [cls, sep, sep]);
+        assertEquals(ids.filter((id) => id === sep).length, 2);
+        assert(ids.length <= 64 && second >= 3 && to - from - second >= 2);
+        pairs++;
+        random += labels[b];
+      }
+    }
+    const share = random / pairs;
+    assert(share > 0.5 && share < 0.75, `${share} of ${pairs} pairs are random`);
+  });
+});
+
+Deno.test("pairs are refused where there is nothing to make them of", async () => {
+  await withShard(documentsOf(50).map(([sentence]) => [sentence]), (shard) => {
+    const options = { ...OPTIONS, sequences: "pair" as const };
+    assertThrows(() => new MlmBatches(shard, tokenizer, options), ClozeError, "documents of several sentences");
+  });
+});
+
+Deno.test("an index that is cut off, of another shard or of another version is made again", async () => {
+  await withShard(documentsOf(200), (shard) => {
+    const path = shard.path.replace(".shard", ".document-64.index");
+    SequenceIndex.open(shard, "document", 64)[Symbol.dispose]();
+    const good = Deno.readFileSync(path);
+    const check = (bytes: Uint8Array) => {
+      Deno.writeFileSync(path, bytes);
+      SequenceIndex.open(shard, "document", 64)[Symbol.dispose]();
+      assertEquals(Deno.readFileSync(path), good);
+    };
+    check(good.subarray(0, good.length - 1));
+    check(good.subarray(0, 20));
+    check(new Uint8Array());
+    for (const at of [0, 8, 16, 24, 45]) {
+      const bad = good.slice();
+      bad[at] ^= 1;
+      check(bad);
+    }
+  });
+});
+
+Deno.test("text without a single token gives no sequence and no batch", async () => {
+  await withShard([], (shard) => {
+    using batches = new MlmBatches(shard, tokenizer, OPTIONS);
+    assertEquals(batches.count, 0);
+    const { seed: _, ...options } = OPTIONS;
+    assertEquals(fixedEvalBatches(shard, tokenizer, options, 100), []);
+  });
+});
+
+Deno.test("a batch with nothing masked is a batch", async () => {
+  await withShard(documentsOf(20), (shard) => {
+    using batches = new MlmBatches(shard, tokenizer, { ...OPTIONS, mlm_probability: 0 });
+    const batch = batches.next();
+    assertEquals([batch.labels.length, batch.masked_positions.length], [0, 0]);
+    assert(batch.input_ids.length > 0);
   });
 });

@@ -1,47 +1,55 @@
 /**
- * The masking collator: sequences → a packed {@linkcode MlmBatch} (Devlin et al., 2019, section 3.1, task 1). Every
- * sequence's mask is a pure function of (seed, epoch, sequence), so it does not depend on its neighbours in a batch.
+ * The masking collator: sequences → a packed {@linkcode MlmBatch}. Every sequence's mask is a pure function of (seed,
+ * epoch, sequence), so it depends neither on its neighbours in a batch nor on who makes the batch.
  */
 
+import type { MaskingConfig } from "../config/batch_config.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Tokenizer } from "../tokenizer/mod.ts";
+import { BEGINS, CONTINUES, Masker, SPECIAL, type TokenKinds } from "./masking.ts";
 import { Random, STREAMS } from "./rng.ts";
+import type { TrainingSequence } from "./sequences.ts";
 
-/** How tokens are chosen and what becomes of them. */
-export interface MaskingOptions {
-  seed: number;
-  /** Chance of a token to be chosen; special tokens never are. */
-  mlm_probability: number;
-  vocab_size: number;
-  special: { cls: number; sep: number; mask: number };
-  /** Whether an id is a special token: never chosen, never a replacement. */
-  isSpecial: (id: number) => boolean;
+/** The largest batch that can come: what buffers are planned for. */
+export interface BatchLimits {
+  max_tokens: number;
+  max_sequences: number;
+  max_masked: number;
+  max_sequence_length: number;
 }
 
-/** Of the chosen tokens, this share becomes `[MASK]`, the next a random token; the rest stays. */
-const MASK_SHARE = 0.8, RANDOM_SHARE = 0.1;
-
-/** Most tokens that will be chosen among `tokens`, with a margin of eight standard deviations. */
-export function maxMasked(tokens: number, mlm_probability: number): number {
-  const deviation = Math.sqrt(tokens * mlm_probability * (1 - mlm_probability));
-  return Math.min(tokens, Math.ceil(tokens * mlm_probability + 8 * deviation) + 1);
+/** What masking has to know of a vocabulary. */
+export function tokenKinds(tokenizer: Tokenizer): TokenKinds {
+  const kinds = Uint8Array.from(
+    { length: tokenizer.size },
+    (_, id) => tokenizer.isSpecial(id) ? SPECIAL : tokenizer.isContinuation(id) ? CONTINUES : BEGINS,
+  );
+  const ordinary = Int32Array.from(kinds.keys()).filter((id) => kinds[id] !== SPECIAL);
+  return { mask: tokenizer.special.mask, kinds, ordinary };
 }
 
 /** Fills one batch after the other in the same memory. */
 export class Collator {
-  readonly #options: MaskingOptions;
-  readonly #mask: Random;
+  readonly #masker: Masker;
+  readonly #choose: Random;
   readonly #replace: Random;
-  readonly #ordinary: Int32Array;
   readonly #arrays: MlmBatch;
+  readonly #next_sentence_label: Int32Array;
   #tokens = 0;
   #sequences = 0;
   #masked = 0;
+  #pairs = 0;
 
-  constructor(options: MaskingOptions, limits: { max_tokens: number; max_sequences: number; max_masked: number }) {
-    this.#options = options;
-    this.#mask = new Random(options.seed, STREAMS.mask);
-    this.#replace = new Random(options.seed, STREAMS.replace);
-    this.#ordinary = Int32Array.from(Array(options.vocab_size).keys()).filter((id) => !options.isSpecial(id));
+  constructor(
+    seed: number,
+    masking: MaskingConfig,
+    tokens: TokenKinds,
+    limits: Omit<BatchLimits, "max_sequence_length">,
+  ) {
+    this.#masker = new Masker(masking, tokens);
+    this.#choose = new Random(seed, STREAMS.mask);
+    this.#replace = new Random(seed, STREAMS.replace);
+    this.#next_sentence_label = new Int32Array(limits.max_sequences);
     this.#arrays = {
       input_ids: new Int32Array(limits.max_tokens),
       token_type_ids: new Int32Array(limits.max_tokens),
@@ -54,32 +62,28 @@ export class Collator {
 
   /** Empties the batch. The arrays of the last one are used again. */
   clear(): void {
-    this.#tokens = this.#sequences = this.#masked = 0;
+    this.#tokens =
+      this.#sequences =
+      this.#masked =
+      this.#pairs =
+        0;
   }
 
-  /** Appends `[CLS] ids [SEP]`, masked as sequence `index` of that epoch. */
-  add(ids: ArrayLike<number>, epoch: number, index: number): void {
-    const { special, mlm_probability, isSpecial } = this.#options;
-    const { input_ids, position_ids, cu_seqlens, masked_positions, labels } = this.#arrays;
-    const start = this.#tokens;
-    const mask = this.#mask.at(epoch, index), replace = this.#replace.at(epoch, index);
-    input_ids[start] = special.cls;
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i], at = start + 1 + i;
-      input_ids[at] = id;
-      // One draw a token, chosen or not: what happens to a token does not depend on the others.
-      if (mask.uniform() >= mlm_probability || isSpecial(id) || this.#masked === labels.length) continue;
-      labels[this.#masked] = id;
-      masked_positions[this.#masked++] = at;
-      const action = replace.uniform();
-      const other = this.#ordinary[replace.below(this.#ordinary.length)];
-      if (action < MASK_SHARE) input_ids[at] = special.mask;
-      else if (action < MASK_SHARE + RANDOM_SHARE) input_ids[at] = other;
-    }
-    this.#tokens = start + ids.length + 2;
-    input_ids[this.#tokens - 1] = special.sep;
-    for (let i = start; i < this.#tokens; i++) position_ids[i] = i - start;
-    cu_seqlens[++this.#sequences] = this.#tokens;
+  /** Appends a sequence, masked as number `index` of that epoch. */
+  add({ ids, second, next_sentence_label }: TrainingSequence, epoch: number, index: number): void {
+    const { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels } = this.#arrays;
+    const start = this.#tokens, end = start + ids.length;
+    input_ids.set(ids, start);
+    token_type_ids.fill(0, start, start + second).fill(1, start + second, end);
+    for (let i = start; i < end; i++) position_ids[i] = i - start;
+    const choose = this.#choose.at(epoch, index), replace = this.#replace.at(epoch, index);
+    this.#masker.mask(input_ids, start, end, choose, replace, (position, id) => {
+      masked_positions[this.#masked] = position;
+      labels[this.#masked++] = id;
+    });
+    if (next_sentence_label !== undefined) this.#next_sentence_label[this.#pairs++] = next_sentence_label;
+    this.#tokens = end;
+    cu_seqlens[++this.#sequences] = end;
   }
 
   /** The batch so far, as views. */
@@ -92,6 +96,7 @@ export class Collator {
       cu_seqlens: cu_seqlens.subarray(0, this.#sequences + 1),
       masked_positions: masked_positions.subarray(0, this.#masked),
       labels: labels.subarray(0, this.#masked),
+      ...(this.#pairs === 0 ? {} : { next_sentence_label: this.#next_sentence_label.subarray(0, this.#pairs) }),
     };
   }
 }

@@ -1,190 +1,299 @@
 /**
- * Text files → documents of sentences. Streams: a file never has to fit in memory. Knows no tokenizer. Used by the
- * commands to count words and to write shards.
+ * Files → units of work → documents of sentences. A unit is a byte range of a plain text or JSONL file, or another file
+ * as a whole; units do not depend on who reads them, so that workers can share them out. Streams: neither a file nor a
+ * unit has to fit in memory. Knows no tokenizer. Used to count words and to write shards.
  */
 
-import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
+import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
+import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { readBytes } from "./bytes.ts";
+import { CorpusReport } from "./corpus_report.ts";
+import { countLines, readLines, SKIPPED, textLines } from "./lines.ts";
+import { readJsonLines, readParquet, readTable } from "./records.ts";
+import { type Format, sourceKind } from "./sources.ts";
 
 /** A document: its sentences, one a line in the file. */
 export type Document = string[];
 
+/** What takes the text, document by document. */
+export interface TextSink {
+  /** A sentence of the document in progress: `bytes[from..to)`, valid UTF-8, during the call only. */
+  sentence(bytes: Uint8Array, from: number, to: number): void;
+  endDocument(): void;
+}
+
+/** A part of the corpus that is read on its own. Can be sent to a worker. */
+export interface Unit {
+  file: string;
+  format: Format;
+  /** Bytes of a plain file; 0 and Infinity for a whole one. */
+  from: number;
+  to: number;
+  /** Of plain text: whether every line is a document, because the file has no blank lines between documents. */
+  document_per_line: boolean;
+}
+
+/** Bytes of a unit, about. */
+const UNIT = 1 << 22;
 /** How much of a file decides whether it has blank lines between documents. */
 const PROBE = 1 << 16;
-/** Longer lines are no sentences. */
-const LONGEST_LINE = 1 << 20;
+/** Bytes of a document, about: a longer one is taken for several, so that memory stays bounded. */
+const LONGEST_DOCUMENT = 1 << 20;
+const NEWLINE = 10;
 
 /**
- * Files behind paths, folders (all `.txt` and `.txt.gz` in them) and globs, sorted and without repetition.
+ * The units of the files, in order.
  *
- * @throws {ClozeError} `input` if a path matches nothing.
+ * @throws {ClozeError} `io`, or `input` for what is no text.
  */
-export async function expandPaths(paths: readonly string[], cwd: string): Promise<string[]> {
-  const found = new Set<string>();
-  for (const path of paths) {
-    const absolute = path.startsWith("/") || /^[A-Za-z]:[\\/]/.test(path) ? path : `${cwd}/${path}`;
-    const info = await Deno.stat(absolute).catch((error) => {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw ioError(error, "read", absolute);
-    });
-    const before = found.size;
-    if (info?.isDirectory) {
-      for await (const file of filesIn(absolute)) if (/\.txt(\.gz)?$/.test(file)) found.add(file);
-      if (found.size === before) throw new ClozeError("input", `the folder ${path} has no .txt or .txt.gz file in it`);
-    } else if (info !== undefined) {
-      found.add(absolute);
-    } else if (/[*?[{]/.test(path)) {
-      for await (const file of glob(absolute)) found.add(file);
-      if (found.size === before) throw new ClozeError("input", `no file matches ${path}`);
-    } else {
-      throw new ClozeError("input", `the data file ${path} does not exist`, { hint: `looked in ${cwd}` });
-    }
-  }
-  return [...found].sort();
-}
-
-async function* filesIn(folder: string): AsyncGenerator<string> {
-  for await (const entry of Deno.readDir(folder)) {
-    const path = `${folder.replace(/\/$/, "")}/${entry.name}`;
-    if (entry.isDirectory) yield* filesIn(path);
-    else yield path;
-  }
-}
-
-async function* glob(pattern: string): AsyncGenerator<string> {
-  const parts = pattern.split("/");
-  const fixed = parts.findIndex((part) => /[*?[{]/.test(part));
-  const base = parts.slice(0, fixed).join("/") || "/";
-  const expression = new RegExp(
-    "^" + pattern.replace(/[.+^$()|\\]/g, "\\$&")
-      .replace(
-        /\*\*\/|\*|\?|\{([^}]*)\}/g,
-        (token, choices) =>
-          token === "**/"
-            ? "(?:.*/)?"
-            : token === "*"
-            ? "[^/]*"
-            : token === "?"
-            ? "[^/]"
-            : `(?:${choices.replace(/,/g, "|")})`,
-      ) +
-      "$",
-  );
-  try {
-    for await (const file of filesIn(base)) if (expression.test(file)) yield file;
-  } catch (error) {
-    throw ioError(error, "read", base);
-  }
-}
-
-/**
- * Documents of the files in order. Blank lines separate documents; in a file without a blank line in its first 64 KiB
- * every line is a document. Byte order marks and carriage returns are dropped, and so is white space around a line.
- *
- * @throws {ClozeError} `input` for what is no text: not UTF-8, NUL bytes, a broken gzip, an empty file; `io` otherwise.
- */
-export async function* readDocuments(files: readonly string[]): AsyncGenerator<Document> {
+export async function planUnits(files: readonly string[], unitBytes = UNIT): Promise<Unit[]> {
+  const units: Unit[] = [];
   for (const file of files) {
-    let any = false;
-    for await (const document of documentsOf(file)) {
-      any = true;
-      yield document;
-    }
-    if (!any) throw new ClozeError("input", `the data file ${file} has no text in it`);
-  }
-}
-
-async function* documentsOf(file: string): AsyncGenerator<Document> {
-  let document: Document = [];
-  let perLine: boolean | undefined;
-  const probe: string[] = [];
-  let probed = 0;
-  const take = function* (line: string): Generator<Document> {
-    if (line !== "") document.push(line);
-    if ((perLine || line === "") && document.length > 0) {
-      yield document;
-      document = [];
-    }
-  };
-  const decide = function* (): Generator<Document> {
-    const lastText = probe.findLastIndex((line) => line !== "");
-    perLine = !probe.slice(0, lastText + 1).includes("", probe.findIndex((line) => line !== ""));
-    for (const line of probe.splice(0)) yield* take(line);
-  };
-  for await (const line of lines(file)) {
-    if (perLine !== undefined) {
-      yield* take(line);
+    const { format, compression } = sourceKind(file);
+    const { size } = await Deno.stat(file).catch((error) => {
+      throw ioError(error, "read", file);
+    });
+    const document_per_line = format !== "text" || await hasNoBlankLines(file);
+    if (compression !== "none" || (format !== "text" && format !== "jsonl") || size <= unitBytes) {
+      units.push({ file, format, from: 0, to: Infinity, document_per_line });
       continue;
     }
-    probe.push(line);
-    if ((probed += line.length + 1) >= PROBE) yield* decide();
-  }
-  if (perLine === undefined) yield* decide();
-  if (document.length > 0) yield document;
-}
-
-async function* lines(file: string): AsyncGenerator<string> {
-  let rest = "";
-  let number = 0;
-  for await (const text of decoded(file, () => number)) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop()!;
-    if (rest.length > LONGEST_LINE) {
-      throw new ClozeError(
-        "input",
-        `${file}: line ${number + parts.length + 1} is longer than ${LONGEST_LINE} characters`,
-        {
-          hint: "put one sentence on a line",
-        },
-      );
-    }
-    for (const line of parts) {
-      number++;
-      yield line.trim();
+    for (let from = 0; from < size;) {
+      const to = from + unitBytes >= size ? size : await boundary(file, from + unitBytes, size, document_per_line);
+      units.push({ file, format, from, to, document_per_line });
+      from = to;
     }
   }
-  if (rest !== "") yield rest.trim();
+  return units;
 }
 
-/** The file's text in pieces, checked. `line` tells how many lines are done. */
-async function* decoded(file: string, line: () => number): AsyncGenerator<string> {
-  const opened = await Deno.open(file).catch((error) => {
-    throw ioError(error, "read", file);
-  });
-  const zipped = file.endsWith(".gz");
-  const stream: ReadableStream<Uint8Array<ArrayBuffer>> = zipped
-    ? opened.readable.pipeThrough(new DecompressionStream("gzip"))
-    : opened.readable;
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const decode = (bytes?: Uint8Array<ArrayBuffer>) => {
-    try {
-      return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
-    } catch (error) {
-      throw new ClozeError(
-        "input",
-        `${file} is not UTF-8 text: a byte sequence at or after line ${line() + 1} is invalid`,
-        {
-          hint: "convert it first, for example with: iconv -f CP949 -t UTF-8",
-          cause: error,
-        },
-      );
+/** Whether no blank line stands between the first lines with text. */
+async function hasNoBlankLines(file: string): Promise<boolean> {
+  let text = false, blank = false;
+  const options = { file, on_invalid: "replace", onInvalid: () => {}, atStart: true } as const;
+  for await (const block of readLines(beginning(file), { ...options, linesBefore: () => Promise.resolve(0) })) {
+    for (const line of textLines(block)) {
+      const isBlank = line.trim() === "";
+      if (!isBlank && blank) return false;
+      text ||= !isBlank;
+      blank = text && isBlank;
     }
-  };
-  try {
-    for await (const bytes of stream) {
-      if (bytes.includes(0)) {
-        throw new ClozeError("input", `${file} is not a text file: it has a NUL byte at or after line ${line() + 1}`);
+  }
+  return true;
+}
+
+async function* beginning(file: string): AsyncGenerator<Uint8Array> {
+  let left = PROBE;
+  for await (const chunk of readBytes(file, 0, PROBE)) {
+    yield chunk.subarray(0, left);
+    if ((left -= chunk.length) <= 0) return;
+  }
+}
+
+/** The first byte at or after `from` where a document can begin: after a line, or after a blank line. */
+async function boundary(file: string, from: number, size: number, perLine: boolean): Promise<number> {
+  let at = from - 1; // a line that ends just before `from` counts
+  let blank = false; // only white space since the last line feed
+  for (let chunkSize = 1 << 12, before = -1; before < at && at < size; chunkSize = 1 << 20) {
+    before = at;
+    for await (const chunk of readBytes(file, at, at + chunkSize)) {
+      for (let i = 0; i < chunk.length; i++, at++) {
+        if (chunk[i] === NEWLINE) {
+          if (perLine || blank) return at + 1;
+          blank = true;
+        } else if (!isSpace(chunk[i])) blank = false;
       }
-      yield decode(bytes);
     }
-    yield decode();
-  } catch (error) {
-    if (error instanceof ClozeError) throw error;
-    if (zipped) {
-      throw new ClozeError("input", `${file} is a broken gzip file: ${messageOf(error)}`, {
-        hint: "it may be cut off: copy or download it again",
-        cause: error,
-      });
+  }
+  return size;
+}
+
+const isSpace = (byte: number) => byte === 32 || (byte >= 9 && byte <= 13);
+
+/** Lines before a byte of a file. */
+async function linesTo(file: string, to: number): Promise<number> {
+  let lines = 0;
+  if (to > 0) { for await (const chunk of readBytes(file, 0, to)) lines += countLines(chunk); }
+  return lines;
+}
+
+/**
+ * Reads a unit into the sink, one piece at each step. Text: blank lines separate documents; in a file without a blank
+ * line in its first 64 KiB every line is a document. Other formats: a record is a document, its lines are the sentences.
+ * White space around a line is dropped.
+ *
+ * @throws {ClozeError} `input` for what is no text of that format, with its line.
+ */
+export async function* readUnit(
+  unit: Unit,
+  config: CorpusConfig,
+  report: CorpusReport,
+  sink: TextSink,
+): AsyncGenerator<void> {
+  const { file, format } = unit;
+  const documents = new DocumentCounter(report, sink);
+  if (format === "parquet") return yield* takeRecords(parquetTexts(file, config), documents, report);
+  const linesBefore = () => linesTo(file, unit.from);
+  const lines = readLines(readBytes(file, unit.from, unit.to), {
+    file,
+    on_invalid: config.on_invalid,
+    onInvalid: () => report.invalid++,
+    linesBefore,
+    atStart: unit.from === 0,
+  });
+  if (format === "text") yield* takeLines(lines, unit.document_per_line, documents);
+  else if (format === "jsonl") {
+    yield* takeRecords(readJsonLines(lines, file, config.text_field, linesBefore), documents, report);
+  } else yield* takeRecords(readTable(lines, file, config.text_column, format), documents, report);
+}
+
+/** Trims and counts, and ends documents that are too long. */
+class DocumentCounter {
+  readonly #report: CorpusReport;
+  readonly #sink: TextSink;
+  #length = 0;
+
+  constructor(report: CorpusReport, sink: TextSink) {
+    this.#report = report;
+    this.#sink = sink;
+  }
+
+  /** Whether the document in progress has text. */
+  get open(): boolean {
+    return this.#length > 0;
+  }
+
+  /** A line of the document in progress. Returns whether it has text in it. */
+  line(bytes: Uint8Array, from: number, to: number): boolean {
+    while (from < to && isSpace(bytes[from])) from++;
+    while (to > from && isSpace(bytes[to - 1])) to--;
+    if (from === to) return false;
+    this.#report.sentence(bytes, from, to);
+    this.#sink.sentence(bytes, from, to);
+    this.#length += to - from;
+    if (this.#length >= LONGEST_DOCUMENT) this.end();
+    return true;
+  }
+
+  end(): void {
+    if (this.#length === 0) return;
+    this.#length = 0;
+    this.#report.documents++;
+    this.#sink.endDocument();
+  }
+}
+
+async function* takeLines(
+  blocks: AsyncIterable<Uint8Array>,
+  perLine: boolean,
+  documents: DocumentCounter,
+): AsyncGenerator<void> {
+  const skipped = SKIPPED.charCodeAt(0);
+  for await (const block of blocks) {
+    for (let from = 0; from < block.length;) {
+      let to = block.indexOf(NEWLINE, from);
+      if (to < 0) to = block.length;
+      const isSkipped = to === from + 1 && block[from] === skipped;
+      if (!isSkipped && (!documents.line(block, from, to) || perLine)) documents.end();
+      from = to + 1;
     }
-    throw ioError(error, "read", file);
+    yield;
+  }
+  documents.end();
+}
+
+const encoder = new TextEncoder();
+
+async function* takeRecords(
+  blocks: AsyncIterable<string[]>,
+  documents: DocumentCounter,
+  report: CorpusReport,
+): AsyncGenerator<void> {
+  let utf8 = new Uint8Array(1 << 16);
+  for await (const texts of blocks) {
+    for (const text of texts) {
+      if (3 * text.length > utf8.length) utf8 = new Uint8Array(3 * text.length);
+      const { written } = encoder.encodeInto(text, utf8);
+      let any = false;
+      for (let from = 0; from < written;) {
+        let to = utf8.subarray(0, written).indexOf(NEWLINE, from);
+        if (to < 0) to = written;
+        if (documents.line(utf8, from, to)) any = true;
+        from = to + 1;
+      }
+      documents.end();
+      if (!any) report.empty++;
+    }
+    yield;
+  }
+}
+
+/** Texts of a Parquet file. The format is read from its end, so that a compressed one becomes a plain file first. */
+async function* parquetTexts(file: string, { text_column }: CorpusConfig): AsyncGenerator<string[]> {
+  if (sourceKind(file).compression === "none") return yield* readParquet(file, file, text_column);
+  const temporary = await Deno.makeTempFile({ prefix: "cloze-", suffix: ".parquet" });
+  try {
+    {
+      using out = await Deno.open(temporary, { write: true });
+      for await (const chunk of readBytes(file)) {
+        for (let at = 0; at < chunk.length;) at += await out.write(chunk.subarray(at));
+      }
+    }
+    yield* readParquet(temporary, file, text_column);
+  } finally {
+    await Deno.remove(temporary);
+  }
+}
+
+/**
+ * Documents of the files as text, in order.
+ *
+ * @throws {ClozeError} `input` if a file has no text in it, or none that can be read.
+ */
+export async function* readDocuments(
+  files: readonly string[],
+  config: CorpusConfig = CORPUS_DEFAULTS,
+  report: CorpusReport = new CorpusReport(),
+): AsyncGenerator<Document> {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let document: Document = [];
+  const ready: Document[] = [];
+  const sink = {
+    sentence: (bytes: Uint8Array, from: number, to: number) => {
+      document.push(decoder.decode(bytes.subarray(from, to)));
+    },
+    endDocument: () => {
+      ready.push(document);
+      document = [];
+    },
+  };
+  const withText = new FilesWithText();
+  for (const unit of await planUnits(files)) {
+    const before = report.documents;
+    for await (const _ of readUnit(unit, config, report, sink)) yield* ready.splice(0);
+    yield* ready.splice(0);
+    withText.add(unit.file, report.documents - before);
+  }
+  withText.end();
+}
+
+/** Refuses a file without text, when all its units have been read. */
+export class FilesWithText {
+  #file: string | undefined;
+  #documents = 0;
+
+  /** Units come in order. */
+  add(file: string, documents: number): void {
+    if (file !== this.#file) this.end();
+    this.#file = file;
+    this.#documents += documents;
+  }
+
+  /** @throws {ClozeError} `input` */
+  end(): void {
+    if (this.#file !== undefined && this.#documents === 0) {
+      throw new ClozeError("input", `the data file ${this.#file} has no text in it`);
+    }
+    this.#documents = 0;
   }
 }

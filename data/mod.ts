@@ -1,16 +1,18 @@
-/** Text files → documents → shards → shuffled, packed, masked batches. */
+/** Files of text → documents → shards → shuffled, packed, masked batches. */
 
-export {
-  type BatchLimits,
-  batchLimits,
-  type BatchOptions,
-  fixedEvalBatches,
-  MlmBatches,
-  type Position,
-} from "./batches.ts";
-export { type Document, expandPaths, readDocuments } from "./corpus.ts";
+export { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches, type Position } from "./batches.ts";
+export type { BatchLimits } from "./collator.ts";
+export { type Document, readDocuments } from "./corpus.ts";
+export { type CorpusCounts, CorpusReport } from "./corpus_report.ts";
+export { type CorpusSource, documentsOf } from "./corpus_source.ts";
+export { type CountedWords, countWords } from "./count_words.ts";
+export { type Blank, heldOutBlanks } from "./held_out_blanks.ts";
 export { type LabeledColumns, type LabeledText, readLabeled } from "./labeled.ts";
 export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";
-export { type PreparedData, prepareShards, sourceHash, tokenizerHash } from "./prepare.ts";
+export { type PreparedData, prepareShards, tokenizerHash } from "./prepare.ts";
+export { writeBatches } from "./safetensors.ts";
 export { Sequences } from "./sequences.ts";
-export { Shard } from "./shards.ts";
+export { Shard } from "./shard.ts";
+export { ShardWriter } from "./shard_writer.ts";
+export { expandPaths } from "./sources.ts";
+export { type MaskingStatistics, maskingStatistics, type TextStatistics, textStatistics } from "./text_statistics.ts";

@@ -32,13 +32,13 @@ export interface PairOptions {
  * cases its second part is put back and replaced by sentences of another document. A chunk of one sentence always gets
  * a random second segment, so more than half of the pairs may be random.
  *
- * @param otherDocument gives the sentences of a random other document.
+ * @param otherSegment gives sentences of a random other document, from a random one on, until they have `enough` tokens.
  */
 export function sentencePairs(
   document: readonly Sentence[],
   options: PairOptions,
   random: Random,
-  otherDocument: (random: Random) => readonly Sentence[],
+  otherSegment: (random: Random, enough: number) => readonly Sentence[],
 ): SentencePair[] {
   const most = options.max_sequence_length - PAIR_SPECIALS;
   const target = random.uniform() < options.short_seq_prob ? 2 + random.below(most - 1) : most;
@@ -49,15 +49,15 @@ export function sentencePairs(
     if (i + 1 < document.length && length < target) continue;
     const sentences = i + 1 - from;
     const cut = from + (sentences >= 2 ? 1 + random.below(sentences - 1) : 1);
-    const first = concatenate(document, from, cut, Infinity);
+    const first = concatenate(document, from, cut);
     const isRandom = sentences === 1 || random.uniform() < 0.5;
     let second: number[];
     if (isRandom) {
-      const other = otherDocument(random);
-      second = concatenate(other, random.below(other.length), other.length, target - first.length);
+      const other = otherSegment(random, target - first.length);
+      second = concatenate(other, 0, other.length);
       i = cut - 1; // the sentences that were not used are put back
     } else {
-      second = concatenate(document, cut, i + 1, Infinity);
+      second = concatenate(document, cut, i + 1);
     }
     truncate(first, second, most, random);
     pairs.push({ first, second, next_sentence_label: isRandom ? 1 : 0 });
@@ -67,13 +67,10 @@ export function sentencePairs(
   return pairs;
 }
 
-/** Ids of the sentences from `from` to `to`, until there are at least `enough`. */
-function concatenate(sentences: readonly Sentence[], from: number, to: number, enough: number): number[] {
+/** Ids of the sentences from `from` to `to`. */
+function concatenate(sentences: readonly Sentence[], from: number, to: number): number[] {
   const ids: number[] = [];
-  for (let s = from; s < to; s++) {
-    for (let i = 0; i < sentences[s].length; i++) ids.push(sentences[s][i]);
-    if (ids.length >= enough) break;
-  }
+  for (let s = from; s < to; s++) for (let i = 0; i < sentences[s].length; i++) ids.push(sentences[s][i]);
   return ids;
 }
 

@@ -18,7 +18,12 @@ function documents(count: number, sentences: number, longest: number): number[][
 const OPTIONS = { max_sequence_length: 32, short_seq_prob: 0 };
 
 function pairsOf(all: number[][][], d: number, options = OPTIONS, seed = 4) {
-  const other = (random: Random): Sentence[] => all[(d + 1 + random.below(all.length - 1)) % all.length];
+  const other = (random: Random, enough: number): Sentence[] => {
+    const document = all[(d + 1 + random.below(all.length - 1)) % all.length];
+    const sentences = document.slice(random.below(document.length));
+    let length = 0;
+    return sentences.filter((sentence) => (length += sentence.length) - sentence.length < Math.max(1, enough));
+  };
   return sentencePairs(all[d], options, new Random(seed, 7).at(0, d), other);
 }
 

@@ -1,17 +1,19 @@
 /**
- * Documents → two shards, for training and held out. They are made once and used again as long as files, tokenizer and
- * options are the same. Called by the pretrain command.
+ * A corpus → two shards, for training and held out. They are made once and used again as long as content, tokenizer and
+ * options are the same, by the same run or by another one beside it. Called by the commands.
  */
 
 import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
-import type { Document } from "./corpus.ts";
-import { Random, STREAMS } from "./rng.ts";
-import { Shard, type ShardHeader, ShardWriter } from "./shards.ts";
-
-/** Share of the documents that training never sees. */
-const HELD_OUT = 0.02;
+import { FilesWithText, planUnits } from "./corpus.ts";
+import { CorpusReport } from "./corpus_report.ts";
+import { contentHash, type CorpusSource, documentsOf } from "./corpus_source.ts";
+import { HELD_OUT, SentenceEncoder, sinkDocument } from "./sentence_encoder.ts";
+import { Shard } from "./shard.ts";
+import { BlockWriter, ShardWriter } from "./shard_writer.ts";
+import { partPath } from "./unit_jobs.ts";
+import { runUnits } from "./worker_pool.ts";
 
 /** Both shards, open. */
 export interface PreparedData {
@@ -23,67 +25,151 @@ export interface PreparedData {
   reused: boolean;
 }
 
-/** A hash of the files (path, size, time of change), or of what else the documents are made from. */
-export async function sourceHash(files: readonly string[], extra: string): Promise<string> {
-  const hash = createHash("sha256").update(extra);
-  for (const file of files) {
-    const info = await Deno.stat(file).catch((error) => {
-      throw ioError(error, "read", file);
-    });
-    hash.update(`\n${file}\t${info.size}\t${info.mtime?.getTime()}`);
-  }
-  return hash.digest("hex");
+/** How shards are made. */
+export interface PrepareOptions {
+  /** Most workers. */
+  threads: number;
+  /** Told now and then how many tokens are done. */
+  onProgress?: (tokens: number) => void;
+  /** Folders that may hold the same shards: they are linked, not copied. */
+  others?: readonly string[];
 }
+
+const NAMES = { train: "train.shard", heldOut: "held_out.shard" };
 
 /** A hash of everything that decides which ids a text becomes. */
 export function tokenizerHash(tokenizer: Tokenizer): string {
-  const { normalizer, max_input_chars_per_word, vocabulary } = tokenizer;
-  return createHash("sha256").update(JSON.stringify({ normalizer, max_input_chars_per_word, vocabulary })).digest(
-    "hex",
-  );
+  return createHash("sha256").update(JSON.stringify(tokenizer.data)).digest("hex");
 }
 
 /** Opens the shards in `folder`, after writing them if they are not there or were made from something else. */
 export async function prepareShards(
   folder: string,
-  documents: () => AsyncIterable<Document> | Iterable<Document>,
+  corpus: CorpusSource,
   tokenizer: Tokenizer,
-  documentsHash: string,
-  onProgress: (tokens: number) => void = () => {},
+  options: PrepareOptions,
 ): Promise<PreparedData> {
-  const source = createHash("sha256").update(`${documentsHash} ${tokenizerHash(tokenizer)} ${HELD_OUT}`).digest("hex");
-  const paths = { train: `${folder}/train.shard`, heldOut: `${folder}/held_out.shard` };
-  const same = (header?: ShardHeader) => header?.source === source;
-  const reused = same(await Shard.peek(paths.train)) && same(await Shard.peek(paths.heldOut));
-  if (!reused) await write(folder, paths, documents(), tokenizer, source, onProgress);
-  return { train: await Shard.open(paths.train), heldOut: await Shard.open(paths.heldOut), source, reused };
+  await Deno.mkdir(folder, { recursive: true }).catch((error) => {
+    throw ioError(error, "create the folder", folder);
+  });
+  const content = await contentHash(corpus, `${folder}/files.json`);
+  const source = createHash("sha256").update(`2 ${content} ${tokenizerHash(tokenizer)} ${HELD_OUT}`).digest("hex");
+  let reused = holds(folder, source);
+  for (const other of options.others ?? []) {
+    if (!reused && holds(other, source)) reused = await link(other, folder);
+  }
+  if (!reused) await write(folder, corpus, tokenizer, source, options);
+  const train = Shard.open(`${folder}/${NAMES.train}`);
+  try {
+    return { train, heldOut: Shard.open(`${folder}/${NAMES.heldOut}`), source, reused };
+  } catch (error) {
+    train[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Whether both shards are there and were made from that source. A file that is no shard is none that was. */
+function holds(folder: string, source: string): boolean {
+  return Object.values(NAMES).every((name) => Shard.peek(`${folder}/${name}`)?.source === source);
+}
+
+async function link(from: string, to: string): Promise<boolean> {
+  try {
+    for (const name of Object.values(NAMES)) {
+      await Deno.remove(`${to}/${name}`).catch(() => {});
+      await Deno.link(`${from}/${name}`, `${to}/${name}`);
+    }
+    return true;
+  } catch {
+    return false; // another disk, or a system without links: the shards are made again
+  }
 }
 
 async function write(
   folder: string,
-  paths: { train: string; heldOut: string },
-  documents: AsyncIterable<Document> | Iterable<Document>,
+  corpus: CorpusSource,
   tokenizer: Tokenizer,
   source: string,
-  onProgress: (tokens: number) => void,
+  options: PrepareOptions,
 ): Promise<void> {
-  await Deno.mkdir(folder, { recursive: true }).catch((error) => {
-    throw ioError(error, "create the folder", folder);
+  const parts = `${folder}/parts.tmp`;
+  await Deno.remove(parts, { recursive: true }).catch(() => {});
+  await Deno.mkdir(parts).catch((error) => {
+    throw ioError(error, "create the folder", parts);
   });
-  const train = await ShardWriter.create(paths.train, tokenizer.size, source);
-  const heldOut = await ShardWriter.create(paths.heldOut, tokenizer.size, source);
-  const random = new Random(0, STREAMS.holdout);
-  let index = 0, tokens = 0;
-  for await (const document of documents) {
-    const sentences = document.map((sentence) => {
-      const ids: number[] = [];
-      tokenizer.encodeIds(sentence, ids);
-      tokens += ids.length;
-      return ids;
-    });
-    (random.at(0, index++).uniform() < HELD_OUT ? heldOut : train).add(sentences);
-    if (index % 1024 === 0) onProgress(tokens);
+  const train = new ShardWriter(`${folder}/${NAMES.train}`, tokenizer.size, source);
+  const heldOut = new ShardWriter(`${folder}/${NAMES.heldOut}`, tokenizer.size, source);
+  const report = new CorpusReport();
+  try {
+    if (corpus === "practice") await encodeHere(corpus, tokenizer, parts, train, heldOut, report);
+    else await encodeUnits(corpus, tokenizer, parts, train, heldOut, report, options);
+    heldOut.finish(report.counts);
+    train.finish(report.counts); // last: both are there when this one is
+  } catch (error) {
+    train.discard();
+    heldOut.discard();
+    throw error;
+  } finally {
+    await Deno.remove(parts, { recursive: true }).catch(() => {});
   }
-  await heldOut.finish();
-  await train.finish(); // last: both are there when this one is
+}
+
+async function encodeUnits(
+  corpus: Exclude<CorpusSource, "practice">,
+  tokenizer: Tokenizer,
+  folder: string,
+  train: ShardWriter,
+  heldOut: ShardWriter,
+  report: CorpusReport,
+  { threads, onProgress = () => {} }: PrepareOptions,
+): Promise<void> {
+  const withText = new FilesWithText();
+  const results = await runUnits({
+    setup: { kind: "encode", corpus: corpus.config, tokenizer: tokenizer.data, folder },
+    units: await planUnits(corpus.files),
+    threads,
+    onProgress,
+    onResult: (result, unit, number) => {
+      withText.add(unit.file, result.documents);
+      train.append(partPath(folder, number, "train"), result.train!);
+      heldOut.append(partPath(folder, number, "held_out"), result.heldOut!);
+      Deno.removeSync(partPath(folder, number, "train"));
+      Deno.removeSync(partPath(folder, number, "held_out"));
+    },
+  });
+  withText.end();
+  for (const result of results) report.merge(result.report);
+}
+
+/** The practice corpus comes from a generator: nothing to share out. */
+async function encodeHere(
+  corpus: CorpusSource,
+  tokenizer: Tokenizer,
+  folder: string,
+  train: ShardWriter,
+  heldOut: ShardWriter,
+  report: CorpusReport,
+): Promise<void> {
+  const writers = {
+    train: new BlockWriter(partPath(folder, 0, "train"), tokenizer.size),
+    heldOut: new BlockWriter(partPath(folder, 0, "held_out"), tokenizer.size),
+  };
+  const encoder = new SentenceEncoder(tokenizer, 0, writers);
+  const sink = {
+    sentence: (bytes: Uint8Array, from: number, to: number) => {
+      report.sentence(bytes, from, to);
+      encoder.sentence(bytes, from, to);
+    },
+    endDocument: () => {
+      report.documents++;
+      encoder.endDocument();
+    },
+  };
+  for await (const document of documentsOf(corpus)) sinkDocument(document, sink);
+  for (const writer of Object.values(writers)) {
+    writer.flush();
+    writer.close();
+  }
+  train.append(partPath(folder, 0, "train"), writers.train);
+  heldOut.append(partPath(folder, 0, "held_out"), writers.heldOut);
 }

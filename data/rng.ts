@@ -35,7 +35,16 @@ export function philox(counter: ArrayLike<number>, key: ArrayLike<number>, out: 
 }
 
 /** What randomness is for; uses never share numbers. */
-export const STREAMS = { mask: 1, replace: 2, shuffle: 3, holdout: 4, evaluation: 5, practice: 6 } as const;
+export const STREAMS = {
+  mask: 1,
+  replace: 2,
+  shuffle: 3,
+  holdout: 4,
+  evaluation: 5,
+  practice: 6,
+  pairs: 7,
+  batches: 8,
+} as const;
 
 /** The numbers of one (seed, stream, epoch, index), in order. */
 export class Random {
@@ -88,12 +97,15 @@ export class Random {
 
 /**
  * A permutation of 0 … n − 1 for each epoch, computed one element at a time: a Feistel network on the smallest even
- * number of bits that holds n, walked until it falls inside (Black and Rogaway, 2002).
+ * number of bits that holds n, walked until it falls inside (Black and Rogaway, 2002). Its keys are Philox numbers, its
+ * round function is MurmurHash3's finalizer.
  */
 export class Permutation {
   readonly #random: Random;
   readonly #n: number;
   readonly #half: number;
+  readonly #keys = new Uint32Array(8);
+  #epoch = -1;
 
   constructor(seed: number, n: number) {
     this.#random = new Random(seed, STREAMS.shuffle);
@@ -104,17 +116,21 @@ export class Permutation {
 
   /** Where element `i` goes in that epoch. */
   at(epoch: number, i: number): number {
-    const side = 2 ** this.#half;
-    let x = i;
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#random.at(epoch, 0);
+      for (let k = 0; k < this.#keys.length; k++) this.#keys[k] = this.#random.bits();
+    }
+    const side = 2 ** this.#half, mask = side - 1;
+    let left = Math.floor(i / side), right = i & mask;
     do {
-      let left = Math.floor(x / side), right = x % side;
-      for (let round = 0; round < 6; round++) {
-        const mixed = left ^ (this.#random.at(epoch, round * 2 ** 32 + right).bits() % side);
-        left = right;
-        right = mixed >>> 0;
+      for (const key of this.#keys) {
+        let h = Math.imul(right ^ key, 0x9E3779B1);
+        h = Math.imul(h ^ (h >>> 16), 0x85EBCA6B);
+        h = Math.imul(h ^ (h >>> 13), 0xC2B2AE35);
+        [left, right] = [right, (left ^ h ^ (h >>> 16)) & mask];
       }
-      x = left * side + right;
-    } while (x >= this.#n);
-    return x;
+    } while (left * side + right >= this.#n);
+    return left * side + right;
   }
 }

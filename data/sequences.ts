@@ -1,52 +1,183 @@
 /**
- * A shard as training sequences: consecutive sentences of one document, as many as fit. Long documents are cut between
- * sentences, sentences that are too long at the limit.
+ * A shard as training sequences, with `[CLS]` and `[SEP]`, before masking. Any of them can be had by its number and epoch:
+ * ids are read where they are needed. Used by the batch streams.
  */
 
-import type { Shard } from "./shards.ts";
+import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import type { Tokenizer } from "../tokenizer/mod.ts";
+import { PAIR_SPECIALS, type Sentence, sentencePairs } from "./pairs.ts";
+import { Random, STREAMS } from "./rng.ts";
+import { type IndexEntry, SequenceIndex } from "./sequence_index.ts";
+import type { Shard } from "./shard.ts";
+import { endsDocument, sentenceLength } from "./shard_format.ts";
 
-/** Where each sequence begins and how many tokens it has, without `[CLS]` and `[SEP]`. */
-export class Sequences {
+/** Set in an id where an eojeol, a word between white space, begins. */
+export const WORD_START = 1 << 30;
+
+/** How a shard is cut. */
+export interface SequenceOptions extends Pick<SamplingConfig, "max_sequence_length" | "sequences" | "short_seq_prob"> {
+  /** Of the pairs. */
+  seed: number;
+  /** Eojeols are marked only for `eojeol`. */
+  masking: MaskingConfig["masking"];
+}
+
+/** A sequence that is about to be masked. */
+export interface TrainingSequence {
+  /** With `[CLS]` and `[SEP]`; some with `WORD_START`. */
+  ids: Int32Array;
+  /** Where the second segment begins: the length, if there is none. */
+  second: number;
+  next_sentence_label?: 0 | 1;
+}
+
+/** A sequence's number, which keys its masks, and its length; pairs bring their content. */
+export interface SequenceRef {
+  index: number;
+  length: number;
+  entry: IndexEntry;
+  sequence?: TrainingSequence;
+}
+
+/** Pairs that a section may have: their numbers lie so far apart. */
+const PAIRS = 2 ** 16;
+
+/** The sequences of a shard. */
+export class Sequences implements Disposable {
   readonly shard: Shard;
-  readonly starts: Float64Array;
-  readonly lengths: Uint32Array;
+  readonly options: SequenceOptions;
+  readonly #index: SequenceIndex;
+  readonly #cls: number;
+  readonly #sep: number;
+  readonly #pairs: Random;
 
-  /** `max_sequence_length` counts `[CLS]` and `[SEP]`. */
-  constructor(shard: Shard, max_sequence_length: number) {
-    this.shard = shard;
-    const most = max_sequence_length - 2;
-    const starts: number[] = [], lengths: number[] = [];
-    let at = 0, sentence = 0;
-    for (const sentences of shard.documentLengths) {
-      let start = at;
-      for (const end = sentence + sentences; sentence < end; sentence++) {
-        const length = shard.sentenceLengths[sentence];
-        if (at > start && at + length - start > most) {
-          starts.push(start);
-          lengths.push(at - start);
-          start = at;
-        }
-        at += length;
-        for (; at - start > most; start += most) {
-          starts.push(start);
-          lengths.push(most);
-        }
-      }
-      if (at > start) {
-        starts.push(start);
-        lengths.push(at - start);
-      }
+  /**
+   * Opens a shard's sequences; the first time, this reads the shard and writes an index beside it.
+   *
+   * @throws {ClozeError} `input` if the shard is damaged, or has no two sentences to make pairs of.
+   */
+  constructor(shard: Shard, tokenizer: Tokenizer, options: SequenceOptions) {
+    const { documents, sentences } = shard.header;
+    if (options.sequences === "pair" && (documents < 2 || sentences <= documents)) {
+      throw new ClozeError(
+        "input",
+        `sentence pairs need documents of several sentences, but the text has ${sentences} sentences in ${documents} documents`,
+        {
+          hint:
+            "put one sentence on a line and a blank line between documents, or train without next-sentence prediction",
+        },
+      );
     }
-    this.starts = Float64Array.from(starts);
-    this.lengths = Uint32Array.from(lengths);
+    this.shard = shard;
+    this.options = options;
+    this.#index = SequenceIndex.open(shard, options.sequences, options.max_sequence_length);
+    this.#cls = tokenizer.special.cls;
+    this.#sep = tokenizer.special.sep;
+    this.#pairs = new Random(options.seed, STREAMS.pairs);
   }
 
+  /** Entries that an epoch shuffles: sequences, or sections of documents that several pairs are made of. */
   get count(): number {
-    return this.starts.length;
+    return this.#index.count;
   }
 
-  /** Tokens of all sequences with their `[CLS]` and `[SEP]`. */
+  /** Tokens of an epoch with special tokens; of pairs, about. */
   get tokens(): number {
-    return this.shard.header.tokens + 2 * this.count;
+    return this.#index.tokens;
+  }
+
+  /** Appends what entry `i` gives in that epoch: one sequence, or all pairs of a section. */
+  refs(epoch: number, i: number, out: SequenceRef[]): void {
+    const entry = this.#index.at(i);
+    if (this.options.sequences !== "pair") {
+      const separators = this.options.sequences === "full" ? this.#documentEnds(entry).length : 0;
+      out.push({ index: i, length: entry.tokens + separators + 2, entry });
+      return;
+    }
+    const random = this.#pairs.at(epoch, i);
+    const pairs = sentencePairs(this.#sentences(entry), this.options, random, (...how) => this.#other(entry, ...how));
+    pairs.forEach(({ first, second, next_sentence_label }, k) => {
+      const ids = new Int32Array(first.length + second.length + PAIR_SPECIALS);
+      ids[0] = this.#cls;
+      ids.set(first, 1);
+      ids[first.length + 1] = this.#sep;
+      ids.set(second, first.length + 2);
+      ids[ids.length - 1] = this.#sep;
+      const sequence = { ids, second: first.length + 2, next_sentence_label };
+      out.push({ index: i * PAIRS + k, length: ids.length, entry, sequence });
+    });
+  }
+
+  /** The sequence itself. */
+  read({ entry, length, sequence }: SequenceRef): TrainingSequence {
+    if (sequence !== undefined) return sequence;
+    const ids = new Int32Array(length); // [CLS] tokens [SEP], with [SEP] between documents
+    const tokens = this.#tokens(entry.token, entry.tokens);
+    ids[0] = this.#cls;
+    ids[length - 1] = this.#sep;
+    const ends = length > entry.tokens + 2 ? this.#documentEnds(entry) : [];
+    let from = 0;
+    ends.forEach((end, k) => {
+      ids.set(tokens.subarray(from, end), 1 + from + k);
+      ids[1 + end + k] = this.#sep;
+      from = end;
+    });
+    ids.set(tokens.subarray(from), 1 + from + ends.length);
+    return { ids, second: length };
+  }
+
+  /** Ids from token `first` on, with the places where eojeols begin if they are asked for. */
+  #tokens(first: number, count: number): Int32Array {
+    const ids = this.shard.buffer(count);
+    this.shard.readIds(first, ids);
+    const tokens = Int32Array.from(ids);
+    if (this.options.masking !== "eojeol") return tokens;
+    const starts = new Uint8Array(count);
+    this.shard.readWordStarts(first, starts);
+    for (let i = 0; i < count; i++) if (starts[i] === 1) tokens[i] |= WORD_START;
+    return tokens;
+  }
+
+  /** Where documents end inside a sequence, in tokens from its beginning. */
+  #documentEnds(entry: IndexEntry): number[] {
+    const sentences = new Uint32Array(entry.sentences);
+    this.shard.readSentences(entry.sentence, sentences);
+    const ends: number[] = [];
+    let at = -entry.skip;
+    for (const sentence of sentences) {
+      at += sentenceLength(sentence);
+      if (endsDocument(sentence) && at < entry.tokens) ends.push(at);
+    }
+    return ends;
+  }
+
+  /** The sentences of a section, or those from number `from` on that have `enough` tokens. */
+  #sentences(entry: IndexEntry, choose?: Random, enough = 0): Sentence[] {
+    const lengths = new Uint32Array(entry.sentences);
+    this.shard.readSentences(entry.sentence, lengths);
+    lengths.forEach((length, i) => lengths[i] = sentenceLength(length));
+    const from = choose?.below(lengths.length) ?? 0;
+    let first = 0, tokens = 0, to = from;
+    for (let s = 0; s < from; s++) first += lengths[s];
+    for (; to < lengths.length && (choose === undefined || tokens === 0 || tokens < enough); to++) {
+      tokens += lengths[to];
+    }
+    const ids = this.#tokens(entry.token + first, tokens);
+    let at = 0;
+    return Array.from(lengths.subarray(from, to), (length) => ids.subarray(at, at += length));
+  }
+
+  /** Sentences of a section of another document, or after ten tries of any, as BERT's script has it. */
+  #other(entry: IndexEntry, random: Random, enough: number): Sentence[] {
+    let other = entry;
+    for (let tries = 0; tries < 10 && other.document === entry.document; tries++) {
+      other = this.#index.at(random.below(this.count));
+    }
+    return this.#sentences(other, random, enough);
+  }
+
+  [Symbol.dispose](): void {
+    this.#index[Symbol.dispose]();
   }
 }

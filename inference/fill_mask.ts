@@ -11,6 +11,12 @@ import { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 
+/** What filling needs to know of a model. */
+type Parts = Pick<ModelFolder, "config" | "tokenizer">;
+
+/** What an engine takes at once. */
+type FillLimits = { max_tokens: number; max_sequence_length: number };
+
 /** One answer for a blank. */
 export interface Prediction {
   token: string;
@@ -42,7 +48,7 @@ const BLANK = /_{3,}/g;
 /** What models are that cannot fill blanks, and what can be done with them. */
 const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: string]>> = {
   clm: ["is a left-to-right model, which sees only what stands before a blank", "use a model trained with mlm"],
-  sequence_classification: ["classifies sequences", "use the model that it was fine-tuned from"],
+  sequence_classification: ["classifies sequences", "use the pretrained model that was fine-tuned"],
   none: ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"],
 };
 
@@ -68,14 +74,21 @@ interface Prepared {
  * ```
  */
 export class FillMask implements Disposable {
-  readonly folder: ModelFolder;
+  readonly #parts: Parts;
   readonly #engine: Engine;
+  /** Answers to give, and to ask the engine for: ids that no text is encoded as are left out. */
   readonly #topK: number;
+  readonly #asked: number;
+  readonly #limits: FillLimits;
 
-  private constructor(folder: ModelFolder, engine: Engine, topK: number) {
-    this.folder = folder;
+  private constructor(parts: Parts, engine: Engine, topK: number, limits: FillLimits) {
+    this.#parts = parts;
     this.#engine = engine;
-    this.#topK = topK;
+    const { tokenizer, config: { vocab_size } } = parts;
+    const unused = tokenizer.vocabulary.filter((_, id) => tokenizer.isUnused(id)).length + vocab_size - tokenizer.size;
+    this.#topK = Math.min(topK, vocab_size - unused);
+    this.#asked = this.#topK + unused;
+    this.#limits = limits;
   }
 
   /** @throws {ClozeError} if the folder or the core cannot be used. */
@@ -102,7 +115,13 @@ export class FillMask implements Disposable {
       max_sequence_length: config.max_position_embeddings,
       training: false,
     });
-    return new FillMask(folder, engine, Math.min(options.topK ?? 5, config.vocab_size));
+    const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
+    return new FillMask(folder, engine, options.topK ?? 5, limits);
+  }
+
+  /** Over an engine that is open, as while it trains; `limits` are those that it was opened with. Disposing closes it. */
+  static over(engine: Engine, parts: Parts, limits: FillLimits, topK: number): FillMask {
+    return new FillMask(parts, engine, topK, limits);
   }
 
   /**
@@ -111,7 +130,7 @@ export class FillMask implements Disposable {
    * @throws {ClozeError} `input` if not.
    */
   prepare(line: string): Prepared {
-    const { tokenizer, config } = this.folder;
+    const { tokenizer } = this.#parts;
     const text = line.replace(BLANK, "[MASK]");
     const { ids, offsets } = tokenizer.encode(text, { specials: "mask" });
     const blanks = [...ids.keys()].filter((i) => ids[i] === tokenizer.special.mask);
@@ -120,7 +139,7 @@ export class FillMask implements Disposable {
         hint: "write [MASK] or ____ where a word is missing",
       });
     }
-    const most = config.max_position_embeddings - 2;
+    const most = this.#limits.max_sequence_length - 2;
     if (ids.length > most) {
       throw new ClozeError("input", `it has ${ids.length} tokens, but the model takes at most ${most}`);
     }
@@ -130,15 +149,16 @@ export class FillMask implements Disposable {
   /** Fills the blanks of prepared lines, several in one call of the engine. */
   async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
     const filled: FilledLine[] = [];
-    for (const part of groupsByTokens(lines, ({ ids }) => ids.length + 2, BATCH_TOKENS)) {
-      const { ids, probabilities } = await this.#engine.topK(pack(part, this.folder.tokenizer), this.#topK);
+    const { tokenizer } = this.#parts;
+    for (const part of groupsByTokens(lines, ({ ids }) => ids.length + 2, this.#limits.max_tokens)) {
+      const { ids, probabilities } = await this.#engine.topK(pack(part, tokenizer), this.#asked);
       let row = 0;
       for (const line of part) {
         const masks = line.blanks.map(() => {
           const answers: Prediction[] = [];
-          for (let i = row * this.#topK; i < (row + 1) * this.#topK; i++) {
-            // Ids behind the vocabulary are padding of the embedding, which no text was ever trained on.
-            const token = this.folder.tokenizer.vocabulary[ids[i]] ?? `[${ids[i]}]`;
+          for (let i = row * this.#asked; i < (row + 1) * this.#asked && answers.length < this.#topK; i++) {
+            const token = tokenizer.vocabulary[ids[i]];
+            if (token === undefined || tokenizer.isUnused(ids[i])) continue;
             answers.push({ token, id: ids[i], probability: probabilities[i] });
           }
           row++;

@@ -13,7 +13,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   ffi: ["config"],
   training: ["config", "tokenizer", "data", "ffi"],
   inference: ["config", "tokenizer", "ffi"],
-  cli: ["config", "tokenizer", "data", "ffi", "training", "inference"],
+  report: ["config", "training"],
+  cli: ["config", "tokenizer", "data", "ffi", "training", "inference", "report"],
 };
 
 /** Rooms of the core that a room of the core must not know. */
@@ -51,7 +52,12 @@ Deno.test("imports go one way", async () => {
     if (allowed === undefined || /_test\.ts$/.test(path)) continue;
     for (const [, target] of text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)) {
       if (!target.startsWith(".")) {
-        if (!/^(@std\/cli\/|@std\/assert|node:)/.test(target)) broken.push(`${path} imports ${target}`);
+        const known = /^(@std\/cli\/|@std\/assert|node:)/.test(target);
+        // Packages for formats of files: the data room alone, and only where such a file is read.
+        const isLazy = room === "data" && /^(fzstd|hyparquet)$/.test(target) && !text.includes(`from "${target}"`);
+        // The report's curves: put into its page as text.
+        const isText = room === "report" && target.startsWith("uplot/");
+        if (!known && !isLazy && !isText) broken.push(`${path} imports ${target}`);
         continue;
       }
       const to = new URL(target, `file:///${path}`).pathname.slice(1).split("/")[0];

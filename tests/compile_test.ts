@@ -23,7 +23,15 @@ testWithCore("a dry run of compile embeds the core library and every command", a
   const text = new TextDecoder().decode(stdout);
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   for (
-    const part of ["target/release/libcloze_core", "main.ts", "commands/*", "inference/*", "practice/*", "dry run:"]
+    const part of [
+      "target/release/libcloze_core",
+      "main.ts",
+      "commands/*",
+      "fill_mask.ts",
+      "practice/*",
+      "unit_worker.ts",
+    ]
+      .concat(["fzstd", "hyparquet", "uplot/", "page/*", "dry run:"])
   ) {
     assertStringIncludes(text, part);
   }

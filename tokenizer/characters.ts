@@ -1,7 +1,10 @@
 /**
- * What kind of character a code point is to BERT's normalizer and pre-tokenizer, as Hugging Face `tokenizers` sees it.
- * Used by `pre_tokenizer.ts` only.
+ * What kind of character a code point is to BERT's normalizer and pre-tokenizer, and what folding makes of it: as Hugging
+ * Face `tokenizers` sees it, or as Google's tokenization.py does. Used by `pre_tokenizer.ts` and `word_scanner.ts`.
  */
+
+/** Whose rules apply where the two differ. */
+export type Compat = "huggingface" | "google";
 
 /** Part of a word. */
 export const LETTER = 1;
@@ -18,53 +21,96 @@ export const IDEOGRAPH = 5;
 
 const SPACES = /[\t-\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]/;
 const ASCII_PUNCTUATION = /[!-/:-@[-`{-~]/;
-const CATEGORY = { punctuation: /\p{P}/u, control: /[\p{Cc}\p{Cf}\p{Co}]/u };
-/** Nonspacing marks, with two that the older tables call so. */
-const MARKS = /[\p{Mn}\u1734\u{1171E}]/gu;
+const MARKS = {
+  google: /\p{Mn}/gu,
+  /** With two that the older tables call so. */
+  huggingface: /[\p{Mn}\u1734\u{1171E}]/gu,
+};
 
-/**
- * The blocks that BERT calls Chinese (google-research/bert, tokenization.py; the second extension E boundary is
- * Hugging Face's). Hangul is not among them.
- */
-const IDEOGRAPHS = [
+/** The blocks that BERT calls Chinese (google-research/bert, tokenization.py). Hangul is not among them. */
+const IDEOGRAPHS: Ranges = [
   [0x4E00, 0x9FFF],
   [0x3400, 0x4DBF],
   [0x20000, 0x2A6DF],
   [0x2A700, 0x2B73F],
   [0x2B740, 0x2B81F],
-  [0x2B920, 0x2CEAF],
+  [0x2B820, 0x2CEAF],
   [0xF900, 0xFAFF],
   [0x2F800, 0x2FA1F],
 ];
 
-function classify(code: number): number {
-  const character = String.fromCodePoint(code);
-  if (code === 9 || code === 10 || code === 13) return SPACE;
-  if (code === 0 || code === 0xFFFD) return CONTROL;
-  if (isControl(code, character)) return SPACES.test(character) ? CONTROL_SPACE : CONTROL;
-  if (SPACES.test(character)) return SPACE;
-  if (ASCII_PUNCTUATION.test(character) || isPunctuation(code, character)) return PUNCTUATION;
-  if (IDEOGRAPHS.some(([from, to]) => code >= from && code <= to)) return IDEOGRAPH;
-  return LETTER;
+/** Ideographs that Hugging Face leaves out: extension E begins at 2B920 there. */
+const NO_IDEOGRAPHS: Ranges = [[0x2B820, 0x2B91F]];
+
+/** The characters under one of the two rules. */
+class Characters {
+  readonly #compat: Compat;
+  readonly #basic = new Uint8Array(0x10000);
+  readonly #astral = new Map<number, number>();
+
+  constructor(compat: Compat) {
+    this.#compat = compat;
+  }
+
+  /** The class of a code point. */
+  classOf(code: number): number {
+    if (code < 0x10000) return this.#basic[code] ||= this.#classify(code);
+    let found = this.#astral.get(code);
+    if (found === undefined) this.#astral.set(code, found = this.#classify(code));
+    return found;
+  }
+
+  #classify(code: number): number {
+    const character = String.fromCodePoint(code);
+    if (code === 9 || code === 10 || code === 13) return SPACE;
+    if (code === 0 || code === 0xFFFD) return CONTROL;
+    if (this.#isControl(code, character)) return SPACES.test(character) ? CONTROL_SPACE : CONTROL;
+    if (SPACES.test(character)) return SPACE;
+    if (ASCII_PUNCTUATION.test(character) || this.#isPunctuation(code, character)) return PUNCTUATION;
+    if (within(IDEOGRAPHS, code) && (this.#compat === "google" || !within(NO_IDEOGRAPHS, code))) return IDEOGRAPH;
+    return LETTER;
+  }
+
+  #isControl(code: number, character: string): boolean {
+    if (this.#compat === "google") return /[\p{Cc}\p{Cf}]/u.test(character);
+    return /[\p{Cc}\p{Cf}\p{Co}]/u.test(character) && !within(NEWER_CONTROL, code);
+  }
+
+  #isPunctuation(code: number, character: string): boolean {
+    if (this.#compat === "google") return /\p{P}/u.test(character);
+    if (within(OLDER_PUNCTUATION, code)) return true;
+    return /\p{P}/u.test(character) && !within(NEWER_PUNCTUATION, code);
+  }
+
+  /** The text composed (Unicode NFC). */
+  compose(text: string): string {
+    if (this.#compat === "google" || !NEWER.test(text)) return text.normalize("NFC");
+    // Hugging Face composes nothing with what it does not know.
+    return text.split(NEWER).map((part) => NEWER.test(part) ? part : part.normalize("NFC")).join("");
+  }
+
+  /** A character in lower case, if that is asked for, and without accents: decomposed, nonspacing marks dropped. */
+  fold(character: string, lowercase: boolean, stripAccents: boolean): string {
+    // Google lowercases first, Hugging Face last.
+    if (lowercase && this.#compat === "google") character = character.toLowerCase();
+    if (stripAccents) {
+      character = Array.from(character, (part) => {
+        if (this.#compat === "huggingface" && within(NEWER_ACCENTS, part.codePointAt(0)!)) return part;
+        return part.normalize("NFD").replace(MARKS[this.#compat], "");
+      }).join("");
+    }
+    return lowercase && this.#compat === "huggingface" ? Array.from(character, lowercased).join("") : character;
+  }
 }
 
-function isControl(code: number, character: string): boolean {
-  return CATEGORY.control.test(character) && !within(NEWER_CONTROL, code);
-}
+/** The characters under each of the rules. */
+export const CHARACTERS: Readonly<Record<Compat, Characters>> = {
+  huggingface: new Characters("huggingface"),
+  google: new Characters("google"),
+};
 
-function isPunctuation(code: number, character: string): boolean {
-  if (within(OLDER_PUNCTUATION, code)) return true;
-  return CATEGORY.punctuation.test(character) && !within(NEWER_PUNCTUATION, code);
-}
-
-/** The character without its accents: decomposed, nonspacing marks dropped. */
-export function withoutAccents(character: string): string {
-  if (within(NEWER_ACCENTS, character.codePointAt(0)!)) return character;
-  return character.normalize("NFD").replace(MARKS, "");
-}
-
-/** The character in lower case. */
-export function lowercased(character: string): string {
+/** A character in lower case to Hugging Face. */
+function lowercased(character: string): string {
   const code = character.codePointAt(0)!;
   // These are newer than Deno's tables: their small letters follow them, or lie 27 code points on.
   if (within(NEWER_CAPITALS, code)) return String.fromCodePoint(code + (code < 0x10000 ? 1 : 27));
@@ -129,13 +175,20 @@ const NEWER_ACCENTS: Ranges = [
   [0x1E944, 0x1E94A],
 ];
 
-const basic = new Uint8Array(0x10000);
-const astral = new Map<number, number>();
+/** Characters that begin a composition, or have a combining class, that it does not know. */
+// deno-fmt-ignore
+const NEWER_STARTERS: Ranges = [
+  [0x1715, 0x1715], [0x113CF, 0x113CF], [0x1193D, 0x1193D], [0x11F41, 0x11F41], [0x16FF0, 0x16FF1],
+  [0x105D2, 0x105D2], [0x105DA, 0x105DA], [0x11382, 0x11382], [0x11384, 0x11384], [0x1138B, 0x1138B], [0x11390, 0x11390],
+  [0x113C2, 0x113C2], [0x11935, 0x11935], [0x16D63, 0x16D63], [0x16D67, 0x16D67],
+];
 
-/** The class of a code point. */
-export function characterClass(code: number): number {
-  if (code < 0x10000) return basic[code] ||= classify(code);
-  let found = astral.get(code);
-  if (found === undefined) astral.set(code, found = classify(code));
-  return found;
-}
+/** A character that composes with nothing there, or with nothing but what is as new. */
+const NEWER = new RegExp(
+  `([${
+    [...NEWER_ACCENTS, ...NEWER_STARTERS].map(([from, to]) => `\\u{${from.toString(16)}}-\\u{${to.toString(16)}}`).join(
+      "",
+    )
+  }])`,
+  "u",
+);

@@ -1,8 +1,18 @@
-/** Tokenizer files: `tokenizer.json`, `vocab.txt`, `tokenizer_config.json`, `special_tokens_map.json`, in and out. */
+/**
+ * Tokenizer files of the BERT family, in and out: `tokenizer.json`, `vocab.txt`, `tokenizer_config.json`,
+ * `special_tokens_map.json`, `added_tokens.json`. What would be tokenized differently here is refused.
+ */
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
+import type { AddedToken } from "./added_tokens.ts";
 import type { NormalizerOptions } from "./pre_tokenizer.ts";
-import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
+import { Tokenizer } from "./tokenizer.ts";
+
+/** The key of `tokenizer_config.json` that says whose rules a tokenizer follows; other programs pass over it. */
+const COMPAT_KEY = "cloze_compat";
+
+// deno-lint-ignore no-explicit-any
+type Json = any;
 
 /**
  * Loads a model folder (its `tokenizer.json`, else `vocab.txt` with `tokenizer_config.json`), or one of the two files.
@@ -25,19 +35,55 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
   const text = await Deno.readTextFile(path).catch((error) => {
     throw ioError(error, "read the tokenizer", path);
   });
+  const folder = path.replace(/[^/\\]*$/, "");
+  const config = await beside(`${folder}tokenizer_config.json`) ?? {};
   try {
-    return path.endsWith(".json") ? fromTokenizerJson(text) : await fromVocabTxt(text, path);
+    if (path.endsWith(".json")) return fromTokenizerJson(text, config);
+    return fromVocabTxt(text, config, await beside(`${folder}added_tokens.json`) ?? {});
   } catch (error) {
     if (!(error instanceof ClozeError)) throw error;
     throw new ClozeError(error.code, `${path}: ${error.message}`, { hint: error.hint });
   }
 }
 
-async function fromVocabTxt(text: string, path: string): Promise<Tokenizer> {
-  const vocabulary = text.replace(/^\uFEFF/, "").split(/\r?\n/);
-  while (vocabulary.length > 0 && vocabulary[vocabulary.length - 1] === "") vocabulary.pop();
-  const folder = path.replace(/[^/\\]*$/, "");
-  const config = await Deno.readTextFile(`${folder}tokenizer_config.json`).then(JSON.parse, () => ({}));
+/** A JSON file that need not be there. */
+async function beside(path: string): Promise<Json | undefined> {
+  const text = await Deno.readTextFile(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw ioError(error, "read the tokenizer", path);
+  });
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch (error) {
+    throw new ClozeError("input", `${path} is not JSON: ${messageOf(error)}`);
+  }
+}
+
+function readCompat(config: Json): Pick<NormalizerOptions, "compat"> {
+  const compat = config[COMPAT_KEY] ?? "huggingface";
+  if (compat === "huggingface" || compat === "google") return { compat };
+  throw new ClozeError("input", `${COMPAT_KEY} in its tokenizer_config.json is ${JSON.stringify(compat)}`, {
+    hint: "cloze knows google and huggingface",
+  });
+}
+
+/** One token a line: the id is the number of the line. */
+function fromVocabTxt(text: string, config: Json, added: Record<string, number>): Tokenizer {
+  const lines = text.replace(/^\uFEFF/, "").split("\n");
+  while (lines.length > 0 && lines[lines.length - 1].trimEnd() === "") lines.pop();
+  // White space at the end of a line is not part of its token, unless there is nothing else.
+  const vocabulary = lines.map((line) => line.trimEnd() || line);
+  for (const [token, id] of Object.entries(added)) {
+    if (vocabulary[id] === token) continue;
+    if (id !== vocabulary.length) {
+      throw new ClozeError(
+        "input",
+        `added_tokens.json has ${JSON.stringify(token)} at ${id}, but the next id is ${vocabulary.length}`,
+      );
+    }
+    vocabulary.push(token);
+  }
+  const { compat } = readCompat(config);
   return new Tokenizer(vocabulary, {
     normalizer: {
       nfc: false,
@@ -45,31 +91,51 @@ async function fromVocabTxt(text: string, path: string): Promise<Tokenizer> {
       lowercase: config.do_lower_case ?? !vocabulary.some((token) => /^[A-Z][a-z]/.test(token)),
       strip_accents: config.strip_accents ?? null,
       handle_chinese_chars: config.tokenize_chinese_chars ?? true,
+      compat,
     },
+    ...(compat === "google" ? { max_input_chars_per_word: 200 } : {}),
+    added_tokens: Object.keys(added).map((content) => ({ ...PLAIN, content, special: /^\[.*\]$/.test(content) })),
   });
 }
 
-interface JsonNormalizer extends Partial<NormalizerOptions> {
-  type: string;
-  normalizers?: JsonNormalizer[];
-}
+const PLAIN: Omit<AddedToken, "content"> = { special: true, lstrip: false, rstrip: false, single_word: false };
 
-function fromTokenizerJson(text: string): Tokenizer {
-  let json;
+function fromTokenizerJson(text: string, config: Json): Tokenizer {
+  let json: Json;
   try {
     json = JSON.parse(text);
   } catch (error) {
     throw new ClozeError("input", `it is not JSON: ${messageOf(error)}`);
   }
   const model = json?.model;
-  if (model?.type !== undefined && model.type !== "WordPiece" || typeof model?.vocab !== "object") {
+  if (
+    model?.type !== undefined && model.type !== "WordPiece" || typeof model?.vocab !== "object" || model.vocab === null
+  ) {
     throw new ClozeError("input", `its model is ${JSON.stringify(model?.type)}, but cloze reads "WordPiece"`);
   }
-  if ((model.continuing_subword_prefix ?? "##") !== "##") {
-    throw new ClozeError("input", `its continuing_subword_prefix is ${model.continuing_subword_prefix}, not ##`);
-  }
-  const entries: [string, number][] = Object.entries(model.vocab as Record<string, number>);
-  for (const { content, id } of json.added_tokens ?? []) if (!(content in model.vocab)) entries.push([content, id]);
+  expect(model.continuing_subword_prefix ?? "##", "##", "continuing_subword_prefix");
+  expect(model.unk_token ?? "[UNK]", "[UNK]", "unk_token");
+  const vocabulary = readVocabulary(model.vocab, json.added_tokens ?? []);
+  const normalizer = readNormalizer(json.normalizer);
+  checkSplitting(json.pre_tokenizer);
+  checkTemplate(json.post_processor);
+  return new Tokenizer(vocabulary, {
+    normalizer: { ...normalizer, ...readCompat(config) },
+    max_input_chars_per_word: model.max_input_chars_per_word ?? 100,
+    added_tokens: readAdded(json.added_tokens ?? [], normalizer),
+  });
+}
+
+function expect(found: unknown, expected: string, what: string): void {
+  if (found === expected) return;
+  throw new ClozeError("input", `its ${what} is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`, {
+    hint: "cloze reads tokenizers of the BERT family",
+  });
+}
+
+function readVocabulary(vocab: Record<string, number>, added: { content: string; id: number }[]): string[] {
+  const entries: [string, number][] = Object.entries(vocab);
+  for (const { content, id } of added) if (!Object.hasOwn(vocab, content)) entries.push([content, id]);
   const vocabulary = new Array<string>(entries.length);
   for (const [token, id] of entries) {
     if (!Number.isInteger(id) || id < 0 || id >= entries.length || vocabulary[id] !== undefined) {
@@ -81,23 +147,34 @@ function fromTokenizerJson(text: string): Tokenizer {
     }
     vocabulary[id] = token;
   }
-  return new Tokenizer(vocabulary, {
-    normalizer: readNormalizer(json.normalizer),
-    max_input_chars_per_word: model.max_input_chars_per_word ?? 100,
+  return vocabulary;
+}
+
+function readAdded(added: Json[], normalizer: NormalizerOptions): AddedToken[] {
+  return added.map((token) => {
+    const { content, special = false, lstrip = false, rstrip = false, single_word = false, normalized = !special } =
+      token;
+    // It would be looked for in text that is normalized already, in lower case for example.
+    if (normalized && (normalizer.lowercase || normalizer.strip_accents)) {
+      throw new ClozeError("input", `its added token ${JSON.stringify(content)} is "normalized": true`, {
+        hint: "cloze finds added tokens in the text as it stands: set it to false",
+      });
+    }
+    return { content, special, lstrip, rstrip, single_word };
   });
 }
 
-/** Nothing, NFC, BertNormalizer, or NFC and then BertNormalizer. */
-function readNormalizer(json: JsonNormalizer | null): Partial<NormalizerOptions> {
-  const steps = json === null || json === undefined ? [] : json.type === "Sequence" ? json.normalizers ?? [] : [json];
+/** Nothing, NFC, BertNormalizer, or NFC and then BertNormalizer; sequences of these. */
+function readNormalizer(json: Json): NormalizerOptions {
   const options: NormalizerOptions = {
     nfc: false,
     lowercase: false,
     strip_accents: false,
     clean_text: false,
     handle_chinese_chars: false,
+    compat: "huggingface",
   };
-  steps.forEach((step, i) => {
+  flatten(json, "normalizers").forEach((step, i) => {
     if (step.type === "NFC" && i === 0) options.nfc = true;
     else if (step.type === "BertNormalizer") {
       options.lowercase = step.lowercase ?? true;
@@ -113,9 +190,34 @@ function readNormalizer(json: JsonNormalizer | null): Partial<NormalizerOptions>
   return options;
 }
 
+/** The steps of a component, which may be nothing, one, or a sequence of sequences. */
+function flatten(json: Json, key: string): Json[] {
+  if (json === null || json === undefined) return [];
+  return json.type === "Sequence" ? (json[key] ?? []).flatMap((step: Json) => flatten(step, key)) : [json];
+}
+
+function checkSplitting(json: Json): void {
+  const types = flatten(json, "pretokenizers").map((step) => step.type);
+  expect(types.join(", "), "BertPreTokenizer", "pre_tokenizer");
+}
+
+/** Whether [CLS] and [SEP] go where BERT has them; without a post-processor cloze puts them there all the same. */
+function checkTemplate(json: Json): void {
+  for (const step of flatten(json, "processors")) {
+    if (step.type === "BertProcessing") {
+      expect(`${step.cls?.[0]} $A ${step.sep?.[0]}`, "[CLS] $A [SEP]", "post_processor");
+    } else if (step.type === "TemplateProcessing") {
+      const shown = (step.single ?? []).map((part: Json) => part.SpecialToken?.id ?? `$${part.Sequence?.id}`);
+      expect(shown.join(" "), "[CLS] $A [SEP]", "post_processor");
+    } else {
+      expect(step.type, "TemplateProcessing", "post_processor");
+    }
+  }
+}
+
 /** Contents of the four files, by name. AutoTokenizer loads a folder that holds them and gives the same ids. */
 export function tokenizerFiles(tokenizer: Tokenizer, max_length: number): Record<string, string> {
-  const { nfc, ...bert } = tokenizer.normalizer;
+  const { nfc, compat, ...bert } = tokenizer.normalizer;
   const normalizer = { type: "BertNormalizer", ...bert };
   const id = (token: string) => tokenizer.idOf(token)!;
   const special = (token: string) => ({ SpecialToken: { id: token, type_id: 0 } });
@@ -123,14 +225,14 @@ export function tokenizerFiles(tokenizer: Tokenizer, max_length: number): Record
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: SPECIAL_TOKENS.map((content) => ({
+    added_tokens: tokenizer.added_tokens.map(({ content, single_word, lstrip, rstrip, special }) => ({
       id: id(content),
       content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
+      single_word,
+      lstrip,
+      rstrip,
       normalized: false,
-      special: true,
+      special,
     })).sort((a, b) => a.id - b.id),
     normalizer: nfc ? { type: "Sequence", normalizers: [{ type: "NFC" }, normalizer] } : normalizer,
     pre_tokenizer: { type: "BertPreTokenizer" },
@@ -172,6 +274,7 @@ export function tokenizerFiles(tokenizer: Tokenizer, max_length: number): Record
     do_lower_case: tokenizer.normalizer.lowercase,
     strip_accents: tokenizer.normalizer.strip_accents,
     tokenize_chinese_chars: tokenizer.normalizer.handle_chinese_chars,
+    ...(compat === "google" ? { [COMPAT_KEY]: compat } : {}),
     ...names,
   };
   const pretty = (value: unknown) => JSON.stringify(value, null, 2) + "\n";

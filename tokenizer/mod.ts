@@ -1,6 +1,19 @@
 /** Text ↔ token ids, and learning the vocabulary for it. */
 
 export { loadTokenizer, tokenizerFiles } from "./files.ts";
+export type { AddedToken, Specials } from "./added_tokens.ts";
+export type { Compat } from "./characters.ts";
 export { DEFAULT_NORMALIZER, type NormalizerOptions } from "./pre_tokenizer.ts";
-export { type Encoding, SPECIAL_TOKENS, type SpecialIds, Tokenizer, type TokenizerOptions } from "./tokenizer.ts";
+export { IdBuffer } from "./id_buffer.ts";
+export {
+  type Encoding,
+  SPECIAL_TOKENS,
+  type SpecialIds,
+  Tokenizer,
+  type TokenizerData,
+  type TokenizerOptions,
+} from "./tokenizer.ts";
 export { type TrainerOptions, VocabularyTrainer } from "./vocabulary_trainer.ts";
+export { WordCounter, type WordCounts } from "./word_counter.ts";
+export { type ExtensionOptions, learnExtension } from "./vocabulary_extension.ts";
+export { type ScriptCoverage, type VocabularyReport, vocabularyReport } from "./vocabulary_report.ts";

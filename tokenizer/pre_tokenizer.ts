@@ -4,18 +4,9 @@
  * vocabulary trainer, so that both see the same words.
  */
 
-import {
-  characterClass,
-  CONTROL,
-  CONTROL_SPACE,
-  IDEOGRAPH,
-  lowercased,
-  PUNCTUATION,
-  SPACE,
-  withoutAccents,
-} from "./characters.ts";
+import { CHARACTERS, type Compat, CONTROL, CONTROL_SPACE, IDEOGRAPH, PUNCTUATION, SPACE } from "./characters.ts";
 
-/** Hugging Face's options of `BertNormalizer`, and `nfc`. */
+/** Hugging Face's options of `BertNormalizer`, and two of our own. */
 export interface NormalizerOptions {
   /** Lowercase every character. */
   lowercase: boolean;
@@ -27,6 +18,8 @@ export interface NormalizerOptions {
   handle_chinese_chars: boolean;
   /** Compose first (Unicode NFC), so that decomposed Korean is the same as composed. */
   nfc: boolean;
+  /** Whose rules: Hugging Face's, or where they differ those of Google's tokenization.py. */
+  compat: Compat;
 }
 
 /** Safe for Korean and every other script: nothing is lost but white space and control characters. */
@@ -36,7 +29,15 @@ export const DEFAULT_NORMALIZER: NormalizerOptions = {
   clean_text: true,
   handle_chinese_chars: true,
   nfc: true,
+  compat: "huggingface",
 };
+
+const CASED = String.raw`[\p{Cased}--\p{Case_Ignorable}]`;
+/** What `str.lower` passes over, and what Google's code has dropped before. */
+const PASSED_OVER = String.raw`[[\p{Case_Ignorable}\p{Cf}\p{Cc}\uFFFD]--[\t\n\r]]*`;
+
+/** A capital sigma at the end of a word, which Python's `str.lower` makes another small letter of. */
+const FINAL_SIGMA = new RegExp(`(?<=${CASED}${PASSED_OVER})\u03A3(?!${PASSED_OVER}${CASED})`, "gv");
 
 /** A word and where it stood: UTF-16 offsets into the text, end exclusive. */
 export interface Word {
@@ -56,50 +57,13 @@ export class PreTokenizer {
     this.#stripAccents = options.strip_accents ?? options.lowercase;
   }
 
-  /** Calls `visit` with every word of the text. The hot path of training data: strings, no offsets. */
-  forEachWord(text: string, visit: (word: string) => void): void {
-    const { nfc, clean_text, handle_chinese_chars, lowercase } = this.options;
-    if (nfc) text = text.normalize("NFC");
-    if (lowercase || this.#stripAccents) text = this.fold(text);
-    const end = text.length;
-    let start = 0; // of the word in progress
-    let dirty = false; // it has characters that clean_text removes
-    const flush = (to: number) => {
-      if (to === start) return;
-      const word = dirty ? removeControls(text.slice(start, to)) : text.slice(start, to);
-      dirty = false;
-      if (word !== "") visit(word);
-    };
-    for (let i = 0; i < end;) {
-      let code = text.charCodeAt(i);
-      let width = 1;
-      if (code >= 0xD800 && code < 0xDC00 && i + 1 < end) {
-        code = text.codePointAt(i)!;
-        if (code > 0xFFFF) width = 2;
-      }
-      const kind = characterClass(code);
-      if (kind === SPACE || (kind === CONTROL_SPACE && !clean_text)) {
-        flush(i);
-        start = i + width;
-      } else if (kind === PUNCTUATION || (kind === IDEOGRAPH && handle_chinese_chars)) {
-        flush(i);
-        visit(text.slice(i, i + width));
-        start = i + width;
-      } else if (isControl(kind)) {
-        dirty ||= clean_text;
-      }
-      i += width;
-    }
-    flush(end);
-  }
-
-  /** The words with their offsets, for people and tests. Gives the same words as `forEachWord`. */
+  /** The words with their offsets, for people and tests. Gives the same words as `WordScanner`. */
   words(text: string): Word[] {
     const words: Word[] = [];
     let word: Word | undefined;
-    const { clean_text, handle_chinese_chars } = this.options;
-    for (const piece of this.#pieces(text)) {
-      const kind = characterClass(piece.text.codePointAt(0)!);
+    const { clean_text, handle_chinese_chars, compat } = this.options;
+    for (const piece of this.#pieces(this.withFinalSigmas(text))) {
+      const kind = CHARACTERS[compat].classOf(piece.text.codePointAt(0)!);
       if (isControl(kind) && clean_text) continue;
       if (kind === SPACE || kind === CONTROL_SPACE) {
         word = undefined;
@@ -122,7 +86,7 @@ export class PreTokenizer {
     // What can compose with its neighbours goes together: a starter with its marks, a run of Jamo.
     const unit = this.options.nfc ? /[\uAC00-\uD7A3]?[\u1100-\u11FF]+\p{M}*|[^\p{M}]\p{M}*|\p{M}+/gsu : /./gsu;
     for (const match of text.matchAll(unit)) {
-      const composed = this.options.nfc ? match[0].normalize("NFC") : match[0];
+      const composed = this.options.nfc ? this.compose(match[0]) : match[0];
       let at = match.index;
       // Where composing changed nothing, each character keeps its own range.
       const whole = composed === match[0] ? undefined : { start: at, end: at + match[0].length };
@@ -134,23 +98,26 @@ export class PreTokenizer {
     }
   }
 
-  /** Strips accents and lowercases, character by character (so no final sigma, as in Hugging Face). */
-  fold(text: string): string {
-    if (!/[^\0-\x7F]/.test(text)) return this.options.lowercase ? text.toLowerCase() : text;
-    let out = "";
-    for (const character of text) {
-      let folded = this.#stripAccents ? withoutAccents(character) : character;
-      if (this.options.lowercase) folded = Array.from(folded, lowercased).join("");
-      out += folded;
-    }
-    return out;
+  /** Whether `withFinalSigmas` may change anything but for a sigma. */
+  get hasFinalSigmas(): boolean {
+    return this.options.lowercase && this.options.compat === "google";
   }
-}
 
-function removeControls(word: string): string {
-  let out = "";
-  for (const character of word) if (!isControl(characterClass(character.codePointAt(0)!))) out += character;
-  return out;
+  /** The text with the one small letter that depends on its neighbours, where Google's rules apply; of the same length. */
+  withFinalSigmas(text: string): string {
+    return this.hasFinalSigmas && text.includes("\u03A3") ? text.replace(FINAL_SIGMA, "\u03C2") : text;
+  }
+
+  /** The text composed (Unicode NFC). */
+  compose(text: string): string {
+    return CHARACTERS[this.options.compat].compose(text);
+  }
+
+  /** Strips accents and lowercases one character (so no final sigma, as in Hugging Face). */
+  fold(character: string): string {
+    const { lowercase, compat } = this.options;
+    return CHARACTERS[compat].fold(character, lowercase, this.#stripAccents);
+  }
 }
 
 function isControl(kind: number): boolean {

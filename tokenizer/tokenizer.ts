@@ -4,23 +4,33 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
+import { type AddedToken, AddedTokens, type Specials } from "./added_tokens.ts";
+import { IdBuffer } from "./id_buffer.ts";
 import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
+import { widthOf } from "./utf8.ts";
 import { WordPiece } from "./word_piece.ts";
+import { WordScanner, type WordSink } from "./word_scanner.ts";
 
 /** How a tokenizer differs from the default, which is safe for Korean. */
 export interface TokenizerOptions {
   normalizer?: Partial<NormalizerOptions>;
-  /** Longer words become `[UNK]`. */
+  /** Longer words become `[UNK]`. By default 100, as in Hugging Face; Google has 200. */
   max_input_chars_per_word?: number;
+  /** Tokens that are found in the text as it stands, besides BERT's special ones. */
+  added_tokens?: readonly AddedToken[];
 }
 
 /** Ids with where they came from. */
 export interface Encoding {
   ids: Int32Array;
-  /** UTF-16 ranges in the text, end exclusive. */
+  /** 1 for tokens of a pair's second text, with its `[SEP]`. */
+  type_ids: number[];
+  /** UTF-16 ranges in the text, end exclusive; 0, 0 for tokens that are not in it. */
   offsets: [number, number][];
-  /** The word that each piece belongs to; `null` for special tokens. */
+  /** The word that each piece belongs to; `null` for tokens that are not in the text. */
   words: (number | null)[];
+  /** 1 for tokens that are not in the text: `[CLS]` and `[SEP]`. */
+  special_tokens_mask: number[];
 }
 
 /** Ids of the special tokens. */
@@ -35,7 +45,31 @@ export interface SpecialIds {
 /** BERT's special tokens, in the order in which a new vocabulary has them. */
 export const SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;
 
+/** What a {@linkcode Tokenizer} is made from. */
+export interface TokenizerData {
+  vocabulary: readonly string[];
+  normalizer: NormalizerOptions;
+  max_input_chars_per_word: number;
+  added_tokens: readonly AddedToken[];
+}
+
 const CONTINUING = "##";
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Takes words and appends their pieces. */
+class PieceSink implements WordSink {
+  readonly #wordPiece: WordPiece;
+  out = new IdBuffer();
+
+  constructor(wordPiece: WordPiece) {
+    this.#wordPiece = wordPiece;
+  }
+
+  word(bytes: Uint8Array, start: number, end: number, hash: number): void {
+    this.#wordPiece.append(bytes, start, end, hash, this.out);
+  }
+}
 
 /** A WordPiece tokenizer with BERT's special tokens. */
 export class Tokenizer {
@@ -44,10 +78,16 @@ export class Tokenizer {
   readonly special: Readonly<SpecialIds>;
   readonly normalizer: NormalizerOptions;
   readonly max_input_chars_per_word: number;
+  readonly #added: AddedTokens;
   readonly #ids: Map<string, number>;
   readonly #specialIds: Set<number>;
   readonly #preTokenizer: PreTokenizer;
   readonly #wordPiece: WordPiece;
+  readonly #scanner: WordScanner;
+  readonly #pieces: PieceSink;
+  /** Scratch for text that comes as a string, and for its ids. */
+  #utf8 = new Uint8Array(1 << 12);
+  readonly #scratch = new IdBuffer();
 
   /** @throws {ClozeError} `input` if a special token is missing or a token occurs twice. */
   constructor(vocabulary: readonly string[], options: TokenizerOptions = {}) {
@@ -67,11 +107,37 @@ export class Tokenizer {
       return id;
     });
     this.special = { pad, unk, cls, sep, mask };
-    this.#specialIds = new Set([pad, unk, cls, sep, mask]);
     this.normalizer = { ...DEFAULT_NORMALIZER, ...options.normalizer };
     this.max_input_chars_per_word = options.max_input_chars_per_word ?? 100;
+    this.#added = new AddedTokens(withSpecials(options.added_tokens ?? []));
+    for (const { content } of this.#added.tokens) {
+      if (this.#ids.has(content)) continue;
+      throw new ClozeError("input", `the added token ${JSON.stringify(content)} is not in the vocabulary`);
+    }
+    this.#specialIds = new Set(
+      this.#added.tokens.filter((token) => token.special).map((token) => this.idOf(token.content)!),
+    );
+    vocabulary.forEach((_, id) => this.isUnused(id) && this.#specialIds.add(id));
     this.#preTokenizer = new PreTokenizer(this.normalizer);
     this.#wordPiece = new WordPiece(vocabulary, unk, this.max_input_chars_per_word, CONTINUING);
+    this.#scanner = new WordScanner(this.normalizer);
+    this.#pieces = new PieceSink(this.#wordPiece);
+  }
+
+  /** The tokenizer as plain data, which can be posted to another thread. */
+  get data(): TokenizerData {
+    const { vocabulary, normalizer, max_input_chars_per_word, added_tokens } = this;
+    return { vocabulary, normalizer, max_input_chars_per_word, added_tokens };
+  }
+
+  /** The tokenizer that {@linkcode Tokenizer.data} was taken from. */
+  static from(data: TokenizerData): Tokenizer {
+    return new Tokenizer(data.vocabulary, data);
+  }
+
+  /** Tokens that are found in the text as it stands: the special ones and others. */
+  get added_tokens(): readonly AddedToken[] {
+    return this.#added.tokens;
   }
 
   /** Number of tokens. */
@@ -81,45 +147,88 @@ export class Tokenizer {
 
   /** Appends the ids of a text, without `[CLS]` and `[SEP]`; special tokens in it are plain text. */
   encodeIds(text: string, out: number[]): void {
-    this.#preTokenizer.forEachWord(text, (word) => this.#wordPiece.append(word, out));
+    const ids = this.#scratch;
+    ids.truncate(0);
+    this.#append(text, ids);
+    for (let i = 0; i < ids.length; i++) out.push(ids.at(i));
+  }
+
+  /** The same for the text `bytes[from..to)`, which is whole UTF-8. The fastest way from a file to ids. */
+  encodeUtf8(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
+    if (this.#added.any("text")) return this.#append(decoder.decode(bytes.slice(from, to)), out);
+    this.#pieces.out = out;
+    this.#scanner.scan(bytes, from, to, this.#pieces);
+  }
+
+  /** Appends the ids of one word, which is normalized already. */
+  encodeWord(bytes: Uint8Array, start: number, end: number, out: IdBuffer): void {
+    this.#wordPiece.match(bytes, start, end, out);
+  }
+
+  #append(text: string, out: IdBuffer): void {
+    this.#pieces.out = out;
+    if (!this.#added.any("text")) return this.#scanner.scan(this.#utf8, 0, this.#encode(text), this.#pieces);
+    for (const part of this.#added.split(text, "text")) {
+      if (part.added) out.push(this.#ids.get(part.token)!);
+      else this.#scanner.scan(this.#utf8, 0, this.#encode(part.text), this.#pieces);
+    }
+  }
+
+  /** Puts the text into the scratch buffer and returns its length there. */
+  #encode(text: string): number {
+    if (3 * text.length > this.#utf8.length) this.#utf8 = new Uint8Array(3 * text.length);
+    return encoder.encodeInto(text, this.#utf8).written;
   }
 
   /**
-   * Ids with offsets and words, without `[CLS]` and `[SEP]`. A literal special token in the text is plain text, unless
-   * `specials` is `mask` (only `[MASK]` is special) or `all`.
+   * Ids with where they came from. A literal special token in the text is plain text, unless `specials` is `mask` (only
+   * `[MASK]` is special) or `all`. With `template`, `[CLS]` and `[SEP]` stand around it, and around `pair` after it.
    */
-  encode(text: string, options: { specials?: "text" | "mask" | "all" } = {}): Encoding {
-    const encoding = { ids: [] as number[], offsets: [] as [number, number][], words: [] as (number | null)[] };
+  encode(text: string, options: { specials?: Specials; template?: boolean; pair?: string } = {}): Encoding {
+    const { specials = "text", template = false, pair } = options;
+    const encoding = { type_ids: [], offsets: [], words: [], special_tokens_mask: [] } as Omit<Encoding, "ids">;
+    const ids = new IdBuffer();
+    const add = (id: number, type: number, offsets: [number, number], word: number | null) => {
+      ids.push(id);
+      encoding.type_ids.push(type);
+      encoding.offsets.push(offsets);
+      encoding.words.push(word);
+      encoding.special_tokens_mask.push(word === null ? 1 : 0);
+    };
+    if (template) add(this.special.cls, 0, [0, 0], null);
+    (pair === undefined ? [text] : [text, pair]).forEach((text, type) => {
+      this.#locate(text, specials, (id, offsets, word) => add(id, type, offsets, word));
+      if (template) add(this.special.sep, type, [0, 0], null);
+    });
+    return { ids: ids.view(), ...encoding };
+  }
+
+  /** Calls `visit` with every piece of the text, its offsets and the number of its word. */
+  #locate(
+    text: string,
+    specials: Specials,
+    visit: (id: number, offsets: [number, number], word: number) => void,
+  ): void {
+    const ids = new IdBuffer();
     let words = 0;
-    for (const { part, at, special } of this.#split(text, options.specials ?? "text")) {
-      if (special !== undefined) {
-        encoding.ids.push(special);
-        encoding.offsets.push([at, at + part.length]);
-        encoding.words.push(null);
+    for (const part of this.#added.split(text, specials)) {
+      if (part.added) {
+        visit(this.#ids.get(part.token)!, [part.at, part.at + part.text.length], words++);
         continue;
       }
-      for (const word of this.#preTokenizer.words(part)) {
-        for (const { id, start, end } of this.#wordPiece.pieces(word.text)) {
-          encoding.ids.push(id);
-          encoding.offsets.push([at + word.starts[start], at + word.ends[end - 1]]);
-          encoding.words.push(words);
-        }
+      for (const word of this.#preTokenizer.words(part.text)) {
+        const ends: number[] = [];
+        ids.truncate(0);
+        this.#wordPiece.match(this.#utf8, 0, this.#encode(word.text), ids, ends);
+        let unit = 0, byte = 0;
+        ids.view().forEach((id, piece) => {
+          const start = unit;
+          for (; byte < ends[piece]; byte += widthOf(this.#utf8[byte])) unit += this.#utf8[byte] < 0xF0 ? 1 : 2;
+          visit(id, [part.at + word.starts[start], part.at + word.ends[unit - 1]], words);
+        });
         words++;
       }
     }
-    return { ...encoding, ids: Int32Array.from(encoding.ids) };
-  }
-
-  /** Cuts the text at special tokens. */
-  *#split(text: string, specials: "text" | "mask" | "all"): Generator<{ part: string; at: number; special?: number }> {
-    const pattern = { text: /$^/g, mask: /\[MASK\]/g, all: /\[(?:PAD|UNK|CLS|SEP|MASK)\]/g }[specials];
-    let from = 0;
-    for (const match of text.matchAll(pattern)) {
-      if (match.index > from) yield { part: text.slice(from, match.index), at: from };
-      yield { part: match[0], at: match.index, special: this.#ids.get(match[0])! };
-      from = match.index + match[0].length;
-    }
-    if (from < text.length) yield { part: text.slice(from), at: from };
   }
 
   /**
@@ -149,15 +258,41 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
-  /** Whether it is `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` or `[MASK]`. */
+  /** The words of a text, as the pre-tokenizer makes them. */
+  words(text: string): string[] {
+    return this.#preTokenizer.words(text).map((word) => word.text);
+  }
+
+  /** The ids of the pieces that a token, which need not be in the vocabulary, is made of. */
+  piecesOf(token: string): Int32Array {
+    const inside = token.startsWith(CONTINUING) && token !== CONTINUING;
+    const ids = new IdBuffer();
+    const length = this.#encode(inside ? token.slice(CONTINUING.length) : token);
+    this.#wordPiece.match(this.#utf8, 0, length, ids, undefined, inside);
+    return ids.view();
+  }
+
+  /** Whether it stands for no text: `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`, other special tokens, placeholders. */
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id);
+  }
+
+  /** Whether it is a placeholder, `[unused0]` and so on, which no text is encoded as. */
+  isUnused(id: number): boolean {
+    return /^\[unused\d+\]$/.test(this.vocabulary[id] ?? "");
   }
 
   /** Whether it is a piece inside a word. */
   isContinuation(id: number): boolean {
     return this.vocabulary[id]?.startsWith(CONTINUING) ?? false;
   }
+}
+
+/** The added tokens with BERT's special ones among them. */
+function withSpecials(added: readonly AddedToken[]): AddedToken[] {
+  const plain = { special: true, lstrip: false, rstrip: false, single_word: false };
+  const missing = SPECIAL_TOKENS.filter((content) => !added.some((token) => token.content === content));
+  return [...missing.map((content) => ({ content, ...plain })), ...added];
 }
 
 const CLEAN_UPS = [

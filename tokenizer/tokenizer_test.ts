@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import { loadTokenizer, tokenizerFiles } from "./files.ts";
+import { IdBuffer } from "./id_buffer.ts";
 import type { NormalizerOptions } from "./pre_tokenizer.ts";
 import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
 
@@ -10,6 +11,16 @@ interface Golden {
   cases: {
     normalizer: NormalizerOptions;
     encodings: { ids: number[]; offsets: number[]; words: number[] }[];
+  }[];
+  templates: {
+    specials: "all" | "text";
+    text: string;
+    pair: string | null;
+    ids: number[];
+    type_ids: number[];
+    offsets: [number, number][];
+    words: (number | null)[];
+    special_tokens_mask: number[];
   }[];
 }
 
@@ -39,6 +50,42 @@ Deno.test("encode equals Hugging Face tokenizers on hostile strings under every 
       assertEquals(fast, expected.ids, `${where}, encodeIds`);
     });
   }
+});
+
+Deno.test("encode with template, pair and special tokens equals Hugging Face's, word by word", () => {
+  const tokenizer = new Tokenizer(golden.vocabulary, {
+    normalizer: { lowercase: true, strip_accents: false, nfc: false },
+    max_input_chars_per_word: 12,
+  });
+  for (const { specials, text, pair, ...expected } of golden.templates) {
+    const found = tokenizer.encode(text, { specials, template: true, ...(pair === null ? {} : { pair }) });
+    assertEquals({ ...found, ids: [...found.ids] }, expected, `${text} with ${specials}`);
+  }
+});
+
+Deno.test("a tokenizer that was posted to another thread gives the same ids", () => {
+  const tokenizer = new Tokenizer(golden.vocabulary, { normalizer: { lowercase: true } });
+  const copy = Tokenizer.from(structuredClone(tokenizer.data));
+  for (const text of golden.texts) assertEquals(copy.encode(text), tokenizer.encode(text));
+});
+
+Deno.test("encodeUtf8 appends, and remembers words of any length and number", () => {
+  const tokenizer = new Tokenizer([...SPECIAL_TOKENS, "a", "##a", "b", "가", "##가"], {
+    max_input_chars_per_word: 120,
+  });
+  const bytes = new TextEncoder().encode(`b ${"a".repeat(120)} ${"a".repeat(121)} ${"가".repeat(40)} b`);
+  const ids = new IdBuffer();
+  for (let round = 0; round < 2; round++) tokenizer.encodeUtf8(bytes, 0, bytes.length, ids);
+  const once = [7, 5, ...Array(119).fill(6), tokenizer.special.unk, 8, ...Array(39).fill(9), 7];
+  assertEquals([...ids.view()], [...once, ...once]);
+});
+
+Deno.test("piecesOf tells what a new token was made of", () => {
+  const tokenizer = new Tokenizer(VOCABULARY);
+  const tokens = (token: string) => [...tokenizer.piecesOf(token)].map((id) => tokenizer.tokenOf(id));
+  assertEquals(tokens("단순함을"), ["단순", "##함", "##을"]);
+  assertEquals(tokens("##함을"), ["##함", "##을"]);
+  assertEquals(tokens("##단순"), ["[UNK]"]);
 });
 
 const VOCABULARY = [

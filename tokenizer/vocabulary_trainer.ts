@@ -1,11 +1,13 @@
 /**
- * Learns a WordPiece vocabulary by the merge rule of Hugging Face's `WordPieceTrainer`: the most frequent pair of
- * neighbouring pieces becomes a piece, again and again. Unlike it, the result is a pure function of the counted words:
- * everything is sorted, ties go to the pair with the smaller ids. Used by the commands.
+ * Learns a WordPiece vocabulary by the merge rule of Hugging Face's `WordPieceTrainer`. Unlike its vocabulary, this one is
+ * a pure function of the counted words: everything is sorted, and every tie is broken. Used by the commands.
  */
 
-import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
+import { learnMerges } from "./merges.ts";
+import type { NormalizerOptions } from "./pre_tokenizer.ts";
 import { SPECIAL_TOKENS } from "./tokenizer.ts";
+import { codePointAt, widthOf } from "./utf8.ts";
+import { WordCounter, type WordCounts } from "./word_counter.ts";
 
 /** What to learn. */
 export interface TrainerOptions {
@@ -13,6 +15,11 @@ export interface TrainerOptions {
   min_frequency?: number;
   /** Most characters that are tokens of their own; Hangul alone has 11,172 syllables, of which a text uses some 2,500. */
   limit_alphabet?: number;
+  /**
+   * Fills the vocabulary up to a multiple of this with `[unused0]`, `[unused1]`, …, as BERT's own vocabularies do. They
+   * have punctuation in them, so no text is ever encoded as one.
+   */
+  pad_to_multiple_of?: number;
   normalizer?: Partial<NormalizerOptions>;
   /** Told now and then how far it is: tokens so far. */
   onProgress?: (tokens: number) => void;
@@ -21,238 +28,100 @@ export interface TrainerOptions {
 /** Words whose characters and pairs are counted together. */
 export class VocabularyTrainer {
   readonly #options: Required<Omit<TrainerOptions, "normalizer" | "onProgress">>;
-  readonly #preTokenizer: PreTokenizer;
   readonly #onProgress: (tokens: number) => void;
-  readonly #counts = new Map<string, number>();
+  readonly #counter: WordCounter;
 
   constructor(options: TrainerOptions = {}) {
-    const { min_frequency = 2, limit_alphabet = 6000, normalizer, onProgress = () => {} } = options;
-    this.#options = { min_frequency, limit_alphabet };
-    this.#preTokenizer = new PreTokenizer({ ...DEFAULT_NORMALIZER, ...normalizer });
-    this.#onProgress = onProgress;
+    const { min_frequency = 2, limit_alphabet = 6000, pad_to_multiple_of = 1 } = options;
+    this.#options = { min_frequency, limit_alphabet, pad_to_multiple_of };
+    this.#counter = new WordCounter(options.normalizer);
+    this.#onProgress = options.onProgress ?? (() => {});
   }
 
   /** Counts the words of a text. */
   add(text: string): void {
-    const counts = this.#counts;
-    this.#preTokenizer.forEachWord(text, (word) => counts.set(word, (counts.get(word) ?? 0) + 1));
+    this.#counter.add(text);
+  }
+
+  /** Counts the words of UTF-8 text; see {@linkcode WordCounter.addUtf8}. */
+  addUtf8(bytes: Uint8Array, from?: number, to?: number): void {
+    this.#counter.addUtf8(bytes, from, to);
+  }
+
+  /** Adds the words that a `WordCounter` with the same normalizer has counted. */
+  merge(counts: WordCounts): void {
+    this.#counter.merge(counts);
   }
 
   /** Distinct words so far. */
   get words(): number {
-    return this.#counts.size;
+    return this.#counter.size;
+  }
+
+  /** The words so far with their counts. */
+  get counts(): WordCounts {
+    return this.#counter.words;
   }
 
   /**
-   * At most `vocab_size` tokens: special ones first, then characters in code point order, then merges in the order they
-   * were made; fewer if the text has no more pairs.
+   * At most `vocab_size` tokens (before padding): special ones first, then characters in code point order, then merges in
+   * the order they were made; fewer if the text has no more pairs.
    */
   train(vocab_size: number): string[] {
-    const { min_frequency, limit_alphabet } = this.#options;
-    const words = [...this.#counts.keys()].sort();
-    const alphabet = this.#alphabet(words, limit_alphabet);
-    const pieces = new Pieces([...SPECIAL_TOKENS]);
-    for (const character of alphabet) pieces.idOf(character);
-    const kept = new Set(alphabet);
-    const continuing = new Set<string>();
-    for (const word of words) {
-      for (const character of Array.from(word).slice(1)) if (kept.has(character)) continuing.add(`##${character}`);
-    }
-    for (const token of [...continuing].sort(byCodePoint)) pieces.idOf(token);
-
-    const corpus = new Corpus(words, this.#counts, kept, pieces);
-    const heap = new PairHeap(corpus.pairCounts);
-    while (pieces.tokens.length < vocab_size) {
-      const best = heap.pop();
-      if (best === undefined || best.count < Math.max(1, min_frequency)) break;
-      const [left, right] = [Math.floor(best.pair / PAIR), best.pair % PAIR];
-      const token = pieces.tokens[left] + pieces.tokens[right].replace(/^##/, "");
-      corpus.merge(left, right, pieces.idOf(token), heap);
-      if (pieces.tokens.length % 256 === 0) this.#onProgress(pieces.tokens.length);
-    }
-    // An alphabet larger than the vocabulary is cut like everything else: from the end.
-    return pieces.tokens.slice(0, Math.max(vocab_size, SPECIAL_TOKENS.length));
-  }
-
-  #alphabet(words: string[], limit: number): string[] {
-    const counts = new Map<string, number>();
-    for (const word of words) {
-      const count = this.#counts.get(word)!;
-      for (const character of word) counts.set(character, (counts.get(character) ?? 0) + count);
-    }
-    const frequent = [...counts].sort((a, b) => b[1] - a[1] || byCodePoint(a[0], b[0])).slice(0, limit);
-    return frequent.map(([character]) => character).sort(byCodePoint);
-  }
-}
-
-function byCodePoint(a: string, b: string): number {
-  const [x, y] = [Array.from(a, (c) => c.codePointAt(0)!), Array.from(b, (c) => c.codePointAt(0)!)];
-  for (let i = 0; i < Math.min(x.length, y.length); i++) if (x[i] !== y[i]) return x[i] - y[i];
-  return x.length - y.length;
-}
-
-/** Ids are below this, so that a pair of them is one exact number. */
-const PAIR = 2 ** 24;
-
-class Pieces {
-  readonly tokens: string[] = [];
-  readonly #ids = new Map<string, number>();
-
-  constructor(tokens: string[]) {
-    tokens.forEach((token) => this.idOf(token));
-  }
-
-  /** The id of a token, which becomes one if it is none yet. */
-  idOf(token: string): number {
-    let id = this.#ids.get(token);
-    if (id === undefined) {
-      this.#ids.set(token, id = this.tokens.length);
-      this.tokens.push(token);
-    }
-    return id;
-  }
-}
-
-/** All distinct words as pieces, and for every pair of neighbours how often and in which words it occurs. */
-class Corpus {
-  readonly pairCounts = new Map<number, number>();
-  readonly #pairWords = new Map<number, number[]>();
-  /** Pieces of all words end to end; a word shrinks in its place. */
-  readonly #symbols: Int32Array;
-  readonly #starts: Int32Array;
-  readonly #lengths: Int32Array;
-  readonly #counts: Float64Array;
-
-  constructor(words: string[], counts: Map<string, number>, alphabet: Set<string>, pieces: Pieces) {
-    const symbols: number[] = [];
-    this.#starts = new Int32Array(words.length);
-    this.#lengths = new Int32Array(words.length);
-    this.#counts = new Float64Array(words.length);
-    words.forEach((word, w) => {
-      this.#starts[w] = symbols.length;
-      this.#counts[w] = counts.get(word)!;
-      let first = true;
-      for (const character of word) {
-        // A character outside the alphabet is passed over, as Hugging Face's trainer does.
-        if (alphabet.has(character)) symbols.push(pieces.idOf(first ? character : `##${character}`));
-        first = false;
-      }
-      this.#lengths[w] = symbols.length - this.#starts[w];
+    const { min_frequency, limit_alphabet, pad_to_multiple_of } = this.#options;
+    const words = this.#counter.words;
+    const tokens: string[] = [...SPECIAL_TOKENS];
+    const alphabet = new Alphabet(words, limit_alphabet, tokens);
+    learnMerges(tokens, {
+      words,
+      cut: (bytes, start, end, out) => alphabet.pieces(bytes, start, end, out),
+      vocab_size,
+      min_frequency,
+      onProgress: this.#onProgress,
     });
-    this.#symbols = Int32Array.from(symbols);
-    for (let w = 0; w < words.length; w++) {
-      for (let i = this.#starts[w], end = i + this.#lengths[w] - 1; i < end; i++) {
-        this.#count(this.#symbols[i] * PAIR + this.#symbols[i + 1], this.#counts[w], w);
-      }
-    }
-  }
-
-  #count(pair: number, count: number, word: number): void {
-    this.pairCounts.set(pair, (this.pairCounts.get(pair) ?? 0) + count);
-    const words = this.#pairWords.get(pair);
-    if (words === undefined) this.#pairWords.set(pair, [word]);
-    else if (words[words.length - 1] !== word) words.push(word);
-  }
-
-  /** Replaces the pair by one piece in every word that has it. */
-  merge(left: number, right: number, merged: number, heap: PairHeap): void {
-    const pair = left * PAIR + right;
-    const words = this.#pairWords.get(pair) ?? [];
-    this.#pairWords.delete(pair);
-    this.pairCounts.delete(pair);
-    const changed = new Set<number>();
-    const symbols = this.#symbols;
-    let seen = -1;
-    for (const w of words.sort((a, b) => a - b)) {
-      if (w === seen) continue;
-      seen = w;
-      const start = this.#starts[w];
-      const count = this.#counts[w];
-      let end = start + this.#lengths[w];
-      for (let i = start; i + 1 < end; i++) {
-        if (symbols[i] !== left || symbols[i + 1] !== right) continue;
-        if (i > start) {
-          const before = symbols[i - 1];
-          this.#less(before * PAIR + left, count, changed);
-          this.#count(before * PAIR + merged, count, w);
-          changed.add(before * PAIR + merged);
-        }
-        if (i + 2 < end) {
-          const after = symbols[i + 2];
-          this.#less(right * PAIR + after, count, changed);
-          this.#count(merged * PAIR + after, count, w);
-          changed.add(merged * PAIR + after);
-        }
-        symbols[i] = merged;
-        symbols.copyWithin(i + 1, i + 2, end);
-        end--;
-      }
-      this.#lengths[w] = end - start;
-    }
-    for (const pair of changed) {
-      const count = this.pairCounts.get(pair) ?? 0;
-      if (count > 0) heap.push(pair, count);
-    }
-  }
-
-  #less(pair: number, count: number, changed: Set<number>): void {
-    const left = this.pairCounts.get(pair);
-    if (left === undefined) return; // the pair that is being merged
-    this.pairCounts.set(pair, left - count);
-    changed.add(pair);
+    // An alphabet larger than the vocabulary is cut like everything else: from the end.
+    tokens.length = Math.min(tokens.length, Math.max(vocab_size, SPECIAL_TOKENS.length));
+    for (let i = 0; tokens.length % pad_to_multiple_of !== 0; i++) tokens.push(`[unused${i}]`);
+    return tokens;
   }
 }
 
-/** Pairs by count, the smaller pair first where equal. Entries whose count has changed are passed over when popped. */
-class PairHeap {
-  readonly #counts: Map<number, number>;
-  readonly #heap: { pair: number; count: number }[] = [];
+/** The characters that are tokens, at the beginning of a word and inside one. */
+class Alphabet {
+  /** Ids of characters that are tokens. */
+  readonly #initial = new Map<number, number>();
+  readonly #continuing = new Map<number, number>();
 
-  constructor(counts: Map<number, number>) {
-    this.#counts = counts;
-    for (const [pair, count] of counts) this.push(pair, count);
-  }
-
-  push(pair: number, count: number): void {
-    const heap = this.#heap;
-    const entry = { pair, count };
-    let i = heap.length;
-    heap.push(entry);
-    while (i > 0) {
-      const parent = (i - 1) >> 1;
-      if (!isBefore(entry, heap[parent])) break;
-      heap[i] = heap[parent];
-      i = parent;
+  /** Appends the most frequent `limit` characters of the words to `tokens`, then those inside words with `##`. */
+  constructor({ bytes, ends, counts }: WordCounts, limit: number, tokens: string[]) {
+    const frequency = new Float64Array(0x110000);
+    const inside = new Uint8Array(0x110000);
+    for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
+      for (let i = start; i < ends[word]; i += widthOf(bytes[i])) {
+        const code = codePointAt(bytes, i);
+        frequency[code] += counts[word];
+        if (i > start) inside[code] = 1;
+      }
     }
-    heap[i] = entry;
-  }
-
-  pop(): { pair: number; count: number } | undefined {
-    for (;;) {
-      const top = this.#take();
-      if (top === undefined || this.#counts.get(top.pair) === top.count) return top;
+    const codes = [];
+    for (let code = 0; code < frequency.length; code++) if (frequency[code] > 0) codes.push(code);
+    const frequent = codes.sort((a, b) => frequency[b] - frequency[a] || a - b).slice(0, limit).sort((a, b) => a - b);
+    for (const code of frequent) this.#initial.set(code, tokens.push(String.fromCodePoint(code)) - 1);
+    for (const code of frequent) {
+      if (inside[code]) this.#continuing.set(code, tokens.push(`##${String.fromCodePoint(code)}`) - 1);
     }
   }
 
-  #take(): { pair: number; count: number } | undefined {
-    const heap = this.#heap;
-    const top = heap[0];
-    const entry = heap.pop();
-    if (entry === undefined || heap.length === 0) return top;
-    let i = 0;
-    for (;;) {
-      let child = 2 * i + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) child++;
-      if (!isBefore(heap[child], entry)) break;
-      heap[i] = heap[child];
-      i = child;
+  /**
+   * The characters of a word as ids in `out`; returns how many. A character outside the alphabet is passed over, as
+   * Hugging Face's trainer does.
+   */
+  pieces(bytes: Uint8Array, start: number, end: number, out: Int32Array): number {
+    let length = 0;
+    for (let i = start; i < end; i += widthOf(bytes[i])) {
+      const id = (i === start ? this.#initial : this.#continuing).get(codePointAt(bytes, i));
+      if (id !== undefined) out[length++] = id;
     }
-    heap[i] = entry;
-    return top;
+    return length;
   }
-}
-
-function isBefore(a: { pair: number; count: number }, b: { pair: number; count: number }): boolean {
-  return a.count > b.count || (a.count === b.count && a.pair < b.pair);
 }

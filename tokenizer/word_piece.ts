@@ -1,89 +1,83 @@
 /** A word → pieces by greedy longest match (Wu et al., 2016; google-research/bert's WordpieceTokenizer). */
 
-/** Words whose pieces are remembered: text repeats most of its words. About 80 bytes each. */
+import { IdBuffer } from "./id_buffer.ts";
+import { Trie } from "./trie.ts";
+import { grown, WordTable } from "./word_table.ts";
+
+/** Words whose pieces are remembered: text repeats most of its words. About 40 bytes each. */
 const CACHE_WORDS = 1 << 19;
-/** Longer words are not remembered. */
-const LONGEST_CACHED = 32;
+/** Longer words, in bytes, are not remembered. */
+const LONGEST_CACHED = 96;
+
+/** Tokens that begin a word; pieces inside a word, without their `##`. */
+const INITIAL = 0;
+const CONTINUING = 1;
 
 /** A vocabulary, ready for matching. */
 export class WordPiece {
-  readonly #initial = new Map<string, number>();
-  readonly #continuing = new Map<string, number>();
+  readonly #trie = new Trie(2);
   readonly #unk: number;
   readonly #maxChars: number;
-  readonly #longest: number;
-  /** Word → where its ids are in the pool: start × 64 + count. One flat pool, because small arrays cost more than ids. */
-  #cache = new Map<string, number>();
-  #pool = new Int32Array(1 << 16);
-  #used = 0;
+  readonly #words = new WordTable();
+  /** The ids of remembered word `w` are in `#pieces` from `#ends[w]` to `#ends[w + 1]`. */
+  #ends = new Uint32Array(1 << 9);
+  readonly #pieces = new IdBuffer();
 
-  /** `continuing` marks pieces inside a word: `##`. */
+  /** `continuing` marks pieces inside a word: `##`. Words of more than `maxChars` code points are `unk`. */
   constructor(vocabulary: readonly string[], unk: number, maxChars: number, continuing: string) {
     this.#unk = unk;
     this.#maxChars = maxChars;
-    let longest = 1;
     vocabulary.forEach((token, id) => {
-      this.#initial.set(token, id);
-      if (token.startsWith(continuing)) this.#continuing.set(token.slice(continuing.length), id);
-      longest = Math.max(longest, token.length);
+      if (token !== "") this.#trie.add(INITIAL, token, id);
+      if (token.startsWith(continuing) && token !== continuing) {
+        this.#trie.add(CONTINUING, token.slice(continuing.length), id);
+      }
     });
-    this.#longest = longest;
   }
 
-  /** Appends the ids of the word's pieces, or `[UNK]` alone if any part of it matches nothing. */
-  append(word: string, out: number[]): void {
-    let place = this.#cache.get(word);
-    if (place === undefined) {
-      const pieces = this.pieces(word);
-      if (word.length > LONGEST_CACHED) {
-        for (const { id } of pieces) out.push(id);
-        return;
+  /** Appends the ids of the pieces of `bytes[start..end)`, or `unk` alone if any part of it matches nothing. */
+  append(bytes: Uint8Array, start: number, end: number, hash: number, out: IdBuffer): void {
+    if (end - start > LONGEST_CACHED) return this.match(bytes, start, end, out);
+    const known = this.#words.size;
+    if (known >= CACHE_WORDS) {
+      this.#words.clear();
+      this.#pieces.truncate(0);
+      return this.append(bytes, start, end, hash, out);
+    }
+    const word = this.#words.findOrAdd(bytes, start, end, hash);
+    if (word === known) {
+      this.match(bytes, start, end, this.#pieces);
+      if (word + 2 > this.#ends.length) this.#ends = grown(this.#ends, word + 2);
+      this.#ends[word + 1] = this.#pieces.length;
+    }
+    out.copy(this.#pieces, this.#ends[word], this.#ends[word + 1]);
+  }
+
+  /**
+   * The same without remembering anything; appends to `ends` where each piece ends. With `inside`, the bytes are the end of
+   * a word.
+   */
+  match(bytes: Uint8Array, start: number, end: number, out: IdBuffer, ends?: number[], inside = false): void {
+    const before = out.length;
+    let i = start;
+    if (end - start <= this.#maxChars || codePoints(bytes, start, end) <= this.#maxChars) {
+      for (let root = inside ? CONTINUING : INITIAL; i < end; root = CONTINUING) {
+        const id = this.#trie.longest(root, bytes, i, end);
+        if (id < 0) break;
+        i = this.#trie.end;
+        out.push(id);
+        ends?.push(i);
       }
-      this.#cache.set(word, place = this.#keep(pieces));
+      if (i === end) return;
     }
-    const start = Math.floor(place / 64);
-    for (let i = start, end = start + place % 64; i < end; i++) out.push(this.#pool[i]);
-  }
-
-  #keep(pieces: readonly { id: number }[]): number {
-    if (this.#cache.size >= CACHE_WORDS) {
-      this.#cache = new Map();
-      this.#used = 0;
-    }
-    if (this.#used + pieces.length > this.#pool.length) {
-      const larger = new Int32Array(2 * this.#pool.length);
-      larger.set(this.#pool);
-      this.#pool = larger;
-    }
-    const start = this.#used;
-    for (const { id } of pieces) this.#pool[this.#used++] = id;
-    return start * 64 + pieces.length;
-  }
-
-  /** The pieces with their ranges in the word, in UTF-16 units. */
-  pieces(word: string): { id: number; start: number; end: number }[] {
-    const unknown = [{ id: this.#unk, start: 0, end: word.length }];
-    if (word.length > this.#maxChars && Array.from(word).length > this.#maxChars) return unknown;
-    const pieces = [];
-    for (let start = 0; start < word.length;) {
-      const vocabulary = start === 0 ? this.#initial : this.#continuing;
-      let end = Math.min(word.length, start + this.#longest);
-      let id: number | undefined;
-      for (; end > start; end--) {
-        if (isInsidePair(word, end)) continue;
-        id = vocabulary.get(start === 0 && end === word.length ? word : word.slice(start, end));
-        if (id !== undefined) break;
-      }
-      if (id === undefined) return unknown;
-      pieces.push({ id, start, end });
-      start = end;
-    }
-    return pieces;
+    ends?.splice(0, ends.length, end);
+    out.truncate(before);
+    out.push(this.#unk);
   }
 }
 
-/** Whether cutting at `index` would cut a surrogate pair. */
-function isInsidePair(word: string, index: number): boolean {
-  const code = word.charCodeAt(index);
-  return code >= 0xDC00 && code < 0xE000 && index < word.length;
+function codePoints(bytes: Uint8Array, start: number, end: number): number {
+  let count = 0;
+  for (let i = start; i < end; i++) if ((bytes[i] & 0xC0) !== 0x80) count++;
+  return count;
 }

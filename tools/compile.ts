@@ -13,7 +13,8 @@ const output = `dist/cloze${Deno.build.os === "windows" ? ".exe" : ""}`;
 // Permission sets would bake this machine's paths in. A compiled program extracts its library, so ffi has no path.
 const ARGS = ["compile", "--quiet", "--allow-read", "--allow-write", "--allow-ffi"]
   .concat(["--allow-env=INIT_CWD,CLOZE_CORE_LIB,CLOZE_DEBUG,NO_COLOR"])
-  .concat(["--include", `target/release/${LIBRARY}`, "--output", output, "cli/main.ts"]);
+  .concat(["--include", `target/release/${LIBRARY}`, "--include", "data/unit_worker.ts"])
+  .concat(["--output", output, "cli/main.ts"]);
 
 async function compile(env: Record<string, string>, quiet: boolean): Promise<{ success: boolean; text: string }> {
   const args = quiet ? ARGS : ARGS.filter((arg) => arg !== "--quiet");

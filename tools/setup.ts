@@ -56,6 +56,18 @@ if (outdated) {
   }
 }
 
+// Packages are fetched here and not when a command first needs one. The stamp names the cache that they went to.
+const packages = `${root}/target/packages`;
+const cache = Deno.env.get("DENO_DIR") ?? "default";
+const fetched = modified(packages) ?? 0;
+if (fetched < modified(`${root}/deno.lock`)! || Deno.readTextFileSync(packages) !== cache) {
+  if (!await run(Deno.execPath(), ["cache", "-q", `${root}/data/mod.ts`, `${root}/report/mod.ts`])) {
+    fail("the packages of deno.json could not be fetched", "run the command again with a network");
+  }
+  Deno.mkdirSync(`${root}/target`, { recursive: true });
+  Deno.writeTextFileSync(packages, cache);
+}
+
 const sources = Math.max(
   newestSource(`${root}/core-rs/src`),
   ...["Cargo.toml", "Cargo.lock", "core-rs/Cargo.toml"].map((file) => modified(`${root}/${file}`) ?? 0),

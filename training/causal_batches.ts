@@ -44,4 +44,8 @@ export class CausalBatches implements BatchStream {
   next(): MlmBatch {
     return causalBatch(this.#source.next());
   }
+
+  [Symbol.dispose](): void {
+    this.#source[Symbol.dispose]();
+  }
 }

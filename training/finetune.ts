@@ -37,17 +37,33 @@ export interface FinetuneOptions {
 /** Time between lines of metrics. */
 const METRICS_EVERY_MS = 2000;
 
-/** Trains for the configured epochs, with an evaluation after each; returns the updates done. */
-export async function finetune(options: FinetuneOptions): Promise<{ step: number; interrupted: boolean }> {
-  const { engine, train, valid, classes, config, metrics, signal } = options;
+/** How a run ended. */
+export interface FinetuneResult {
+  /** Updates done. */
+  step: number;
+  /** Both parts, measured at the end; nothing if the run was stopped before it. */
+  result: { train: ClassifierEvaluation; valid: ClassifierEvaluation } | undefined;
+}
+
+/** Trains for the configured epochs, with an evaluation after each and one of the training data at the end. */
+export async function finetune(options: FinetuneOptions): Promise<FinetuneResult> {
+  const { engine, train, classes, config, metrics, signal } = options;
   const order = new Permutation(config.seed, train.length);
   const perEpoch = Math.ceil(train.length / config.batch_size);
   const steps = Math.max(1, Math.round(config.epochs * perEpoch));
   const began = performance.now();
   const elapsed = () => Math.round(performance.now() - began);
   let interval = newInterval(), tokens = 0;
+  const evaluateNow = async (split: "train" | "valid", step: number) => {
+    const result = await evaluateClassifier(engine, options[split], classes);
+    const metric: Metric = { kind: "classification", split, step, elapsed_ms: elapsed(), ...result };
+    await metrics.write(metric);
+    if (step < steps) options.onMetric(metric, step / steps);
+    interval = newInterval();
+    return result;
+  };
   for (let step = 0; step < steps; step++) {
-    if (signal.aborted) return { step, interrupted: true };
+    if (signal.aborted) return { step, result: undefined };
     const epoch = Math.floor(step / perEpoch), first = (step % perEpoch) * config.batch_size;
     const chosen: LabeledSequence[] = [];
     for (let i = first; i < Math.min(first + config.batch_size, train.length); i++) {
@@ -81,15 +97,10 @@ export async function finetune(options: FinetuneOptions): Promise<{ step: number
       options.onMetric(metric, done / steps);
       interval = newInterval();
     }
-    if (done % perEpoch === 0 || done === steps) {
-      const result = await evaluateClassifier(engine, valid, classes);
-      const metric: Metric = { kind: "classification", split: "valid", step: done, elapsed_ms: elapsed(), ...result };
-      await metrics.write(metric);
-      options.onMetric(metric, done / steps);
-      interval = newInterval();
-    }
+    if (done % perEpoch === 0 && done < steps) await evaluateNow("valid", done);
   }
-  return { step: steps, interrupted: false };
+  const valid = await evaluateNow("valid", steps);
+  return { step: steps, result: { train: await evaluateNow("train", steps), valid } };
 }
 
 function newInterval() {

@@ -1,9 +1,12 @@
 /** `metrics.jsonl`: one JSON object a line, appended as the run goes. */
 
 import { ioError } from "../config/cloze_error.ts";
-import type { Evaluation } from "./evaluation.ts";
+import type { MaskingStatistics, TextStatistics } from "../data/mod.ts";
+import type { Evaluation, UnigramBaseline } from "./evaluation.ts";
 import { writeWhole } from "./files.ts";
 import type { ClassifierEvaluation } from "./finetune.ts";
+
+export type { MaskingStatistics, TextStatistics } from "../data/mod.ts";
 
 /** A line of `metrics.jsonl`. Losses in nats per predicted token. */
 export type Metric =
@@ -25,27 +28,80 @@ export type Metric =
     data_wait_ms: number;
   }
   | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)
-  | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation);
+  | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation)
+  | RunStart
+  | Blanks
+  | Warning
+  | {
+    kind: "end";
+    step: number;
+    elapsed_ms: number;
+    /** Whether it was asked to stop before its end. */
+    interrupted: boolean;
+  };
+
+/** What is known when a run begins, or goes on after `step`. */
+export interface RunStart {
+  kind: "start";
+  step: number;
+  elapsed_ms: number;
+  /** ISO 8601. */
+  time: string;
+  /** As typed, and where. */
+  command: string;
+  folder: string;
+  versions: { cloze: string; deno: string; platform: string };
+  engine: { engine: string; instruction_set: string; threads: number; parameter_count: number };
+  /** `sha256`: of everything that decides which ids a text becomes. */
+  tokenizer: { size: number; lowercase: boolean; sha256: string };
+  train: TextStatistics;
+  held_out: TextStatistics;
+  /** Share of the lines of both texts that an earlier line is equal to; `null` if they were not counted. */
+  duplicate_share: number | null;
+  masking: MaskingStatistics;
+  unigram: UnigramBaseline;
+}
+
+/** How the model fills the same blanks as at the other evaluations. */
+export interface Blanks {
+  kind: "blanks";
+  step: number;
+  elapsed_ms: number;
+  lines: {
+    /** With one `[MASK]`. */
+    text: string;
+    /** What stood there, if that is known. */
+    answer?: string;
+    /** Best first. */
+    predictions: { token: string; probability: number }[];
+  }[];
+}
+
+/** What a watchdog noticed. */
+export interface Warning {
+  kind: "warning";
+  step: number;
+  elapsed_ms: number;
+  rule: "non_finite" | "plateau" | "repeated_text" | "data_stall";
+  message: string;
+  hint: string;
+}
 
 /** Appends to the file; lines of steps after `step` are dropped first, when a run is resumed. */
 export class MetricsFile {
   readonly #path: string;
+  /** What was in the file already, in order. */
+  readonly earlier: readonly Metric[];
 
-  private constructor(path: string) {
+  private constructor(path: string, earlier: readonly Metric[]) {
     this.#path = path;
+    this.earlier = earlier;
   }
 
   static async open(path: string, step: number): Promise<MetricsFile> {
-    const old = await Deno.readTextFile(path).catch(() => "");
-    const kept = old.split("\n").filter((line) => {
-      try {
-        return (JSON.parse(line) as Metric).step <= step;
-      } catch {
-        return false; // the end of a line that a crash cut off
-      }
-    });
-    await writeWhole(path, kept.map((line) => line + "\n").join(""));
-    return new MetricsFile(path);
+    const kept = (await readMetrics(path)).filter((metric) => metric.step <= step);
+    await writeWhole(path, kept.map((metric) => JSON.stringify(metric) + "\n").join(""));
+    return new MetricsFile(path, kept);
   }
 
   async write(metric: Metric): Promise<void> {
@@ -55,4 +111,20 @@ export class MetricsFile {
       throw ioError(error, "write", this.#path);
     }
   }
+}
+
+/** The lines of a metrics file, in order; none if there is no such file. The end of a line that a crash cut off is left out. */
+export async function readMetrics(path: string): Promise<Metric[]> {
+  const text = await Deno.readTextFile(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw ioError(error, "read", path);
+  });
+  return text.split("\n").flatMap((line): Metric[] => {
+    try {
+      const metric = JSON.parse(line);
+      return typeof metric?.step === "number" ? [metric] : [];
+    } catch {
+      return [];
+    }
+  });
 }

@@ -31,9 +31,8 @@ export function trainingBatches(
   tokenizer: Tokenizer,
   options: BatchOptions,
 ): BatchStream {
-  const sequences = new Sequences(shard, options.max_sequence_length);
-  if (objective === "clm") return new CausalBatches(new MlmBatches(sequences, tokenizer, unmasked(options)));
-  return new MlmBatches(sequences, tokenizer, options);
+  if (objective === "clm") return new CausalBatches(new MlmBatches(shard, tokenizer, unmasked(options)));
+  return new MlmBatches(shard, tokenizer, options);
 }
 
 /** An objective's held-out batches, up to about `max_tokens` tokens. */
@@ -44,11 +43,10 @@ export function heldOutBatches(
   options: BatchOptions,
   max_tokens: number,
 ): MlmBatch[] {
-  const sequences = new Sequences(shard, options.max_sequence_length);
   if (objective === "clm") {
-    return fixedEvalBatches(sequences, tokenizer, unmasked(options), max_tokens).map(causalBatch);
+    return fixedEvalBatches(shard, tokenizer, unmasked(options), max_tokens).map(causalBatch);
   }
-  return fixedEvalBatches(sequences, tokenizer, options, max_tokens);
+  return fixedEvalBatches(shard, tokenizer, options, max_tokens);
 }
 
 /**
@@ -59,11 +57,13 @@ export function predictedCounts(
   objective: PretrainingObjective,
   shard: Shard,
   tokenizer: Tokenizer,
-  max_sequence_length: number,
+  options: BatchOptions,
 ): Float64Array {
   const counts = Float64Array.from(shard.counts);
-  if (objective === "clm") counts[tokenizer.special.sep] += new Sequences(shard, max_sequence_length).count;
-  else for (const id of Object.values(tokenizer.special)) counts[id] = 0;
+  if (objective === "clm") {
+    using sequences = new Sequences(shard, tokenizer, options);
+    counts[tokenizer.special.sep] += sequences.count;
+  } else for (const id of Object.values(tokenizer.special)) counts[id] = 0;
   return counts;
 }
 

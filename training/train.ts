@@ -15,6 +15,8 @@ import { hyperparameters, learningRate, progressOf } from "./schedule.ts";
 const MICRO_BATCH_TOKENS = 16384;
 /** Evaluations and checkpoints in a run, unless asked for by steps. */
 const MILESTONES = 10;
+/** An engine's answer that was there before it was waited for comes within this time. */
+const AT_ONCE_MS = 0.5;
 /** Time between lines of metrics. */
 const METRICS_EVERY_MS = 2000;
 
@@ -33,7 +35,7 @@ export interface Start {
 }
 
 /** An endless stream of batches that can be gone to at any position. The arrays of a batch live until the one after next. */
-export interface BatchStream {
+export interface BatchStream extends Disposable {
   /** Of the next batch. */
   position: Position;
   /** Epochs done, with the fraction of the one in progress. */
@@ -53,7 +55,8 @@ export interface TrainOptions {
   saveEvery?: number;
   evaluateEvery?: number;
   save: (state: Start) => Promise<void>;
-  onMetric: (metric: Metric, progress: number) => void;
+  /** The loop waits for it. */
+  onMetric: (metric: Metric, progress: number) => void | Promise<void>;
   /** Stops the run after the step in progress. */
   signal: AbortSignal;
 }
@@ -87,7 +90,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     evaluation = await evaluate(engine, heldOut);
     const metric = { kind: "evaluation" as const, step, elapsed_ms: Math.round(elapsed()), ...evaluation };
     await metrics.write(metric);
-    options.onMetric(metric, progress());
+    await options.onMetric(metric, progress());
   };
 
   // The batches of an update; several have to be kept until all of them are there.
@@ -110,8 +113,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       upcoming.push(take()); // while the engine works
       const ready = performance.now();
       const sums = await running;
-      // An answer that is there at once was there before: the engine stood still for at most the time of building.
-      if (performance.now() - ready < 0.05) interval.wait_ms += ready - building;
+      // An answer that comes at once was there before: the engine stood still for at most the time of building.
+      if (performance.now() - ready < AT_ONCE_MS) interval.wait_ms += ready - building;
       predicted += sums.masked;
       add(interval.sums, sums);
     }
@@ -145,7 +148,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         data_wait_ms: Math.round(interval.wait_ms),
       };
       await metrics.write(metric);
-      options.onMetric(metric, done);
+      await options.onMetric(metric, done);
       interval = newInterval();
     }
     const due = (

@@ -9,13 +9,13 @@ import { wilson } from "./tally.ts";
 import { microBatches, sequenceWeight } from "./train.ts";
 
 const TRAINING: TrainingConfig = {
+  ...TRAINING_DEFAULTS,
   objective: "mlm",
   seed: 0,
   extent: { steps: 100 },
   batch_tokens: 1024,
   max_sequence_length: 64,
   learning_rate: 1e-3,
-  ...TRAINING_DEFAULTS,
   warmup_ratio: 0.1,
 };
 

@@ -1,10 +1,9 @@
 /** `cloze evaluate`: a model on text, with masks that are always the same; or the score of each line. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
+import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
-import { TRAINING_DEFAULTS } from "../../config/run_config.ts";
-import { expandPaths, readDocuments, Shard } from "../../data/mod.ts";
-import { ShardWriter } from "../../data/shards.ts";
+import { type Document, expandPaths, readDocuments, Shard, ShardWriter } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
@@ -14,6 +13,7 @@ import { evaluate, type Evaluation, type UnigramBaseline, unigramBaseline } from
 import { heldOutBatches, objectiveLimits, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
+import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { callerFolder, newestRun, resolve } from "../paths.ts";
@@ -30,12 +30,11 @@ export async function run(args: string[]): Promise<number> {
       hint: "give text that the model was not trained on",
     });
   }
-  const files = await expandPaths(data, callerFolder());
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
   const folder = await openModelFolder(path);
-  if (values.sentences === true) return await score(folder, values, files);
-  const result = await measure(folder, values, files);
+  if (values.sentences === true) return await score(folder, values, await expandPaths(data, callerFolder()));
+  const result = await measure(folder, values, data);
   await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result));
   return 0;
 }
@@ -70,7 +69,7 @@ interface Measured extends Evaluation {
   by_frequency: Group[];
 }
 
-async function measure(folder: ModelFolder, values: EvaluateValues, files: string[]): Promise<Measured> {
+async function measure(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<Measured> {
   const { config, heads, tokenizer, weights, path } = folder;
   if (heads.objective === "sequence_classification" || heads.objective === "none") {
     const classifies = heads.objective === "sequence_classification";
@@ -83,15 +82,12 @@ async function measure(folder: ModelFolder, values: EvaluateValues, files: strin
   // Tokens are measured with the same masks whatever the objective was, so that models can be compared.
   const objective = heads.objective === "clm" ? "clm" : "mlm";
   const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, config.max_position_embeddings);
-  const options = {
-    seed: 0,
-    batch_tokens: 4096,
-    max_sequence_length,
-    mlm_probability: TRAINING_DEFAULTS.mlm_probability,
-  };
+  const options = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, seed: 0, batch_tokens: 4096, max_sequence_length };
   const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });
   try {
-    using shard = await shardOf(files, tokenizer, `${temporary}/text.shard`);
+    const { files, stdin } = await corpusFiles(data, values, temporary);
+    if (stdin !== undefined) await saveStdin(stdin);
+    using shard = await shardOf(readDocuments(files, corpusConfig(values)), tokenizer, `${temporary}/text.shard`);
     const batches = heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6);
     using engine = await Engine.open({
       config,
@@ -104,7 +100,7 @@ async function measure(folder: ModelFolder, values: EvaluateValues, files: strin
       ...objectiveLimits(objective, options),
       training: false,
     });
-    const counts = predictedCounts(objective, shard, tokenizer, max_sequence_length);
+    const counts = predictedCounts(objective, shard, tokenizer, options);
     const unigram = new Unigram(counts);
     const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.tokenOf(id)));
     const byFrequency = new Breakdown(unigram, (id) => bandOf(unigram.rank(id)));
@@ -127,18 +123,18 @@ async function measure(folder: ModelFolder, values: EvaluateValues, files: strin
   }
 }
 
-/** The files' text as ids, in a file that goes away. */
-async function shardOf(files: string[], tokenizer: Tokenizer, path: string): Promise<Shard> {
-  const writer = await ShardWriter.create(path, tokenizer.size, "evaluate");
-  for await (const document of readDocuments(files)) {
+/** The text as ids, in a file that goes away. */
+async function shardOf(documents: AsyncIterable<Document>, tokenizer: Tokenizer, path: string): Promise<Shard> {
+  const writer = new ShardWriter(path, tokenizer.size, "evaluate");
+  for await (const document of documents) {
     writer.add(document.map((sentence) => {
       const ids: number[] = [];
       tokenizer.encodeIds(sentence, ids);
       return ids;
     }));
   }
-  await writer.finish();
-  return await Shard.open(path);
+  writer.finish();
+  return Shard.open(path);
 }
 
 function readable(result: Measured): string {

@@ -10,7 +10,6 @@ import { tokenizerFiles } from "../../tokenizer/mod.ts";
 import { publishWeights, writeWhole } from "../../training/files.ts";
 import {
   type ClassifierEvaluation,
-  evaluateClassifier,
   EVALUATION_SEQUENCES,
   finetune,
   type LabeledSequence,
@@ -195,7 +194,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
   for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, 0);
   stop.arm();
-  const { step, interrupted } = await finetune({
+  const { step, result } = await finetune({
     engine,
     train: trainSet,
     valid: validSet,
@@ -206,14 +205,9 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     signal: stop.signal,
   });
   await publishWeights(engine, `${output}/model.safetensors`);
-  if (interrupted) {
+  if (result === undefined) {
     throw new ClozeError("interrupted", `stopped after step ${grouped(step)}; the classifier so far is in ${output}`);
   }
-  const result = {
-    train: await evaluateClassifier(engine, trainSet, labels.length),
-    valid: await evaluateClassifier(engine, validSet, labels.length),
-  };
-  await metrics.write({ kind: "classification", split: "train", step, elapsed_ms: 0, ...result.train });
   note("");
   for (const [split, evaluation] of Object.entries(result)) note(bold(split.padEnd(9)) + describe(evaluation));
   note(bold("folder   ") + output);

@@ -3,7 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { ModelConfig } from "../../config/model_config.ts";
 import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
-import { PRACTICE_BLANKS, type PreparedData, prepareShards, Sequences } from "../../data/mod.ts";
+import { heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
@@ -12,16 +12,22 @@ import { type Evaluation, unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
-import { microBatches, train, type TrainResult } from "../../training/train.ts";
+import { train, type TrainResult } from "../../training/train.ts";
+import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
+import { corpusFindings, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
-import { documentsOf, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
+import { PretrainObserver } from "./pretrain_observer.ts";
+import { batchOptions, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
+import { runStart } from "./run_start.ts";
 
 /** Most held-out tokens that an evaluation looks at. */
 const EVALUATION_TOKENS = 1 << 16;
+/** Sentences that are filled at every evaluation, and answers for each. */
+const WATCHED_BLANKS = 8, ANSWERS = 3;
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
@@ -31,6 +37,7 @@ export async function run(args: string[]): Promise<number> {
   using _lock = await openRun(plan.output, resumed !== undefined);
   const stop = stopSignals();
   try {
+    if (plan.stdin !== undefined) await saveStdin(plan.stdin);
     return await pretrain(plan, values, stop);
   } finally {
     stop.dispose();
@@ -40,17 +47,20 @@ export async function run(args: string[]): Promise<number> {
 async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop): Promise<number> {
   note(
     bold("data     ") +
-      (plan.files === "practice"
+      (plan.corpus === "practice"
         ? "the embedded practice corpus (generated; for trying cloze out)"
-        : plan.files.join(" ")),
+        : shortList(plan.corpus.files)),
   );
   const tokenizer = await tokenizerOf(plan, values);
   const data = await prepareShards(
     `${plan.output}/data`,
-    () => documentsOf(plan.files),
+    plan.corpus,
     tokenizer,
-    plan.documentsHash,
-    (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+    {
+      threads: values.threads ?? navigator.hardwareConcurrency,
+      onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+      others: await neighbours(plan.output),
+    },
   );
   if (plan.source !== undefined && plan.source !== data.source) {
     throw new ClozeError("input", `the data files of ${plan.output} have changed since the run began`, {
@@ -68,10 +78,25 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop):
 async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<Tokenizer> {
   if (plan.start !== undefined) return await loadTokenizer(plan.output);
   if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
-  return await learnTokenizer(() => documentsOf(plan.files), {
+  const { tokenizer } = await learnTokenizer(plan.corpus, {
     ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
     lowercase: values.lowercase ?? false,
+    threads: values.threads ?? navigator.hardwareConcurrency,
   });
+  return tokenizer;
+}
+
+/** The data folders of the runs beside this one: they may hold the same shards. */
+async function neighbours(output: string): Promise<string[]> {
+  const runs = output.replace(/\/[^/]*\/?$/, "");
+  const folders = await Array.fromAsync(Deno.readDir(runs)).catch(() => []);
+  return folders.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${runs}/${name}/data`)
+    .filter((folder) => folder !== `${output}/data`).sort();
+}
+
+/** The files, if they are few. */
+function shortList(files: readonly string[]): string {
+  return files.length <= 3 ? files.join(" ") : `${files.slice(0, 2).join(" ")} and ${files.length - 2} more files`;
 }
 
 function checkSizes(plan: Plan, model: ModelConfig, tokenizer: Tokenizer): void {
@@ -106,19 +131,18 @@ async function trainOn(
   stop: Stop,
 ): Promise<number> {
   const { training, output } = plan;
-  const { max_sequence_length, objective } = training;
-  if (new Sequences(data.train, max_sequence_length).count === 0) {
-    throw new ClozeError("input", "there is not enough text to train on");
-  }
-  const options = { ...training, batch_tokens: microBatches(training.batch_tokens).tokens };
-  options.batch_tokens = Math.max(options.batch_tokens, max_sequence_length);
+  const { objective } = training;
+  const options = batchOptions(training);
+  if (data.train.header.tokens === 0) throw new ClozeError("input", "there is not enough text to train on");
+  using batches = trainingBatches(objective, data.train, tokenizer, options);
   const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
-  const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, max_sequence_length), heldOut);
+  const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, options), heldOut);
   const { header } = data.train;
   note(
     `         ${grouped(header.tokens)} tokens in ${grouped(header.documents)} documents for training, ` +
       `${grouped(data.heldOut.header.tokens)} held out${data.reused ? " (tokenized before)" : ""}`,
   );
+  if (plan.corpus !== "practice" && header.corpus !== null) note(`         ${corpusFindings(header.corpus)}`);
   note(
     bold("tokens   ") +
       `a vocabulary of ${grouped(tokenizer.size)}; guessing by frequency costs ${
@@ -154,48 +178,54 @@ async function trainOn(
   if (plan.start !== undefined) note(bold("resume   ") + `after step ${grouped(plan.start.step)}`);
 
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? 0);
+  const start = plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 };
+  const observer = new PretrainObserver({
+    output,
+    metrics,
+    start: runStart({ ...start, engine: about, data, tokenizer, heldOut, unigram: baseline }),
+    // A left-to-right model does not see what follows a blank.
+    blanks: objective === "clm"
+      ? []
+      : plan.corpus === "practice"
+      ? PRACTICE_BLANKS.map((text) => ({ text }))
+      : heldOutBlanks(data.heldOut, tokenizer, WATCHED_BLANKS, training.max_sequence_length - 2),
+    model: FillMask.over(
+      engine,
+      { config: model, tokenizer },
+      { ...options, max_tokens: options.batch_tokens },
+      ANSWERS,
+    ),
+    chart: values.chart ?? false,
+  });
+  await observer.begin(plan.corpus === "practice");
   stop.arm();
   const result = await train({
     engine,
-    batches: trainingBatches(objective, data.train, tokenizer, options),
+    batches,
     heldOut,
     training,
-    start: plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 },
+    start,
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
     save: async (state) => void await saveCheckpoint(output, engine, files, state, values["keep-checkpoints"]),
     signal: stop.signal,
-    onMetric: (metric, done) => {
-      if (metric.kind === "evaluation") {
-        note(
-          `step ${grouped(metric.step)}: held-out loss ${metric.loss.toFixed(3)} (guessing: ${
-            baseline.loss.toFixed(3)
-          }), ` +
-            `accuracy ${percent(metric.accuracy)} (${metric.accuracy_interval.map(percent).join("–")})` +
-            (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
-        );
-        return;
-      }
-      if (metric.kind !== "train") return;
-      const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
-      progress(
-        `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
-          `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`,
-      );
-    },
+    onMetric: (metric, done) => observer.see(metric, done),
   }).catch(async (error) => {
+    if (!(error instanceof NativeError) || error.native !== "NonFinite") throw error;
+    await observer.diverged(error.message);
     throw await withLastCheckpoint(error, output);
   });
+  await observer.end({ ...result.state, interrupted: result.interrupted });
   return await conclude(plan, result, baseline);
 }
 
-/** Adds to a loss that is not finite where the last good weights are. */
-async function withLastCheckpoint(error: unknown, output: string): Promise<unknown> {
-  if (!(error instanceof NativeError) || error.native !== "NonFinite") return error;
+/** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */
+async function withLastCheckpoint(error: NativeError, output: string): Promise<ClozeError> {
   const [step] = await checkpointSteps(output);
   const kept = step === undefined ? "no checkpoint was saved before" : `the last checkpoint is step ${step}`;
-  return new ClozeError("engine", `${error.message}; ${kept}`, { hint: error.hint, cause: error });
+  const hint = error.hint === undefined ? NON_FINITE_CAUSES : `${error.hint}; ${NON_FINITE_CAUSES}`;
+  return new ClozeError("engine", `${error.message}; ${kept}`, { hint, cause: error });
 }
 
 /** Says what came of it, in a few lines, and shows filled blanks where it knows sentences to try. */
@@ -222,7 +252,7 @@ async function conclude(
     note(bold("next     ") + `deno run evaluate --model ${plan.shown} --data FILE`);
     return 0;
   }
-  if (plan.files === "practice") {
+  if (plan.corpus === "practice") {
     note("");
     using model = await FillMask.open(plan.output, { topK: 3 });
     for (const line of await model.fill(PRACTICE_BLANKS)) {

@@ -1,7 +1,15 @@
 /** What a pretraining run is going to do: worked out from the flags, or read from a run that is resumed. */
 
+import {
+  CORPUS_DEFAULTS,
+  MASKING_DEFAULTS,
+  type MaskingConfig,
+  SAMPLING_DEFAULTS,
+  type SamplingConfig,
+} from "../../config/batch_config.ts";
 import { ClozeError, ioError, messageOf } from "../../config/cloze_error.ts";
 import { type ModelConfig, parseModelConfig, presetConfig } from "../../config/model_config.ts";
+import type { PretrainingObjective } from "../../config/model_heads.ts";
 import {
   type Extent,
   PRESET_TRAINING,
@@ -10,13 +18,14 @@ import {
   type TrainingConfig,
   VERSION,
 } from "../../config/run_config.ts";
-import { type Document, expandPaths, practiceCorpus, readDocuments, sourceHash } from "../../data/mod.ts";
+import type { BatchOptions, CorpusSource } from "../../data/mod.ts";
 import { newestCheckpoint } from "../../training/checkpoint.ts";
 import { exists, makeFolder } from "../../training/files.ts";
-import type { Start } from "../../training/train.ts";
+import { microBatches, type Start } from "../../training/train.ts";
+import { corpusConfig, corpusFiles } from "../corpus.ts";
 import type { Values } from "../flags/flag.ts";
-import type { PRETRAIN } from "../flags/tables.ts";
-import { callerFolder, resolve } from "../paths.ts";
+import type { BATCH_FLAGS, PRETRAIN } from "../flags/tables.ts";
+import { resolve } from "../paths.ts";
 
 /** The flags of `pretrain`. */
 export type PretrainValues = typeof PRETRAIN.flags;
@@ -27,8 +36,9 @@ export interface Plan {
   output: string;
   /** As the user wrote it. */
   shown: string;
-  files: string[] | "practice";
-  documentsHash: string;
+  corpus: CorpusSource;
+  /** Among the files, the one that standard input becomes. */
+  stdin?: string;
   engine: "fused" | "candle";
   training: TrainingConfig;
   tokenizerPath?: string;
@@ -42,11 +52,6 @@ export interface Plan {
 
 /** How long the practice run takes, and what suits its short sentences. */
 const PRACTICE = { budget_ms: 140_000, batch_tokens: 1024, max_sequence_length: 32, learning_rate: 3e-3 };
-
-/** The documents of files or of the practice corpus. */
-export function documentsOf(files: string[] | "practice"): AsyncIterable<Document> | Iterable<Document> {
-  return files === "practice" ? practiceCorpus() : readDocuments(files);
-}
 
 /** A new run, from the flags. */
 export async function newRun(values: Values<PretrainValues>, positionals: string[]): Promise<Plan> {
@@ -62,16 +67,19 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
   if (values.tokenizer !== undefined && values["vocab-size"] !== undefined) {
     throw new ClozeError("usage", "--vocab-size is for a vocabulary that is learned, but --tokenizer brings one");
   }
-  const files = data.length === 0 ? "practice" as const : await expandPaths(data, callerFolder());
   const shown = values.output ?? `runs/${timestamp()}`;
+  const output = resolve(shown);
+  const { files, stdin } = await corpusFiles(data, values, `${output}/data`);
+  const config = corpusConfig(values);
+  const practice = files.length === 0;
   const modelConfig = await modelConfigOf(values);
-  const training = trainingOf(values, files === "practice");
+  const training = trainingOf(values, practice);
   const engine = values.engine ?? "fused";
   return {
-    output: resolve(shown),
+    output,
     shown,
-    files,
-    documentsHash: files === "practice" ? "practice corpus 1" : await sourceHash(files, ""),
+    corpus: practice ? "practice" : { files, config },
+    ...(stdin === undefined ? {} : { stdin }),
     engine,
     training,
     ...(values.tokenizer === undefined ? {} : { tokenizerPath: resolve(values.tokenizer) }),
@@ -82,7 +90,7 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
       model,
       training,
       engine,
-      data: { files, source },
+      data: { files: practice ? "practice" : files, corpus: config, source },
     }),
   };
 }
@@ -94,10 +102,59 @@ function trainingOf(values: Values<PretrainValues>, practice: boolean): Training
     seed: values.seed ?? 0,
     extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs: 1 }),
     batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
-    max_sequence_length: values["max-sequence-length"] ?? (practice ? PRACTICE.max_sequence_length : 128),
     learning_rate: values["learning-rate"] ?? preset.learning_rate,
     ...TRAINING_DEFAULTS,
+    ...maskingOf(values),
+    ...samplingOf(values, values.objective),
+    ...(practice && values["max-sequence-length"] === undefined
+      ? { max_sequence_length: PRACTICE.max_sequence_length }
+      : {}),
   };
+}
+
+/** The flags that say how text becomes masked batches. */
+type BatchValues = Values<typeof BATCH_FLAGS>;
+
+/** Which tokens are masked. */
+export function maskingOf(values: BatchValues): MaskingConfig {
+  const { masking, "mask-count": count, "mask-shares": shares } = values;
+  if (masking === "span" && count === "bernoulli") {
+    throw new ClozeError(
+      "usage",
+      "--masking span takes exactly the share of every sequence, not --mask-count bernoulli",
+    );
+  }
+  return {
+    mlm_probability: values["mlm-probability"] ?? MASKING_DEFAULTS.mlm_probability,
+    masking: masking ?? MASKING_DEFAULTS.masking,
+    mask_count: masking === "span" ? "exact" : count ?? MASKING_DEFAULTS.mask_count,
+    mask_share: shares?.[0] ?? MASKING_DEFAULTS.mask_share,
+    random_share: shares?.[1] ?? MASKING_DEFAULTS.random_share,
+  };
+}
+
+/** How documents become sequences and batches; next-sentence prediction needs pairs. */
+export function samplingOf(values: BatchValues, objective?: PretrainingObjective): SamplingConfig {
+  if (objective === "mlm+nsp" && values["full-sentences"] === true) {
+    throw new ClozeError("usage", "--objective mlm+nsp takes sentence pairs, not --full-sentences");
+  }
+  return {
+    max_sequence_length: values["max-sequence-length"] ?? SAMPLING_DEFAULTS.max_sequence_length,
+    sequences: objective === "mlm+nsp"
+      ? "pair"
+      : values["full-sentences"] === true
+      ? "full"
+      : SAMPLING_DEFAULTS.sequences,
+    short_seq_prob: values["short-seq-prob"] ?? SAMPLING_DEFAULTS.short_seq_prob,
+    batching: values.batching ?? SAMPLING_DEFAULTS.batching,
+    static_masking: values["static-masking"] ?? SAMPLING_DEFAULTS.static_masking,
+  };
+}
+
+/** The batches of a run: an update is cut so that the engine can hold each part. */
+export function batchOptions(training: TrainingConfig): BatchOptions {
+  const batch_tokens = Math.max(microBatches(training.batch_tokens).tokens, training.max_sequence_length);
+  return { ...training, batch_tokens };
 }
 
 function extentOf(values: Values<PretrainValues>): Extent | undefined {
@@ -128,7 +185,7 @@ async function modelConfigOf(values: Values<PretrainValues>): Promise<(vocab_siz
 
 /** A run that goes on, from its folder. */
 export async function planResumed(values: Values<PretrainValues>, positionals: string[]): Promise<Plan> {
-  const allowed = new Set(["resume", "threads", "save-every", "keep-checkpoints", "evaluate-every"]);
+  const allowed = new Set(["resume", "threads", "save-every", "keep-checkpoints", "evaluate-every", "chart"]);
   const other = Object.keys(values).find((name) => !allowed.has(name));
   if (other !== undefined || positionals.length > 0) {
     throw new ClozeError(
@@ -141,6 +198,26 @@ export async function planResumed(values: Values<PretrainValues>, positionals: s
   }
   const shown = values.resume!;
   const output = resolve(shown);
+  const run = await readRun(output);
+  const { state, weights, training_state } = await newestCheckpoint(output);
+  const { step, position, elapsed_ms, tokens } = state;
+  const { files, corpus: config, source } = run.data;
+  return {
+    output,
+    shown,
+    corpus: files === "practice" ? "practice" : { files, config },
+    engine: run.engine,
+    training: run.training,
+    modelConfig: () => run.model,
+    runConfig: () => run,
+    start: { step, position, elapsed_ms, tokens },
+    source,
+    weights: { weights, training_state },
+  };
+}
+
+/** What `run.json` says of the run in a folder. */
+export async function readRun(output: string): Promise<RunConfig> {
   let run: RunConfig;
   try {
     run = JSON.parse(await Deno.readTextFile(`${output}/run.json`));
@@ -150,21 +227,10 @@ export async function planResumed(values: Values<PretrainValues>, positionals: s
     }
     throw new ClozeError("input", `${output}/run.json cannot be read: ${messageOf(error)}`);
   }
-  const { state, weights, training_state } = await newestCheckpoint(output);
-  const { step, position, elapsed_ms, tokens } = state;
-  const { files, source } = run.data;
   return {
-    output,
-    shown,
-    files,
-    documentsHash: files === "practice" ? "practice corpus 1" : await sourceHash(files, ""),
-    engine: run.engine,
-    training: { ...run.training, objective: run.training.objective ?? "mlm" },
-    modelConfig: () => run.model,
-    runConfig: () => run,
-    start: { step, position, elapsed_ms, tokens },
-    source,
-    weights: { weights, training_state },
+    ...run,
+    training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
+    data: { ...run.data, corpus: { ...CORPUS_DEFAULTS, ...run.data.corpus } },
   };
 }
 

@@ -1,31 +1,75 @@
-/** `cloze tokenize`: lines in, their tokens out. */
+/** `cloze tokenize`: lines in, their tokens out; or ids in, text out. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { loadTokenizer } from "../../tokenizer/mod.ts";
+import { type Compat, loadTokenizer, Tokenizer } from "../../tokenizer/mod.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { TOKENIZE } from "../flags/tables.ts";
-import { lines } from "../lines.ts";
+import { type Line, lines } from "../lines.ts";
 import { newestRun, resolve } from "../paths.ts";
-import { printError, writeOut } from "../terminal.ts";
+import { note, printError, writeOut } from "../terminal.ts";
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
   const { values } = parseFlags(TOKENIZE, args);
-  const tokenizer = await loadTokenizer(values.model === undefined ? await newestRun() : resolve(values.model));
-  const show = (line: string) => {
-    const { ids, offsets, words } = tokenizer.encode(line, { specials: "all" });
+  const loaded = await loadTokenizer(values.model === undefined ? await newestRun() : resolve(values.model));
+  const tokenizer = values.compat === undefined ? loaded : following(values.compat, loaded);
+  // Google's code knows no special tokens in text.
+  const specials = tokenizer.normalizer.compat === "google" ? "text" : "all";
+  const warn = warnOfDecomposed(tokenizer);
+  const show = (line: Line) => {
+    if (values.decode === true) return tokenizer.decode(readIds(line.text));
+    warn(line);
+    const { ids, offsets, words } = tokenizer.encode(line.text, { specials });
     const tokens = Array.from(ids, (id) => tokenizer.tokenOf(id));
     if (values.json === true) return JSON.stringify({ tokens, ids: [...ids], offsets, words });
     return values.ids === true ? ids.join(" ") : tokens.join(" ");
   };
   let failed = false;
   for await (const waiting of lines(Deno.stdin)) {
-    for (const { number, problem } of waiting) {
-      if (problem === undefined) continue;
-      printError(new ClozeError("input", `line ${number}: ${problem.message}`, { hint: problem.hint }));
-      failed = true;
+    let out = "";
+    for (const line of waiting) {
+      try {
+        if (line.problem !== undefined) throw line.problem;
+        out += show(line) + "\n";
+      } catch (error) {
+        if (!(error instanceof ClozeError)) throw error;
+        printError(new ClozeError("input", `line ${line.number}: ${error.message}`, { hint: error.hint }));
+        failed = true;
+      }
     }
-    await writeOut(waiting.filter((line) => line.problem === undefined).map((line) => show(line.text) + "\n").join(""));
+    await writeOut(out);
   }
   return failed ? 1 : 0;
+}
+
+/** The tokenizer with the rules of one or the other. */
+function following(compat: Compat, tokenizer: Tokenizer): Tokenizer {
+  const { vocabulary, data } = tokenizer;
+  const google = compat === "google";
+  return new Tokenizer(vocabulary, {
+    ...data,
+    normalizer: { ...data.normalizer, compat, ...(google ? { nfc: false, strip_accents: null } : {}) },
+    max_input_chars_per_word: google ? 200 : 100,
+  });
+}
+
+/** Says once, where the tokenizer does not compose text, that a line would be the better for it. */
+function warnOfDecomposed(tokenizer: Tokenizer): (line: Line) => void {
+  let warned = tokenizer.normalizer.nfc;
+  return ({ number, text }) => {
+    if (warned || text.normalize("NFC") === text) return;
+    warned = true;
+    note(
+      `note: line ${number} is not composed (NFC), and neither does this tokenizer compose: 한 in two or three parts is not 한`,
+    );
+  };
+}
+
+function readIds(text: string): number[] {
+  return text.split(/\s+/).filter((word) => word !== "").map((word) => {
+    if (/^\d+$/.test(word)) return Number(word);
+    throw new ClozeError("input", `${JSON.stringify(word)} is not an id`, {
+      hint: "cloze tokenize --ids writes what --decode reads",
+    });
+  });
 }

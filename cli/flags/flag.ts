@@ -93,6 +93,23 @@ export function number(
   };
 }
 
+/** Three shares of a hundred, such as `80/10/10`. */
+export function shares(value: string, help: string, fallback?: string): Flag<[number, number, number]> {
+  return {
+    value,
+    help,
+    ...(fallback === undefined ? {} : { fallback }),
+    read: (text) => {
+      const parts = text.trim().split("/").map((part) => /^\d+(\.\d+)?$/.test(part) ? Number(part) : NaN);
+      const sum = parts.reduce((a, b) => a + b, 0);
+      if (parts.length !== 3 || !(Math.abs(sum - 100) < 1e-6)) {
+        throw new Error("has to be three shares of 100: 80/10/10");
+      }
+      return parts.map((part) => part / 100) as [number, number, number];
+    },
+  };
+}
+
 /** A time such as `90s`, `30m` or `2h`, in milliseconds. */
 export function duration(help: string, fallback?: string): Flag<number> {
   return {
@@ -168,7 +185,7 @@ export function parseFlags<F extends Flags>(
   return { values: values as Values<F>, positionals, help: parsed.help === true };
 }
 
-/** `--flag -5` as `--flag=-5`: parseArgs takes no value that begins with a dash from the next word. */
+/** `--flag -5` as `--flag=-5`, and `--flag -`: parseArgs takes no value that begins with a dash from the next word. */
 function joinNegative(args: readonly string[], flags: Flags): string[] {
   const joined: string[] = [];
   const end = args.indexOf("--");
@@ -176,7 +193,7 @@ function joinNegative(args: readonly string[], flags: Flags): string[] {
     const flag = i > 0 && (end < 0 || i < end) && args[i - 1].startsWith("--")
       ? flags[args[i - 1].slice(2)]
       : undefined;
-    if (flag !== undefined && flag.value !== "" && /^-[\d.]/.test(arg)) joined[joined.length - 1] += `=${arg}`;
+    if (flag !== undefined && flag.value !== "" && /^-([\d.]|$)/.test(arg)) joined[joined.length - 1] += `=${arg}`;
     else joined.push(arg);
   });
   return joined;

@@ -1,22 +1,71 @@
 /** The flag tables of all commands. */
 
+import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
-import { choice, type CommandTable, duration, number, text, texts, toggle } from "./flag.ts";
+import { choice, type CommandTable, duration, number, shares, text, texts, toggle } from "./flag.ts";
 
 const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];
 const SEED = number({ min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }, "Seed of everything random.", "0");
-const THREADS = number({ min: 1, max: 1024, integer: true }, "Threads of the engine. Changes no result.", "all cores");
+const THREADS = number(
+  { min: 1, max: 1024, integer: true },
+  "Threads of the engine, and workers that read text. Changes no result.",
+  "all cores",
+);
 const VOCAB_SIZE = number(
   { min: 32, max: 1_000_000, integer: true },
   "Tokens in a vocabulary that is learned from the data.",
   "by the size of the text, at most 16000",
 );
-const DATA = texts(
-  "PATH",
-  "Text: .txt and .txt.gz files, folders, globs. May be repeated, and further paths may follow.",
-);
+
+/** Flags of every command that reads a corpus. */
+export const CORPUS_FLAGS = {
+  data: texts(
+    "PATH",
+    "Text: .txt, .jsonl, .csv, .tsv and .parquet files, also .gz and .zst of them, folders, globs, or - for standard " +
+      "input. May be repeated, and further paths may follow.",
+  ),
+  "text-field": text("NAME", "Field of a .jsonl record that holds the text.", "text"),
+  "text-column": text(
+    "NAME",
+    "Column of a .csv, .tsv or .parquet file that holds the text; its number, from 1, where the first line has no names.",
+    "text",
+  ),
+  "on-invalid": choice(ON_INVALID, "Lines that are not UTF-8: replace the bad bytes, skip the line, or fail.", "fail"),
+};
+
+/** How text becomes masked batches: flags of `pretrain` and `inspect`. */
+export const BATCH_FLAGS = {
+  "batch-tokens": number({ min: 64, max: 1 << 24, integer: true }, "Tokens of an update.", "by preset"),
+  "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
+  "full-sentences": toggle("Sequences go on in the next document, after a [SEP], until they are full."),
+  "short-seq-prob": number(
+    { min: 0, max: 1 },
+    "Of sentence pairs: share of the documents that give short ones.",
+    "0.1",
+  ),
+  batching: choice(BATCHING, "Batches packed full, or bucketed: of like lengths, for padding elsewhere.", "packed"),
+  "mlm-probability": number({ min: 0, max: 1 }, "Share of the tokens that are chosen to be predicted.", "0.15"),
+  masking: choice(
+    MASKING,
+    "What is chosen as one: a token, a word, an eojeol (all between white space), a span of words.",
+    "token",
+  ),
+  "mask-count": choice(
+    MASK_COUNTS,
+    "Each with the same chance, or exactly the share of every sequence; spans are exact.",
+    "bernoulli",
+  ),
+  "mask-shares": shares("M/R/K", "Of the chosen tokens: percent masked, replaced at random, kept.", "80/10/10"),
+  "static-masking": toggle("The same masks in every epoch."),
+};
 const LOWERCASE = toggle("Lowercase the text. Accents and Korean stay as they are.");
+
+const COMPAT = choice(
+  ["huggingface", "google"],
+  "Whose rules apply where the two differ: google follows its tokenization.py, composes nothing, and lets words have 200 characters.",
+  "huggingface",
+);
 
 /** Flags of `cloze pretrain`. */
 export const PRETRAIN = {
@@ -27,7 +76,7 @@ export const PRETRAIN = {
   details: "Without --data it trains on the embedded practice corpus, which is for trying cloze out. " +
     "One of --steps, --epochs and --budget says how long; the learning rate schedule ends with it.",
   flags: {
-    data: DATA,
+    ...CORPUS_FLAGS,
     output: text("DIR", "Folder of the run: the model, its metrics and checkpoints.", "runs/<date and time>"),
     tokenizer: text("PATH", "Use this tokenizer (a model folder, tokenizer.json or vocab.txt) and learn none."),
     "vocab-size": VOCAB_SIZE,
@@ -42,8 +91,7 @@ export const PRETRAIN = {
     steps: number({ min: 1, max: 1e9, integer: true }, "Number of updates."),
     epochs: number({ min: 0.001, max: 1e6 }, "Passes over the text.", "1, if no other is given"),
     budget: duration("Wall clock for the whole training, with evaluation and saving: 90s, 30m, 2h."),
-    "batch-tokens": number({ min: 64, max: 1 << 24, integer: true }, "Tokens of an update.", "by preset"),
-    "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
+    ...BATCH_FLAGS,
     "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "by preset"),
     seed: SEED,
     threads: THREADS,
@@ -55,12 +103,13 @@ export const PRETRAIN = {
     "save-every": number({ min: 1, max: 1e9, integer: true }, "Steps between checkpoints.", "a tenth of the run"),
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
+    chart: toggle("Draw the loss while it trains, on a terminal."),
     resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads from it."),
   },
   examples: [
     "cloze pretrain",
     "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
-    "cloze pretrain --data 'news/*.txt.gz' --tokenizer vocab.txt --output runs/news --epochs 3",
+    "cloze pretrain --data 'news/*.jsonl.zst' --text-field body --output runs/news --epochs 3",
     "cloze pretrain --resume runs/mine",
   ],
 } satisfies CommandTable;
@@ -122,8 +171,8 @@ export const FINETUNE = {
     threads: THREADS,
   },
   examples: [
-    "cloze finetune --model runs/mine --train reviews.train.tsv --valid reviews.valid.tsv --output runs/reviews",
-    "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output runs/probe --probe",
+    "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
+    "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out",
   ],
 } satisfies CommandTable;
 
@@ -133,15 +182,31 @@ export const TRAIN_TOKENIZER = {
   summary: "Learns a WordPiece vocabulary from text, the same one each time.",
   usage: "--data PATH… --output DIR [flags]",
   positional: "PATH",
-  details: "",
+  details: "Says how well the vocabulary fits the text: tokens a word, words that became [UNK], and how much of each " +
+    "script is kept.",
   flags: {
-    data: DATA,
+    ...CORPUS_FLAGS,
     output: text("DIR", "Folder for tokenizer.json, vocab.txt and their configuration."),
     "vocab-size": VOCAB_SIZE,
     "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
+    "limit-alphabet": number(
+      { min: 1, max: 1_114_112, integer: true },
+      "Most characters that are tokens of their own. Korean text has some 2,500.",
+      "6000",
+    ),
+    "pad-to-multiple": number(
+      { min: 1, max: 65536, integer: true },
+      "Fill the vocabulary up to a multiple of N with [unused0], [unused1], …, which are never predicted.",
+      "1",
+    ),
     lowercase: LOWERCASE,
+    threads: THREADS,
+    compat: COMPAT,
   },
-  examples: ["cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 16000"],
+  examples: [
+    "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 16000",
+    "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 30000 --pad-to-multiple 64",
+  ],
 } satisfies CommandTable;
 
 /** Flags of `cloze tokenize`. */
@@ -149,13 +214,24 @@ export const TOKENIZE = {
   name: "tokenize",
   summary: "Shows how lines of text are cut into tokens.",
   usage: "--model DIR [flags]",
-  details: "Reads standard input and writes one line for each of its lines.",
+  details:
+    "Reads standard input and writes one line for each of its lines. Special tokens in the text, such as [MASK], " +
+    "are special.",
   flags: {
     model: text("PATH", "A model folder, tokenizer.json or vocab.txt.", "the newest run"),
     ids: toggle("Ids instead of tokens."),
     json: toggle("One JSON object a line: tokens, ids, offsets, words."),
+    decode: toggle("The other way round: lines of ids in, text out."),
+    compat: choice(
+      ["huggingface", "google"],
+      "Follow Google's tokenization.py, or Hugging Face's tokenizers, whatever the tokenizer says.",
+      "as the tokenizer was made",
+    ),
   },
-  examples: ['echo "단순함을 얻기" | cloze tokenize --model runs/mine'],
+  examples: [
+    'echo "단순함을 얻기" | cloze tokenize --model runs/mine',
+    'echo "단순함을 얻기" | cloze tokenize --model runs/mine --ids | cloze tokenize --model runs/mine --decode',
+  ],
 } satisfies CommandTable;
 
 /** Flags of `cloze evaluate`. */
@@ -170,7 +246,7 @@ export const EVALUATE = {
     "With --sentences it scores each line instead, from files or standard input: the pseudo-log-likelihood (Salazar " +
     "et al., 2020), or the log-likelihood of a left-to-right model, in nats.",
   flags: {
-    data: DATA,
+    ...CORPUS_FLAGS,
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
     "max-tokens": number({ min: 100, max: 1e9, integer: true }, "Most tokens to measure on.", "1000000"),
     "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
@@ -184,5 +260,87 @@ export const EVALUATE = {
   ],
 } satisfies CommandTable;
 
+/** Flags of `cloze inspect`. */
+export const INSPECT = {
+  name: "inspect",
+  summary: "Shows the packed and masked batches that a run sees, and writes them to a file.",
+  usage: "--model DIR | --data PATH… --tokenizer PATH [flags]",
+  positional: "PATH",
+  details:
+    "With --model, the batches of that run; with --data, those of a run with the same flags. Masked tokens are " +
+    "shown as [MASK], with what stood there; replaced ones with both; kept ones are marked.",
+  flags: {
+    model: text("DIR", "Folder of a run."),
+    ...CORPUS_FLAGS,
+    tokenizer: text("PATH", "A model folder, tokenizer.json or vocab.txt."),
+    ...BATCH_FLAGS,
+    pairs: toggle("Sentence pairs, as for next-sentence prediction."),
+    seed: SEED,
+    batches: number({ min: 1, max: 1e9, integer: true }, "How many batches.", "1; with --export, those of an epoch"),
+    export: text("FILE", "Write the batches as safetensors: 0.input_ids, 0.labels, …, 1.input_ids, …"),
+    json: toggle("One JSON object a sequence: tokens, labels, positions."),
+    threads: THREADS,
+  },
+  examples: [
+    "cloze inspect --model runs/mine",
+    "cloze inspect --data corpus/ --tokenizer runs/mine --masking eojeol",
+    "cloze inspect --model runs/mine --batches 1000 --export batches.safetensors",
+  ],
+} satisfies CommandTable;
+
+/** Flags of `cloze extend-vocab`. */
+export const EXTEND_VOCAB = {
+  name: "extend-vocab",
+  summary: "Adds tokens to a trained model, each beginning as the mean of the pieces it was made of.",
+  usage: "--model DIR --output DIR [--data PATH…] [--tokens FILE] [flags]",
+  positional: "PATH",
+  details:
+    "The new tokens are the lines of --tokens, or those that --data most needs: it is split into the model's own " +
+    "tokens, and the most frequent pairs of neighbours become tokens. The model itself is left as it is.",
+  flags: {
+    model: text("DIR", "Model folder, made by cloze or by transformers."),
+    output: text("DIR", "Folder for the larger model. It must not be there yet, or be empty."),
+    ...CORPUS_FLAGS,
+    tokens: text("FILE", "New tokens, one a line; ## begins one that stands inside words."),
+    add: number({ min: 1, max: 1_000_000, integer: true }, "Most tokens to learn from --data.", "1000"),
+    "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
+    threads: THREADS,
+  },
+  examples: [
+    "cloze extend-vocab --model runs/mine --output runs/larger --data new-domain/ --add 500",
+    "cloze extend-vocab --model runs/mine --output runs/larger --tokens words.txt",
+  ],
+} satisfies CommandTable;
+
+/** Flags of `cloze report`. */
+export const REPORT = {
+  name: "report",
+  summary: "Shows a run, or several side by side: a verdict in words, curves, filled blanks, how to repeat it.",
+  usage: "[DIR…] [flags]",
+  positional: "DIR",
+  details:
+    "Writes one HTML page that needs nothing else. A run writes its own as it goes: report.html in its folder. " +
+    "Without a folder it is about the newest run.",
+  flags: {
+    output: text("FILE", "The page.", "report.html in the run's folder, or here for several runs"),
+    text: toggle("Write the verdict and the loss curve to standard output instead."),
+  },
+  examples: [
+    "cloze report runs/mine",
+    "cloze report runs/mine runs/other --output comparison.html",
+    "cloze report runs/mine --text",
+  ],
+} satisfies CommandTable;
+
 /** All tables, in the order of the help. */
-export const TABLES: readonly CommandTable[] = [PRETRAIN, PREDICT, EVALUATE, FINETUNE, TRAIN_TOKENIZER, TOKENIZE];
+export const TABLES: readonly CommandTable[] = [
+  PRETRAIN,
+  PREDICT,
+  EVALUATE,
+  REPORT,
+  FINETUNE,
+  INSPECT,
+  TRAIN_TOKENIZER,
+  EXTEND_VOCAB,
+  TOKENIZE,
+];

@@ -81,5 +81,7 @@ testWithCore("evaluate measures a model on text, the same each time", async () =
   assert(result.top5_accuracy > result.accuracy);
   assertEquals(JSON.parse(await run()), result);
   const readable = await place.cloze(["evaluate", "--model", "model", "text.txt"]);
-  for (const word of ["loss", "accuracy", "95% interval", "unigram"]) assertStringIncludes(readable.stdout, word);
+  for (const word of ["loss", "accuracy", "95% interval", "guessing by frequency"]) {
+    assertStringIncludes(readable.stdout, word);
+  }
 });

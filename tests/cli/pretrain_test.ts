@@ -105,7 +105,7 @@ testWithCore("pretrain stops at the next step on Ctrl-C, saves, exits 130 and ca
   await child.stdin.close();
   const done = child.output();
   const metrics = `${place.path}/out/metrics.jsonl`;
-  await until(() => Deno.readTextFile(metrics).then((text) => text.includes("\n"), () => false));
+  await until(() => Deno.readTextFile(metrics).then((text) => text.includes('"kind":"train"'), () => false));
   child.kill("SIGINT");
   const { code, stderr } = await done;
   const text = new TextDecoder().decode(stderr);

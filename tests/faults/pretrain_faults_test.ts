@@ -107,8 +107,23 @@ testWithCore(
     assert(/(parameter|output|gradient|loss)/.test(outcome.stderr));
     const checkpoints = [...Deno.readDirSync(`${place.path}/out/checkpoints`)];
     assert(checkpoints.length > 0 && checkpoints.every((entry) => !entry.name.startsWith(".")));
+    assertStringIncludes(outcome.stderr, "usual causes: the learning rate is too high");
+    const metrics = Deno.readTextFileSync(`${place.path}/out/metrics.jsonl`).trim().split("\n");
+    assertEquals(metrics.map((line) => JSON.parse(line)).at(-1).rule, "non_finite");
+    assertStringIncludes(Deno.readTextFileSync(`${place.path}/out/report.html`), "a number was no longer finite");
   },
 );
+
+testWithCore("a report that cannot be written does not stop a run, and what stands there stays", async () => {
+  using place = smallPlace();
+  const first = await place.cloze(["pretrain", ...SMALL_RUN, "--output", "out", "--steps", "2"]);
+  assertEquals(first.code, 0, first.stderr);
+  place.file("out/report.html", "my own notes");
+  const { code, stderr } = await place.cloze(["pretrain", "--resume", "out"]);
+  assertEquals(code, 0, stderr);
+  assertEquals(stderr.match(/exists and is not a report of cloze/g)?.length, 1, stderr);
+  assertEquals(Deno.readTextFileSync(`${place.path}/out/report.html`), "my own notes");
+});
 
 testWithCore("a run whose checkpoint is damaged, or whose data has changed, is not resumed", async () => {
   using place = smallPlace();

@@ -6,6 +6,7 @@ Read by tokenizer/tokenizer_test.ts. Run in a virtual environment with requireme
 
 import itertools
 import json
+import platform
 from pathlib import Path
 
 import tokenizers
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import NFC, BertNormalizer, Sequence
 from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
 
 TEXTS = [
     "", " ", "Hello, World!", "In autumn the leaves fall from the trees.", "단순함을 얻기란 복잡함을 얻기보다 어렵다.",
@@ -49,7 +51,27 @@ for lowercase, strip_accents, clean_text, handle_chinese_chars, nfc in itertools
         # offsets are checked where no composition moves them
         "encodings": [{"ids": e.ids, "offsets": [x for o in e.offsets for x in o], "words": e.word_ids} for e in encodings],
     })
-golden = {"made_by": f"generate_tokenizer.py, tokenizers {tokenizers.__version__}", "texts": TEXTS, "vocabulary": vocabulary, "cases": cases}
+# The whole way: words of at most 12 characters, special tokens in the text, [CLS] and [SEP] around it and around a pair.
+tokenizer = Tokenizer(WordPiece({t: i for i, t in enumerate(vocabulary)}, unk_token="[UNK]", max_input_chars_per_word=12))
+tokenizer.normalizer = BertNormalizer(lowercase=True, strip_accents=False)
+tokenizer.pre_tokenizer = BertPreTokenizer()
+tokenizer.post_processor = TemplateProcessing(
+    single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+)
+TEMPLATES = [("[MASK] hello[SEP]", None), ("단순함을 [MASK] 한글", "hello [CLS] 한글"), ("", None), ("", ""), ("abcdefghijkl abcdefghijklm", "가" * 13)]
+templates = []
+for specials in (False, True):
+    if specials:
+        tokenizer.add_special_tokens(vocabulary[:5])
+    for text, pair in TEMPLATES:
+        e = tokenizer.encode(text, pair)
+        templates.append({
+            "specials": "all" if specials else "text", "text": text, "pair": pair, "ids": e.ids, "type_ids": e.type_ids,
+            "offsets": e.offsets, "words": e.word_ids, "special_tokens_mask": e.special_tokens_mask,
+        })
+
+made_by = f"python tests/golden/generate_tokenizer.py, tokenizers {tokenizers.__version__}, Python {platform.python_version()}"
+golden = {"made_by": made_by, "texts": TEXTS, "vocabulary": vocabulary, "cases": cases, "templates": templates}
 path = Path(__file__).parent / "tokenizer.json"
 path.write_text(json.dumps(golden, ensure_ascii=True, separators=(",", ":")) + "\n")
 print(golden["made_by"], len(cases), "cases", path.stat().st_size, "bytes")

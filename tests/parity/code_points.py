@@ -1,30 +1,62 @@
 """Prints, for every code point, what Hugging Face `tokenizers` takes it for, as tests/parity/code_points.ts reads it.
 
     python tests/parity/code_points.py > classes.json && deno run -A tests/parity/code_points.ts classes.json
+
+With the path of google-research/bert's tokenization.py (its TensorFlow is not needed), what Google takes it for:
+
+    python tests/parity/code_points.py tokenization.py > classes.json && deno run -A tests/parity/code_points.ts classes.json google
+
+Google's view is Python's Unicode tables' view: code points that this Python does not know are left out.
 """
 
 import json
+import sys
+import unicodedata
 
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
 
-clean = BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=False)
-chinese = BertNormalizer(clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=False)
-strip = BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
-lower = BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=True)
-split = BertPreTokenizer()
+def huggingface():
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
 
+    def bert(**chosen):
+        options = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+        return BertNormalizer(**(options | chosen)).normalize_str
+
+    clean, chinese, strip, lower = bert(clean_text=True), bert(handle_chinese_chars=True), bert(strip_accents=True), bert(lowercase=True)
+    split = BertPreTokenizer()
+    return clean, chinese, strip, lower, lambda text: [word for word, _ in split.pre_tokenize_str(text)]
+
+
+def google(path):
+    from google_reference import load
+
+    module = load(path)
+    basic = module.BasicTokenizer(do_lower_case=False)
+
+    def split(text):
+        # what tokenize does with a text, without cleaning it first
+        words = [word for token in module.whitespace_tokenize(text) for word in basic._run_split_on_punc(token)]
+        return module.whitespace_tokenize(" ".join(words))
+
+    # The end of the word is kept away: a final sigma depends on it.
+    return basic._clean_text, basic._tokenize_chinese_chars, basic._run_strip_accents, str.lower, split
+
+
+clean, chinese, strip, lower, split = google(sys.argv[1]) if len(sys.argv) > 1 else huggingface()
 rows = []
 for code in range(0x110000):
-    if 0xD800 <= code < 0xE000:
+    if 0xD800 <= code < 0xE000 or (len(sys.argv) > 1 and unicodedata.category(chr(code)) == "Cn"):
         continue
     text = "a" + chr(code) + "b"
-    cleaned = clean.normalize_str(text)
+    cleaned = clean(text)
     kind = "control" if cleaned == "ab" else "space" if cleaned == "a b" else "letter"
-    words = [word for word, _ in split.pre_tokenize_str(text)]
+    words = split(text)
     if kind == "letter":
         kind = "space" if words == ["a", "b"] else "punctuation" if len(words) == 3 else "letter"
-    if chinese.normalize_str(text) != text:
+    if chinese(text) != text:
         kind = "ideograph"
-    rows.append([code, kind, strip.normalize_str(text)[1:-1], lower.normalize_str(text)[1:-1]])
+    rows.append([code, kind, strip(text)[1:-1], lower(text)[1:-1]])
+    if kind != "control" and kind != "space":
+        upper = "A" + chr(code) + "B"
+        assert strip(upper)[1:-1] == rows[-1][2] and lower(upper)[1:-1] == rows[-1][3], hex(code)
 print(json.dumps(rows))

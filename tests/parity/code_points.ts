@@ -1,10 +1,10 @@
 /**
- * Compares cloze's view of every code point with Hugging Face's, from the file that code_points.py printed.
- * usage: deno run -A tests/parity/code_points.ts classes.json
+ * Compares cloze's view of every code point with Hugging Face's, or Google's, from the file that code_points.py printed.
+ * usage: deno run -A tests/parity/code_points.ts classes.json [google]
  */
 
 import {
-  characterClass,
+  CHARACTERS,
   CONTROL,
   CONTROL_SPACE,
   IDEOGRAPH,
@@ -12,7 +12,6 @@ import {
   PUNCTUATION,
   SPACE,
 } from "../../tokenizer/characters.ts";
-import { DEFAULT_NORMALIZER, PreTokenizer } from "../../tokenizer/pre_tokenizer.ts";
 
 const NAMES: Record<number, string> = {
   [LETTER]: "letter",
@@ -23,19 +22,16 @@ const NAMES: Record<number, string> = {
   [IDEOGRAPH]: "ideograph",
 };
 const rows: [number, string, string, string][] = JSON.parse(await Deno.readTextFile(Deno.args[0]));
-const plain = { ...DEFAULT_NORMALIZER, nfc: false, clean_text: false, handle_chinese_chars: false };
-const strip = new PreTokenizer({ ...plain, strip_accents: true });
-const lower = new PreTokenizer({ ...plain, lowercase: true, strip_accents: false });
-const folded = (tokenizer: PreTokenizer, character: string) => tokenizer.fold(character);
+const characters = CHARACTERS[Deno.args[1] === "google" ? "google" : "huggingface"];
 
 const different: Record<string, number[]> = {};
 for (const [code, kind, stripped, lowered] of rows) {
   const character = String.fromCodePoint(code);
-  const found = NAMES[characterClass(code)];
+  const found = NAMES[characters.classOf(code)];
   const note = (what: string) => (different[what] ??= []).push(code);
   if (found !== kind) note(`class: ${found} here, ${kind} there`);
-  if (folded(strip, character) !== stripped) note("strip_accents");
-  if (folded(lower, character) !== lowered) note("lowercase");
+  if (characters.fold(character, false, true) !== stripped) note("strip_accents");
+  if (characters.fold(character, true, false) !== lowered) note("lowercase");
 }
 /** `[from, to]` ranges in hexadecimal. */
 function ranges(codes: number[]): string {

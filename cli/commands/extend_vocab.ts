@@ -1,0 +1,111 @@
+/** `cloze extend-vocab`: a model in, the same model with more tokens out. */
+
+import { ClozeError, ioError } from "../../config/cloze_error.ts";
+import { countWords } from "../../data/mod.ts";
+import { openModelFolder } from "../../inference/model_folder.ts";
+import {
+  learnExtension,
+  loadTokenizer,
+  Tokenizer,
+  vocabularyReport,
+  WordCounter,
+  type WordCounts,
+} from "../../tokenizer/mod.ts";
+import { writeExtendedModel } from "../../training/extended_model.ts";
+import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
+import { EXTEND_VOCAB } from "../flags/tables.ts";
+import { resolve } from "../paths.ts";
+import { grouped, note, progress } from "../terminal.ts";
+
+/** Tokens to learn unless told otherwise. */
+const ADD = 1000;
+const MIN_FREQUENCY = 2;
+
+/** Runs the command. */
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseFlags(EXTEND_VOCAB, args);
+  const data = [...(values.data ?? []), ...positionals];
+  if (
+    values.model === undefined || values.output === undefined || (data.length === 0) === (values.tokens === undefined)
+  ) {
+    throw new ClozeError("usage", "cloze extend-vocab needs --model DIR, --output DIR and one of --data and --tokens");
+  }
+  const from = resolve(values.model), to = resolve(values.output);
+  await expectEmpty(to);
+  await openModelFolder(from); // says what is wrong with it
+  const tokenizer = await loadTokenizer(from);
+  const counts = data.length === 0 ? undefined : await wordsOf(data, values, tokenizer);
+  const tokens = counts === undefined
+    ? await readTokens(tokenizer, resolve(values.tokens!))
+    : learnExtension(tokenizer, counts, {
+      add: values.add ?? ADD,
+      min_frequency: values["min-frequency"] ?? MIN_FREQUENCY,
+    });
+  if (tokens.length === 0) throw new ClozeError("input", "there is no new token to add: the model has them all");
+  const larger = new Tokenizer([...tokenizer.vocabulary, ...tokens], tokenizer.data);
+  const vocab_size = await writeExtendedModel({
+    from,
+    to,
+    tokenizer: larger,
+    pieces: tokens.map((token) => tokenizer.piecesOf(token)),
+  });
+  note(`wrote ${to}: ${grouped(tokens.length)} new tokens, ${grouped(larger.size)} in all, vocab_size ${vocab_size}`);
+  if (counts !== undefined) {
+    const [before, after] = [tokenizer, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
+    note(`tokens a word in the text: ${before.fertility.toFixed(3)} before, ${after.fertility.toFixed(3)} now`);
+  }
+  return 0;
+}
+
+async function expectEmpty(path: string): Promise<void> {
+  try {
+    for await (const { name } of Deno.readDir(path)) {
+      throw new ClozeError("usage", `the output folder ${path} has ${name} in it`, { hint: "give a new folder" });
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw ioError(error, "read", path);
+  }
+}
+
+async function wordsOf(
+  data: string[],
+  values: Values<typeof EXTEND_VOCAB.flags>,
+  tokenizer: Tokenizer,
+): Promise<WordCounts> {
+  const folder = await Deno.makeTempDir({ prefix: "cloze-" });
+  try {
+    const { files, stdin } = await corpusFiles(data, values, folder);
+    if (stdin !== undefined) await saveStdin(stdin);
+    const counted = await countWords({ files, config: corpusConfig(values) }, {
+      normalizer: tokenizer.normalizer,
+      threads: values.threads ?? navigator.hardwareConcurrency,
+      onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
+    });
+    const counter = new WordCounter(tokenizer.normalizer);
+    for (const words of counted.words) counter.merge(words);
+    return counter.words;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The lines of a file that are not tokens yet. */
+async function readTokens(tokenizer: Tokenizer, path: string): Promise<string[]> {
+  const text = await Deno.readTextFile(path).catch((error) => {
+    throw ioError(error, "read", path);
+  });
+  const tokens = new Set<string>();
+  text.replace(/^\uFEFF/, "").split("\n").forEach((line, i) => {
+    const token = line.trim();
+    if (token === "" || tokenizer.idOf(token) !== undefined) return;
+    const words = tokenizer.words(token.replace(/^##/, ""));
+    if (words.length !== 1 || words[0] !== token.replace(/^##/, "")) {
+      throw new ClozeError("input", `${path}: line ${i + 1}: no text gives the token ${JSON.stringify(token)}`, {
+        hint: words.length === 0 ? undefined : `the tokenizer makes of it: ${words.join(" ")}`,
+      });
+    }
+    tokens.add(token);
+  });
+  return [...tokens];
+}

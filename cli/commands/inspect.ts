@@ -1,0 +1,203 @@
+/** `cloze inspect`: the packed and masked batches that a run sees, for people on the terminal and for programs in a file. */
+
+import { ClozeError } from "../../config/cloze_error.ts";
+import type { MlmBatch } from "../../config/mlm_batch.ts";
+import { PRESET_TRAINING, VERSION } from "../../config/run_config.ts";
+import { type BatchOptions, MlmBatches, prepareShards, Shard, tokenizerHash, writeBatches } from "../../data/mod.ts";
+import { loadTokenizer, type Tokenizer } from "../../tokenizer/mod.ts";
+import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
+import { INSPECT } from "../flags/tables.ts";
+import { resolve } from "../paths.ts";
+import { grouped, note, painter, percent, progress, size, writeOut } from "../terminal.ts";
+import { batchOptions, maskingOf, readRun, samplingOf } from "./pretrain_plan.ts";
+
+type InspectValues = Values<typeof INSPECT.flags>;
+
+/** Runs the command. */
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseFlags(INSPECT, args);
+  const data = [...(values.data ?? []), ...positionals];
+  if ((values.model === undefined) === (data.length === 0)) {
+    throw new ClozeError("usage", "cloze inspect needs either --model DIR or --data PATH… with --tokenizer PATH");
+  }
+  if (values.model !== undefined) return await inspectRun(values.model, values);
+  if (values.tokenizer === undefined) {
+    throw new ClozeError("usage", "cloze inspect --data needs --tokenizer PATH", {
+      hint: "learn one with: deno run train-tokenizer",
+    });
+  }
+  const tokenizer = await loadTokenizer(resolve(values.tokenizer));
+  const options = optionsOf(values);
+  const temporary = await Deno.makeTempDir({ prefix: "cloze-inspect-" });
+  try {
+    const { files, stdin } = await corpusFiles(data, values, temporary);
+    if (stdin !== undefined) await saveStdin(stdin);
+    const { train, heldOut } = await prepareShards(temporary, { files, config: corpusConfig(values) }, tokenizer, {
+      threads: values.threads ?? navigator.hardwareConcurrency,
+      onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+    });
+    heldOut[Symbol.dispose]();
+    using shard = train;
+    return await show(shard, tokenizer, options, values);
+  } finally {
+    await Deno.remove(temporary, { recursive: true });
+  }
+}
+
+async function inspectRun(model: string, values: InspectValues): Promise<number> {
+  const other = Object.keys(values).find((name) => !["model", "batches", "export", "json"].includes(name));
+  if (other !== undefined) {
+    throw new ClozeError("usage", `--model takes everything from the run, but --${other} is given too`, {
+      hint: "use --data and --tokenizer to see what other flags would do",
+    });
+  }
+  const folder = resolve(model);
+  const { training } = await readRun(folder);
+  const tokenizer = await loadTokenizer(folder);
+  using shard = Shard.open(`${folder}/data/train.shard`);
+  return await show(shard, tokenizer, batchOptions(training), values);
+}
+
+/** What a run with these flags would do. */
+function optionsOf(values: InspectValues): BatchOptions {
+  const sampling = samplingOf(values);
+  return {
+    ...maskingOf(values),
+    ...sampling,
+    ...(values.pairs === true ? { sequences: "pair" as const } : {}),
+    seed: values.seed ?? 0,
+    batch_tokens: Math.max(values["batch-tokens"] ?? PRESET_TRAINING.tiny.batch_tokens, sampling.max_sequence_length),
+  };
+}
+
+async function show(
+  shard: Shard,
+  tokenizer: Tokenizer,
+  options: BatchOptions,
+  values: InspectValues,
+): Promise<number> {
+  using batches = new MlmBatches(shard, tokenizer, options);
+  if (batches.count === 0) throw new ClozeError("input", "there is not enough text to make batches of");
+  const most = values.batches ?? (values.export === undefined ? 1 : Infinity);
+  if (values.export !== undefined) {
+    const path = resolve(values.export);
+    const metadata = {
+      cloze_version: VERSION,
+      source: shard.header.source,
+      tokenizer: tokenizerHash(tokenizer),
+      options: JSON.stringify(options),
+    };
+    const written = await writeBatches(path, upTo(batches, most), metadata);
+    note(`wrote ${path}: ${grouped(written.batches)} batches, ${size(written.bytes)}`);
+    return 0;
+  }
+  let number = 0;
+  for (const batch of upTo(batches, most)) {
+    await writeOut(values.json === true ? json(batch, number, tokenizer) : readable(batch, number, tokenizer, options));
+    number++;
+  }
+  return 0;
+}
+
+/** The batches from the beginning on: so many, or those of the first epoch. */
+function* upTo(batches: MlmBatches, most: number): Generator<MlmBatch> {
+  for (let n = 0; n < most && (most < Infinity || batches.epoch < 1); n++) {
+    if (n % 100 === 0) progress(`batch ${grouped(n)}`);
+    yield batches.next();
+  }
+}
+
+/** A sequence of a batch, as tokens. */
+interface Shown {
+  tokens: string[];
+  /** Where the second segment begins, if there is one. */
+  second: number | undefined;
+  /** What stood at a position before. */
+  labels: Map<number, string>;
+  next_sentence_label: number | undefined;
+}
+
+function* sequencesOf(batch: MlmBatch, tokenizer: Tokenizer): Generator<Shown> {
+  let masked = 0;
+  for (let b = 0; b + 1 < batch.cu_seqlens.length; b++) {
+    const [from, to] = [batch.cu_seqlens[b], batch.cu_seqlens[b + 1]];
+    const labels = new Map<number, string>();
+    for (; batch.masked_positions[masked] < to; masked++) {
+      labels.set(batch.masked_positions[masked] - from, tokenizer.tokenOf(batch.labels[masked]));
+    }
+    const second = batch.token_type_ids.subarray(from, to).indexOf(1);
+    yield {
+      tokens: Array.from(batch.input_ids.subarray(from, to), (id) => tokenizer.tokenOf(id)),
+      second: second < 0 ? undefined : second,
+      labels,
+      next_sentence_label: batch.next_sentence_label?.[b],
+    };
+  }
+}
+
+function json(batch: MlmBatch, number: number, tokenizer: Tokenizer): string {
+  return Array.from(
+    sequencesOf(batch, tokenizer),
+    ({ tokens, second, labels, next_sentence_label }, sequence) =>
+      JSON.stringify({
+        batch: number,
+        sequence,
+        tokens,
+        ...(second === undefined ? {} : { second_segment: second, next_sentence_label }),
+        masked_positions: [...labels.keys()],
+        labels: [...labels.values()],
+      }) + "\n",
+  ).join("");
+}
+
+const MASK = "[MASK]";
+const PERSON_COLUMNS = 100;
+
+function readable(batch: MlmBatch, number: number, tokenizer: Tokenizer, options: BatchOptions): string {
+  const { bold, dim, cyan, red, green } = painter(Deno.stdout);
+  const lines: string[] = [];
+  const counts = { masked: 0, replaced: 0, kept: 0 };
+  const paint = (token: string, label: string | undefined): { text: string; width: number } => {
+    if (label === undefined) {
+      return { text: /^\[(CLS|SEP|PAD|UNK)\]$/.test(token) ? dim(token) : token, width: columns(token) };
+    }
+    const what = token === MASK ? "masked" : token === label ? "kept" : "replaced";
+    counts[what]++;
+    const note = what === "kept" ? "‹kept›" : `‹${label}›`;
+    const colour = { masked: cyan, replaced: red, kept: green }[what];
+    return { text: colour(bold(token)) + colour(note), width: columns(token + note) };
+  };
+  const sequences = [...sequencesOf(batch, tokenizer)];
+  sequences.forEach(({ tokens, second, labels, next_sentence_label }, b) => {
+    const pair = next_sentence_label === undefined ? "" : next_sentence_label === 0 ? ", next" : ", random next";
+    lines.push("", bold(`sequence ${b}`) + dim(`  ${tokens.length} tokens, ${labels.size} chosen${pair}`));
+    let line = "", width = 0;
+    tokens.forEach((token, i) => {
+      const painted = paint(token, labels.get(i));
+      if (i > 0 && (width + 1 + painted.width > PERSON_COLUMNS || i === second)) {
+        lines.push(line);
+        [line, width] = ["", 0];
+      }
+      line += line === "" ? painted.text : ` ${painted.text}`;
+      width += painted.width + 1;
+    });
+    lines.push(line);
+  });
+  const tokens = batch.input_ids.length;
+  const chosen = batch.labels.length;
+  const head = `${bold(`batch ${number}`)}  ${sequences.length} sequences, ` +
+    `${grouped(tokens)} of ${grouped(options.batch_tokens)} tokens (${percent(tokens / options.batch_tokens)} full), ` +
+    `${grouped(chosen)} chosen (${percent(chosen / tokens)}): ${cyan(`${counts.masked} ${MASK}‹was›`)}, ` +
+    `${red(`${counts.replaced} replaced‹was›`)}, ${green(`${counts.kept} kept‹kept›`)}`;
+  return [head, ...lines, "", ""].join("\n");
+}
+
+/** Columns that a text takes on a terminal: Hangul, ideographs and kana take two. */
+function columns(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    width += /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFF00-\uFF60]/.test(character) ? 2 : 1;
+  }
+  return width;
+}

@@ -1,0 +1,149 @@
+/**
+ * What a person sees of a training run while it goes: lines on the terminal, warnings, filled blanks, the report. Watches
+ * and writes; changes nothing about the training. Called by the pretrain command.
+ */
+
+import { ClozeError, messageOf } from "../../config/cloze_error.ts";
+import type { Blank } from "../../data/mod.ts";
+import type { FillMask } from "../../inference/fill_mask.ts";
+import { lossChart, readRun, writeReport } from "../../report/mod.ts";
+import type { Metric, MetricsFile, RunStart, Warning } from "../../training/metrics.ts";
+import { nonFinite, repeatedText, Watchdogs } from "../../training/watchdogs.ts";
+import { clock, grouped, isLive, note, percent, progress, terminalSize, warn } from "../terminal.ts";
+
+/** Largest size of the live chart, in characters; beside it the terminal keeps some lines for what is said. */
+const CHART = { columns: 100, lines: 10, spare: 6 };
+
+/** What it watches. */
+export interface ObserverOptions {
+  /** The run's folder. */
+  output: string;
+  metrics: MetricsFile;
+  start: RunStart;
+  /** Filled at every evaluation. */
+  blanks: readonly Blank[];
+  model: FillMask;
+  chart: boolean;
+}
+
+/** Watches one run. */
+export class PretrainObserver {
+  readonly #options: ObserverOptions;
+  readonly #blanks: Blank[];
+  readonly #watchdogs: Watchdogs;
+  readonly #train: Extract<Metric, { kind: "train" }>[] = [];
+  readonly #evaluations: Extract<Metric, { kind: "evaluation" }>[] = [];
+  /** What the progress line says. */
+  #line = "";
+  #last = { step: 0, elapsed_ms: 0 };
+  #reportFailed = false;
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+    this.#blanks = options.blanks.filter(({ text }) => fits(options.model, text));
+    this.#watchdogs = new Watchdogs(options.start.unigram.entropy);
+    for (const metric of options.metrics.earlier) this.#take(metric);
+  }
+
+  /** Records that the run begins or goes on, and what is wrong with its text. */
+  async begin(isPractice: boolean): Promise<void> {
+    const { start, metrics, chart } = this.#options;
+    await metrics.write(start);
+    // The practice corpus has few sentences by design, and is no text that one could mend.
+    const warning = isPractice || start.step > 0 ? undefined : repeatedText(start.duplicate_share ?? 0);
+    if (warning !== undefined) await this.#warn(warning);
+    if (chart && !isLive()) note("--chart needs a terminal; it trains without one");
+    await this.#report();
+  }
+
+  /** Takes what the loop says. */
+  async see(metric: Metric, done: number): Promise<void> {
+    for (const warning of this.#take(metric)) await this.#warn(warning);
+    if (metric.kind === "evaluation") {
+      const { loss, accuracy, accuracy_interval, step } = metric;
+      note(
+        `step ${grouped(step)}: held-out loss ${loss.toFixed(3)} (guessing: ${
+          this.#options.start.unigram.loss.toFixed(3)
+        }), accuracy ${percent(accuracy)} (${accuracy_interval.map(percent).join("–")})` +
+          (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
+      );
+      await this.#fill();
+      await this.#report();
+      if (isLive() && this.#line !== "") progress(...this.#chart(), this.#line); // the note took it away
+    } else if (metric.kind === "train") {
+      const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
+      this.#line = `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
+        `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`;
+      progress(...this.#chart(), this.#line);
+    }
+  }
+
+  /** Records how the run ended. */
+  async end(end: { step: number; elapsed_ms: number; interrupted: boolean }): Promise<void> {
+    const { step, elapsed_ms, interrupted } = end;
+    await this.#options.metrics.write({ kind: "end", step, elapsed_ms, interrupted });
+    await this.#report();
+  }
+
+  /** Records that a number was no longer finite. */
+  async diverged(message: string): Promise<void> {
+    await this.#options.metrics.write(nonFinite(message, this.#last));
+    await this.#report();
+  }
+
+  #take(metric: Metric): Warning[] {
+    this.#last = { step: metric.step, elapsed_ms: metric.elapsed_ms };
+    if (metric.kind === "train") this.#train.push(metric);
+    if (metric.kind === "evaluation") this.#evaluations.push(metric);
+    return this.#watchdogs.see(metric);
+  }
+
+  async #warn(warning: Warning): Promise<void> {
+    await this.#options.metrics.write(warning);
+    warn(warning.message, warning.hint);
+  }
+
+  async #fill(): Promise<void> {
+    const { model, metrics } = this.#options;
+    if (this.#blanks.length === 0) return;
+    const filled = await model.fill(this.#blanks.map(({ text }) => text));
+    const lines = filled.map(({ masks: [answers] }, i) => ({
+      ...this.#blanks[i],
+      predictions: answers.map(({ token, probability }) => ({
+        token,
+        probability: Number(probability.toPrecision(4)),
+      })),
+    }));
+    await metrics.write({ kind: "blanks", ...this.#last, lines });
+  }
+
+  #chart(): string[] {
+    if (!this.#options.chart || !isLive()) return [];
+    const shown = { train: this.#train, evaluations: this.#evaluations, starts: [this.#options.start] };
+    const { columns, rows } = terminalSize();
+    const lines = Math.min(CHART.lines, rows - CHART.spare);
+    return lines < 3 ? [] : lossChart(shown, Math.min(CHART.columns, columns - 1), lines);
+  }
+
+  /** Writes the page. A page that cannot be written is no reason to stop a run; it is said once. */
+  async #report(): Promise<void> {
+    const { output } = this.#options;
+    try {
+      await writeReport([await readRun(output)], `${output}/report.html`);
+    } catch (error) {
+      if (!this.#reportFailed) warn(messageOf(error), error instanceof ClozeError ? error.hint : undefined);
+      this.#reportFailed = true;
+    }
+  }
+}
+
+/** Whether the model, as it is being trained, can take a sentence. */
+function fits(model: FillMask, text: string): boolean {
+  try {
+    model.prepare(text);
+    return true;
+  } catch (error) {
+    if (error instanceof ClozeError) return false;
+    throw error;
+  }
+}

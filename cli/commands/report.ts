@@ -1,0 +1,29 @@
+/** `cloze report`: the page of one run, or of several side by side. */
+
+import { ClozeError } from "../../config/cloze_error.ts";
+import { readRun, reportText, writeReport } from "../../report/mod.ts";
+import { parseFlags } from "../flags/flag.ts";
+import { REPORT } from "../flags/tables.ts";
+import { newestRun, resolve } from "../paths.ts";
+import { note, terminalSize, writeOut } from "../terminal.ts";
+
+/** Runs the command. */
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseFlags(REPORT, args);
+  if (values.text === true && values.output !== undefined) {
+    throw new ClozeError("usage", "--text writes to standard output, and --output names a page: give one of them");
+  }
+  const folders = positionals.length === 0 ? [await newestRun("run")] : [...new Set(positionals.map(resolve))];
+  const runs = [];
+  for (const folder of folders) runs.push(await readRun(folder));
+  if (values.text === true) {
+    await writeOut(runs.map((run) => reportText(run, terminalSize().columns)).join("\n"));
+    return 0;
+  }
+  const output = values.output === undefined
+    ? folders.length === 1 ? `${folders[0]}/report.html` : resolve("report.html")
+    : resolve(values.output);
+  await writeReport(runs, output);
+  note(`wrote ${output}`);
+  return 0;
+}

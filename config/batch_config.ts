@@ -1,0 +1,73 @@
+/** How text becomes batches: the choices of the data room that a run writes down, with the field's names and defaults. */
+
+/** What becomes of a line that is not valid UTF-8: its bad bytes become U+FFFD, it is left out, or reading ends. */
+export const ON_INVALID = ["replace", "skip", "fail"] as const;
+
+/** How files of text are read. */
+export interface CorpusConfig {
+  /** Field of a JSONL record that has the text. */
+  text_field: string;
+  /** Column of a CSV, TSV or Parquet file by name; of a CSV or TSV file without names by its number from 1. */
+  text_column: string;
+  on_invalid: typeof ON_INVALID[number];
+}
+
+/** What is chosen as one: a token, a word of the pre-tokenizer, a word between white space, a span of words. */
+export const MASKING = ["token", "word", "eojeol", "span"] as const;
+
+/** How many are chosen: each with the same chance, as Hugging Face has it, or as many as the rate says, as Google has. */
+export const MASK_COUNTS = ["bernoulli", "exact"] as const;
+
+/** Which tokens are masked and what becomes of them. */
+export interface MaskingConfig {
+  /** Chance, or share, of a token to be chosen, 0 to 1. Special tokens never are. */
+  mlm_probability: number;
+  masking: typeof MASKING[number];
+  /** Spans are always `exact`. */
+  mask_count: typeof MASK_COUNTS[number];
+  /** Of the chosen tokens, this share becomes `[MASK]`, this one a random token; the rest stays. */
+  mask_share: number;
+  random_share: number;
+}
+
+/**
+ * How documents become sequences: consecutive sentences of one document (DOC-SENTENCES of Liu et al., 2019), sentences
+ * that go on in the next document after a `[SEP]` (FULL-SENTENCES), or pairs of segments for next-sentence prediction.
+ */
+export const SEQUENCES = ["document", "full", "pair"] as const;
+
+/** How sequences are put into batches: as full as can be, or of like lengths, so that padding them costs little. */
+export const BATCHING = ["packed", "bucketed"] as const;
+
+/** How a shard's documents become sequences and batches. */
+export interface SamplingConfig {
+  /** Tokens of a sequence, special tokens included. */
+  max_sequence_length: number;
+  sequences: typeof SEQUENCES[number];
+  /** Share of the documents whose pairs are kept shorter, by a random length. */
+  short_seq_prob: number;
+  batching: typeof BATCHING[number];
+  /** Whether every epoch has the masks, and the pairs, of the first one. */
+  static_masking: boolean;
+}
+
+/** What is not asked for. */
+export const CORPUS_DEFAULTS: CorpusConfig = { text_field: "text", text_column: "text", on_invalid: "fail" };
+
+/** BERT's masking, as Hugging Face draws it (Devlin et al., 2019, section 3.1). */
+export const MASKING_DEFAULTS: MaskingConfig = {
+  mlm_probability: 0.15,
+  masking: "token",
+  mask_count: "bernoulli",
+  mask_share: 0.8,
+  random_share: 0.1,
+};
+
+/** What is not asked for. */
+export const SAMPLING_DEFAULTS: SamplingConfig = {
+  max_sequence_length: 128,
+  sequences: "document",
+  short_seq_prob: 0.1,
+  batching: "packed",
+  static_masking: false,
+};

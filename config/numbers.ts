@@ -1,0 +1,15 @@
+/** Numbers as people read them, on the terminal and in the report. */
+
+/** `1234567` → `1,234,567` */
+export const grouped = (n: number): string => Math.round(n).toLocaleString("en-US");
+
+/** `0.1234` → `12.3%` */
+export const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+
+/** Milliseconds as people say them: `48s`, `3m 20s`, `2h 5m`. */
+export function clock(ms: number): string {
+  const s = Math.round(ms / 1000);
+  if (s < 60) return `${s}s`;
+  if (s < 3600) return `${Math.floor(s / 60)}m ${s % 60}s`;
+  return `${Math.floor(s / 3600)}h ${Math.floor(s % 3600 / 60)}m`;
+}

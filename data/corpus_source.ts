@@ -1,0 +1,64 @@
+/** What a run trains on: files and how they are read, or the practice corpus. Its hash names what is made of it. */
+
+import { createHash } from "node:crypto";
+import type { CorpusConfig } from "../config/batch_config.ts";
+import { ioError } from "../config/cloze_error.ts";
+import { type Document, readDocuments } from "./corpus.ts";
+import { practiceCorpus } from "./practice/practice_corpus.ts";
+
+/** Files with how they are read, or the practice corpus. */
+export type CorpusSource = "practice" | { files: readonly string[]; config: CorpusConfig };
+
+/** The documents as text. */
+export function documentsOf(source: CorpusSource): AsyncIterable<Document> | Iterable<Document> {
+  return source === "practice" ? practiceCorpus() : readDocuments(source.files, source.config);
+}
+
+/** What is remembered of a file, so that it need not be read again to know its content. */
+interface KnownFile {
+  size: number;
+  modified: number;
+  sha256: string;
+}
+
+/**
+ * A hash of what the files hold and how they are read, whatever they are called.
+ *
+ * @param known a file that remembers the hashes of files by path, size and time of change.
+ */
+export async function contentHash(source: CorpusSource, known: string): Promise<string> {
+  const hash = createHash("sha256");
+  if (source === "practice") return hash.update("practice corpus 1").digest("hex");
+  const { text_field, text_column, on_invalid } = source.config;
+  hash.update(JSON.stringify({ text_field, text_column, on_invalid }));
+  const before: Record<string, KnownFile> = await Deno.readTextFile(known).then(JSON.parse).catch(() => ({}));
+  const now: Record<string, KnownFile> = {};
+  for (const file of source.files) {
+    const info = await Deno.stat(file).catch((error) => {
+      throw ioError(error, "read", file);
+    });
+    const [size, modified] = [info.size, info.mtime?.getTime() ?? 0];
+    const old = before[file];
+    const sha256 = old?.size === size && old.modified === modified ? old.sha256 : await fileHash(file);
+    now[file] = { size, modified, sha256 };
+    hash.update(`${sha256}${/\.[^/\\]*$/.exec(file)?.[0] ?? ""}\n`); // the ending says how it is read
+  }
+  await Deno.writeTextFile(known, JSON.stringify(now, null, 1)).catch((error) => {
+    throw ioError(error, "write", known);
+  });
+  return hash.digest("hex");
+}
+
+async function fileHash(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  try {
+    using file = await Deno.open(path);
+    const buffer = new Uint8Array(1 << 20);
+    for (let read = await file.read(buffer); read !== null; read = await file.read(buffer)) {
+      hash.update(buffer.subarray(0, read));
+    }
+  } catch (error) {
+    throw ioError(error, "read", path);
+  }
+  return hash.digest("hex");
+}

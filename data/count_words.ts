@@ -1,0 +1,53 @@
+/** The words of a corpus, counted by several workers. Used by the commands that learn a vocabulary. */
+
+import type { NormalizerOptions, WordCounts } from "../tokenizer/mod.ts";
+import { FilesWithText, planUnits } from "./corpus.ts";
+import { CorpusReport } from "./corpus_report.ts";
+import { type CorpusSource, documentsOf } from "./corpus_source.ts";
+import { SentenceCounter } from "./sentence_counter.ts";
+import { sinkDocument } from "./sentence_encoder.ts";
+import { runUnits } from "./worker_pool.ts";
+
+/** How words are counted. */
+export interface CountOptions {
+  normalizer: Partial<NormalizerOptions>;
+  /** Most workers. */
+  threads: number;
+  /** Told now and then how many sentences are done. */
+  onProgress?: (sentences: number) => void;
+}
+
+/** What was counted. */
+export interface CountedWords {
+  /** Of each worker: to be merged. */
+  words: WordCounts[];
+  /** Characters of text, without line ends. */
+  characters: number;
+  report: CorpusReport;
+}
+
+/** Counts the words of a corpus. The sum of the counts does not depend on the number of workers. */
+export async function countWords(source: CorpusSource, options: CountOptions): Promise<CountedWords> {
+  const { normalizer, threads, onProgress = () => {} } = options;
+  const report = new CorpusReport();
+  if (source === "practice") {
+    const counter = new SentenceCounter(normalizer);
+    for await (const document of documentsOf(source)) sinkDocument(document, counter);
+    return { words: [counter.words], characters: counter.characters, report };
+  }
+  const withText = new FilesWithText();
+  const results = await runUnits({
+    setup: { kind: "count", corpus: source.config, normalizer },
+    units: await planUnits(source.files),
+    threads,
+    onProgress,
+    onResult: ({ documents }, unit) => withText.add(unit.file, documents),
+  });
+  withText.end();
+  for (const result of results) report.merge(result.report);
+  return {
+    words: results.map(({ words }) => words!),
+    characters: results.reduce((sum, { characters = 0 }) => sum + characters, 0),
+    report,
+  };
+}

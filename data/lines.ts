@@ -1,0 +1,136 @@
+/**
+ * Bytes → blocks of whole lines, checked: byte order mark, NUL bytes, invalid UTF-8. Knows no format. Used by the readers
+ * of text, JSONL, CSV and TSV.
+ */
+
+import type { CorpusConfig } from "../config/batch_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+
+/** Longer lines are no sentences and no records. */
+const LONGEST_LINE = 1 << 24;
+const NEWLINE = 10;
+const BYTE_ORDER_MARK = [0xEF, 0xBB, 0xBF];
+
+/** What a line becomes that is left out, so that it does not look like a blank one: the character SUBSTITUTE. */
+export const SKIPPED = "\x1A";
+
+/** What {@linkcode readLines} needs to know. */
+export interface LineOptions {
+  /** For messages. */
+  file: string;
+  on_invalid: CorpusConfig["on_invalid"];
+  /** Called for each line that is not valid UTF-8, unless that is an error. */
+  onInvalid: () => void;
+  /** Lines of the file before the first byte that is read: 0 at its beginning. Asked for only by messages. */
+  linesBefore: () => Promise<number>;
+  /** Whether the first byte is the beginning of the file, where a byte order mark may stand. */
+  atStart: boolean;
+}
+
+/**
+ * Blocks of whole lines in valid UTF-8, each good until the next one is asked for. The last line may lack its end.
+ *
+ * @throws {ClozeError} `input` for NUL bytes, lines that are too long, and invalid UTF-8 under `fail`.
+ */
+export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: LineOptions): AsyncGenerator<Uint8Array> {
+  let pending: Uint8Array[] = [], length = 0, done = 0;
+  let first = options.atStart;
+  const fail = async (line: number, what: string, hint?: string): Promise<never> => {
+    const number = await options.linesBefore() + line;
+    throw new ClozeError("input", `${options.file}${what.replace("{}", `line ${number}`)}`, { hint });
+  };
+  const finish = async (last: Uint8Array): Promise<Uint8Array> => {
+    let bytes = pending.length === 0 ? last : concatenate([...pending, last], length + last.length);
+    [pending, length] = [[], 0];
+    if (first && BYTE_ORDER_MARK.every((byte, i) => bytes[i] === byte)) bytes = bytes.subarray(3);
+    first = false;
+    if (!isValid(bytes)) {
+      const { repaired, invalid } = repair(bytes, options.on_invalid);
+      if (options.on_invalid === "fail") {
+        await fail(
+          done + invalid[0],
+          " is not UTF-8 text: {} is invalid",
+          "convert it first, for example with: iconv -f CP949 -t UTF-8; or take it as it is: --on-invalid replace",
+        );
+      }
+      for (const _ of invalid) options.onInvalid();
+      bytes = repaired;
+    }
+    done += countLines(bytes);
+    return bytes;
+  };
+  for await (const chunk of chunks) {
+    if (chunk.includes(0)) {
+      const isUtf16 = first && length === 0 && (chunk[0] ^ chunk[1]) === 1 && (chunk[0] & chunk[1]) === 0xFE;
+      const hint = isUtf16 ? "it is UTF-16: convert it first, for example with: iconv -f UTF-16 -t UTF-8" : undefined;
+      await fail(done + 1, " is not a text file: it has a NUL byte at or after {}", hint);
+    }
+    const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (end > 0) yield await finish(chunk.subarray(0, end));
+    if (end === chunk.length) continue;
+    pending.push(chunk.slice(end));
+    length += chunk.length - end;
+    if (length > LONGEST_LINE) {
+      const hint = "put one sentence, or one record, on a line";
+      await fail(done + 1, `: {} is longer than ${LONGEST_LINE} bytes`, hint);
+    }
+  }
+  if (length > 0) yield await finish(new Uint8Array());
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();
+
+/** The lines of a block as text, without their line feeds. */
+export function textLines(block: Uint8Array): string[] {
+  const lines = strict.decode(block).split("\n");
+  if (lines[lines.length - 1] === "") lines.pop();
+  return lines;
+}
+
+function isValid(bytes: Uint8Array): boolean {
+  try {
+    strict.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The block with its invalid lines replaced or left out, and their numbers from 1. */
+function repair(bytes: Uint8Array, on_invalid: LineOptions["on_invalid"]): { repaired: Uint8Array; invalid: number[] } {
+  const parts: Uint8Array[] = [], invalid: number[] = [];
+  let number = 0, length = 0;
+  for (let from = 0; from < bytes.length;) {
+    const found = bytes.indexOf(NEWLINE, from);
+    const to = found < 0 ? bytes.length : found + 1;
+    let line = bytes.subarray(from, to);
+    from = to;
+    number++;
+    if (!isValid(line)) {
+      invalid.push(number);
+      line = encoder.encode(on_invalid === "skip" ? `${SKIPPED}\n` : lenient.decode(line));
+    }
+    parts.push(line);
+    length += line.length;
+  }
+  return { repaired: concatenate(parts, length), invalid };
+}
+
+/** Line feeds in the bytes. */
+export function countLines(bytes: Uint8Array): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
+  return lines;
+}
+
+function concatenate(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,85 @@
+/**
+ * What a text is like once it is tokenized, and what masking did to it: counts for the report and for the watchdogs.
+ * Decides nothing. Called by the pretrain command when a run begins.
+ */
+
+import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Tokenizer } from "../tokenizer/mod.ts";
+import type { Shard } from "./shards.ts";
+
+/** A tokenized text in numbers. */
+export interface TextStatistics {
+  tokens: number;
+  sentences: number;
+  documents: number;
+  /** SHA-256 of the shard's payload. */
+  sha256: string;
+  /** Tokens per word; words and punctuation marks are counted as the pre-tokenizer cuts them. */
+  fertility: number;
+  /** Share of the tokens that are `[UNK]`. */
+  unknown_share: number;
+  /** Tokens of the vocabulary that occur. */
+  vocabulary_used: number;
+  /** The most frequent tokens, with their share of the text. */
+  most_frequent: { token: string; share: number }[];
+}
+
+/** What the collator did to held-out batches. */
+export interface MaskingStatistics {
+  sequences: number;
+  /** Those that may be chosen: all but special tokens. */
+  tokens: number;
+  masked: number;
+  /** Of the masked tokens: replaced by `[MASK]`, by another token, not replaced. Sums to 1. */
+  mask_share: number;
+  random_share: number;
+  kept_share: number;
+}
+
+const MOST_FREQUENT = 10;
+
+/** Reads no text: a shard knows how often each token occurs. */
+export function textStatistics(shard: Shard, tokenizer: Tokenizer): TextStatistics {
+  const { counts, header } = shard;
+  const ids = [...counts.keys()].filter((id) => counts[id] > 0).sort((a, b) => counts[b] - counts[a] || a - b);
+  const words = ids.reduce((sum, id) => tokenizer.isContinuation(id) ? sum : sum + counts[id], 0);
+  const total = Math.max(1, header.tokens);
+  return {
+    tokens: header.tokens,
+    sentences: header.sentences,
+    documents: header.documents,
+    sha256: header.sha256,
+    fertility: header.tokens / Math.max(1, words),
+    unknown_share: counts[tokenizer.special.unk] / total,
+    vocabulary_used: ids.length,
+    most_frequent: ids.slice(0, MOST_FREQUENT).map((id) => ({
+      token: tokenizer.tokenOf(id),
+      share: counts[id] / total,
+    })),
+  };
+}
+
+/** Counts what became of the masked tokens. A random token that happens to be the right one counts as kept. */
+export function maskingStatistics(batches: readonly MlmBatch[], tokenizer: Tokenizer): MaskingStatistics {
+  const { mask } = tokenizer.special;
+  let sequences = 0, tokens = 0, masked = 0, asMask = 0, asRandom = 0;
+  for (const { input_ids, cu_seqlens, masked_positions, labels } of batches) {
+    sequences += cu_seqlens.length - 1;
+    tokens += input_ids.reduce((sum, id) => id === mask || !tokenizer.isSpecial(id) ? sum + 1 : sum, 0);
+    masked += labels.length;
+    labels.forEach((label, i) => {
+      const id = input_ids[masked_positions[i]];
+      if (id === mask) asMask++;
+      else if (id !== label) asRandom++;
+    });
+  }
+  const n = Math.max(1, masked);
+  return {
+    sequences,
+    tokens,
+    masked,
+    mask_share: asMask / n,
+    random_share: asRandom / n,
+    kept_share: (masked - asMask - asRandom) / n,
+  };
+}

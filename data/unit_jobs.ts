@@ -1,0 +1,112 @@
+/**
+ * What is done with the units of a corpus: encoding them into parts of shards, or counting their words. Runs in workers or,
+ * for a small corpus, in the main thread; the results are the same. Used by `unit_worker.ts` and `worker_pool.ts`.
+ */
+
+import type { CorpusConfig } from "../config/batch_config.ts";
+import { type NormalizerOptions, Tokenizer, type TokenizerData, type WordCounts } from "../tokenizer/mod.ts";
+import { readUnit, type Unit } from "./corpus.ts";
+import { CorpusReport, type ReportState } from "./corpus_report.ts";
+import { SentenceCounter } from "./sentence_counter.ts";
+import { SentenceEncoder } from "./sentence_encoder.ts";
+import { BlockWriter, type ShardPart } from "./shard_writer.ts";
+
+/** A job as plain data. */
+export type JobSetup =
+  | { kind: "encode"; corpus: CorpusConfig; tokenizer: TokenizerData; folder: string }
+  | { kind: "count"; corpus: CorpusConfig; normalizer: Partial<NormalizerOptions> };
+
+/** What comes of one unit. */
+export interface UnitResult {
+  documents: number;
+  /** Tokens, or sentences that were counted. */
+  amount: number;
+  /** Of `encode`: the parts, whose blocks are in `partPath`. */
+  train?: ShardPart;
+  heldOut?: ShardPart;
+}
+
+/** What a job has collected over all its units. */
+export interface JobResult {
+  report: ReportState;
+  /** Of `count`. */
+  words?: WordCounts;
+  characters?: number;
+}
+
+/** A job in progress. */
+export interface UnitJob {
+  run(unit: Unit, number: number, onProgress: (amount: number) => void): Promise<UnitResult>;
+  finish(): JobResult;
+}
+
+/** Starts a job. */
+export function startJob(setup: JobSetup): UnitJob {
+  return setup.kind === "encode" ? new EncodeJob(setup) : new CountJob(setup);
+}
+
+/** Where the blocks of a unit's part are. */
+export function partPath(folder: string, number: number, name: "train" | "held_out"): string {
+  return `${folder}/${number}.${name}.part`;
+}
+
+class EncodeJob implements UnitJob {
+  readonly #corpus: CorpusConfig;
+  readonly #folder: string;
+  readonly #tokenizer: Tokenizer;
+  readonly #report = new CorpusReport();
+
+  constructor(setup: JobSetup & { kind: "encode" }) {
+    this.#corpus = setup.corpus;
+    this.#folder = setup.folder;
+    this.#tokenizer = Tokenizer.from(setup.tokenizer);
+  }
+
+  async run(unit: Unit, number: number, onProgress: (amount: number) => void): Promise<UnitResult> {
+    const { size } = this.#tokenizer;
+    const writers = {
+      train: new BlockWriter(partPath(this.#folder, number, "train"), size),
+      heldOut: new BlockWriter(partPath(this.#folder, number, "held_out"), size),
+    };
+    const before = this.#report.documents;
+    const encoder = new SentenceEncoder(this.#tokenizer, number, writers);
+    try {
+      for await (const _ of readUnit(unit, this.#corpus, this.#report, encoder)) onProgress(encoder.tokens);
+      writers.train.flush();
+      writers.heldOut.flush();
+    } finally {
+      writers.train.close();
+      writers.heldOut.close();
+    }
+    const part = ({ entries, counts }: BlockWriter) => ({ entries, counts });
+    const documents = this.#report.documents - before;
+    return { documents, amount: encoder.tokens, train: part(writers.train), heldOut: part(writers.heldOut) };
+  }
+
+  finish(): JobResult {
+    return { report: this.#report.state };
+  }
+}
+
+class CountJob implements UnitJob {
+  readonly #corpus: CorpusConfig;
+  readonly #counter: SentenceCounter;
+  readonly #report = new CorpusReport();
+
+  constructor(setup: JobSetup & { kind: "count" }) {
+    this.#corpus = setup.corpus;
+    this.#counter = new SentenceCounter(setup.normalizer);
+  }
+
+  async run(unit: Unit, _number: number, onProgress: (amount: number) => void): Promise<UnitResult> {
+    const { documents, sentences } = this.#report;
+    const done = () => this.#report.sentences - sentences;
+    for await (const _ of readUnit(unit, this.#corpus, this.#report, this.#counter)) onProgress(done());
+    return { documents: this.#report.documents - documents, amount: done() };
+  }
+
+  finish(): JobResult {
+    const { words, characters } = this.#counter;
+    return { report: this.#report.state, words, characters };
+  }
+}

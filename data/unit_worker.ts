@@ -1,0 +1,39 @@
+/** A worker that does a job's units as they are posted to it, and posts what comes of them. Started by `worker_pool.ts`. */
+
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+
+import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import type { Unit } from "./corpus.ts";
+import { type JobResult, type JobSetup, startJob, type UnitJob, type UnitResult } from "./unit_jobs.ts";
+
+/** What the pool posts. */
+export type ToWorker =
+  | { kind: "setup"; setup: JobSetup }
+  | { kind: "unit"; unit: Unit; number: number }
+  | { kind: "finish" };
+
+/** What the worker posts. */
+export type FromWorker =
+  | { kind: "progress"; number: number; amount: number }
+  | { kind: "unit"; number: number; result: UnitResult }
+  | { kind: "finished"; result: JobResult }
+  | { kind: "failed"; code: ClozeError["code"] | undefined; message: string; hint: string | undefined };
+
+let job: UnitJob;
+
+self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+  const post = (message: FromWorker) => self.postMessage(message);
+  try {
+    if (data.kind === "setup") job = startJob(data.setup);
+    else if (data.kind === "finish") post({ kind: "finished", result: job.finish() });
+    else {
+      const { unit, number } = data;
+      const result = await job.run(unit, number, (amount) => post({ kind: "progress", number, amount }));
+      post({ kind: "unit", number, result });
+    }
+  } catch (error) {
+    const { code, hint } = error instanceof ClozeError ? error : { code: undefined, hint: undefined };
+    post({ kind: "failed", code, message: messageOf(error), hint });
+  }
+};

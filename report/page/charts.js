@@ -1,0 +1,252 @@
+// Draws the report's charts in the browser, from the columns in #data (report/series.ts). Put into the page as text by
+// report/page.ts, after uPlot; imports nothing.
+// @ts-nocheck: its globals are the browser's and uPlot's, which the rest of the project does not know.
+
+(() => {
+  "use strict";
+  const { runs } = JSON.parse(document.getElementById("data").textContent);
+  const several = runs.length > 1;
+  const root = document.documentElement;
+  const probe = document.createElement("span");
+  document.body.append(probe);
+  /** A colour of the style sheet as the canvas takes it: `rgb(r, g, b)`. */
+  const style = (name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const COLOURS = 8;
+  const colour = (i) => style(`--run-${i % COLOURS}`);
+  const faded = (rgb, share) => rgb.replace("rgb(", "rgba(").replace(")", `, ${share})`);
+
+  const grouped = (n) => Math.round(n).toLocaleString("en-US");
+  const short = (n) =>
+    Math.abs(n) >= 1e6 ? `${+(n / 1e6).toFixed(1)}M` : Math.abs(n) >= 1e4 ? `${+(n / 1e3).toFixed(1)}k` : grouped(n);
+  const percent = (share) => `${+(100 * share).toFixed(1)}%`;
+  const small = (x) => (x === 0 ? "0" : x >= 0.01 && x < 1e4 ? String(+x.toPrecision(3)) : x.toExponential(1));
+  const clock = (ms) => {
+    const s = Math.round(ms / 1000);
+    if (s < 60) return `${s}s`;
+    if (s < 3600) return `${Math.floor(s / 60)}m${s % 60 ? ` ${s % 60}s` : ""}`;
+    return `${Math.floor(s / 3600)}h${s % 3600 >= 60 ? ` ${Math.floor(s % 3600 / 60)}m` : ""}`;
+  };
+  // Marks of a time axis fall on whole seconds, minutes and hours.
+  const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800]
+    .map((s) => 1000 * s);
+
+  const COUNTS = Array.from({ length: 15 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat();
+
+  const AXES = {
+    step: { label: "updates", text: short, long: grouped, marks: COUNTS },
+    elapsed_ms: { label: "time", text: clock, long: clock, marks: TIMES },
+    tokens: { label: "tokens", text: short, long: grouped, marks: COUNTS },
+  };
+  let axis = "step";
+  let charts = [];
+
+  /** A curve with its own x, as uPlot's join wants it. */
+  const curve = (label, x, y, options) => ({ label, x, y, ...options });
+
+  /** The curves of a panel: of training and of held-out text, and what guessing reaches. */
+  function curvesOf(panel) {
+    const curves = [];
+    const guessing = new Set();
+    runs.forEach((run, i) => {
+      const hue = colour(i);
+      const of = (text) => (several ? `${run.name}: ${text}` : text);
+      const { train, evaluation } = run;
+      if (panel === "learning_rate" || panel === "grad_norm" || panel === "tokens_per_second") {
+        curves.push(curve(several ? run.name : "training", train[axis], train[panel], { stroke: hue, width: 1.5 }));
+        return;
+      }
+      if (panel === "nsp_accuracy") {
+        curves.push(
+          curve(of("held-out"), evaluation[axis], evaluation.nsp_accuracy, { stroke: hue, width: 2, dots: true }),
+        );
+        return;
+      }
+      if (panel === "loss" && run.reference && !several) {
+        const { reference } = run;
+        const band = { stroke: "transparent", width: 0, fill: faded(style("--muted"), 0.18), points: false };
+        curves.push(curve("recorded runs, upper", reference[axis], reference.high, { ...band, bandStart: true }));
+        curves.push(curve("recorded runs", reference[axis], reference.low, { ...band, bandEnd: true }));
+      }
+      const hasEvaluation = evaluation.step.length > 0;
+      if (panel === "accuracy" && hasEvaluation) {
+        const interval = { stroke: "transparent", width: 0, fill: faded(hue, 0.2), points: false };
+        curves.push(
+          curve(of("95% interval, upper"), evaluation[axis], evaluation.high, { ...interval, bandStart: true }),
+        );
+        curves.push(curve(of("95% interval"), evaluation[axis], evaluation.low, { ...interval, bandEnd: true }));
+      }
+      const pale = faded(hue, hasEvaluation ? 0.65 : 1);
+      curves.push(curve(of("training"), train[axis], train[panel], { stroke: pale, width: 1.25 }));
+      if (hasEvaluation) {
+        curves.push(
+          curve(of("held-out"), evaluation[axis], evaluation[panel], { stroke: hue, width: 2.5, dots: true }),
+        );
+      }
+      const level = train.step.length + evaluation.step.length > 0 ? run.unigram?.[panel] : undefined;
+      const key = level?.toFixed(4);
+      if (level !== undefined && !guessing.has(key)) {
+        guessing.add(key);
+        const ends = [train[axis], evaluation[axis]].flatMap((x) => [x[0], x[x.length - 1]]).filter((x) => x != null);
+        const name = panel === "loss" ? "guessing by frequency" : "the commonest token";
+        curves.push(
+          curve(of(name), [Math.min(...ends), Math.max(...ends)], [level, level], {
+            stroke: several ? hue : style("--text"),
+            width: 1.25,
+            dash: [6, 4],
+          }),
+        );
+      }
+    });
+    return curves;
+  }
+
+  function draw(figure) {
+    const panel = figure.dataset.panel;
+    const holder = figure.querySelector(".chart");
+    const curves = curvesOf(panel).filter(({ y }) => y.some((value) => value !== null));
+    holder.replaceChildren();
+    if (curves.length === 0) {
+      holder.textContent = "Nothing is recorded yet.";
+      return undefined;
+    }
+    const data = uPlot.join(curves.map(({ x, y }) => [x, y]));
+    const bands = [];
+    curves.forEach(({ bandStart, fill }, i) => {
+      if (bandStart) bands.push({ series: [i + 1, i + 2], fill });
+    });
+    const value = { accuracy: percent, nsp_accuracy: percent, tokens_per_second: grouped }[panel] ?? small;
+    const mark = { accuracy: percent, nsp_accuracy: percent, tokens_per_second: short }[panel] ?? small;
+    const lines = { stroke: style("--muted"), font: "12px system-ui, sans-serif" };
+    const grid = { stroke: style("--line"), width: 1 };
+    const options = {
+      width: holder.clientWidth,
+      height: Math.round(Math.max(220, Math.min(320, 0.55 * holder.clientWidth))),
+      scales: {
+        x: { time: false },
+        y: {
+          range: (_, low, high) => {
+            const room = 0.08 * (high - low || high || 1);
+            return panel === "loss" ? [low - room, high + room] : [0, high + room];
+          },
+        },
+      },
+      axes: [
+        {
+          ...lines,
+          grid,
+          ticks: { ...grid, size: 4 },
+          size: 34,
+          space: 55,
+          incrs: AXES[axis].marks,
+          values: (_, marks) => marks.map(AXES[axis].text),
+        },
+        { ...lines, grid, ticks: { ...grid, size: 4 }, size: 58, space: 36, values: (_, marks) => marks.map(mark) },
+      ],
+      series: [
+        { label: AXES[axis].label, value: (_, x) => (x == null ? "–" : AXES[axis].long(x)) },
+        ...curves.map(({ label, stroke, width, dash, dots, bandStart, bandEnd }) => ({
+          label,
+          stroke,
+          width,
+          ...(dash ? { dash } : {}),
+          spanGaps: true,
+          points: { show: dots === true, size: 6, fill: stroke, stroke },
+          value: (_, y) => (y == null ? "–" : value(y)),
+          ...(bandStart || bandEnd ? { class: bandStart ? "helper" : "band" } : {}),
+        })),
+      ],
+      bands,
+      legend: {
+        markers: {
+          width: 2,
+          stroke: (u, i) => curves[i - 1]?.bandEnd ? curves[i - 1].fill : u.series[i]._stroke ?? curves[i - 1]?.stroke,
+          fill: (_, i) => curves[i - 1]?.bandEnd ? curves[i - 1].fill : "transparent",
+          dash: (_, i) => curves[i - 1]?.dash ? "dashed" : "solid",
+        },
+      },
+      cursor: { points: { size: 7 } },
+    };
+    const plot = new uPlot(options, data, holder);
+    const canvas = plot.root.querySelector("canvas");
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", figure.dataset.summary);
+    plot.root.querySelectorAll(".u-legend .u-series").forEach((row, i) => {
+      if (i === 0 || row.classList.contains("helper")) return;
+      const switchRow = () => {
+        const show = !plot.series[i].show;
+        plot.setSeries(i, { show });
+        if (curves[i - 1].bandEnd) plot.setSeries(i - 1, { show });
+        head.setAttribute("aria-pressed", String(show));
+      };
+      // uPlot switches by mouse; its own listener goes with the clone, and the keyboard gets the same.
+      const head = row.querySelector("th").cloneNode(true);
+      row.querySelector("th").replaceWith(head);
+      head.tabIndex = 0;
+      head.setAttribute("role", "button");
+      head.setAttribute("aria-pressed", "true");
+      head.addEventListener("click", switchRow);
+      head.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" || event.key === " ") {
+          event.preventDefault();
+          switchRow();
+        }
+      });
+    });
+    const over = plot.over;
+    over.tabIndex = 0;
+    over.setAttribute("role", "application");
+    over.setAttribute(
+      "aria-label",
+      `${figure.querySelector("figcaption").textContent.trim()}: left and right arrows read values`,
+    );
+    over.addEventListener("keydown", (event) => {
+      const move = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+      if (move === undefined) return;
+      event.preventDefault();
+      const at = Math.max(0, Math.min(data[0].length - 1, (plot.cursor.idx ?? -1) + move));
+      plot.setCursor({ left: plot.valToPos(data[0][at], "x"), top: over.clientHeight / 2 });
+    });
+    return { plot, holder };
+  }
+
+  function drawAll() {
+    for (const { plot } of charts) plot.destroy();
+    charts = [...document.querySelectorAll("figure[data-panel]")].map(draw).filter((chart) => chart !== undefined);
+  }
+
+  for (const input of document.querySelectorAll("input[name=axis]")) {
+    input.addEventListener("change", () => {
+      axis = input.value;
+      drawAll();
+    });
+    if (input.checked) axis = input.value; // a reloaded page keeps the choice
+  }
+
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const button = document.getElementById("theme");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
+  const label = () => button.textContent = isDark() ? "Light" : "Dark";
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    label();
+    drawAll();
+  });
+  dark.addEventListener("change", () => {
+    label();
+    drawAll();
+  });
+  label();
+
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth === width) return; // a phone's address bar comes and goes
+    width = innerWidth;
+    drawAll();
+  });
+  addEventListener("beforeprint", drawAll);
+  drawAll();
+})();

@@ -1,0 +1,164 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Random, STREAMS } from "../data/rng.ts";
+import type { Metric } from "../training/metrics.ts";
+import { exampleConfig, exampleMetrics, exampleRun } from "./example_run.ts";
+import { reportPage } from "./page.ts";
+import { reportText } from "./report_text.ts";
+import { runRecord } from "./run_record.ts";
+
+const NOW = new Date("2026-02-03T04:05:06Z");
+const HOSTILE = `</script><script>throw "x"</script>"'&<img src=x onerror=alert(1)>[MASK]`;
+
+const hostileRun = () =>
+  exampleRun({
+    name: HOSTILE,
+    text: HOSTILE,
+    answer: HOSTILE,
+    files: [HOSTILE],
+    warnings: [{ kind: "warning", step: 1, elapsed_ms: 1, rule: "plateau", message: HOSTILE, hint: HOSTILE }],
+  });
+
+/** The page's data, as its script reads it. */
+function dataOf(page: string) {
+  const [, json] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(page)!;
+  return JSON.parse(json);
+}
+
+Deno.test("reportPage has every part, and refers to nothing outside itself", () => {
+  const page = reportPage([exampleRun({ answer: "Sonne" })], NOW);
+  for (
+    const part of ["It learned: 28.0%", "Loss, nats", "Learning rate", "Gradient norm", "Tokens per second"]
+      .concat(["Filled blanks over time", "fertility", "replaced by [MASK]", "To repeat it", "Configuration"])
+      .concat(["deno run pretrain --data", "c".repeat(64), "Deno 2.9.6", "two recorded runs", "Every evaluation"])
+      .concat(["<mark>Sonne</mark>", "update 100", "update 1,000", "1,234,567", "12.0%", "3,000"])
+  ) {
+    assert(page.includes(part), `the page lacks ${part}`);
+  }
+  assertStringIncludes(page, "The MIT License");
+  const outside = [...page.matchAll(/(?:src|href)\s*=\s*["']?(?!data:)[^"'\s>]+|url\((?!data:)[^)]*\)|@import[^;]*/g)];
+  assertEquals(outside.map(([text]) => text), []);
+  assertEquals(dataOf(page).runs.length, 1);
+});
+
+Deno.test("reportPage shows next-sentence prediction only where it was trained", () => {
+  assert(!reportPage([exampleRun()], NOW).includes('data-panel="nsp_accuracy"'));
+  const metrics = exampleMetrics().map((line) => line.kind === "evaluation" ? { ...line, nsp_accuracy: 0.6 } : line);
+  const page = reportPage([runRecord("/runs/nsp", undefined, metrics)], NOW);
+  assertStringIncludes(page, 'data-panel="nsp_accuracy"');
+  assertEquals(dataOf(page).runs[0].evaluation.nsp_accuracy[0], 0.6);
+});
+
+Deno.test("reportPage lets no text of a run become markup or script", () => {
+  const page = reportPage([hostileRun(), exampleRun()], NOW);
+  assertEquals(page.match(/<script/g)?.length, 3, "the data and two scripts");
+  assertEquals(page.includes("<img"), false);
+  assertEquals(dataOf(page).runs[0].name, HOSTILE.split("/").at(-1), "what a reader sees is the text itself");
+});
+
+Deno.test("reportPage of several runs says whether their losses can be compared", () => {
+  const other = exampleRun({ name: "other" });
+  assertStringIncludes(reportPage([exampleRun(), other], NOW), "their losses can be compared");
+  const twins = ["/a/out", "/b/out"].map((path) => runRecord(path, undefined, exampleMetrics()));
+  assertEquals(dataOf(reportPage(twins, NOW)).runs.map(({ name }: { name: string }) => name), ["/a/out", "/b/out"]);
+  const different = exampleRun({ name: "different", tokenizer: "e".repeat(64) });
+  assertStringIncludes(reportPage([exampleRun(), different], NOW), "Their losses cannot be compared as they stand");
+});
+
+Deno.test("reportPage takes runs of versions that recorded less, and one that has only begun", () => {
+  const metrics = exampleMetrics();
+  const some = [
+    metrics.filter(({ kind }) => kind === "train" || kind === "evaluation"),
+    metrics.filter(({ kind }) => kind === "train"),
+    metrics.slice(0, 1),
+    [{ ...metrics[1], loss: "3", accuracy: null }, ...metrics.slice(2)] as typeof metrics,
+  ];
+  for (const lines of some) {
+    assertStringIncludes(reportPage([runRecord("/runs/old", undefined, lines)], NOW), "</html>");
+  }
+});
+
+Deno.test("reportPage takes metrics and configurations in which anything is missing or of another type", () => {
+  const random = new Random(0, STREAMS.practice);
+  const odd = [null, 0, -1, 1e300, "", "x", true, [], {}, [null], [[]]];
+  /** The value with one place in it, chosen at random, taken away or replaced. */
+  const damaged = (value: unknown): unknown => {
+    if (typeof value !== "object" || value === null || random.below(6) === 0) return random.pick(odd);
+    const copy = structuredClone(value) as Record<string, unknown>;
+    const names = Object.keys(copy);
+    if (names.length === 0) return random.pick(odd);
+    const name = random.pick(names);
+    if (random.below(3) === 0) delete copy[name];
+    else copy[name] = damaged(copy[name]);
+    return copy;
+  };
+  const heldOut = Array.from({ length: 3 }, (_, i) => ({ loss: 6 - i, accuracy: 0.1 * (i + 1) }));
+  for (let i = 0; i < 300; i++) {
+    random.at(0, i);
+    const metrics = exampleMetrics({ heldOut, answer: "Sonne" })
+      .map((line) => random.below(4) === 0 ? damaged(line) : line)
+      // As they are read from a file.
+      .filter((line): line is Metric => typeof (line as Metric | null)?.step === "number");
+    const run = runRecord("/runs/odd", random.below(2) === 0 ? damaged(exampleConfig()) : undefined, metrics);
+    for (const runs of [[run], [run, exampleRun()]]) assertStringIncludes(reportPage(runs, NOW), "</html>");
+    assertStringIncludes(reportText(run, 80), "odd: ");
+  }
+});
+
+/** A Chromium that can be started, or `undefined`. */
+function chromium(): string | undefined {
+  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
+    try {
+      if (new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync().success) {
+        return name;
+      }
+    } catch {
+      // Not this one.
+    }
+  }
+  return undefined;
+}
+
+const browser = chromium();
+
+/** The page after its scripts have run, and what the browser complained of. */
+async function opened(page: string, width: number): Promise<{ dom: string; complaints: string[] }> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/report.html`, page);
+    const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+      .concat(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+      .concat([`--user-data-dir=${folder}/profile`, `--window-size=${width},900`, "--enable-logging=stderr"]);
+    const { stdout, stderr } = await new Deno.Command(browser!, {
+      args: [...flags, "--dump-dom", `file://${folder}/report.html`],
+      stdout: "piped",
+      stderr: "piped",
+      signal: AbortSignal.timeout(60_000),
+    }).output();
+    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { dom: decode(stdout), complaints: decode(stderr).match(/^.*CONSOLE.*$/gm) ?? [] };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test({
+  name: "Chromium draws every chart of the page and has nothing to complain of" +
+    (browser === undefined ? " (skipped: no chromium was found)" : ""),
+  ignore: browser === undefined,
+  fn: async () => {
+    const begun = runRecord("/runs/begun", undefined, exampleMetrics().slice(0, 1));
+    const cases: [name: string, runs: Parameters<typeof reportPage>[0], charts: number][] = [
+      ["one run", [exampleRun()], 5],
+      ["two runs, one with hostile text", [hostileRun(), exampleRun()], 5],
+      ["a run that has only begun", [begun], 0],
+    ];
+    for (const [name, runs, charts] of cases) {
+      const { dom, complaints } = await opened(reportPage(runs, NOW), 1280);
+      assertEquals(complaints, [], name);
+      assertEquals(dom.match(/<canvas/g)?.length ?? 0, charts, name);
+    }
+    const broken = reportPage([exampleRun()], NOW).replace("drawAll();\n})", "drawAl();\n})");
+    const { complaints } = await opened(broken, 390);
+    assert(complaints.length > 0, "a script that is not the one expected is refused, and that is noticed");
+  },
+});

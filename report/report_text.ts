@@ -1,0 +1,59 @@
+/** A run's report as plain text: the verdict and the loss curve. Called by the report command, and while a run goes. */
+
+import { grouped } from "../config/numbers.ts";
+import { lineChart } from "./line_chart.ts";
+import type { RunRecord } from "./run_record.ts";
+import { thinned } from "./series.ts";
+import { verdict } from "./verdict.ts";
+
+/** The text, for a terminal of so many columns. */
+export function reportText(run: RunRecord, columns: number): string {
+  const { headline, findings } = verdict(run);
+  const marks = { good: "+", bad: "!", neutral: "-" };
+  return [
+    ...wrapped(`${run.name}: ${headline}`, columns, "", ""),
+    "",
+    ...findings.flatMap(({ tone, text, hint }) => [
+      ...wrapped(text, columns, `${marks[tone]} `, "  "),
+      ...(hint === undefined ? [] : wrapped(`${hint}.`, columns, "  ", "  ")),
+    ]),
+    "",
+    ...lossChart(run, columns, 12),
+  ].join("\n") + "\n";
+}
+
+/** Training loss as a line, held-out loss as marks, guessing by frequency as a dashed line, over updates. */
+export function lossChart(
+  run: Pick<RunRecord, "train" | "evaluations" | "starts">,
+  columns: number,
+  height: number,
+): string[] {
+  const level = run.starts.at(-1)?.unigram.loss;
+  const train = thinned(run.train, 2 * columns);
+  const chart = lineChart(
+    [
+      { x: train.map(({ step }) => step), y: train.map(({ loss }) => loss) },
+      { x: run.evaluations.map(({ step }) => step), y: run.evaluations.map(({ loss }) => loss), mark: "o" },
+    ],
+    { width: columns, height, level, format: (y) => y.toFixed(2) },
+  );
+  if (chart.length === 0) return [];
+  const end = run.train.at(-1)?.step ?? 0;
+  const legend = `loss over ${grouped(end)} updates: ⠒⠒ training` +
+    (run.evaluations.length > 0 ? ", o held-out" : "") + (level === undefined ? "" : ", ⠂ ⠂ guessing by frequency");
+  return [...chart, legend.slice(0, columns)];
+}
+
+function wrapped(text: string, columns: number, first: string, rest: string): string[] {
+  const lines: string[] = [];
+  let line = first;
+  for (const word of text.split(" ")) {
+    const isBare = line === first || line === rest;
+    if (!isBare && line.length + word.length >= columns) {
+      lines.push(line.trimEnd());
+      line = rest;
+    }
+    line += `${word} `;
+  }
+  return [...lines, line.trimEnd()];
+}

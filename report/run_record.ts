@@ -1,0 +1,110 @@
+/**
+ * What a run has left in its folder, for reading: configuration and metrics. Lines and fields that are missing, as in runs
+ * of other versions, are simply absent here. Called by the report command and by the pretrain command.
+ */
+
+import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import type { RunConfig } from "../config/run_config.ts";
+import type { Blanks, Metric, RunStart, Warning } from "../training/metrics.ts";
+import { readMetrics } from "../training/metrics.ts";
+
+/** A line of metrics of one kind. */
+type Of<K extends Metric["kind"]> = Extract<Metric, { kind: K }>;
+
+/** A run, as far as it has come. */
+export interface RunRecord {
+  /** Last part of its path. */
+  name: string;
+  path: string;
+  config: RunConfig | undefined;
+  /** One for each time that it was started or resumed. */
+  starts: RunStart[];
+  train: Of<"train">[];
+  evaluations: Of<"evaluation">[];
+  blanks: Blanks[];
+  warnings: Warning[];
+  /** How it ended, unless it goes on or was killed. */
+  end: Of<"end"> | undefined;
+}
+
+/** @throws {ClozeError} `input` if it is not the folder of a run, or holds no metrics yet. */
+export async function readRun(path: string): Promise<RunRecord> {
+  let config: unknown;
+  try {
+    config = JSON.parse(await Deno.readTextFile(`${path}/run.json`));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) {
+      throw new ClozeError("input", `${path}/run.json cannot be read: ${messageOf(error)}`);
+    }
+  }
+  const metrics = await readMetrics(`${path}/metrics.jsonl`);
+  if (metrics.length === 0) {
+    throw new ClozeError("input", `${path} is not the folder of a run: it has no metrics.jsonl with figures in it`, {
+      hint: "give the --output of a pretrain run; its first figures come after the first update",
+    });
+  }
+  return runRecord(path, config, metrics);
+}
+
+/** Fields that the report cannot do without, by kind: a value of the right type in each place. */
+const TEXT = { tokens: 0, sentences: 0, documents: 0, sha256: "", fertility: 0, unknown_share: 0, vocabulary_used: 0 };
+const NEEDED = {
+  start: {
+    step: 0,
+    time: "",
+    command: "",
+    folder: "",
+    versions: { cloze: "", deno: "", platform: "" },
+    engine: { engine: "", instruction_set: "", threads: 0, parameter_count: 0 },
+    tokenizer: { size: 0, lowercase: false, sha256: "" },
+    train: { ...TEXT, most_frequent: [{ token: "", share: 0 }] },
+    held_out: TEXT,
+    masking: { sequences: 0, tokens: 0, masked: 0, mask_share: 0, random_share: 0, kept_share: 0 },
+    unigram: { entropy: 0, loss: 0, accuracy: 0 },
+  },
+  train: { step: 0, elapsed_ms: 0, tokens: 0, loss: 0 },
+  evaluation: { step: 0, elapsed_ms: 0, loss: 0, accuracy: 0, accuracy_interval: [0], top5_accuracy: 0, masked: 0 },
+  blanks: { step: 0, lines: [{ text: "", predictions: [{ token: "", probability: 0 }] }] },
+  warning: { step: 0, rule: "", message: "", hint: "" },
+  end: { step: 0, elapsed_ms: 0, interrupted: false },
+};
+
+/** Sorts metrics by kind. Leaves out lines, and a configuration, that lack what the report cannot do without. */
+export function runRecord(path: string, config: unknown, metrics: readonly Metric[]): RunRecord {
+  const sound = metrics.filter((metric) =>
+    Object.hasOwn(NEEDED, metric.kind) && conforms(metric, NEEDED[metric.kind as keyof typeof NEEDED])
+  );
+  const of = <K extends Metric["kind"]>(kind: K) => sound.filter((metric): metric is Of<K> => metric.kind === kind);
+  const last = sound.findLast(({ kind }) => kind === "start" || kind === "end" || kind === "train");
+  return {
+    name: path.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || path,
+    path,
+    config: conforms(config, { model: {}, training: { extent: {} }, data: {} }) ? config as RunConfig : undefined,
+    starts: of("start"),
+    train: of("train"),
+    evaluations: of("evaluation").filter(({ accuracy_interval }) => accuracy_interval.length === 2),
+    blanks: of("blanks"),
+    warnings: of("warning"),
+    end: last?.kind === "end" ? last : undefined,
+  };
+}
+
+/** Whether a value has everything that the example has, of the same types: all elements of an array like the first. */
+function conforms(value: unknown, example: unknown): boolean {
+  if (Array.isArray(example)) return Array.isArray(value) && value.every((element) => conforms(element, example[0]));
+  if (typeof example === "number") return Number.isFinite(value);
+  if (typeof example !== "object" || example === null) return typeof value === typeof example;
+  return typeof value === "object" && value !== null &&
+    Object.entries(example).every(([name, part]) => conforms((value as Record<string, unknown>)[name], part));
+}
+
+/** The newest of the run's starts. */
+export function lastStart(run: RunRecord): RunStart | undefined {
+  return run.starts.at(-1);
+}
+
+/** What it was trained for: `mlm` unless its configuration says otherwise. */
+export function objectiveOf(run: RunRecord): string {
+  const { objective } = (run.config?.training ?? {}) as { objective?: unknown };
+  return typeof objective === "string" ? objective : "mlm";
+}

@@ -1,0 +1,206 @@
+/** The report's sections about one run: filled blanks, its text and masks, its settings. Called by page.ts. */
+
+import { grouped, percent } from "../config/numbers.ts";
+import type { TextStatistics } from "../training/metrics.ts";
+import { type Content, type Html, html } from "./html.ts";
+import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
+
+/** Checkpoints that the blanks are shown at: the first, the last and some between. */
+const SHOWN = 6;
+
+/** The same sentences as the model filled them at successive evaluations. */
+export function blanksSection(run: RunRecord): Html {
+  if (run.blanks.length === 0) {
+    return html`
+      <section>
+        <h2>Filled blanks over time</h2>
+        <p class="note">None are recorded.</p>
+      </section>
+    `;
+  }
+  const last = run.blanks[run.blanks.length - 1];
+  const shown = spread(run.blanks, SHOWN);
+  return html`
+    <section>
+      <h2>Filled blanks over time</h2>
+      <p class="note">${last.lines.some(({ answer }) => answer !== undefined)
+        ? "Sentences of the held-out text, taken by a fixed rule and not by how well they turn out. What stood in the " +
+          "text is marked."
+        : "Sentences about the practice corpus that always are the same."}</p>
+      <div class="blanks">${last.lines.map(({ text, answer }, i) => {
+        const [before, ...after] = text.split("[MASK]");
+        return html`
+          <div class="blank">
+            <p>${before}<mark>${answer ?? "____"}</mark>${after.join("[MASK]")}</p>
+            <div class="scroll">
+              <table>
+                <tbody>
+          ${shown.map((blanks) => {
+            const line = blanks.lines[i];
+            if (line === undefined || line.text !== text) return undefined;
+            return html`
+              <tr><th scope="row">update ${grouped(blanks.step)}</th>${line.predictions.map((
+                { token, probability },
+              ) =>
+                html`<td>${token === answer ? html`<mark>${token}</mark>` : token} ${percent(probability)}</td>`
+              )}</tr>
+            `;
+          })}</tbody>
+              </table>
+            </div>
+          </div>
+        `;
+      })}</div>
+    </section>
+  `;
+}
+
+/** The first, the last, and others evenly between. */
+function spread<T>(items: readonly T[], count: number): T[] {
+  if (items.length <= count) return [...items];
+  return Array.from({ length: count }, (_, i) => items[Math.round(i * (items.length - 1) / (count - 1))]);
+}
+
+/** A table of names and values, one column of values for each head. */
+function table(heads: readonly string[], rows: readonly (readonly [string, ...Content[]])[]): Html {
+  return html`
+    <div class="scroll">
+      <table>${heads.length === 0 ? undefined : html`
+        <thead>
+          <tr><th></th>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr>
+        </thead>
+      `}<tbody>
+    ${rows.map(([name, ...cells]) =>
+      html`
+        <tr><th scope="row">${name}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>
+      `
+    )}</tbody></table>
+    </div>
+  `;
+}
+
+/** Text, vocabulary and masks in numbers. */
+export function textSection(run: RunRecord): Html {
+  const start = lastStart(run);
+  if (start === undefined) {
+    return html`
+      <section>
+        <h2>Text, vocabulary, masks</h2>
+        <p class="note">Not recorded.</p>
+      </section>
+    `;
+  }
+  const { train, held_out, tokenizer, masking, unigram } = start;
+  const both = (name: string, value: (text: TextStatistics) => Content) =>
+    [name, value(train), value(held_out)] as const;
+  const asked = run.config?.training as Record<string, unknown> | undefined;
+  const chosen = (name: string, otherwise?: number) => {
+    const value = asked?.[name] ?? otherwise;
+    return typeof value === "number" ? percent(value) : "–";
+  };
+  return html`<section>
+<h2>Text and vocabulary</h2>
+${
+    table(["training", "held out"], [
+      both("tokens", ({ tokens }) => grouped(tokens)),
+      both("sentences", ({ sentences }) => grouped(sentences)),
+      both("documents", ({ documents }) => grouped(documents)),
+      both("fertility: tokens per word", ({ fertility }) => fertility.toFixed(2)),
+      both("[UNK] among the tokens", ({ unknown_share }) => share(unknown_share)),
+      both(
+        `of the vocabulary of ${grouped(tokenizer.size)} in use`,
+        ({ vocabulary_used }) => `${grouped(vocabulary_used)} (${percent(vocabulary_used / tokenizer.size)})`,
+      ),
+      ...(typeof start.duplicate_share === "number"
+        ? [["lines that are copies of earlier ones", share(start.duplicate_share), "counted together"] as const]
+        : []),
+    ])
+  }
+<p class="note">A word is what the pre-tokenizer cuts: words and punctuation marks.</p>
+<p>Most frequent in training: ${
+    train.most_frequent.map(({ token, share }, i) => html`${i > 0 ? ", " : ""}<code>${token}</code> ${percent(share)}`)
+  }. The entropy of these frequencies is ${unigram.entropy.toFixed(3)} nats a token; on the held-out blanks they cost
+${unigram.loss.toFixed(3)}.</p>
+<h2>Masks</h2>
+${
+    objectiveOf(run) === "clm"
+      ? html`<p>Every token is predicted; none is masked.</p>`
+      : table(["asked for", "measured on the held-out batches"], [
+        [
+          "chosen for prediction",
+          chosen("mlm_probability"),
+          `${percent(masking.masked / Math.max(1, masking.tokens))} (${grouped(masking.masked)} of ${
+            grouped(masking.tokens)
+          } tokens in ${grouped(masking.sequences)} sequences)`,
+        ],
+        ["of these, replaced by [MASK]", chosen("mask_share", 0.8), percent(masking.mask_share)],
+        ["replaced by another token", chosen("random_share", 0.1), percent(masking.random_share)],
+        ["left as they are", "the rest", percent(masking.kept_share)],
+      ])
+  }
+</section>`;
+}
+
+const share = (value: number) => (value === 0 ? "none" : value < 0.001 ? "under 0.1%" : percent(value));
+
+/** How to repeat the run. */
+export function settingsSection(run: RunRecord): Html {
+  const { config } = run;
+  const start = lastStart(run);
+  const first = run.starts[0];
+  const flat = (object: object | undefined): [string, Content][] =>
+    Object.entries(object ?? {}).map(([name, value]) => [
+      name,
+      typeof value === "object" ? JSON.stringify(value) : String(value),
+    ]);
+  const budget = config !== undefined && "budget_ms" in config.training.extent;
+  const files: unknown = config?.data.files;
+  return html`<section>
+<h2>To repeat it</h2>
+${
+    first === undefined
+      ? html`<p class="note">The command is not recorded.</p>`
+      : html`<p>In <code>${first.folder}</code>:</p>
+<pre>${first.command}</pre>
+<p class="note">${
+        budget
+          ? "It ends by the clock, so the same command makes a similar run and not the same one; with --steps or " +
+            "--epochs it would be the same, bit for bit."
+          : "The same files and the same version give the same run, bit for bit, whatever the number of threads."
+      }</p>`
+  }
+${
+    table([], [
+      ["folder of the run", html`<code>${run.path}</code>`],
+      ...(files === undefined ? [] : [[
+        "text",
+        Array.isArray(files)
+          ? files.map((file) => html`<code>${String(file)}</code><br>`)
+          : files === "practice"
+          ? "the embedded practice corpus"
+          : String(files),
+      ] as [string, Content]]),
+      ...(start === undefined ? [] : [
+        ["training text, SHA-256", html`<code>${start.train.sha256}</code>`],
+        ["held-out text, SHA-256", html`<code>${start.held_out.sha256}</code>`],
+        ["tokenizer, SHA-256", html`<code>${start.tokenizer.sha256}</code>`],
+        ["lowercase", start.tokenizer.lowercase ? "yes" : "no"],
+        [
+          "engine",
+          `${start.engine.engine}, ${start.engine.instruction_set}, ${start.engine.threads} threads`,
+        ],
+        ["versions", `cloze ${start.versions.cloze}, Deno ${start.versions.deno}, ${start.versions.platform}`],
+        [
+          "begun",
+          run.starts.map(({ time, step }, i) =>
+            `${i > 0 ? "; resumed after update " + grouped(step) + ", " : ""}${time}`
+          ),
+        ],
+      ] as [string, Content][]),
+    ])
+  }
+<details><summary>Configuration</summary>
+${table([], [...flat(config?.training), ...flat(config?.model)])}
+</details>
+</section>`;
+}

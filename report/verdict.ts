@@ -1,0 +1,226 @@
+/**
+ * What came of a run, in words: what it reached, against what guessing reaches, and what speaks against it. Draws nothing.
+ * The thresholds are stated here, and the sentences give the figures that they are about.
+ */
+
+import { clock, grouped, percent } from "../config/numbers.ts";
+import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
+
+/** A sentence, and whether it is good news. */
+export interface Finding {
+  tone: "good" | "bad" | "neutral";
+  text: string;
+  hint?: string;
+}
+
+/** The verdict on one run. */
+export interface Verdict {
+  headline: string;
+  tone: Finding["tone"];
+  findings: Finding[];
+}
+
+/** A change of the held-out loss by less than this share of it, over the last quarter of a run, is none. */
+const FLAT = 0.01;
+/** Held-out loss above the training loss by more than this share of it: overfitting. */
+const GAP = 0.15;
+/** The training loss is averaged over this share of the run, its last. */
+const TAIL = 0.1;
+
+/** Judges a run by its metrics. */
+export function verdict(run: RunRecord): Verdict {
+  const findings = [status(run), ...loss(run), ...accuracy(run), ...sentencePairs(run), ...trend(run), ...gap(run)];
+  const warnings: Finding[] = run.warnings.map(({ message, step, hint }) => ({
+    tone: "bad",
+    text: `Warning at update ${grouped(step)}: ${message}.`,
+    hint,
+  }));
+  return { ...headline(run), findings: [...findings, ...warnings] };
+}
+
+function headline(run: RunRecord): Pick<Verdict, "headline" | "tone"> {
+  const evaluation = run.evaluations.at(-1);
+  const unigram = lastStart(run)?.unigram;
+  if (run.warnings.some(({ rule }) => rule === "non_finite")) {
+    return { headline: "The run broke off: a number was no longer finite", tone: "bad" };
+  }
+  if (evaluation === undefined) return { headline: "Nothing has been measured on held-out text yet", tone: "neutral" };
+  const right = `${percent(evaluation.accuracy)} of the held-out ${targets(run)} right`;
+  if (unigram === undefined) return { headline: right, tone: "neutral" };
+  const against = `${right}; always saying the commonest token gets ${percent(unigram.accuracy)}`;
+  const isRightMoreOften = evaluation.accuracy_interval[0] > unigram.accuracy;
+  if (isRightMoreOften && evaluation.loss < unigram.loss) return { headline: `It learned: ${against}`, tone: "good" };
+  if (isRightMoreOften) {
+    return { headline: `It began to learn, but its loss is above that of guessing: ${against}`, tone: "bad" };
+  }
+  return { headline: `Not better than guessing so far: ${against}`, tone: "bad" };
+}
+
+function status(run: RunRecord): Finding {
+  const { end } = run;
+  const last = run.train.at(-1) ?? run.evaluations.at(-1);
+  const done = last === undefined
+    ? "No update yet."
+    : `${grouped(last.step)} updates` + ("tokens" in last ? `, ${grouped(last.tokens)} tokens` : "") +
+      ` in ${clock(end?.elapsed_ms ?? last.elapsed_ms)}.`;
+  const resumed = run.starts.length > 1 ? ` It was resumed ${times(run.starts.length - 1)}.` : "";
+  if (end === undefined) {
+    const from = lastStart(run) === undefined
+      ? "No end is recorded: it is an older run, or it still goes on, or it was killed."
+      : "No end is recorded: it still goes on (load this again for newer figures), or it was killed.";
+    return { tone: "neutral", text: `${done} ${from}${resumed}` };
+  }
+  return end.interrupted
+    ? { tone: "neutral", text: `${done} It was stopped before its end and can be resumed.${resumed}` }
+    : { tone: "good", text: `${done} It ran to its end.${resumed}` };
+}
+
+function loss(run: RunRecord): Finding[] {
+  const evaluation = run.evaluations.at(-1);
+  const unigram = lastStart(run)?.unigram;
+  if (evaluation === undefined) return [];
+  const measured = `Held-out loss ${evaluation.loss.toFixed(3)} nats a token (perplexity ${
+    perplexity(evaluation.loss)
+  })`;
+  if (unigram === undefined) {
+    return [{ tone: "neutral", text: `${measured}. What guessing by frequency costs is not recorded.` }];
+  }
+  const below = unigram.loss - evaluation.loss;
+  const guessing = `guessing by word frequency, ${unigram.loss.toFixed(3)} (perplexity ${perplexity(unigram.loss)})`;
+  return [
+    below > 0
+      ? { tone: "good", text: `${measured}: ${below.toFixed(3)} below ${guessing}.` }
+      : { tone: "bad", text: `${measured}: ${(-below).toFixed(3)} above ${guessing}.` },
+  ];
+}
+
+function accuracy(run: RunRecord): Finding[] {
+  const evaluation = run.evaluations.at(-1);
+  const unigram = lastStart(run)?.unigram;
+  if (evaluation === undefined) return [];
+  const [low, high] = evaluation.accuracy_interval;
+  const measured =
+    `Accuracy ${percent(evaluation.accuracy)} on ${grouped(evaluation.masked)} held-out ${targets(run)} ` +
+    `(95% interval ${percent(low)} to ${percent(high)})`;
+  if (unigram === undefined) return [{ tone: "neutral", text: `${measured}.` }];
+  const baseline = `what always saying the commonest token gets, ${percent(unigram.accuracy)}`;
+  if (low > unigram.accuracy) return [{ tone: "good", text: `${measured}: the interval lies above ${baseline}.` }];
+  if (high < unigram.accuracy) return [{ tone: "bad", text: `${measured}: the interval lies below ${baseline}.` }];
+  return [{ tone: "bad", text: `${measured}: the interval contains ${baseline}, so it may be no better.` }];
+}
+
+/** Next-sentence prediction, where it was trained. Half of the pairs are real. */
+function sentencePairs(run: RunRecord): Finding[] {
+  const { nsp_accuracy, nsp_accuracy_interval: interval, nsp_pairs } = (run.evaluations.at(-1) ?? {}) as NspFigures;
+  if (nsp_accuracy === undefined || interval === undefined || nsp_pairs === undefined) return [];
+  const measured = `Next-sentence prediction ${percent(nsp_accuracy)} on ${grouped(nsp_pairs)} pairs ` +
+    `(95% interval ${percent(interval[0])} to ${percent(interval[1])})`;
+  return [
+    interval[0] > 0.5
+      ? { tone: "good", text: `${measured}: the interval lies above chance, 50%.` }
+      : { tone: "bad", text: `${measured}: no better than chance, 50%.` },
+  ];
+}
+
+/** What an evaluation has if next-sentence prediction was trained. */
+interface NspFigures {
+  nsp_accuracy?: number;
+  nsp_accuracy_interval?: [number, number];
+  nsp_pairs?: number;
+}
+
+function trend(run: RunRecord): Finding[] {
+  const last = run.evaluations.at(-1);
+  const before = run.evaluations.findLast(({ step }) => last !== undefined && step <= 0.75 * last.step);
+  if (last === undefined || before === undefined) {
+    return [{ tone: "neutral", text: "There are too few evaluations to say whether the loss still falls." }];
+  }
+  const best = run.evaluations.reduce((a, b) => (b.loss < a.loss ? b : a));
+  if (last.loss - best.loss > FLAT * last.loss) {
+    return [{
+      tone: "bad",
+      text: `The held-out loss rises: it was lowest, ${best.loss.toFixed(3)}, at update ${grouped(best.step)}. ` +
+        "More of the same training makes this model worse; more text, or fewer passes over it, may help.",
+    }];
+  }
+  const fall = before.loss - last.loss;
+  const since = `since update ${grouped(before.step)} (${before.loss.toFixed(3)} to ${last.loss.toFixed(3)})`;
+  if (fall > FLAT * last.loss) {
+    const falling = run.end === undefined ? "is falling" : "was still falling";
+    return [{
+      tone: "neutral",
+      text: `The held-out loss ${falling}, ${since}` + (run.end === undefined ? "." : ": a longer run can go lower."),
+    }];
+  }
+  return [{ tone: "neutral", text: `The held-out loss is flat ${since}.` }];
+}
+
+function gap(run: RunRecord): Finding[] {
+  const last = run.evaluations.at(-1);
+  const training = tailLoss(run);
+  if (last === undefined || training === undefined) return [];
+  const gap = last.loss - training;
+  const figures = `training loss ${training.toFixed(3)} over the last tenth of the updates, with dropout; held-out ` +
+    `${last.loss.toFixed(3)}, without`;
+  if (gap > GAP * last.loss) {
+    return [{
+      tone: "bad",
+      text: `It overfits: the loss is ${gap.toFixed(3)} lower on text that it was trained on (${figures}).`,
+    }];
+  }
+  return [{ tone: "good", text: `No sign of overfitting (${figures}).` }];
+}
+
+/** Mean training loss of the last tenth of the updates. */
+function tailLoss(run: RunRecord): number | undefined {
+  const end = run.train.at(-1)?.step ?? 0;
+  let sum = 0, updates = 0;
+  run.train.forEach(({ step, loss }, i) => {
+    if (step <= (1 - TAIL) * end) return;
+    const weight = step - (run.train[i - 1]?.step ?? 0);
+    sum += weight * loss;
+    updates += weight;
+  });
+  return updates > 0 ? sum / updates : undefined;
+}
+
+/** What is predicted. */
+const targets = (run: RunRecord) => (objectiveOf(run) === "clm" ? "next tokens" : "blanks");
+
+const perplexity = (loss: number) => {
+  const value = Math.exp(loss);
+  return value < 100 ? value.toFixed(1) : grouped(value);
+};
+const times = (n: number) => (n === 1 ? "once" : `${n} times`);
+
+/** Why the losses of several runs cannot be compared as they stand; empty if they can. */
+export function incomparable(runs: readonly RunRecord[]): string[] {
+  const starts = runs.map(lastStart);
+  const differ = (value: (start: NonNullable<(typeof starts)[number]>) => string) =>
+    new Set(starts.map((start) => (start === undefined ? "unknown" : value(start)))).size > 1;
+  if (runs.length < 2) return [];
+  if (starts.includes(undefined)) return ["At least one run does not record its text and tokenizer."];
+  if (differ((start) => start.tokenizer.sha256)) {
+    return ["They have different tokenizers, so a blank is not the same thing in each."];
+  }
+  if (differ((start) => start.held_out.sha256)) return ["They were measured on different held-out texts."];
+  if (differ((start) => `${start.masking.tokens} ${start.masking.masked}`)) {
+    return ["They were measured on different blanks: other sequence lengths or mask rates."];
+  }
+  return [];
+}
+
+/** Which of several comparable runs did best, and whether that is more than the accuracy's uncertainty. */
+export function bestOf(runs: readonly RunRecord[]): Finding[] {
+  const [best, second] = runs.map((run) => ({ name: run.name, evaluation: run.evaluations.at(-1) }))
+    .flatMap(({ name, evaluation }) => (evaluation === undefined ? [] : [{ name, ...evaluation }]))
+    .sort((a, b) => a.loss - b.loss);
+  if (second === undefined) return [];
+  const losses = `The lowest held-out loss is that of ${best.name}, ${best.loss.toFixed(3)}; next is ${second.name}, ` +
+    `${second.loss.toFixed(3)}.`;
+  const apart = best.accuracy_interval[0] > second.accuracy_interval[1];
+  const intervals =
+    `The 95% intervals of their accuracies (${percent(best.accuracy)} and ${percent(second.accuracy)}) ` +
+    (apart ? "do not overlap." : "overlap.");
+  return [{ tone: "neutral", text: `${losses} ${intervals} Another seed would give other figures.` }];
+}

@@ -1,0 +1,149 @@
+/** `cloze train-tokenizer`, `tokenize` and `extend-vocab` as people run them. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type Place, smallPlace, testWithCore, trainedPlace } from "../support.ts";
+
+const KOREAN = "단순함을 얻기란 복잡함을 얻기보다 어렵다.\n고양이는 생선을 먹는다, 정말로!\n";
+
+/** A place with a tokenizer in `t`, learned from Korean and English. */
+async function tokenizerPlace(...flags: string[]): Promise<{ place: Place; stderr: string }> {
+  const place = smallPlace();
+  place.file("ko.txt", KOREAN.repeat(20));
+  const args = ["train-tokenizer", "--data", "text.txt", "ko.txt", "--output", "t", "--vocab-size", "300", ...flags];
+  const { code, stderr } = await place.cloze(args);
+  assertEquals(code, 0, stderr);
+  return { place, stderr };
+}
+
+Deno.test("train-tokenizer says how well the vocabulary fits, by script", async () => {
+  const { place, stderr } = await tokenizerPlace("--pad-to-multiple", "64");
+  using _ = place;
+  for (const part of ["fertility ", "[UNK] ", "Hangul ", "Latin ", "100.000%"]) assertStringIncludes(stderr, part);
+  const vocabulary = Deno.readTextFileSync(`${place.path}/t/vocab.txt`).trimEnd().split("\n");
+  assertEquals(vocabulary.length % 64, 0);
+  assertStringIncludes(vocabulary[vocabulary.length - 1], "[unused");
+});
+
+Deno.test("tokenize and tokenize --decode bring Korean text back as it was, also text that came decomposed", async () => {
+  const { place } = await tokenizerPlace();
+  using _ = place;
+  for (const input of [KOREAN, KOREAN.normalize("NFD")]) {
+    const ids = await place.cloze(["tokenize", "--model", "t", "--ids"], { input });
+    const { code, stdout, stderr } = await place.cloze(["tokenize", "--model", "t", "--decode"], { input: ids.stdout });
+    assertEquals([code, stdout, ids.stderr + stderr], [0, KOREAN, ""]);
+  }
+});
+
+Deno.test("tokenize says when a tokenizer would have needed composed text", async () => {
+  const { place } = await tokenizerPlace();
+  using _ = place;
+  place.file("vocab.txt", Deno.readTextFileSync(`${place.path}/t/vocab.txt`));
+  const { stderr, stdout } = await place.cloze(["tokenize", "--model", "vocab.txt"], {
+    input: "The cat\n" + KOREAN.normalize("NFD"),
+  });
+  assertStringIncludes(stderr, "line 2 is not composed (NFC)");
+  assertStringIncludes(stdout, "[UNK]");
+});
+
+Deno.test("--compat google is kept by the tokenizer that was trained with it, and can be asked for", async () => {
+  const { place } = await tokenizerPlace("--compat", "google", "--lowercase");
+  using _ = place;
+  const input = "The [MASK] cat\n" + "a".repeat(150) + "\n";
+  const trained = await place.cloze(["tokenize", "--model", "t"], { input });
+  assert(!trained.stdout.includes("[MASK]"), "Google's code knows no special tokens in text");
+  assertStringIncludes(trained.stdout.split("\n")[1], "a ##a", "words may have 200 characters");
+  const asked = await place.cloze(["tokenize", "--model", "t", "--compat", "huggingface"], { input });
+  assertStringIncludes(asked.stdout, "[MASK]");
+  assertEquals(asked.stdout.split("\n")[1], "[UNK]");
+});
+
+Deno.test("tokenize --decode refuses what is no id and goes on with the next line", async () => {
+  const { place } = await tokenizerPlace();
+  using _ = place;
+  const { code, stdout, stderr } = await place.cloze(["tokenize", "--model", "t", "--decode"], {
+    input: "5 x\n999999\n\n2 3\n",
+  });
+  assertEquals([code, stdout], [1, "\n[CLS] [SEP]\n"]);
+  assertStringIncludes(stderr, 'line 1: "x" is not an id');
+  assertStringIncludes(stderr, "line 2: there is no token 999999");
+});
+
+testWithCore("extend-vocab makes a model with more tokens that predicts as before", async (t) => {
+  using place = await trainedPlace(60);
+  place.file("new.txt", "The hedgehog hears the hedgehog. 뽀로로는 뽀로로\n".repeat(5));
+  const predict = async (model: string, text: string) => {
+    const { code, stdout, stderr } = await place.cloze(["predict", "--model", model, "--json"], { input: text });
+    assertEquals(code, 0, stderr);
+    return JSON.parse(stdout);
+  };
+
+  await t.step("from text", async () => {
+    const args = ["extend-vocab", "--model", "model", "--output", "larger", "--data", "new.txt", "--add", "40"];
+    const { code, stderr } = await place.cloze(args);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, "tokens a word in the text: ");
+    const tokens = await place.cloze(["tokenize", "--model", "larger"], { input: "hedgehog 뽀로로\n" });
+    assertEquals(tokens.stdout, "hedgehog 뽀로로\n");
+    const config = (name: string) => JSON.parse(Deno.readTextFileSync(`${place.path}/${name}/config.json`));
+    const { vocab_size, ...rest } = config("larger"), { vocab_size: old, ...before } = config("model");
+    assert(vocab_size > old);
+    assertEquals(rest, before);
+    const line = "The [MASK] sees the dog.\n";
+    const [then, now] = [await predict("model", line), await predict("larger", line)];
+    const ids = (answers: { id: number }[]) => answers.map(({ id }) => id).filter((id) => id < old);
+    assertEquals(ids(now.masks[0]).slice(0, 1), ids(then.masks[0]).slice(0, 1));
+  });
+
+  await t.step("from a list, rows begin as the mean of the old pieces", async () => {
+    place.file("tokens.txt", "catdog\nThe\n##nightly\n");
+    const args = ["extend-vocab", "--model", "model", "--output", "listed", "--tokens", "tokens.txt"];
+    const { code, stderr } = await place.cloze(args);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, "2 new tokens"); // "The" is one already
+    const vocabulary = Deno.readTextFileSync(`${place.path}/model/vocab.txt`).trimEnd().split("\n");
+    const pieces = await place.cloze(["tokenize", "--model", "model", "--ids"], { input: "catdog\n" });
+    const ids = pieces.stdout.trim().split(" ").map(Number);
+    for (const name of ["bert.embeddings.word_embeddings.weight", "cls.predictions.bias"]) {
+      const [old, larger] = ["model", "listed"].map((folder) =>
+        tensor(`${place.path}/${folder}/model.safetensors`, name)
+      );
+      const width = old.length / vocabulary.length;
+      assertEquals(larger.subarray(0, old.length), old);
+      assertEquals(larger.length, old.length + 2 * width);
+      for (let k = 0; k < width; k++) {
+        const mean = ids.reduce((sum, id) => sum + old[id * width + k], 0) / ids.length;
+        assert(Math.abs(larger[old.length + k] - mean) < 1e-7);
+      }
+    }
+  });
+
+  await t.step("faults leave nothing behind", async () => {
+    const run = (...args: string[]) => place.cloze(["extend-vocab", "--model", "model", ...args]);
+    const refuse = async (args: string[], code: number, message: string) => {
+      const outcome = await run(...args);
+      assertEquals([outcome.code, outcome.stdout], [code, ""], outcome.stderr);
+      assertStringIncludes(outcome.stderr, message);
+    };
+    await refuse(["--output", "x"], 2, "one of --data and --tokens");
+    await refuse(["--output", "larger", "--tokens", "tokens.txt"], 2, "has");
+    place.file("two.txt", "New York\n");
+    await refuse(["--output", "x", "--tokens", "two.txt"], 1, "New York");
+    place.file("known.txt", "The\n");
+    await refuse(["--output", "x", "--tokens", "known.txt"], 1, "no new token");
+    const weights = `${place.path}/model/model.safetensors`;
+    const bytes = Deno.readFileSync(weights);
+    Deno.writeFileSync(weights, bytes.subarray(0, bytes.length - 1000));
+    await refuse(["--output", "x", "--tokens", "tokens.txt"], 1, "not a whole safetensors file");
+    Deno.writeFileSync(weights, bytes);
+    const left = [...Deno.readDirSync(place.path)].map(({ name }) => name).filter((name) => name.startsWith("x"));
+    assertEquals(left, []);
+  });
+});
+
+/** The numbers of an F32 tensor. */
+function tensor(path: string, name: string): Float32Array {
+  const bytes = Deno.readFileSync(path);
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const [from, to] = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))[name].data_offsets;
+  return new Float32Array(bytes.slice(8 + length + from, 8 + length + to).buffer);
+}

@@ -1,0 +1,65 @@
+/**
+ * Compares cloze's encodings with those in the file that fuzz.py made.
+ * usage: deno run -A tests/parity/fuzz.ts cases.json
+ */
+
+import { type Encoding, IdBuffer, type NormalizerOptions, Tokenizer } from "../../tokenizer/mod.ts";
+
+interface Cases {
+  texts: string[];
+  vocabulary: string[];
+  cases: {
+    normalizer: Partial<NormalizerOptions>;
+    max_input_chars_per_word?: number;
+    plain: (Pick<Encoding, "ids"> & Partial<Encoding>)[];
+    special?: number[][];
+  }[];
+}
+
+const { texts, vocabulary, cases }: Cases = JSON.parse(await Deno.readTextFile(Deno.args[0]));
+const differences = new Map<string, number>();
+let compared = 0;
+
+function compare(what: string, text: string, normalizer: unknown, found: unknown, expected: unknown): void {
+  if (expected === undefined) return; // Google's code gives ids alone
+  compared++;
+  if (JSON.stringify(found) === JSON.stringify(expected)) return;
+  const seen = differences.get(what) ?? 0;
+  differences.set(what, seen + 1);
+  if (seen >= 3) return;
+  const codes = Array.from(text, (c) => c.codePointAt(0)!.toString(16)).join(" ");
+  console.log(`${what}: ${codes}\n  ${JSON.stringify(normalizer)}`);
+  console.log(`  here  ${JSON.stringify(found)}\n  there ${JSON.stringify(expected)}`);
+}
+
+for (const { normalizer, plain, special, ...options } of cases) {
+  const tokenizer = new Tokenizer(vocabulary, { normalizer, ...options });
+  texts.forEach((text, i) => {
+    const { ids, offsets, words, special_tokens_mask } = tokenizer.encode(text, { template: true });
+    compare("ids", text, normalizer, [...ids], plain[i].ids);
+    compare("words", text, normalizer, words, plain[i].words);
+    compare("special_tokens_mask", text, normalizer, special_tokens_mask, plain[i].special_tokens_mask);
+    // Of characters that NFC composes Hugging Face gives a part of the source range; ours is the whole.
+    if (!normalizer.nfc || text.normalize("NFC") === text) {
+      const at = [0];
+      for (const character of text) for (let unit = 0; unit < character.length; unit++) at.push(at[at.length - 1]);
+      let count = 0, unit = 0;
+      for (const character of text) {
+        for (let k = 0; k < character.length; k++) at[unit++] = count;
+        count++;
+      }
+      at[unit] = count;
+      compare("offsets", text, normalizer, offsets.map(([start, end]) => [at[start], at[end]]), plain[i].offsets);
+    }
+    const fast = new IdBuffer(), utf8 = new TextEncoder().encode(text);
+    tokenizer.encodeUtf8(utf8, 0, utf8.length, fast);
+    compare("encodeUtf8", text, normalizer, [...fast.view()], plain[i].ids.slice(1, -1));
+    compare("with special tokens", text, normalizer, [
+      ...tokenizer.encode(text, { specials: "all", template: true }).ids,
+    ], special?.[i]);
+  });
+}
+console.log(`${compared} comparisons, ${[...differences.values()].reduce((a, b) => a + b, 0)} differences`, [
+  ...differences,
+]);
+if (differences.size > 0) Deno.exit(1);

@@ -1,0 +1,60 @@
+/** New tokens for a tokenizer, from text that it was not made for. Used by `cloze extend-vocab`. */
+
+import { learnMerges } from "./merges.ts";
+import { IdBuffer } from "./id_buffer.ts";
+import { Tokenizer } from "./tokenizer.ts";
+import { codePointAt, widthOf } from "./utf8.ts";
+import type { WordCounts } from "./word_counter.ts";
+
+/** How many tokens to learn, and from how often on. */
+export interface ExtensionOptions {
+  /** Most new tokens. */
+  add: number;
+  /** Characters and pairs that are rarer are left out. */
+  min_frequency: number;
+}
+
+/**
+ * At most `add` new tokens: characters that make `[UNK]` of a word, the most frequent first, then merges of its
+ * pieces as the words are cut into them. A pure function of the counted words.
+ */
+export function learnExtension(tokenizer: Tokenizer, words: WordCounts, options: ExtensionOptions): string[] {
+  const tokens = [...tokenizer.vocabulary];
+  const vocab_size = tokens.length + options.add;
+  tokens.push(...unknownCharacters(tokenizer, words, options.min_frequency).slice(0, options.add));
+  const larger = new Tokenizer([...tokens], tokenizer.data);
+  const ids = new IdBuffer();
+  learnMerges(tokens, {
+    words,
+    vocab_size,
+    min_frequency: options.min_frequency,
+    onProgress: () => {},
+    cut: (bytes, start, end, out) => {
+      ids.truncate(0);
+      larger.encodeWord(bytes, start, end, ids);
+      if (ids.view()[0] === larger.special.unk) return 0;
+      out.set(ids.view());
+      return ids.length;
+    },
+  });
+  return tokens.slice(tokenizer.size);
+}
+
+/** Characters as tokens, with `##` where they stand inside words, that the vocabulary lacks, of words that are `[UNK]`. */
+function unknownCharacters(tokenizer: Tokenizer, words: WordCounts, min_frequency: number): string[] {
+  const { bytes, ends, counts } = words;
+  const missing = new Map<string, number>();
+  const ids = new IdBuffer();
+  for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
+    ids.truncate(0);
+    tokenizer.encodeWord(bytes, start, ends[word], ids);
+    if (ids.at(0) !== tokenizer.special.unk) continue;
+    for (let i = start; i < ends[word]; i += widthOf(bytes[i])) {
+      const character = String.fromCodePoint(codePointAt(bytes, i));
+      const token = i === start ? character : `##${character}`;
+      if (tokenizer.idOf(token) === undefined) missing.set(token, (missing.get(token) ?? 0) + counts[word]);
+    }
+  }
+  const frequent = [...missing].filter(([, count]) => count >= min_frequency);
+  return frequent.sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([token]) => token);
+}
