@@ -15,6 +15,7 @@ import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } fro
 import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
 import { corpusFindings, saveStdin } from "../corpus.ts";
+import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
@@ -162,7 +163,7 @@ async function trainOn(
     config: model,
     objective,
     engine: plan.engine,
-    device: "cpu",
+    device: values.device ?? "cpu",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: training.seed,
     ...objectiveLimits(objective, options),
@@ -170,6 +171,7 @@ async function trainOn(
     ...plan.weights,
   });
   const about = engine.describe();
+  noteDevice(values.device, about.device);
   note(
     bold("model    ") +
       `${model.num_hidden_layers} layers of ${model.hidden_size}, ${grouped(about.parameter_count)} parameters; ` +

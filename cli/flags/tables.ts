@@ -12,6 +12,11 @@ const THREADS = number(
   "Threads of the engine, and workers that read text. Changes no result.",
   "all cores",
 );
+const DEVICE = choice(
+  ["cpu", "cuda", "auto"],
+  "Where the engine runs: cuda is an NVIDIA GPU, auto takes it where there is one. See cloze doctor.",
+  "cpu",
+);
 const VOCAB_SIZE = number(
   { min: 32, max: 1_000_000, integer: true },
   "Tokens in a vocabulary that is learned from the data.",
@@ -95,6 +100,7 @@ export const PRETRAIN = {
     "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "by preset"),
     seed: SEED,
     threads: THREADS,
+    device: DEVICE,
     engine: choice(
       ["fused", "candle"],
       "fused is fast; candle is the same model in plain candle, for checking.",
@@ -104,7 +110,7 @@ export const PRETRAIN = {
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
     chart: toggle("Draw the loss while it trains, on a terminal."),
-    resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads from it."),
+    resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads and --device from it."),
   },
   examples: [
     "cloze pretrain",
@@ -129,6 +135,7 @@ export const PREDICT = {
       "One JSON object a line: input, masks (token, id, probability), sequence; or input, labels, truncated.",
     ),
     threads: THREADS,
+    device: DEVICE,
     engine: choice(
       ["fused", "candle"],
       "fused is fast; candle is the same model in plain candle, for checking.",
@@ -169,6 +176,7 @@ export const FINETUNE = {
     "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "0.0001, with --probe 0.001"),
     seed: SEED,
     threads: THREADS,
+    device: DEVICE,
   },
   examples: [
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
@@ -253,6 +261,7 @@ export const EVALUATE = {
     sentences: toggle("Score each line: score, tokens, the line."),
     json: toggle("One JSON object; with --sentences one a line."),
     threads: THREADS,
+    device: DEVICE,
   },
   examples: [
     "cloze evaluate --model runs/mine --data held-out.txt",
@@ -332,6 +341,16 @@ export const REPORT = {
   ],
 } satisfies CommandTable;
 
+/** Flags of `cloze doctor`. */
+export const DOCTOR = {
+  name: "doctor",
+  summary: "Shows what cloze runs on here: CPU, core, GPU and its libraries, and what to install for one.",
+  usage: "[flags]",
+  details: "",
+  flags: { json: toggle("One JSON object.") },
+  examples: ["cloze doctor"],
+} satisfies CommandTable;
+
 /** All tables, in the order of the help. */
 export const TABLES: readonly CommandTable[] = [
   PRETRAIN,
@@ -343,4 +362,5 @@ export const TABLES: readonly CommandTable[] = [
   TRAIN_TOKENIZER,
   EXTEND_VOCAB,
   TOKENIZE,
+  DOCTOR,
 ];

@@ -265,7 +265,12 @@ pub trait Engine: Send {
     /// What the engine was opened with.
     fn options(&self) -> &EngineOptions;
 
-    /// The instruction set or device that it runs on.
+    /// `cpu` or `cuda`.
+    fn device(&self) -> &'static str {
+        "cpu"
+    }
+
+    /// The instruction set or GPU that it runs on.
     fn instruction_set(&self) -> String;
 
     /// `fused` or `candle`.

@@ -268,6 +268,10 @@ impl<B: Backend> Engine for Trainer<B> {
         &self.options
     }
 
+    fn device(&self) -> &'static str {
+        self.backend.device()
+    }
+
     fn instruction_set(&self) -> String {
         self.backend.name()
     }

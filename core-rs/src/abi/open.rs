@@ -6,7 +6,10 @@ use std::sync::Once;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::backend::cuda::Cuda;
 use crate::config::ModelConfig;
+use crate::cuda::gpu::Gpu;
+use crate::cuda::{Dtype, libraries};
 use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
 use crate::objective::Objective;
@@ -21,6 +24,8 @@ struct OpenRequest {
     objective: Objective,
     engine: String,
     device: String,
+    #[serde(default)]
+    cuda: CudaRequest,
     threads: usize,
     seed: u64,
     max_tokens: usize,
@@ -36,6 +41,18 @@ struct OpenRequest {
     training_state: Option<PathBuf>,
 }
 
+/// Where the GPU engine may look and what it may keep; nothing is read from the environment here.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CudaRequest {
+    /// Folders that may hold cuBLASLt and NVRTC, after the system's search path.
+    #[serde(default)]
+    pub library_folders: Vec<PathBuf>,
+    /// Folder for compiled kernels.
+    #[serde(default)]
+    kernel_cache: Option<PathBuf>,
+}
+
 /// What `cloze_save` takes: new files to write.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +63,7 @@ struct SaveRequest {
     training_state: Option<PathBuf>,
 }
 
-fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
     serde_json::from_slice(request)
         .map_err(|e| Error::new(Code::InvalidArgument, format!("the request is not as the core expects it: {e}")))
 }
@@ -55,13 +72,6 @@ fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
 pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     silence_panics();
     let request: OpenRequest = parse(request)?;
-    if request.device != "cpu" {
-        return Err(Error::new(
-            Code::Unsupported,
-            format!("the device {:?} is not available: this core has \"cpu\"", request.device),
-        )
-        .with_hint("use --device cpu"));
-    }
     let options = EngineOptions {
         config: request.config,
         objective: request.objective,
@@ -77,7 +87,11 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     let weights = request.weights.map(|path| Weights { path, may_be_missing });
     let weights = weights.as_ref();
     let mut engine: Box<dyn Engine> = match request.engine.as_str() {
-        "fused" => Box::new(Trainer::new(options, weights)?),
+        "fused" => fused(&request.device, &request.cuda, options, weights)?,
+        "candle" if request.device == "cuda" => {
+            let message = "the candle engine runs on the CPU only, but the device is \"cuda\"";
+            return Err(Error::new(Code::Unsupported, message).with_hint("use --device cpu"));
+        }
         "candle" => Box::new(CandleEngine::new(options, weights)?),
         other => {
             return Err(Error::new(
@@ -90,6 +104,47 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
         engine.load_training_state(path)?;
     }
     Ok(engine)
+}
+
+/// The fused engine on the device that is asked for; `auto` is the GPU where there is one that can be used.
+fn fused(
+    device: &str,
+    cuda: &CudaRequest,
+    options: EngineOptions,
+    weights: Option<&Weights>,
+) -> Result<Box<dyn Engine>> {
+    let on_gpu = match device {
+        "cpu" => false,
+        "cuda" => true,
+        "auto" => libraries::find(&cuda.library_folders).problem.is_none(),
+        other => {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                format!("the device is {other:?}, but has to be \"cpu\", \"cuda\" or \"auto\""),
+            ));
+        }
+    };
+    if !on_gpu {
+        return Ok(Box::new(Trainer::new(options, weights)?));
+    }
+    options.validate()?;
+    // Training computes in bf16 over f32 weights; answers are few, and may as well be exact.
+    let activations = if options.training { Dtype::Bf16 } else { Dtype::F32 };
+    let gpu = Gpu::open(activations, &cuda.library_folders, cuda.kernel_cache.as_deref())?;
+    Ok(Box::new(Trainer::on(Cuda::new(gpu, &options)?, options, weights)?))
+}
+
+/// JSON about this machine, whether or not there is a GPU.
+pub(super) fn doctor(request: &[u8]) -> Result<String> {
+    silence_panics();
+    let request: CudaRequest = parse(request)?;
+    let report = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "instruction_set": crate::simd::instruction_set(),
+        "threads": std::thread::available_parallelism().map_or(1, usize::from),
+        "cuda": libraries::find(&request.library_folders),
+    });
+    Ok(report.to_string())
 }
 
 /// Panics become errors of the call; the default hook would also print them. This library has its own copy of the
@@ -123,7 +178,7 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
         "parameter_count": layout.len(),
         "initialized": engine.initialized(),
         "engine": engine.name(),
-        "device": "cpu",
+        "device": engine.device(),
         "instruction_set": engine.instruction_set(),
         "threads": options.threads,
         "version": env!("CARGO_PKG_VERSION"),

@@ -78,6 +78,10 @@ fn shape<'a>(batch: &Batch<'a>, heads: Heads) -> Shape<'a> {
 impl Backend for Cpu {
     type Buffer = Buffer;
 
+    fn device(&self) -> &'static str {
+        "cpu"
+    }
+
     fn name(&self) -> String {
         simd::instruction_set().into()
     }

@@ -181,6 +181,10 @@ impl<D: Device> Cuda<D> {
 impl<D: Device> Backend for Cuda<D> {
     type Buffer = Buffer<D>;
 
+    fn device(&self) -> &'static str {
+        "cuda"
+    }
+
     fn name(&self) -> String {
         self.device.name()
     }

@@ -64,7 +64,10 @@ pub trait Backend: Send {
     /// f32 elements on the device.
     type Buffer: Send;
 
-    /// The device and instruction set, for reports.
+    /// `cpu` or `cuda`.
+    fn device(&self) -> &'static str;
+
+    /// The instruction set or GPU, for reports.
     fn name(&self) -> String;
 
     /// A buffer of zeros.
