@@ -1,4 +1,7 @@
-//! A CUDA device as a [`Backend`]: hands tensors to the operations' `cuda` modules. Nothing here waits for the device but
+//! A CUDA device as a [`Backend`]: hands tensors to the operations' `cuda` modules. Long because the trait has as many
+//! methods as a model has operations.
+//!
+//! Nothing here waits for the device but
 //! what the host has to know: losses, the gradient's norm, and what is read.
 //!
 //! Activations are of the device's type; weights, gradients, moments, statistics and logits are f32. Where products need

@@ -142,8 +142,8 @@ impl Gpu {
             (context, stream, module)
         };
         // SAFETY: the context is current.
-        let workspace =
-            Memory { address: unsafe { result::malloc_sync(Blas::WORKSPACE)? }, context: Arc::clone(&context) };
+        let address = unsafe { result::malloc_sync(Blas::WORKSPACE)? };
+        let workspace = Memory { address, context: Arc::clone(&context) };
         // SAFETY: as above.
         let stage = unsafe {
             Stage {

@@ -153,7 +153,7 @@ fn preload(folders: &[PathBuf], names: &[&str]) {
 /// The file in `folder` that is the library `name`, without its version.
 fn library_in(folder: &Path, name: &str) -> Option<PathBuf> {
     let unix = format!("lib{name}.so");
-    let windows = if name.contains('-') { format!("{name}64_") } else { format!("{name}64_") };
+    let windows = format!("{name}64_");
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -1,4 +1,5 @@
 //! Each operation of the CUDA engine against the CPU's, on whatever [`Device`] there is: the simulator, or a GPU.
+//! Long because there is a test for each operation.
 //!
 //! Tolerances are relative to the largest value that is expected. With bfloat16 the CPU is given the rounded inputs, so
 //! what remains is the rounding of results and of what is rounded in between (the attention probabilities).
