@@ -17,8 +17,11 @@ use cloze_core::parameters::ParameterLayout;
 use cloze_core::rng::{DropoutKey, splitmix64};
 use cloze_core::threads::Threads;
 
-/// All tests of this file, by name.
-pub fn tests<D: Device>() -> Vec<(&'static str, fn(&D))> {
+/// A name and what is run on a device.
+type Test<D> = (&'static str, fn(&D));
+
+/// All tests of this file.
+pub fn tests<D: Device>() -> Vec<Test<D>> {
     vec![
         ("layer_norm::forward", norm_forward),
         ("layer_norm::backward", norm_backward),
@@ -43,7 +46,7 @@ pub fn tests<D: Device>() -> Vec<(&'static str, fn(&D))> {
 
 /// Numbers between −1 and 1.
 fn random(len: usize, seed: u64) -> Vec<f32> {
-    (0..len as u64).map(|i| (splitmix64(seed * 1_000_003 ^ i) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
+    (0..len as u64).map(|i| (splitmix64((seed * 1_000_003) ^ i) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
 }
 
 /// What the device holds of these numbers as activations.

@@ -10,8 +10,11 @@ use cloze_core::error::Code;
 use cloze_core::objective::{Classification, Objective};
 use cloze_core::trainer::Trainer;
 
-/// All tests of this file, by name; each opens an engine on the device.
-pub fn tests<D: Device + 'static>() -> Vec<(&'static str, fn(&dyn Fn() -> D))> {
+/// A name and what is run on devices that it opens.
+type Test<D> = (&'static str, fn(&dyn Fn() -> D));
+
+/// All tests of this file.
+pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
     vec![
         ("masked_lm", |open| training(open(), Objective::MaskedLm)),
         ("masked_lm_and_next_sentence", |open| training(open(), Objective::MaskedLmNextSentence)),
