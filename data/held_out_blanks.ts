@@ -5,7 +5,8 @@
 
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { Permutation, Random, STREAMS } from "./rng.ts";
-import { sentenceLength, type Shard } from "./shards.ts";
+import type { Shard } from "./shard.ts";
+import { sentenceLength } from "./shard_format.ts";
 
 /** A sentence with a blank, and what stood there if that is known. */
 export interface Blank {

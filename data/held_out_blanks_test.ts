@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { Tokenizer } from "../tokenizer/mod.ts";
 import { heldOutBlanks } from "./held_out_blanks.ts";
 import { practiceCorpus } from "./practice/practice_corpus.ts";
-import { Shard, ShardWriter } from "./shards.ts";
+import { Shard } from "./shard.ts";
+import { ShardWriter } from "./shard_writer.ts";
 
 Deno.test("heldOutBlanks gives the same sentences each time, each with a word left out that is one token", async () => {
   const words = new Set<string>();

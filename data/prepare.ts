@@ -68,9 +68,13 @@ export async function prepareShards(
   }
 }
 
-/** Whether both shards are there and were made from that source. A file that is no shard is none that was. */
+/** Whether both shards are there and were made from that source. A file that is no shard, or of an older version, is not. */
 function holds(folder: string, source: string): boolean {
-  return Object.values(NAMES).every((name) => Shard.peek(`${folder}/${name}`)?.source === source);
+  try {
+    return Object.values(NAMES).every((name) => Shard.peek(`${folder}/${name}`)?.source === source);
+  } catch {
+    return false;
+  }
 }
 
 async function link(from: string, to: string): Promise<boolean> {

@@ -129,6 +129,9 @@ Deno.test("shards are used again while content, reading and tokenizer are the sa
       true,
       "linked",
     );
+    Deno.mkdirSync(`${folder}/old`);
+    Deno.writeTextFileSync(`${folder}/old/train.shard`, "CLZSHARD of another version");
+    assertEquals((await prepare(`${folder}/four`, source(b), 1, [`${folder}/old`])).reused, false, "no shard of ours");
     assertEquals(Deno.statSync(`${folder}/two/train.shard`).size, Deno.statSync(`${folder}/one/train.shard`).size);
     assertEquals((await prepare(`${folder}/three`, source(b), 1, [])).reused, false);
     assertEquals(

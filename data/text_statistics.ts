@@ -5,7 +5,7 @@
 
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
-import type { Shard } from "./shards.ts";
+import type { Shard } from "./shard.ts";
 
 /** A tokenized text in numbers. */
 export interface TextStatistics {

@@ -1,7 +1,8 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { Tokenizer } from "../tokenizer/mod.ts";
-import { Shard, ShardWriter } from "./shards.ts";
+import { Shard } from "./shard.ts";
+import { ShardWriter } from "./shard_writer.ts";
 import { maskingStatistics, textStatistics } from "./text_statistics.ts";
 
 const VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##b", "c"];

@@ -43,6 +43,11 @@ export async function readRun(path: string): Promise<RunRecord> {
       hint: "give the --output of a pretrain run; its first figures come after the first update",
     });
   }
+  if (metrics.some(({ kind }) => kind === "classification")) {
+    throw new ClozeError("input", `${path} is a fine-tuned classifier, but reports are about pretraining`, {
+      hint: `its figures are in ${path}/metrics.jsonl`,
+    });
+  }
   return runRecord(path, config, metrics);
 }
 

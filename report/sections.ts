@@ -26,7 +26,7 @@ export function blanksSection(run: RunRecord): Html {
       <p class="note">${last.lines.some(({ answer }) => answer !== undefined)
         ? "Sentences of the held-out text, taken by a fixed rule and not by how well they turn out. What stood in the " +
           "text is marked."
-        : "Sentences about the practice corpus that always are the same."}</p>
+        : "Sentences made for the practice corpus, the same in every run."}</p>
       <div class="blanks">${last.lines.map(({ text, answer }, i) => {
         const [before, ...after] = text.split("[MASK]");
         return html`

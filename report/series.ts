@@ -12,12 +12,13 @@ export interface RunSeries {
   /** Over the updates since the line before. */
   train: Record<"step" | "elapsed_ms" | "tokens" | (typeof TRAIN_COLUMNS)[number], (number | null)[]>;
   evaluation: Record<"step" | "elapsed_ms" | "tokens" | (typeof EVALUATION_COLUMNS)[number], (number | null)[]>;
-  unigram: { loss: number; accuracy: number } | undefined;
+  /** What guessing reaches, by panel. */
+  guessing: { loss: number; accuracy: number; nsp_accuracy: number | undefined } | undefined;
   /** Where two recorded runs on natural text had been, scaled to this text. */
   reference: { step: number[]; elapsed_ms: number[]; tokens: number[]; low: number[]; high: number[] } | undefined;
 }
 
-const TRAIN_COLUMNS = ["loss", "accuracy", "learning_rate", "grad_norm", "tokens_per_second"] as const;
+const TRAIN_COLUMNS = ["loss", "accuracy", "nsp_accuracy", "learning_rate", "grad_norm", "tokens_per_second"] as const;
 const EVALUATION_COLUMNS = ["loss", "accuracy", "low", "high", "nsp_accuracy"] as const;
 
 /** The curves of a run. */
@@ -39,7 +40,7 @@ export function runSeries(run: RunRecord): RunSeries {
     name: run.name,
     train: columns(lines, TRAIN_COLUMNS) as RunSeries["train"],
     evaluation: columns(evaluations, EVALUATION_COLUMNS) as RunSeries["evaluation"],
-    unigram: start?.unigram,
+    guessing: start && { ...start.unigram, nsp_accuracy: start.nsp_majority },
     reference: reference(run),
   };
 }

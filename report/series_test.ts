@@ -14,12 +14,12 @@ Deno.test("thinned averages neighbours, keeps the last place and leaves few poin
 });
 
 Deno.test("runSeries gives columns of one length, with tokens of an evaluation from the lines around it", () => {
-  const { train, evaluation, unigram } = runSeries(exampleRun());
+  const { train, evaluation, guessing } = runSeries(exampleRun());
   assertEquals(new Set(Object.values(train).map((column) => column.length)), new Set([100]));
   assertEquals(new Set(Object.values(evaluation).map((column) => column.length)), new Set([10]));
   assertEquals(evaluation.tokens[0], 100_000);
   assertEquals(evaluation.nsp_accuracy[0], null);
-  assertEquals(unigram?.loss, 7);
+  assertEquals(guessing?.loss, 7);
 });
 
 Deno.test("runSeries gives the reference band to runs on natural text that have come far enough", () => {

@@ -109,24 +109,20 @@ function accuracy(run: RunRecord): Finding[] {
   return [{ tone: "bad", text: `${measured}: the interval contains ${baseline}, so it may be no better.` }];
 }
 
-/** Next-sentence prediction, where it was trained. Half of the pairs are real. */
+/** Next-sentence prediction, where it was trained, against always giving the answer that is right more often. */
 function sentencePairs(run: RunRecord): Finding[] {
-  const { nsp_accuracy, nsp_accuracy_interval: interval, nsp_pairs } = (run.evaluations.at(-1) ?? {}) as NspFigures;
-  if (nsp_accuracy === undefined || interval === undefined || nsp_pairs === undefined) return [];
+  const { nsp_accuracy, nsp_accuracy_interval: interval, nsp_pairs } = run.evaluations.at(-1) ?? {};
+  const majority = lastStart(run)?.nsp_majority;
+  if (typeof nsp_accuracy !== "number" || typeof nsp_pairs !== "number" || !Array.isArray(interval)) return [];
   const measured = `Next-sentence prediction ${percent(nsp_accuracy)} on ${grouped(nsp_pairs)} pairs ` +
     `(95% interval ${percent(interval[0])} to ${percent(interval[1])})`;
+  if (majority === undefined) return [{ tone: "neutral", text: `${measured}.` }];
+  const guessing = `what always giving the commoner answer gets, ${percent(majority)}`;
   return [
-    interval[0] > 0.5
-      ? { tone: "good", text: `${measured}: the interval lies above chance, 50%.` }
-      : { tone: "bad", text: `${measured}: no better than chance, 50%.` },
+    interval[0] > majority
+      ? { tone: "good", text: `${measured}: the interval lies above ${guessing}.` }
+      : { tone: "bad", text: `${measured}: the interval does not lie above ${guessing}.` },
   ];
-}
-
-/** What an evaluation has if next-sentence prediction was trained. */
-interface NspFigures {
-  nsp_accuracy?: number;
-  nsp_accuracy_interval?: [number, number];
-  nsp_pairs?: number;
 }
 
 function trend(run: RunRecord): Finding[] {

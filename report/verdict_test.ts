@@ -65,19 +65,24 @@ Deno.test("verdict makes do with the metrics of a version that recorded less, an
   assertStringIncludes(verdict(runRecord("/runs/new", undefined, [start])).headline, "Nothing has been measured");
 });
 
-Deno.test("verdict holds next-sentence prediction against chance", () => {
-  const run = (low: number) => {
-    const nsp = {
-      nsp_accuracy: low + 0.05,
-      nsp_accuracy_interval: [low, low + 0.1] as [number, number],
-      nsp_pairs: 300,
-    };
-    const metrics = exampleMetrics().map((line) => line.kind === "evaluation" ? { ...line, ...nsp } : line);
+Deno.test("verdict holds next-sentence prediction against the commoner answer", () => {
+  const run = (low: number, nsp_majority?: number) => {
+    const interval: [number, number] = [low, low + 0.1];
+    const nsp = { nsp_accuracy: low + 0.05, nsp_accuracy_interval: interval, nsp_pairs: 300 };
+    const metrics = exampleMetrics().map((line) => {
+      if (line.kind === "start") return { ...line, ...(nsp_majority === undefined ? {} : { nsp_majority }) };
+      return line.kind === "evaluation" ? { ...line, ...nsp } : line;
+    });
     return runRecord("/runs/nsp", undefined, metrics);
   };
-  assertStringIncludes(all(run(0.51)), "Next-sentence prediction 56.0% on 300 pairs");
-  assertStringIncludes(all(run(0.51)), "lies above chance");
-  assertStringIncludes(all(run(0.49)), "no better than chance");
+  assertStringIncludes(all(run(0.61, 0.6)), "Next-sentence prediction 66.0% on 300 pairs");
+  assertStringIncludes(
+    all(run(0.61, 0.6)),
+    "the interval lies above what always giving the commoner answer gets, 60.0%",
+  );
+  // More than half, and yet what a model gets that looks at no sentence.
+  assertStringIncludes(all(run(0.55, 0.6)), "the interval does not lie above");
+  assertStringIncludes(all(run(0.55)), "(95% interval 55.0% to 65.0%).");
   assert(!all(exampleRun()).includes("Next-sentence"));
 });
 

@@ -145,17 +145,20 @@ export class Tokenizer {
     return this.vocabulary.length;
   }
 
-  /** Appends the ids of a text, without `[CLS]` and `[SEP]`; special tokens in it are plain text. */
-  encodeIds(text: string, out: number[]): void {
+  /**
+   * Appends the ids of a text, without `[CLS]` and `[SEP]`. Special tokens in it are plain text, unless `specials` says
+   * otherwise.
+   */
+  encodeIds(text: string, out: number[], specials: Specials = "text"): void {
     const ids = this.#scratch;
     ids.truncate(0);
-    this.#append(text, ids);
+    this.#append(text, ids, specials);
     for (let i = 0; i < ids.length; i++) out.push(ids.at(i));
   }
 
   /** The same for the text `bytes[from..to)`, which is whole UTF-8. The fastest way from a file to ids. */
   encodeUtf8(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
-    if (this.#added.any("text")) return this.#append(decoder.decode(bytes.slice(from, to)), out);
+    if (this.#added.any("text")) return this.#append(decoder.decode(bytes.slice(from, to)), out, "text");
     this.#pieces.out = out;
     this.#scanner.scan(bytes, from, to, this.#pieces);
   }
@@ -165,10 +168,10 @@ export class Tokenizer {
     this.#wordPiece.match(bytes, start, end, out);
   }
 
-  #append(text: string, out: IdBuffer): void {
+  #append(text: string, out: IdBuffer, specials: Specials): void {
     this.#pieces.out = out;
-    if (!this.#added.any("text")) return this.#scanner.scan(this.#utf8, 0, this.#encode(text), this.#pieces);
-    for (const part of this.#added.split(text, "text")) {
+    if (!this.#added.any(specials)) return this.#scanner.scan(this.#utf8, 0, this.#encode(text), this.#pieces);
+    for (const part of this.#added.split(text, specials)) {
       if (part.added) out.push(this.#ids.get(part.token)!);
       else this.#scanner.scan(this.#utf8, 0, this.#encode(part.text), this.#pieces);
     }

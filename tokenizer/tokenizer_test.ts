@@ -124,6 +124,11 @@ Deno.test("[MASK] is plain text in a corpus and special where asked for", () => 
   assertEquals([...masked.ids], [7, mask, unk, unk, unk]);
   assertEquals(masked.offsets[1], [4, 10]);
   assertEquals([...tokenizer.encode(text, { specials: "all" }).ids], [7, mask, cls]);
+  for (const specials of ["text", "mask", "all"] as const) {
+    const ids: number[] = [];
+    tokenizer.encodeIds(text, ids, specials);
+    assertEquals(ids, [...tokenizer.encode(text, { specials }).ids]);
+  }
 });
 
 Deno.test("decomposed Korean is the same as composed", () => {

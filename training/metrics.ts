@@ -60,6 +60,8 @@ export interface RunStart {
   duplicate_share: number | null;
   masking: MaskingStatistics;
   unigram: UnigramBaseline;
+  /** Next-sentence prediction: accuracy of always giving the answer that is right more often. */
+  nsp_majority?: number;
 }
 
 /** How the model fills the same blanks as at the other evaluations. */

@@ -3,6 +3,7 @@
  * Used by the commands pretrain and evaluate.
  */
 
+import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { PretrainingObjective } from "../config/model_heads.ts";
 import {
@@ -11,12 +12,16 @@ import {
   type BatchOptions,
   fixedEvalBatches,
   MlmBatches,
-  Sequences,
   type Shard,
 } from "../data/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { causalBatch, CausalBatches } from "./causal_batches.ts";
 import type { BatchStream } from "./train.ts";
+
+/** What an objective asks of masking and sampling. */
+export function objectiveOptions(objective: PretrainingObjective): Partial<MaskingConfig & SamplingConfig> {
+  return { "mlm": {}, "mlm+nsp": { sequences: "pair" as const }, "clm": { mlm_probability: 0 } }[objective];
+}
 
 /** The largest batch of an objective: what an engine's buffers are planned for. */
 export function objectiveLimits(objective: PretrainingObjective, options: BatchOptions): BatchLimits {
@@ -24,15 +29,15 @@ export function objectiveLimits(objective: PretrainingObjective, options: BatchO
   return objective === "clm" ? { ...limits, max_masked: limits.max_tokens } : limits;
 }
 
-/** An objective's training batches. */
+/** An objective's training batches, by options that are as {@linkcode objectiveOptions} has them. */
 export function trainingBatches(
   objective: PretrainingObjective,
   shard: Shard,
   tokenizer: Tokenizer,
   options: BatchOptions,
 ): BatchStream {
-  if (objective === "clm") return new CausalBatches(new MlmBatches(shard, tokenizer, unmasked(options)));
-  return new MlmBatches(shard, tokenizer, options);
+  const batches = new MlmBatches(shard, tokenizer, options);
+  return objective === "clm" ? new CausalBatches(batches) : batches;
 }
 
 /** An objective's held-out batches, up to about `max_tokens` tokens. */
@@ -43,30 +48,30 @@ export function heldOutBatches(
   options: BatchOptions,
   max_tokens: number,
 ): MlmBatch[] {
-  if (objective === "clm") {
-    return fixedEvalBatches(shard, tokenizer, unmasked(options), max_tokens).map(causalBatch);
-  }
-  return fixedEvalBatches(shard, tokenizer, options, max_tokens);
+  const batches = fixedEvalBatches(shard, tokenizer, options, max_tokens);
+  return objective === "clm" ? batches.map(causalBatch) : batches;
 }
 
 /**
  * How often each token is to be predicted. Special tokens are never masked; a left-to-right model predicts whatever comes
- * next, the end of each sequence too.
+ * next, and `[SEP]`, which no text holds, as often as in its batches.
  */
 export function predictedCounts(
   objective: PretrainingObjective,
   shard: Shard,
   tokenizer: Tokenizer,
-  options: BatchOptions,
+  batches: readonly MlmBatch[],
 ): Float64Array {
   const counts = Float64Array.from(shard.counts);
-  if (objective === "clm") {
-    using sequences = new Sequences(shard, tokenizer, options);
-    counts[tokenizer.special.sep] += sequences.count;
-  } else for (const id of Object.values(tokenizer.special)) counts[id] = 0;
+  const { sep } = tokenizer.special;
+  if (objective !== "clm") {
+    for (const id of Object.values(tokenizer.special)) counts[id] = 0;
+    return counts;
+  }
+  let ends = 0, others = 0;
+  for (const { labels } of batches) {
+    for (const label of labels) label === sep ? ends++ : others++;
+  }
+  counts[sep] = Math.round(shard.header.tokens * ends / Math.max(1, others));
   return counts;
-}
-
-function unmasked(options: BatchOptions): BatchOptions {
-  return { ...options, mlm_probability: 0 };
 }

@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
 import { causalBatch } from "./causal_batches.ts";
@@ -11,6 +12,8 @@ import { microBatches, sequenceWeight } from "./train.ts";
 const TRAINING: TrainingConfig = {
   ...TRAINING_DEFAULTS,
   objective: "mlm",
+  ...MASKING_DEFAULTS,
+  ...SAMPLING_DEFAULTS,
   seed: 0,
   extent: { steps: 100 },
   batch_tokens: 1024,

@@ -3,14 +3,15 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
-import { type Document, expandPaths, readDocuments, Shard, ShardWriter } from "../../data/mod.ts";
+import type { MlmBatch } from "../../config/mlm_batch.ts";
+import { type BatchOptions, expandPaths, readDocuments, Shard, ShardWriter } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
 import { bandOf, Breakdown, type Group, scriptOf } from "../../training/breakdown.ts";
 import { evaluate, type Evaluation, type UnigramBaseline, unigramBaseline } from "../../training/evaluation.ts";
-import { heldOutBatches, objectiveLimits, predictedCounts } from "../../training/objective_data.ts";
+import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
 import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
@@ -34,14 +35,15 @@ export async function run(args: string[]): Promise<number> {
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
   const folder = await openModelFolder(path);
-  if (values.sentences === true) return await score(folder, values, await expandPaths(data, callerFolder()));
+  if (values.sentences === true) return await score(folder, values, data);
   const result = await measure(folder, values, data);
   await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result));
   return 0;
 }
 
 /** Scores lines as they come. */
-async function score(folder: ModelFolder, values: EvaluateValues, files: string[]): Promise<number> {
+async function score(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<number> {
+  const files = await expandPaths(data.filter((path) => path !== "-"), callerFolder());
   using model = await Scorer.open(folder, {
     ...(values.threads === undefined ? {} : { threads: values.threads }),
     ...(values.device === undefined ? {} : { device: values.device }),
@@ -66,6 +68,8 @@ async function score(folder: ModelFolder, values: EvaluateValues, files: string[
 interface Measured extends Evaluation {
   model: string;
   objective: PretrainingObjective;
+  /** Blanks in sentence pairs, which a model with next-sentence prediction was trained on. */
+  in_pairs?: { loss: number; accuracy: number; masked: number };
   /** Guessing by the text's own frequencies, which no model has seen. */
   unigram: UnigramBaseline;
   /** Always answering the commonest token. */
@@ -87,12 +91,11 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
   // Tokens are measured with the same masks whatever the objective was, so that models can be compared.
   const objective = heads.objective === "clm" ? "clm" : "mlm";
   const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, config.max_position_embeddings);
-  const options = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, seed: 0, batch_tokens: 4096, max_sequence_length };
+  const plain = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, seed: 0, batch_tokens: 4096, max_sequence_length };
+  const options = { ...plain, ...objectiveOptions(objective) };
   const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });
   try {
-    const { files, stdin } = await corpusFiles(data, values, temporary);
-    if (stdin !== undefined) await saveStdin(stdin);
-    using shard = await shardOf(readDocuments(files, corpusConfig(values)), tokenizer, `${temporary}/text.shard`);
+    using shard = await shardOf(data, values, tokenizer, temporary);
     const batches = heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6);
     using engine = await Engine.open({
       config,
@@ -106,7 +109,7 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
       training: false,
     });
     noteDevice(values.device, engine.describe().device);
-    const counts = predictedCounts(objective, shard, tokenizer, options);
+    const counts = predictedCounts(objective, shard, tokenizer, batches);
     const unigram = new Unigram(counts);
     const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.tokenOf(id)));
     const byFrequency = new Breakdown(unigram, (id) => bandOf(unigram.rank(id)));
@@ -115,10 +118,12 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
       byFrequency.add(...row);
     });
     const baseline = unigramBaseline(counts, batches);
+    const pairs = heads.objective === "mlm+nsp" ? await measurePairs(folder, values, shard, plain) : {};
     return {
       model: path,
       objective: heads.objective,
       ...evaluation,
+      ...pairs,
       unigram: baseline,
       most_frequent: { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
       by_script: byScript.groups,
@@ -129,10 +134,44 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
   }
 }
 
-/** The text as ids, in a file that goes away. */
-async function shardOf(documents: AsyncIterable<Document>, tokenizer: Tokenizer, path: string): Promise<Shard> {
-  const writer = new ShardWriter(path, tokenizer.size, "evaluate");
-  for await (const document of documents) {
+/** Next-sentence prediction on pairs that are always the same; nothing, with a note, if the text makes none. */
+async function measurePairs(
+  { config, weights, tokenizer }: ModelFolder,
+  values: EvaluateValues,
+  shard: Shard,
+  plain: BatchOptions,
+): Promise<Partial<Measured>> {
+  const options = { ...plain, ...objectiveOptions("mlm+nsp") };
+  let batches: MlmBatch[];
+  try {
+    batches = heldOutBatches("mlm+nsp", shard, tokenizer, options, values["max-tokens"] ?? 1e6);
+  } catch (error) {
+    if (!(error instanceof ClozeError)) throw error;
+    note(`next-sentence prediction is not measured: ${error.message}`);
+    return {};
+  }
+  using engine = await Engine.open({
+    config,
+    objective: "mlm+nsp",
+    weights,
+    engine: "fused",
+    device: "cpu",
+    threads: values.threads ?? navigator.hardwareConcurrency,
+    seed: 0,
+    ...objectiveLimits("mlm+nsp", options),
+    training: false,
+  });
+  const { loss, accuracy, masked, ...rest } = await evaluate(engine, batches);
+  const { nsp_loss = 0, nsp_accuracy = 0, nsp_accuracy_interval = [0, 1], nsp_pairs = 0 } = rest;
+  return { nsp_loss, nsp_accuracy, nsp_accuracy_interval, nsp_pairs, in_pairs: { loss, accuracy, masked } };
+}
+
+/** The text as ids, in a file of that folder. */
+async function shardOf(data: string[], values: EvaluateValues, tokenizer: Tokenizer, folder: string): Promise<Shard> {
+  const { files, stdin } = await corpusFiles(data, values, folder);
+  if (stdin !== undefined) await saveStdin(stdin);
+  const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
+  for await (const document of readDocuments(files, corpusConfig(values))) {
     writer.add(document.map((sentence) => {
       const ids: number[] = [];
       tokenizer.encodeIds(sentence, ids);
@@ -140,7 +179,7 @@ async function shardOf(documents: AsyncIterable<Document>, tokenizer: Tokenizer,
     }));
   }
   writer.finish();
-  return Shard.open(path);
+  return Shard.open(`${folder}/text.shard`);
 }
 
 function readable(result: Measured): string {
@@ -161,7 +200,8 @@ function readable(result: Measured): string {
     const [low, high] = result.nsp_accuracy_interval!.map(percent);
     lines.push(
       `pairs       ${percent(result.nsp_accuracy)} of ${grouped(result.nsp_pairs!)} told right ` +
-        `(95% interval ${low}–${high})`,
+        `(95% interval ${low}–${high}); blanks in them: loss ${result.in_pairs!.loss.toFixed(3)}, accuracy ` +
+        `${percent(result.in_pairs!.accuracy)}`,
     );
   }
   lines.push(...table("by script", result.by_script), ...table("by frequency", result.by_frequency));

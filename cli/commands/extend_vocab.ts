@@ -31,7 +31,7 @@ export async function run(args: string[]): Promise<number> {
   ) {
     throw new ClozeError("usage", "cloze extend-vocab needs --model DIR, --output DIR and one of --data and --tokens");
   }
-  const from = resolve(values.model), to = resolve(values.output);
+  const from = resolve(values.model), to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
   await openModelFolder(from); // says what is wrong with it
   const tokenizer = await loadTokenizer(from);

@@ -137,7 +137,7 @@ async function trainOn(
   if (data.train.header.tokens === 0) throw new ClozeError("input", "there is not enough text to train on");
   using batches = trainingBatches(objective, data.train, tokenizer, options);
   const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
-  const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, options), heldOut);
+  const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, heldOut), heldOut);
   const { header } = data.train;
   note(
     `         ${grouped(header.tokens)} tokens in ${grouped(header.documents)} documents for training, ` +

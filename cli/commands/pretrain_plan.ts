@@ -21,6 +21,7 @@ import {
 import type { BatchOptions, CorpusSource } from "../../data/mod.ts";
 import { newestCheckpoint } from "../../training/checkpoint.ts";
 import { exists, makeFolder } from "../../training/files.ts";
+import { objectiveOptions } from "../../training/objective_data.ts";
 import { microBatches, type Start } from "../../training/train.ts";
 import { corpusConfig, corpusFiles } from "../corpus.ts";
 import type { Values } from "../flags/flag.ts";
@@ -96,20 +97,40 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
 }
 
 function trainingOf(values: Values<PretrainValues>, practice: boolean): TrainingConfig {
+  const objective = values.objective ?? "mlm";
+  checkObjective(objective, values);
   const preset = practice && values.preset === undefined ? PRACTICE : PRESET_TRAINING[values.preset ?? "tiny"];
   return {
-    objective: values.objective ?? "mlm",
+    objective,
     seed: values.seed ?? 0,
     extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs: 1 }),
     batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
     learning_rate: values["learning-rate"] ?? preset.learning_rate,
     ...TRAINING_DEFAULTS,
     ...maskingOf(values),
-    ...samplingOf(values, values.objective),
+    ...samplingOf(values),
+    ...objectiveOptions(objective),
     ...(practice && values["max-sequence-length"] === undefined
       ? { max_sequence_length: PRACTICE.max_sequence_length }
       : {}),
   };
+}
+
+/** Refuses flags that an objective has no use for. */
+function checkObjective(objective: PretrainingObjective, values: Values<PretrainValues>): void {
+  const useless = {
+    "mlm": ["short-seq-prob"],
+    "mlm+nsp": ["full-sentences"],
+    "clm": ["mlm-probability", "masking", "mask-count", "mask-shares", "short-seq-prob"],
+  }[objective];
+  const given = useless.find((flag) => (values as Record<string, unknown>)[flag] !== undefined);
+  if (given === undefined) return;
+  const why = given === "short-seq-prob"
+    ? "is for the pairs of --objective mlm+nsp"
+    : objective === "clm"
+    ? "is for masked tokens, but --objective clm masks none"
+    : "is for runs without pairs, but --objective mlm+nsp makes pairs";
+  throw new ClozeError("usage", `--${given} ${why}`);
 }
 
 /** The flags that say how text becomes masked batches. */
@@ -134,17 +155,10 @@ export function maskingOf(values: BatchValues): MaskingConfig {
 }
 
 /** How documents become sequences and batches; next-sentence prediction needs pairs. */
-export function samplingOf(values: BatchValues, objective?: PretrainingObjective): SamplingConfig {
-  if (objective === "mlm+nsp" && values["full-sentences"] === true) {
-    throw new ClozeError("usage", "--objective mlm+nsp takes sentence pairs, not --full-sentences");
-  }
+export function samplingOf(values: BatchValues): SamplingConfig {
   return {
     max_sequence_length: values["max-sequence-length"] ?? SAMPLING_DEFAULTS.max_sequence_length,
-    sequences: objective === "mlm+nsp"
-      ? "pair"
-      : values["full-sentences"] === true
-      ? "full"
-      : SAMPLING_DEFAULTS.sequences,
+    sequences: values["full-sentences"] === true ? "full" : SAMPLING_DEFAULTS.sequences,
     short_seq_prob: values["short-seq-prob"] ?? SAMPLING_DEFAULTS.short_seq_prob,
     batching: values.batching ?? SAMPLING_DEFAULTS.batching,
     static_masking: values["static-masking"] ?? SAMPLING_DEFAULTS.static_masking,

@@ -39,7 +39,16 @@ export function runStart(parts: RunParts): RunStart {
     duplicate_share: data.train.header.corpus?.duplicate_share ?? null,
     masking: maskingStatistics(heldOut, tokenizer),
     unigram,
+    ...nspMajority(heldOut),
   };
+}
+
+/** What always giving the more frequent answer gets of the pairs right, if there are pairs. */
+function nspMajority(batches: readonly MlmBatch[]): { nsp_majority?: number } {
+  const labels = batches.flatMap(({ next_sentence_label }) => [...next_sentence_label ?? []]);
+  if (labels.length === 0) return {};
+  const ones = labels.reduce((sum, label) => sum + label, 0) / labels.length;
+  return { nsp_majority: Math.max(ones, 1 - ones) };
 }
 
 /** A word as a shell reads it back. */

@@ -19,10 +19,13 @@ export async function run(args: string[]): Promise<number> {
   const show = (line: Line) => {
     if (values.decode === true) return tokenizer.decode(readIds(line.text));
     warn(line);
-    const { ids, offsets, words } = tokenizer.encode(line.text, { specials });
-    const tokens = Array.from(ids, (id) => tokenizer.tokenOf(id));
-    if (values.json === true) return JSON.stringify({ tokens, ids: [...ids], offsets, words });
-    return values.ids === true ? ids.join(" ") : tokens.join(" ");
+    if (values.json === true) {
+      const { ids, offsets, words } = tokenizer.encode(line.text, { specials });
+      return JSON.stringify({ tokens: Array.from(ids, (id) => tokenizer.tokenOf(id)), ids: [...ids], offsets, words });
+    }
+    const ids: number[] = [];
+    tokenizer.encodeIds(line.text, ids, specials);
+    return values.ids === true ? ids.join(" ") : ids.map((id) => tokenizer.tokenOf(id)).join(" ");
   };
   let failed = false;
   for await (const waiting of lines(Deno.stdin)) {

@@ -238,7 +238,7 @@ export const TOKENIZE = {
   },
   examples: [
     'echo "단순함을 얻기" | cloze tokenize --model runs/mine',
-    'echo "단순함을 얻기" | cloze tokenize --model runs/mine --ids | cloze tokenize --model runs/mine --decode',
+    "cloze tokenize --ids < text.txt | cloze tokenize --decode",
   ],
 } satisfies CommandTable;
 

@@ -99,8 +99,9 @@ fn check(options: EngineOptions, batch: &Batch) {
         trainer.update(&hyper, number).unwrap();
         ALLOCATIONS.load(Ordering::Relaxed) - before
     };
-    step(0); // starts the threads and grows the packing memory
-    for number in 1..5 {
+    // The first steps grow the packing memory, and a busy machine starts the threads late.
+    let quiet = (0..50).find(|&number| step(number) == 0).expect("every one of 50 steps allocates");
+    for number in quiet + 1..quiet + 5 {
         assert_eq!(step(number), 0, "allocations in step {number}");
     }
 }

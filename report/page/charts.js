@@ -58,12 +58,6 @@
         curves.push(curve(several ? run.name : "training", train[axis], train[panel], { stroke: hue, width: 1.5 }));
         return;
       }
-      if (panel === "nsp_accuracy") {
-        curves.push(
-          curve(of("held-out"), evaluation[axis], evaluation.nsp_accuracy, { stroke: hue, width: 2, dots: true }),
-        );
-        return;
-      }
       if (panel === "loss" && run.reference && !several) {
         const { reference } = run;
         const band = { stroke: "transparent", width: 0, fill: faded(style("--muted"), 0.18), points: false };
@@ -85,14 +79,18 @@
           curve(of("held-out"), evaluation[axis], evaluation[panel], { stroke: hue, width: 2.5, dots: true }),
         );
       }
-      const level = train.step.length + evaluation.step.length > 0 ? run.unigram?.[panel] : undefined;
+      const level = train.step.length + evaluation.step.length > 0 ? run.guessing?.[panel] : undefined;
       const key = level?.toFixed(4);
       if (level !== undefined && !guessing.has(key)) {
         guessing.add(key);
         const ends = [train[axis], evaluation[axis]].flatMap((x) => [x[0], x[x.length - 1]]).filter((x) => x != null);
-        const name = panel === "loss" ? "guessing by frequency" : "the commonest token";
+        const name = {
+          loss: "guessing by frequency",
+          accuracy: "the commonest token",
+          nsp_accuracy: "the commoner answer",
+        };
         curves.push(
-          curve(of(name), [Math.min(...ends), Math.max(...ends)], [level, level], {
+          curve(of(name[panel]), [Math.min(...ends), Math.max(...ends)], [level, level], {
             stroke: several ? hue : style("--text"),
             width: 1.25,
             dash: [6, 4],

@@ -35,7 +35,7 @@ testWithCore("a left-to-right model learns, says what it is, and refuses to fill
   assertAlmostEquals(score, tokens.reduce((sum: number, t: { log_probability: number }) => sum + t.log_probability, 0));
 });
 
-for (const objective of ["mlm", "clm"]) {
+for (const objective of ["mlm", "mlm+nsp", "clm"]) {
   // More tokens than the engine takes at once, so that updates are accumulated.
   testWithCore(
     `pretrain by ${objective} in accumulated updates, stopped and resumed, equals the whole run`,
@@ -56,6 +56,39 @@ for (const objective of ["mlm", "clm"]) {
     },
   );
 }
+
+testWithCore("next-sentence prediction is learned beside blanks, and is measured", async () => {
+  using place = smallPlace();
+  const { code, stderr } = await place.cloze([
+    ...["pretrain", ...SMALL_RUN, "--objective", "mlm+nsp", "--output", "model", "--steps", "200"],
+  ]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "held-out pairs told right");
+  const config = JSON.parse(new TextDecoder().decode(read(place, "model/config.json")));
+  assertEquals(config.architectures, ["BertForPreTraining"]);
+  const metrics = new TextDecoder().decode(read(place, "model/metrics.jsonl")).trim().split("\n");
+  for (const metric of metrics.map((line) => JSON.parse(line))) {
+    assert(metric.nsp_loss > 0 && metric.nsp_accuracy >= 0 && metric.nsp_accuracy <= 1, JSON.stringify(metric));
+  }
+  const blanks = await place.cloze(["predict", "--model", "model"], { input: "The [MASK] sees.\n" });
+  assertEquals(blanks.code, 0, blanks.stderr);
+
+  const evaluated = await place.cloze(["evaluate", "--model", "model", "text.txt", "--json"]);
+  assertEquals(evaluated.code, 0, evaluated.stderr);
+  const result = JSON.parse(evaluated.stdout);
+  assert(result.nsp_pairs > 50 && result.nsp_accuracy_interval[0] < result.nsp_accuracy);
+  assert(result.in_pairs.loss < result.unigram.loss, "200 steps beat the text's own frequencies");
+  place.file("lines.txt", "The cat sees the dog.\nThe dog likes the cat.\n");
+  const single = await place.cloze(["evaluate", "--model", "model", "lines.txt"]);
+  assertEquals(single.code, 0, single.stderr);
+  assertStringIncludes(single.stderr, "next-sentence prediction is not measured");
+
+  for (const [objective, flag] of [["mlm+nsp", "--full-sentences"], ["clm", "--masking=word"]]) {
+    const refused = await place.cloze(["pretrain", ...SMALL_RUN, "--objective", objective, flag, "--output", "other"]);
+    assertEquals(refused.code, 2);
+    assertStringIncludes(refused.stderr, flag.replace(/=.*/, ""));
+  }
+});
 
 testWithCore("evaluate tells groups apart, which add up, and scores sentences", async (t) => {
   using place = await trainedPlace(60);
