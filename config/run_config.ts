@@ -62,6 +62,8 @@ export interface RunConfig {
   model: ModelConfig;
   training: TrainingConfig;
   engine: "fused" | "candle";
+  /** Runs of version 0.1.0 have none: f32. */
+  dtype?: "f32" | "bf16";
   data: {
     /** `practice`, or absolute paths. */
     files: string[] | "practice";

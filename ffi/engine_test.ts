@@ -24,6 +24,7 @@ const OPTIONS: EngineOptions = {
   objective: "mlm",
   engine: "fused",
   device: "cpu",
+  dtype: "f32",
   threads: 2,
   seed: 1,
   max_tokens: 32,

@@ -1,19 +1,27 @@
 //! Prints tokens per second of a whole training step (forward, backward, update) of sizes a, b and c.
-//! usage: cargo run --release --example step_rate -- [a|b|c] [THREADS] [DROPOUT]
+//! usage: cargo run --release --example step_rate -- [a|b|c] [f32|bf16] [THREADS] [DROPOUT] [base|avx2|avx512|dot_bf16]
+//! The last argument holds back what is better than that instruction set.
 
 use std::time::Instant;
 
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
-use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::dtype::Dtype;
+use cloze_core::engine::{AdamW, EngineOptions};
+use cloze_core::isa::Isa;
 use cloze_core::objective::Objective;
-use cloze_core::trainer::Trainer;
+use cloze_core::trainer;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let size = args.first().map_or("a", |x| x);
-    let threads = args.get(1).and_then(|x| x.parse().ok()).unwrap_or(2);
-    let rate = args.get(2).and_then(|x| x.parse().ok()).unwrap_or(0.1);
+    let dtype = if args.get(1).is_some_and(|x| x == "bf16") { Dtype::Bf16 } else { Dtype::F32 };
+    let threads = args.get(2).and_then(|x| x.parse().ok()).unwrap_or(2);
+    let limits = [("base", Isa::Base), ("avx2", Isa::Avx2), ("avx512", Isa::Avx512), ("dot_bf16", Isa::Avx512Bf16)];
+    if let Some((_, isa)) = limits.iter().find(|(name, _)| args.get(4).is_some_and(|x| x == name)) {
+        isa.limit();
+    }
+    let rate = args.get(3).and_then(|x| x.parse().ok()).unwrap_or(0.1);
     let (hidden, layers, vocab, sequences) = match size {
         "a" => (128, 2, 8192, 32),
         "b" => (256, 4, 8192, 32),
@@ -53,18 +61,21 @@ fn main() {
         config,
         objective: Objective::MaskedLm,
         seed: 1,
+        dtype,
         threads,
         max_tokens: n,
         max_sequences: sequences,
         max_masked: labels.len(),
         max_sequence_length: t,
         training: true,
+        profile: true,
     };
-    let mut trainer = Trainer::new(options, None).expect("the engine opens");
+    let mut trainer = trainer::open(options, None).expect("the engine opens");
     let hyper =
         AdamW { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
     let mut times = Vec::new();
-    for step in 0..if size == "c" { 4 } else { 15 } {
+    let steps = if size == "c" { 6 } else { 15 };
+    for step in 0..steps {
         let start = Instant::now();
         trainer.forward_backward(&batch, step, 0).expect("a step");
         trainer.update(&hyper, step).expect("an update");
@@ -73,5 +84,15 @@ fn main() {
     times.remove(0);
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
-    println!("{size}: {:.0} tokens/s, {:.1} ms a step, {threads} threads", n as f64 / median, median * 1e3);
+    let (isa, dtype) = (trainer.instruction_set(), dtype.name());
+    println!(
+        "{size} {dtype}: {:.0} tokens/s, {:.1} ms a step, {isa}, {threads} threads",
+        n as f64 / median,
+        median * 1e3
+    );
+    println!("{:>32} {:>6} {:>8}", "operation", "calls", "ms a step");
+    for entry in trainer.profile() {
+        let (calls, ms) = (entry.calls / steps, entry.time.as_secs_f64() * 1e3 / steps as f64);
+        println!("{:>32} {calls:>6} {ms:>8.2}", entry.operation);
+    }
 }

@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::batch::{Batch, Limits};
+use crate::dtype::Dtype;
 use crate::error::{Code, Error, Result};
 use crate::objective::Objective;
 use crate::ops::cross_entropy::RowLoss;
 use crate::parameters::ParameterLayout;
+use crate::profile::Entry;
 
 /// What an engine is opened with. The caller (TypeScript) chooses every value; the core has no defaults.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct EngineOptions {
     pub objective: Objective,
     /// Seed of initialization and dropout.
     pub seed: u64,
+    /// What activations and packed weights are stored in; parameters, moments and statistics are always f32.
+    pub dtype: Dtype,
     /// Threads of the team.
     pub threads: usize,
     /// Most packed tokens in a batch.
@@ -30,6 +34,8 @@ pub struct EngineOptions {
     pub max_sequence_length: usize,
     /// Whether to plan gradients, moments and saved activations.
     pub training: bool,
+    /// Whether to keep a profile.
+    pub profile: bool,
 }
 
 impl EngineOptions {
@@ -268,6 +274,11 @@ pub trait Engine: Send {
     /// `cpu` or `cuda`.
     fn device(&self) -> &'static str {
         "cpu"
+    }
+
+    /// Where the time of its calls went, if it was opened with a profile and has one.
+    fn profile(&self) -> Vec<Entry> {
+        Vec::new()
     }
 
     /// The instruction set or GPU that it runs on.

@@ -1,13 +1,14 @@
 //! Elementwise mathematics that vectorizes, and the dispatch that lets it.
 //!
-//! [`vectorize`] compiles a closure for every instruction set that [`pulp`] knows (AVX-512, AVX2, NEON, plain) and runs
+//! [`vectorize`] compiles a closure for AVX-512, AVX2 and what the target always has (NEON on ARM) and runs
 //! the best one of this machine. Inside, plain loops over slices become vector code, as long as everything they call is
 //! `#[inline(always)]`, as all functions here are. Reductions keep [`LANES`] partial results and add them in a fixed order,
 //! because a compiler may not reorder a sum of floats.
 
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
-use pulp::{Arch, Simd, WithSimd};
+use crate::dtype::Element;
+use crate::isa::Isa;
 
 /// Partial results of a reduction.
 pub const LANES: usize = 16;
@@ -15,29 +16,20 @@ pub const LANES: usize = 16;
 /// Runs `f`, compiled for the best instruction set of this machine. `f` has to be a closure that inlines.
 #[inline]
 pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(f)
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: `Isa::for_f32` names only what this machine can run.
+    return match Isa::for_f32() {
+        Isa::Base => f(),
+        Isa::Avx2 => unsafe { pulp::x86::V3::new_unchecked() }.vectorize(f),
+        _ => unsafe { pulp::x86::V4::new_unchecked() }.vectorize(f),
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    return pulp::Arch::new().dispatch(f);
 }
 
-/// The instruction set that [`vectorize`] chooses here, for reports.
-pub fn instruction_set() -> &'static str {
-    struct Lanes;
-    impl WithSimd for Lanes {
-        type Output = usize;
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
-    }
-    match (Arch::new().dispatch(Lanes), cfg!(target_arch = "x86_64")) {
-        (16, _) => "avx512f",
-        (8, _) => "avx2+fma",
-        (4, false) => "neon",
-        _ => "scalar",
-    }
-}
-
+/// Partial results of `step` over `x`, in lanes.
 #[inline(always)]
-fn reduce(x: &[f32], empty: f32, step: impl Fn(f32, f32) -> f32) -> f32 {
+fn fold<T: Copy>(x: &[T], empty: f32, step: impl Fn(f32, T) -> f32) -> [f32; LANES] {
     let mut lanes = [empty; LANES];
     let chunks = x.chunks_exact(LANES);
     let tail = chunks.remainder();
@@ -49,6 +41,12 @@ fn reduce(x: &[f32], empty: f32, step: impl Fn(f32, f32) -> f32) -> f32 {
     for (lane, &value) in lanes.iter_mut().zip(tail) {
         *lane = step(*lane, value);
     }
+    lanes
+}
+
+/// Joins lanes pairwise.
+#[inline(always)]
+fn join(mut lanes: [f32; LANES], step: impl Fn(f32, f32) -> f32) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for l in 0..width {
@@ -61,29 +59,46 @@ fn reduce(x: &[f32], empty: f32, step: impl Fn(f32, f32) -> f32) -> f32 {
 
 /// Σ x
 #[inline(always)]
-pub fn sum(x: &[f32]) -> f32 {
-    reduce(x, 0.0, |a, b| a + b)
+pub fn sum<T: Element>(x: &[T]) -> f32 {
+    join(fold(x, 0.0, |a, b| a + b.to_f32()), |a, b| a + b)
+}
+
+/// Σ f(x)
+#[inline(always)]
+pub fn sum_of<T: Element>(x: &[T], f: impl Fn(f32) -> f32) -> f32 {
+    join(fold(x, 0.0, |a, b| a + f(b.to_f32())), |a, b| a + b)
+}
+
+/// Σ (x − mean)²
+#[inline(always)]
+pub fn sum_of_squares<T: Element>(x: &[T], mean: f32) -> f32 {
+    let lanes = fold(x, 0.0, |a, b| {
+        let d = b.to_f32() - mean;
+        d.mul_add(d, a)
+    });
+    join(lanes, |a, b| a + b)
 }
 
 /// max x; −∞ when empty. NaN entries are passed over: sums find them.
 #[inline(always)]
 pub fn max(x: &[f32]) -> f32 {
-    reduce(x, f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
+    let larger = |a, b| if b > a { b } else { a };
+    join(fold(x, f32::NEG_INFINITY, larger), larger)
 }
 
 /// Σ x·y
 #[inline(always)]
-pub fn dot(x: &[f32], y: &[f32]) -> f32 {
+pub fn dot<T: Element>(x: &[T], y: &[T]) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
     let (xt, yt) = (xs.remainder(), ys.remainder());
     for (a, b) in xs.zip(ys) {
         for l in 0..LANES {
-            lanes[l] = a[l].mul_add(b[l], lanes[l]);
+            lanes[l] = a[l].to_f32().mul_add(b[l].to_f32(), lanes[l]);
         }
     }
     for ((lane, a), b) in lanes.iter_mut().zip(xt).zip(yt) {
-        *lane = a.mul_add(*b, *lane);
+        *lane = a.to_f32().mul_add(b.to_f32(), *lane);
     }
     sum(&lanes)
 }

@@ -225,6 +225,26 @@ impl<T> Shards<T> {
         Self { data: data.as_mut_ptr(), len: data.len() }
     }
 
+    /// The same from memory that its owner shares out itself.
+    pub(crate) fn of_raw(data: *mut T, len: usize) -> Self {
+        Self { data, len }
+    }
+
+    /// Where element `at` would be; nothing is read there.
+    pub fn address(&self, at: usize) -> *const T {
+        self.data.wrapping_add(at)
+    }
+
+    /// Elements of the slice.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The elements `range`.
     ///
     /// # Safety

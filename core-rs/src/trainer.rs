@@ -7,11 +7,13 @@ use crate::backend::cpu::Cpu;
 use crate::backend::{AdamWState, Backend};
 use crate::batch::Batch;
 use crate::checkpoint;
+use crate::dtype::{Bf16, Dtype, Element};
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, UpdateReport, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::memory::Buffer;
 use crate::model::{Bert, DropoutPlan};
 use crate::parameters::ParameterLayout;
+use crate::profile::Entry;
 
 /// A model with everything that a training step changes.
 pub struct Trainer<B: Backend = Cpu> {
@@ -33,14 +35,26 @@ struct Training<B: Backend> {
     units: u64,
 }
 
-impl Trainer<Cpu> {
-    /// An engine on the CPU, with the weights of a safetensors file or freshly initialized ones.
+/// An engine on the CPU, with the weights of a safetensors file or freshly initialized ones.
+///
+/// # Errors
+/// What is wrong with the options, the file or the memory.
+pub fn open(options: EngineOptions, weights: Option<&Weights>) -> Result<Box<dyn Engine>> {
+    Ok(match options.dtype {
+        Dtype::F32 => Box::new(Trainer::<Cpu<f32>>::new(options, weights)?),
+        Dtype::Bf16 => Box::new(Trainer::<Cpu<Bf16>>::new(options, weights)?),
+    })
+}
+
+impl<T: Element> Trainer<Cpu<T>> {
+    /// An engine on the CPU whose activations are `T`, whatever the options say.
     ///
     /// # Errors
-    /// What is wrong with the options, the file or the memory.
+    /// As [`open`].
     pub fn new(options: EngineOptions, weights: Option<&Weights>) -> Result<Self> {
         options.validate()?;
-        let backend = Cpu::new(options.threads, options.max_sequence_length, options.config.head_size());
+        let EngineOptions { threads, max_sequence_length, training, profile, .. } = options;
+        let backend = Cpu::new(threads, max_sequence_length, options.config.head_size(), training, profile);
         Self::on(backend, options, weights)
     }
 }
@@ -49,11 +63,11 @@ impl<B: Backend> Trainer<B> {
     /// An engine on a device that has been planned for the same options.
     ///
     /// # Errors
-    /// As [`Trainer::new`].
+    /// As [`open`].
     pub fn on(mut backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
         let layout = ParameterLayout::new(&options.config, &options.objective);
-        let (host, initialized) = initial_weights(&options, &layout, file)?;
-        let weights = backend.upload(host)?;
+        let (weights, initialized) = initial_weights(&options, &layout, file)?;
+        let weights = backend.upload(weights)?;
         let training = match options.training {
             false => None,
             true => Some(Training {
@@ -64,6 +78,8 @@ impl<B: Backend> Trainer<B> {
             }),
         };
         let model = Bert::new(&backend, &options, &layout)?;
+        backend.plan(&layout, &model.layers(), options.training)?;
+        backend.weights_changed(&weights);
         Ok(Self { backend, options, layout, model, weights, initialized, training })
     }
 
@@ -139,7 +155,7 @@ impl<B: Backend> Engine for Trainer<B> {
             exp_avg: &mut training.exp_avg,
             exp_avg_sq: &mut training.exp_avg_sq,
         };
-        let grad_norm = backend.update(layout, state, hyper, masked, step);
+        let grad_norm = backend.update(state, hyper, masked, step);
         backend.check()?;
         if !grad_norm.is_finite() {
             let name = match backend.first_non_finite(&training.gradients, layout.len()) {
@@ -270,6 +286,10 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn device(&self) -> &'static str {
         self.backend.device()
+    }
+
+    fn profile(&self) -> Vec<Entry> {
+        self.backend.profile()
     }
 
     fn instruction_set(&self) -> String {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
+use cloze_core::dtype::Dtype;
 use cloze_core::engine::{AdamW, Engine, EngineOptions};
 use cloze_core::objective::{Classification, Objective};
-use cloze_core::trainer::Trainer;
+use cloze_core::trainer;
 
 /// Counts what it hands on to the system's allocator.
 struct Counting;
@@ -66,12 +67,14 @@ fn a_training_step_allocates_nothing() {
             config: config.clone(),
             objective,
             seed: 1,
+            dtype: Dtype::F32,
             threads: 2,
             max_tokens: 256,
             max_sequences: 8,
             max_masked: 64,
             max_sequence_length: 64,
             training: true,
+            profile: false,
         };
         let batch = Batch {
             input_ids: &input_ids,
@@ -90,7 +93,7 @@ fn a_training_step_allocates_nothing() {
 fn check(options: EngineOptions, batch: &Batch) {
     let hyper =
         AdamW { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
-    let mut trainer = Trainer::new(options, None).unwrap();
+    let mut trainer = trainer::open(options, None).unwrap();
     let mut step = |number: u64| {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         for micro_step in 0..2 {

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
+use cloze_core::dtype::Dtype;
 use cloze_core::engine::{AdamW, Engine, EngineOptions, LossSum, Weights};
 use cloze_core::objective::{Classification, Objective};
 use cloze_core::reference::CandleEngine;
-use cloze_core::trainer::Trainer;
+use cloze_core::trainer;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -113,12 +114,14 @@ fn check(name: &str, open: impl Fn(EngineOptions, &Weights) -> Box<dyn Engine>) 
             config: golden.config.clone(),
             objective: kind.clone(),
             seed: 0,
+            dtype: Dtype::F32,
             threads: 2,
             max_tokens: golden.input_ids.len(),
             max_sequences: 4,
             max_masked: golden.input_ids.len(),
             max_sequence_length: 24,
             training: true,
+            profile: false,
         };
         let mut engine = open(options, &Weights { path: path.clone(), may_be_missing: vec![] });
         check_objective(objective, &kind, &golden, answers, engine.as_mut());
@@ -187,7 +190,7 @@ fn check_objective(name: &str, objective: &Objective, golden: &Golden, answers: 
 
 #[test]
 fn fused_engine_equals_hugging_face() {
-    check("fused", |options, weights| Box::new(Trainer::new(options, Some(weights)).unwrap()));
+    check("fused", |options, weights| trainer::open(options, Some(weights)).unwrap());
 }
 
 #[test]

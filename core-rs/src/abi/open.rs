@@ -9,12 +9,15 @@ use serde::de::DeserializeOwned;
 use crate::backend::cuda::Cuda;
 use crate::config::ModelConfig;
 use crate::cuda::gpu::Gpu;
-use crate::cuda::{Dtype, libraries};
+use crate::cuda::libraries;
+use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
+use crate::isa::Isa;
 use crate::objective::Objective;
+use crate::ops::gemm::Gemm;
 use crate::reference::CandleEngine;
-use crate::trainer::Trainer;
+use crate::trainer;
 
 /// What `cloze_open` takes.
 #[derive(Deserialize)]
@@ -24,6 +27,7 @@ struct OpenRequest {
     objective: Objective,
     engine: String,
     device: String,
+    dtype: String,
     #[serde(default)]
     cuda: CudaRequest,
     threads: usize,
@@ -33,6 +37,8 @@ struct OpenRequest {
     max_masked: usize,
     max_sequence_length: usize,
     training: bool,
+    #[serde(default)]
+    profile: bool,
     #[serde(default)]
     weights: Option<PathBuf>,
     #[serde(default)]
@@ -72,16 +78,19 @@ pub(super) fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
 pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     silence_panics();
     let request: OpenRequest = parse(request)?;
+    let dtype = dtype(&request)?;
     let options = EngineOptions {
         config: request.config,
         objective: request.objective,
         seed: request.seed,
+        dtype,
         threads: request.threads,
         max_tokens: request.max_tokens,
         max_sequences: request.max_sequences,
         max_masked: request.max_masked,
         max_sequence_length: request.max_sequence_length,
         training: request.training,
+        profile: request.profile,
     };
     let may_be_missing = request.may_be_missing;
     let weights = request.weights.map(|path| Weights { path, may_be_missing });
@@ -125,13 +134,11 @@ fn fused(
         }
     };
     if !on_gpu {
-        return Ok(Box::new(Trainer::new(options, weights)?));
+        return trainer::open(options, weights);
     }
     options.validate()?;
-    // Training computes in bf16 over f32 weights; answers are few, and may as well be exact.
-    let activations = if options.training { Dtype::Bf16 } else { Dtype::F32 };
-    let gpu = Gpu::open(activations, &cuda.library_folders, cuda.kernel_cache.as_deref())?;
-    Ok(Box::new(Trainer::on(Cuda::new(gpu, &options)?, options, weights)?))
+    let gpu = Gpu::open(options.dtype.into(), &cuda.library_folders, cuda.kernel_cache.as_deref())?;
+    Ok(Box::new(trainer::Trainer::on(Cuda::new(gpu, &options)?, options, weights)?))
 }
 
 /// JSON about this machine, whether or not there is a GPU.
@@ -140,11 +147,31 @@ pub(super) fn doctor(request: &[u8]) -> Result<String> {
     let request: CudaRequest = parse(request)?;
     let report = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "instruction_set": crate::simd::instruction_set(),
+        "instruction_set": Gemm::<f32>::new(1).name(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
         "cuda": libraries::find(&request.library_folders),
     });
     Ok(report.to_string())
+}
+
+/// Whether a request will run on a GPU.
+fn on_gpu(request: &OpenRequest) -> bool {
+    request.device == "cuda"
+        || request.device == "auto" && libraries::find(&request.cuda.library_folders).problem.is_none()
+}
+
+/// The dtype that a request names. `auto` is bf16 where this machine multiplies it faster than f32.
+fn dtype(request: &OpenRequest) -> Result<Dtype> {
+    match request.dtype.as_str() {
+        "f32" => Ok(Dtype::F32),
+        "bf16" => Ok(Dtype::Bf16),
+        "auto" if request.engine == "fused" && (on_gpu(request) || Isa::for_bf16() > Isa::Avx512) => Ok(Dtype::Bf16),
+        "auto" => Ok(Dtype::F32),
+        other => Err(Error::new(
+            Code::InvalidArgument,
+            format!("the dtype is {other:?}, but has to be \"f32\", \"bf16\" or \"auto\""),
+        )),
+    }
 }
 
 /// Panics become errors of the call; the default hook would also print them. This library has its own copy of the
@@ -173,12 +200,19 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
     let (layout, options) = (engine.layout(), engine.options());
     let parameters: Vec<_> =
         layout.parameters().iter().map(|p| serde_json::json!({ "name": p.name, "shape": p.shape })).collect();
+    let profile: Vec<_> = engine
+        .profile()
+        .iter()
+        .map(|e| serde_json::json!({ "operation": e.operation, "calls": e.calls, "ms": e.time.as_secs_f64() * 1e3 }))
+        .collect();
     serde_json::json!({
         "parameters": parameters,
+        "profile": profile,
         "parameter_count": layout.len(),
         "initialized": engine.initialized(),
         "engine": engine.name(),
         "device": engine.device(),
+        "dtype": options.dtype.name(),
         "instruction_set": engine.instruction_set(),
         "threads": options.threads,
         "version": env!("CARGO_PKG_VERSION"),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::batch::Batch;
 use crate::config::tests::tiny;
+use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineOptions, LossSum, RowResults, UpdateReport};
 use crate::objective::Objective;
 use crate::parameters::ParameterLayout;
@@ -20,7 +21,7 @@ fn call(run: impl FnOnce(*mut u8, u32) -> i32) -> Status {
 
 fn request(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
     let mut request = serde_json::json!({
-        "config": tiny(), "objective": "mlm", "engine": "fused", "device": "cpu", "threads": 2, "seed": 1, "max_tokens": 16,
+        "config": tiny(), "objective": "mlm", "engine": "fused", "device": "cpu", "dtype": "f32", "threads": 2, "seed": 1, "max_tokens": 16,
         "max_sequences": 4, "max_masked": 8, "max_sequence_length": 10, "training": true,
     });
     change(&mut request);
@@ -149,6 +150,7 @@ fn open_refuses_what_it_does_not_know() {
         (request(|r| r["engine"] = "magic".into()), 1, "magic"),
         (request(|r| r["device"] = "tpu".into()), 1, "tpu"),
         (request(|r| (r["device"], r["engine"]) = ("cuda".into(), "candle".into())), 9, "candle"),
+        (request(|r| r["dtype"] = "f16".into()), 1, "f16"),
         (request(|r| r["threads"] = 0.into()), 1, "threads"),
         (request(|r| r["objective"] = "guess".into()), 1, "guess"),
         (request(|r| r["colour"] = 1.into()), 1, "colour"),
@@ -249,12 +251,14 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         config: config.clone(),
         objective: Objective::MaskedLm,
         seed: 1,
+        dtype: Dtype::F32,
         threads: 1,
         max_tokens: 1,
         max_sequences: 1,
         max_masked: 1,
         max_sequence_length: 1,
         training: true,
+        profile: false,
     };
     let handle = registry::register(Box::new(Bomb(ParameterLayout::new(&config, &Objective::MaskedLm), options)));
     let mut out = [0.0; 6];

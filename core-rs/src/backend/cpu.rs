@@ -1,7 +1,8 @@
-//! The CPU as a [`Backend`]: hands slices of its buffers to [`crate::ops`].
+//! The CPU as a [`Backend`]: hands slices of its buffers to [`crate::ops`]. `T` is what activations are stored in.
 
 use super::{AdamWState, Backend, DataGradient, Embeddings, Heads, Linear, Norm};
 use crate::batch::Batch;
+use crate::dtype::Element;
 use crate::engine::AdamW;
 use crate::error::Result;
 use crate::memory::Buffer;
@@ -9,41 +10,69 @@ use crate::ops::attention::{self, Shape, TeamScratch};
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::ops::dropout::{self, Dropout};
 use crate::ops::embeddings::{self, Lookup};
-use crate::ops::gemm::{Epilogue, Gemm};
-use crate::ops::layer_norm::{self, Residual};
-use crate::ops::linear;
+use crate::ops::gemm::Gemm;
+use crate::ops::gemm::epilogue::{Add, Bias, BiasDropoutResidual, BiasGelu, Epilogue, GeluBackward, Store};
+use crate::ops::layer_norm;
+use crate::ops::linear::packed::PackedWeight;
+use crate::ops::linear::{self, Weight};
 use crate::ops::tanh;
 use crate::optim::adamw;
 use crate::parameters::ParameterLayout;
-use crate::simd;
+use crate::profile::{Entry, Profile};
 use crate::threads::Threads;
 
 /// A thread team and the scratch of its operations.
-pub struct Cpu {
+pub struct Cpu<T: Element = f32> {
+    profile: Profile,
     threads: Threads,
-    gemm: Gemm,
-    attention: TeamScratch,
+    gemm: Gemm<T>,
+    attention: TeamScratch<T>,
+    /// Packed copies of weights, by the offset of the weight; none where products pack for themselves.
+    packed: Vec<(usize, PackedWeight)>,
+    updates: adamw::Plan,
     partials: Vec<f32>,
     squares: Vec<f64>,
 }
 
-impl Cpu {
-    /// `threads` threads, for sequences up to `longest` and heads of size `head`.
-    pub fn new(threads: usize, longest: usize, head: usize) -> Self {
-        let threads = Threads::new(threads);
+impl<T: Element> Cpu<T> {
+    /// `threads` threads, for sequences up to `longest` and heads of size `head`; with `training`, also for gradients.
+    pub fn new(threads: usize, longest: usize, head: usize, training: bool, profile: bool) -> Self {
+        let gemm = Gemm::new(threads);
         Self {
-            attention: TeamScratch::new(threads.count(), longest, head),
-            threads,
-            gemm: Gemm::default(),
+            profile: Profile::new(profile),
+            threads: Threads::new(threads),
+            attention: TeamScratch::new(&gemm, threads, longest, head, training),
+            gemm,
+            packed: Vec::new(),
+            updates: adamw::Plan::default(),
             partials: Vec::new(),
             squares: Vec::new(),
         }
     }
+
+    fn weight<'a>(&'a self, layer: Linear, weights: &'a Buffer) -> Weight<'a> {
+        let at = self.packed.binary_search_by_key(&layer.weight, |(offset, _)| *offset);
+        Weight {
+            values: &weights[layer.weight..][..layer.inputs * layer.outputs],
+            inputs: layer.inputs,
+            packed: at.ok().map(|at| &self.packed[at].1),
+        }
+    }
+
+    fn linear_forward(&self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer<T>, epilogue: &dyn Epilogue) {
+        let x = &x[..n * layer.inputs];
+        linear::forward(&self.gemm, &self.threads, x, self.weight(layer, weights), epilogue);
+    }
+
+    fn linear_data(&self, n: usize, layer: Linear, weights: &Buffer, dy: &Buffer<T>, epilogue: &dyn Epilogue) {
+        let dy = &dy[..n * layer.outputs];
+        linear::backward_data(&self.gemm, &self.threads, dy, self.weight(layer, weights), epilogue);
+    }
 }
 
 impl Linear {
-    fn of<'a>(&self, weights: &'a Buffer) -> (&'a [f32], &'a [f32]) {
-        (&weights[self.weight..][..self.inputs * self.outputs], &weights[self.bias..][..self.outputs])
+    fn bias<'a>(&self, weights: &'a Buffer) -> &'a [f32] {
+        &weights[self.bias..][..self.outputs]
     }
 
     fn of_mut<'a>(&self, gradients: &'a mut Buffer) -> (&'a mut [f32], &'a mut [f32]) {
@@ -75,23 +104,52 @@ fn shape<'a>(batch: &Batch<'a>, heads: Heads) -> Shape<'a> {
     }
 }
 
-impl Backend for Cpu {
+impl<T: Element> Backend for Cpu<T> {
     type Buffer = Buffer;
+    type Activations = Buffer<T>;
 
     fn device(&self) -> &'static str {
         "cpu"
     }
 
     fn name(&self) -> String {
-        simd::instruction_set().into()
+        self.gemm.name().into()
+    }
+
+    fn profile(&self) -> Vec<Entry> {
+        self.profile.entries()
     }
 
     fn zeroed(&self, len: usize) -> Result<Buffer> {
         Buffer::zeroed(len)
     }
 
+    fn activations(&self, len: usize) -> Result<Buffer<T>> {
+        Buffer::zeroed(len)
+    }
+
     fn logits_at_a_time(&self) -> usize {
         8 << 20
+    }
+
+    fn plan(&mut self, layout: &ParameterLayout, layers: &[Linear], training: bool) -> Result<()> {
+        if self.gemm.panels_pay() {
+            for layer in layers {
+                let packed = PackedWeight::new(&self.gemm, layer.outputs, layer.inputs, training)?;
+                self.packed.push((layer.weight, packed));
+            }
+            self.packed.sort_by_key(|(offset, _)| *offset);
+        }
+        if training {
+            self.updates = adamw::Plan::new(layout, layers, self.threads.count());
+        }
+        Ok(())
+    }
+
+    fn weights_changed(&mut self, weights: &Buffer) {
+        for (offset, packed) in &mut self.packed {
+            packed.write(&self.threads, &weights[*offset..]);
+        }
     }
 
     fn upload(&mut self, host: Buffer) -> Result<Buffer> {
@@ -110,6 +168,10 @@ impl Backend for Cpu {
         x[..len].iter().position(|v| !v.is_finite())
     }
 
+    fn first_non_finite_activation(&mut self, x: &Buffer<T>, len: usize) -> Option<usize> {
+        x[..len].iter().position(|v| !v.to_f32().is_finite())
+    }
+
     fn embed_norm(
         &mut self,
         batch: &Batch,
@@ -117,10 +179,11 @@ impl Backend for Cpu {
         norm: Norm,
         weights: &Buffer,
         dropout: Dropout,
-        sum: &mut Buffer,
-        out: &mut Buffer,
+        sum: &mut Buffer<T>,
+        out: &mut Buffer<T>,
         statistics: &mut Buffer,
     ) {
+        let timer = self.profile.start("embed");
         let [word, position, _] = tables.lengths();
         let lookups = [
             Lookup { table: &weights[..], ids: batch.input_ids },
@@ -129,11 +192,13 @@ impl Backend for Cpu {
         ];
         let n = batch.input_ids.len();
         embeddings::forward(&self.threads, lookups, tables.width, &mut sum[..n * tables.width]);
+        drop(timer);
         self.norm(n, norm, weights, sum, out, statistics);
         self.dropout(n, tables.width, out, dropout);
     }
 
     fn embed_backward(&mut self, batch: &Batch, tables: Embeddings, gradient: &Buffer, gradients: &mut Buffer) {
+        let _timer = self.profile.start("embed_backward");
         let [word, position, token_type] = tables.lengths();
         let (words, rest) = gradients.split_at_mut(word);
         let (positions, rest) = rest.split_at_mut(position);
@@ -146,18 +211,51 @@ impl Backend for Cpu {
         embeddings::backward(&self.threads, &gradient[..len], tables.width, lookups);
     }
 
-    fn dropout(&mut self, n: usize, width: usize, x: &mut Buffer, dropout: Dropout) {
+    fn dropout(&mut self, n: usize, width: usize, x: &mut Buffer<T>, dropout: Dropout) {
+        let _timer = self.profile.start("dropout");
         dropout::apply(&self.threads, &mut x[..n * width], dropout);
     }
 
-    fn linear(&mut self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer, y: &mut Buffer) {
-        self.logits(0, n, layer, weights, x, y);
+    fn dropout_backward(&mut self, n: usize, width: usize, gradient: &mut Buffer, dropout: Dropout) {
+        let _timer = self.profile.start("dropout_backward");
+        dropout::apply(&self.threads, &mut gradient[..n * width], dropout);
     }
 
-    fn linear_gelu(&mut self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer, pre: &mut Buffer, y: &mut Buffer) {
-        let (weight, bias) = layer.of(weights);
-        let (x, len) = (&x[..n * layer.inputs], n * layer.outputs);
-        linear::forward(&self.gemm, &self.threads, x, weight, bias, &mut y[..len], Some(&mut pre[..len]));
+    fn linear(&mut self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer<T>, y: &mut Buffer<T>) {
+        let _timer = self.profile.start("linear");
+        let epilogue = Bias::new(layer.bias(weights), &mut y[..n * layer.outputs]);
+        self.linear_forward(n, layer, weights, x, &epilogue);
+    }
+
+    fn linear_residual(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        x: &Buffer<T>,
+        dropout: Dropout,
+        residual: &Buffer<T>,
+        y: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_residual");
+        let len = n * layer.outputs;
+        let epilogue = BiasDropoutResidual::new(layer.bias(weights), dropout, &residual[..len], &mut y[..len]);
+        self.linear_forward(n, layer, weights, x, &epilogue);
+    }
+
+    fn linear_gelu(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        x: &Buffer<T>,
+        pre: &mut Buffer<T>,
+        y: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_gelu");
+        let len = n * layer.outputs;
+        let epilogue = BiasGelu::new(layer.bias(weights), &mut pre[..len], &mut y[..len]);
+        self.linear_forward(n, layer, weights, x, &epilogue);
     }
 
     fn linear_backward(
@@ -165,16 +263,28 @@ impl Backend for Cpu {
         n: usize,
         layer: Linear,
         weights: &Buffer,
-        dy: &Buffer,
+        dy: &Buffer<T>,
         dx: &mut Buffer,
         how: DataGradient,
     ) {
-        let epilogue = match how {
-            DataGradient::Store => Epilogue::Store,
-            DataGradient::Add => Epilogue::Accumulate,
-        };
-        let (dy, dx) = (&dy[..n * layer.outputs], &mut dx[..n * layer.inputs]);
-        linear::backward_data(&self.gemm, &self.threads, dy, layer.of(weights).0, layer.inputs, dx, epilogue);
+        let _timer = self.profile.start("linear_backward");
+        let dx = &mut dx[..n * layer.inputs];
+        match how {
+            DataGradient::Store => self.linear_data(n, layer, weights, dy, &Store::new(dx, layer.inputs)),
+            DataGradient::Add => self.linear_data(n, layer, weights, dy, &Add::new(dx, layer.inputs)),
+        }
+    }
+
+    fn linear_backward_to_operand(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        dy: &Buffer<T>,
+        dx: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_backward_to_operand");
+        self.linear_data(n, layer, weights, dy, &Store::new(&mut dx[..n * layer.inputs], layer.inputs));
     }
 
     fn linear_backward_through_gelu(
@@ -182,20 +292,29 @@ impl Backend for Cpu {
         n: usize,
         layer: Linear,
         weights: &Buffer,
-        dy: &Buffer,
-        pre: &Buffer,
-        dx: &mut Buffer,
+        dy: &Buffer<T>,
+        pre: &Buffer<T>,
+        dx: &mut Buffer<T>,
     ) {
-        let (dy, dx) = (&dy[..n * layer.outputs], &mut dx[..n * layer.inputs]);
-        let epilogue = Epilogue::GeluBackward { pre: &pre[..n * layer.inputs] };
-        linear::backward_data(&self.gemm, &self.threads, dy, layer.of(weights).0, layer.inputs, dx, epilogue);
+        let _timer = self.profile.start("linear_backward_through_gelu");
+        let len = n * layer.inputs;
+        self.linear_data(n, layer, weights, dy, &GeluBackward::new(&pre[..len], &mut dx[..len], layer.inputs));
     }
 
-    fn gelu_backward(&mut self, n: usize, width: usize, pre: &Buffer, gradient: &mut Buffer) {
+    fn gelu_backward(&mut self, n: usize, width: usize, pre: &Buffer<T>, gradient: &mut Buffer<T>) {
+        let _timer = self.profile.start("gelu_backward");
         linear::gelu_backward(&self.threads, &mut gradient[..n * width], &pre[..n * width]);
     }
 
-    fn linear_parameters_backward(&mut self, n: usize, layer: Linear, x: &Buffer, dy: &Buffer, gradients: &mut Buffer) {
+    fn linear_parameters_backward(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        x: &Buffer<T>,
+        dy: &Buffer<T>,
+        gradients: &mut Buffer,
+    ) {
+        let _timer = self.profile.start("linear_parameters_backward");
         let (x, dy) = (&x[..n * layer.inputs], &dy[..n * layer.outputs]);
         let (d_weight, d_bias) = layer.of_mut(gradients);
         linear::backward_parameters(&self.gemm, &self.threads, x, dy, d_weight, d_bias, &mut self.partials);
@@ -206,30 +325,14 @@ impl Backend for Cpu {
         n: usize,
         norm: Norm,
         weights: &Buffer,
-        x: &mut Buffer,
-        out: &mut Buffer,
+        x: &Buffer<T>,
+        out: &mut Buffer<T>,
         statistics: &mut Buffer,
     ) {
+        let _timer = self.profile.start("norm");
         let ((weight, bias), len) = (norm.of(weights), n * norm.width);
-        let (x, out) = (&mut x[..len], &mut out[..len]);
-        layer_norm::forward(&self.threads, x, None, weight, bias, norm.eps, out, &mut statistics[..2 * n]);
-    }
-
-    fn residual_norm(
-        &mut self,
-        n: usize,
-        norm: Norm,
-        weights: &Buffer,
-        residual: &Buffer,
-        dropout: Dropout,
-        x: &mut Buffer,
-        out: &mut Buffer,
-        statistics: &mut Buffer,
-    ) {
-        let ((weight, bias), len) = (norm.of(weights), n * norm.width);
-        let before = Some(Residual { residual: &residual[..len], dropout });
-        let (x, out) = (&mut x[..len], &mut out[..len]);
-        layer_norm::forward(&self.threads, x, before, weight, bias, norm.eps, out, &mut statistics[..2 * n]);
+        let (x, out) = (&x[..len], &mut out[..len]);
+        layer_norm::forward(&self.threads, x, weight, bias, norm.eps, out, &mut statistics[..2 * n]);
     }
 
     fn norm_backward(
@@ -237,39 +340,31 @@ impl Backend for Cpu {
         n: usize,
         norm: Norm,
         weights: &Buffer,
-        x: &Buffer,
+        x: &Buffer<T>,
         statistics: &Buffer,
         gradient: &mut Buffer,
-        dropped: Option<(Dropout, &mut Buffer)>,
+        operand: Option<(Dropout, &mut Buffer<T>)>,
         gradients: &mut Buffer,
     ) {
+        let _timer = self.profile.start("norm_backward");
         let len = n * norm.width;
         let (d_weight, d_bias) = gradients[norm.weight..][..2 * norm.width].split_at_mut(norm.width);
-        let dropped = dropped.map(|(dropout, to)| (dropout, &mut to[..len]));
-        let (gradient, partials) = (&mut gradient[..len], &mut self.partials);
+        let operand = operand.map(|(dropout, to)| (dropout, &mut to[..len]));
+        let (x, gradient, partials) = (&x[..len], &mut gradient[..len], &mut self.partials);
         let weight = norm.of(weights).0;
-        layer_norm::backward(
-            &self.threads,
-            &x[..len],
-            statistics,
-            weight,
-            gradient,
-            dropped,
-            d_weight,
-            d_bias,
-            partials,
-        );
+        layer_norm::backward(&self.threads, x, statistics, weight, gradient, operand, d_weight, d_bias, partials);
     }
 
     fn attention(
         &mut self,
         batch: &Batch,
         heads: Heads,
-        qkv: &Buffer,
+        qkv: &Buffer<T>,
         dropout: Dropout,
-        out: &mut Buffer,
+        out: &mut Buffer<T>,
         lse: &mut Buffer,
     ) {
+        let _timer = self.profile.start("attention");
         attention::forward(&self.gemm, &self.threads, &self.attention, shape(batch, heads), qkv, dropout, out, lse);
     }
 
@@ -277,22 +372,25 @@ impl Backend for Cpu {
         &mut self,
         batch: &Batch,
         heads: Heads,
-        qkv: &Buffer,
+        qkv: &Buffer<T>,
         dropout: Dropout,
-        out: &Buffer,
+        out: &Buffer<T>,
         lse: &Buffer,
-        d_out: &Buffer,
-        d_qkv: &mut Buffer,
+        d_out: &Buffer<T>,
+        d_qkv: &mut Buffer<T>,
     ) {
+        let _timer = self.profile.start("attention_backward");
         let (gemm, threads, team, shape) = (&self.gemm, &self.threads, &self.attention, shape(batch, heads));
         attention::backward(gemm, threads, team, shape, qkv, dropout, out, lse, d_out, d_qkv);
     }
 
-    fn gather(&mut self, rows: &[i32], width: usize, x: &Buffer, out: &mut Buffer) {
+    fn gather(&mut self, rows: &[i32], width: usize, x: &Buffer<T>, out: &mut Buffer<T>) {
+        let _timer = self.profile.start("gather");
         embeddings::gather(x, rows, width, &mut out[..rows.len() * width]);
     }
 
     fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Buffer, out: &mut Buffer) {
+        let _timer = self.profile.start("scatter");
         embeddings::scatter(&x[..rows.len() * width], rows, width, &mut out[..n * width]);
     }
 
@@ -300,22 +398,23 @@ impl Backend for Cpu {
         embeddings::scatter_add(&x[..rows.len() * width], rows, width, out);
     }
 
-    fn tanh(&mut self, n: usize, width: usize, x: &Buffer, y: &mut Buffer) {
+    fn tanh(&mut self, n: usize, width: usize, x: &Buffer<T>, y: &mut Buffer<T>) {
         tanh::forward(&x[..n * width], &mut y[..n * width]);
     }
 
-    fn tanh_backward(&mut self, n: usize, width: usize, y: &Buffer, gradient: &mut Buffer) {
+    fn tanh_backward(&mut self, n: usize, width: usize, y: &Buffer<T>, gradient: &mut Buffer<T>) {
         tanh::backward(&y[..n * width], &mut gradient[..n * width]);
     }
 
-    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Buffer) {
-        x[..n * width].iter_mut().for_each(|x| *x *= factor);
+    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Buffer<T>) {
+        x[..n * width].iter_mut().for_each(|x| *x = T::from_f32(x.to_f32() * factor));
     }
 
-    fn logits(&mut self, first: usize, n: usize, decoder: Linear, weights: &Buffer, x: &Buffer, y: &mut Buffer) {
-        let (weight, bias) = decoder.of(weights);
+    fn logits(&mut self, first: usize, n: usize, decoder: Linear, weights: &Buffer, x: &Buffer<T>, y: &mut Buffer) {
+        let _timer = self.profile.start("logits");
         let x = &x[first * decoder.inputs..(first + n) * decoder.inputs];
-        linear::forward(&self.gemm, &self.threads, x, weight, bias, &mut y[..n * decoder.outputs], None);
+        let epilogue = Bias::new(decoder.bias(weights), &mut y[..n * decoder.outputs]);
+        linear::forward(&self.gemm, &self.threads, x, self.weight(decoder, weights), &epilogue);
     }
 
     fn cross_entropy(
@@ -324,15 +423,12 @@ impl Backend for Cpu {
         vocab_size: usize,
         labels: &[i32],
         rows: &mut [RowLoss],
-        gradient: bool,
+        gradient: Option<&mut Buffer<T>>,
     ) {
-        cross_entropy::forward_backward(
-            &self.threads,
-            &mut logits[..labels.len() * vocab_size],
-            labels,
-            rows,
-            gradient,
-        );
+        let _timer = self.profile.start("cross_entropy");
+        let len = labels.len() * vocab_size;
+        let gradient = gradient.map(|gradient| &mut gradient[..len]);
+        cross_entropy::forward_backward(&self.threads, &mut logits[..len], labels, rows, gradient);
     }
 
     fn logits_backward(
@@ -341,26 +437,18 @@ impl Backend for Cpu {
         n: usize,
         decoder: Linear,
         weights: &Buffer,
-        x: &Buffer,
-        d_logits: &Buffer,
+        x: &Buffer<T>,
+        d_logits: &Buffer<T>,
         dx: &mut Buffer,
         gradients: &mut Buffer,
     ) {
+        let _timer = self.profile.start("logits_backward");
         let rows = first * decoder.inputs..(first + n) * decoder.inputs;
-        let d_logits = &d_logits[..n * decoder.outputs];
-        let weight = decoder.of(weights).0;
-        let dx = &mut dx[rows.clone()];
-        linear::backward_data(&self.gemm, &self.threads, d_logits, weight, decoder.inputs, dx, Epilogue::Store);
+        self.linear_data(n, decoder, weights, d_logits, &Store::new(&mut dx[rows.clone()], decoder.inputs));
         let (d_weight, d_bias) = decoder.of_mut(gradients);
-        linear::backward_parameters(
-            &self.gemm,
-            &self.threads,
-            &x[rows],
-            d_logits,
-            d_weight,
-            d_bias,
-            &mut self.partials,
-        );
+        let d_logits = &d_logits[..n * decoder.outputs];
+        let partials = &mut self.partials;
+        linear::backward_parameters(&self.gemm, &self.threads, &x[rows], d_logits, d_weight, d_bias, partials);
     }
 
     fn top_k(
@@ -375,25 +463,22 @@ impl Backend for Cpu {
         cross_entropy::top_k(&self.threads, &logits[..n * vocab_size], vocab_size, k, ids, probabilities);
     }
 
-    fn update(
-        &mut self,
-        layout: &ParameterLayout,
-        state: AdamWState<Buffer>,
-        hyper: &AdamW,
-        units: u64,
-        step: u64,
-    ) -> f64 {
+    fn update(&mut self, state: AdamWState<Buffer>, hyper: &AdamW, units: u64, step: u64) -> f64 {
+        let timer = self.profile.start("squared_norm");
         let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
         let norm = adamw::squared_norm(&self.threads, gradients, &mut self.squares).sqrt() / units as f64;
+        drop(timer);
         if norm.is_finite() {
+            let _timer = self.profile.start("adamw");
             let clip = if norm > hyper.max_grad_norm { hyper.max_grad_norm / (norm + 1e-6) } else { 1.0 };
             let state = adamw::State { weights, gradients, exp_avg, exp_avg_sq };
-            adamw::update(&self.threads, layout, state, hyper, clip / units as f64, step);
+            adamw::update(&self.threads, &self.updates, &self.packed, state, hyper, clip / units as f64, step);
         }
         norm
     }
 
     fn clear(&mut self, x: &mut Buffer) {
+        let _timer = self.profile.start("clear");
         x.fill(0.0);
     }
 }

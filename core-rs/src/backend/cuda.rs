@@ -4,8 +4,7 @@
 //! Nothing here waits for the device but
 //! what the host has to know: losses, the gradient's norm, and what is read.
 //!
-//! Activations are of the device's type; weights, gradients, moments, statistics and logits are f32. Where products need
-//! an f32 buffer in the device's type, the buffer has a second half: the weights' copy, and the gradient of logits.
+//! Activations are of the device's type; weights, gradients, moments, statistics and logits are f32.
 
 use super::{AdamWState, Backend, DataGradient, Embeddings, Heads, Linear, Norm};
 use crate::batch::Batch;
@@ -19,6 +18,7 @@ use crate::ops::embeddings::cuda::Collisions;
 use crate::ops::{attention, cross_entropy, dropout, embeddings, layer_norm, linear, tanh};
 use crate::optim;
 use crate::parameters::ParameterLayout;
+use crate::profile::Entry;
 use crate::threads::Threads;
 
 /// Logits that are held at a time: 256 MiB.
@@ -27,7 +27,7 @@ const LOGITS: usize = 64 << 20;
 /// A device, and the memory that its operations share.
 pub struct Cuda<D: Device> {
     device: D,
-    optimizer: optim::cuda::Plan<D>,
+    optimizer: Option<optim::cuda::Plan<D>>,
     /// i32`[3, N]`: rows of the embedding tables.
     table_rows: cuda::Buffer<D>,
     order: cuda::Buffer<D>,
@@ -58,23 +58,19 @@ struct Host {
     values: Vec<f32>,
 }
 
-/// Elements of a model on the device.
+/// f32 elements; the weights also in the type of activations, if that is another.
 pub struct Buffer<D: Device> {
     own: cuda::Buffer<D>,
-    /// The same length in the type of activations, where `own` is f32, activations are not, and products need it.
-    second: Option<cuda::Buffer<D>>,
+    copy: Option<cuda::Buffer<D>>,
 }
 
 impl<D: Device> Buffer<D> {
-    /// f32 elements.
     fn exact(&self) -> Tensor {
-        let own = self.own.tensor();
-        own.expect(own.len, Dtype::F32)
+        self.own.tensor()
     }
 
-    /// Elements of the type of activations.
     fn working(&self) -> Tensor {
-        self.second.as_ref().unwrap_or(&self.own).tensor()
+        self.copy.as_ref().unwrap_or(&self.own).tensor()
     }
 }
 
@@ -105,7 +101,7 @@ impl<D: Device> Cuda<D> {
         let zeroed = |len, dtype| cuda::Buffer::zeroed(&device, len, dtype);
         let training = |len| if options.training { len } else { 0 };
         Ok(Self {
-            optimizer: optim::cuda::Plan::new(&device, &layout)?,
+            optimizer: None,
             table_rows: zeroed(3 * n, Dtype::I32)?,
             order: zeroed(training(3 * n), Dtype::I32)?,
             pieces: zeroed(training(4 * 3 * n), Dtype::I32)?,
@@ -159,11 +155,22 @@ impl<D: Device> Cuda<D> {
         }
     }
 
-    /// The weights' copy from element `first` on.
-    fn narrow(&self, buffer: &Buffer<D>, first: usize, len: usize) {
-        if let Some(second) = &buffer.second {
-            optim::cuda::narrow(&self.device, buffer.exact().part(first, len), second.tensor().part(first, len));
+    fn download(&self, tensor: Tensor, to: &mut [f32]) {
+        if tensor.dtype == Dtype::Bf16 {
+            let mut bits = vec![0u16; to.len()];
+            self.device.download(tensor, bytes_of_mut(&mut bits));
+            for (to, bits) in to.iter_mut().zip(bits) {
+                *to = f32::from_bits(u32::from(bits) << 16);
+            }
+        } else {
+            self.device.download(tensor, bytes_of_mut(to));
         }
+    }
+
+    fn not_finite(&self, tensor: Tensor) -> Option<usize> {
+        let mut values = vec![0.0; tensor.len];
+        self.download(tensor, &mut values);
+        values.iter().position(|v| !v.is_finite())
     }
 
     fn parameters_backward(&self, n: usize, layer: Linear, x: Tensor, dy: Tensor, gradients: &Buffer<D>) {
@@ -183,6 +190,7 @@ impl<D: Device> Cuda<D> {
 
 impl<D: Device> Backend for Cuda<D> {
     type Buffer = Buffer<D>;
+    type Activations = cuda::Buffer<D>;
 
     fn device(&self) -> &'static str {
         "cuda"
@@ -192,28 +200,41 @@ impl<D: Device> Backend for Cuda<D> {
         self.device.name()
     }
 
+    fn profile(&self) -> Vec<Entry> {
+        Vec::new() // work runs behind the caller's back: NVIDIA's tools tell its time
+    }
+
     fn zeroed(&self, len: usize) -> Result<Buffer<D>> {
-        Ok(Buffer { own: cuda::Buffer::zeroed(&self.device, len, Dtype::F32)?, second: None })
+        Ok(Buffer { own: cuda::Buffer::zeroed(&self.device, len, Dtype::F32)?, copy: None })
     }
 
-    fn activations(&self, len: usize) -> Result<Buffer<D>> {
-        Ok(Buffer { own: cuda::Buffer::zeroed(&self.device, len, self.device.activations())?, second: None })
-    }
-
-    fn logits_buffer(&self, len: usize) -> Result<Buffer<D>> {
-        let second = match self.device.activations() {
-            Dtype::F32 => None,
-            other => Some(cuda::Buffer::zeroed(&self.device, len, other)?),
-        };
-        Ok(Buffer { second, ..self.zeroed(len)? })
+    fn activations(&self, len: usize) -> Result<cuda::Buffer<D>> {
+        cuda::Buffer::zeroed(&self.device, len, self.device.activations())
     }
 
     fn logits_at_a_time(&self) -> usize {
         LOGITS
     }
 
+    fn plan(&mut self, layout: &ParameterLayout, _layers: &[Linear], training: bool) -> Result<()> {
+        if training {
+            self.optimizer = Some(optim::cuda::Plan::new(&self.device, layout)?);
+        }
+        Ok(())
+    }
+
+    fn weights_changed(&mut self, weights: &Buffer<D>) {
+        if let Some(copy) = &weights.copy {
+            optim::cuda::narrow(&self.device, weights.exact(), copy.tensor());
+        }
+    }
+
     fn upload(&mut self, host: memory::Buffer) -> Result<Buffer<D>> {
-        let mut buffer = self.logits_buffer(host.len())?;
+        let copy = match self.device.activations() {
+            Dtype::F32 => None,
+            _ => Some(self.activations(host.len())?),
+        };
+        let mut buffer = Buffer { copy, ..self.zeroed(host.len())? };
         self.write(&mut buffer, 0, &host);
         self.device.check()?;
         Ok(buffer)
@@ -221,26 +242,18 @@ impl<D: Device> Backend for Cuda<D> {
 
     fn write(&mut self, to: &mut Buffer<D>, offset: usize, from: &[f32]) {
         self.device.upload(to.exact().part(offset, from.len()), bytes_of(from));
-        self.narrow(to, offset, from.len());
     }
 
     fn read(&mut self, from: &Buffer<D>, offset: usize, to: &mut [f32]) {
-        let tensor = from.own.tensor().part(offset, to.len());
-        if tensor.dtype == Dtype::Bf16 {
-            let mut bits = vec![0u16; to.len()];
-            self.device.download(tensor, bytes_of_mut(&mut bits));
-            for (to, bits) in to.iter_mut().zip(bits) {
-                *to = f32::from_bits(u32::from(bits) << 16);
-            }
-        } else {
-            self.device.download(tensor, bytes_of_mut(to));
-        }
+        self.download(from.exact().part(offset, to.len()), to);
     }
 
     fn first_non_finite(&mut self, x: &Buffer<D>, len: usize) -> Option<usize> {
-        let mut values = vec![0.0; len];
-        self.read(x, 0, &mut values);
-        values.iter().position(|v| !v.is_finite())
+        self.not_finite(x.exact().part(0, len))
+    }
+
+    fn first_non_finite_activation(&mut self, x: &cuda::Buffer<D>, len: usize) -> Option<usize> {
+        self.not_finite(x.tensor().part(0, len))
     }
 
     fn check(&mut self) -> Result<()> {
@@ -254,8 +267,8 @@ impl<D: Device> Backend for Cuda<D> {
         norm: Norm,
         weights: &Buffer<D>,
         dropout: Dropout,
-        sum: &mut Buffer<D>,
-        out: &mut Buffer<D>,
+        sum: &mut cuda::Buffer<D>,
+        out: &mut cuda::Buffer<D>,
         statistics: &mut Buffer<D>,
     ) {
         let ids = [batch.input_ids, batch.position_ids, batch.token_type_ids];
@@ -272,8 +285,8 @@ impl<D: Device> Backend for Cuda<D> {
             rows,
             tables,
             dropout,
-            sum.working(),
-            out.working(),
+            sum.tensor(),
+            out.tensor(),
             statistics.exact(),
         );
     }
@@ -288,16 +301,35 @@ impl<D: Device> Backend for Cuda<D> {
             rows: self.send(&self.joined, &plan.rows),
             partials: self.sums.tensor().part(0, plan.slots * c),
         };
-        let gradient = gradient.working().part(0, batch.input_ids.len() * c);
+        let gradient = gradient.exact().part(0, batch.input_ids.len() * c);
         embeddings::cuda::backward(&self.device, c, planned, gradient, gradients.exact().part(0, rows * c));
     }
 
-    fn dropout(&mut self, n: usize, width: usize, x: &mut Buffer<D>, dropout: Dropout) {
-        dropout::cuda::apply(&self.device, n * width, x.working(), dropout);
+    fn dropout(&mut self, n: usize, width: usize, x: &mut cuda::Buffer<D>, dropout: Dropout) {
+        dropout::cuda::apply(&self.device, n * width, x.tensor(), dropout);
     }
 
-    fn linear(&mut self, n: usize, layer: Linear, weights: &Buffer<D>, x: &Buffer<D>, y: &mut Buffer<D>) {
-        self.logits(0, n, layer, weights, x, y);
+    fn dropout_backward(&mut self, n: usize, width: usize, gradient: &mut Buffer<D>, dropout: Dropout) {
+        dropout::cuda::apply_to_gradient(&self.device, n * width, gradient.exact(), dropout);
+    }
+
+    fn linear(&mut self, n: usize, layer: Linear, weights: &Buffer<D>, x: &cuda::Buffer<D>, y: &mut cuda::Buffer<D>) {
+        let on_device = self.layer(layer, weights, self.device.activations());
+        linear::cuda::forward(&self.device, n, on_device, x.tensor(), y.tensor());
+    }
+
+    fn linear_residual(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer<D>,
+        x: &cuda::Buffer<D>,
+        dropout: Dropout,
+        residual: &cuda::Buffer<D>,
+        y: &mut cuda::Buffer<D>,
+    ) {
+        self.linear(n, layer, weights, x, y);
+        dropout::cuda::add_residual(&self.device, n * layer.outputs, y.tensor(), dropout, residual.tensor());
     }
 
     fn linear_gelu(
@@ -305,12 +337,12 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         layer: Linear,
         weights: &Buffer<D>,
-        x: &Buffer<D>,
-        pre: &mut Buffer<D>,
-        y: &mut Buffer<D>,
+        x: &cuda::Buffer<D>,
+        pre: &mut cuda::Buffer<D>,
+        y: &mut cuda::Buffer<D>,
     ) {
         self.linear(n, layer, weights, x, pre);
-        linear::cuda::gelu_forward(&self.device, n * layer.outputs, pre.working(), y.working());
+        linear::cuda::gelu_forward(&self.device, n * layer.outputs, pre.tensor(), y.tensor());
     }
 
     fn linear_backward(
@@ -318,13 +350,25 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         layer: Linear,
         weights: &Buffer<D>,
-        dy: &Buffer<D>,
+        dy: &cuda::Buffer<D>,
         dx: &mut Buffer<D>,
         how: DataGradient,
     ) {
         let on_device = self.layer(layer, weights, self.device.activations());
         let accumulate = how == DataGradient::Add;
-        linear::cuda::backward_data(&self.device, n, on_device, dy.working(), dx.working(), accumulate);
+        linear::cuda::backward_data(&self.device, n, on_device, dy.tensor(), dx.exact(), accumulate);
+    }
+
+    fn linear_backward_to_operand(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer<D>,
+        dy: &cuda::Buffer<D>,
+        dx: &mut cuda::Buffer<D>,
+    ) {
+        let on_device = self.layer(layer, weights, self.device.activations());
+        linear::cuda::backward_data(&self.device, n, on_device, dy.tensor(), dx.tensor(), false);
     }
 
     fn linear_backward_through_gelu(
@@ -332,27 +376,27 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         layer: Linear,
         weights: &Buffer<D>,
-        dy: &Buffer<D>,
-        pre: &Buffer<D>,
-        dx: &mut Buffer<D>,
+        dy: &cuda::Buffer<D>,
+        pre: &cuda::Buffer<D>,
+        dx: &mut cuda::Buffer<D>,
     ) {
-        self.linear_backward(n, layer, weights, dy, dx, DataGradient::Store);
+        self.linear_backward_to_operand(n, layer, weights, dy, dx);
         self.gelu_backward(n, layer.inputs, pre, dx);
     }
 
-    fn gelu_backward(&mut self, n: usize, width: usize, pre: &Buffer<D>, gradient: &mut Buffer<D>) {
-        linear::cuda::gelu_backward(&self.device, n * width, pre.working(), gradient.working());
+    fn gelu_backward(&mut self, n: usize, width: usize, pre: &cuda::Buffer<D>, gradient: &mut cuda::Buffer<D>) {
+        linear::cuda::gelu_backward(&self.device, n * width, pre.tensor(), gradient.tensor());
     }
 
     fn linear_parameters_backward(
         &mut self,
         n: usize,
         layer: Linear,
-        x: &Buffer<D>,
-        dy: &Buffer<D>,
+        x: &cuda::Buffer<D>,
+        dy: &cuda::Buffer<D>,
         gradients: &mut Buffer<D>,
     ) {
-        self.parameters_backward(n, layer, x.working(), dy.working(), gradients);
+        self.parameters_backward(n, layer, x.tensor(), dy.tensor(), gradients);
     }
 
     fn norm(
@@ -360,28 +404,12 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         norm: Norm,
         weights: &Buffer<D>,
-        x: &mut Buffer<D>,
-        out: &mut Buffer<D>,
+        x: &cuda::Buffer<D>,
+        out: &mut cuda::Buffer<D>,
         statistics: &mut Buffer<D>,
     ) {
         let (norm, statistics) = (self.norm_of(norm, weights), statistics.exact());
-        layer_norm::cuda::forward(&self.device, n, norm, x.working(), None, out.working(), statistics);
-    }
-
-    fn residual_norm(
-        &mut self,
-        n: usize,
-        norm: Norm,
-        weights: &Buffer<D>,
-        residual: &Buffer<D>,
-        dropout: Dropout,
-        x: &mut Buffer<D>,
-        out: &mut Buffer<D>,
-        statistics: &mut Buffer<D>,
-    ) {
-        let (norm, statistics) = (self.norm_of(norm, weights), statistics.exact());
-        let before = Some((residual.working(), dropout));
-        layer_norm::cuda::forward(&self.device, n, norm, x.working(), before, out.working(), statistics);
+        layer_norm::cuda::forward(&self.device, n, norm, x.tensor(), out.tensor(), statistics);
     }
 
     fn norm_backward(
@@ -389,20 +417,20 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         norm: Norm,
         weights: &Buffer<D>,
-        x: &Buffer<D>,
+        x: &cuda::Buffer<D>,
         statistics: &Buffer<D>,
         gradient: &mut Buffer<D>,
-        dropped: Option<(Dropout, &mut Buffer<D>)>,
+        operand: Option<(Dropout, &mut cuda::Buffer<D>)>,
         gradients: &mut Buffer<D>,
     ) {
         layer_norm::cuda::backward(
             &self.device,
             n,
             self.norm_of(norm, weights),
-            x.working(),
+            x.tensor(),
             statistics.exact(),
-            gradient.working(),
-            dropped.map(|(dropout, to)| (dropout, to.working())),
+            gradient.exact(),
+            operand.map(|(dropout, to)| (dropout, to.tensor())),
             gradients.exact().part(norm.weight, 2 * norm.width),
             self.scratch.tensor(),
         );
@@ -412,64 +440,64 @@ impl<D: Device> Backend for Cuda<D> {
         &mut self,
         batch: &Batch,
         heads: Heads,
-        qkv: &Buffer<D>,
+        qkv: &cuda::Buffer<D>,
         dropout: Dropout,
-        out: &mut Buffer<D>,
+        out: &mut cuda::Buffer<D>,
         lse: &mut Buffer<D>,
     ) {
         let packed = self.packed(batch, heads);
-        attention::cuda::forward(&self.device, &packed, qkv.working(), dropout, out.working(), lse.exact());
+        attention::cuda::forward(&self.device, &packed, qkv.tensor(), dropout, out.tensor(), lse.exact());
     }
 
     fn attention_backward(
         &mut self,
         batch: &Batch,
         heads: Heads,
-        qkv: &Buffer<D>,
+        qkv: &cuda::Buffer<D>,
         dropout: Dropout,
-        out: &Buffer<D>,
+        out: &cuda::Buffer<D>,
         lse: &Buffer<D>,
-        d_out: &Buffer<D>,
-        d_qkv: &mut Buffer<D>,
+        d_out: &cuda::Buffer<D>,
+        d_qkv: &mut cuda::Buffer<D>,
     ) {
         attention::cuda::backward(
             &self.device,
             &self.packed(batch, heads),
-            qkv.working(),
+            qkv.tensor(),
             dropout,
-            out.working(),
+            out.tensor(),
             lse.exact(),
-            d_out.working(),
-            d_qkv.working(),
+            d_out.tensor(),
+            d_qkv.tensor(),
             self.scratch.tensor(),
         );
     }
 
-    fn gather(&mut self, rows: &[i32], width: usize, x: &Buffer<D>, out: &mut Buffer<D>) {
+    fn gather(&mut self, rows: &[i32], width: usize, x: &cuda::Buffer<D>, out: &mut cuda::Buffer<D>) {
         let rows = self.send(&self.picked, rows);
-        embeddings::cuda::gather(&self.device, width, rows, x.working(), out.working());
+        embeddings::cuda::gather(&self.device, width, rows, x.tensor(), out.tensor());
     }
 
     fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Buffer<D>, out: &mut Buffer<D>) {
         let rows = self.send(&self.picked, rows);
-        embeddings::cuda::scatter(&self.device, width, rows, x.working(), out.working().part(0, n * width));
+        embeddings::cuda::scatter(&self.device, width, rows, x.exact(), out.exact().part(0, n * width));
     }
 
     fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Buffer<D>, out: &mut Buffer<D>) {
         let rows = self.send(&self.picked, rows);
-        embeddings::cuda::scatter_add(&self.device, width, rows, x.working(), out.working());
+        embeddings::cuda::scatter_add(&self.device, width, rows, x.exact(), out.exact());
     }
 
-    fn tanh(&mut self, n: usize, width: usize, x: &Buffer<D>, y: &mut Buffer<D>) {
-        tanh::cuda::forward(&self.device, n * width, x.working(), y.working());
+    fn tanh(&mut self, n: usize, width: usize, x: &cuda::Buffer<D>, y: &mut cuda::Buffer<D>) {
+        tanh::cuda::forward(&self.device, n * width, x.tensor(), y.tensor());
     }
 
-    fn tanh_backward(&mut self, n: usize, width: usize, y: &Buffer<D>, gradient: &mut Buffer<D>) {
-        tanh::cuda::backward(&self.device, n * width, y.working(), gradient.working());
+    fn tanh_backward(&mut self, n: usize, width: usize, y: &cuda::Buffer<D>, gradient: &mut cuda::Buffer<D>) {
+        tanh::cuda::backward(&self.device, n * width, y.tensor(), gradient.tensor());
     }
 
-    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Buffer<D>) {
-        linear::cuda::scale(&self.device, n * width, factor, x.working());
+    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut cuda::Buffer<D>) {
+        linear::cuda::scale(&self.device, n * width, factor, x.tensor());
     }
 
     fn logits(
@@ -478,11 +506,11 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         decoder: Linear,
         weights: &Buffer<D>,
-        x: &Buffer<D>,
+        x: &cuda::Buffer<D>,
         y: &mut Buffer<D>,
     ) {
-        let y = y.own.tensor();
-        let x = x.working().part(first * decoder.inputs, n * decoder.inputs);
+        let y = y.exact();
+        let x = x.tensor().part(first * decoder.inputs, n * decoder.inputs);
         linear::cuda::forward(&self.device, n, self.layer(decoder, weights, y.dtype), x, y);
     }
 
@@ -492,12 +520,12 @@ impl<D: Device> Backend for Cuda<D> {
         vocab_size: usize,
         labels: &[i32],
         rows: &mut [RowLoss],
-        gradient: bool,
+        gradient: Option<&mut cuda::Buffer<D>>,
     ) {
         let n = labels.len();
         let labels = self.send(&self.labels, labels);
         let [loss, rank] = [&self.loss, &self.rank].map(|buffer| buffer.tensor().part(0, n));
-        let gradient = gradient.then(|| logits.working());
+        let gradient = gradient.map(|gradient| gradient.tensor());
         cross_entropy::cuda::forward_backward(&self.device, vocab_size, logits.exact(), labels, loss, rank, gradient);
         let Host { losses, ranks, .. } = &mut self.host;
         losses.resize(n, 0.0);
@@ -515,16 +543,16 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         decoder: Linear,
         weights: &Buffer<D>,
-        x: &Buffer<D>,
-        d_logits: &Buffer<D>,
+        x: &cuda::Buffer<D>,
+        d_logits: &cuda::Buffer<D>,
         dx: &mut Buffer<D>,
         gradients: &mut Buffer<D>,
     ) {
         let c = decoder.inputs;
-        let [x, dx] = [x.working(), dx.working()].map(|all| all.part(first * c, n * c));
+        let [x, dx] = [x.tensor(), dx.exact()].map(|all| all.part(first * c, n * c));
         let on_device = self.layer(decoder, weights, self.device.activations());
-        linear::cuda::backward_data(&self.device, n, on_device, d_logits.working(), dx, false);
-        self.parameters_backward(n, decoder, x, d_logits.working(), gradients);
+        linear::cuda::backward_data(&self.device, n, on_device, d_logits.tensor(), dx, false);
+        self.parameters_backward(n, decoder, x, d_logits.tensor(), gradients);
     }
 
     fn top_k(
@@ -543,30 +571,24 @@ impl<D: Device> Backend for Cuda<D> {
         self.host.values = values;
     }
 
-    fn update(
-        &mut self,
-        _layout: &ParameterLayout,
-        state: AdamWState<Buffer<D>>,
-        hyper: &AdamW,
-        units: u64,
-        step: u64,
-    ) -> f64 {
+    fn update(&mut self, state: AdamWState<Buffer<D>>, hyper: &AdamW, units: u64, step: u64) -> f64 {
         let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
         let state = optim::cuda::State {
             weights: weights.exact(),
-            copy: weights.second.as_ref().map(cuda::Buffer::tensor),
+            copy: weights.copy.as_ref().map(cuda::Buffer::tensor),
             gradients: gradients.exact(),
             exp_avg: exp_avg.exact(),
             exp_avg_sq: exp_avg_sq.exact(),
         };
-        let norm = self.optimizer.squared_norm(&self.device, state.gradients);
-        self.optimizer.update(&self.device, &state, hyper, units, step, norm);
+        let optimizer = self.optimizer.as_ref().expect("planned for training");
+        let norm = optimizer.squared_norm(&self.device, state.gradients);
+        optimizer.update(&self.device, &state, hyper, units, step, norm);
         let mut squared = [f64::NAN];
         self.device.download(norm, bytes_of_mut(&mut squared));
         squared[0].sqrt() / units as f64
     }
 
     fn clear(&mut self, x: &mut Buffer<D>) {
-        self.device.clear(x.own.tensor());
+        self.device.clear(x.exact());
     }
 }

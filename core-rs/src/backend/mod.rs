@@ -3,7 +3,7 @@
 //!
 //! All parameters of a model lie in one buffer, all gradients in another of the same layout; [`Linear`], [`Norm`] and
 //! [`Embeddings`] say where in them a module's tensors are. Activations are whole buffers of which the first `n` rows
-//! are in use.
+//! are in use; they may be stored in less than f32.
 
 pub mod cpu;
 pub mod cuda;
@@ -15,6 +15,7 @@ use crate::memory::Buffer;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::parameters::ParameterLayout;
+use crate::profile::Entry;
 
 /// A dense layer in the flat buffers: weight `[outputs, inputs]`, bias `[outputs]` somewhere behind it.
 #[derive(Clone, Copy, Debug)]
@@ -59,10 +60,13 @@ pub enum DataGradient {
 }
 
 /// A device: its memory and the operations of a BERT encoder with its heads. Rows are `n` tokens, masked tokens or
-/// sequences; all values f32. Forward operations give the same bits for the same input, whatever the device's parallelism.
+/// sequences; all arithmetic is f32. Forward operations give the same bits for the same input, whatever the device's parallelism.
 pub trait Backend: Send {
-    /// f32 elements on the device.
+    /// f32 elements on the device: parameters, gradients, moments, statistics, logits.
     type Buffer: Send;
+
+    /// Activations and those of their gradients that are operands of a product, in the engine's dtype.
+    type Activations: Send;
 
     /// `cpu` or `cuda`.
     fn device(&self) -> &'static str;
@@ -70,30 +74,33 @@ pub trait Backend: Send {
     /// The instruction set or GPU, for reports.
     fn name(&self) -> String;
 
+    /// Where the time went so far, if the backend was made to tell.
+    fn profile(&self) -> Vec<Entry>;
+
     /// A buffer of zeros.
     ///
     /// # Errors
     /// `OutOfMemory`.
     fn zeroed(&self, len: usize) -> Result<Self::Buffer>;
 
-    /// A buffer of zeros for activations and their gradients, in the type that the device computes with.
+    /// Activations of zeros.
     ///
     /// # Errors
     /// `OutOfMemory`.
-    fn activations(&self, len: usize) -> Result<Self::Buffer> {
-        self.zeroed(len)
-    }
-
-    /// A buffer of zeros for logits, which become their gradient.
-    ///
-    /// # Errors
-    /// `OutOfMemory`.
-    fn logits_buffer(&self, len: usize) -> Result<Self::Buffer> {
-        self.zeroed(len)
-    }
+    fn activations(&self, len: usize) -> Result<Self::Activations>;
 
     /// How many logits are best held at a time.
     fn logits_at_a_time(&self) -> usize;
+
+    /// Says which dense layers there are, so that their weights can be kept in the form that products want, and which
+    /// parameters `update` will change, if any.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn plan(&mut self, layout: &ParameterLayout, layers: &[Linear], training: bool) -> Result<()>;
+
+    /// Says that the weights have changed otherwise than by `update`.
+    fn weights_changed(&mut self, weights: &Self::Buffer);
 
     /// Moves host memory to the device; on the CPU it stays where it is.
     ///
@@ -109,6 +116,9 @@ pub trait Backend: Send {
 
     /// The index of the first of the first `len` elements that is NaN or infinite.
     fn first_non_finite(&mut self, x: &Self::Buffer, len: usize) -> Option<usize>;
+
+    /// The same of activations.
+    fn first_non_finite_activation(&mut self, x: &Self::Activations, len: usize) -> Option<usize>;
 
     /// Whether everything so far succeeded. A device that works behind the caller's back says here what failed.
     ///
@@ -127,8 +137,8 @@ pub trait Backend: Send {
         norm: Norm,
         weights: &Self::Buffer,
         dropout: Dropout,
-        sum: &mut Self::Buffer,
-        out: &mut Self::Buffer,
+        sum: &mut Self::Activations,
+        out: &mut Self::Activations,
         statistics: &mut Self::Buffer,
     );
 
@@ -142,10 +152,32 @@ pub trait Backend: Send {
     );
 
     /// `x[n, width] *= dropout`
-    fn dropout(&mut self, n: usize, width: usize, x: &mut Self::Buffer, dropout: Dropout);
+    fn dropout(&mut self, n: usize, width: usize, x: &mut Self::Activations, dropout: Dropout);
+
+    /// The same to a gradient.
+    fn dropout_backward(&mut self, n: usize, width: usize, gradient: &mut Self::Buffer, dropout: Dropout);
 
     /// `y = x Wᵀ + b`
-    fn linear(&mut self, n: usize, layer: Linear, weights: &Self::Buffer, x: &Self::Buffer, y: &mut Self::Buffer);
+    fn linear(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Self::Buffer,
+        x: &Self::Activations,
+        y: &mut Self::Activations,
+    );
+
+    /// `y = dropout(x Wᵀ + b) + residual`
+    fn linear_residual(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Self::Buffer,
+        x: &Self::Activations,
+        dropout: Dropout,
+        residual: &Self::Activations,
+        y: &mut Self::Activations,
+    );
 
     /// `pre = x Wᵀ + b`, `y = gelu(pre)`
     fn linear_gelu(
@@ -153,9 +185,9 @@ pub trait Backend: Send {
         n: usize,
         layer: Linear,
         weights: &Self::Buffer,
-        x: &Self::Buffer,
-        pre: &mut Self::Buffer,
-        y: &mut Self::Buffer,
+        x: &Self::Activations,
+        pre: &mut Self::Activations,
+        y: &mut Self::Activations,
     );
 
     /// `dx = dy W`
@@ -164,9 +196,19 @@ pub trait Backend: Send {
         n: usize,
         layer: Linear,
         weights: &Self::Buffer,
-        dy: &Self::Buffer,
+        dy: &Self::Activations,
         dx: &mut Self::Buffer,
         how: DataGradient,
+    );
+
+    /// `dx = dy W`, where dx is the operand of a product.
+    fn linear_backward_to_operand(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Self::Buffer,
+        dy: &Self::Activations,
+        dx: &mut Self::Activations,
     );
 
     /// `dx = dy W · gelu'(pre)`
@@ -175,21 +217,21 @@ pub trait Backend: Send {
         n: usize,
         layer: Linear,
         weights: &Self::Buffer,
-        dy: &Self::Buffer,
-        pre: &Self::Buffer,
-        dx: &mut Self::Buffer,
+        dy: &Self::Activations,
+        pre: &Self::Activations,
+        dx: &mut Self::Activations,
     );
 
     /// `gradient[n, width] *= gelu'(pre)`
-    fn gelu_backward(&mut self, n: usize, width: usize, pre: &Self::Buffer, gradient: &mut Self::Buffer);
+    fn gelu_backward(&mut self, n: usize, width: usize, pre: &Self::Activations, gradient: &mut Self::Activations);
 
     /// `dW += dyᵀ x`, `db += Σ dy`
     fn linear_parameters_backward(
         &mut self,
         n: usize,
         layer: Linear,
-        x: &Self::Buffer,
-        dy: &Self::Buffer,
+        x: &Self::Activations,
+        dy: &Self::Activations,
         gradients: &mut Self::Buffer,
     );
 
@@ -199,35 +241,22 @@ pub trait Backend: Send {
         n: usize,
         norm: Norm,
         weights: &Self::Buffer,
-        x: &mut Self::Buffer,
-        out: &mut Self::Buffer,
+        x: &Self::Activations,
+        out: &mut Self::Activations,
         statistics: &mut Self::Buffer,
     );
 
-    /// `x ← dropout(x) + residual`, `out = LayerNorm(x)`
-    fn residual_norm(
-        &mut self,
-        n: usize,
-        norm: Norm,
-        weights: &Self::Buffer,
-        residual: &Self::Buffer,
-        dropout: Dropout,
-        x: &mut Self::Buffer,
-        out: &mut Self::Buffer,
-        statistics: &mut Self::Buffer,
-    );
-
-    /// `gradient`: d out → d x, in place. `dropped`, if given, receives the gradient of what was dropped out before the
-    /// residual was added. Adds to the gradients of weight and bias.
+    /// `gradient`: d out → d x, in place. `operand`, if given, receives d x times a dropout (that of what the residual was
+    /// added to), as the operand of a product. Adds to the gradients of weight and bias.
     fn norm_backward(
         &mut self,
         n: usize,
         norm: Norm,
         weights: &Self::Buffer,
-        x: &Self::Buffer,
+        x: &Self::Activations,
         statistics: &Self::Buffer,
         gradient: &mut Self::Buffer,
-        dropped: Option<(Dropout, &mut Self::Buffer)>,
+        operand: Option<(Dropout, &mut Self::Activations)>,
         gradients: &mut Self::Buffer,
     );
 
@@ -236,9 +265,9 @@ pub trait Backend: Send {
         &mut self,
         batch: &Batch,
         heads: Heads,
-        qkv: &Self::Buffer,
+        qkv: &Self::Activations,
         dropout: Dropout,
-        out: &mut Self::Buffer,
+        out: &mut Self::Activations,
         lse: &mut Self::Buffer,
     );
 
@@ -247,16 +276,16 @@ pub trait Backend: Send {
         &mut self,
         batch: &Batch,
         heads: Heads,
-        qkv: &Self::Buffer,
+        qkv: &Self::Activations,
         dropout: Dropout,
-        out: &Self::Buffer,
+        out: &Self::Activations,
         lse: &Self::Buffer,
-        d_out: &Self::Buffer,
-        d_qkv: &mut Self::Buffer,
+        d_out: &Self::Activations,
+        d_qkv: &mut Self::Activations,
     );
 
     /// `out[m] = x[rows[m]]`
-    fn gather(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
+    fn gather(&mut self, rows: &[i32], width: usize, x: &Self::Activations, out: &mut Self::Activations);
 
     /// `out[n, width] = 0; out[rows[m]] = x[m]`
     fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
@@ -265,13 +294,13 @@ pub trait Backend: Send {
     fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
 
     /// `y[n, width] = tanh(x)`
-    fn tanh(&mut self, n: usize, width: usize, x: &Self::Buffer, y: &mut Self::Buffer);
+    fn tanh(&mut self, n: usize, width: usize, x: &Self::Activations, y: &mut Self::Activations);
 
     /// `gradient[n, width] *= 1 − y²`
-    fn tanh_backward(&mut self, n: usize, width: usize, y: &Self::Buffer, gradient: &mut Self::Buffer);
+    fn tanh_backward(&mut self, n: usize, width: usize, y: &Self::Activations, gradient: &mut Self::Activations);
 
     /// `x[n, width] *= factor`
-    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Self::Buffer);
+    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Self::Activations);
 
     /// `y` = the logits of rows `first..first + n` of x, `[n, V]`.
     fn logits(
@@ -280,18 +309,18 @@ pub trait Backend: Send {
         n: usize,
         decoder: Linear,
         weights: &Self::Buffer,
-        x: &Self::Buffer,
+        x: &Self::Activations,
         y: &mut Self::Buffer,
     );
 
-    /// Cross-entropy of `n` rows of logits; with `gradient`, logits become its gradient.
+    /// Cross-entropy of rows of logits; with `gradient`, its gradient goes there and the logits are lost.
     fn cross_entropy(
         &mut self,
         logits: &mut Self::Buffer,
         vocab_size: usize,
         labels: &[i32],
         rows: &mut [RowLoss],
-        gradient: bool,
+        gradient: Option<&mut Self::Activations>,
     );
 
     /// The decoder's gradients from rows `first..first + n`: `dx` rows are stored, parameters added to.
@@ -301,8 +330,8 @@ pub trait Backend: Send {
         n: usize,
         decoder: Linear,
         weights: &Self::Buffer,
-        x: &Self::Buffer,
-        d_logits: &Self::Buffer,
+        x: &Self::Activations,
+        d_logits: &Self::Activations,
         dx: &mut Self::Buffer,
         gradients: &mut Self::Buffer,
     );
@@ -318,17 +347,10 @@ pub trait Backend: Send {
         probabilities: &mut [f32],
     );
 
-    /// Divides the gradients by `units`, clips them to `hyper.max_grad_norm`, updates weights and moments as AdamW's
-    /// update number `step` (from 0), and zeroes the gradients. Returns the norm before clipping; if it is not finite,
-    /// nothing has changed.
-    fn update(
-        &mut self,
-        layout: &ParameterLayout,
-        state: AdamWState<Self::Buffer>,
-        hyper: &AdamW,
-        units: u64,
-        step: u64,
-    ) -> f64;
+    /// Divides the gradients by `units`, clips them to `hyper.max_grad_norm`, updates weights and moments of what was
+    /// planned as AdamW's update number `step` (from 0), and zeroes the gradients. Returns the norm before clipping; if it
+    /// is not finite, nothing has changed.
+    fn update(&mut self, state: AdamWState<Self::Buffer>, hyper: &AdamW, units: u64, step: u64) -> f64;
 
     /// `x = 0`
     fn clear(&mut self, x: &mut Self::Buffer);

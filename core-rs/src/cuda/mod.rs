@@ -35,6 +35,15 @@ impl Dtype {
     }
 }
 
+impl From<crate::dtype::Dtype> for Dtype {
+    fn from(dtype: crate::dtype::Dtype) -> Self {
+        match dtype {
+            crate::dtype::Dtype::F32 => Self::F32,
+            crate::dtype::Dtype::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// Elements somewhere on a device: a view that owns nothing, like a slice without a lifetime.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor {

@@ -20,25 +20,25 @@ struct Layer {
 /// What a layer's forward pass leaves for its backward pass.
 struct Activations<B: Backend> {
     /// `[N, 3C]`
-    qkv: B::Buffer,
+    qkv: B::Activations,
     /// `[H, N]`
     lse: B::Buffer,
     /// `[N, C]`
-    context: B::Buffer,
+    context: B::Activations,
     /// `[N, C]`: attention output, then with dropout and residual: the input of the first LayerNorm.
-    attention_sum: B::Buffer,
+    attention_sum: B::Activations,
     attention_statistics: B::Buffer,
     /// `[N, C]`
-    attention_out: B::Buffer,
+    attention_out: B::Activations,
     /// `[N, F]`
-    pre: B::Buffer,
+    pre: B::Activations,
     /// `[N, F]`
-    activated: B::Buffer,
+    activated: B::Activations,
     /// `[N, C]`: like `attention_sum`, for the second LayerNorm.
-    output_sum: B::Buffer,
+    output_sum: B::Activations,
     output_statistics: B::Buffer,
     /// `[N, C]`
-    out: B::Buffer,
+    out: B::Activations,
 }
 
 /// Gradients of activations, used by one layer after the other.
@@ -46,20 +46,20 @@ pub(super) struct Gradients<B: Backend> {
     /// `[N, C]`: of the hidden states between layers.
     pub hidden: B::Buffer,
     /// `[N, C]`: of what is dropped out before a residual.
-    dropped: B::Buffer,
+    dropped: B::Activations,
     /// `[N, F]`
-    intermediate: B::Buffer,
+    intermediate: B::Activations,
     /// `[N, C]`
-    context: B::Buffer,
+    context: B::Activations,
     /// `[N, 3C]`
-    qkv: B::Buffer,
+    qkv: B::Activations,
 }
 
 impl<B: Backend> Gradients<B> {
     pub fn new(backend: &B, options: &EngineOptions) -> Result<Self> {
         let (n, c) = (options.max_tokens, options.config.hidden_size);
         Ok(Self {
-            hidden: backend.activations(n * c)?,
+            hidden: backend.zeroed(n * c)?,
             dropped: backend.activations(n * c)?,
             intermediate: backend.activations(n * options.config.intermediate_size)?,
             context: backend.activations(n * c)?,
@@ -122,15 +122,20 @@ impl<B: Backend> Encoder<B> {
         Ok(Self { heads, layers, activations })
     }
 
+    /// The dense layers.
+    pub fn layers(&self) -> Vec<Linear> {
+        self.layers.iter().flat_map(|l| [l.qkv, l.attention_output, l.intermediate, l.output]).collect()
+    }
+
     /// Runs all layers on `input` (`[N, C]`) and lends the last one's output.
     pub fn forward<'a>(
         &'a mut self,
         backend: &mut B,
         weights: &B::Buffer,
         batch: &Batch,
-        input: &'a B::Buffer,
+        input: &'a B::Activations,
         dropout: &DropoutPlan,
-    ) -> &'a B::Buffer {
+    ) -> &'a B::Activations {
         let n = batch.input_ids.len();
         let slots = self.activations.len();
         for (i, layer) in self.layers.iter().enumerate() {
@@ -143,29 +148,14 @@ impl<B: Backend> Encoder<B> {
             backend.linear(n, layer.qkv, weights, x, &mut a.qkv);
             let probabilities = dropout.attention_probabilities(i);
             backend.attention(batch, self.heads, &a.qkv, probabilities, &mut a.context, &mut a.lse);
-            backend.linear(n, layer.attention_output, weights, &a.context, &mut a.attention_sum);
-            backend.residual_norm(
-                n,
-                layer.attention_norm,
-                weights,
-                x,
-                dropout.attention_output(i),
-                &mut a.attention_sum,
-                &mut a.attention_out,
-                &mut a.attention_statistics,
-            );
-            backend.linear_gelu(n, layer.intermediate, weights, &a.attention_out, &mut a.pre, &mut a.activated);
-            backend.linear(n, layer.output, weights, &a.activated, &mut a.output_sum);
-            backend.residual_norm(
-                n,
-                layer.output_norm,
-                weights,
-                &a.attention_out,
-                dropout.feed_forward_output(i),
-                &mut a.output_sum,
-                &mut a.out,
-                &mut a.output_statistics,
-            );
+            let (site, sum) = (dropout.attention_output(i), &mut a.attention_sum);
+            backend.linear_residual(n, layer.attention_output, weights, &a.context, site, x, sum);
+            let (out, statistics) = (&mut a.attention_out, &mut a.attention_statistics);
+            backend.norm(n, layer.attention_norm, weights, sum, out, statistics);
+            backend.linear_gelu(n, layer.intermediate, weights, out, &mut a.pre, &mut a.activated);
+            let (site, sum) = (dropout.feed_forward_output(i), &mut a.output_sum);
+            backend.linear_residual(n, layer.output, weights, &a.activated, site, out, sum);
+            backend.norm(n, layer.output_norm, weights, sum, &mut a.out, &mut a.output_statistics);
         }
         match self.layers.len() {
             0 => input,
@@ -179,7 +169,7 @@ impl<B: Backend> Encoder<B> {
         backend: &mut B,
         weights: &B::Buffer,
         batch: &Batch,
-        input: &B::Buffer,
+        input: &B::Activations,
         dropout: &DropoutPlan,
         scratch: &mut Gradients<B>,
         gradients: &mut B::Buffer,
@@ -210,7 +200,7 @@ impl<B: Backend> Encoder<B> {
             let (sum, statistics) = (&a.attention_sum, &a.attention_statistics);
             backend.norm_backward(n, layer.attention_norm, weights, sum, statistics, hidden, site, gradients);
             backend.linear_parameters_backward(n, layer.attention_output, &a.context, dropped, gradients);
-            backend.linear_backward(n, layer.attention_output, weights, dropped, context, DataGradient::Store);
+            backend.linear_backward_to_operand(n, layer.attention_output, weights, dropped, context);
             let probabilities = dropout.attention_probabilities(i);
             backend.attention_backward(batch, self.heads, &a.qkv, probabilities, &a.context, &a.lse, context, qkv);
             backend.linear_parameters_backward(n, layer.qkv, x, qkv, gradients);
@@ -225,7 +215,7 @@ impl<B: Backend> Encoder<B> {
         kept.into_iter().find_map(|i| {
             let a = &self.activations[i % self.activations.len()];
             [("attention", &a.attention_out), ("output", &a.out)].into_iter().find_map(|(part, x)| {
-                let found = backend.first_non_finite(x, tokens * c)?;
+                let found = backend.first_non_finite_activation(x, tokens * c)?;
                 Some(format!("the output of bert.encoder.layer.{i}.{part} (token {})", found / c))
             })
         })

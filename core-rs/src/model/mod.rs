@@ -81,9 +81,9 @@ pub struct Bert<B: Backend> {
 struct EmbeddingLayer<B: Backend> {
     tables: Embeddings,
     norm: Norm,
-    sum: B::Buffer,
+    sum: B::Activations,
     statistics: B::Buffer,
-    out: B::Buffer,
+    out: B::Activations,
 }
 
 /// Finds modules in the flat buffers.
@@ -144,6 +144,12 @@ impl<B: Backend> Bert<B> {
                 false => None,
             },
         })
+    }
+
+    /// The dense layers whose products are worth preparing for: all but those of a head on sequences.
+    pub fn layers(&self) -> Vec<Linear> {
+        let heads = self.tokens.iter().flat_map(TokenHead::layers);
+        self.encoder.layers().into_iter().chain(heads).collect()
     }
 
     /// Runs embeddings, encoder and heads, up to what the decoder sees and to the sequences' logits. A frozen encoder runs
@@ -208,7 +214,7 @@ impl<B: Backend> Bert<B> {
         let Some(scratch) = scratch else { return };
         let EmbeddingLayer { tables, norm, sum, statistics, out } = &self.embeddings;
         self.encoder.backward(backend, weights, batch, out, dropout, scratch, gradients);
-        backend.dropout(n, tables.width, &mut scratch.hidden, dropout.embeddings());
+        backend.dropout_backward(n, tables.width, &mut scratch.hidden, dropout.embeddings());
         backend.norm_backward(n, *norm, weights, sum, statistics, &mut scratch.hidden, None, gradients);
         backend.embed_backward(batch, *tables, &scratch.hidden, gradients);
     }
@@ -216,7 +222,7 @@ impl<B: Backend> Bert<B> {
     /// Names the first activation of the last forward pass that is NaN or infinite, in the order of computation.
     pub fn first_non_finite(&mut self, backend: &mut B, tokens: usize) -> Option<String> {
         let width = self.embeddings.tables.width;
-        if backend.first_non_finite(&self.embeddings.out, tokens * width).is_some() {
+        if backend.first_non_finite_activation(&self.embeddings.out, tokens * width).is_some() {
             return Some("the output of bert.embeddings".into());
         }
         self.encoder.first_non_finite(backend, tokens)

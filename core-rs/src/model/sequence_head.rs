@@ -20,23 +20,37 @@ pub struct SequenceHead<B: Backend> {
     /// `[B]` indices of the tokens that are pooled.
     tokens: Vec<i32>,
     /// `[B, C]` their hidden states.
-    gathered: B::Buffer,
-    pre: B::Buffer,
+    gathered: B::Activations,
+    pre: B::Activations,
     /// `[B, C]` tanh of `pre`, before dropout and after it.
-    pooled: B::Buffer,
-    dropped: B::Buffer,
+    pooled: B::Activations,
+    dropped: B::Activations,
     /// `[B, K]`
     logits: B::Buffer,
-    /// `[B, C]` gradients of `pooled` and of `gathered`, in training.
-    gradients: Option<[B::Buffer; 2]>,
+    gradients: Option<Gradients<B>>,
     /// `[B]`
     rows: Vec<RowLoss>,
+}
+
+/// Gradients of the head's activations, in training.
+struct Gradients<B: Backend> {
+    /// `[B, K]`
+    logits: B::Activations,
+    /// `[B, C]`
+    pooled: B::Activations,
+    /// `[B, C]`
+    first: B::Buffer,
 }
 
 impl<B: Backend> SequenceHead<B> {
     pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules, task: SequenceTask) -> Result<Self> {
         let b = options.max_sequences;
-        let matrix = || backend.activations(b * options.config.hidden_size);
+        let c = options.config.hidden_size;
+        let matrix = || backend.activations(b * c);
+        let gradients = || {
+            let (logits, first) = (backend.activations(b * task.outputs)?, backend.zeroed(b * c)?);
+            Ok(Gradients { logits, pooled: matrix()?, first })
+        };
         Ok(Self {
             pooler: modules.dense("bert.pooler.dense")?,
             output: modules.dense(task.module)?,
@@ -47,8 +61,8 @@ impl<B: Backend> SequenceHead<B> {
             pre: matrix()?,
             pooled: matrix()?,
             dropped: matrix()?,
-            logits: backend.logits_buffer(b * task.outputs)?,
-            gradients: if options.training { Some([matrix()?, matrix()?]) } else { None },
+            logits: backend.zeroed(b * task.outputs)?,
+            gradients: if options.training { Some(gradients()?) } else { None },
             rows: vec![RowLoss::default(); b],
         })
     }
@@ -64,7 +78,7 @@ impl<B: Backend> SequenceHead<B> {
         backend: &mut B,
         weights: &B::Buffer,
         batch: &Batch,
-        hidden: &B::Buffer,
+        hidden: &B::Activations,
         dropout: &DropoutPlan,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
@@ -76,7 +90,7 @@ impl<B: Backend> SequenceHead<B> {
         backend.tanh(b, c, &self.pre, &mut self.pooled);
         backend.tanh(b, c, &self.pre, &mut self.dropped);
         backend.dropout(b, c, &mut self.dropped, dropout.pooled(self.rate));
-        backend.linear(b, self.output, weights, &self.dropped, &mut self.logits);
+        backend.logits(0, b, self.output, weights, &self.dropped, &mut self.logits);
     }
 
     /// `[B, K]`
@@ -95,11 +109,13 @@ impl<B: Backend> SequenceHead<B> {
     ) -> &[RowLoss] {
         let (b, k) = (batch.sequences(), self.output.outputs);
         let rows = &mut self.rows[..b];
-        backend.cross_entropy(&mut self.logits, k, batch.sequence_labels, rows, gradients.is_some());
-        if let (Some(gradients), Some([d_pooled, _])) = (gradients, &mut self.gradients) {
-            backend.scale(b, k, batch.sequence_weight as f32, &mut self.logits);
-            backend.linear_parameters_backward(b, self.output, &self.dropped, &self.logits, gradients);
-            backend.linear_backward(b, self.output, weights, &self.logits, d_pooled, DataGradient::Store);
+        let mut both = gradients.zip(self.gradients.as_mut());
+        let d_logits = both.as_mut().map(|(_, d)| &mut d.logits);
+        backend.cross_entropy(&mut self.logits, k, batch.sequence_labels, rows, d_logits);
+        if let Some((gradients, d)) = both {
+            backend.scale(b, k, batch.sequence_weight as f32, &mut d.logits);
+            backend.linear_parameters_backward(b, self.output, &self.dropped, &d.logits, gradients);
+            backend.linear_backward_to_operand(b, self.output, weights, &d.logits, &mut d.pooled);
         }
         rows
     }
@@ -116,15 +132,15 @@ impl<B: Backend> SequenceHead<B> {
         gradients: &mut B::Buffer,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
-        let [d_pooled, d_gathered] = self.gradients.as_mut().expect("planned for training");
-        backend.dropout(b, c, d_pooled, dropout.pooled(self.rate));
-        backend.tanh_backward(b, c, &self.pooled, d_pooled);
-        backend.linear_parameters_backward(b, self.pooler, &self.gathered, d_pooled, gradients);
+        let Gradients { pooled, first, .. } = self.gradients.as_mut().expect("planned for training");
+        backend.dropout(b, c, pooled, dropout.pooled(self.rate));
+        backend.tanh_backward(b, c, &self.pooled, pooled);
+        backend.linear_parameters_backward(b, self.pooler, &self.gathered, pooled, gradients);
         let Some((hidden, how)) = hidden else { return };
-        backend.linear_backward(b, self.pooler, weights, d_pooled, d_gathered, DataGradient::Store);
+        backend.linear_backward(b, self.pooler, weights, pooled, first, DataGradient::Store);
         match how {
-            DataGradient::Store => backend.scatter(batch.input_ids.len(), &self.tokens, c, d_gathered, hidden),
-            DataGradient::Add => backend.scatter_add(&self.tokens, c, d_gathered, hidden),
+            DataGradient::Store => backend.scatter(batch.input_ids.len(), &self.tokens, c, first, hidden),
+            DataGradient::Add => backend.scatter_add(&self.tokens, c, first, hidden),
         }
     }
 }

@@ -2,10 +2,11 @@
 //! word embedding matrix plus a bias (Devlin et al., 2019, section 3.1). Logits exist for one chunk of rows at a time.
 
 use super::Modules;
-use crate::backend::{Backend, Linear, Norm};
+use crate::backend::{Backend, DataGradient, Linear, Norm};
 use crate::engine::EngineOptions;
 use crate::error::Result;
 use crate::ops::cross_entropy::RowLoss;
+use crate::ops::dropout::Dropout;
 
 /// The head and its activations.
 pub struct TokenHead<B: Backend> {
@@ -15,18 +16,27 @@ pub struct TokenHead<B: Backend> {
     /// Rows of a chunk.
     chunk: usize,
     /// `[M, C]` the masked rows of the encoder's output.
-    gathered: B::Buffer,
-    pre: B::Buffer,
-    activated: B::Buffer,
+    gathered: B::Activations,
+    pre: B::Activations,
+    activated: B::Activations,
     statistics: B::Buffer,
     /// `[M, C]` what the decoder sees.
-    out: B::Buffer,
+    out: B::Activations,
     /// `[chunk, V]`
     logits: B::Buffer,
-    /// `[M, C]` gradients of `out` and of `gathered`, in training.
-    gradients: Option<[B::Buffer; 2]>,
+    gradients: Option<Gradients<B>>,
     /// `[M]`
     rows: Vec<RowLoss>,
+}
+
+/// Gradients of the head's activations, in training.
+struct Gradients<B: Backend> {
+    /// `[chunk, V]`
+    logits: B::Activations,
+    /// `[M, C]`: of `out`, then of `activated`, then of `gathered`.
+    out: B::Buffer,
+    /// `[M, C]`
+    pre: B::Activations,
 }
 
 impl<B: Backend> TokenHead<B> {
@@ -34,6 +44,10 @@ impl<B: Backend> TokenHead<B> {
         let (m, c, v) = (options.max_masked, options.config.hidden_size, options.config.vocab_size);
         let chunk = (backend.logits_at_a_time() / v).clamp(1, m.max(1));
         let matrix = || backend.activations(m * c);
+        let gradients = || {
+            let (logits, out) = (backend.activations(chunk * v)?, backend.zeroed(m * c)?);
+            Ok(Gradients { logits, out, pre: matrix()? })
+        };
         Ok(Self {
             transform: modules.dense("cls.predictions.transform.dense")?,
             norm: modules.norm("cls.predictions.transform.LayerNorm")?,
@@ -44,8 +58,8 @@ impl<B: Backend> TokenHead<B> {
             activated: matrix()?,
             statistics: backend.zeroed(2 * m)?,
             out: matrix()?,
-            logits: backend.logits_buffer(chunk * v)?,
-            gradients: if options.training { Some([matrix()?, matrix()?]) } else { None },
+            logits: backend.zeroed(chunk * v)?,
+            gradients: if options.training { Some(gradients()?) } else { None },
             rows: vec![RowLoss::default(); m],
         })
     }
@@ -56,7 +70,7 @@ impl<B: Backend> TokenHead<B> {
         backend: &mut B,
         weights: &B::Buffer,
         masked_positions: &[i32],
-        hidden: &B::Buffer,
+        hidden: &B::Activations,
     ) {
         let m = masked_positions.len();
         if m == 0 {
@@ -64,7 +78,7 @@ impl<B: Backend> TokenHead<B> {
         }
         backend.gather(masked_positions, self.transform.inputs, hidden, &mut self.gathered);
         backend.linear_gelu(m, self.transform, weights, &self.gathered, &mut self.pre, &mut self.activated);
-        backend.norm(m, self.norm, weights, &mut self.activated, &mut self.out, &mut self.statistics);
+        backend.norm(m, self.norm, weights, &self.activated, &mut self.out, &mut self.statistics);
     }
 
     /// Cross-entropy of each masked row. With `gradients`, adds the decoder's and keeps that of `out`.
@@ -79,9 +93,12 @@ impl<B: Backend> TokenHead<B> {
             let (first, n) = (i * self.chunk, labels.len());
             backend.logits(first, n, self.decoder, weights, &self.out, &mut self.logits);
             let rows = &mut self.rows[first..first + n];
-            backend.cross_entropy(&mut self.logits, self.decoder.outputs, labels, rows, gradients.is_some());
-            if let (Some(gradients), Some([d_out, _])) = (gradients.as_deref_mut(), &mut self.gradients) {
-                backend.logits_backward(first, n, self.decoder, weights, &self.out, &self.logits, d_out, gradients);
+            let mut both = gradients.as_deref_mut().zip(self.gradients.as_mut());
+            let d_logits = both.as_mut().map(|(_, d)| &mut d.logits);
+            backend.cross_entropy(&mut self.logits, self.decoder.outputs, labels, rows, d_logits);
+            if let Some((gradients, d)) = both {
+                let Gradients { logits, out, .. } = d;
+                backend.logits_backward(first, n, self.decoder, weights, &self.out, logits, out, gradients);
             }
         }
         &self.rows[..labels.len()]
@@ -98,16 +115,20 @@ impl<B: Backend> TokenHead<B> {
         gradients: &mut B::Buffer,
     ) {
         let m = masked_positions.len();
-        let [d_out, d_gathered] = self.gradients.as_mut().expect("planned for training");
-        if m == 0 {
-            return backend.scatter(n, masked_positions, self.transform.inputs, d_gathered, hidden);
+        let Gradients { out, pre, .. } = self.gradients.as_mut().expect("planned for training");
+        if m > 0 {
+            let operand = Some((Dropout::none(), &mut *pre));
+            backend.norm_backward(m, self.norm, weights, &self.activated, &self.statistics, out, operand, gradients);
+            backend.gelu_backward(m, self.transform.outputs, &self.pre, pre);
+            backend.linear_parameters_backward(m, self.transform, &self.gathered, pre, gradients);
+            backend.linear_backward(m, self.transform, weights, pre, out, DataGradient::Store);
         }
-        backend.norm_backward(m, self.norm, weights, &self.activated, &self.statistics, d_out, None, gradients);
-        backend.gelu_backward(m, self.transform.outputs, &self.pre, d_out);
-        backend.linear_parameters_backward(m, self.transform, &self.gathered, d_out, gradients);
-        let how = crate::backend::DataGradient::Store;
-        backend.linear_backward(m, self.transform, weights, d_out, d_gathered, how);
-        backend.scatter(n, masked_positions, self.transform.inputs, d_gathered, hidden);
+        backend.scatter(n, masked_positions, self.transform.inputs, out, hidden);
+    }
+
+    /// Its dense layers.
+    pub(super) fn layers(&self) -> [Linear; 2] {
+        [self.transform, self.decoder]
     }
 
     /// Calls `each(backend, first_row, rows, logits)` for every chunk of the `m` rows.

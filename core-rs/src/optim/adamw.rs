@@ -1,6 +1,13 @@
 //! AdamW (Loshchilov and Hutter, 2019, algorithm 2) with bias correction and clipping by the global norm, in one pass.
 
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use crate::backend::Linear;
+use crate::dtype::Bf16;
 use crate::engine::AdamW;
+use crate::ops::gemm::panels::ROWS;
+use crate::ops::linear::packed::PackedWeight;
 use crate::parameters::ParameterLayout;
 use crate::simd::vectorize;
 use crate::threads::{Shards, Threads};
@@ -46,10 +53,70 @@ pub struct State<'a> {
     pub exp_avg_sq: &'a mut [f32],
 }
 
+/// A run of parameters that one block updates.
+struct Piece {
+    range: Range<usize>,
+    decay: bool,
+    /// Index and first row of the dense layer that it is rows of.
+    rows: Option<(usize, usize)>,
+}
+
+/// How an update is cut into blocks: rows of the dense layers, so that a block can also pack what it has updated, and
+/// runs of everything else.
+#[derive(Default)]
+pub struct Plan {
+    pieces: Vec<Piece>,
+    /// Scratch for packing, one a thread.
+    narrow: Vec<Mutex<Vec<Bf16>>>,
+}
+
+impl Plan {
+    /// For all parameters of a layout that are trained, of which the weights of `layers` are dense layers.
+    pub fn new(layout: &ParameterLayout, layers: &[Linear], threads: usize) -> Self {
+        let mut layers = layers.to_vec();
+        layers.sort_by_key(|layer| layer.weight);
+        let (mut pieces, mut at) = (Vec::new(), 0);
+        for p in layout.parameters() {
+            if p.offset < at || !p.trainable {
+                continue; // query, key and value are one layer
+            }
+            match layers.binary_search_by_key(&p.offset, |layer| layer.weight) {
+                Ok(index) => {
+                    let Linear { inputs, outputs, .. } = layers[index];
+                    let rows = (BLOCK / inputs).next_multiple_of(ROWS);
+                    for first in (0..outputs).step_by(rows) {
+                        let last = (first + rows).min(outputs);
+                        let range = p.offset + first * inputs..p.offset + last * inputs;
+                        pieces.push(Piece { range, decay: p.decay, rows: Some((index, first)) });
+                    }
+                    at = p.offset + inputs * outputs;
+                }
+                Err(_) => {
+                    for from in p.range().step_by(BLOCK) {
+                        let range = from..(from + BLOCK).min(p.range().end);
+                        pieces.push(Piece { range, decay: p.decay, rows: None });
+                    }
+                    at = p.range().end;
+                }
+            }
+        }
+        let longest = pieces.iter().filter(|p| p.rows.is_some()).map(|p| p.range.len()).max().unwrap_or(0);
+        Self { pieces, narrow: (0..threads).map(|_| Mutex::new(Vec::with_capacity(longest))).collect() }
+    }
+}
+
 /// One update, number `step` from 0. Gradients are multiplied by `scale` (one over the masked count, times the clipping
-/// factor) before they enter the moments.
-pub fn update(threads: &Threads, layout: &ParameterLayout, state: State, hyper: &AdamW, scale: f64, step: u64) {
-    let len = layout.len();
+/// factor) before they enter the moments. `packed` are the packed copies of the plan's dense layers, by their offset, or
+/// none; rows are packed while they are in cache.
+pub fn update(
+    threads: &Threads,
+    plan: &Plan,
+    packed: &[(usize, PackedWeight)],
+    state: State,
+    hyper: &AdamW,
+    scale: f64,
+    step: u64,
+) {
     let power = i32::try_from(step + 1).unwrap_or(i32::MAX);
     let (correction1, correction2) = (1.0 - hyper.beta1.powi(power), 1.0 - hyper.beta2.powi(power));
     let rate = (hyper.learning_rate / correction1) as f32;
@@ -59,26 +126,29 @@ pub fn update(threads: &Threads, layout: &ParameterLayout, state: State, hyper: 
     let kept = (1.0 - hyper.learning_rate * hyper.weight_decay) as f32;
     let State { weights, gradients, exp_avg, exp_avg_sq } = state;
     let buffers = [weights, gradients, exp_avg, exp_avg_sq].map(Shards::new);
-    threads.run(len.div_ceil(BLOCK), &|_, block| {
-        let (from, to) = (block * BLOCK, ((block + 1) * BLOCK).min(len));
-        let first = layout.parameters().partition_point(|p| p.offset + p.len <= from);
-        for p in layout.parameters()[first..].iter().take_while(|p| p.offset < to).filter(|p| p.trainable) {
-            let range = p.offset.max(from)..(p.offset + p.len).min(to);
-            let kept = if p.decay { kept } else { 1.0 };
-            // SAFETY: blocks are disjoint, and so are the parameters inside one.
-            let [w, g, m, v] = buffers.map(|b| unsafe { b.part(range.clone()) });
-            vectorize(
-                #[inline(always)]
-                || {
-                    for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-                        let x = *g * scale;
-                        *g = 0.0;
-                        *m = m.mul_add(b1, c1 * x);
-                        *v = v.mul_add(b2, c2 * x * x);
-                        *w = w.mul_add(kept, -rate * *m / v.sqrt().mul_add(root, eps));
-                    }
-                },
-            );
+    threads.run(plan.pieces.len(), &|thread, block| {
+        let piece = &plan.pieces[block];
+        let kept = if piece.decay { kept } else { 1.0 };
+        // SAFETY: pieces are disjoint.
+        let [w, g, m, v] = buffers.map(|b| unsafe { b.part(piece.range.clone()) });
+        vectorize(
+            #[inline(always)]
+            || {
+                for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+                    let x = *g * scale;
+                    *g = 0.0;
+                    *m = m.mul_add(b1, c1 * x);
+                    *v = v.mul_add(b2, c2 * x * x);
+                    *w = w.mul_add(kept, -rate * *m / v.sqrt().mul_add(root, eps));
+                }
+            },
+        );
+        if let Some((layer, first)) = piece.rows
+            && let Some((_, packed)) = packed.get(layer)
+        {
+            let mut narrow = plan.narrow[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: rows of one layer are disjoint and start at multiples of `ROWS`; no product runs during an update.
+            unsafe { packed.writer().write_rows(first, w, &mut narrow) };
         }
     });
 }
@@ -93,6 +163,7 @@ mod tests {
     #[test]
     fn update_equals_the_algorithm_written_in_f64_and_spares_biases_and_layer_norm_from_decay() {
         let layout = ParameterLayout::new(&tiny(), &Objective::MaskedLm);
+        let plan = Plan::new(&layout, &[], 2);
         let n = layout.len();
         let hyper = AdamW {
             learning_rate: 0.01,
@@ -122,7 +193,7 @@ mod tests {
                 }
             }
             let state = State { weights: &mut weights, gradients: &mut gradients, exp_avg: &mut m, exp_avg_sq: &mut v };
-            update(&Threads::new(2), &layout, state, &hyper, 0.25, step);
+            update(&Threads::new(2), &plan, &[], state, &hyper, 0.25, step);
             assert!(gradients.iter().all(|&g| g == 0.0));
         }
         for (i, [w, ..]) in exact.iter().enumerate() {

@@ -13,6 +13,7 @@ use candle_core::{Device, Tensor, Var};
 
 use crate::batch::Batch;
 use crate::checkpoint;
+use crate::dtype::Dtype;
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, UpdateReport, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::memory::Buffer;
@@ -52,6 +53,10 @@ impl CandleEngine {
     /// What is wrong with the options or the file.
     pub fn new(options: EngineOptions, weights: Option<&Weights>) -> Result<Self> {
         options.validate()?;
+        if options.dtype != Dtype::F32 {
+            return Err(Error::new(Code::Unsupported, "the candle engine computes in f32 only, not in bf16")
+                .with_hint("use --dtype f32, or the fused engine"));
+        }
         let layout = ParameterLayout::new(&options.config, &options.objective);
         let mut flat = Buffer::zeroed(layout.len())?;
         let initialized = checkpoint::start_weights(weights, &options, &layout, &mut flat)?;
@@ -101,7 +106,7 @@ impl CandleEngine {
 
     fn rows(&self, logits: &mut [f32], labels: &[i32]) -> Vec<RowLoss> {
         let mut rows = vec![RowLoss::default(); labels.len()];
-        cross_entropy::forward_backward(&self.alone, logits, labels, &mut rows, false);
+        cross_entropy::forward_backward(&self.alone, logits, labels, &mut rows, None::<&mut [f32]>);
         rows
     }
 

@@ -12,12 +12,14 @@ fn options(config: ModelConfig, threads: usize) -> EngineOptions {
         config,
         objective: Objective::MaskedLm,
         seed: 11,
+        dtype: Dtype::F32,
         threads,
         max_tokens: 64,
         max_sequences: 16,
         max_masked: 64,
         max_sequence_length: 10,
         training: true,
+        profile: false,
     }
 }
 
@@ -97,7 +99,7 @@ fn trainer(config: ModelConfig, threads: usize) -> Trainer {
 }
 
 fn trainer_for(objective: Objective, config: ModelConfig, threads: usize) -> Trainer {
-    Trainer::new(EngineOptions { objective, ..options(config, threads) }, None).unwrap()
+    Trainer::<Cpu>::new(EngineOptions { objective, ..options(config, threads) }, None).unwrap()
 }
 
 /// Each objective; the classifier with dropout.
@@ -304,7 +306,7 @@ fn a_saved_and_reopened_engine_goes_on_bit_for_bit() {
         whole.save_weights(&weights.path).unwrap();
         whole.save_training_state(&moments).unwrap();
         let opened = EngineOptions { objective: objective.clone(), ..options(dropout(), 2) };
-        let mut resumed = Trainer::new(opened, Some(&weights)).unwrap();
+        let mut resumed = Trainer::<Cpu>::new(opened, Some(&weights)).unwrap();
         resumed.load_training_state(&moments).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         for number in 3..6 {
@@ -321,7 +323,7 @@ fn inference_engine_gives_the_same_answers_from_two_slots() {
     let packed = Packed::new(&[10, 6], 0);
     let m = packed.masked_positions.len();
     let run = |training: bool| {
-        let mut t = Trainer::new(EngineOptions { training, ..options(config.clone(), 2) }, None).unwrap();
+        let mut t = Trainer::<Cpu>::new(EngineOptions { training, ..options(config.clone(), 2) }, None).unwrap();
         let (mut loss, mut rank) = (vec![0.0; m], vec![0; m]);
         let results = RowResults { loss: &mut loss, rank: &mut rank, sequence_loss: &mut [], sequence_rank: &mut [] };
         t.evaluate(&packed.batch(), results).unwrap();
@@ -381,7 +383,7 @@ fn bad_batches_and_wrong_states_are_refused() {
     refuse(&|p| p.sequence_weight = f64::NAN, "sequence_weight");
     let empty = Packed { masked_positions: vec![], labels: vec![], ..good.clone() };
     assert_eq!(t.forward_backward(&empty.batch(), 0, 0).unwrap(), LossSum::default());
-    let mut inference = Trainer::new(EngineOptions { training: false, ..options(tiny(), 1) }, None).unwrap();
+    let mut inference = Trainer::<Cpu>::new(EngineOptions { training: false, ..options(tiny(), 1) }, None).unwrap();
     assert_eq!(inference.forward_backward(&good.batch(), 0, 0).unwrap_err().code, Code::InvalidState);
     assert_eq!(inference.update(&HYPER, 0).unwrap_err().code, Code::InvalidState);
     assert_eq!(inference.sequence_logits(&good.batch(), &mut []).unwrap_err().code, Code::InvalidState);
@@ -400,5 +402,5 @@ fn bad_batches_and_wrong_states_are_refused() {
     let error = classifier.top_k(&labeled.batch(), 1, &mut [], &mut []).unwrap_err();
     assert!(error.message.contains("head on tokens"), "{error}");
     let long = EngineOptions { max_sequence_length: 11, ..options(tiny(), 1) };
-    assert!(Trainer::new(long, None).err().unwrap().message.contains("max_position_embeddings"));
+    assert!(Trainer::<Cpu>::new(long, None).err().unwrap().message.contains("max_position_embeddings"));
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use cloze_core::cuda::{Argument, Device, Dtype, Launch, Product, Tensor, program_text};
 use cloze_core::error::{Code, Error, Result};
-use cloze_core::ops::gemm::{Epilogue, Gemm, MatRef, Size};
+use cloze_core::ops::gemm::epilogue::{Add, Bias, Epilogue, Store};
+use cloze_core::ops::gemm::{Gemm, MatRef, Right, Size};
 use cloze_core::threads::Threads;
 use libloading::{Library, Symbol};
 
@@ -190,21 +191,20 @@ impl Device for Simulator {
         let c = c.part(0, m * n);
         let mut out = read(c);
         let bias = bias.map(|bias| read(bias.part(0, n)));
-        let epilogue = match (&bias, accumulate) {
-            (Some(bias), false) => Epilogue::Bias(bias),
-            (None, true) => Epilogue::Accumulate,
-            (None, false) => Epilogue::Store,
+        let epilogue: Box<dyn Epilogue> = match (&bias, accumulate) {
+            (Some(bias), false) => Box::new(Bias::new(bias, &mut out)),
+            (None, true) => Box::new(Add::new(&mut out, n)),
+            (None, false) => Box::new(Store::new(&mut out, n)),
             (Some(_), true) => panic!("a bias and an accumulation"),
         };
-        Gemm::default().run(
+        Gemm::new(1).run(
             &Threads::new(1),
             Size { m, n, k },
             view(&a_values, a.transposed, m, k),
-            view(&b_values, b.transposed, k, n),
-            &mut out,
-            n,
-            epilogue,
+            Right::Matrix(view(&b_values, b.transposed, k, n)),
+            &*epilogue,
         );
+        drop(epilogue);
         write(c, &out);
     }
 

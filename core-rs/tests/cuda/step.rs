@@ -1,10 +1,12 @@
 //! The whole engine on a CUDA device against the engine on the CPU: the same batches, the same dropout, every gradient,
 //! and what the weights are after a few updates.
 
+use cloze_core::backend::cpu::Cpu;
 use cloze_core::backend::cuda::Cuda;
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
 use cloze_core::cuda::{Device, Dtype};
+use cloze_core::dtype;
 use cloze_core::engine::{AdamW, Engine, EngineOptions, RowResults, Weights};
 use cloze_core::error::Code;
 use cloze_core::objective::{Classification, Objective};
@@ -58,11 +60,13 @@ fn options(objective: Objective) -> EngineOptions {
         objective,
         seed: 5,
         threads: 1,
+        dtype: dtype::Dtype::F32,
         max_tokens: 200,
         max_sequences: 8,
         max_masked: 200,
         max_sequence_length: 80,
         training: true,
+        profile: false,
     }
 }
 
@@ -124,7 +128,7 @@ fn both<D: Device + 'static>(device: D, objective: Objective) -> (Box<dyn Engine
     let options = options(objective);
     let tolerance = if device.activations() == Dtype::Bf16 { 6e-2 } else { 2e-4 };
     let cuda = Trainer::on(Cuda::new(device, &options).unwrap(), options.clone(), None).unwrap();
-    (Box::new(cuda), Box::new(Trainer::new(options, None).unwrap()), tolerance)
+    (Box::new(cuda), Box::new(Trainer::<Cpu<f32>>::new(options, None).unwrap()), tolerance)
 }
 
 /// Compares a named tensor of both engines, relative to its largest element on the CPU, but not to less than `floor`.

@@ -5,10 +5,12 @@
 
 pub mod cuda;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
+use crate::dtype::Element;
 use crate::ops::dropout::Dropout;
-use crate::ops::gemm::{Epilogue, Gemm, MatRef, Scratch, Size};
+use crate::ops::gemm::epilogue::Store;
+use crate::ops::gemm::{Gemm, MatRef, Scratch, Size};
 use crate::simd::{dot, exp, max, sum, vectorize};
 use crate::threads::{Shards, Threads};
 
@@ -28,27 +30,29 @@ pub struct Shape<'a> {
 }
 
 /// What a block of attention needs beside its inputs: one for each thread of the team.
-#[derive(Default)]
-pub struct HeadScratch {
+struct HeadScratch<T> {
     gemm: Scratch,
-    /// `[L, L]` probabilities, and their gradient.
-    probabilities: Vec<f32>,
-    gradient: Vec<f32>,
-    /// `[L, D]`
-    out: Vec<f32>,
+    /// `[L, L]` scores, and in backward the gradient of the probabilities.
+    scores: Vec<f32>,
+    d_probabilities: Vec<f32>,
+    /// `[L, L]` what the values are weighted with, and in backward the gradient of the scores: operands of products.
+    probabilities: Vec<T>,
+    d_scores: Vec<T>,
 }
 
 /// Scratch of a team.
-pub struct TeamScratch(Vec<Mutex<HeadScratch>>);
+pub struct TeamScratch<T>(Vec<Mutex<HeadScratch<T>>>);
 
-impl TeamScratch {
-    /// For `threads` threads, sequences up to `longest` and heads of size `d`, so that a step allocates nothing.
-    pub fn new(threads: usize, longest: usize, d: usize) -> Self {
+impl<T: Element> TeamScratch<T> {
+    /// For `threads` threads, sequences up to `longest` and heads of size `d`; with `backward`, for gradients too.
+    pub fn new(gemm: &Gemm<T>, threads: usize, longest: usize, d: usize, backward: bool) -> Self {
+        let (scores, d_scores) = (longest * longest, if backward { longest * longest } else { 0 });
         let make = || HeadScratch {
-            gemm: Scratch::for_sizes(longest, longest.max(d)),
-            probabilities: vec![0.0; longest * longest],
-            gradient: vec![0.0; longest * longest],
-            out: vec![0.0; longest * d],
+            gemm: gemm.scratch(longest.max(d)),
+            scores: vec![0.0; scores],
+            d_probabilities: vec![0.0; d_scores],
+            probabilities: vec![T::default(); scores],
+            d_scores: vec![T::default(); d_scores],
         };
         Self((0..threads).map(|_| Mutex::new(make())).collect())
     }
@@ -77,7 +81,7 @@ impl<'a> Block<'a> {
     }
 
     /// Query (0), key (1) or value (2) as `[L, D]`.
-    fn part<'b>(&self, qkv: &'b [f32], which: usize) -> MatRef<'b> {
+    fn part<'b, T>(&self, qkv: &'b [T], which: usize) -> MatRef<'b, T> {
         let stride = 3 * self.shape.hidden;
         let at = self.from * stride + which * self.shape.hidden + self.head * self.d;
         MatRef { data: &qkv[at..], row_stride: stride, column_stride: 1 }
@@ -105,32 +109,32 @@ impl<'a> Block<'a> {
         1.0 / (self.d as f32).sqrt()
     }
 
-    fn scores(&self, gemm: &Gemm, scratch: &mut Scratch, qkv: &[f32], out: &mut [f32]) {
+    fn scores<T: Element>(&self, gemm: &Gemm<T>, scratch: &mut Scratch, qkv: &[T], out: &mut [f32]) {
         let size = Size { m: self.len, n: self.len, k: self.d };
-        gemm.run_alone(scratch, size, self.part(qkv, 0), self.part(qkv, 1).t(), out, self.len, Epilogue::Store);
+        gemm.run_alone(scratch, size, self.part(qkv, 0), self.part(qkv, 1).t(), &Store::new(out, self.len));
     }
 }
 
 /// `out[N, C] = dropout(softmax(Q Kᵀ / √D)) V`, head by head. `qkv` is `[N, 3C]`: queries, keys, values of each token
 /// side by side. `lse` receives the log-sum-exp of each score row, `[H, N]`.
-pub fn forward(
-    gemm: &Gemm,
+pub fn forward<T: Element>(
+    gemm: &Gemm<T>,
     threads: &Threads,
-    team: &TeamScratch,
+    team: &TeamScratch<T>,
     shape: Shape,
-    qkv: &[f32],
+    qkv: &[T],
     dropout: Dropout,
-    out: &mut [f32],
+    out: &mut [T],
     lse: &mut [f32],
 ) {
     let (out, lse) = (Shards::new(out), Shards::new(lse));
     threads.run(Block::count(shape), &|thread, index| {
         let block = Block::new(shape, index);
         let (l, d) = (block.len, block.d);
-        let mut scratch = team.0[thread].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let HeadScratch { gemm: packing, probabilities, out: context, .. } = &mut *scratch;
-        let (probabilities, context) = (&mut probabilities[..l * l], &mut context[..l * d]);
-        block.scores(gemm, packing, qkv, probabilities);
+        let mut scratch = team.0[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        let HeadScratch { gemm: packing, scores, probabilities, .. } = &mut *scratch;
+        let (scores, probabilities) = (&mut scores[..l * l], &mut probabilities[..l * l]);
+        block.scores(gemm, packing, qkv, scores);
         let at = block.head * block.tokens + block.from;
         // SAFETY: these rows of this head belong to this block alone.
         let lse = unsafe { lse.part(at..at + l) };
@@ -138,9 +142,10 @@ pub fn forward(
         vectorize(
             #[inline(always)]
             || {
-                for (i, row) in probabilities.chunks_exact_mut(l).enumerate() {
-                    let (row, unseen) = row.split_at_mut(block.visible(i));
-                    unseen.fill(0.0);
+                for (i, (row, to)) in scores.chunks_exact_mut(l).zip(probabilities.chunks_exact_mut(l)).enumerate() {
+                    let (to, unseen) = to.split_at_mut(block.visible(i));
+                    let row = &mut row[..to.len()];
+                    unseen.fill(T::default());
                     let top = max(row) * scale;
                     for p in row.iter_mut() {
                         *p = exp(p.mul_add(scale, -top));
@@ -149,88 +154,77 @@ pub fn forward(
                     lse[i] = top + total.ln();
                     let inverse = 1.0 / total;
                     let first = block.dropout_row(i);
-                    for (j, p) in row.iter_mut().enumerate() {
+                    for (j, (p, to)) in row.iter().zip(to).enumerate() {
                         let keep = if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
-                        *p *= inverse * keep;
+                        *to = T::from_f32(p * (inverse * keep));
                     }
                 }
             },
         );
         let size = Size { m: l, n: d, k: l };
-        gemm.run_alone(packing, size, MatRef::rows(probabilities, l), block.part(qkv, 2), context, d, Epilogue::Store);
-        for (i, row) in context.chunks_exact(d).enumerate() {
-            // SAFETY: as above.
-            unsafe { out.part(block.row(i)) }.copy_from_slice(row);
-        }
+        // SAFETY: this head's columns of these rows belong to this block alone.
+        let store = unsafe { Store::into_shards(out, block.row(0).start, shape.hidden) };
+        gemm.run_alone(packing, size, MatRef::rows(probabilities, l), block.part(qkv, 2), &store);
     });
 }
 
 /// `d_qkv[N, 3C]` from `d_out[N, C]`; `out` and `lse` are what forward made.
-pub fn backward(
-    gemm: &Gemm,
+pub fn backward<T: Element>(
+    gemm: &Gemm<T>,
     threads: &Threads,
-    team: &TeamScratch,
+    team: &TeamScratch<T>,
     shape: Shape,
-    qkv: &[f32],
+    qkv: &[T],
     dropout: Dropout,
-    out: &[f32],
+    out: &[T],
     lse: &[f32],
-    d_out: &[f32],
-    d_qkv: &mut [f32],
+    d_out: &[T],
+    d_qkv: &mut [T],
 ) {
     let d_qkv = Shards::new(d_qkv);
     threads.run(Block::count(shape), &|thread, index| {
         let block = Block::new(shape, index);
         let (l, d) = (block.len, block.d);
-        let mut scratch = team.0[thread].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let HeadScratch { gemm: packing, probabilities, gradient, out: product } = &mut *scratch;
-        let (probabilities, gradient) = (&mut probabilities[..l * l], &mut gradient[..l * l]);
-        let product = &mut product[..l * d];
+        let mut scratch = team.0[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        let HeadScratch { gemm: packing, scores, d_probabilities, probabilities, d_scores } = &mut *scratch;
+        let (scores, d_probabilities) = (&mut scores[..l * l], &mut d_probabilities[..l * l]);
+        let (probabilities, d_scores) = (&mut probabilities[..l * l], &mut d_scores[..l * l]);
         let at = block.head * block.tokens + block.from;
         let d_head = MatRef { data: &d_out[block.row(0).start..], row_stride: shape.hidden, column_stride: 1 };
-        let store = |which: usize, product: &[f32]| {
-            for (i, row) in product.chunks_exact(d).enumerate() {
-                let at = (block.from + i) * 3 * shape.hidden + which * shape.hidden + block.head * d;
-                // SAFETY: this head's columns of these rows belong to this block alone.
-                unsafe { d_qkv.part(at..at + d) }.copy_from_slice(row);
-            }
-        };
 
-        block.scores(gemm, packing, qkv, probabilities);
+        block.scores(gemm, packing, qkv, scores);
         let to_scores = Size { m: l, n: l, k: d };
-        gemm.run_alone(packing, to_scores, d_head, block.part(qkv, 2).t(), gradient, l, Epilogue::Store);
+        gemm.run_alone(packing, to_scores, d_head, block.part(qkv, 2).t(), &Store::new(d_probabilities, l));
         let scale = block.scale();
-        // dS = P (dP − Σ dP P) scale, where Σ dP P of a row is d_out · out. `probabilities` ends as what V was weighted
-        // with, `gradient` as dS.
+        // dS = P (dP − Σ dP P) scale, where Σ dP P of a row is d_out · out.
         vectorize(
             #[inline(always)]
             || {
-                for (i, (p_row, g_row)) in
-                    probabilities.chunks_exact_mut(l).zip(gradient.chunks_exact_mut(l)).enumerate()
-                {
+                let from = scores.chunks_exact(l).zip(d_probabilities.chunks_exact(l));
+                let to = probabilities.chunks_exact_mut(l).zip(d_scores.chunks_exact_mut(l));
+                for (i, ((scores, d_probabilities), (probabilities, d_scores))) in from.zip(to).enumerate() {
                     let delta = dot(&d_out[block.row(i)], &out[block.row(i)]);
                     let (row_lse, first) = (lse[at + i], block.dropout_row(i));
-                    let (p_row, unseen) = p_row.split_at_mut(block.visible(i));
-                    unseen.fill(0.0);
-                    let (g_row, unseen) = g_row.split_at_mut(block.visible(i));
-                    unseen.fill(0.0);
-                    for (j, (p, g)) in p_row.iter_mut().zip(g_row.iter_mut()).enumerate() {
+                    let seen = block.visible(i);
+                    probabilities[seen..].fill(T::default());
+                    d_scores[seen..].fill(T::default());
+                    for j in 0..seen {
                         let keep = if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
-                        let probability = exp(p.mul_add(scale, -row_lse));
-                        *p = probability * keep;
-                        *g = probability * (*g * keep - delta) * scale;
+                        let probability = exp(scores[j].mul_add(scale, -row_lse));
+                        probabilities[j] = T::from_f32(probability * keep);
+                        d_scores[j] = T::from_f32(probability * d_probabilities[j].mul_add(keep, -delta) * scale);
                     }
                 }
             },
         );
-        let (p, g) = (MatRef::rows(probabilities, l), MatRef::rows(gradient, l));
+        let (p, g) = (MatRef::rows(probabilities, l), MatRef::rows(d_scores, l));
         let size = Size { m: l, n: d, k: l };
-        gemm.run_alone(packing, size, g, block.part(qkv, 1), product, d, Epilogue::Store);
-        store(0, product);
-        gemm.run_alone(packing, size, g.t(), block.part(qkv, 0), product, d, Epilogue::Store);
-        store(1, product);
-        gemm.run_alone(packing, size, p.t(), d_head, product, d, Epilogue::Store);
-        store(2, product);
+        for (which, a, b) in [(0, g, block.part(qkv, 1)), (1, g.t(), block.part(qkv, 0)), (2, p.t(), d_head)] {
+            let first = block.from * 3 * shape.hidden + which * shape.hidden + block.head * d;
+            // SAFETY: this head's columns of these rows belong to this block alone.
+            let store = unsafe { Store::into_shards(d_qkv, first, 3 * shape.hidden) };
+            gemm.run_alone(packing, size, a, b, &store);
+        }
     });
 }
 
@@ -246,8 +240,8 @@ mod tests {
 
     fn run(shape: Shape, qkv: &[f32], dropout: Dropout) -> (Vec<f32>, Vec<f32>) {
         let (mut out, mut lse) = (vec![0.0; 110], vec![0.0; 22]);
-        let team = TeamScratch::new(2, 8, 5);
-        forward(&Gemm::default(), &Threads::new(2), &team, shape, qkv, dropout, &mut out, &mut lse);
+        let team = TeamScratch::new(&Gemm::new(2), 2, 8, 5, true);
+        forward(&Gemm::new(2), &Threads::new(2), &team, shape, qkv, dropout, &mut out, &mut lse);
         (out, lse)
     }
 
@@ -279,8 +273,8 @@ mod tests {
         for (shape, dropout) in [(SHAPE, Dropout::none()), (SHAPE, some), (CAUSAL, Dropout::none()), (CAUSAL, some)] {
             let (out, lse) = run(shape, &qkv, dropout);
             let mut d_qkv = vec![0.0; 330];
-            let team = TeamScratch::new(2, 8, 5);
-            backward(&Gemm::default(), &Threads::new(2), &team, shape, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
+            let team = TeamScratch::new(&Gemm::new(2), 2, 8, 5, true);
+            backward(&Gemm::new(2), &Threads::new(2), &team, shape, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
             check_gradient(&qkv, &d_qkv, 1e-2, |v| {
                 run(shape, v, dropout).0.iter().zip(&d_out).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()
             });

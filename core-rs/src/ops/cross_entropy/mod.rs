@@ -2,7 +2,8 @@
 
 pub mod cuda;
 
-use crate::simd::{exp, max, sum, vectorize};
+use crate::dtype::Element;
+use crate::simd::{exp, max, sum, sum_of, vectorize};
 use crate::threads::{Shards, Threads};
 
 /// What a row of logits says about its label.
@@ -14,14 +15,22 @@ pub struct RowLoss {
     pub rank: i32,
 }
 
-/// Fills `rows` from `logits` (`[rows, V]`) and `labels`. With `gradient`, replaces each row of logits by the gradient
-/// of its loss, softmax − onehot.
-pub fn forward_backward(threads: &Threads, logits: &mut [f32], labels: &[i32], rows: &mut [RowLoss], gradient: bool) {
+/// Fills `rows` from `logits` (`[rows, V]`) and `labels`. With `gradient`, writes the gradient of each row's loss there,
+/// softmax − onehot; the logits are lost.
+pub fn forward_backward<T: Element>(
+    threads: &Threads,
+    logits: &mut [f32],
+    labels: &[i32],
+    rows: &mut [RowLoss],
+    gradient: Option<&mut [T]>,
+) {
     let v = logits.len() / labels.len().max(1);
-    let (logits, rows) = (Shards::new(logits), Shards::new(rows));
+    let (logits, rows, gradient) = (Shards::new(logits), Shards::new(rows), gradient.map(Shards::new));
     threads.run(labels.len(), &|_, r| {
         // SAFETY: one row a block.
         let (x, row) = unsafe { (logits.part(r * v..(r + 1) * v), &mut rows.part(r..r + 1)[0]) };
+        // SAFETY: as above.
+        let gradient = gradient.map(|gradient| unsafe { gradient.part(r * v..(r + 1) * v) });
         let label = labels[r] as usize;
         vectorize(
             #[inline(always)]
@@ -29,19 +38,20 @@ pub fn forward_backward(threads: &Threads, logits: &mut [f32], labels: &[i32], r
                 let target = x[label];
                 let top = max(x);
                 let rank = x.chunks(64).map(|c| c.iter().map(|&l| i32::from(l > target)).sum::<i32>()).sum();
-                let total = if gradient {
-                    for l in x.iter_mut() {
-                        *l = exp(*l - top);
+                let total = match gradient {
+                    None => sum_exp(x, top),
+                    Some(gradient) => {
+                        for l in x.iter_mut() {
+                            *l = exp(*l - top);
+                        }
+                        let total = sum(x);
+                        let inverse = 1.0 / total;
+                        for (g, l) in gradient.iter_mut().zip(x.iter()) {
+                            *g = T::from_f32(l * inverse);
+                        }
+                        gradient[label] = T::from_f32(x[label] * inverse - 1.0);
+                        total
                     }
-                    let total = sum(x);
-                    let inverse = 1.0 / total;
-                    for l in x.iter_mut() {
-                        *l *= inverse;
-                    }
-                    x[label] -= 1.0;
-                    total
-                } else {
-                    sum_exp(x, top)
                 };
                 *row = RowLoss { loss: top + total.ln() - target, rank };
             },
@@ -52,13 +62,7 @@ pub fn forward_backward(threads: &Threads, logits: &mut [f32], labels: &[i32], r
 /// Σ exp(x − top)
 #[inline(always)]
 fn sum_exp(x: &[f32], top: f32) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    for chunk in x.chunks(16) {
-        for (lane, l) in lanes.iter_mut().zip(chunk) {
-            *lane += exp(*l - top);
-        }
-    }
-    sum(&lanes)
+    sum_of(x, |l| exp(l - top))
 }
 
 /// The `k` most probable entries of each row, best first, the lower index first where equal, and their softmax.
@@ -100,9 +104,9 @@ mod tests {
         let (threads, labels) = (Threads::new(2), [3, 0, 36]);
         let logits = random(3 * 37, 6);
         let run = |v: &[f32], gradient: bool| {
-            let (mut x, mut rows) = (v.to_vec(), [RowLoss::default(); 3]);
-            forward_backward(&threads, &mut x, &labels, &mut rows, gradient);
-            (x, rows)
+            let (mut x, mut rows, mut d) = (v.to_vec(), [RowLoss::default(); 3], vec![0.0; v.len()]);
+            forward_backward(&threads, &mut x, &labels, &mut rows, gradient.then_some(&mut d[..]));
+            (if gradient { d } else { x }, rows)
         };
         let (gradient, with) = run(&logits, true);
         let (same, without) = run(&logits, false);
@@ -117,9 +121,9 @@ mod tests {
     fn forward_backward_counts_strictly_greater_entries_as_rank_and_survives_large_logits() {
         let mut logits = vec![1.0, 5.0, 5.0, 900.0, -900.0];
         let mut rows = [RowLoss::default()];
-        forward_backward(&Threads::new(1), &mut logits, &[2], &mut rows, false);
+        forward_backward(&Threads::new(1), &mut logits, &[2], &mut rows, None::<&mut [f32]>);
         assert_eq!(rows[0], RowLoss { loss: 895.0, rank: 1 });
-        forward_backward(&Threads::new(1), &mut logits, &[3], &mut rows, true);
+        forward_backward(&Threads::new(1), &mut logits, &[3], &mut rows, Some(&mut [0.0; 5][..]));
         assert_eq!(rows[0], RowLoss { loss: 0.0, rank: 0 });
     }
 

@@ -2,6 +2,7 @@
 
 pub mod cuda;
 
+use crate::dtype::Element;
 use crate::rng::DropoutKey;
 use crate::simd::vectorize;
 use crate::threads::{Shards, Threads};
@@ -44,7 +45,7 @@ impl Dropout {
 }
 
 /// `x[i] *= factor(i)`: forward on activations, backward on gradients.
-pub fn apply(threads: &Threads, x: &mut [f32], dropout: Dropout) {
+pub fn apply<T: Element>(threads: &Threads, x: &mut [T], dropout: Dropout) {
     const BLOCK: usize = 1 << 14;
     if dropout.is_none() {
         return;
@@ -58,7 +59,7 @@ pub fn apply(threads: &Threads, x: &mut [f32], dropout: Dropout) {
             #[inline(always)]
             || {
                 for (i, x) in part.iter_mut().enumerate() {
-                    *x *= dropout.factor((range.start + i) as u32);
+                    *x = T::from_f32(x.to_f32() * dropout.factor((range.start + i) as u32));
                 }
             },
         );

@@ -132,7 +132,7 @@ pub fn backward<D: Device>(device: &D, c: usize, plan: Planned, gradient: Tensor
             (c as i32).into(),
             plan.pieces.into(),
             plan.order.into(),
-            gradient.expect(gradient.len, device.activations()).into(),
+            gradient.expect(gradient.len, Dtype::F32).into(),
             tables.into(),
             plan.partials.into(),
         ],
@@ -145,30 +145,27 @@ pub fn backward<D: Device>(device: &D, c: usize, plan: Planned, gradient: Tensor
     }
 }
 
-fn move_rows<D: Device>(device: &D, kernel: &'static str, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
-    let act = device.activations();
+fn move_rows<D: Device>(device: &D, kernel: &'static str, c: usize, rows: Tensor, [x, out]: [Tensor; 2]) {
     if rows.len > 0 {
-        device.launch(
-            &Launch::row(kernel, rows.len, 128),
-            &[(c as i32).into(), rows.into(), x.expect(x.len, act).into(), out.expect(out.len, act).into()],
-        );
+        device.launch(&Launch::row(kernel, rows.len, 128), &[(c as i32).into(), rows.into(), x.into(), out.into()]);
     }
 }
 
 /// `out[m] = x[rows[m]]`
 pub fn gather<D: Device>(device: &D, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
-    move_rows(device, "gather_rows", c, rows, x, out);
+    let act = device.activations();
+    move_rows(device, "gather_rows", c, rows, [x.expect(x.len, act), out.expect(out.len, act)]);
 }
 
-/// `out = 0; out[rows[m]] = x[m]`; rows are distinct.
+/// `out = 0; out[rows[m]] = x[m]`, f32; rows are distinct.
 pub fn scatter<D: Device>(device: &D, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
     device.clear(out);
-    move_rows(device, "scatter_rows", c, rows, x, out);
+    move_rows(device, "scatter_rows", c, rows, [x, out].map(|x| x.expect(x.len, Dtype::F32)));
 }
 
-/// `out[rows[m]] += x[m]`; rows are distinct.
+/// `out[rows[m]] += x[m]`, f32; rows are distinct.
 pub fn scatter_add<D: Device>(device: &D, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
-    move_rows(device, "scatter_add_rows", c, rows, x, out);
+    move_rows(device, "scatter_add_rows", c, rows, [x, out].map(|x| x.expect(x.len, Dtype::F32)));
 }
 
 #[cfg(test)]

@@ -41,13 +41,13 @@ EXPORT(embed_forward)
 
 /// pieces[P, 4]: row of the table, its first and last + 1 entry in `order`, and the slot for the sum, or −1 if this piece
 /// is the row's only one and adds to the table itself. One block a piece.
-KERNEL(embed_backward_pieces)(int c, Pointer<const int> pieces, Pointer<const int> order, Pointer<const act> gradient,
+KERNEL(embed_backward_pieces)(int c, Pointer<const int> pieces, Pointer<const int> order, Pointer<const float> gradient,
                               Pointer<float> table, Pointer<float> partials) {
     const int row = pieces[4 * blockIdx.x], from = pieces[4 * blockIdx.x + 1], to = pieces[4 * blockIdx.x + 2];
     const int slot = pieces[4 * blockIdx.x + 3];
     for (int column = threadIdx.x; column < c; column += blockDim.x) {
         float sum = 0.0f;
-        for (int i = from; i < to; i++) sum += widen(gradient[(long long)order[i] * c + column]);
+        for (int i = from; i < to; i++) sum += gradient[(long long)order[i] * c + column];
         if (slot < 0) table[(long long)row * c + column] += sum;
         else partials[(long long)slot * c + column] = sum;
     }
@@ -72,16 +72,16 @@ KERNEL(gather_rows)(int c, Pointer<const int> rows, Pointer<const act> x, Pointe
 }
 EXPORT(gather_rows)
 
-/// out[rows[m]] = x[m]; rows are distinct.
-KERNEL(scatter_rows)(int c, Pointer<const int> rows, Pointer<const act> x, Pointer<act> out) {
+/// out[rows[m]] = x[m], on gradients; rows are distinct.
+KERNEL(scatter_rows)(int c, Pointer<const int> rows, Pointer<const float> x, Pointer<float> out) {
     const long long to = (long long)rows[blockIdx.x] * c, from = (long long)blockIdx.x * c;
     for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = x[from + i];
 }
 EXPORT(scatter_rows)
 
 /// out[rows[m]] += x[m]
-KERNEL(scatter_add_rows)(int c, Pointer<const int> rows, Pointer<const act> x, Pointer<act> out) {
+KERNEL(scatter_add_rows)(int c, Pointer<const int> rows, Pointer<const float> x, Pointer<float> out) {
     const long long to = (long long)rows[blockIdx.x] * c, from = (long long)blockIdx.x * c;
-    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = narrow<act>(widen(out[to + i]) + widen(x[from + i]));
+    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] += x[from + i];
 }
 EXPORT(scatter_add_rows)

@@ -2,6 +2,7 @@
 
 pub mod cuda;
 
+use crate::dtype::Element;
 use crate::simd::vectorize;
 use crate::threads::{Shards, Threads};
 
@@ -21,7 +22,7 @@ pub struct Lookup<'a, T> {
 }
 
 /// `out[n] = Σ table[ids[n]]` over the tables. Ids have been checked against the tables' rows.
-pub fn forward(threads: &Threads, lookups: [Lookup<&[f32]>; 3], c: usize, out: &mut [f32]) {
+pub fn forward<T: Element>(threads: &Threads, lookups: [Lookup<&[f32]>; 3], c: usize, out: &mut [T]) {
     let n = out.len() / c;
     let out = Shards::new(out);
     threads.run(n.div_ceil(BLOCK), &|_, block| {
@@ -37,7 +38,7 @@ pub fn forward(threads: &Threads, lookups: [Lookup<&[f32]>; 3], c: usize, out: &
                         &l.table[row * c..(row + 1) * c]
                     });
                     for j in 0..c {
-                        out[j] = rows[0][j] + rows[1][j] + rows[2][j];
+                        out[j] = T::from_f32(rows[0][j] + rows[1][j] + rows[2][j]);
                     }
                 }
             },
@@ -67,7 +68,7 @@ pub fn backward(threads: &Threads, gradient: &[f32], c: usize, lookups: [Lookup<
 }
 
 /// `out[m] = x[rows[m]]`
-pub fn gather(x: &[f32], rows: &[i32], c: usize, out: &mut [f32]) {
+pub fn gather<T: Element>(x: &[T], rows: &[i32], c: usize, out: &mut [T]) {
     for (out, &row) in out.chunks_exact_mut(c).zip(rows) {
         out.copy_from_slice(&x[row as usize * c..][..c]);
     }
@@ -105,7 +106,7 @@ mod tests {
         let lookups = ids.map(|ids| Lookup { table: parts.next().unwrap(), ids });
         backward(&threads, &dy, c, lookups);
         check_gradient(&tables, &analytic, 1e-2, |v| {
-            let mut out = vec![0.0; 5 * c];
+            let mut out = vec![0.0f32; 5 * c];
             let mut parts = v.chunks_exact(rows * c);
             forward(&threads, ids.map(|ids| Lookup { table: parts.next().unwrap(), ids }), c, &mut out);
             out.iter().zip(&dy).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()

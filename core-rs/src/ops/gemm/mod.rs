@@ -1,34 +1,50 @@
-//! Matrix products with what comes before and after them fused in.
+//! Matrix products with what comes after them fused in.
 //!
-//! The shape of the computation is that of Goto and van de Geijn (2008): B is packed into panels of `NR` columns that
-//! stay in the first cache, rows of A stream past them, and a register tile of `MR × NR` accumulates along k. Rows of a
-//! row-major A are read where they lie; a transposed A (weight gradients) is packed like B. The last pass over k
-//! applies the epilogue while the tile is still in cache, so bias and GELU cost no extra trip through memory.
+//! The shape of the computation is that of Goto and van de Geijn (2008): both operands are packed into panels that are as
+//! wide as the register tile (A only where its rows cannot be read in place), a panel of B stays in the first cache
+//! while panels of A stream past it, and partial sums stay in the second. When a register tile is finished, an
+//! [`Epilogue`] takes it while it is in the first cache, so bias and GELU cost no extra trip through memory.
 //!
-//! Tiles are cut by shape alone and each is computed by one thread in a fixed order: the bits of the result do not
-//! depend on the number of threads.
+//! There is one loop ([`Gemm::tile`]) and one small register kernel for each instruction set ([`kernel`]). Tiles are cut
+//! by shape alone and each is computed by one thread in a fixed order: the bits of the result do not depend on the
+//! number of threads.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod dot_bf16;
+pub mod epilogue;
+mod fma;
 mod kernel;
+mod pack;
+pub mod panels;
 
-use std::sync::Mutex;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
+use crate::dtype::{Bf16, Dtype, Element};
+use crate::isa::Isa;
+use crate::memory::Buffer;
 use crate::threads::{Shards, Threads};
-use kernel::{KC, Machine, Panels};
+pub use epilogue::{Epilogue, Tile};
+use kernel::{Kernel, Left, Shape};
+pub use panels::Panels;
 
 /// A borrowed matrix view; a transposed view swaps the strides. One of the strides must be 1.
 #[derive(Clone, Copy)]
-pub struct MatRef<'a> {
+pub struct MatRef<'a, T> {
     /// Elements; entry `(i, j)` is `data[i * row_stride + j * column_stride]`.
-    pub data: &'a [f32],
+    pub data: &'a [T],
     /// Distance between rows.
     pub row_stride: usize,
     /// Distance between columns.
     pub column_stride: usize,
 }
 
-impl<'a> MatRef<'a> {
+impl<'a, T> MatRef<'a, T> {
     /// A row-major matrix with `columns` columns.
-    pub fn rows(data: &'a [f32], columns: usize) -> Self {
+    pub fn rows(data: &'a [T], columns: usize) -> Self {
         Self { data, row_stride: columns, column_stride: 1 }
     }
 
@@ -41,35 +57,21 @@ impl<'a> MatRef<'a> {
         assert!(self.row_stride == 1 || self.column_stride == 1, "gemm: {name} has no unit stride");
         if rows > 0 && columns > 0 {
             let last = (rows - 1) * self.row_stride + (columns - 1) * self.column_stride;
-            assert!(
-                last < self.data.len(),
-                "gemm: {name} is {rows}x{columns}, beyond its {} elements",
-                self.data.len()
-            );
+            let len = self.data.len();
+            assert!(last < len, "gemm: {name} is {rows}x{columns}, beyond its {len} elements");
         }
     }
 }
 
-/// What happens to each finished element `x` of the product at row `i`, column `j`.
-pub enum Epilogue<'a> {
-    /// `c = x`
-    Store,
-    /// `c += x`
-    Accumulate,
-    /// `c = x + bias[j]`
-    Bias(&'a [f32]),
-    /// `pre = x + bias[j]`, `c = gelu(pre)`; `pre` has c's layout.
-    BiasGelu {
-        /// `[n]`
-        bias: &'a [f32],
-        /// Kept for the backward pass.
-        pre: &'a mut [f32],
-    },
-    /// `c = x * gelu'(pre)`; `pre` has c's layout.
-    GeluBackward {
-        /// What `BiasGelu` kept.
-        pre: &'a [f32],
-    },
+/// The right operand, B.
+#[derive(Clone, Copy)]
+pub enum Right<'a, T> {
+    /// Activations.
+    Matrix(MatRef<'a, T>),
+    /// Weights, which are f32 whatever activations are.
+    Weights(MatRef<'a, f32>),
+    /// Weights that have been packed before.
+    Panels(&'a Panels),
 }
 
 /// The sizes of a product: `C[m, n] = A[m, k] · B[k, n]`.
@@ -83,152 +85,168 @@ pub struct Size {
     pub k: usize,
 }
 
-/// Memory for packed operands: grows to the largest product and is then reused, so that a step allocates nothing.
-#[derive(Default)]
+/// Packed operands, 64-byte aligned: grow to the largest product and are then reused, so that a step allocates nothing.
+struct Memory(Buffer<f32>);
+
+impl Memory {
+    fn new(bytes: usize) -> Self {
+        Self(Buffer::zeroed(bytes.div_ceil(4)).unwrap_or_else(|error| panic!("{}", error.message)))
+    }
+
+    fn at_least(&mut self, bytes: usize) -> &mut [f32] {
+        if self.0.len() * 4 < bytes {
+            *self = Self::new(bytes);
+        }
+        &mut self.0
+    }
+}
+
+/// What one thread needs for its tile: partial sums, and the last panel of an A that is read in place.
+struct TileMemory {
+    sums: Memory,
+    edge: Memory,
+}
+
+impl TileMemory {
+    fn new(shape: Shape, sums: usize) -> Self {
+        let edge = shape.rows * shape.most_depth * shape.bytes();
+        Self { sums: Memory::new(4 * sums), edge: Memory::new(edge) }
+    }
+}
+
+/// Memory for products that one thread computes alone.
 pub struct Scratch {
-    a: Vec<f32>,
-    b: Vec<f32>,
+    left: Memory,
+    right: Memory,
+    tile: TileMemory,
 }
 
-impl Scratch {
-    /// Room for any product whose packed operands are at most `side × other`.
-    pub fn for_sizes(side: usize, other: usize) -> Self {
-        let len = (side + 64) * (other + 64);
-        Self { a: vec![0.0; len], b: vec![0.0; len] }
-    }
+/// Elements of B that are packed at a time: 8 MiB of f32.
+const PACKED_RIGHT: usize = 2 << 20;
+/// Tiles that a product is cut into, if it is large enough: some for each thread of a team that this engine is for.
+const ENOUGH_TILES: usize = 16;
+
+/// Products of matrices of `T` for one engine: the kernel of this machine, and packing memory for a team.
+pub struct Gemm<T: Element> {
+    isa: Isa,
+    kernel: &'static dyn Kernel,
+    shape: Shape,
+    packed: Mutex<[Memory; 2]>,
+    team: Vec<Mutex<TileMemory>>,
+    element: PhantomData<T>,
 }
 
-/// Rows of a tile that a thread works on at a time: its part of A stays in the second cache.
-const TILE_ROWS: usize = 192;
-/// Columns of such a tile.
-const TILE_COLUMNS: usize = 512;
-/// Elements of B that are packed at a time.
-const PACKED_B: usize = 2 << 20;
-
-/// Products for one engine: a team and its packing memory.
-pub struct Gemm {
-    machine: Machine,
-    scratch: Mutex<Scratch>,
-}
-
-impl Default for Gemm {
-    fn default() -> Self {
-        Self { machine: Machine::detect(), scratch: Mutex::default() }
-    }
-}
-
-/// Where C lies and how its elements are finished, in pointers, because tiles of one C belong to several threads.
+/// An operand as tiles see it: panels, or rows of the matrix itself.
 #[derive(Clone, Copy)]
-pub(crate) struct Output {
-    c: Shards<f32>,
-    ldc: usize,
-    finish: Finish,
+enum Source<'a, T> {
+    Panels(&'a [f32]),
+    Rows(MatRef<'a, T>),
 }
 
-#[derive(Clone, Copy)]
-enum Finish {
-    Store,
-    Accumulate,
-    Bias(Shards<f32>),
-    BiasGelu(Shards<f32>, Shards<f32>),
-    GeluBackward(Shards<f32>),
-}
-
-/// Lends a slice that is only ever read.
-fn read_only(data: &[f32]) -> Shards<f32> {
-    // SAFETY: `Finish` reads these shards and never writes them, so no `&mut` to the data is used for writing.
-    Shards::new(unsafe { std::slice::from_raw_parts_mut(data.as_ptr().cast_mut(), data.len()) })
-}
-
-impl Output {
-    fn new(size: Size, c: &mut [f32], ldc: usize, epilogue: Epilogue) -> Self {
-        let needed = if size.m == 0 { 0 } else { (size.m - 1) * ldc + size.n };
-        assert!(ldc >= size.n && c.len() >= needed, "gemm: c is smaller than {}x{}", size.m, size.n);
-        let finish = match epilogue {
-            Epilogue::Store => Finish::Store,
-            Epilogue::Accumulate => Finish::Accumulate,
-            Epilogue::Bias(bias) => {
-                assert!(bias.len() >= size.n, "gemm: the bias is shorter than a row");
-                Finish::Bias(read_only(bias))
-            }
-            Epilogue::BiasGelu { bias, pre } => {
-                assert!(bias.len() >= size.n && pre.len() >= needed, "gemm: bias or pre is too short");
-                Finish::BiasGelu(read_only(bias), Shards::new(pre))
-            }
-            Epilogue::GeluBackward { pre } => {
-                assert!(pre.len() >= needed, "gemm: pre is too short");
-                Finish::GeluBackward(read_only(pre))
-            }
+impl<T: Element> Gemm<T> {
+    /// For a team of `threads`, with the best kernel of this machine.
+    pub fn new(threads: usize) -> Self {
+        let isa = match T::DTYPE {
+            Dtype::F32 => Isa::for_f32(),
+            Dtype::Bf16 => Isa::for_bf16(),
         };
-        Self { c: Shards::new(c), ldc, finish }
+        Self::on(isa, threads)
     }
-}
 
-impl Gemm {
-    /// `C[m, n] = epilogue(A[m, k] · B[k, n])`, C row-major with row stride `ldc`, by the whole team.
+    /// With the kernel of `isa`.
+    ///
+    /// # Panics
+    /// If this machine cannot run it.
+    pub fn on(isa: Isa, threads: usize) -> Self {
+        assert!(isa.is_available(), "gemm: this machine has no {}", isa.name());
+        let kernel = kernel::choose(isa, T::DTYPE);
+        let shape = kernel.shape();
+        Self {
+            isa,
+            kernel,
+            shape,
+            packed: Mutex::new([Memory::new(0), Memory::new(0)]),
+            team: (0..threads)
+                .map(|_| Mutex::new(TileMemory::new(shape, shape.tile_rows * shape.tile_columns)))
+                .collect(),
+            element: PhantomData,
+        }
+    }
+
+    /// The instruction set of its kernel, for reports.
+    pub fn name(&self) -> &'static str {
+        self.isa.name()
+    }
+
+    /// Whether weights should stay packed between products: bf16 is a copy of the weights that has to be made anyway; of
+    /// f32 it would be a second one, for the 4% that packing costs in BERT-base.
+    pub fn panels_pay(&self) -> bool {
+        self.shape.dtype == Dtype::Bf16
+    }
+
+    /// `C[m, n] = A[m, k] · B[k, n]`, finished by `epilogue`, by the whole team.
     ///
     /// # Panics
     /// If a slice is shorter than its matrix.
-    pub fn run(
-        &self,
-        threads: &Threads,
-        size: Size,
-        a: MatRef,
-        b: MatRef,
-        c: &mut [f32],
-        ldc: usize,
-        epilogue: Epilogue,
-    ) {
-        let Size { m, n, k } = size;
+    pub fn run(&self, threads: &Threads, size: Size, a: MatRef<T>, b: Right<T>, epilogue: &dyn Epilogue) {
+        let (Size { m, n, k }, shape) = (size, self.shape);
         a.check("A", m, k);
-        b.check("B", k, n);
-        let output = Output::new(size, c, ldc, epilogue);
+        epilogue.check(size);
         if m == 0 || n == 0 {
             return;
         }
-        let mut scratch = self.scratch.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Scratch { a: packed_a, b: packed_b } = &mut *scratch;
-        let machine = self.machine;
-        let depth = (PACKED_B / n.next_multiple_of(machine.nr)).next_multiple_of(KC).min(k.max(1));
-        let columns = n.div_ceil(machine.nr);
-        let (tile_rows, tile_columns) = tiles(m, n, machine);
-        let (row_tiles, column_tiles) = (m.div_ceil(tile_rows), n.div_ceil(tile_columns));
-        let mut from = 0;
-        loop {
-            let depth = depth.min(k - from);
-            let pack_a = a.column_stride != 1;
-            grow(packed_b, columns * machine.nr * depth);
-            let rows = m.div_ceil(machine.mr);
-            if pack_a {
-                grow(packed_a, rows * machine.mr * depth);
+        let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        let [packed_a, packed_b] = &mut *packed;
+        let left = match self.in_place(a, k) {
+            true => Source::Rows(a),
+            false => {
+                let panels = packed_a.at_least(self.bytes(m, shape.rows, k));
+                self.pack_all(threads, a, 0..m, k, shape.rows, shape.left_group, panels);
+                Source::Panels(panels)
             }
-            let (to_a, to_b) = (Shards::new(packed_a), Shards::new(packed_b));
-            let panels = columns + if pack_a { rows } else { 0 };
-            threads.run(panels, &|_, panel| {
-                if panel < columns {
-                    let (nr, j) = (machine.nr, panel * machine.nr);
-                    // SAFETY: each panel writes its own range.
-                    let to = unsafe { to_b.part(panel * nr * depth..(panel + 1) * nr * depth) };
-                    machine.pack(b.t(), j, nr.min(n - j), from, depth, nr, to);
-                } else {
-                    let (mr, i) = (machine.mr, (panel - columns) * machine.mr);
-                    // SAFETY: as above.
-                    let to = unsafe { to_a.part((panel - columns) * mr * depth..(panel - columns + 1) * mr * depth) };
-                    machine.pack(a, i, mr.min(m - i), from, depth, mr, to);
+        };
+        // B that has to be packed is taken in pieces of columns, so that packed pieces stay small.
+        let piece = match b {
+            Right::Panels(_) => n,
+            _ => (PACKED_RIGHT / k.max(1)).max(shape.columns).next_multiple_of(shape.columns),
+        };
+        for from in (0..n).step_by(piece) {
+            let columns = from..(from + piece).min(n);
+            let right = match b {
+                Right::Panels(panels) => panels.check(size, shape),
+                Right::Matrix(b) => {
+                    b.check("B", k, n);
+                    let panels = packed_b.at_least(self.bytes(columns.len(), shape.columns, k));
+                    self.pack_all(threads, b.t(), columns.clone(), k, shape.columns, shape.right_group, panels);
+                    panels
                 }
+                Right::Weights(b) => {
+                    b.check("B", k, n);
+                    let panels = packed_b.at_least(self.bytes(columns.len(), shape.columns, k));
+                    self.pack_all(threads, b.t(), columns.clone(), k, shape.columns, shape.right_group, panels);
+                    panels
+                }
+            };
+            let (rows, width) = self.tiles(m, columns.len());
+            let (down, across) = (m.div_ceil(rows), columns.len().div_ceil(width));
+            threads.run(down * across, &|thread, tile| {
+                let (i, j) = (tile / across * rows, columns.start + tile % across * width);
+                let rows = i..(i + rows).min(m);
+                let columns = j..(j + width).min(columns.end);
+                let mut memory = self.team[thread].lock().unwrap_or_else(PoisonError::into_inner);
+                self.tile(&mut memory, left, right, from, k, rows, columns, epilogue);
             });
-            let operands = Panels { a, packed_a: pack_a.then_some(&packed_a[..]), packed_b, from, depth };
-            let (first, last) = (from == 0, from + depth == k);
-            threads.run(row_tiles * column_tiles, &|_, tile| {
-                let (i, j) = (tile / column_tiles * tile_rows, tile % column_tiles * tile_columns);
-                let rows = i..(i + tile_rows).min(m);
-                let columns = j..(j + tile_columns).min(n);
-                machine.tile(&operands, rows, columns, &output, first, last);
-            });
-            from += depth;
-            if from >= k {
-                return;
-            }
+        }
+    }
+
+    /// Memory for [`Self::run_alone`] with sizes up to `longest`, so that it allocates nothing.
+    pub fn scratch(&self, longest: usize) -> Scratch {
+        let shape = self.shape;
+        let sums = longest.next_multiple_of(shape.rows) * longest.next_multiple_of(shape.columns);
+        Scratch {
+            left: Memory::new(self.bytes(longest, shape.rows, longest)),
+            right: Memory::new(self.bytes(longest, shape.columns, longest)),
+            tile: TileMemory::new(shape, sums),
         }
     }
 
@@ -236,175 +254,394 @@ impl Gemm {
     ///
     /// # Panics
     /// If a slice is shorter than its matrix.
-    pub fn run_alone(
-        &self,
-        scratch: &mut Scratch,
-        size: Size,
-        a: MatRef,
-        b: MatRef,
-        c: &mut [f32],
-        ldc: usize,
-        epilogue: Epilogue,
-    ) {
-        let Size { m, n, k } = size;
+    pub fn run_alone(&self, scratch: &mut Scratch, size: Size, a: MatRef<T>, b: MatRef<T>, epilogue: &dyn Epilogue) {
+        let (Size { m, n, k }, shape) = (size, self.shape);
         a.check("A", m, k);
         b.check("B", k, n);
-        let output = Output::new(size, c, ldc, epilogue);
+        epilogue.check(size);
         if m == 0 || n == 0 {
             return;
         }
-        let machine = self.machine;
-        let (columns, rows) = (n.div_ceil(machine.nr), m.div_ceil(machine.mr));
-        grow(&mut scratch.b, columns * machine.nr * k);
-        for (panel, to) in scratch.b.chunks_exact_mut((machine.nr * k).max(1)).take(columns).enumerate() {
-            let j = panel * machine.nr;
-            machine.pack(b.t(), j, machine.nr.min(n - j), 0, k, machine.nr, to);
+        let Scratch { left, right, tile } = scratch;
+        let left = match self.in_place(a, k) {
+            true => Source::Rows(a),
+            false => {
+                let panels = left.at_least(self.bytes(m, shape.rows, k));
+                for panel in 0..m.div_ceil(shape.rows) {
+                    self.pack(a, 0..m, k, shape.rows, shape.left_group, panel, Shards::new(panels));
+                }
+                Source::Panels(panels)
+            }
+        };
+        let right = right.at_least(self.bytes(n, shape.columns, k));
+        for panel in 0..n.div_ceil(shape.columns) {
+            self.pack(b.t(), 0..n, k, shape.columns, shape.right_group, panel, Shards::new(right));
         }
-        let pack_a = a.column_stride != 1;
-        if pack_a {
-            grow(&mut scratch.a, rows * machine.mr * k);
-            for (panel, to) in scratch.a.chunks_exact_mut((machine.mr * k).max(1)).take(rows).enumerate() {
-                let i = panel * machine.mr;
-                machine.pack(a, i, machine.mr.min(m - i), 0, k, machine.mr, to);
+        self.tile(tile, left, right, 0, k, 0..m, 0..n, epilogue);
+    }
+
+    /// Whether the kernel can read the rows of A where they lie.
+    fn in_place(&self, a: MatRef<T>, k: usize) -> bool {
+        a.column_stride == 1 && T::DTYPE == self.shape.dtype && k.is_multiple_of(self.shape.depth)
+    }
+
+    /// Bytes of a packed operand.
+    fn bytes(&self, rows: usize, width: usize, k: usize) -> usize {
+        rows.next_multiple_of(width) * self.shape.padded(k) * self.shape.bytes()
+    }
+
+    /// Packs `rows` of a matrix, a panel a block.
+    fn pack_all<S: Element>(
+        &self,
+        threads: &Threads,
+        matrix: MatRef<S>,
+        rows: Range<usize>,
+        k: usize,
+        width: usize,
+        group: usize,
+        to: &mut [f32],
+    ) {
+        let to = Shards::new(to);
+        threads.run(rows.len().div_ceil(width), &|_, panel| {
+            self.pack(matrix, rows.clone(), k, width, group, panel, to);
+        });
+    }
+
+    fn pack<S: Element>(
+        &self,
+        matrix: MatRef<S>,
+        rows: Range<usize>,
+        k: usize,
+        width: usize,
+        group: usize,
+        panel: usize,
+        to: Shards<f32>,
+    ) {
+        let first = rows.start + panel * width;
+        let count = width.min(rows.end - first);
+        let words = width * self.shape.padded(k) * self.shape.bytes() / 4;
+        // SAFETY: each panel is written by one block.
+        let to = unsafe { to.part(panel * words..(panel + 1) * words) };
+        match self.shape.dtype {
+            Dtype::F32 => pack::pack(matrix, first, count, 0, k, width, group, to),
+            Dtype::Bf16 => pack::pack(matrix, first, count, 0, k, width, group, as_bf16(to)),
+        }
+    }
+
+    /// Tiles of nearly equal size, enough of them that a team stays busy.
+    fn tiles(&self, m: usize, n: usize) -> (usize, usize) {
+        let shape = self.shape;
+        let cut = |len: usize, most: usize, unit: usize| len.div_ceil(len.div_ceil(most)).next_multiple_of(unit);
+        let mut rows = cut(m, shape.tile_rows, shape.rows);
+        let mut columns = cut(n, shape.tile_columns, shape.columns);
+        while m.div_ceil(rows) * n.div_ceil(columns) < ENOUGH_TILES
+            && (rows > 4 * shape.rows || columns > 4 * shape.columns)
+        {
+            if rows / shape.rows >= columns / shape.columns {
+                rows = cut(rows, rows / 2, shape.rows);
+            } else {
+                columns = cut(columns, columns / 2, shape.columns);
             }
         }
-        let packed_a = pack_a.then_some(&scratch.a[..]);
-        let operands = Panels { a, packed_a, packed_b: &scratch.b, from: 0, depth: k };
-        machine.tile(&operands, 0..m, 0..n, &output, true, true);
+        (rows, columns)
     }
-}
 
-fn grow(buffer: &mut Vec<f32>, len: usize) {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
+    /// Computes and finishes `C[rows, columns]`. Both ranges start at multiples of the register tile, `right` starts at
+    /// column `first_column`.
+    fn tile(
+        &self,
+        memory: &mut TileMemory,
+        left: Source<T>,
+        right: &[f32],
+        first_column: usize,
+        k: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        epilogue: &dyn Epilogue,
+    ) {
+        let shape = self.shape;
+        let (padded, bytes) = (shape.padded(k), shape.bytes());
+        if k == 0 {
+            return self.finish_zero(memory, rows, columns, epilogue);
+        }
+        let passes = padded.div_ceil(shape.most_depth);
+        let depth = padded.div_ceil(passes).next_multiple_of(shape.depth);
+        let down = rows.len().div_ceil(shape.rows);
+        let kept = if passes == 1 { 1 } else { down * columns.len().div_ceil(shape.columns) };
+        let size = shape.rows * shape.columns;
+        let sums = memory.sums.at_least(kept * size * 4);
+        self.kernel.enter();
+        for pass in 0..passes {
+            let (from, to) = (pass * depth, ((pass + 1) * depth).min(padded));
+            let edge = self.edge(&mut memory.edge, left, rows.clone(), from, to - from);
+            for (across, j) in columns.clone().step_by(shape.columns).enumerate() {
+                let panel = (j - first_column) / shape.columns;
+                let at = (panel * padded + from) * shape.columns * bytes;
+                let right = &right[at / 4..][..(to - from) * shape.columns * bytes / 4];
+                for (i, row) in rows.clone().step_by(shape.rows).enumerate() {
+                    let height = shape.rows.min(rows.end - row);
+                    let slot = if passes == 1 { 0 } else { across * down + i };
+                    let sums = &mut sums[slot * size..][..size];
+                    let left = match left {
+                        Source::Rows(_) if height < shape.rows => edge,
+                        Source::Rows(a) => {
+                            let rows = &a.data[row * a.row_stride + from..];
+                            assert!(rows.len() >= (shape.rows - 1) * a.row_stride + to - from);
+                            let data = rows.as_ptr().cast();
+                            Left { data, row: a.row_stride * bytes, group: shape.left_group * bytes }
+                        }
+                        Source::Panels(panels) => self.panel(panels, row / shape.rows * padded, from, to - from),
+                    };
+                    // SAFETY: `enter` has been called; `left` has `shape.rows` rows and `right` `shape.columns` columns of
+                    // `to - from` steps, by the slices above; `sums` is a register tile.
+                    unsafe {
+                        self.kernel.multiply(left, right.as_ptr().cast(), to - from, sums.as_mut_ptr(), pass > 0)
+                    };
+                    if pass + 1 == passes {
+                        let width = shape.columns.min(columns.end - j);
+                        epilogue.finish(&Tile::new(row, j, height, width, sums, shape.columns));
+                    }
+                }
+            }
+        }
+        self.kernel.leave();
     }
-}
 
-/// Tiles of nearly equal size, enough of them that a small team stays busy.
-fn tiles(m: usize, n: usize, machine: Machine) -> (usize, usize) {
-    let cut = |len: usize, most: usize, unit: usize| len.div_ceil(len.div_ceil(most)).next_multiple_of(unit);
-    let mut columns = cut(n, TILE_COLUMNS, machine.nr);
-    let mut rows = cut(m, TILE_ROWS, machine.mr);
-    while m.div_ceil(rows) * n.div_ceil(columns) < 8 && (rows > 4 * machine.mr || columns > 4 * machine.nr) {
-        if rows / machine.mr >= columns / machine.nr {
-            rows = cut(rows, rows / 2, machine.mr);
-        } else {
-            columns = cut(columns, columns / 2, machine.nr);
+    /// As `tile`, of a product over nothing.
+    fn finish_zero(&self, memory: &mut TileMemory, rows: Range<usize>, columns: Range<usize>, epilogue: &dyn Epilogue) {
+        let shape = self.shape;
+        let sums = &mut memory.sums.at_least(4 * shape.rows * shape.columns)[..shape.rows * shape.columns];
+        sums.fill(0.0);
+        for row in rows.clone().step_by(shape.rows) {
+            for column in columns.clone().step_by(shape.columns) {
+                let (height, width) = (shape.rows.min(rows.end - row), shape.columns.min(columns.end - column));
+                epilogue.finish(&Tile::new(row, column, height, width, sums, shape.columns));
+            }
         }
     }
-    (rows, columns)
+
+    /// `depth` steps from `from` of the packed panel that starts `before` steps into `panels`.
+    fn panel(&self, panels: &[f32], before: usize, from: usize, depth: usize) -> Left {
+        let (shape, bytes) = (self.shape, self.shape.bytes());
+        let words = (before + from) * shape.rows * bytes / 4;
+        let data = panels[words..][..depth * shape.rows * bytes / 4].as_ptr().cast();
+        Left { data, row: shape.left_group * bytes, group: shape.rows * shape.left_group * bytes }
+    }
+
+    /// The last rows of an A that is read in place, if they do not fill a register tile, as a panel padded with zeros.
+    fn edge(&self, memory: &mut Memory, left: Source<T>, rows: Range<usize>, from: usize, depth: usize) -> Left {
+        let (shape, height) = (self.shape, rows.len() % self.shape.rows);
+        let words = shape.rows * depth * shape.bytes() / 4;
+        let to = &mut memory.at_least(words * 4)[..words];
+        if let Source::Rows(a) = left
+            && height > 0
+        {
+            let first = rows.end - height;
+            match shape.dtype {
+                Dtype::F32 => pack::pack(a, first, height, from, depth, shape.rows, shape.left_group, to),
+                Dtype::Bf16 => pack::pack(a, first, height, from, depth, shape.rows, shape.left_group, as_bf16(to)),
+            }
+        }
+        self.panel(to, 0, 0, depth)
+    }
+}
+
+/// Packed memory as what the kernel reads there.
+fn as_bf16(words: &mut [f32]) -> &mut [Bf16] {
+    // SAFETY: `Bf16` is 16 plain bits, two of them in the place of one f32.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), 2 * words.len()) }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::epilogue::{Add, Bias, BiasDropoutResidual, BiasGelu, GeluBackward, Store};
     use super::*;
+    use crate::dtype::Bf16;
+    use crate::ops::dropout::Dropout;
+    use crate::ops::tests::random;
+    use crate::rng::DropoutKey;
     use crate::simd::{gelu, gelu_derivative};
 
-    fn random(len: usize, seed: u64) -> Vec<f32> {
-        (0..len as u64).map(|i| (crate::rng::splitmix64(seed ^ i) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
+    /// Products by every kernel that this machine can run.
+    fn each_kernel<T: Element>(each: impl Fn(Gemm<T>)) {
+        Isa::ALL.into_iter().filter(|isa| isa.is_available()).for_each(|isa| each(Gemm::on(isa, 3)));
     }
 
-    fn exact(size: Size, a: MatRef, b: MatRef) -> Vec<f64> {
-        let mut c = vec![0.0; size.m * size.n];
-        for i in 0..size.m {
-            for j in 0..size.n {
-                for p in 0..size.k {
-                    c[i * size.n + j] += f64::from(a.data[i * a.row_stride + p * a.column_stride])
-                        * f64::from(b.data[p * b.row_stride + j * b.column_stride]);
+    fn stored<T: Element>(len: usize, seed: u64) -> Vec<T> {
+        random(len, seed).into_iter().map(T::from_f32).collect()
+    }
+
+    fn exact<T: Element>(size: Size, a: MatRef<T>, b: MatRef<T>) -> Vec<f64> {
+        let at = |m: &MatRef<T>, i: usize, j: usize| f64::from(m.data[i * m.row_stride + j * m.column_stride].to_f32());
+        let entry = |i, j| (0..size.k).map(|p| at(&a, i, p) * at(&b, p, j)).sum();
+        (0..size.m * size.n).map(|c| entry(c / size.n, c % size.n)).collect()
+    }
+
+    /// Products of bf16 are exact in f32, so both dtypes sum with the same rounding; what is stored rounds once more.
+    fn close<T: Element>(found: T, expected: f64, k: usize) {
+        let rounding = if T::DTYPE == Dtype::Bf16 { expected.abs() / 256.0 } else { 0.0 };
+        let error = (f64::from(found.to_f32()) - expected).abs();
+        assert!(error < 1e-5 * (1.0 + k as f64).sqrt() + rounding, "{} vs {expected}", found.to_f32());
+    }
+
+    const SIZES: [(usize, usize, usize); 9] = [
+        (1, 1, 1),
+        (1, 33, 7),
+        (7, 1, 129),
+        (13, 33, 2),
+        (129, 65, 33),
+        (200, 530, 300),
+        (33, 7, 2100),
+        (70, 40, 1088),
+        (40, 600, 64),
+    ];
+
+    fn equals_f64<T: Element>() {
+        let threads = Threads::new(2);
+        each_kernel::<T>(|gemm| {
+            for (m, n, k) in SIZES {
+                let size = Size { m, n, k };
+                let (a, b) = (stored::<T>(m * k, 1), stored::<T>(k * n, 2));
+                for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+                    let a = if ta { MatRef::rows(&a, m).t() } else { MatRef::rows(&a, k) };
+                    let b = if tb { MatRef::rows(&b, k).t() } else { MatRef::rows(&b, n) };
+                    let expected = exact(size, a, b);
+                    let ldc = n + 3;
+                    let mut c = vec![0.5f32; m * ldc];
+                    gemm.run(&threads, size, a, Right::Matrix(b), &Store::new(&mut c, ldc));
+                    let mut alone = vec![0.5f32; m * ldc];
+                    gemm.run_alone(&mut gemm.scratch(1), size, a, b, &Store::new(&mut alone, ldc));
+                    for i in 0..m {
+                        for j in 0..n {
+                            close(c[i * ldc + j], expected[i * n + j], k);
+                            close(alone[i * ldc + j], expected[i * n + j], k);
+                        }
+                        assert!(c[i * ldc + n..(i + 1) * ldc].iter().all(|&x| x == 0.5), "wrote past a row");
+                    }
                 }
             }
-        }
-        c
-    }
-
-    fn close(found: f32, expected: f64, k: usize) {
-        assert!((f64::from(found) - expected).abs() < 1e-5 * (1.0 + k as f64).sqrt(), "{found} vs {expected}");
+        });
     }
 
     #[test]
-    fn run_equals_f64_for_every_transposition_and_odd_sizes() {
-        let gemm = Gemm::default();
+    fn run_equals_f64_for_every_kernel_transposition_and_odd_sizes() {
+        equals_f64::<f32>();
+        equals_f64::<Bf16>();
+    }
+
+    fn applies_each_epilogue<T: Element>() {
         let threads = Threads::new(2);
-        for (m, n, k) in
-            [(1, 1, 1), (1, 33, 7), (7, 1, 129), (13, 33, 1), (129, 65, 33), (200, 530, 300), (33, 7, 2100)]
-        {
-            let size = Size { m, n, k };
-            let (a, b) = (random(m * k, 1), random(k * n, 2));
-            for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
-                let a = if ta { MatRef::rows(&a, m).t() } else { MatRef::rows(&a, k) };
-                let b = if tb { MatRef::rows(&b, k).t() } else { MatRef::rows(&b, n) };
-                let expected = exact(size, a, b);
-                let ldc = n + 3;
-                let mut c = vec![0.5; m * ldc];
-                gemm.run(&threads, size, a, b, &mut c, ldc, Epilogue::Store);
-                let mut alone = vec![0.5; m * ldc];
-                gemm.run_alone(&mut Scratch::default(), size, a, b, &mut alone, ldc, Epilogue::Store);
-                for i in 0..m {
-                    for j in 0..n {
-                        close(c[i * ldc + j], expected[i * n + j], k);
-                        close(alone[i * ldc + j], expected[i * n + j], k);
-                    }
-                    assert!(c[i * ldc + n..(i + 1) * ldc].iter().all(|&x| x == 0.5), "wrote past a row");
+        each_kernel::<T>(|gemm| {
+            for (m, n, k) in [(5, 37, 9), (61, 70, 1100)] {
+                let size = Size { m, n, k };
+                let (a, b, bias, old) =
+                    (stored::<T>(m * k, 1), stored::<T>(k * n, 2), random(n, 3), stored::<T>(m * n, 4));
+                let (a, b) = (MatRef::rows(&a, k), MatRef::rows(&b, n));
+                let x = exact(size, a, b);
+                let run = |epilogue: &dyn Epilogue| gemm.run(&threads, size, a, Right::Matrix(b), epilogue);
+                let zeros = || vec![T::default(); m * n];
+                let mut sum: Vec<f32> = old.iter().map(|x| x.to_f32()).collect();
+                run(&Add::new(&mut sum, n));
+                let mut biased = zeros();
+                run(&Bias::new(&bias, &mut biased));
+                let (mut pre, mut activated) = (zeros(), zeros());
+                run(&BiasGelu::new(&bias, &mut pre, &mut activated));
+                let mut slope = zeros();
+                run(&GeluBackward::new(&old, &mut slope, n));
+                let (mut added, dropout) = (zeros(), Dropout::new(DropoutKey::new(1, 2, 3, 4), 0.3));
+                run(&BiasDropoutResidual::new(&bias, dropout, &old, &mut added));
+                for i in 0..m * n {
+                    let (old, sum_of_bias) = (f64::from(old[i].to_f32()), x[i] + f64::from(bias[i % n]));
+                    close(sum[i], x[i] + old, k);
+                    close(biased[i], sum_of_bias, k);
+                    assert_eq!(pre[i].to_f32(), biased[i].to_f32());
+                    close(activated[i], f64::from(gelu(sum_of_bias as f32)), k);
+                    close(slope[i], x[i] * f64::from(gelu_derivative(old as f32)), k);
+                    close(added[i], sum_of_bias * f64::from(dropout.factor(i as u32)) + old, k);
                 }
             }
-        }
+        });
     }
 
     #[test]
     fn run_applies_each_epilogue_once_even_when_k_is_split() {
-        let gemm = Gemm::default();
+        applies_each_epilogue::<f32>();
+        applies_each_epilogue::<Bf16>();
+    }
+
+    #[test]
+    fn run_takes_weights_as_they_are_and_packed_before() {
         let threads = Threads::new(2);
-        for (m, n, k) in [(5, 37, 9), (61, 70, 700)] {
-            let size = Size { m, n, k };
-            let (a, b, bias, old) = (random(m * k, 1), random(k * n, 2), random(n, 3), random(m * n, 4));
-            let (a, b) = (MatRef::rows(&a, k), MatRef::rows(&b, n));
-            let x = exact(size, a, b);
-            let run = |epilogue: Epilogue| {
-                let mut c = old.clone();
-                gemm.run(&threads, size, a, b, &mut c, n, epilogue);
+        each_kernel::<Bf16>(|gemm| {
+            for (m, n, k) in [(70, 130, 65), (33, 30, 600), (5, 2, 3)] {
+                let size = Size { m, n, k };
+                // Values that bf16 holds exactly, so that a kernel that widens gives the same.
+                let weight: Vec<f32> = stored::<Bf16>(n * k, 2).iter().map(|x| x.to_f32()).collect();
+                let a = stored::<Bf16>(m * k, 1);
+                let by = |right: Right<Bf16>| {
+                    let mut c = vec![0.0f32; m * n];
+                    gemm.run(&threads, size, MatRef::rows(&a, k), right, &Store::new(&mut c, n));
+                    c
+                };
+                let packed = if gemm.panels_pay() {
+                    let panels = Panels::new(&gemm, n, k).unwrap();
+                    let narrow: Vec<Bf16> = weight.iter().map(|&x| Bf16::from_f32(x)).collect();
+                    for first in (0..n).step_by(panels::ROWS) {
+                        let rows = &narrow[first * k..(first + panels::ROWS).min(n) * k];
+                        // SAFETY: one block after the other.
+                        unsafe { panels.shards().write_columns(first, rows) };
+                    }
+                    Some(by(Right::Panels(&panels)))
+                } else {
+                    None
+                };
+                let found = by(Right::Weights(MatRef::rows(&weight, k).t()));
+                let narrow: Vec<Bf16> = weight.iter().map(|&x| Bf16::from_f32(x)).collect();
+                let expected = exact(size, MatRef::rows(&a, k), MatRef::rows(&narrow, k).t());
+                found.iter().zip(&expected).for_each(|(x, y)| close(*x, *y, k));
+                assert!(packed.is_none_or(|packed| packed == found));
+            }
+        });
+    }
+
+    fn same_bits<T: Element>() {
+        let size = Size { m: 700, n: 300, k: 1040 };
+        let (a, b) = (stored::<T>(size.m * size.k, 1), stored::<T>(size.k * size.n, 2));
+        each_kernel::<T>(|gemm| {
+            let by = |count| {
+                let mut c = vec![0.0f32; size.m * size.n];
+                let (a, b) = (MatRef::rows(&a, size.m).t(), Right::Matrix(MatRef::rows(&b, size.n)));
+                gemm.run(&Threads::new(count), size, a, b, &Store::new(&mut c, size.n));
                 c
             };
-            let mut pre = vec![0.0; m * n];
-            let (sum, biased) = (run(Epilogue::Accumulate), run(Epilogue::Bias(&bias)));
-            let activated = run(Epilogue::BiasGelu { bias: &bias, pre: &mut pre });
-            let slope = run(Epilogue::GeluBackward { pre: &old });
-            for i in 0..m * n {
-                close(sum[i], x[i] + f64::from(old[i]), k);
-                close(biased[i], x[i] + f64::from(bias[i % n]), k);
-                assert_eq!(pre[i], biased[i]);
-                assert!((activated[i] - gelu(pre[i])).abs() < 1e-5);
-                close(slope[i], x[i] * f64::from(gelu_derivative(old[i])), k);
-            }
-        }
+            let one = by(1);
+            assert!(one == by(2) && one == by(3));
+        });
     }
 
     #[test]
     fn run_gives_the_same_bits_for_any_team() {
-        let size = Size { m: 700, n: 300, k: 520 };
-        let (a, b) = (random(size.m * size.k, 1), random(size.k * size.n, 2));
-        let gemm = Gemm::default();
-        let by = |count| {
-            let mut c = vec![0.0; size.m * size.n];
-            let a = MatRef::rows(&a, size.m).t();
-            gemm.run(&Threads::new(count), size, a, MatRef::rows(&b, size.n), &mut c, size.n, Epilogue::Store);
-            c
-        };
-        let one = by(1);
-        for count in [2, 3, 5] {
-            assert!(one == by(count), "{count} threads");
-        }
+        same_bits::<f32>();
+        same_bits::<Bf16>();
+    }
+
+    fn lets_nan_through<T: Element>() {
+        let threads = Threads::new(1);
+        each_kernel::<T>(|gemm| {
+            let (mut c, size) = (vec![7.0f32; 4], Size { m: 2, n: 2, k: 2 });
+            let (a, b) = ([f32::NAN, 1.0, 1.0, 1.0].map(T::from_f32), [1.0; 4].map(T::from_f32));
+            let b = Right::Matrix(MatRef::rows(&b, 2));
+            gemm.run(&threads, size, MatRef::rows(&a, 2), b, &Store::new(&mut c, 2));
+            assert!(c[0].is_nan() && c[2] == 2.0);
+            let none = Size { k: 0, ..size };
+            gemm.run(&threads, none, MatRef::rows(&a, 0), b, &Store::new(&mut c, 2));
+            assert_eq!(c, [0.0; 4]);
+        });
     }
 
     #[test]
     fn run_lets_nan_through_and_zero_k_stores_zero() {
-        let gemm = Gemm::default();
-        let threads = Threads::new(1);
-        let mut c = vec![7.0; 4];
-        let size = Size { m: 2, n: 2, k: 2 };
-        let (a, b) = ([f32::NAN, 1.0, 1.0, 1.0], [1.0; 4]);
-        gemm.run(&threads, size, MatRef::rows(&a, 2), MatRef::rows(&b, 2), &mut c, 2, Epilogue::Store);
-        assert!(c[0].is_nan() && c[2] == 2.0);
-        gemm.run(&threads, Size { k: 0, ..size }, MatRef::rows(&a, 0), MatRef::rows(&b, 2), &mut c, 2, Epilogue::Store);
-        assert_eq!(c, [0.0; 4]);
+        lets_nan_through::<f32>();
+        lets_nan_through::<Bf16>();
     }
 }

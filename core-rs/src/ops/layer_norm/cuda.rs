@@ -33,18 +33,9 @@ impl Parameters {
     }
 }
 
-/// `x ← dropout(x) + residual`, if there is one; `out = LayerNorm(x)`; `statistics[n, 2]` is kept for backward.
-pub fn forward<D: Device>(
-    device: &D,
-    n: usize,
-    norm: Parameters,
-    x: Tensor,
-    before: Option<(Tensor, Dropout)>,
-    out: Tensor,
-    statistics: Tensor,
-) {
+/// `out = LayerNorm(x)`; `statistics[n, 2]` is kept for backward.
+pub fn forward<D: Device>(device: &D, n: usize, norm: Parameters, x: Tensor, out: Tensor, statistics: Tensor) {
     let (c, act) = (norm.width, device.activations());
-    let (residual, dropout) = before.unzip();
     device.launch(
         &Launch::row("norm_forward", n.div_ceil(ROWS), 32 * ROWS),
         &[
@@ -53,8 +44,6 @@ pub fn forward<D: Device>(
             norm.packets().into(),
             norm.eps.into(),
             x.expect(n * c, act).into(),
-            residual.map(|r| r.expect(n * c, act)).into(),
-            dropout.unwrap_or(Dropout::none()).words().into(),
             norm.weight.expect(c, Dtype::F32).into(),
             norm.bias.expect(c, Dtype::F32).into(),
             out.expect(n * c, act).into(),
@@ -74,7 +63,7 @@ pub fn backward_scratch(n: usize, c: usize) -> usize {
     n.div_ceil(64).min(MOST_BLOCKS) * 2 * c
 }
 
-/// `gradient`: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
+/// `gradient`, f32: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
 /// was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`.
 pub fn backward<D: Device>(
     device: &D,
@@ -101,7 +90,7 @@ pub fn backward<D: Device>(
             x.expect(n * c, act).into(),
             statistics.expect(2 * n, Dtype::F32).into(),
             norm.weight.expect(c, Dtype::F32).into(),
-            gradient.expect(n * c, act).into(),
+            gradient.expect(n * c, Dtype::F32).into(),
             dropout.unwrap_or(Dropout::none()).words().into(),
             dropped.map(|d| d.expect(n * c, act)).into(),
             partials.into(),

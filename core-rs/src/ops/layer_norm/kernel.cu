@@ -1,5 +1,4 @@
-// LayerNorm with the dropout and the residual that stand before it. One warp a row; a row stays in registers from the first
-// read to the last write.
+// LayerNorm. One warp a row; a row stays in registers from the first read to the last write.
 
 /// Calls `f(k, column)` for the packets of V columns that this lane holds: the k-th is at k · 32 + lane.
 template <int V, int E, class F>
@@ -47,35 +46,21 @@ DEVICE void normalize(const float (&x)[E / V][V], int row, int c, float eps, Poi
 }
 
 template <int V, int E>
-DEVICE void norm_forward_rows(int n, int c, float eps, Pointer<act> x, Pointer<const act> residual, Dropout dropout,
-                              Pointer<const float> weight, Pointer<const float> bias, Pointer<act> out,
-                              Pointer<float> statistics) {
+DEVICE void norm_forward_rows(int n, int c, float eps, Pointer<const act> x, Pointer<const float> weight,
+                              Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {
     const int row = warp_row();
     if (row >= n) return;
-    const u32 first = (u32)row * (u32)c;
-    const long long at = (long long)row * c;
-    float sum[E / V][V];
-    for_packets<V, E>(c, [&](int k, int column) {
-        load<V, act>(x + (at + column), sum[k]);
-        if (!residual) return;
-        float r[V];
-        load<V, act>(residual + (at + column), r);
-#pragma unroll
-        for (int i = 0; i < V; i++) {
-            // What is normalized is what backward will read.
-            sum[k][i] = widen(narrow<act>(fmaf(sum[k][i], dropout.factor(first + column + i), r[i])));
-        }
-        store<V, act>(x + (at + column), sum[k]);
-    });
-    normalize<V, E>(sum, row, c, eps, weight, bias, Dropout{0, 0, 0, 1.0f}, out, statistics);
+    float values[E / V][V];
+    for_packets<V, E>(c, [&](int k, int column) { load<V, act>(x + ((long long)row * c + column), values[k]); });
+    normalize<V, E>(values, row, c, eps, weight, bias, Dropout{0, 0, 0, 1.0f}, out, statistics);
 }
 
-/// x ← dropout(x) + residual, if there is one; out = LayerNorm(x). Grid: rows / warps of a block. `packets`: whether four
-/// neighbours may be moved at once; up to 1024 columns then, and else 2048.
-KERNEL(norm_forward)(int n, int c, int packets, float eps, Pointer<act> x, Pointer<const act> residual, Dropout dropout,
-                     Pointer<const float> weight, Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {
-    if (packets) norm_forward_rows<4, 32>(n, c, eps, x, residual, dropout, weight, bias, out, statistics);
-    else norm_forward_rows<1, 64>(n, c, eps, x, residual, dropout, weight, bias, out, statistics);
+/// out = LayerNorm(x). Grid: rows / warps of a block. `packets`: whether four neighbours may be moved at once; up to 1024
+/// columns then, and else 2048.
+KERNEL(norm_forward)(int n, int c, int packets, float eps, Pointer<const act> x, Pointer<const float> weight,
+                     Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {
+    if (packets) norm_forward_rows<4, 32>(n, c, eps, x, weight, bias, out, statistics);
+    else norm_forward_rows<1, 64>(n, c, eps, x, weight, bias, out, statistics);
 }
 EXPORT(norm_forward)
 
@@ -83,7 +68,7 @@ EXPORT(norm_forward)
 /// rows in a fixed order and go to `partials[block, 2, C]`.
 template <int V, int E>
 DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Pointer<const float> statistics,
-                               Pointer<const float> weight, Pointer<act> gradient, Dropout dropout,
+                               Pointer<const float> weight, Pointer<float> gradient, Dropout dropout,
                                Pointer<act> dropped, Pointer<float> partials) {
     DYNAMIC_SHARED(float, total); // [2, C]
     const int warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -97,7 +82,7 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
         for_packets<V, E>(c, [&](int k, int column) {
             float w[V];
             load<V, act>(x + (at + column), normalized[k]);
-            load<V, act>(gradient + (at + column), g[k]);
+            load<V, float>(gradient + (at + column), g[k]);
             load<V, float>(weight + column, w);
 #pragma unroll
             for (int i = 0; i < V; i++) {
@@ -116,7 +101,7 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
             float dx[V];
 #pragma unroll
             for (int i = 0; i < V; i++) dx[i] = (g[k][i] - g_mean - normalized[k][i] * gx_mean) * reciprocal;
-            store<V, act>(gradient + (at + column), dx);
+            store<V, float>(gradient + (at + column), dx);
             if (!dropped) return;
 #pragma unroll
             for (int i = 0; i < V; i++) dx[i] *= dropout.factor(first + column + i);
@@ -138,9 +123,10 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
     for (int i = threadIdx.x; i < 2 * c; i += blockDim.x) partials[(long long)blockIdx.x * 2 * c + i] = total[i];
 }
 
-/// gradient: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual. Shared: 2 C floats.
+/// gradient, f32: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual, as an
+/// activation. Shared: 2 C floats.
 KERNEL(norm_backward)(int n, int rows, int c, int packets, Pointer<const act> x, Pointer<const float> statistics,
-                      Pointer<const float> weight, Pointer<act> gradient, Dropout dropout,
+                      Pointer<const float> weight, Pointer<float> gradient, Dropout dropout,
                       Pointer<act> dropped, Pointer<float> partials) {
     if (packets)
         norm_backward_rows<4, 32>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);

@@ -1,60 +1,42 @@
-//! LayerNorm (Ba et al., 2016) over the last dimension, with the dropout and residual addition that stand before it in a
-//! post-LN encoder fused in: one trip through memory instead of three.
+//! LayerNorm (Ba et al., 2016) over the last dimension. The dropout and residual addition that stand before it in a
+//! post-LN encoder are done by the product before it ([`crate::ops::gemm::epilogue`]); their backward is done here.
 
 pub mod cuda;
 
+use crate::dtype::Element;
 use crate::ops::dropout::Dropout;
 use crate::ops::{ROW_BLOCK, add_partials};
-use crate::simd::{dot, sum, vectorize};
+use crate::simd::{sum, sum_of_squares, vectorize};
 use crate::threads::{Shards, Threads};
 
-/// What is added to the input before it is normalized: `x ← dropout(x) + residual`.
-#[derive(Clone, Copy)]
-pub struct Residual<'a> {
-    /// `[N, C]`
-    pub residual: &'a [f32],
-    /// Applied to x, not to the residual.
-    pub dropout: Dropout,
-}
-
-/// `out = (x − mean) / sqrt(variance + eps) · weight + bias`, rows of `weight.len()`.
-///
-/// `x` becomes the sum that was normalized; `statistics` is `[N, 2]`: mean and reciprocal deviation, for backward.
-pub fn forward(
+/// `out = (x − mean) / sqrt(variance + eps) · weight + bias`, rows of `weight.len()`. `statistics` is `[N, 2]`: mean and
+/// reciprocal deviation, for backward.
+pub fn forward<T: Element>(
     threads: &Threads,
-    x: &mut [f32],
-    before: Option<Residual>,
+    x: &[T],
     weight: &[f32],
     bias: &[f32],
     eps: f32,
-    out: &mut [f32],
+    out: &mut [T],
     statistics: &mut [f32],
 ) {
     let c = weight.len();
     let rows = x.len() / c;
-    let (x, out, statistics) = (Shards::new(x), Shards::new(out), Shards::new(statistics));
+    let (out, statistics) = (Shards::new(out), Shards::new(statistics));
     threads.run(rows.div_ceil(ROW_BLOCK), &|_, block| {
         let from = block * ROW_BLOCK;
         let to = (from + ROW_BLOCK).min(rows);
         // SAFETY: blocks of rows are disjoint.
-        let (x, out, statistics) =
-            unsafe { (x.part(from * c..to * c), out.part(from * c..to * c), statistics.part(2 * from..2 * to)) };
+        let (out, statistics) = unsafe { (out.part(from * c..to * c), statistics.part(2 * from..2 * to)) };
         vectorize(
             #[inline(always)]
             || {
-                let rows = x.chunks_exact_mut(c).zip(out.chunks_exact_mut(c)).zip(statistics.chunks_exact_mut(2));
-                for (r, ((x, out), statistics)) in rows.enumerate() {
-                    if let Some(Residual { residual, dropout }) = before {
-                        let at = (from + r) * c;
-                        add_residual(x, &residual[at..at + c], dropout, at as u32);
-                    }
+                let rows = x[from * c..to * c].chunks_exact(c).zip(out.chunks_exact_mut(c));
+                for ((x, out), statistics) in rows.zip(statistics.chunks_exact_mut(2)) {
                     let mean = sum(x) / c as f32;
-                    for (o, x) in out.iter_mut().zip(x.iter()) {
-                        *o = x - mean;
-                    }
-                    let reciprocal = 1.0 / (dot(out, out) / c as f32 + eps).sqrt();
-                    for ((o, w), b) in out.iter_mut().zip(weight).zip(bias) {
-                        *o = (*o * reciprocal).mul_add(*w, *b);
+                    let reciprocal = 1.0 / (sum_of_squares(x, mean) / c as f32 + eps).sqrt();
+                    for (((o, x), w), b) in out.iter_mut().zip(x).zip(weight).zip(bias) {
+                        *o = T::from_f32(((x.to_f32() - mean) * reciprocal).mul_add(*w, *b));
                     }
                     statistics.copy_from_slice(&[mean, reciprocal]);
                 }
@@ -63,26 +45,16 @@ pub fn forward(
     });
 }
 
-#[inline(always)]
-fn add_residual(x: &mut [f32], residual: &[f32], dropout: Dropout, first: u32) {
-    if dropout.is_none() {
-        return crate::simd::add(x, residual);
-    }
-    for (i, (x, r)) in x.iter_mut().zip(residual).enumerate() {
-        *x = x.mul_add(dropout.factor(first.wrapping_add(i as u32)), *r);
-    }
-}
-
-/// `gradient` is d out on entry and d x on return. With `before`, d x is also the residual's gradient, and
-/// `d_dropped` receives the gradient of what the dropout was applied to. Adds to `d_weight` and `d_bias`. `partials`
+/// `gradient` is d out on entry and d x on return. With `dropped`, x was `dropout(y) + residual`: then
+/// d x is also the residual's gradient, and `dropped` receives d y. Adds to `d_weight` and `d_bias`. `partials`
 /// is scratch that is grown as needed.
-pub fn backward(
+pub fn backward<T: Element>(
     threads: &Threads,
-    x: &[f32],
+    x: &[T],
     statistics: &[f32],
     weight: &[f32],
     gradient: &mut [f32],
-    before: Option<(Dropout, &mut [f32])>,
+    dropped: Option<(Dropout, &mut [T])>,
     d_weight: &mut [f32],
     d_bias: &mut [f32],
     partials: &mut Vec<f32>,
@@ -93,7 +65,7 @@ pub fn backward(
     partials.clear();
     partials.resize(blocks * 2 * c, 0.0);
     let (gradient, partial) = (Shards::new(gradient), Shards::new(partials));
-    let dropped = before.map(|(dropout, to)| (dropout, Shards::new(to)));
+    let dropped = dropped.map(|(dropout, to)| (dropout, Shards::new(to)));
     threads.run(blocks, &|_, block| {
         let from = block * ROW_BLOCK;
         let to = (from + ROW_BLOCK).min(rows);
@@ -113,7 +85,7 @@ pub fn backward(
                     // With g = dy·w and x̂ the normalized row: dx = (g − mean(g) − x̂ mean(g x̂)) / deviation.
                     let (mut g_sum, mut gx_sum) = ([0.0f32; 16], [0.0f32; 16]);
                     for i in 0..c {
-                        let normalized = (x[i] - mean) * reciprocal;
+                        let normalized = (x[i].to_f32() - mean) * reciprocal;
                         d_weight[i] = dy[i].mul_add(normalized, d_weight[i]);
                         d_bias[i] += dy[i];
                         dy[i] *= weight[i];
@@ -121,19 +93,21 @@ pub fn backward(
                     for (g, x) in dy.chunks(16).zip(x.chunks(16)) {
                         for (l, (g, x)) in g.iter().zip(x).enumerate() {
                             g_sum[l] += g;
-                            gx_sum[l] = ((x - mean) * reciprocal).mul_add(*g, gx_sum[l]);
+                            gx_sum[l] = ((x.to_f32() - mean) * reciprocal).mul_add(*g, gx_sum[l]);
                         }
                     }
                     let (g_mean, gx_mean) = (sum(&g_sum) / c as f32, sum(&gx_sum) / c as f32);
                     for i in 0..c {
-                        let normalized = (x[i] - mean) * reciprocal;
+                        let normalized = (x[i].to_f32() - mean) * reciprocal;
                         dy[i] = (dy[i] - g_mean - normalized * gx_mean) * reciprocal;
                     }
                     if let Some((dropout, to)) = &mut dropped {
                         let to = &mut to[r * c..(r + 1) * c];
                         let first = (row * c) as u32;
                         for i in 0..c {
-                            to[i] = dy[i] * dropout.factor(first.wrapping_add(i as u32));
+                            let keep =
+                                if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(i as u32)) };
+                            to[i] = T::from_f32(dy[i] * keep);
                         }
                     }
                 }
@@ -163,8 +137,12 @@ mod tests {
                 let (residual, rest) = rest.split_at(n * c);
                 let (weight, bias) = rest.split_at(c);
                 let (mut x, mut out, mut statistics) = (x.to_vec(), vec![0.0; n * c], vec![0.0; 2 * n]);
-                let before = dropout.map(|dropout| Residual { residual, dropout });
-                forward(&threads, &mut x, before, weight, bias, 1e-5, &mut out, &mut statistics);
+                if let Some(dropout) = dropout {
+                    for (i, (x, r)) in x.iter_mut().zip(residual).enumerate() {
+                        *x = *x * dropout.factor(i as u32) + r;
+                    }
+                }
+                forward(&threads, &x, weight, bias, 1e-5, &mut out, &mut statistics);
                 (x, out, statistics)
             };
             let inputs = random(2 * n * c + 2 * c, 4);

@@ -1,53 +1,71 @@
 //! `y = x Wᵀ + b` and its gradients, on top of [`super::gemm`]. Weights are `[outputs, inputs]`, as PyTorch has them.
 
 pub mod cuda;
+pub mod packed;
 
-use crate::ops::gemm::{Epilogue, Gemm, MatRef, Size};
+use crate::dtype::Element;
+use crate::ops::gemm::epilogue::{Add, Epilogue};
+use crate::ops::gemm::{Gemm, MatRef, Right, Size};
 use crate::ops::{ROW_BLOCK, add_partials};
 use crate::simd::{gelu_derivative, vectorize};
 use crate::threads::{Shards, Threads};
+use packed::PackedWeight;
 
-/// `y = x Wᵀ + b`; with `pre`, that sum goes there and `y` is its GELU.
-pub fn forward(
-    gemm: &Gemm,
-    threads: &Threads,
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    y: &mut [f32],
-    pre: Option<&mut [f32]>,
-) {
-    let outputs = bias.len();
-    let inputs = weight.len() / outputs;
-    let size = Size { m: x.len() / inputs, n: outputs, k: inputs };
-    let epilogue = match pre {
-        None => Epilogue::Bias(bias),
-        Some(pre) => Epilogue::BiasGelu { bias, pre },
-    };
-    gemm.run(threads, size, MatRef::rows(x, inputs), MatRef::rows(weight, inputs).t(), y, outputs, epilogue);
+/// A weight, and its packed copies where they are kept.
+#[derive(Clone, Copy)]
+pub struct Weight<'a> {
+    /// `[outputs, inputs]`
+    pub values: &'a [f32],
+    /// Columns.
+    pub inputs: usize,
+    /// The same values, packed.
+    pub packed: Option<&'a PackedWeight>,
 }
 
-/// `dx = dy W`, finished by `epilogue` (`Store`, `Accumulate` or `GeluBackward`). `inputs` is the length of a row of dx.
-pub fn backward_data(
-    gemm: &Gemm,
-    threads: &Threads,
-    dy: &[f32],
-    weight: &[f32],
-    inputs: usize,
-    dx: &mut [f32],
-    epilogue: Epilogue,
-) {
-    let outputs = weight.len() / inputs;
-    let size = Size { m: dy.len() / outputs, n: inputs, k: outputs };
-    gemm.run(threads, size, MatRef::rows(dy, outputs), MatRef::rows(weight, inputs), dx, inputs, epilogue);
+impl<'a> Weight<'a> {
+    /// Without packed copies.
+    pub fn new(values: &'a [f32], inputs: usize) -> Self {
+        Self { values, inputs, packed: None }
+    }
+
+    fn outputs(&self) -> usize {
+        self.values.len() / self.inputs
+    }
+
+    fn right<T>(&self) -> Right<'a, T> {
+        match self.packed {
+            Some(packed) => Right::Panels(packed.forward()),
+            None => Right::Weights(MatRef::rows(self.values, self.inputs).t()),
+        }
+    }
+
+    fn right_of_gradient<T>(&self) -> Right<'a, T> {
+        match self.packed.and_then(PackedWeight::backward) {
+            Some(panels) => Right::Panels(panels),
+            None => Right::Weights(MatRef::rows(self.values, self.inputs)),
+        }
+    }
+}
+
+/// `x Wᵀ`, finished by `epilogue`.
+pub fn forward<T: Element>(gemm: &Gemm<T>, threads: &Threads, x: &[T], weight: Weight, epilogue: &dyn Epilogue) {
+    let size = Size { m: x.len() / weight.inputs, n: weight.outputs(), k: weight.inputs };
+    gemm.run(threads, size, MatRef::rows(x, weight.inputs), weight.right(), epilogue);
+}
+
+/// `dy W`, finished by `epilogue`.
+pub fn backward_data<T: Element>(gemm: &Gemm<T>, threads: &Threads, dy: &[T], weight: Weight, epilogue: &dyn Epilogue) {
+    let outputs = weight.outputs();
+    let size = Size { m: dy.len() / outputs, n: weight.inputs, k: outputs };
+    gemm.run(threads, size, MatRef::rows(dy, outputs), weight.right_of_gradient(), epilogue);
 }
 
 /// `dW += dyᵀ x`, `db += Σ rows of dy`. `partials` is scratch.
-pub fn backward_parameters(
-    gemm: &Gemm,
+pub fn backward_parameters<T: Element>(
+    gemm: &Gemm<T>,
     threads: &Threads,
-    x: &[f32],
-    dy: &[f32],
+    x: &[T],
+    dy: &[T],
     d_weight: &mut [f32],
     d_bias: &mut [f32],
     partials: &mut Vec<f32>,
@@ -55,13 +73,13 @@ pub fn backward_parameters(
     let outputs = d_bias.len();
     let inputs = d_weight.len() / outputs;
     let size = Size { m: outputs, n: inputs, k: dy.len() / outputs };
-    let (a, b) = (MatRef::rows(dy, outputs).t(), MatRef::rows(x, inputs));
-    gemm.run(threads, size, a, b, d_weight, inputs, Epilogue::Accumulate);
+    let (a, b) = (MatRef::rows(dy, outputs).t(), Right::Matrix(MatRef::rows(x, inputs)));
+    gemm.run(threads, size, a, b, &Add::new(d_weight, inputs));
     add_column_sums(threads, dy, d_bias, partials);
 }
 
 /// `to += Σ rows of x`, in blocks of rows that are added in order.
-pub fn add_column_sums(threads: &Threads, x: &[f32], to: &mut [f32], partials: &mut Vec<f32>) {
+pub fn add_column_sums<T: Element>(threads: &Threads, x: &[T], to: &mut [f32], partials: &mut Vec<f32>) {
     let c = to.len();
     let rows = x.len() / c;
     let blocks = rows.div_ceil(ROW_BLOCK);
@@ -74,14 +92,18 @@ pub fn add_column_sums(threads: &Threads, x: &[f32], to: &mut [f32], partials: &
         let x = &x[block * ROW_BLOCK * c..((block + 1) * ROW_BLOCK).min(rows) * c];
         vectorize(
             #[inline(always)]
-            || x.chunks_exact(c).for_each(|row| crate::simd::add(partial, row)),
+            || {
+                for row in x.chunks_exact(c) {
+                    partial.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f32());
+                }
+            },
         );
     });
     partials.chunks_exact(c).for_each(|partial| add_partials(to, partial));
 }
 
 /// `gradient *= gelu'(pre)`
-pub fn gelu_backward(threads: &Threads, gradient: &mut [f32], pre: &[f32]) {
+pub fn gelu_backward<T: Element>(threads: &Threads, gradient: &mut [T], pre: &[T]) {
     const BLOCK: usize = 1 << 13;
     let (len, gradient) = (gradient.len(), Shards::new(gradient));
     threads.run(len.div_ceil(BLOCK), &|_, block| {
@@ -91,7 +113,11 @@ pub fn gelu_backward(threads: &Threads, gradient: &mut [f32], pre: &[f32]) {
         let pre = &pre[range];
         vectorize(
             #[inline(always)]
-            || gradient.iter_mut().zip(pre).for_each(|(g, p)| *g *= gelu_derivative(*p)),
+            || {
+                for (g, p) in gradient.iter_mut().zip(pre) {
+                    *g = T::from_f32(g.to_f32() * gelu_derivative(p.to_f32()));
+                }
+            },
         );
     });
 }
@@ -99,19 +125,24 @@ pub fn gelu_backward(threads: &Threads, gradient: &mut [f32], pre: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::gemm::epilogue::{Bias, BiasGelu, Store};
     use crate::ops::tests::{check_gradient, random};
 
     #[test]
     fn backward_equals_finite_differences_with_and_without_gelu() {
-        let (gemm, threads) = (Gemm::default(), Threads::new(2));
+        let (gemm, threads) = (Gemm::new(2), Threads::new(2));
         let (n, inputs, outputs) = (7, 5, 9);
         let dy = random(n * outputs, 3);
         for gelu in [false, true] {
             let split = [n * inputs, n * inputs + inputs * outputs];
             let run = |v: &[f32]| {
                 let (mut y, mut pre) = (vec![0.0; n * outputs], vec![0.0; n * outputs]);
-                let keep = gelu.then_some(&mut pre[..]);
-                forward(&gemm, &threads, &v[..split[0]], &v[split[0]..split[1]], &v[split[1]..], &mut y, keep);
+                let weight = Weight::new(&v[split[0]..split[1]], inputs);
+                let epilogue: &dyn Epilogue = match gelu {
+                    false => &Bias::new(&v[split[1]..], &mut y),
+                    true => &BiasGelu::new(&v[split[1]..], &mut pre, &mut y),
+                };
+                forward(&gemm, &threads, &v[..split[0]], weight, epilogue);
                 (y, pre)
             };
             let inputs_of = random(split[1] + outputs, 8);
@@ -121,7 +152,8 @@ mod tests {
             }
             let mut dx = vec![0.0; n * inputs];
             let (mut dw, mut db) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);
-            backward_data(&gemm, &threads, &d_pre, &inputs_of[split[0]..split[1]], inputs, &mut dx, Epilogue::Store);
+            let weight = Weight::new(&inputs_of[split[0]..split[1]], inputs);
+            backward_data(&gemm, &threads, &d_pre, weight, &Store::new(&mut dx, inputs));
             backward_parameters(&gemm, &threads, &inputs_of[..split[0]], &d_pre, &mut dw, &mut db, &mut Vec::new());
             check_gradient(&inputs_of, &[dx, dw, db].concat(), 1e-2, |v| {
                 run(v).0.iter().zip(&dy).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()

@@ -3,21 +3,24 @@
 
 pub mod cuda;
 
+use crate::dtype::Element;
 use crate::simd::exp;
 
 /// `y = tanh(x)`
-pub fn forward(x: &[f32], y: &mut [f32]) {
-    for (y, &x) in y.iter_mut().zip(x) {
+pub fn forward<T: Element>(x: &[T], y: &mut [T]) {
+    for (y, x) in y.iter_mut().zip(x) {
         // tanh is odd; of a negative argument the exponential cannot overflow.
+        let x = x.to_f32();
         let e = exp(-2.0 * x.abs());
-        *y = ((1.0 - e) / (1.0 + e)).copysign(x);
+        *y = T::from_f32(((1.0 - e) / (1.0 + e)).copysign(x));
     }
 }
 
 /// `gradient *= 1 − y²`, where `y` is what forward made.
-pub fn backward(y: &[f32], gradient: &mut [f32]) {
-    for (g, &y) in gradient.iter_mut().zip(y) {
-        *g *= 1.0 - y * y;
+pub fn backward<T: Element>(y: &[T], gradient: &mut [T]) {
+    for (g, y) in gradient.iter_mut().zip(y) {
+        let y = y.to_f32();
+        *g = T::from_f32(g.to_f32() * (1.0 - y * y));
     }
 }
 
