@@ -1,6 +1,6 @@
 /**
  * cloze's training step against PyTorch's, at the same work, in one run, alternating; prints a table and writes
- * results/training_step.json. Not part of the product. usage: deno run -A bench/training_step.ts [a b c] [--rounds 7]
+ * results/training_step-SIZES.json; both sides in the same dtype. Not part of the product. usage: deno run -A bench/training_step.ts [a b c] [--rounds 7]
  *
  * Sizes: a (C 128, 2 layers, 2 heads, F 512, V 8192, T 128, B 32), b (C 256, 4, 4, 1024, 8192, 128, 32), c (BERT-base,
  * V 30522, T 128, B 8). Random ids, 15% masked, dropout 0.1, clip 1.0, AdamW with no-decay groups; two threads a side.
@@ -65,7 +65,7 @@ const HYPER = {
   max_grad_norm: 1,
 };
 
-async function openCloze(size: Size, batch: MlmBatch) {
+async function openCloze(size: Size, batch: MlmBatch, dtype: "f32" | "bf16") {
   const engine = await Engine.open({
     objective: "mlm",
     config: {
@@ -81,6 +81,7 @@ async function openCloze(size: Size, batch: MlmBatch) {
     },
     engine: "fused",
     device: "cpu",
+    dtype,
     threads: THREADS,
     seed: 1,
     max_tokens: batch.input_ids.length,
@@ -112,7 +113,7 @@ async function compare(name: keyof typeof SIZES, rounds: number, python: string)
   const stepsOf = { a: 6, b: 3, c: 1 }[name];
   const rows = [];
   for (const peer of PEERS) {
-    const cloze = await openCloze(size, batch);
+    const cloze = await openCloze(size, batch, peer.dtype);
     const child = new JsonLines(python, [`${import.meta.dirname}/peers/training_step.py`, String(THREADS)], peer.env);
     await child.ask({ size, variant: peer.variant, dtype: peer.dtype });
     const ratios: number[] = [], ours: number[] = [], theirs: number[] = [];
@@ -125,12 +126,14 @@ async function compare(name: keyof typeof SIZES, rounds: number, python: string)
       peak_mb = answer.peak_mb;
     }
     await child.close();
+    const { dtype, instruction_set } = cloze.engine.describe();
     const memory_mb = Deno.memoryUsage().rss / 2 ** 20;
     cloze.engine.close();
     const perSecond = (ms: number[]) => Math.round(tokens / median(ms) * 1000);
     const row = {
       size: name,
       peer: peer.name,
+      cloze: `${dtype}, ${instruction_set}`,
       cloze_tokens_per_second: perSecond(ours),
       peer_tokens_per_second: perSecond(theirs),
       median_ratio: Number(median(ratios).toFixed(2)),
@@ -160,6 +163,9 @@ if (import.meta.main) {
   const [torch, transformers] = new TextDecoder().decode(versions.stdout).trim().split(" ");
   const command = `deno run -A bench/training_step.ts ${Deno.args.join(" ")}`.trim();
   const result = { command, machine: await machine(), torch, transformers, threads: THREADS, rounds, rows };
-  await Deno.writeTextFile(`${import.meta.dirname}/results/training_step.json`, JSON.stringify(result, null, 2) + "\n");
+  await Deno.writeTextFile(
+    `${import.meta.dirname}/results/training_step-${(chosen.length ? chosen : ["a", "b", "c"]).join("")}.json`,
+    JSON.stringify(result, null, 2) + "\n",
+  );
   console.table(rows);
 }

@@ -23,6 +23,10 @@ export interface EngineOptions {
   /** `fused` is fast; `candle` is the same model in plain candle, the oracle. */
   engine: "fused" | "candle";
   device: Device;
+  /** What activations are stored in and products multiply; `auto` is bf16 where this machine is faster with it. */
+  dtype: "f32" | "bf16" | "auto";
+  /** Whether to note where the time goes, for `describe`; off unless given. */
+  profile?: boolean;
   threads: number;
   /** Of initialization and dropout; an integer from 0 to 2⁵³ − 1. */
   seed: number;
@@ -58,6 +62,9 @@ export interface EngineDescription {
   initialized: string[];
   engine: "fused" | "candle";
   device: "cpu" | "cuda";
+  dtype: "f32" | "bf16";
+  /** Calls and time of each operation so far, longest first; empty unless asked for at opening. */
+  profile: { operation: string; calls: number; ms: number }[];
   /** Of the CPU, or the name of the GPU. */
   instruction_set: string;
   threads: number;

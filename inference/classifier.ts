@@ -82,6 +82,7 @@ export class Classifier implements Disposable {
       weights,
       engine: options.engine ?? "fused",
       device: options.device ?? "cpu",
+      dtype: "f32",
       threads: options.threads ?? navigator.hardwareConcurrency,
       seed: 0,
       max_tokens,

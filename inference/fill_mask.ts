@@ -40,6 +40,7 @@ export interface FillMaskOptions {
   threads?: number;
   device?: Device;
   engine?: "fused" | "candle";
+  dtype?: "f32" | "bf16" | "auto";
 }
 
 /** Tokens that the engine takes at once. */
@@ -108,6 +109,7 @@ export class FillMask implements Disposable {
       weights,
       engine: options.engine ?? "fused",
       device: options.device ?? "cpu",
+      dtype: options.dtype ?? "f32",
       threads: options.threads ?? navigator.hardwareConcurrency,
       seed: 0,
       max_tokens,

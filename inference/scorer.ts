@@ -78,6 +78,7 @@ export class Scorer implements Disposable {
       weights,
       engine: options.engine ?? "fused",
       device: options.device ?? "cpu",
+      dtype: "f32",
       threads: options.threads ?? navigator.hardwareConcurrency,
       seed: 0,
       max_tokens,

@@ -14,7 +14,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   training: ["config", "tokenizer", "data", "ffi"],
   inference: ["config", "tokenizer", "ffi"],
   report: ["config", "training"],
-  cli: ["config", "tokenizer", "data", "ffi", "training", "inference", "report"],
+  experiments: ["config"],
+  cli: ["config", "tokenizer", "data", "ffi", "training", "inference", "report", "experiments"],
 };
 
 /** Rooms of the core that a room of the core must not know. */

@@ -103,6 +103,7 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
       weights,
       engine: "fused",
       device: values.device ?? "cpu",
+      dtype: values.dtype ?? "f32",
       threads: values.threads ?? navigator.hardwareConcurrency,
       seed: 0,
       ...objectiveLimits(objective, options),
@@ -127,7 +128,7 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
       unigram: baseline,
       most_frequent: { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
       by_script: byScript.groups,
-      by_frequency: byFrequency.groups,
+      by_frequency: byFrequency.groups.sort((a, b) => a.unigram.loss - b.unigram.loss), // the commonest first
     };
   } finally {
     await Deno.remove(temporary, { recursive: true });
@@ -155,7 +156,8 @@ async function measurePairs(
     objective: "mlm+nsp",
     weights,
     engine: "fused",
-    device: "cpu",
+    device: values.device ?? "cpu",
+    dtype: "f32",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: 0,
     ...objectiveLimits("mlm+nsp", options),

@@ -20,6 +20,7 @@ export async function run(args: string[]): Promise<number> {
     ...(values.threads === undefined ? {} : { threads: values.threads }),
     ...(values.device === undefined ? {} : { device: values.device }),
     ...(values.engine === undefined ? {} : { engine: values.engine }),
+    ...(values.dtype === undefined ? {} : { dtype: values.dtype }),
   };
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
   if (folder.heads.objective === "sequence_classification") {

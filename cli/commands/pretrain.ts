@@ -155,15 +155,12 @@ async function trainOn(
     "config.json": modelConfigJson(model, { objective }),
     ...tokenizerFiles(tokenizer, model.max_position_embeddings),
   };
-  if (plan.start === undefined) {
-    for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
-    await writeWhole(`${output}/run.json`, JSON.stringify(plan.runConfig(model, data.source), null, 2) + "\n");
-  }
   using engine = await Engine.open({
     config: model,
     objective,
     engine: plan.engine,
     device: values.device ?? "cpu",
+    dtype: plan.dtype,
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: training.seed,
     ...objectiveLimits(objective, options),
@@ -172,10 +169,17 @@ async function trainOn(
   });
   const about = engine.describe();
   noteDevice(values.device, about.device);
+  if (plan.start === undefined) {
+    for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
+    await writeWhole(
+      `${output}/run.json`,
+      JSON.stringify(plan.runConfig(model, data.source, about.dtype), null, 2) + "\n",
+    );
+  }
   note(
     bold("model    ") +
       `${model.num_hidden_layers} layers of ${model.hidden_size}, ${grouped(about.parameter_count)} parameters; ` +
-      `${about.engine} engine, ${about.instruction_set}, ${about.threads} threads`,
+      `${about.engine} engine, ${about.dtype}, ${about.instruction_set}, ${about.threads} threads`,
   );
   if (plan.start !== undefined) note(bold("resume   ") + `after step ${grouped(plan.start.step)}`);
 

@@ -41,10 +41,11 @@ export interface Plan {
   /** Among the files, the one that standard input becomes. */
   stdin?: string;
   engine: "fused" | "candle";
+  dtype: "f32" | "bf16" | "auto";
   training: TrainingConfig;
   tokenizerPath?: string;
   modelConfig: (vocab_size: number) => ModelConfig;
-  runConfig: (model: ModelConfig, source: string) => RunConfig;
+  runConfig: (model: ModelConfig, source: string, dtype: "f32" | "bf16") => RunConfig;
   /** Set when a run is resumed. */
   start?: Start;
   source?: string;
@@ -82,15 +83,17 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
     corpus: practice ? "practice" : { files, config },
     ...(stdin === undefined ? {} : { stdin }),
     engine,
+    dtype: values.dtype ?? "auto",
     training,
     ...(values.tokenizer === undefined ? {} : { tokenizerPath: resolve(values.tokenizer) }),
     modelConfig,
-    runConfig: (model, source) => ({
+    runConfig: (model, source, dtype) => ({
       cloze_version: VERSION,
       created: new Date().toISOString(),
       model,
       training,
       engine,
+      dtype,
       data: { files: practice ? "practice" : files, corpus: config, source },
     }),
   };
@@ -221,6 +224,7 @@ export async function planResumed(values: Values<PretrainValues>, positionals: s
     shown,
     corpus: files === "practice" ? "practice" : { files, config },
     engine: run.engine,
+    dtype: run.dtype ?? "f32",
     training: run.training,
     modelConfig: () => run.model,
     runConfig: () => run,

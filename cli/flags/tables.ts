@@ -12,6 +12,12 @@ const THREADS = number(
   "Threads of the engine, and workers that read text. Changes no result.",
   "all cores",
 );
+const dtype = (standard: string) =>
+  choice(
+    ["auto", "f32", "bf16"],
+    "What activations and products are in; auto is bf16 where the processor is made for it.",
+    standard,
+  );
 const DEVICE = choice(
   ["cpu", "cuda", "auto"],
   "Where the engine runs: cuda is an NVIDIA GPU, auto takes it where there is one. See cloze doctor.",
@@ -106,6 +112,7 @@ export const PRETRAIN = {
       "fused is fast; candle is the same model in plain candle, for checking.",
       "fused",
     ),
+    dtype: dtype("auto"),
     "save-every": number({ min: 1, max: 1e9, integer: true }, "Steps between checkpoints.", "a tenth of the run"),
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
@@ -141,6 +148,7 @@ export const PREDICT = {
       "fused is fast; candle is the same model in plain candle, for checking.",
       "fused",
     ),
+    dtype: dtype("f32"),
   },
   examples: [
     'echo "In autumn the [MASK] fall from the trees." | cloze predict',
@@ -173,7 +181,11 @@ export const FINETUNE = {
       "Longest text in tokens; the rest is cut off.",
       "128",
     ),
-    "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "0.0001, with --probe 0.001"),
+    "learning-rate": number(
+      { min: 1e-9, max: 1e6 },
+      "Learning rate at its peak.",
+      "0.00005 to 0.001, by the model's size",
+    ),
     seed: SEED,
     threads: THREADS,
     device: DEVICE,
@@ -182,6 +194,57 @@ export const FINETUNE = {
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
     "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out",
   ],
+} satisfies CommandTable;
+
+/** Flags of `cloze reproduce`. */
+export const REPRODUCE = {
+  name: "reproduce",
+  summary: "Checks a claim about masked language models on your own text, with a verdict.",
+  usage: "EXPERIMENT --data PATH… --train FILE --valid FILE [flags]",
+  positional: "EXPERIMENT",
+  details:
+    "EXPERIMENT is convergence, masking, mask-rate, nsp or dynamic. Pretrains each condition with several seeds for the same number of steps, fine-tunes the models on labeled " +
+    "text, and says whether the differences support the claim. Stopped, it goes on where it was when called again.",
+  flags: {
+    data: CORPUS_FLAGS.data,
+    train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv or .jsonl."),
+    valid: text("FILE", "Labeled text to measure on, none of it in --train."),
+    output: text("DIR", "Folder of the experiment.", "runs/<experiment>"),
+    seeds: number({ min: 2, max: 100, integer: true }, "Repetitions of every condition.", "3"),
+    steps: number({ min: 16, max: 1e9, integer: true }, "Pretraining updates of each run."),
+    budget: duration("Wall clock for the whole experiment, from which --steps is worked out: 30m, 2h."),
+    preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
+    "vocab-size": VOCAB_SIZE,
+    "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
+    threads: THREADS,
+    json: toggle("One JSON object instead of a table."),
+  },
+  examples: [
+    "cloze reproduce convergence --data corpus/ --train a.tsv --valid b.tsv --budget 2h",
+  ],
+} satisfies CommandTable;
+
+/** Flags of `cloze bench`. */
+export const BENCH = {
+  name: "bench",
+  summary: "Measures this machine: what to expect before a long run is started.",
+  usage: "[--data PATH…] [flags]",
+  positional: "PATH",
+  details:
+    "Times matrix products and whole training steps of every preset. With --data it tells how long a pass over " +
+    "that text takes, with --budget also how many passes fit into it.",
+  flags: {
+    ...CORPUS_FLAGS,
+    budget: duration("Wall clock that you have: 30m, 8h."),
+    preset: choice(PRESET_NAMES, "One size of model instead of all."),
+    dtype: choice(["f32", "bf16"], "One precision instead of both."),
+    "vocab-size": VOCAB_SIZE,
+    "max-sequence-length": number({ min: 8, max: 512, integer: true }, "Length of the sequences in tokens.", "128"),
+    profile: toggle("Also where the time of a step goes, by operation."),
+    threads: THREADS,
+    json: toggle("One JSON object."),
+  },
+  examples: ["cloze bench", "cloze bench --data corpus/ --budget 8h", "cloze bench --preset mini --profile"],
 } satisfies CommandTable;
 
 /** Flags of `cloze train-tokenizer`. */
@@ -262,6 +325,7 @@ export const EVALUATE = {
     json: toggle("One JSON object; with --sentences one a line."),
     threads: THREADS,
     device: DEVICE,
+    dtype: dtype("f32"),
   },
   examples: [
     "cloze evaluate --model runs/mine --data held-out.txt",
@@ -358,6 +422,8 @@ export const TABLES: readonly CommandTable[] = [
   EVALUATE,
   REPORT,
   FINETUNE,
+  REPRODUCE,
+  BENCH,
   INSPECT,
   TRAIN_TOKENIZER,
   EXTEND_VOCAB,

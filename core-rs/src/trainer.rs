@@ -66,8 +66,8 @@ impl<B: Backend> Trainer<B> {
     /// As [`open`].
     pub fn on(mut backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
         let layout = ParameterLayout::new(&options.config, &options.objective);
-        let (weights, initialized) = initial_weights(&options, &layout, file)?;
-        let weights = backend.upload(weights)?;
+        let (host, initialized) = initial_weights(&options, &layout, file)?;
+        let weights = backend.upload(host)?;
         let training = match options.training {
             false => None,
             true => Some(Training {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
 use cloze_core::dtype::Dtype;
-use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::engine::{AdamW, EngineOptions};
 use cloze_core::objective::{Classification, Objective};
 use cloze_core::trainer;
 
@@ -56,18 +56,19 @@ fn a_training_step_allocates_nothing() {
     let labels: Vec<i32> = masked.iter().map(|i| i % 200).collect();
     let classify =
         Classification { num_labels: 2, classifier_dropout: 0.1, freeze_encoder: false, left_to_right: false };
-    for objective in [
+    let objectives = [
         Objective::MaskedLm,
         Objective::MaskedLmNextSentence,
         Objective::CausalLm,
         Objective::SequenceClassification(classify),
-    ] {
+    ];
+    for (objective, dtype) in objectives.into_iter().flat_map(|o| [(o.clone(), Dtype::F32), (o, Dtype::Bf16)]) {
         let (tokens, sequences) = (objective.predicts_tokens(), objective.sequence_task().is_some());
         let options = EngineOptions {
             config: config.clone(),
             objective,
             seed: 1,
-            dtype: Dtype::F32,
+            dtype,
             threads: 2,
             max_tokens: 256,
             max_sequences: 8,

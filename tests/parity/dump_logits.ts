@@ -24,6 +24,7 @@ using engine = await Engine.open({
   weights,
   engine: "fused",
   device: "cpu",
+  dtype: "f32",
   threads: 2,
   seed: 0,
   max_tokens: 512,

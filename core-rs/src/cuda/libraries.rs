@@ -112,6 +112,13 @@ pub fn find(folders: &[PathBuf]) -> Report {
     Report { libraries, gpus, problem }
 }
 
+/// Bytes of the current GPU's memory that are in use by anyone; nothing where no engine is open on one.
+pub fn memory_in_use() -> Option<usize> {
+    // SAFETY: looking for the driver.
+    let (free, total) = unsafe { driver::sys::is_culib_present() }.then(driver::result::mem_get_info)?.ok()?;
+    Some(total - free)
+}
+
 /// The GPUs, or why the driver does not tell.
 fn gpus() -> (Vec<GpuInfo>, Option<String>) {
     let count = match driver::result::init().and_then(|()| driver::result::device::get_count()) {

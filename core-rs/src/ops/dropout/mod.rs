@@ -79,9 +79,20 @@ mod tests {
         let dropped = x.iter().filter(|&&v| v == 0.0).count() as f64 / 1e6;
         assert!((dropped - 0.1).abs() < 0.0015, "{dropped}");
         assert!(x.iter().all(|&v| v == 0.0 || v == 1.0 / 0.9));
-        // Neighbours are independent: both dropped about one time in a hundred.
-        let pairs = x.windows(2).filter(|w| w[0] == 0.0 && w[1] == 0.0).count() as f64 / 1e6;
-        assert!((pairs - 0.01).abs() < 0.0006, "{pairs}");
+        // Any two elements are independent, above all neighbours and those in the same column of two rows: both dropped
+        // about one time in a hundred. The same holds for one element in two steps.
+        let other = {
+            let mut x = vec![1.0; 1_000_000];
+            apply(&threads, &mut x, Dropout::new(DropoutKey::new(3, 6, 0, 1), 0.1));
+            x
+        };
+        let both =
+            |y: &[f32]| x.iter().zip(y).filter(|(a, b)| **a == 0.0 && **b == 0.0).count() as f64 / y.len() as f64;
+        for share in
+            [1, 2, 3, 64, 128, 256, 768, 4096, 65_536].map(|lag| both(&x[lag..])).into_iter().chain([both(&other)])
+        {
+            assert!((share - 0.01).abs() < 0.0007, "{share}");
+        }
     }
 
     #[test]

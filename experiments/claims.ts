@@ -1,0 +1,106 @@
+/**
+ * The claims that `cloze reproduce` checks: who made them, which runs they compare, what they predict. Knows no file and no
+ * engine: runs are told as flags of `cloze pretrain` and `cloze finetune`.
+ */
+
+import type { Expectation } from "./verdict.ts";
+
+/** One way to pretrain. */
+export interface Condition {
+  name: string;
+  /** In words, for tables. */
+  label: string;
+  /** What it adds to the flags that all conditions share. */
+  flags: string[];
+}
+
+/** A claim of a paper, as an experiment of two conditions or more. */
+export interface Claim {
+  /** The claim, as close to its words as fits a line. */
+  text: string;
+  source: string;
+  /** What is measured and why that is what the claim is about. */
+  measure: string;
+  conditions: Condition[];
+  expectations: Expectation[];
+  /** Flags of `cloze finetune`. */
+  finetune: string[];
+  /** Points of training at which models are compared, as shares of its steps. */
+  checkpoints: number[];
+}
+
+const CURVE = [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1];
+const END = [1];
+
+/** By name of the experiment. */
+export const CLAIMS = {
+  convergence: {
+    text: "Masked LM converges slower than left-to-right training, but outperforms it after a small number of steps.",
+    source: "Devlin et al., 2019 (BERT), appendix C.1 and figure 5",
+    measure:
+      "accuracy after fine-tuning from equal pretraining steps; the losses of the two objectives are means over " +
+      "different tokens seen with different context, so they cannot be compared",
+    conditions: [
+      { name: "mlm", label: "masked LM", flags: ["--objective", "mlm"] },
+      { name: "clm", label: "left to right", flags: ["--objective", "clm"] },
+    ],
+    expectations: [
+      { text: "left-to-right is ahead at the first checkpoint", better: "clm", than: "mlm", at: "first" },
+      { text: "masked LM is ahead at the last one", better: "mlm", than: "clm", at: "last" },
+    ],
+    finetune: [],
+    checkpoints: CURVE,
+  },
+  masking: {
+    text: "Always masking the chosen tokens, instead of masking 80%, replacing 10% and keeping 10%, hurts where the " +
+      "encoder is used as it is.",
+    source: "Devlin et al., 2019 (BERT), appendix C.2 and table 8",
+    measure: "Accuracy of a classifier on the frozen encoder, which meets no [MASK] in its texts",
+    conditions: [
+      { name: "mixed", label: "80/10/10", flags: ["--mask-shares", "80/10/10"] },
+      { name: "mask-only", label: "100/0/0", flags: ["--mask-shares", "100/0/0"] },
+    ],
+    expectations: [{ text: "80/10/10 is ahead of 100/0/0", better: "mixed", than: "mask-only", at: "last" }],
+    finetune: ["--probe"],
+    checkpoints: END,
+  },
+  "mask-rate": {
+    text: "Masking 40% of the tokens gives a better encoder than masking 15%.",
+    source: "Wettig et al., 2023 (Should You Mask 15% in Masked Language Modeling?), for large models",
+    measure: "Accuracy after fine-tuning from equal pretraining steps",
+    conditions: [
+      { name: "fifteen", label: "15% masked", flags: ["--mlm-probability", "0.15"] },
+      { name: "forty", label: "40% masked", flags: ["--mlm-probability", "0.4"] },
+    ],
+    expectations: [{ text: "40% is ahead of 15%", better: "forty", than: "fifteen", at: "last" }],
+    finetune: [],
+    checkpoints: END,
+  },
+  nsp: {
+    text: "Next-sentence prediction beside masked LM gives a better encoder than masked LM alone.",
+    source:
+      "Devlin et al., 2019 (BERT), section 5.1 and table 5; Liu et al., 2019 (RoBERTa), table 2 found the contrary",
+    measure: "Accuracy after fine-tuning from equal pretraining steps",
+    conditions: [
+      { name: "with-nsp", label: "MLM and NSP", flags: ["--objective", "mlm+nsp"] },
+      { name: "without-nsp", label: "MLM alone", flags: ["--objective", "mlm"] },
+    ],
+    expectations: [{ text: "MLM and NSP is ahead of MLM alone", better: "with-nsp", than: "without-nsp", at: "last" }],
+    finetune: [],
+    checkpoints: END,
+  },
+  dynamic: {
+    text: "Masks that change every epoch are at least as good as masks that stay.",
+    source: "Liu et al., 2019 (RoBERTa), section 4.1 and table 1",
+    measure: "Accuracy after fine-tuning from equal pretraining steps; half a point less still counts as good",
+    conditions: [
+      { name: "dynamic", label: "dynamic masks", flags: [] },
+      { name: "static", label: "static masks", flags: ["--static-masking"] },
+    ],
+    expectations: [
+      { text: "dynamic is not behind static", better: "dynamic", than: "static", at: "last", margin: 0.005 },
+    ],
+    finetune: [],
+    checkpoints: END,
+  },
+} satisfies Record<string, Claim>;

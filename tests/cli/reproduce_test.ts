@@ -1,0 +1,64 @@
+/** `cloze reproduce` as people run it: a verdict, being killed, going on, and what it refuses. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Place, smallText, testWithCore, until } from "../support.ts";
+
+/** Labeled texts of two kinds, about animals. */
+function labeled(count: number): string {
+  const texts = ["The cat sees the dog.", "Every bird follows a horse at night."];
+  return ["text\tlabel", ...Array.from({ length: count }, (_, i) => `${texts[i % 2]}\t${i % 2}`)].join("\n") + "\n";
+}
+
+function experimentPlace(): Place {
+  const place = new Place();
+  place.file("text.txt", smallText(40));
+  place.file("train.tsv", labeled(8));
+  place.file("valid.tsv", labeled(6));
+  return place;
+}
+
+const EXPERIMENT = ["reproduce", "convergence", "--data", "text.txt", "--train", "train.tsv", "--valid", "valid.tsv"]
+  .concat(["--output", "out", "--seeds", "2", "--steps", "16", "--vocab-size", "120", "--max-sequence-length", "16"]);
+
+testWithCore("reproduce compares its conditions, keeps every accuracy, and goes on after it was killed", async () => {
+  using place = experimentPlace();
+  const child = place.start(EXPERIMENT);
+  await child.stdin.close();
+  const done = child.output();
+  const results = `${place.path}/out/results.jsonl`;
+  const lines = () => Deno.readTextFile(results).then((text) => text.split("\n").filter(Boolean), () => []);
+  await until(async () => (await lines()).length >= 3);
+  child.kill("SIGKILL");
+  await done;
+  const before = await lines();
+  const { code, stdout, stderr } = await place.cloze([...EXPERIMENT, "--json"]);
+  assertEquals(code, 0, stderr);
+  const after = await lines();
+  assertEquals(after.slice(0, before.length), before, "what was measured is not measured again");
+  assertEquals(after.length, 2 * 2 * 5, "two conditions, two seeds, five checkpoints");
+  const result = JSON.parse(stdout);
+  assertEquals(result.steps, [1, 2, 4, 8, 16]);
+  assertEquals(Object.keys(result.accuracies), ["mlm", "clm"]);
+  assert(["supported", "not supported", "not decidable at this size"].includes(result.verdict));
+  const told = await place.cloze(EXPERIMENT);
+  for (const part of ["| masked LM", "Devlin et al.", "95% interval", `Verdict: ${result.verdict}`]) {
+    assertStringIncludes(told.stdout, part);
+  }
+  const seeds = await place.cloze(EXPERIMENT.map((word) => (word === "2" ? "3" : word)));
+  assertEquals(seeds.code, 1);
+  assertStringIncludes(seeds.stderr, "begun with other flags");
+});
+
+Deno.test("reproduce refuses an unknown experiment, missing files and a length that is not clear", async () => {
+  using place = experimentPlace();
+  const refuse = async (args: string[], code: number, ...parts: string[]) => {
+    const outcome = await place.cloze(args);
+    assertEquals(outcome.code, code, outcome.stderr);
+    for (const part of parts) assertStringIncludes(outcome.stderr, part);
+  };
+  await refuse(["reproduce"], 2, "needs the name of an experiment", "convergence");
+  await refuse(["reproduce", "convergense"], 2, "did you mean convergence?");
+  await refuse(["reproduce", "convergence", "--data", "text.txt"], 2, "--train FILE");
+  await refuse([...EXPERIMENT, "--budget", "1h"], 2, "either --steps or --budget");
+  await refuse(EXPERIMENT.map((word) => (word === "valid.tsv" ? "gone.tsv" : word)), 1, "gone.tsv does not exist");
+});
