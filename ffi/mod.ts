@@ -13,3 +13,4 @@ export {
 export { type CudaLibrary, inspectMachine, type MachineReport } from "./doctor.ts";
 export { locateLibrary } from "./library.ts";
 export { type NativeCode, NativeError } from "./native_error.ts";
+export { gemmRate } from "./gemm_rate.ts";

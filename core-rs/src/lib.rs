@@ -15,6 +15,7 @@ pub mod cuda;
 pub mod dtype;
 pub mod engine;
 pub mod error;
+pub mod gemm_rate;
 pub mod isa;
 pub mod memory;
 pub mod model;

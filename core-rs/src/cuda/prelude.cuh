@@ -107,12 +107,9 @@ struct Dropout {
 
     DEVICE float factor(u32 index) const {
         if (threshold == 0) return 1.0f;
-        u32 x = index ^ low;
-        x = (x ^ (x >> 16)) * 0x85ebca6bu;
-        x = (x ^ (x >> 13)) * 0xc2b2ae35u;
-        x ^= high;
-        x = (x ^ (x >> 16)) * 0x9e3779b1u;
-        return (x ^ (x >> 15)) < threshold ? 0.0f : scale;
+        u32 x = (index ^ low) * 0x7feb352du;
+        x = ((x ^ (x >> 15)) + high) * 0x846ca68bu;
+        return (x ^ (x >> 16)) < threshold ? 0.0f : scale;
     }
 };
 
