@@ -24,6 +24,7 @@ const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
   "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
   "extend-vocab": () => import("./commands/extend_vocab.ts"),
   tokenize: () => import("./commands/tokenize.ts"),
+  doctor: () => import("./commands/doctor.ts"),
 };
 
 function overview(): string {

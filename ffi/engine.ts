@@ -8,8 +8,12 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import type { Objective } from "../config/model_heads.ts";
+import { cudaOptions } from "./cuda.ts";
 import { type Library, loadLibrary } from "./library.ts";
 import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";
+
+/** Where an engine runs; `auto` is the GPU where there is one that can be used, and the CPU elsewhere. */
+export type Device = "cpu" | "cuda" | "auto";
 
 /** What an engine is opened with; the core has no defaults. Buffers are planned for the largest batch. */
 export interface EngineOptions {
@@ -18,7 +22,7 @@ export interface EngineOptions {
   objective: Objective;
   /** `fused` is fast; `candle` is the same model in plain candle, the oracle. */
   engine: "fused" | "candle";
-  device: "cpu";
+  device: Device;
   /** What activations are stored in and products multiply; `auto` is bf16 where this machine is faster with it. */
   dtype: "f32" | "bf16" | "auto";
   /** Whether to note where the time goes, for `describe`; off unless given. */
@@ -57,10 +61,11 @@ export interface EngineDescription {
   /** Names of parameters that were initialized because the weights' file lacks them. */
   initialized: string[];
   engine: "fused" | "candle";
-  device: string;
+  device: "cpu" | "cuda";
   dtype: "f32" | "bf16";
   /** Calls and time of each operation so far, longest first; empty unless asked for at opening. */
   profile: { operation: string; calls: number; ms: number }[];
+  /** Of the CPU, or the name of the GPU. */
   instruction_set: string;
   threads: number;
   version: string;
@@ -113,7 +118,8 @@ export class Engine implements Disposable {
    */
   static async open(options: EngineOptions): Promise<Engine> {
     const library = loadLibrary();
-    const request = new TextEncoder().encode(JSON.stringify(options));
+    const cuda = options.device === "cpu" ? {} : { cuda: cudaOptions() };
+    const request = new TextEncoder().encode(JSON.stringify({ ...options, ...cuda }));
     const handle = new Uint32Array(1);
     const error = new Uint8Array(ERROR_LENGTH);
     const status = await library.symbols.cloze_open(

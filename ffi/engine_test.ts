@@ -85,7 +85,7 @@ testWithCore("Engine runs calls one after the other in the order they were made"
 
 testWithCore("Engine turns the core's refusals into errors that say what is wrong", async () => {
   await assertRejects(() => Engine.open({ ...OPTIONS, threads: 0 }), NativeError, "threads");
-  await assertRejects(() => Engine.open({ ...OPTIONS, device: "cuda" as "cpu" }), NativeError, "cuda");
+  await assertRejects(() => Engine.open({ ...OPTIONS, device: "tpu" as "cpu" }), NativeError, "tpu");
   await assertRejects(() => Engine.open({ ...OPTIONS, weights: "/none" }), NativeError, "/none");
   using engine = await Engine.open(OPTIONS);
   const bad = (change: (b: MlmBatch) => void) => {

@@ -3,12 +3,14 @@
 export {
   type AdamWOptions,
   type Batch,
+  type Device,
   Engine,
   type EngineDescription,
   type EngineOptions,
   type LossSums,
   type RowResults,
 } from "./engine.ts";
+export { type CudaLibrary, inspectMachine, type MachineReport } from "./doctor.ts";
 export { locateLibrary } from "./library.ts";
 export { type NativeCode, NativeError } from "./native_error.ts";
 export { gemmRate } from "./gemm_rate.ts";

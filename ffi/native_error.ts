@@ -12,7 +12,8 @@ export type NativeCode =
   | "NonFinite"
   | "OutOfMemory"
   | "Panic"
-  | "Unsupported";
+  | "Unsupported"
+  | "NoDevice";
 
 const CODES: Partial<Record<NativeCode, ErrorCode>> = { Io: "io", Corrupt: "input", Mismatch: "input" };
 

@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 2936610281;
+export const ABI_HASH = 3198667265;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -23,6 +23,12 @@ export const SYMBOLS = {
     parameters: ["u32", "buffer", "u32", "buffer", "buffer", "u32"],
     result: "i32",
     nonblocking: false,
+  },
+  /** request, request_len, out, out_len, written, error, error_len */
+  cloze_doctor: {
+    parameters: ["buffer", "u32", "buffer", "u32", "buffer", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
   },
   /** handle, request, request_len, error, error_len */
   cloze_save: {

@@ -2,7 +2,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
-import { Engine } from "../ffi/mod.ts";
+import { type Device, Engine } from "../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 
 /** A class with its probability. */
@@ -22,6 +22,7 @@ export interface ClassifiedText {
 /** How a {@linkcode Classifier} is opened. */
 export interface ClassifierOptions {
   threads?: number;
+  device?: Device;
   engine?: "fused" | "candle";
 }
 
@@ -80,7 +81,7 @@ export class Classifier implements Disposable {
       },
       weights,
       engine: options.engine ?? "fused",
-      device: "cpu",
+      device: options.device ?? "cpu",
       dtype: "f32",
       threads: options.threads ?? navigator.hardwareConcurrency,
       seed: 0,
@@ -122,6 +123,11 @@ export class Classifier implements Disposable {
   async classify(texts: readonly string[]): Promise<ClassifiedText[]> {
     const classified = await this.classifyPrepared(texts.map((text) => this.prepare(text)));
     return classified.map((result, i) => ({ input: texts[i], ...result }));
+  }
+
+  /** Where it runs. */
+  get device(): "cpu" | "cuda" {
+    return this.#engine.describe().device;
   }
 
   [Symbol.dispose](): void {

@@ -7,7 +7,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelHeads } from "../config/model_heads.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
-import { Engine } from "../ffi/mod.ts";
+import { type Device, Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 
@@ -38,6 +38,7 @@ export interface FillMaskOptions {
   /** Answers for each blank; 5 unless given. */
   topK?: number;
   threads?: number;
+  device?: Device;
   engine?: "fused" | "candle";
   dtype?: "f32" | "bf16" | "auto";
 }
@@ -107,7 +108,7 @@ export class FillMask implements Disposable {
       objective: "mlm",
       weights,
       engine: options.engine ?? "fused",
-      device: "cpu",
+      device: options.device ?? "cpu",
       dtype: options.dtype ?? "f32",
       threads: options.threads ?? navigator.hardwareConcurrency,
       seed: 0,
@@ -177,6 +178,11 @@ export class FillMask implements Disposable {
     const prepared = lines.map((line) => this.prepare(line));
     const filled = await this.fillPrepared(prepared);
     return filled.map((result, i) => ({ ...result, input: lines[i] }));
+  }
+
+  /** Where it runs. */
+  get device(): "cpu" | "cuda" {
+    return this.#engine.describe().device;
   }
 
   [Symbol.dispose](): void {

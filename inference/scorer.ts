@@ -7,7 +7,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
-import { Engine } from "../ffi/mod.ts";
+import { type Device, Engine } from "../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 
 /** A sentence with its score, in nats. */
@@ -25,6 +25,7 @@ export interface ScoredSentence {
 /** How a {@linkcode Scorer} is opened. */
 export interface ScorerOptions {
   threads?: number;
+  device?: Device;
   engine?: "fused" | "candle";
 }
 
@@ -76,7 +77,7 @@ export class Scorer implements Disposable {
       objective: causal ? "clm" : "mlm",
       weights,
       engine: options.engine ?? "fused",
-      device: "cpu",
+      device: options.device ?? "cpu",
       dtype: "f32",
       threads: options.threads ?? navigator.hardwareConcurrency,
       seed: 0,
@@ -149,6 +150,11 @@ export class Scorer implements Disposable {
   async score(sentences: readonly string[]): Promise<ScoredSentence[]> {
     const scored = await this.scorePrepared(sentences.map((sentence) => this.prepare(sentence)));
     return scored.map((result, i) => ({ input: sentences[i], ...result }));
+  }
+
+  /** Where it runs. */
+  get device(): "cpu" | "cuda" {
+    return this.#engine.describe().device;
   }
 
   [Symbol.dispose](): void {

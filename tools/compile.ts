@@ -10,9 +10,11 @@ const LIBRARY = { windows: "cloze_core.dll", darwin: "libcloze_core.dylib" }[Den
   "libcloze_core.so";
 const output = `dist/cloze${Deno.build.os === "windows" ? ".exe" : ""}`;
 
+const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+
 // Permission sets would bake this machine's paths in. A compiled program extracts its library, so ffi has no path.
 const ARGS = ["compile", "--quiet", "--allow-read", "--allow-write", "--allow-ffi"]
-  .concat(["--allow-env=INIT_CWD,CLOZE_CORE_LIB,CLOZE_DEBUG,NO_COLOR"])
+  .concat([`--allow-env=${permissions.pretrain.env.join()}`])
   .concat(["--include", `target/release/${LIBRARY}`, "--include", "data/unit_worker.ts"])
   .concat(["--output", output, "cli/main.ts"]);
 

@@ -49,6 +49,7 @@ const CARGO = `
 running 3 tests
 test ops::a ... ok
 test ops::b ... ignored, needs a CUDA device
+test gpu::f32::c (skipped: no CUDA device)      ... ignored
 test ops::c ... ok
 
 test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
@@ -68,7 +69,7 @@ Deno.test("parseRustReport sums all test programs and keeps the reasons", () => 
   assertEquals(parseRustReport(CARGO, 101), {
     passed: 2,
     failed: 1,
-    skipped: ["ops::b (needs a CUDA device)"],
+    skipped: ["ops::b (needs a CUDA device)", "gpu::f32::c (no CUDA device)"],
   });
 });
 
@@ -77,7 +78,7 @@ Deno.test("parseRustReport counts a program that dies, and a build that fails, a
   assertEquals(parseRustReport(killed, 101), {
     passed: 3,
     failed: 1,
-    skipped: ["ops::b (needs a CUDA device)"],
+    skipped: ["ops::b (needs a CUDA device)", "gpu::f32::c (no CUDA device)"],
     crashed: "1 of 4 test programs ended without results",
   });
   assertEquals(parseRustReport("", 101).failed, 1);

@@ -15,6 +15,7 @@ import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } fr
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
 import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
+import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { callerFolder, newestRun, resolve } from "../paths.ts";
@@ -43,7 +44,11 @@ export async function run(args: string[]): Promise<number> {
 /** Scores lines as they come. */
 async function score(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<number> {
   const files = await expandPaths(data.filter((path) => path !== "-"), callerFolder());
-  using model = await Scorer.open(folder, values.threads === undefined ? {} : { threads: values.threads });
+  using model = await Scorer.open(folder, {
+    ...(values.threads === undefined ? {} : { threads: values.threads }),
+    ...(values.device === undefined ? {} : { device: values.device }),
+  });
+  noteDevice(values.device, model.device);
   const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";
   if (values.json !== true) note(`${kind} in nats, tokens, sentence`);
   const show = (line: ScoredSentence): string =>
@@ -97,13 +102,14 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
       objective,
       weights,
       engine: "fused",
-      device: "cpu",
+      device: values.device ?? "cpu",
       dtype: values.dtype ?? "f32",
       threads: values.threads ?? navigator.hardwareConcurrency,
       seed: 0,
       ...objectiveLimits(objective, options),
       training: false,
     });
+    noteDevice(values.device, engine.describe().device);
     const counts = predictedCounts(objective, shard, tokenizer, batches);
     const unigram = new Unigram(counts);
     const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.tokenOf(id)));
@@ -150,7 +156,7 @@ async function measurePairs(
     objective: "mlm+nsp",
     weights,
     engine: "fused",
-    device: "cpu",
+    device: values.device ?? "cpu",
     dtype: "f32",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: 0,

@@ -15,6 +15,7 @@ import {
   type LabeledSequence,
 } from "../../training/finetune.ts";
 import { type Metric, MetricsFile } from "../../training/metrics.ts";
+import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { FINETUNE } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
@@ -169,7 +170,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
       },
     },
     engine: "fused",
-    device: "cpu",
+    device: values.device ?? "cpu",
     dtype: "f32",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: config.seed,
@@ -181,6 +182,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     ...(values["from-scratch"] === true ? {} : weightsOf(folder)),
   });
   const about = engine.describe();
+  noteDevice(values.device, about.device);
   const fresh = values["from-scratch"] === true ? "everything starts at random" : newParts(about.initialized);
   note(
     bold("model    ") +

@@ -3,6 +3,7 @@
 import { type ClassifiedText, Classifier } from "../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../inference/fill_mask.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
+import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PREDICT } from "../flags/tables.ts";
 import { type Answerer, answerLines } from "../answer_lines.ts";
@@ -17,17 +18,20 @@ export async function run(args: string[]): Promise<number> {
   const folder = await openModelFolder(path);
   const options = {
     ...(values.threads === undefined ? {} : { threads: values.threads }),
+    ...(values.device === undefined ? {} : { device: values.device }),
     ...(values.engine === undefined ? {} : { engine: values.engine }),
     ...(values.dtype === undefined ? {} : { dtype: values.dtype }),
   };
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
   if (folder.heads.objective === "sequence_classification") {
     using model = await Classifier.open(folder, options);
+    noteDevice(values.device, model.device);
     if (asks) note(`Type a line; it is told which of these it is: ${model.labels.join(", ")}`);
     return await answerLines(classifies(model, values), positionals);
   }
   const topK = values["top-k"];
   using model = await FillMask.open(folder, { ...options, ...(topK === undefined ? {} : { topK }) });
+  noteDevice(values.device, model.device);
   if (asks) note("Type a sentence with a [MASK] or ____ in it.");
   return await answerLines(fills(model, values), positionals);
 }

@@ -15,6 +15,7 @@ import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } fro
 import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
 import { corpusFindings, saveStdin } from "../corpus.ts";
+import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
@@ -158,7 +159,7 @@ async function trainOn(
     config: model,
     objective,
     engine: plan.engine,
-    device: "cpu",
+    device: values.device ?? "cpu",
     dtype: plan.dtype,
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: training.seed,
@@ -167,6 +168,7 @@ async function trainOn(
     ...plan.weights,
   });
   const about = engine.describe();
+  noteDevice(values.device, about.device);
   if (plan.start === undefined) {
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
     await writeWhole(

@@ -202,7 +202,7 @@ async function modelConfigOf(values: Values<PretrainValues>): Promise<(vocab_siz
 
 /** A run that goes on, from its folder. */
 export async function planResumed(values: Values<PretrainValues>, positionals: string[]): Promise<Plan> {
-  const allowed = new Set(["resume", "threads", "save-every", "keep-checkpoints", "evaluate-every", "chart"]);
+  const allowed = new Set(["resume", "threads", "device", "save-every", "keep-checkpoints", "evaluate-every", "chart"]);
   const other = Object.keys(values).find((name) => !allowed.has(name));
   if (other !== undefined || positionals.length > 0) {
     throw new ClozeError(

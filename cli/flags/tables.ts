@@ -18,6 +18,11 @@ const dtype = (standard: string) =>
     "What activations and products are in; auto is bf16 where the processor is made for it.",
     standard,
   );
+const DEVICE = choice(
+  ["cpu", "cuda", "auto"],
+  "Where the engine runs: cuda is an NVIDIA GPU, auto takes it where there is one. See cloze doctor.",
+  "cpu",
+);
 const VOCAB_SIZE = number(
   { min: 32, max: 1_000_000, integer: true },
   "Tokens in a vocabulary that is learned from the data.",
@@ -101,6 +106,7 @@ export const PRETRAIN = {
     "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "by preset"),
     seed: SEED,
     threads: THREADS,
+    device: DEVICE,
     engine: choice(
       ["fused", "candle"],
       "fused is fast; candle is the same model in plain candle, for checking.",
@@ -111,7 +117,7 @@ export const PRETRAIN = {
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number({ min: 1, max: 1e9, integer: true }, "Steps between evaluations.", "a tenth of the run"),
     chart: toggle("Draw the loss while it trains, on a terminal."),
-    resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads from it."),
+    resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads and --device from it."),
   },
   examples: [
     "cloze pretrain",
@@ -136,6 +142,7 @@ export const PREDICT = {
       "One JSON object a line: input, masks (token, id, probability), sequence; or input, labels, truncated.",
     ),
     threads: THREADS,
+    device: DEVICE,
     engine: choice(
       ["fused", "candle"],
       "fused is fast; candle is the same model in plain candle, for checking.",
@@ -181,6 +188,7 @@ export const FINETUNE = {
     ),
     seed: SEED,
     threads: THREADS,
+    device: DEVICE,
   },
   examples: [
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
@@ -316,6 +324,7 @@ export const EVALUATE = {
     sentences: toggle("Score each line: score, tokens, the line."),
     json: toggle("One JSON object; with --sentences one a line."),
     threads: THREADS,
+    device: DEVICE,
     dtype: dtype("f32"),
   },
   examples: [
@@ -396,6 +405,16 @@ export const REPORT = {
   ],
 } satisfies CommandTable;
 
+/** Flags of `cloze doctor`. */
+export const DOCTOR = {
+  name: "doctor",
+  summary: "Shows what cloze runs on here: CPU, core, GPU and its libraries, and what to install for one.",
+  usage: "[flags]",
+  details: "",
+  flags: { json: toggle("One JSON object.") },
+  examples: ["cloze doctor"],
+} satisfies CommandTable;
+
 /** All tables, in the order of the help. */
 export const TABLES: readonly CommandTable[] = [
   PRETRAIN,
@@ -409,4 +428,5 @@ export const TABLES: readonly CommandTable[] = [
   TRAIN_TOKENIZER,
   EXTEND_VOCAB,
   TOKENIZE,
+  DOCTOR,
 ];

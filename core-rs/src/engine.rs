@@ -271,12 +271,17 @@ pub trait Engine: Send {
     /// What the engine was opened with.
     fn options(&self) -> &EngineOptions;
 
+    /// `cpu` or `cuda`.
+    fn device(&self) -> &'static str {
+        "cpu"
+    }
+
     /// Where the time of its calls went, if it was opened with a profile and has one.
     fn profile(&self) -> Vec<Entry> {
         Vec::new()
     }
 
-    /// The instruction set or device that it runs on.
+    /// The instruction set or GPU that it runs on.
     fn instruction_set(&self) -> String;
 
     /// `fused` or `candle`.

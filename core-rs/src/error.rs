@@ -24,6 +24,8 @@ pub enum Code {
     Panic = 8,
     /// The request is meaningful but this build or machine cannot do it.
     Unsupported = 9,
+    /// There is no GPU, or a library that the GPU needs is missing.
+    NoDevice = 10,
 }
 
 /// An error with the sentence that says what failed, where, expected and found, and a hint on what to do.

@@ -11,6 +11,7 @@ pub mod backend;
 pub mod batch;
 pub mod checkpoint;
 pub mod config;
+pub mod cuda;
 pub mod dtype;
 pub mod engine;
 pub mod error;

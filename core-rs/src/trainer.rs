@@ -60,7 +60,11 @@ impl<T: Element> Trainer<Cpu<T>> {
 }
 
 impl<B: Backend> Trainer<B> {
-    fn on(mut backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
+    /// An engine on a device that has been planned for the same options.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn on(mut backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
         let layout = ParameterLayout::new(&options.config, &options.objective);
         let (host, initialized) = initial_weights(&options, &layout, file)?;
         let weights = backend.upload(host)?;
@@ -126,6 +130,7 @@ impl<B: Backend> Engine for Trainer<B> {
         };
         model.forward(backend, weights, batch, &dropout);
         let (tokens, sequences) = model.loss(backend, weights, batch, Some(&mut training.gradients));
+        backend.check()?;
         let result = LossSum::of(tokens, sequences);
         if !result.is_finite() {
             training.units = 0;
@@ -144,7 +149,14 @@ impl<B: Backend> Engine for Trainer<B> {
             return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
         }
         let masked = std::mem::take(&mut training.units);
-        let grad_norm = backend.squared_norm(&training.gradients).sqrt() / masked as f64;
+        let state = AdamWState {
+            weights,
+            gradients: &mut training.gradients,
+            exp_avg: &mut training.exp_avg,
+            exp_avg_sq: &mut training.exp_avg_sq,
+        };
+        let grad_norm = backend.update(state, hyper, masked, step);
+        backend.check()?;
         if !grad_norm.is_finite() {
             let name = match backend.first_non_finite(&training.gradients, layout.len()) {
                 Some(index) => format!("the gradient of {}", layout.name_at(index)),
@@ -154,14 +166,6 @@ impl<B: Backend> Engine for Trainer<B> {
             return Err(Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
                 .with_hint("use a lower learning rate; the weights are still those of the step before"));
         }
-        let clip = if grad_norm > hyper.max_grad_norm { hyper.max_grad_norm / (grad_norm + 1e-6) } else { 1.0 };
-        let state = AdamWState {
-            weights,
-            gradients: &mut training.gradients,
-            exp_avg: &mut training.exp_avg,
-            exp_avg_sq: &mut training.exp_avg_sq,
-        };
-        backend.adamw(state, hyper, clip / masked as f64, step);
         Ok(UpdateReport { grad_norm, masked })
     }
 
@@ -170,6 +174,7 @@ impl<B: Backend> Engine for Trainer<B> {
         results.validate(batch)?;
         self.infer(batch);
         let (tokens, sequences) = self.model.loss(&mut self.backend, &self.weights, batch, None);
+        self.backend.check()?;
         results.fill(tokens, sequences);
         match tokens.iter().chain(sequences).all(|row| row.loss.is_finite()) {
             true => Ok(()),
@@ -192,6 +197,7 @@ impl<B: Backend> Engine for Trainer<B> {
             let range = first * k..(first + n) * k;
             backend.top_k(n, v, logits, k, &mut ids[range.clone()], &mut probabilities[range]);
         });
+        backend.check()?;
         match probabilities.iter().all(|p| p.is_finite()) {
             true => Ok(()),
             false => Err(self.explain_answer("a predicted probability")),
@@ -208,7 +214,7 @@ impl<B: Backend> Engine for Trainer<B> {
         head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
             backend.read(logits, 0, &mut out[first * v..(first + n) * v]);
         });
-        Ok(())
+        backend.check()
     }
 
     fn sequence_logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
@@ -218,6 +224,7 @@ impl<B: Backend> Engine for Trainer<B> {
         self.infer(batch);
         if let Some(head) = &self.model.sequences {
             self.backend.read(head.logits(), 0, out);
+            self.backend.check()?;
         }
         match out.iter().all(|x| x.is_finite()) {
             true => Ok(()),
@@ -232,6 +239,7 @@ impl<B: Backend> Engine for Trainer<B> {
     fn save_weights(&mut self, path: &Path) -> Result<()> {
         let mut weights = vec![0.0; self.layout.len()];
         self.backend.read(&self.weights, 0, &mut weights);
+        self.backend.check()?;
         checkpoint::save_weights(path, &self.layout, &weights)
     }
 
@@ -240,6 +248,7 @@ impl<B: Backend> Engine for Trainer<B> {
         let (mut first, mut second) = (vec![0.0; self.layout.len()], vec![0.0; self.layout.len()]);
         self.backend.read(&training.exp_avg, 0, &mut first);
         self.backend.read(&training.exp_avg_sq, 0, &mut second);
+        self.backend.check()?;
         checkpoint::save_training_state(path, &self.layout, &first, &second)
     }
 
@@ -249,7 +258,7 @@ impl<B: Backend> Engine for Trainer<B> {
         checkpoint::load_training_state(path, &self.layout, &mut first, &mut second)?;
         self.backend.write(&mut training.exp_avg, 0, &first);
         self.backend.write(&mut training.exp_avg_sq, 0, &second);
-        Ok(())
+        self.backend.check()
     }
 
     fn gradient(&mut self, name: &str) -> Result<Vec<f32>> {
@@ -257,14 +266,14 @@ impl<B: Backend> Engine for Trainer<B> {
         let parameter = self.layout.find(name)?;
         let mut out = vec![0.0; parameter.len];
         self.backend.read(&training.gradients, parameter.offset, &mut out);
-        Ok(out)
+        self.backend.check().map(|()| out)
     }
 
     fn parameter(&mut self, name: &str) -> Result<Vec<f32>> {
         let parameter = self.layout.find(name)?;
         let mut out = vec![0.0; parameter.len];
         self.backend.read(&self.weights, parameter.offset, &mut out);
-        Ok(out)
+        self.backend.check().map(|()| out)
     }
 
     fn layout(&self) -> &ParameterLayout {
@@ -273,6 +282,10 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn options(&self) -> &EngineOptions {
         &self.options
+    }
+
+    fn device(&self) -> &'static str {
+        self.backend.device()
     }
 
     fn profile(&self) -> Vec<Entry> {

@@ -79,10 +79,13 @@ exports! {
     /// Writes a JSON description of the engine and its length in bytes (u32); with too small a buffer, only the length.
     quick fn cloze_describe(handle: u32, out: buffer, out_len: u32, written: buffer) => |handle, out, len, written| {
         let text = registry::with_engine(handle, |engine| Ok(open::describe(engine)))?;
-        if text.len() <= len as usize {
-            Bytes::new(out, text.len() as u32).write("out", text.as_bytes())?;
-        }
-        Bytes::one(written).write("written", &[text.len() as u32])
+        write_text(&text, Bytes::new(out, len), Bytes::one(written))
+    };
+    /// Writes a JSON report on this machine (GPU, its libraries) as `cloze_describe` does; the request is JSON too.
+    long fn cloze_doctor(request: buffer, request_len: u32, out: buffer, out_len: u32, written: buffer) =>
+    |request, request_len, out, len, written| {
+        let text = open::doctor(Bytes::new(request, request_len).read("request")?)?;
+        write_text(&text, Bytes::new(out, len), Bytes::one(written))
     };
     /// Writes weights and, if asked for, the training state, as a JSON request says.
     long fn cloze_save(handle: u32, request: buffer, request_len: u32) => |handle, request, len| {
@@ -180,6 +183,15 @@ exports! {
         let rate = if bf16 == 0 { gemm_gflops::<f32>(threads)? } else { gemm_gflops::<Bf16>(threads)? };
         Bytes::one(out).write("out", &[rate])
     };
+}
+
+/// Writes a text that fits, and its length in any case.
+fn write_text(text: &str, out: Bytes, written: Bytes) -> Result<()> {
+    let room = out.write_through::<u8>("out")?;
+    if let Some(room) = room.get_mut(..text.len()) {
+        room.copy_from_slice(text.as_bytes());
+    }
+    written.write("written", &[text.len() as u32])
 }
 
 /// A number that changes with any call's name or parameters; the TypeScript side compares it before any other call.

@@ -6,12 +6,16 @@ use std::sync::Once;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::backend::cuda::Cuda;
 use crate::config::ModelConfig;
+use crate::cuda::gpu::Gpu;
+use crate::cuda::libraries;
 use crate::dtype::Dtype;
 use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
 use crate::isa::Isa;
 use crate::objective::Objective;
+use crate::ops::gemm::Gemm;
 use crate::reference::CandleEngine;
 use crate::trainer;
 
@@ -24,6 +28,8 @@ struct OpenRequest {
     engine: String,
     device: String,
     dtype: String,
+    #[serde(default)]
+    cuda: CudaRequest,
     threads: usize,
     seed: u64,
     max_tokens: usize,
@@ -41,6 +47,18 @@ struct OpenRequest {
     training_state: Option<PathBuf>,
 }
 
+/// Where the GPU engine may look and what it may keep; nothing is read from the environment here.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CudaRequest {
+    /// Folders that may hold cuBLASLt and NVRTC, after the system's search path.
+    #[serde(default)]
+    pub library_folders: Vec<PathBuf>,
+    /// Folder for compiled kernels.
+    #[serde(default)]
+    kernel_cache: Option<PathBuf>,
+}
+
 /// What `cloze_save` takes: new files to write.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +69,7 @@ struct SaveRequest {
     training_state: Option<PathBuf>,
 }
 
-fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
     serde_json::from_slice(request)
         .map_err(|e| Error::new(Code::InvalidArgument, format!("the request is not as the core expects it: {e}")))
 }
@@ -60,13 +78,6 @@ fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
 pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     silence_panics();
     let request: OpenRequest = parse(request)?;
-    if request.device != "cpu" {
-        return Err(Error::new(
-            Code::Unsupported,
-            format!("the device {:?} is not available: this core has \"cpu\"", request.device),
-        )
-        .with_hint("use --device cpu"));
-    }
     let dtype = dtype(&request)?;
     let options = EngineOptions {
         config: request.config,
@@ -85,7 +96,11 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     let weights = request.weights.map(|path| Weights { path, may_be_missing });
     let weights = weights.as_ref();
     let mut engine: Box<dyn Engine> = match request.engine.as_str() {
-        "fused" => trainer::open(options, weights)?,
+        "fused" => fused(&request.device, &request.cuda, options, weights)?,
+        "candle" if request.device == "cuda" => {
+            let message = "the candle engine runs on the CPU only, but the device is \"cuda\"";
+            return Err(Error::new(Code::Unsupported, message).with_hint("use --device cpu"));
+        }
         "candle" => Box::new(CandleEngine::new(options, weights)?),
         other => {
             return Err(Error::new(
@@ -100,12 +115,57 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     Ok(engine)
 }
 
+/// The fused engine on the device that is asked for; `auto` is the GPU where there is one that can be used.
+fn fused(
+    device: &str,
+    cuda: &CudaRequest,
+    options: EngineOptions,
+    weights: Option<&Weights>,
+) -> Result<Box<dyn Engine>> {
+    let on_gpu = match device {
+        "cpu" => false,
+        "cuda" => true,
+        "auto" => libraries::find(&cuda.library_folders).problem.is_none(),
+        other => {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                format!("the device is {other:?}, but has to be \"cpu\", \"cuda\" or \"auto\""),
+            ));
+        }
+    };
+    if !on_gpu {
+        return trainer::open(options, weights);
+    }
+    options.validate()?;
+    let gpu = Gpu::open(options.dtype.into(), &cuda.library_folders, cuda.kernel_cache.as_deref())?;
+    Ok(Box::new(trainer::Trainer::on(Cuda::new(gpu, &options)?, options, weights)?))
+}
+
+/// JSON about this machine, whether or not there is a GPU.
+pub(super) fn doctor(request: &[u8]) -> Result<String> {
+    silence_panics();
+    let request: CudaRequest = parse(request)?;
+    let report = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "instruction_set": Gemm::<f32>::new(1).name(),
+        "threads": std::thread::available_parallelism().map_or(1, usize::from),
+        "cuda": libraries::find(&request.library_folders),
+    });
+    Ok(report.to_string())
+}
+
+/// Whether a request will run on a GPU.
+fn on_gpu(request: &OpenRequest) -> bool {
+    request.device == "cuda"
+        || request.device == "auto" && libraries::find(&request.cuda.library_folders).problem.is_none()
+}
+
 /// The dtype that a request names. `auto` is bf16 where this machine multiplies it faster than f32.
 fn dtype(request: &OpenRequest) -> Result<Dtype> {
     match request.dtype.as_str() {
         "f32" => Ok(Dtype::F32),
         "bf16" => Ok(Dtype::Bf16),
-        "auto" if request.engine == "fused" && Isa::for_bf16() > Isa::Avx512 => Ok(Dtype::Bf16),
+        "auto" if request.engine == "fused" && (on_gpu(request) || Isa::for_bf16() > Isa::Avx512) => Ok(Dtype::Bf16),
         "auto" => Ok(Dtype::F32),
         other => Err(Error::new(
             Code::InvalidArgument,
@@ -151,7 +211,7 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
         "parameter_count": layout.len(),
         "initialized": engine.initialized(),
         "engine": engine.name(),
-        "device": "cpu",
+        "device": engine.device(),
         "dtype": options.dtype.name(),
         "instruction_set": engine.instruction_set(),
         "threads": options.threads,

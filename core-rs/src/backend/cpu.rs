@@ -108,6 +108,10 @@ impl<T: Element> Backend for Cpu<T> {
     type Buffer = Buffer;
     type Activations = Buffer<T>;
 
+    fn device(&self) -> &'static str {
+        "cpu"
+    }
+
     fn name(&self) -> String {
         self.gemm.name().into()
     }
@@ -122,6 +126,10 @@ impl<T: Element> Backend for Cpu<T> {
 
     fn activations(&self, len: usize) -> Result<Buffer<T>> {
         Buffer::zeroed(len)
+    }
+
+    fn logits_at_a_time(&self) -> usize {
+        8 << 20
     }
 
     fn plan(&mut self, layout: &ParameterLayout, layers: &[Linear], training: bool) -> Result<()> {
@@ -164,16 +172,29 @@ impl<T: Element> Backend for Cpu<T> {
         x[..len].iter().position(|v| !v.to_f32().is_finite())
     }
 
-    fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Buffer, out: &mut Buffer<T>) {
-        let _timer = self.profile.start("embed");
+    fn embed_norm(
+        &mut self,
+        batch: &Batch,
+        tables: Embeddings,
+        norm: Norm,
+        weights: &Buffer,
+        dropout: Dropout,
+        sum: &mut Buffer<T>,
+        out: &mut Buffer<T>,
+        statistics: &mut Buffer,
+    ) {
+        let timer = self.profile.start("embed");
         let [word, position, _] = tables.lengths();
         let lookups = [
             Lookup { table: &weights[..], ids: batch.input_ids },
             Lookup { table: &weights[word..], ids: batch.position_ids },
             Lookup { table: &weights[word + position..], ids: batch.token_type_ids },
         ];
-        let len = batch.input_ids.len() * tables.width;
-        embeddings::forward(&self.threads, lookups, tables.width, &mut out[..len]);
+        let n = batch.input_ids.len();
+        embeddings::forward(&self.threads, lookups, tables.width, &mut sum[..n * tables.width]);
+        drop(timer);
+        self.norm(n, norm, weights, sum, out, statistics);
+        self.dropout(n, tables.width, out, dropout);
     }
 
     fn embed_backward(&mut self, batch: &Batch, tables: Embeddings, gradient: &Buffer, gradients: &mut Buffer) {
@@ -442,16 +463,18 @@ impl<T: Element> Backend for Cpu<T> {
         cross_entropy::top_k(&self.threads, &logits[..n * vocab_size], vocab_size, k, ids, probabilities);
     }
 
-    fn squared_norm(&mut self, x: &Buffer) -> f64 {
-        let _timer = self.profile.start("squared_norm");
-        adamw::squared_norm(&self.threads, x, &mut self.squares)
-    }
-
-    fn adamw(&mut self, state: AdamWState<Buffer>, hyper: &AdamW, scale: f64, step: u64) {
-        let _timer = self.profile.start("adamw");
+    fn update(&mut self, state: AdamWState<Buffer>, hyper: &AdamW, units: u64, step: u64) -> f64 {
+        let timer = self.profile.start("squared_norm");
         let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
-        let state = adamw::State { weights, gradients, exp_avg, exp_avg_sq };
-        adamw::update(&self.threads, &self.updates, &self.packed, state, hyper, scale, step);
+        let norm = adamw::squared_norm(&self.threads, gradients, &mut self.squares).sqrt() / units as f64;
+        drop(timer);
+        if norm.is_finite() {
+            let _timer = self.profile.start("adamw");
+            let clip = if norm > hyper.max_grad_norm { hyper.max_grad_norm / (norm + 1e-6) } else { 1.0 };
+            let state = adamw::State { weights, gradients, exp_avg, exp_avg_sq };
+            adamw::update(&self.threads, &self.updates, &self.packed, state, hyper, clip / units as f64, step);
+        }
+        norm
     }
 
     fn clear(&mut self, x: &mut Buffer) {

@@ -1,11 +1,12 @@
-//! What a device has to offer for the model to run on it. The model is written once over this trait; [`cpu::Cpu`]
-//! implements it over [`crate::ops`], and a GPU would implement it over its own kernels.
+//! What a device has to offer for the model to run on it. The model is written once over this trait; [`cpu::Cpu`] and
+//! [`cuda::Cuda`] implement it over [`crate::ops`].
 //!
 //! All parameters of a model lie in one buffer, all gradients in another of the same layout; [`Linear`], [`Norm`] and
 //! [`Embeddings`] say where in them a module's tensors are. Activations are whole buffers of which the first `n` rows
 //! are in use; they may be stored in less than f32.
 
 pub mod cpu;
+pub mod cuda;
 
 use crate::batch::Batch;
 use crate::engine::AdamW;
@@ -55,7 +56,10 @@ pub trait Backend: Send {
     /// Activations and those of their gradients that are operands of a product, in the engine's dtype.
     type Activations: Send;
 
-    /// The device and instruction set, for reports.
+    /// `cpu` or `cuda`.
+    fn device(&self) -> &'static str;
+
+    /// The instruction set or GPU, for reports.
     fn name(&self) -> String;
 
     /// Where the time went so far, if the backend was made to tell.
@@ -73,14 +77,17 @@ pub trait Backend: Send {
     /// `OutOfMemory`.
     fn activations(&self, len: usize) -> Result<Self::Activations>;
 
+    /// How many logits are best held at a time.
+    fn logits_at_a_time(&self) -> usize;
+
     /// Says which dense layers there are, so that their weights can be kept in the form that products want, and which
-    /// parameters `adamw` will update, if any.
+    /// parameters `update` will change, if any.
     ///
     /// # Errors
     /// `OutOfMemory`.
     fn plan(&mut self, layout: &ParameterLayout, layers: &[Linear], training: bool) -> Result<()>;
 
-    /// Says that the weights have changed otherwise than by `adamw`.
+    /// Says that the weights have changed otherwise than by `update`.
     fn weights_changed(&mut self, weights: &Self::Buffer);
 
     /// Moves host memory to the device; on the CPU it stays where it is.
@@ -101,8 +108,27 @@ pub trait Backend: Send {
     /// The same of activations.
     fn first_non_finite_activation(&mut self, x: &Self::Activations, len: usize) -> Option<usize>;
 
-    /// `out[N, C]` = sum of the three embeddings of each token.
-    fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Self::Buffer, out: &mut Self::Activations);
+    /// Whether everything so far succeeded. A device that works behind the caller's back says here what failed.
+    ///
+    /// # Errors
+    /// What failed first.
+    fn check(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// `sum[N, C]` = the three embeddings of each token; `out = dropout(LayerNorm(sum))`; `statistics[N, 2]` is kept for
+    /// backward. The first operation on a batch: those that follow are given the same one.
+    fn embed_norm(
+        &mut self,
+        batch: &Batch,
+        tables: Embeddings,
+        norm: Norm,
+        weights: &Self::Buffer,
+        dropout: Dropout,
+        sum: &mut Self::Activations,
+        out: &mut Self::Activations,
+        statistics: &mut Self::Buffer,
+    );
 
     /// Adds the gradient `[N, C]` to the rows that were looked up.
     fn embed_backward(
@@ -309,11 +335,10 @@ pub trait Backend: Send {
         probabilities: &mut [f32],
     );
 
-    /// Σ x² in f64.
-    fn squared_norm(&mut self, x: &Self::Buffer) -> f64;
-
-    /// One AdamW update of what was planned; zeroes the gradients.
-    fn adamw(&mut self, state: AdamWState<Self::Buffer>, hyper: &AdamW, scale: f64, step: u64);
+    /// Divides the gradients by `units`, clips them to `hyper.max_grad_norm`, updates weights and moments of what was
+    /// planned as AdamW's update number `step` (from 0), and zeroes the gradients. Returns the norm before clipping; if it
+    /// is not finite, nothing has changed.
+    fn update(&mut self, state: AdamWState<Self::Buffer>, hyper: &AdamW, units: u64, step: u64) -> f64;
 
     /// `x = 0`
     fn clear(&mut self, x: &mut Self::Buffer);

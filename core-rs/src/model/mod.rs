@@ -155,13 +155,10 @@ impl<B: Backend> Bert<B> {
     /// Runs embeddings, encoder and heads, up to what the decoder sees and to the sequences' logits. A frozen encoder runs
     /// without dropout: what a probe reads are its features.
     pub fn forward(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, dropout: &DropoutPlan) {
-        let n = batch.input_ids.len();
         let off = DropoutPlan::off();
         let inside = if self.gradients.is_some() { dropout } else { &off };
         let EmbeddingLayer { tables, norm, sum, statistics, out } = &mut self.embeddings;
-        backend.embed(batch, *tables, weights, sum);
-        backend.norm(n, *norm, weights, sum, out, statistics);
-        backend.dropout(n, tables.width, out, inside.embeddings());
+        backend.embed_norm(batch, *tables, *norm, weights, inside.embeddings(), sum, out, statistics);
         let hidden = self.encoder.forward(backend, weights, batch, out, inside);
         if let Some(head) = &mut self.tokens {
             head.forward(backend, weights, batch.masked_positions, hidden);

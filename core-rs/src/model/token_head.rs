@@ -8,9 +8,6 @@ use crate::error::Result;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 
-/// Logits that are held at a time.
-const CHUNK: usize = 8 << 20;
-
 /// The head and its activations.
 pub struct TokenHead<B: Backend> {
     transform: Linear,
@@ -45,7 +42,7 @@ struct Gradients<B: Backend> {
 impl<B: Backend> TokenHead<B> {
     pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules) -> Result<Self> {
         let (m, c, v) = (options.max_masked, options.config.hidden_size, options.config.vocab_size);
-        let chunk = (CHUNK / v).clamp(1, m.max(1));
+        let chunk = (backend.logits_at_a_time() / v).clamp(1, m.max(1));
         let matrix = || backend.activations(m * c);
         let gradients = || {
             let (logits, out) = (backend.activations(chunk * v)?, backend.zeroed(m * c)?);

@@ -1,3 +1,4 @@
 //! Optimizers over the flat buffers.
 
 pub mod adamw;
+pub mod cuda;

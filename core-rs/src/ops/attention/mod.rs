@@ -3,6 +3,8 @@
 //! One block is one head of one sequence: its scores stay in cache and are never written to memory. Backward computes
 //! them again from the saved log-sum-exp of each row, which costs one small product and saves `[N, H, T]` of storage.
 
+pub mod cuda;
+
 use std::sync::{Mutex, PoisonError};
 
 use crate::dtype::Element;

@@ -1,5 +1,7 @@
 //! Softmax cross-entropy over rows of logits, and what else is asked of such rows: ranks and the best entries.
 
+pub mod cuda;
+
 use crate::dtype::Element;
 use crate::simd::{exp, max, sum, sum_of, vectorize};
 use crate::threads::{Shards, Threads};

@@ -1,5 +1,7 @@
 //! Dropout whose mask is a hash of (seed, step, micro-step, site, element): nothing is stored, backward draws it again.
 
+pub mod cuda;
+
 use crate::dtype::Element;
 use crate::rng::DropoutKey;
 use crate::simd::vectorize;
@@ -28,6 +30,11 @@ impl Dropout {
     #[inline(always)]
     pub fn is_none(&self) -> bool {
         self.threshold == 0
+    }
+
+    /// Key (low and high half), threshold and scale, as the kernels' `Dropout` takes them.
+    pub fn words(&self) -> [u32; 4] {
+        [self.key.0 as u32, (self.key.0 >> 32) as u32, self.threshold, self.scale.to_bits()]
     }
 
     /// What element `index` is multiplied by: 0 or 1 / (1 − rate).

@@ -1,5 +1,7 @@
 //! The sum of word, position and token type embeddings (Devlin et al., 2019, figure 2), and picking rows by index.
 
+pub mod cuda;
+
 use crate::dtype::Element;
 use crate::simd::vectorize;
 use crate::threads::{Shards, Threads};

@@ -1,6 +1,8 @@
 //! LayerNorm (Ba et al., 2016) over the last dimension. The dropout and residual addition that stand before it in a
 //! post-LN encoder are done by the product before it ([`crate::ops::gemm::epilogue`]); their backward is done here.
 
+pub mod cuda;
+
 use crate::dtype::Element;
 use crate::ops::dropout::Dropout;
 use crate::ops::{ROW_BLOCK, add_partials};

@@ -1,5 +1,6 @@
 //! `y = x Wᵀ + b` and its gradients, on top of [`super::gemm`]. Weights are `[outputs, inputs]`, as PyTorch has them.
 
+pub mod cuda;
 pub mod packed;
 
 use crate::dtype::Element;

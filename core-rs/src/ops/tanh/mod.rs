@@ -1,6 +1,8 @@
 //! Hyperbolic tangent, the activation of BERT's pooler. It runs on one row a sequence, so it is written for exactness on
 //! every platform (no mathematics library), not for speed.
 
+pub mod cuda;
+
 use crate::dtype::Element;
 use crate::simd::exp;
 

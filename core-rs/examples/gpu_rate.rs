@@ -1,0 +1,102 @@
+//! Prints one JSON line about training steps on the GPU: milliseconds of each, tokens per second, model FLOP utilization,
+//! memory. Called by bench/gpu/run.sh. usage: gpu_rate base|small SEQUENCE_LENGTH SEQUENCES STEPS PEAK_TFLOPS
+//!
+//! FLOP of a token: 6 · 12 · L · C² for the products of the encoder (forward and twice that backward), 12 · L · C · T for
+//! attention's, 6 · (C · V + C²) · 0.15 for the head on masked tokens. MFU divides by the dense bf16 peak that is given.
+
+use std::time::Instant;
+
+use cloze_core::backend::cuda::Cuda;
+use cloze_core::batch::Batch;
+use cloze_core::config::ModelConfig;
+use cloze_core::cuda::gpu::Gpu;
+use cloze_core::cuda::libraries;
+use cloze_core::dtype::Dtype;
+use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::objective::Objective;
+use cloze_core::trainer::Trainer;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |i: usize, standard: usize| args.get(i).and_then(|x| x.parse().ok()).unwrap_or(standard);
+    let (t, sequences, steps) = (number(1, 128), number(2, 256), number(3, 20));
+    let peak = args.get(4).and_then(|x| x.parse().ok()).unwrap_or(989.0f64) * 1e12;
+    let (layers, c) = if args.first().is_some_and(|x| x == "small") { (4, 512) } else { (12, 768) };
+    let vocab = 30_528;
+    let config = ModelConfig {
+        vocab_size: vocab,
+        hidden_size: c,
+        num_hidden_layers: layers,
+        num_attention_heads: c / 64,
+        intermediate_size: 4 * c,
+        max_position_embeddings: 512,
+        type_vocab_size: 2,
+        hidden_dropout_prob: 0.1,
+        attention_probs_dropout_prob: 0.1,
+        layer_norm_eps: 1e-12,
+        initializer_range: 0.02,
+        hidden_act: "gelu".into(),
+        pad_token_id: 0,
+    };
+    let n = t * sequences;
+    let id = |i: usize| 5 + (i * 7919 % (vocab - 5)) as i32;
+    let input_ids: Vec<i32> = (0..n).map(id).collect();
+    let masked_positions: Vec<i32> = (0..n as i32).filter(|i| i % 20 < 3).collect();
+    let labels: Vec<i32> = masked_positions.iter().map(|&i| id(i as usize + 1)).collect();
+    let batch = Batch {
+        input_ids: &input_ids,
+        token_type_ids: &vec![0; n],
+        position_ids: &(0..n).map(|i| (i % t) as i32).collect::<Vec<_>>(),
+        cu_seqlens: &(0..=sequences).map(|b| (b * t) as i32).collect::<Vec<_>>(),
+        masked_positions: &masked_positions,
+        labels: &labels,
+        sequence_labels: &[],
+        sequence_weight: 1.0,
+    };
+    let options = EngineOptions {
+        config,
+        objective: Objective::MaskedLm,
+        seed: 1,
+        threads: 1,
+        dtype: Dtype::Bf16,
+        max_tokens: n,
+        max_sequences: sequences,
+        max_masked: labels.len(),
+        max_sequence_length: t,
+        training: true,
+        profile: false,
+    };
+    let engine = Gpu::open(Dtype::Bf16.into(), &[], Some("kernels".as_ref()))
+        .and_then(|gpu| Cuda::new(gpu, &options))
+        .and_then(|backend| Trainer::on(backend, options, None));
+    let mut engine = match engine {
+        Ok(engine) => engine,
+        Err(error) => {
+            eprintln!("error: {error}");
+            std::process::exit(1);
+        }
+    };
+    let hyper =
+        AdamW { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+    let mut milliseconds = Vec::new();
+    for step in 0..steps as u64 + 3 {
+        let start = Instant::now();
+        engine.forward_backward(&batch, step, 0).expect("a step");
+        engine.update(&hyper, step).expect("an update");
+        milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    let mut sorted = milliseconds.split_off(3); // the first ones choose algorithms
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted[sorted.len() / 2];
+    let (l, c, t_f, v) = (layers as f64, c as f64, t as f64, vocab as f64);
+    let flop = 72.0 * l * c * c + 12.0 * l * c * t_f + 6.0 * (c * v + c * c) * 0.15;
+    let rate = n as f64 / median * 1e3;
+    println!(
+        "{}",
+        serde_json::json!({
+            "engine": "cloze", "gpu": engine.instruction_set(), "layers": layers, "hidden_size": c, "sequence_length": t,
+            "tokens": n, "ms": sorted, "median_ms": median, "tokens_per_second": rate, "flop_per_token": flop,
+            "mfu": rate * flop / peak, "memory_bytes": libraries::memory_in_use(),
+        })
+    );
+}

@@ -1,0 +1,225 @@
+// What every kernel is written in: checked pointers, bfloat16, warp sums, tensor-core products, the dropout hash.
+//
+// It stands in front of all kernel.cu files in one program. NVRTC compiles that program without any header of CUDA; the
+// tests compile the same text with the C++ compiler, after simulator.h, which defines CLOZE_SIMULATED and stands in for
+// the hardware. `ACTIVATION_BF16` makes activations bfloat16; without it they are float.
+//
+// Kernels write nothing that depends on the order in which blocks run, use no atomics, and need blocks of whole warps.
+
+typedef unsigned int u32;
+typedef unsigned short u16;
+typedef unsigned long long u64;
+
+#ifndef CLOZE_SIMULATED
+/// A pointer to global or shared memory. The simulator's checks bounds and alignment at every access.
+template <class T>
+using Pointer = T*;
+template <class U, class T>
+__device__ __forceinline__ Pointer<U> cast(T* p) { return reinterpret_cast<U*>(p); }
+#define KERNEL(name) extern "C" __global__ void name
+#define EXPORT(name)
+/// All dynamic shared memory of the block, as elements of one type.
+#define DYNAMIC_SHARED(type, name)                            \
+    extern __shared__ __align__(16) unsigned char dynamic_[]; \
+    type* name = reinterpret_cast<type*>(dynamic_)
+#define SHARED(type, name, count) __shared__ type name[count]
+#endif
+
+#define DEVICE __device__ __forceinline__
+const u32 ALL_LANES = 0xffffffffu;
+#define INFINITE __int_as_float(0x7f800000)
+
+/// bfloat16: the upper half of a float.
+struct bf16 {
+    u16 bits;
+};
+
+#ifdef ACTIVATION_BF16
+typedef bf16 act;
+#else
+typedef float act;
+#endif
+
+DEVICE float widen(float x) { return x; }
+
+DEVICE float widen(bf16 x) { return __uint_as_float((u32)x.bits << 16); }
+
+/// Rounds to the nearest value of T, ties to even.
+template <class T>
+DEVICE T narrow(float x);
+template <>
+DEVICE float narrow<float>(float x) { return x; }
+template <>
+DEVICE bf16 narrow<bf16>(float x) {
+    bf16 r;
+#ifdef CLOZE_SIMULATED
+    const u32 bits = __builtin_bit_cast(u32, x);
+    r.bits = x != x ? 0x7fff : (u16)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+#else
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r.bits) : "f"(x));
+#endif
+    return r;
+}
+
+/// V neighbours that are moved by one instruction.
+template <class T, int V>
+struct alignas(sizeof(T) * V) Packet {
+    T v[V];
+};
+
+template <int V, class T>
+DEVICE void load(Pointer<const T> from, float (&to)[V]) {
+    const Packet<T, V> packet = *cast<const Packet<T, V>>(from);
+#pragma unroll
+    for (int i = 0; i < V; i++) to[i] = widen(packet.v[i]);
+}
+
+template <int V, class T>
+DEVICE void store(Pointer<T> to, const float (&from)[V]) {
+    Packet<T, V> packet;
+#pragma unroll
+    for (int i = 0; i < V; i++) packet.v[i] = narrow<T>(from[i]);
+    *cast<Packet<T, V>>(to) = packet;
+}
+
+DEVICE float warp_sum(float x) {
+#pragma unroll
+    for (int m = 16; m > 0; m /= 2) x += __shfl_xor_sync(ALL_LANES, x, m);
+    return x;
+}
+
+DEVICE float warp_max(float x) {
+#pragma unroll
+    for (int m = 16; m > 0; m /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, m));
+    return x;
+}
+
+/// Φ(x) and φ(x) of the standard normal distribution.
+DEVICE void normal(float x, float& cdf, float& pdf) {
+    cdf = 0.5f * (1.0f + erff(x * 0.70710678f));
+    pdf = expf(-0.5f * x * x) * 0.39894228f;
+}
+
+/// Dropout whose mask is a hash of a key and an element's index: the same bits as rng.rs gives.
+struct Dropout {
+    u32 low, high, threshold;
+    float scale;
+
+    DEVICE float factor(u32 index) const {
+        if (threshold == 0) return 1.0f;
+        u32 x = (index ^ low) * 0x7feb352du;
+        x = ((x ^ (x >> 15)) + high) * 0x846ca68bu;
+        return (x ^ (x >> 16)) < threshold ? 0.0f : scale;
+    }
+};
+
+// Products of a warp: C[16, 8] += A[16, 16] · B[16, 8] over tiles in shared memory. Lane l holds four elements of C: rows
+// l / 4 and l / 4 + 8, columns 2 (l % 4) and the next (PTX ISA, mma.m16n8k16). A tile may lie transposed.
+
+DEVICE int lane_id() { return threadIdx.x % 32; }
+
+template <class T>
+struct FragmentA;
+template <class T>
+struct FragmentB;
+
+template <>
+struct FragmentA<float> {
+    float v[2][16];
+};
+template <>
+struct FragmentB<float> {
+    float v[2][16];
+};
+template <>
+struct FragmentA<bf16> {
+    u32 v[4];
+};
+template <>
+struct FragmentB<bf16> {
+    u32 v[2];
+};
+
+/// A[i, k] is at `tile[i * stride + k]`, or, transposed, at `tile[k * stride + i]`.
+template <bool TRANSPOSED>
+DEVICE void load_a(FragmentA<float>& f, Pointer<const float> tile, int stride) {
+    const int row = lane_id() / 4;
+#pragma unroll
+    for (int k = 0; k < 16; k++) {
+        f.v[0][k] = tile[TRANSPOSED ? k * stride + row : row * stride + k];
+        f.v[1][k] = tile[TRANSPOSED ? k * stride + row + 8 : (row + 8) * stride + k];
+    }
+}
+
+/// B[k, j] is at `tile[k * stride + j]`, or, transposed, at `tile[j * stride + k]`.
+template <bool TRANSPOSED>
+DEVICE void load_b(FragmentB<float>& f, Pointer<const float> tile, int stride) {
+    const int column = 2 * (lane_id() % 4);
+#pragma unroll
+    for (int k = 0; k < 16; k++) {
+        f.v[0][k] = tile[TRANSPOSED ? column * stride + k : k * stride + column];
+        f.v[1][k] = tile[TRANSPOSED ? (column + 1) * stride + k : k * stride + column + 1];
+    }
+}
+
+DEVICE void multiply_add(float (&c)[4], const FragmentA<float>& a, const FragmentB<float>& b) {
+#pragma unroll
+    for (int k = 0; k < 16; k++) {
+#pragma unroll
+        for (int e = 0; e < 4; e++) c[e] = fmaf(a.v[e / 2][k], b.v[e % 2][k], c[e]);
+    }
+}
+
+#ifndef CLOZE_SIMULATED
+DEVICE u32 shared_address(const bf16* p) {
+    u64 address;
+    asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(p));
+    return (u32)address;
+}
+
+DEVICE void ldmatrix_x4(u32 (&r)[4], const bf16* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row)) : "memory");
+}
+
+DEVICE void ldmatrix_x4_trans(u32 (&r)[4], const bf16* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row)) : "memory");
+}
+
+DEVICE void ldmatrix_x2(u32 (&r)[2], const bf16* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(row)) : "memory");
+}
+
+DEVICE void ldmatrix_x2_trans(u32 (&r)[2], const bf16* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(row)) : "memory");
+}
+
+DEVICE void mma_m16n8k16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#endif
+
+template <bool TRANSPOSED>
+DEVICE void load_a(FragmentA<bf16>& f, Pointer<const bf16> tile, int stride) {
+    // Lanes 8m..8m+7 give the rows of the m-th 8×8 matrix: (0, 0), (8, 0), (0, 8), (8, 8) in rows and columns of A.
+    const int l = lane_id(), low = l % 8 + 8 * (l / 8 % 2), high = 8 * (l / 16);
+    if (TRANSPOSED) ldmatrix_x4_trans(f.v, tile + ((l % 8 + high) * stride + 8 * (l / 8 % 2)));
+    else ldmatrix_x4(f.v, tile + (low * stride + high));
+}
+
+template <bool TRANSPOSED>
+DEVICE void load_b(FragmentB<bf16>& f, Pointer<const bf16> tile, int stride) {
+    const int l = lane_id() % 16;
+    if (TRANSPOSED) ldmatrix_x2(f.v, tile + (l % 8 * stride + 8 * (l / 8)));
+    else ldmatrix_x2_trans(f.v, tile + l * stride);
+}
+
+DEVICE void multiply_add(float (&c)[4], const FragmentA<bf16>& a, const FragmentB<bf16>& b) {
+    mma_m16n8k16(c, a.v, b.v);
+}

@@ -1,0 +1,59 @@
+// Softmax cross-entropy of one row of logits by one block: loss, rank of the label, and the gradient, softmax − onehot.
+
+const int ENTROPY_WARPS = 8;
+
+/// loss[n], rank[n] (entries strictly greater than the label's) from logits[n, V]; `gradient[n, V]`, if given.
+KERNEL(cross_entropy)(int v, Pointer<const float> logits, Pointer<const int> labels, Pointer<float> loss, Pointer<int> rank,
+                      Pointer<act> gradient) {
+    SHARED(float, tops, ENTROPY_WARPS);
+    SHARED(float, totals, ENTROPY_WARPS);
+    SHARED(int, greater, ENTROPY_WARPS);
+    const long long at = (long long)blockIdx.x * v;
+    const int label = labels[blockIdx.x], warp = threadIdx.x / 32;
+    const float target = logits[at + label];
+    // One reading for maximum and sum: what has been summed is scaled when the maximum grows.
+    float top = -INFINITE, total = 0.0f;
+    int count = 0;
+    for (int i = threadIdx.x; i < v; i += blockDim.x) {
+        const float x = logits[at + i];
+        count += x > target;
+        const float higher = fmaxf(top, x);
+        if (higher > top) total *= expf(top - higher);
+        top = higher;
+        total += expf(x - top);
+    }
+#pragma unroll
+    for (int m = 16; m > 0; m /= 2) {
+        const float other_top = __shfl_xor_sync(ALL_LANES, top, m), other_total = __shfl_xor_sync(ALL_LANES, total, m);
+        const float higher = fmaxf(top, other_top);
+        // A lane without an entry has −∞ and 0, and −∞ − −∞ is no number.
+        total = (top == higher ? total : total * expf(top - higher)) +
+                (other_top == higher ? other_total : other_total * expf(other_top - higher));
+        top = higher;
+        count += __shfl_xor_sync(ALL_LANES, count, m);
+    }
+    if (lane_id() == 0) {
+        tops[warp] = top;
+        totals[warp] = total;
+        greater[warp] = count;
+    }
+    __syncthreads();
+    top = -INFINITE;
+    for (int w = 0; w < ENTROPY_WARPS; w++) top = fmaxf(top, tops[w]);
+    total = 0.0f;
+    count = 0;
+    for (int w = 0; w < ENTROPY_WARPS; w++) {
+        total += tops[w] == top ? totals[w] : totals[w] * expf(tops[w] - top);
+        count += greater[w];
+    }
+    if (threadIdx.x == 0) {
+        loss[blockIdx.x] = top + logf(total) - target;
+        rank[blockIdx.x] = count;
+    }
+    if (!gradient) return;
+    const float inverse = 1.0f / total;
+    for (int i = threadIdx.x; i < v; i += blockDim.x) {
+        gradient[at + i] = narrow<act>(expf(logits[at + i] - top) * inverse - (i == label ? 1.0f : 0.0f));
+    }
+}
+EXPORT(cross_entropy)

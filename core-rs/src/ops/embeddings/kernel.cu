@@ -1,0 +1,87 @@
+// Rows by index: the embedding tables and their gradient, and the masked rows that the head runs on.
+//
+// Tokens collide in rows of a table. For the gradient they are sorted by row on the host and cut into pieces, so that
+// sums have a fixed order without atomics, and a row that every token uses (a token type) is summed by many blocks.
+
+template <int V, int E>
+DEVICE void embed_forward_rows(int n, int c, float eps, Pointer<const int> rows, Pointer<const float> tables,
+                               Pointer<const float> weight, Pointer<const float> bias, Dropout dropout, Pointer<act> sum,
+                               Pointer<act> out, Pointer<float> statistics) {
+    const int row = warp_row();
+    if (row >= n) return;
+    const long long at = (long long)row * c;
+    float x[E / V][V];
+    for_packets<V, E>(c, [&](int k, int column) {
+#pragma unroll
+        for (int i = 0; i < V; i++) x[k][i] = 0.0f;
+#pragma unroll
+        for (int table = 0; table < 3; table++) {
+            float e[V];
+            load<V, float>(tables + ((long long)rows[table * n + row] * c + column), e);
+#pragma unroll
+            for (int i = 0; i < V; i++) x[k][i] += e[i];
+        }
+#pragma unroll
+        for (int i = 0; i < V; i++) x[k][i] = widen(narrow<act>(x[k][i]));
+        store<V, act>(sum + (at + column), x[k]);
+    });
+    normalize<V, E>(x, row, c, eps, weight, bias, dropout, out, statistics);
+}
+
+/// sum = word + position + token type embedding; out = dropout(LayerNorm(sum)). `rows[3, N]` count from the start of
+/// `tables`, where the three lie one behind the other.
+KERNEL(embed_forward)(int n, int c, int packets, float eps, Pointer<const int> rows, Pointer<const float> tables,
+                      Pointer<const float> weight, Pointer<const float> bias, Dropout dropout, Pointer<act> sum,
+                      Pointer<act> out, Pointer<float> statistics) {
+    if (packets)
+        embed_forward_rows<4, 32>(n, c, eps, rows, tables, weight, bias, dropout, sum, out, statistics);
+    else embed_forward_rows<1, 64>(n, c, eps, rows, tables, weight, bias, dropout, sum, out, statistics);
+}
+EXPORT(embed_forward)
+
+/// pieces[P, 4]: row of the table, its first and last + 1 entry in `order`, and the slot for the sum, or −1 if this piece
+/// is the row's only one and adds to the table itself. One block a piece.
+KERNEL(embed_backward_pieces)(int c, Pointer<const int> pieces, Pointer<const int> order, Pointer<const float> gradient,
+                              Pointer<float> table, Pointer<float> partials) {
+    const int row = pieces[4 * blockIdx.x], from = pieces[4 * blockIdx.x + 1], to = pieces[4 * blockIdx.x + 2];
+    const int slot = pieces[4 * blockIdx.x + 3];
+    for (int column = threadIdx.x; column < c; column += blockDim.x) {
+        float sum = 0.0f;
+        for (int i = from; i < to; i++) sum += gradient[(long long)order[i] * c + column];
+        if (slot < 0) table[(long long)row * c + column] += sum;
+        else partials[(long long)slot * c + column] = sum;
+    }
+}
+EXPORT(embed_backward_pieces)
+
+/// rows[R, 3]: row of the table, its first and last + 1 slot. One block a row.
+KERNEL(embed_backward_rows)(int c, Pointer<const int> rows, Pointer<const float> partials, Pointer<float> table) {
+    const int row = rows[3 * blockIdx.x], from = rows[3 * blockIdx.x + 1], to = rows[3 * blockIdx.x + 2];
+    for (int column = threadIdx.x; column < c; column += blockDim.x) {
+        float sum = 0.0f;
+        for (int slot = from; slot < to; slot++) sum += partials[(long long)slot * c + column];
+        table[(long long)row * c + column] += sum;
+    }
+}
+EXPORT(embed_backward_rows)
+
+/// out[m] = x[rows[m]]; one block a row.
+KERNEL(gather_rows)(int c, Pointer<const int> rows, Pointer<const act> x, Pointer<act> out) {
+    const long long from = (long long)rows[blockIdx.x] * c, to = (long long)blockIdx.x * c;
+    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = x[from + i];
+}
+EXPORT(gather_rows)
+
+/// out[rows[m]] = x[m], on gradients; rows are distinct.
+KERNEL(scatter_rows)(int c, Pointer<const int> rows, Pointer<const float> x, Pointer<float> out) {
+    const long long to = (long long)rows[blockIdx.x] * c, from = (long long)blockIdx.x * c;
+    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = x[from + i];
+}
+EXPORT(scatter_rows)
+
+/// out[rows[m]] += x[m]
+KERNEL(scatter_add_rows)(int c, Pointer<const int> rows, Pointer<const float> x, Pointer<float> out) {
+    const long long to = (long long)rows[blockIdx.x] * c, from = (long long)blockIdx.x * c;
+    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] += x[from + i];
+}
+EXPORT(scatter_add_rows)

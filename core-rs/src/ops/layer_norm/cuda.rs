@@ -1,0 +1,100 @@
+//! [`super`] on a CUDA device.
+
+use crate::cuda::{Device, Dtype, Launch, Tensor};
+use crate::ops::dropout::Dropout;
+use crate::ops::linear::cuda::add_columns;
+
+/// Rows that a block of 8 warps normalizes.
+pub(crate) const ROWS: usize = 8;
+/// Most blocks of the backward pass.
+const MOST_BLOCKS: usize = 512;
+/// Widest row: what a warp keeps in registers.
+pub const MAX_WIDTH: usize = 2048;
+
+/// Weight and bias of a LayerNorm, f32`[C]` each.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    /// C
+    pub width: usize,
+    /// Added to the variance.
+    pub eps: f32,
+    /// `[C]`
+    pub weight: Tensor,
+    /// `[C]`
+    pub bias: Tensor,
+}
+
+impl Parameters {
+    /// Whether the kernels may move four neighbours at once: 1 or 0. Rows of activations are aligned where C is a multiple
+    /// of four; the parameters depend on what lies before them.
+    pub(crate) fn packets(&self) -> i32 {
+        let aligned = [self.weight, self.bias].iter().all(|x| x.address.is_multiple_of(16));
+        i32::from(self.width.is_multiple_of(4) && self.width <= 1024 && aligned)
+    }
+}
+
+/// `out = LayerNorm(x)`; `statistics[n, 2]` is kept for backward.
+pub fn forward<D: Device>(device: &D, n: usize, norm: Parameters, x: Tensor, out: Tensor, statistics: Tensor) {
+    let (c, act) = (norm.width, device.activations());
+    device.launch(
+        &Launch::row("norm_forward", n.div_ceil(ROWS), 32 * ROWS),
+        &[
+            (n as i32).into(),
+            (c as i32).into(),
+            norm.packets().into(),
+            norm.eps.into(),
+            x.expect(n * c, act).into(),
+            norm.weight.expect(c, Dtype::F32).into(),
+            norm.bias.expect(c, Dtype::F32).into(),
+            out.expect(n * c, act).into(),
+            statistics.expect(2 * n, Dtype::F32).into(),
+        ],
+    );
+}
+
+/// Rows of a block of the backward pass and their number, by shape alone.
+fn backward_blocks(n: usize) -> (usize, usize) {
+    let rows = n.div_ceil(MOST_BLOCKS).next_multiple_of(ROWS).max(64);
+    (rows, n.div_ceil(rows))
+}
+
+/// f32 elements of scratch that [`backward`] needs for up to `n` rows.
+pub fn backward_scratch(n: usize, c: usize) -> usize {
+    n.div_ceil(64).min(MOST_BLOCKS) * 2 * c
+}
+
+/// `gradient`, f32: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
+/// was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`.
+pub fn backward<D: Device>(
+    device: &D,
+    n: usize,
+    norm: Parameters,
+    x: Tensor,
+    statistics: Tensor,
+    gradient: Tensor,
+    before: Option<(Dropout, Tensor)>,
+    d_parameters: Tensor,
+    scratch: Tensor,
+) {
+    let (c, act) = (norm.width, device.activations());
+    let (rows, blocks) = backward_blocks(n);
+    let (dropout, dropped) = before.unzip();
+    let partials = scratch.expect(blocks * 2 * c, Dtype::F32);
+    device.launch(
+        &Launch { shared: 2 * c * 4, ..Launch::row("norm_backward", blocks, 256) },
+        &[
+            (n as i32).into(),
+            (rows as i32).into(),
+            (c as i32).into(),
+            norm.packets().into(),
+            x.expect(n * c, act).into(),
+            statistics.expect(2 * n, Dtype::F32).into(),
+            norm.weight.expect(c, Dtype::F32).into(),
+            gradient.expect(n * c, Dtype::F32).into(),
+            dropout.unwrap_or(Dropout::none()).words().into(),
+            dropped.map(|d| d.expect(n * c, act)).into(),
+            partials.into(),
+        ],
+    );
+    add_columns(device, blocks, 2 * c, partials, d_parameters);
+}

@@ -1,0 +1,135 @@
+// LayerNorm. One warp a row; a row stays in registers from the first read to the last write.
+
+/// Calls `f(k, column)` for the packets of V columns that this lane holds: the k-th is at k · 32 + lane.
+template <int V, int E, class F>
+DEVICE void for_packets(int c, F f) {
+#pragma unroll
+    for (int k = 0; k < E / V; k++) {
+        const int column = (k * 32 + lane_id()) * V;
+        if (column < c) f(k, column);
+    }
+}
+
+DEVICE int warp_row() { return blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32; }
+
+/// out = dropout(x̂ · weight + bias), where x̂ is the normalized row; keeps mean and reciprocal deviation.
+template <int V, int E>
+DEVICE void normalize(const float (&x)[E / V][V], int row, int c, float eps, Pointer<const float> weight,
+                      Pointer<const float> bias, Dropout dropout, Pointer<act> out, Pointer<float> statistics) {
+    float sum = 0.0f;
+    for_packets<V, E>(c, [&](int k, int) {
+#pragma unroll
+        for (int i = 0; i < V; i++) sum += x[k][i];
+    });
+    const float mean = warp_sum(sum) / c;
+    float squares = 0.0f;
+    for_packets<V, E>(c, [&](int k, int) {
+#pragma unroll
+        for (int i = 0; i < V; i++) squares = fmaf(x[k][i] - mean, x[k][i] - mean, squares);
+    });
+    const float reciprocal = 1.0f / sqrtf(warp_sum(squares) / c + eps);
+    const u32 first = (u32)row * (u32)c;
+    for_packets<V, E>(c, [&](int k, int column) {
+        float w[V], b[V], y[V];
+        load<V, float>(weight + column, w);
+        load<V, float>(bias + column, b);
+#pragma unroll
+        for (int i = 0; i < V; i++) {
+            y[i] = fmaf((x[k][i] - mean) * reciprocal, w[i], b[i]) * dropout.factor(first + column + i);
+        }
+        store<V, act>(out + ((long long)row * c + column), y);
+    });
+    if (lane_id() == 0) {
+        statistics[2 * row] = mean;
+        statistics[2 * row + 1] = reciprocal;
+    }
+}
+
+template <int V, int E>
+DEVICE void norm_forward_rows(int n, int c, float eps, Pointer<const act> x, Pointer<const float> weight,
+                              Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {
+    const int row = warp_row();
+    if (row >= n) return;
+    float values[E / V][V];
+    for_packets<V, E>(c, [&](int k, int column) { load<V, act>(x + ((long long)row * c + column), values[k]); });
+    normalize<V, E>(values, row, c, eps, weight, bias, Dropout{0, 0, 0, 1.0f}, out, statistics);
+}
+
+/// out = LayerNorm(x). Grid: rows / warps of a block. `packets`: whether four neighbours may be moved at once; up to 1024
+/// columns then, and else 2048.
+KERNEL(norm_forward)(int n, int c, int packets, float eps, Pointer<const act> x, Pointer<const float> weight,
+                     Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {
+    if (packets) norm_forward_rows<4, 32>(n, c, eps, x, weight, bias, out, statistics);
+    else norm_forward_rows<1, 64>(n, c, eps, x, weight, bias, out, statistics);
+}
+EXPORT(norm_forward)
+
+/// Backward of rows `block · rows …` by all warps of the block. The gradients of weight and bias are summed over these
+/// rows in a fixed order and go to `partials[block, 2, C]`.
+template <int V, int E>
+DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Pointer<const float> statistics,
+                               Pointer<const float> weight, Pointer<float> gradient, Dropout dropout,
+                               Pointer<act> dropped, Pointer<float> partials) {
+    DYNAMIC_SHARED(float, total); // [2, C]
+    const int warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    const int to = min((int)(blockIdx.x + 1) * rows, n);
+    float d_weight[E / V][V] = {}, d_bias[E / V][V] = {};
+    for (int row = blockIdx.x * rows + warp; row < to; row += warps) {
+        const float mean = statistics[2 * row], reciprocal = statistics[2 * row + 1];
+        const u32 first = (u32)row * (u32)c;
+        const long long at = (long long)row * c;
+        float normalized[E / V][V], g[E / V][V], g_sum = 0.0f, gx_sum = 0.0f;
+        for_packets<V, E>(c, [&](int k, int column) {
+            float w[V];
+            load<V, act>(x + (at + column), normalized[k]);
+            load<V, float>(gradient + (at + column), g[k]);
+            load<V, float>(weight + column, w);
+#pragma unroll
+            for (int i = 0; i < V; i++) {
+                normalized[k][i] = (normalized[k][i] - mean) * reciprocal;
+                const float dy = g[k][i];
+                d_weight[k][i] = fmaf(dy, normalized[k][i], d_weight[k][i]);
+                d_bias[k][i] += dy;
+                g[k][i] = dy * w[i];
+                g_sum += g[k][i];
+                gx_sum = fmaf(normalized[k][i], g[k][i], gx_sum);
+            }
+        });
+        // dx = (g − mean(g) − x̂ mean(g x̂)) / deviation
+        const float g_mean = warp_sum(g_sum) / c, gx_mean = warp_sum(gx_sum) / c;
+        for_packets<V, E>(c, [&](int k, int column) {
+            float dx[V];
+#pragma unroll
+            for (int i = 0; i < V; i++) dx[i] = (g[k][i] - g_mean - normalized[k][i] * gx_mean) * reciprocal;
+            store<V, float>(gradient + (at + column), dx);
+            if (!dropped) return;
+#pragma unroll
+            for (int i = 0; i < V; i++) dx[i] *= dropout.factor(first + column + i);
+            store<V, act>(dropped + (at + column), dx);
+        });
+    }
+    for (int turn = 0; turn < warps; turn++) {
+        if (warp == turn) {
+            for_packets<V, E>(c, [&](int k, int column) {
+#pragma unroll
+                for (int i = 0; i < V; i++) {
+                    total[column + i] = d_weight[k][i] + (turn > 0 ? total[column + i] : 0.0f);
+                    total[c + column + i] = d_bias[k][i] + (turn > 0 ? total[c + column + i] : 0.0f);
+                }
+            });
+        }
+        __syncthreads();
+    }
+    for (int i = threadIdx.x; i < 2 * c; i += blockDim.x) partials[(long long)blockIdx.x * 2 * c + i] = total[i];
+}
+
+/// gradient, f32: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual, as an
+/// activation. Shared: 2 C floats.
+KERNEL(norm_backward)(int n, int rows, int c, int packets, Pointer<const act> x, Pointer<const float> statistics,
+                      Pointer<const float> weight, Pointer<float> gradient, Dropout dropout,
+                      Pointer<act> dropped, Pointer<float> partials) {
+    if (packets)
+        norm_backward_rows<4, 32>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);
+    else norm_backward_rows<1, 64>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);
+}
+EXPORT(norm_backward)

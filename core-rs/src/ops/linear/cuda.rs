@@ -1,0 +1,140 @@
+//! [`super`] on a CUDA device: cuBLASLt's products, and the kernels around them.
+
+use crate::cuda::{Device, Dtype, Launch, Matrix, Product, Tensor};
+
+/// A dense layer, `[outputs, inputs]`.
+#[derive(Clone, Copy)]
+pub struct Layer {
+    /// Columns of the weight.
+    pub inputs: usize,
+    /// Rows of the weight.
+    pub outputs: usize,
+    /// As activations.
+    pub weight: Tensor,
+    /// `[outputs]`, of the result's type.
+    pub bias: Tensor,
+}
+
+fn plain(elements: Tensor) -> Matrix {
+    Matrix { elements, transposed: false }
+}
+
+fn transposed(elements: Tensor) -> Matrix {
+    Matrix { elements, transposed: true }
+}
+
+/// `y = x Wᵀ + b`, `n` rows; y may be of another type than x.
+pub fn forward<D: Device>(device: &D, n: usize, layer: Layer, x: Tensor, y: Tensor) {
+    device.multiply(&Product {
+        m: n,
+        n: layer.outputs,
+        k: layer.inputs,
+        a: plain(x),
+        b: transposed(layer.weight),
+        c: y,
+        bias: Some(layer.bias),
+        accumulate: false,
+    });
+}
+
+/// `dx = dy W`, or `dx += dy W`.
+pub fn backward_data<D: Device>(device: &D, n: usize, layer: Layer, dy: Tensor, dx: Tensor, accumulate: bool) {
+    device.multiply(&Product {
+        m: n,
+        n: layer.inputs,
+        k: layer.outputs,
+        a: plain(dy),
+        b: plain(layer.weight),
+        c: dx,
+        bias: None,
+        accumulate,
+    });
+}
+
+/// `dW += dyᵀ x`, `db += Σ dy`; both f32.
+pub fn backward_parameters<D: Device>(
+    device: &D,
+    n: usize,
+    [inputs, outputs]: [usize; 2],
+    x: Tensor,
+    dy: Tensor,
+    d_weight: Tensor,
+    d_bias: Tensor,
+    scratch: Tensor,
+) {
+    device.multiply(&Product {
+        m: outputs,
+        n: inputs,
+        k: n,
+        a: transposed(dy),
+        b: plain(x),
+        c: d_weight.expect(inputs * outputs, Dtype::F32),
+        bias: None,
+        accumulate: true,
+    });
+    let (rows, blocks) = sum_blocks(n, outputs);
+    let partials = scratch.expect(blocks * outputs, Dtype::F32);
+    device.launch(
+        &Launch { grid: [column_blocks(outputs), blocks], ..Launch::row("sum_activation_columns", 1, 256) },
+        &[
+            (n as i32).into(),
+            (rows as i32).into(),
+            (outputs as i32).into(),
+            dy.expect(n * outputs, device.activations()).into(),
+            partials.into(),
+        ],
+    );
+    add_columns(device, blocks, outputs, partials, d_bias);
+}
+
+/// Rows of a block of column sums and the number of blocks, by shape alone.
+fn sum_blocks(n: usize, c: usize) -> (usize, usize) {
+    let rows = n.div_ceil(most_blocks(c)).max(64);
+    (rows, n.div_ceil(rows))
+}
+
+/// Keeps the partial sums at 8 MiB.
+fn most_blocks(c: usize) -> usize {
+    ((1 << 21) / c).max(1)
+}
+
+/// f32 elements of scratch that [`backward_parameters`] needs for up to `n` rows.
+pub fn sum_scratch(n: usize, c: usize) -> usize {
+    most_blocks(c).min(n.div_ceil(64)) * c
+}
+
+fn column_blocks(c: usize) -> usize {
+    c.div_ceil(if c.is_multiple_of(4) { 128 } else { 32 })
+}
+
+/// `to[C] += ` the rows of f32 `partials[n, C]`, in a fixed order.
+pub(crate) fn add_columns<D: Device>(device: &D, n: usize, c: usize, partials: Tensor, to: Tensor) {
+    device.launch(
+        &Launch::row("add_columns", column_blocks(c), 256),
+        &[(n as i32).into(), (c as i32).into(), partials.into(), to.expect(c, Dtype::F32).into()],
+    );
+}
+
+fn gelu<D: Device>(device: &D, kernel: &'static str, count: usize, pre: Tensor, other: Tensor) {
+    let act = device.activations();
+    device.launch(
+        &Launch::threads(kernel, count.div_ceil(4)),
+        &[(count as u64).into(), pre.expect(count, act).into(), other.expect(count, act).into()],
+    );
+}
+
+/// `y = gelu(pre)`, `count` elements.
+pub fn gelu_forward<D: Device>(device: &D, count: usize, pre: Tensor, y: Tensor) {
+    gelu(device, "gelu_forward", count, pre, y);
+}
+
+/// `gradient *= gelu'(pre)`, `count` elements.
+pub fn gelu_backward<D: Device>(device: &D, count: usize, pre: Tensor, gradient: Tensor) {
+    gelu(device, "gelu_backward", count, pre, gradient);
+}
+
+/// `x *= factor`, `count` elements.
+pub fn scale<D: Device>(device: &D, count: usize, factor: f32, x: Tensor) {
+    let x = x.expect(count, device.activations());
+    device.launch(&Launch::threads("scale_elements", count), &[(count as u64).into(), factor.into(), x.into()]);
+}

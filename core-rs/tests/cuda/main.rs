@@ -1,0 +1,81 @@
+//! Tests of the CUDA engine that need something a machine may lack, so that what is skipped depends on the machine and
+//! not on the build: a C++ compiler (the simulator), NVRTC, a GPU. The harness is libtest-mimic, because `#[ignore]` is
+//! decided when a test is compiled.
+
+mod faults;
+mod nvrtc;
+mod ops;
+mod simulator;
+mod step;
+
+use std::sync::{Arc, OnceLock};
+
+use cloze_core::cuda::gpu::Gpu;
+use cloze_core::cuda::{Dtype, libraries};
+use libtest_mimic::{Arguments, Trial};
+use simulator::{Program, Simulator};
+
+/// The two kinds of activations.
+const DTYPES: [(&str, Dtype); 2] = [("f32", Dtype::F32), ("bf16", Dtype::Bf16)];
+
+/// A trial, or, where `lacking` says what this machine lacks, one that is skipped.
+fn trial(name: String, lacking: Option<&str>, run: impl FnOnce() + Send + 'static) -> Trial {
+    let named = match lacking {
+        Some(what) => format!("{name} (skipped: {what})"),
+        None => name,
+    };
+    let run = || {
+        run();
+        Ok(())
+    };
+    Trial::test(named, run).with_ignored_flag(lacking.is_some())
+}
+
+/// The simulated kernels, compiled once for each type.
+fn simulated(dtype: Dtype) -> Simulator {
+    static PROGRAMS: [OnceLock<Arc<Program>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let program = PROGRAMS[usize::from(dtype == Dtype::Bf16)].get_or_init(|| Program::kernels(dtype));
+    Simulator::new(Arc::clone(program), dtype)
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let compiler = simulator::compiler().is_none().then_some("no C++ compiler");
+    let mut trials = Vec::new();
+    for &(name, run) in faults::TESTS {
+        trials.push(trial(format!("simulator::{name}"), compiler, run));
+    }
+    for (dtype_name, dtype) in DTYPES {
+        for (name, run) in ops::tests::<Simulator>() {
+            trials.push(trial(format!("simulated::{dtype_name}::{name}"), compiler, move || {
+                for reversed in [false, true] {
+                    run(&simulated(dtype).reversed(reversed));
+                }
+            }));
+        }
+    }
+    for (dtype_name, dtype) in DTYPES {
+        for (name, run) in step::tests::<Simulator>() {
+            let name = format!("simulated::{dtype_name}::step::{name}");
+            trials.push(trial(name, compiler, move || run(&|| simulated(dtype))));
+        }
+    }
+    let without_nvrtc = (!nvrtc::present()).then_some("no NVRTC; deno task nvrtc fetches it");
+    for (dtype_name, dtype) in DTYPES {
+        for architecture in nvrtc::ARCHITECTURES {
+            let name = format!("nvrtc::{dtype_name}::{architecture}");
+            trials.push(trial(name, without_nvrtc, move || nvrtc::compile(architecture, dtype)));
+        }
+    }
+    let without_gpu = libraries::find(&nvrtc::folders()).problem.is_some().then_some("no CUDA device");
+    for (dtype_name, dtype) in DTYPES {
+        let open = move || Gpu::open(dtype, &nvrtc::folders(), Some(&nvrtc::cache())).expect("the GPU opens");
+        for (name, run) in ops::tests::<Gpu>() {
+            trials.push(trial(format!("gpu::{dtype_name}::{name}"), without_gpu, move || run(&open())));
+        }
+        for (name, run) in step::tests::<Gpu>() {
+            trials.push(trial(format!("gpu::{dtype_name}::step::{name}"), without_gpu, move || run(&open)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}

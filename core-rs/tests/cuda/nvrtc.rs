@@ -1,0 +1,50 @@
+//! Every kernel compiled for the architectures of A100, H100 and H200, and B200, wherever NVRTC is: on the system, or in
+//! target/nvrtc, where `deno task nvrtc` puts it. What has been compiled is kept there.
+
+use std::path::PathBuf;
+
+use cloze_core::cuda::{Dtype, PROGRAM, libraries, nvrtc};
+
+/// Compute capabilities 8.0, 9.0 and 10.0.
+pub const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90a", "sm_100a"];
+
+fn folder() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("core-rs"), PathBuf::from);
+    package.join("../target/nvrtc")
+}
+
+/// Where libraries may be beside the system's search path.
+pub fn folders() -> Vec<PathBuf> {
+    vec![folder().join("nvidia/cu13/lib")]
+}
+
+/// Where compiled kernels are kept.
+pub fn cache() -> PathBuf {
+    folder().join("kernels")
+}
+
+/// Whether there is NVRTC.
+pub fn present() -> bool {
+    libraries::find(&folders()).libraries.iter().any(|l| l.name == "nvrtc" && l.path.is_some())
+}
+
+/// Compiles all kernels and looks for each in the code.
+pub fn compile(architecture: &str, activations: Dtype) {
+    let code = nvrtc::kernels(architecture, activations, Some(&cache())).unwrap();
+    let mut names = Vec::new();
+    for (_, text) in PROGRAM {
+        for kernel in text.split("KERNEL(").skip(1) {
+            let name = kernel.split(')').next().unwrap_or_default();
+            match name.strip_suffix("_##D") {
+                Some(stem) => names.extend([64, 128].map(|d| format!("{stem}_{d}"))),
+                None if name != "name" => names.push(name.to_string()),
+                None => {} // the definition of the macro
+            }
+        }
+    }
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let section = format!(".text.{name}\0");
+        assert!(code.windows(section.len()).any(|w| w == section.as_bytes()), "{name} is not in the code");
+    }
+}

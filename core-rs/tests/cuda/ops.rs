@@ -1,0 +1,559 @@
+//! Each operation of the CUDA engine against the CPU's, on whatever [`Device`] there is: the simulator, or a GPU.
+//! Long because there is a test for each operation.
+//!
+//! Tolerances are relative to the largest value that is expected. With bfloat16 the CPU is given the rounded inputs, so
+//! what remains is the rounding of results and of what is rounded in between (the attention probabilities).
+
+use cloze_core::config::ModelConfig;
+use cloze_core::cuda::{Buffer, Device, Dtype, bytes_of, bytes_of_mut};
+use cloze_core::engine::AdamW;
+use cloze_core::objective::Objective;
+use cloze_core::ops::cross_entropy::RowLoss;
+use cloze_core::ops::dropout::{self as dropout_op, Dropout};
+use cloze_core::ops::gemm::Gemm;
+use cloze_core::ops::gemm::epilogue::{Add, Bias, Epilogue, Store};
+use cloze_core::ops::linear::Weight;
+use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear, tanh};
+use cloze_core::optim::{self, adamw};
+use cloze_core::parameters::ParameterLayout;
+use cloze_core::rng::{DropoutKey, splitmix64};
+use cloze_core::threads::Threads;
+
+/// A name and what is run on a device.
+type Test<D> = (&'static str, fn(&D));
+
+/// All tests of this file.
+pub fn tests<D: Device>() -> Vec<Test<D>> {
+    vec![
+        ("layer_norm::forward", norm_forward),
+        ("layer_norm::backward", norm_backward),
+        ("embeddings::forward_and_backward", embeddings_),
+        ("embeddings::gather_and_scatter", gather_and_scatter),
+        ("elementwise", elementwise),
+        ("linear::gelu", gelu),
+        ("linear::products", products),
+        ("linear::parameter_gradients", parameter_gradients),
+        ("attention::short_and_odd", |d| attention_(d, 2, 5, false, &[1, 4, 33, 7])),
+        ("attention::tiles", |d| attention_(d, 2, 64, false, &[64, 1, 65, 32])),
+        ("attention::long", |d| attention_(d, 1, 32, false, &[300])),
+        ("attention::causal", |d| attention_(d, 2, 16, true, &[1, 130, 9])),
+        ("attention::wide_heads", |d| attention_(d, 1, 80, false, &[70, 3])),
+        ("attention::widest_heads", |d| attention_(d, 2, 128, false, &[40])),
+        ("cross_entropy", cross_entropy_),
+        ("adamw::update", adamw_update),
+        ("adamw::not_finite", adamw_not_finite),
+        ("adamw::norm", adamw_norm),
+    ]
+}
+
+/// Numbers between −1 and 1.
+fn random(len: usize, seed: u64) -> Vec<f32> {
+    (0..len as u64).map(|i| (splitmix64((seed * 1_000_003) ^ i) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+/// What the device holds of these numbers as activations.
+fn rounded<D: Device>(device: &D, x: Vec<f32>) -> Vec<f32> {
+    match device.activations() {
+        Dtype::Bf16 => x.into_iter().map(|v| half::bf16::from_f32(v).to_f32()).collect(),
+        _ => x,
+    }
+}
+
+fn activations<D: Device>(device: &D, values: &[f32]) -> Buffer<D> {
+    let buffer = Buffer::zeroed(device, values.len(), device.activations()).unwrap();
+    match device.activations() {
+        Dtype::Bf16 => {
+            let bits: Vec<u16> = values.iter().map(|&v| half::bf16::from_f32(v).to_bits()).collect();
+            device.upload(buffer.tensor(), bytes_of(&bits));
+        }
+        _ => device.upload(buffer.tensor(), bytes_of(values)),
+    }
+    buffer
+}
+
+fn singles<D: Device>(device: &D, values: &[f32]) -> Buffer<D> {
+    let buffer = Buffer::zeroed(device, values.len(), Dtype::F32).unwrap();
+    device.upload(buffer.tensor(), bytes_of(values));
+    buffer
+}
+
+fn integers<D: Device>(device: &D, values: &[i32]) -> Buffer<D> {
+    let buffer = Buffer::zeroed(device, values.len(), Dtype::I32).unwrap();
+    device.upload(buffer.tensor(), bytes_of(values));
+    buffer
+}
+
+fn values<D: Device>(device: &D, buffer: &Buffer<D>) -> Vec<f32> {
+    let tensor = buffer.tensor();
+    let result = if tensor.dtype == Dtype::Bf16 {
+        let mut bits = vec![0u16; tensor.len];
+        device.download(tensor, bytes_of_mut(&mut bits));
+        bits.into_iter().map(|b| half::bf16::from_bits(b).to_f32()).collect()
+    } else {
+        let mut values = vec![0f32; tensor.len];
+        device.download(tensor, bytes_of_mut(&mut values));
+        values
+    };
+    device.check().unwrap();
+    result
+}
+
+/// Compares with the CPU's result; `factor` multiplies the tolerance of one rounding.
+#[track_caller]
+fn close<D: Device>(device: &D, what: &str, buffer: &Buffer<D>, expected: &[f32], factor: f32) {
+    let rounding = if device.activations() == Dtype::Bf16 { 1.0 / 256.0 } else { 1e-6 };
+    close_within(&values(device, buffer), expected, what, factor * rounding);
+}
+
+#[track_caller]
+fn close_within(found: &[f32], expected: &[f32], what: &str, tolerance: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        let error = (f - e).abs() / largest;
+        assert!(
+            error <= tolerance,
+            "{what}[{i}] is {f}, the CPU has {e}: {error:.1e} of {largest}, allowed {tolerance:.1e}"
+        );
+    }
+}
+
+fn dropout(site: u32) -> Dropout {
+    Dropout::new(DropoutKey::new(7, 3, 1, site), 0.25)
+}
+
+/// Rows and columns: one row, less than a block, odd columns, more than one packet a lane, wider than the fast version.
+const NORM_SHAPES: [(usize, usize); 6] = [(1, 8), (9, 64), (13, 37), (20, 768), (3, 1030), (70, 128)];
+
+struct Norm<D: Device> {
+    parameters: Vec<f32>,
+    buffer: Buffer<D>,
+    c: usize,
+}
+
+impl<D: Device> Norm<D> {
+    fn new(device: &D, c: usize) -> Self {
+        let parameters = random(2 * c, 11);
+        Self { buffer: singles(device, &parameters), parameters, c }
+    }
+
+    fn on_device(&self) -> layer_norm::cuda::Parameters {
+        let (weight, bias) = (self.buffer.tensor().part(0, self.c), self.buffer.tensor().part(self.c, self.c));
+        layer_norm::cuda::Parameters { width: self.c, eps: 1e-6, weight, bias }
+    }
+}
+
+fn norm_forward<D: Device>(device: &D) {
+    for (n, c) in NORM_SHAPES {
+        let norm = Norm::new(device, c);
+        let x = rounded(device, random(n * c, 1));
+        let (mut out, mut statistics) = (vec![0.0; n * c], vec![0.0; 2 * n]);
+        let (weight, bias) = norm.parameters.split_at(c);
+        layer_norm::forward(&Threads::new(1), &x, weight, bias, 1e-6, &mut out, &mut statistics);
+        let (x, y) = (activations(device, &x), activations(device, &vec![0.0; n * c]));
+        let kept = singles(device, &vec![0.0; 2 * n]);
+        layer_norm::cuda::forward(device, n, norm.on_device(), x.tensor(), y.tensor(), kept.tensor());
+        close(device, "out", &y, &out, 4.0);
+        close_within(&values(device, &kept), &statistics, "statistics", 4e-6);
+    }
+}
+
+fn norm_backward<D: Device>(device: &D) {
+    for (n, c) in NORM_SHAPES {
+        let norm = Norm::new(device, c);
+        let (x, dy) = (rounded(device, random(n * c, 1)), random(n * c, 2));
+        let (weight, bias) = norm.parameters.split_at(c);
+        let (mut out, mut statistics) = (vec![0.0; n * c], vec![0.0; 2 * n]);
+        layer_norm::forward(&Threads::new(1), &x, weight, bias, 1e-6, &mut out, &mut statistics);
+        for with_dropped in [true, false] {
+            let (mut dx, mut dropped) = (dy.clone(), vec![0.0; n * c]);
+            let mut gradients = random(2 * c, 5);
+            let on_device = singles(device, &gradients);
+            let (d_weight, d_bias) = gradients.split_at_mut(c);
+            let before = with_dropped.then_some((dropout(1), &mut dropped[..]));
+            let threads = Threads::new(1);
+            layer_norm::backward(&threads, &x, &statistics, weight, &mut dx, before, d_weight, d_bias, &mut Vec::new());
+            let (x, g) = (activations(device, &x), singles(device, &dy));
+            let (to, kept) = (activations(device, &vec![0.0; n * c]), singles(device, &statistics));
+            let scratch = singles(device, &vec![0.0; layer_norm::cuda::backward_scratch(n, c)]);
+            layer_norm::cuda::backward(
+                device,
+                n,
+                norm.on_device(),
+                x.tensor(),
+                kept.tensor(),
+                g.tensor(),
+                with_dropped.then_some((dropout(1), to.tensor())),
+                on_device.tensor(),
+                scratch.tensor(),
+            );
+            close_within(&values(device, &g), &dx, "dx", 1e-5);
+            close(device, "dropped", &to, &dropped, 4.0);
+            close_within(&values(device, &on_device), &gradients, "parameters", 1e-5);
+        }
+    }
+}
+
+fn embeddings_<D: Device>(device: &D) {
+    for (n, c, tables) in [(1, 8, [5, 10, 2]), (400, 12, [40, 400, 2]), (5, 37, [3, 10, 2])] {
+        let norm = Norm::new(device, c);
+        let table = random(tables.iter().sum::<usize>() * c, 4);
+        let words: Vec<i32> = (0..n).map(|i| (i * i * 7 % tables[0]) as i32).collect();
+        let (positions, types): (Vec<i32>, Vec<i32>) = (0..n as i32).map(|i| (i, i32::from(i > 9))).unzip();
+        let ids: [&[i32]; 3] = [&words, &positions, &types];
+        let mut rows = Vec::new();
+        embeddings::cuda::table_rows(ids, tables, &mut rows);
+
+        let mut from = 0;
+        let lookups = [0, 1, 2].map(|i| {
+            let at = from;
+            from += tables[i] * c;
+            embeddings::Lookup { table: &table[at..from], ids: ids[i] }
+        });
+        let (mut sum, mut out, mut statistics) = (vec![0.0; n * c], vec![0.0; n * c], vec![0.0; 2 * n]);
+        let threads = Threads::new(1);
+        embeddings::forward(&threads, lookups, c, &mut sum);
+        let (weight, bias) = norm.parameters.split_at(c);
+        let normalized = rounded(device, sum.clone());
+        layer_norm::forward(&threads, &normalized, weight, bias, 1e-6, &mut out, &mut statistics);
+        for (i, v) in out.iter_mut().enumerate() {
+            *v *= dropout(0).factor(i as u32);
+        }
+        let on_device = integers(device, &rows);
+        let (x, y) = (activations(device, &vec![0.0; n * c]), activations(device, &vec![0.0; n * c]));
+        let (kept, weights) = (singles(device, &vec![0.0; 2 * n]), singles(device, &table));
+        embeddings::cuda::forward(
+            device,
+            n,
+            norm.on_device(),
+            on_device.tensor(),
+            weights.tensor(),
+            dropout(0),
+            x.tensor(),
+            y.tensor(),
+            kept.tensor(),
+        );
+        close(device, "sum", &x, &sum, 1.0);
+        close(device, "out", &y, &out, 4.0);
+
+        let gradient = random(n * c, 9);
+        let mut expected = random(table.len(), 10);
+        let to = singles(device, &expected);
+        for (i, row) in rows.iter().enumerate() {
+            for j in 0..c {
+                expected[*row as usize * c + j] += gradient[i % n * c + j];
+            }
+        }
+        let mut plan = embeddings::cuda::Collisions::default();
+        plan.plan(&rows, tables.iter().sum());
+        let (order, pieces) = (integers(device, &plan.order), integers(device, &plan.pieces));
+        let (joined, partials) = (integers(device, &plan.rows), singles(device, &vec![0.0; plan.slots * c]));
+        let planned = embeddings::cuda::Planned {
+            order: order.tensor(),
+            pieces: pieces.tensor(),
+            rows: joined.tensor(),
+            partials: partials.tensor(),
+        };
+        let g = singles(device, &gradient);
+        embeddings::cuda::backward(device, c, planned, g.tensor(), to.tensor());
+        close_within(&values(device, &to), &expected, "tables", 1e-6);
+    }
+}
+
+fn gather_and_scatter<D: Device>(device: &D) {
+    let (n, c, rows) = (9, 130, [0, 3, 8]);
+    let x = rounded(device, random(n * c, 1));
+    let (mut picked, mut back) = (vec![0.0; rows.len() * c], vec![0.0; n * c]);
+    embeddings::gather(&x, &rows, c, &mut picked);
+    let (from, indices) = (activations(device, &x), integers(device, &rows));
+    let few = activations(device, &vec![0.0; picked.len()]);
+    embeddings::cuda::gather(device, c, indices.tensor(), from.tensor(), few.tensor());
+    assert_eq!(values(device, &few), picked);
+
+    embeddings::scatter(&picked, &rows, c, &mut back);
+    let (few, all) = (singles(device, &picked), singles(device, &vec![5.0; n * c]));
+    embeddings::cuda::scatter(device, c, indices.tensor(), few.tensor(), all.tensor());
+    assert_eq!(values(device, &all), back);
+    embeddings::scatter_add(&picked, &rows, c, &mut back);
+    embeddings::cuda::scatter_add(device, c, indices.tensor(), few.tensor(), all.tensor());
+    assert_eq!(values(device, &all), back);
+}
+
+fn elementwise<D: Device>(device: &D) {
+    let (count, key) = (777, dropout(3));
+    let (x, dy) = (rounded(device, random(count, 1)), rounded(device, random(count, 2)));
+    let on_device = activations(device, &x);
+    dropout_op::cuda::apply(device, count, on_device.tensor(), key);
+    let mut expected = x.clone();
+    dropout_op::apply(&Threads::new(1), &mut expected, key);
+    close(device, "dropout", &on_device, &expected, 1.0);
+
+    let on_device = singles(device, &x);
+    dropout_op::cuda::apply_to_gradient(device, count, on_device.tensor(), key);
+    assert_eq!(values(device, &on_device), expected);
+    let (on_device, residual) = (activations(device, &x), activations(device, &dy));
+    dropout_op::cuda::add_residual(device, count, on_device.tensor(), key, residual.tensor());
+    let sums: Vec<f32> = expected.iter().zip(&dy).map(|(x, r)| x + r).collect();
+    close(device, "residual", &on_device, &sums, 1.0);
+
+    let on_device = activations(device, &x);
+    linear::cuda::scale(device, count, -0.5, on_device.tensor());
+    assert_eq!(values(device, &on_device), x.iter().map(|v| v * -0.5).collect::<Vec<_>>());
+
+    let mut expected = vec![0.0; count];
+    tanh::forward(&x, &mut expected);
+    let (from, y) = (activations(device, &x), activations(device, &vec![0.0; count]));
+    tanh::cuda::forward(device, count, from.tensor(), y.tensor());
+    close(device, "tanh", &y, &expected, 1.0);
+    let (y, g) = (rounded(device, expected), activations(device, &dy));
+    let mut expected = dy;
+    tanh::backward(&y, &mut expected);
+    tanh::cuda::backward(device, count, activations(device, &y).tensor(), g.tensor());
+    close(device, "tanh'", &g, &expected, 2.0);
+}
+
+fn gelu<D: Device>(device: &D) {
+    for count in [1, 4, 7, 1027] {
+        let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 6.0).collect::<Vec<_>>();
+        let (pre, dy) = (rounded(device, scale(random(count, 1))), rounded(device, random(count, 2)));
+        let expected: Vec<f32> = pre.iter().map(|&x| cloze_core::simd::gelu(x)).collect();
+        let (x, y) = (activations(device, &pre), activations(device, &vec![0.0; count]));
+        linear::cuda::gelu_forward(device, count, x.tensor(), y.tensor());
+        close(device, "gelu", &y, &expected, 2.0);
+        let g = activations(device, &dy);
+        linear::cuda::gelu_backward(device, count, x.tensor(), g.tensor());
+        let mut expected = dy;
+        linear::gelu_backward(&Threads::new(1), &mut expected, &pre);
+        close(device, "gelu'", &g, &expected, 2.0);
+    }
+}
+
+/// A layer's weight and bias off the device and on it.
+fn layer<D: Device>(device: &D, inputs: usize, outputs: usize) -> (Vec<f32>, Vec<f32>, Buffer<D>, Buffer<D>) {
+    let (weight, bias) = (rounded(device, random(inputs * outputs, 3)), rounded(device, random(outputs, 4)));
+    let (w, b) = (activations(device, &weight), activations(device, &bias));
+    (weight, bias, w, b)
+}
+
+/// The products' orientation and strides; on a GPU, cuBLASLt itself.
+fn products<D: Device>(device: &D) {
+    for (n, inputs, outputs) in [(1, 8, 16), (40, 24, 8), (129, 64, 200)] {
+        let (weight, bias, w, b) = layer(device, inputs, outputs);
+        let on_device = linear::cuda::Layer { inputs, outputs, weight: w.tensor(), bias: b.tensor() };
+        let (x, dy) = (rounded(device, random(n * inputs, 1)), rounded(device, random(n * outputs, 2)));
+        let (gemm, threads) = (Gemm::new(1), Threads::new(1));
+        let mut expected = vec![0.0; n * outputs];
+        linear::forward(&gemm, &threads, &x, Weight::new(&weight, inputs), &Bias::new(&bias, &mut expected));
+        let (from, y) = (activations(device, &x), activations(device, &vec![0.0; n * outputs]));
+        linear::cuda::forward(device, n, on_device, from.tensor(), y.tensor());
+        close(device, "y", &y, &expected, 4.0);
+        let (full, b) = (singles(device, &vec![0.0; n * outputs]), singles(device, &bias));
+        let layer = linear::cuda::Layer { bias: b.tensor(), ..on_device };
+        linear::cuda::forward(device, n, layer, from.tensor(), full.tensor());
+        close_within(&values(device, &full), &expected, "f32 y", 1e-5);
+        for accumulate in [false, true] {
+            let mut expected = rounded(device, random(n * inputs, 6));
+            let (g, dx) = (activations(device, &dy), activations(device, &expected));
+            let epilogue: Box<dyn Epilogue> = match accumulate {
+                true => Box::new(Add::new(&mut expected, inputs)),
+                false => Box::new(Store::new(&mut expected, inputs)),
+            };
+            linear::backward_data(&gemm, &threads, &dy, Weight::new(&weight, inputs), &*epilogue);
+            drop(epilogue);
+            linear::cuda::backward_data(device, n, on_device, g.tensor(), dx.tensor(), accumulate);
+            close(device, "dx", &dx, &expected, 4.0);
+        }
+    }
+}
+
+fn parameter_gradients<D: Device>(device: &D) {
+    for (n, inputs, outputs) in [(1, 8, 16), (130, 24, 37), (65, 16, 300)] {
+        let (x, dy) = (rounded(device, random(n * inputs, 1)), rounded(device, random(n * outputs, 2)));
+        let (mut dw, mut db) = (random(inputs * outputs, 7), random(outputs, 8));
+        let (to_w, to_b) = (singles(device, &dw), singles(device, &db));
+        let (gemm, threads) = (Gemm::new(1), Threads::new(1));
+        linear::backward_parameters(&gemm, &threads, &x, &dy, &mut dw, &mut db, &mut Vec::new());
+        let (x, g) = (activations(device, &x), activations(device, &dy));
+        let scratch = singles(device, &vec![0.0; linear::cuda::sum_scratch(n, outputs)]);
+        linear::cuda::backward_parameters(
+            device,
+            n,
+            [inputs, outputs],
+            x.tensor(),
+            g.tensor(),
+            to_w.tensor(),
+            to_b.tensor(),
+            scratch.tensor(),
+        );
+        close_within(&values(device, &to_w), &dw, "dW", 1e-5);
+        close_within(&values(device, &to_b), &db, "db", 1e-5);
+    }
+}
+
+fn attention_<D: Device>(device: &D, heads: usize, d: usize, causal: bool, lengths: &[i32]) {
+    let mut cu_seqlens = vec![0];
+    for length in lengths {
+        cu_seqlens.push(cu_seqlens.last().unwrap() + length);
+    }
+    let (n, c) = (*cu_seqlens.last().unwrap() as usize, heads * d);
+    let longest = 512;
+    let shape = attention::Shape { heads, hidden: c, cu_seqlens: &cu_seqlens, max_sequence_length: longest, causal };
+    let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 2.0).collect::<Vec<_>>();
+    let qkv = rounded(device, scale(random(3 * n * c, 1)));
+    let d_out = rounded(device, random(n * c, 2));
+    let mut places = Vec::new();
+    attention::cuda::tiles(device.activations(), &cu_seqlens, &mut places);
+    assert!(places.len() <= attention::cuda::most_tiles(n, lengths.len()));
+    let (cu, tiles) = (integers(device, &cu_seqlens), integers(device, &places));
+    let batch = attention::cuda::Packed {
+        tokens: n,
+        heads,
+        hidden: c,
+        max_sequence_length: longest,
+        causal,
+        cu_seqlens: cu.tensor(),
+        tiles: tiles.tensor(),
+    };
+    for dropout in [Dropout::none(), dropout(1)] {
+        let (gemm, threads) = (Gemm::new(1), Threads::new(1));
+        let team = attention::TeamScratch::new(&gemm, 1, longest, d, true);
+        let (mut out, mut lse, mut d_qkv) = (vec![0.0; n * c], vec![0.0; n * heads], vec![0.0; 3 * n * c]);
+        attention::forward(&gemm, &threads, &team, shape, &qkv, dropout, &mut out, &mut lse);
+        attention::backward(&gemm, &threads, &team, shape, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
+
+        let (x, g) = (activations(device, &qkv), activations(device, &d_out));
+        let (y, kept) = (activations(device, &vec![0.0; n * c]), singles(device, &vec![0.0; n * heads]));
+        let (dx, delta) = (activations(device, &vec![0.0; 3 * n * c]), singles(device, &vec![0.0; n * heads]));
+        attention::cuda::forward(device, &batch, x.tensor(), dropout, y.tensor(), kept.tensor());
+        close(device, "out", &y, &out, 4.0);
+        close_within(&values(device, &kept), &lse, "lse", 1e-5);
+        attention::cuda::backward(
+            device,
+            &batch,
+            x.tensor(),
+            dropout,
+            y.tensor(),
+            kept.tensor(),
+            g.tensor(),
+            dx.tensor(),
+            delta.tensor(),
+        );
+        close(device, "d_qkv", &dx, &d_qkv, 8.0);
+    }
+}
+
+fn cross_entropy_<D: Device>(device: &D) {
+    for (n, v) in [(1, 2), (3, 23), (5, 1000), (2, 30522)] {
+        let logits: Vec<f32> = random(n * v, 1).iter().map(|x| x * 20.0).collect();
+        let labels: Vec<i32> = (0..n).map(|i| (i * 7919 % v) as i32).collect();
+        let (mut gradient, mut rows) = (vec![0.0f32; n * v], vec![RowLoss::default(); n]);
+        let (threads, mut lost) = (Threads::new(1), logits.clone());
+        cross_entropy::forward_backward(&threads, &mut lost, &labels, &mut rows, Some(&mut gradient));
+        let (x, ids) = (singles(device, &logits), integers(device, &labels));
+        let (loss, rank) = (singles(device, &vec![0.0; n]), integers(device, &vec![-1; n]));
+        let g = activations(device, &vec![9.0; n * v]);
+        let arguments = (x.tensor(), ids.tensor(), loss.tensor(), rank.tensor());
+        let (x, ids, to_loss, to_rank) = arguments;
+        cross_entropy::cuda::forward_backward(device, v, x, ids, to_loss, to_rank, Some(g.tensor()));
+        let expected: Vec<f32> = rows.iter().map(|r| r.loss).collect();
+        close_within(&values(device, &loss), &expected, "loss", 2e-6);
+        let mut ranks = vec![0; n];
+        device.download(to_rank, bytes_of_mut(&mut ranks));
+        assert_eq!(ranks, rows.iter().map(|r| r.rank).collect::<Vec<_>>());
+        close(device, "gradient", &g, &gradient, 2.0);
+        let x = singles(device, &logits);
+        cross_entropy::cuda::forward_backward(device, v, x.tensor(), ids, to_loss, to_rank, None);
+        close_within(&values(device, &loss), &expected, "loss without gradient", 2e-6);
+    }
+    let (x, ids) = (singles(device, &[0.0, f32::NAN, 1.0]), integers(device, &[2]));
+    let (loss, rank) = (singles(device, &[0.0]), integers(device, &[0]));
+    cross_entropy::cuda::forward_backward(device, 3, x.tensor(), ids.tensor(), loss.tensor(), rank.tensor(), None);
+    assert!(values(device, &loss)[0].is_nan());
+}
+
+fn layout() -> ParameterLayout {
+    let config = ModelConfig {
+        vocab_size: 2000,
+        hidden_size: 24,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 30,
+        max_position_embeddings: 10,
+        type_vocab_size: 2,
+        hidden_dropout_prob: 0.0,
+        attention_probs_dropout_prob: 0.0,
+        layer_norm_eps: 1e-12,
+        initializer_range: 0.2,
+        hidden_act: "gelu".into(),
+        pad_token_id: 0,
+    };
+    ParameterLayout::new(&config, &Objective::MaskedLm)
+}
+
+const HYPER: AdamW =
+    AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.1, max_grad_norm: 1.0 };
+
+/// One update on the device: weights, gradients and moments before and after it.
+fn update<D: Device>(device: &D, buffers: [&[f32]; 4], step: u64) -> ([Vec<f32>; 4], Vec<f32>, f64) {
+    let plan = optim::cuda::Plan::new(device, &layout()).unwrap();
+    let on_device = buffers.map(|values| singles(device, values));
+    let copy = Buffer::zeroed(device, buffers[0].len(), device.activations()).unwrap();
+    let [weights, gradients, exp_avg, exp_avg_sq] = [0, 1, 2, 3].map(|i| on_device[i].tensor());
+    let state = optim::cuda::State { weights, copy: Some(copy.tensor()), gradients, exp_avg, exp_avg_sq };
+    let norm = plan.squared_norm(device, gradients);
+    plan.update(device, &state, &HYPER, 4, step, norm);
+    let mut squared = [0f64];
+    device.download(norm, bytes_of_mut(&mut squared));
+    ([0, 1, 2, 3].map(|i| values(device, &on_device[i])), values(device, &copy), squared[0])
+}
+
+fn adamw_update<D: Device>(device: &D) {
+    let layout = layout();
+    let n = layout.len();
+    for (step, scale) in [(0, 1.0), (5, 0.001)] {
+        let mut weights = random(n, 1);
+        let mut gradients: Vec<f32> = random(n, 2).iter().map(|x| x * scale).collect();
+        let mut exp_avg = random(n, 3);
+        let mut exp_avg_sq: Vec<f32> = random(n, 4).iter().map(|x| x.abs()).collect();
+        let (found, copy, squared) = update(device, [&weights, &gradients, &exp_avg, &exp_avg_sq], step);
+        let threads = Threads::new(1);
+        let exact = adamw::squared_norm(&threads, &gradients, &mut Vec::new());
+        assert!((squared / exact - 1.0).abs() < 1e-12, "{squared} and {exact}");
+        let norm = exact.sqrt() / 4.0;
+        let clip = if norm > 1.0 { 1.0 / (norm + 1e-6) } else { 1.0 };
+        let state = adamw::State {
+            weights: &mut weights,
+            gradients: &mut gradients,
+            exp_avg: &mut exp_avg,
+            exp_avg_sq: &mut exp_avg_sq,
+        };
+        let plan = adamw::Plan::new(&layout, &[], 1);
+        adamw::update(&threads, &plan, &[], state, &HYPER, clip / 4.0, step);
+        for (found, expected) in found.iter().zip([&weights, &gradients, &exp_avg, &exp_avg_sq]) {
+            close_within(found, expected, "state", 1e-6);
+        }
+        assert_eq!(copy, rounded(device, found[0].clone()));
+    }
+}
+
+fn adamw_not_finite<D: Device>(device: &D) {
+    let n = layout().len();
+    let mut gradients = random(n, 2);
+    gradients[n - 1] = f32::INFINITY;
+    let before = [random(n, 1), gradients, random(n, 3), vec![0.5; n]];
+    let (after, _, squared) = update(device, [0, 1, 2, 3].map(|i| &before[i][..]), 3);
+    assert!(squared.is_infinite());
+    assert_eq!(before, after);
+}
+
+fn adamw_norm<D: Device>(device: &D) {
+    let plan = optim::cuda::Plan::new(device, &layout()).unwrap();
+    for len in [1, 31, 32_768, 40_001] {
+        let x = random(len, 5);
+        let buffer = singles(device, &x);
+        let mut squared = [0f64];
+        device.download(plan.squared_norm(device, buffer.tensor()), bytes_of_mut(&mut squared));
+        let exact: f64 = x.iter().map(|&v| f64::from(v).powi(2)).sum();
+        assert!((squared[0] / exact - 1.0).abs() < 1e-12, "{len}: {} and {exact}", squared[0]);
+    }
+}

@@ -1,0 +1,447 @@
+// A GPU for tests: runs kernels on the CPU, one block after the other, every thread of a block as a fiber.
+//
+// It stands in front of cuda/prelude.cuh and the kernels, which are then compiled as C++. It is there to find mistakes,
+// not to be fast: each access to global or shared memory is checked for bounds and alignment, shared memory starts as
+// NaN in each block, warp operations and barriers have to be reached by all threads at the same place, and the order in
+// which threads run can be reversed, so that a missing barrier shows. What a fault ends is the launch, with a sentence
+// that says where. simulator.rs compiles and loads it.
+//
+// Fibers switch by setjmp and longjmp; ucontext only makes their stacks.
+
+#define CLOZE_SIMULATED
+#undef _FORTIFY_SOURCE
+#include <setjmp.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#define __device__
+#define __forceinline__ inline
+#define __global__
+
+struct dim3 {
+    unsigned x = 1, y = 1, z = 1;
+};
+
+namespace sim {
+
+constexpr int WARP = 32;
+constexpr size_t STACK = 64 << 10;
+constexpr size_t LARGEST_SHARED = 227 << 10;
+
+/// Where a thread stands.
+enum State { RUNNING, AT_WARP, AT_BLOCK, DONE };
+
+struct Fiber {
+    ucontext_t context;
+    jmp_buf at;
+    std::unique_ptr<char[]> stack{new char[STACK]};
+    bool started;
+    State state;
+    /// The line and operation that it waits at.
+    int line;
+    const char* operation;
+    dim3 index;
+};
+
+/// What lanes hand each other: two slots that take turns, because a lane may be one operation ahead of another.
+struct Exchange {
+    u_int32_t values[2][WARP][8];
+    int turn[WARP];
+};
+
+struct Block {
+    std::vector<Fiber> fibers;
+    std::vector<Exchange> warps;
+    std::vector<unsigned char> shared;
+    size_t shared_bytes;
+    /// Tells blocks apart, for static shared memory.
+    unsigned long generation = 0;
+    dim3 grid, size, index;
+    unsigned threads;
+    unsigned current;
+    jmp_buf scheduler, launch;
+    void (*body)(void*);
+    void* arguments;
+    const char* kernel;
+    char fault[512];
+    bool reversed;
+};
+
+inline thread_local Block* block = nullptr;
+
+/// Ends the launch.
+[[noreturn]] inline void fault(const char* format, ...) {
+    char what[320];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(what, sizeof what, format, list);
+    va_end(list);
+    const Fiber& f = block->fibers[block->current];
+    snprintf(block->fault, sizeof block->fault, "%s: %s (block %u,%u,%u, thread %u,%u,%u)", block->kernel, what,
+             block->index.x, block->index.y, block->index.z, f.index.x, f.index.y, f.index.z);
+    _longjmp(block->launch, 1);
+}
+
+/// Global memory: where each allocation ends.
+struct Registry {
+    std::mutex mutex;
+    std::map<const char*, size_t> allocations;
+
+    /// The allocation that `p` lies in, or nothing.
+    bool find(const char* p, const char*& begin, const char*& end) {
+        std::lock_guard<std::mutex> lock(mutex);
+        auto after = allocations.upper_bound(p);
+        if (after == allocations.begin()) return false;
+        --after;
+        begin = after->first;
+        end = begin + after->second;
+        return p <= end;
+    }
+};
+inline Registry registry;
+
+template <class T>
+struct Pointer {
+    T* at = nullptr;
+    const char* begin = nullptr;
+    const char* end = nullptr;
+
+    Pointer() = default;
+    Pointer(T* at, const char* begin, const char* end) : at(at), begin(begin), end(end) {}
+    /// A pointer to const from a pointer to mutable.
+    template <class U, class = decltype(static_cast<T*>(static_cast<U*>(nullptr)))>
+    Pointer(const Pointer<U>& p) : at(p.at), begin(p.begin), end(p.end) {}
+
+    T& checked(T* p) const {
+        const char* from = reinterpret_cast<const char*>(p);
+        if (from < begin || from + sizeof(T) > end)
+            fault("access out of bounds: byte %ld of %ld", long(from - begin), long(end - begin));
+        if (reinterpret_cast<size_t>(from) % alignof(T) != 0)
+            fault("misaligned access: byte %ld, which should be a multiple of %zu", long(from - begin), alignof(T));
+        return *p;
+    }
+    template <class I>
+    T& operator[](I i) const { return checked(at + (long)i); }
+    T& operator*() const { return checked(at); }
+    T* operator->() const { return &checked(at); }
+    template <class I>
+    Pointer operator+(I i) const { return Pointer(at + (long)i, begin, end); }
+    explicit operator bool() const { return at != nullptr; }
+};
+
+/// Runs the scheduler until this thread may go on.
+inline void wait(State state, const char* operation, int line) {
+    Fiber& f = block->fibers[block->current];
+    f.state = state;
+    f.operation = operation;
+    f.line = line;
+    if (_setjmp(f.at) == 0) _longjmp(block->scheduler, 1);
+}
+
+/// The values of all lanes: lane l reads `result[l']`.
+template <class T>
+const u_int32_t (*exchange(const T& mine, const char* operation, int line))[8] {
+    static_assert(sizeof(T) <= 32, "a lane hands over eight words at most");
+    const unsigned thread = block->current, lane = thread % WARP;
+    Exchange& warp = block->warps[thread / WARP];
+    const int turn = warp.turn[lane];
+    warp.turn[lane] ^= 1;
+    memcpy(warp.values[turn][lane], &mine, sizeof mine);
+    wait(AT_WARP, operation, line);
+    return warp.values[turn];
+}
+
+template <class T>
+T shuffle(T mine, int from, const char* operation, int line) {
+    const auto* values = exchange(mine, operation, line);
+    if (from < 0 || from >= WARP) fault("%s (line %d) reads lane %d", operation, line, from);
+    T result;
+    memcpy(&result, values[from], sizeof result);
+    return result;
+}
+
+/// Entered on a fiber's own stack.
+inline void enter() {
+    Fiber& f = block->fibers[block->current];
+    block->body(block->arguments);
+    f.state = DONE;
+    _longjmp(block->scheduler, 1);
+}
+
+inline void resume(unsigned thread) {
+    block->current = thread;
+    Fiber& f = block->fibers[thread];
+    f.state = RUNNING;
+    if (_setjmp(block->scheduler) != 0) return;
+    if (f.started) _longjmp(f.at, 1);
+    f.started = true;
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = f.stack.get();
+    f.context.uc_stack.ss_size = STACK;
+    f.context.uc_link = nullptr;
+    makecontext(&f.context, enter, 0);
+    setcontext(&f.context);
+}
+
+/// Whether all of `count` threads from `first` on wait at one place in state `state`.
+inline bool together(unsigned first, unsigned count, State state) {
+    const Fiber& a = block->fibers[first];
+    for (unsigned t = first; t < first + count; t++) {
+        const Fiber& f = block->fibers[t];
+        if (f.state != state) return false;
+        if (f.line != a.line || strcmp(f.operation, a.operation) != 0) {
+            block->current = t;
+            fault("threads meet at different places: %s (line %d) and %s (line %d)", a.operation, a.line, f.operation, f.line);
+        }
+    }
+    return true;
+}
+
+inline void run_block() {
+    Block& b = *block;
+    b.generation++;
+    memset(b.shared.data(), 0xff, b.shared_bytes);
+    for (unsigned t = 0; t < b.threads; t++) {
+        Fiber& f = b.fibers[t];
+        f.started = false;
+        f.state = RUNNING;
+        f.index = {t % b.size.x, t / b.size.x % b.size.y, t / (b.size.x * b.size.y)};
+    }
+    for (auto& warp : b.warps) memset(warp.turn, 0, sizeof warp.turn);
+    for (;;) {
+        bool moved = false;
+        for (unsigned i = 0; i < b.threads; i++) {
+            const unsigned t = b.reversed ? b.threads - 1 - i : i;
+            if (b.fibers[t].state != RUNNING) continue;
+            resume(t);
+            moved = true;
+        }
+        unsigned done = 0, at_block = 0;
+        for (unsigned t = 0; t < b.threads; t++) {
+            done += b.fibers[t].state == DONE;
+            at_block += b.fibers[t].state == AT_BLOCK;
+        }
+        if (done == b.threads) return;
+        if (at_block == b.threads && together(0, b.threads, AT_BLOCK)) {
+            for (auto& f : b.fibers) f.state = RUNNING;
+            continue;
+        }
+        for (unsigned w = 0; w < b.threads; w += WARP) {
+            if (!together(w, WARP, AT_WARP)) continue;
+            for (unsigned t = w; t < w + WARP; t++) b.fibers[t].state = RUNNING;
+            moved = true;
+        }
+        if (moved) continue;
+        for (unsigned t = 0; t < b.threads; t++) {
+            const Fiber& f = b.fibers[t];
+            if (f.state == DONE) continue;
+            b.current = t;
+            fault("not all threads reach %s (line %d)", f.operation, f.line);
+        }
+    }
+}
+
+/// Runs `body(arguments)` in every thread of the grid. Returns nothing, or what went wrong.
+inline const char* launch(const char* kernel, void (*body)(void*), void* arguments, dim3 grid, dim3 size, size_t shared,
+                          bool reversed) {
+    static thread_local Block mine;
+    block = &mine;
+    Block& b = mine;
+    b.kernel = kernel;
+    b.grid = grid;
+    b.size = size;
+    b.threads = size.x * size.y * size.z;
+    b.current = 0;
+    b.body = body;
+    b.arguments = arguments;
+    b.reversed = reversed;
+    b.shared_bytes = shared;
+    b.fault[0] = 0;
+    if (b.threads == 0 || b.threads % WARP != 0 || b.threads > 1024) {
+        snprintf(b.fault, sizeof b.fault, "%s: a block of %u threads, but whole warps and at most 1024 are needed", kernel,
+                 b.threads);
+        return b.fault;
+    }
+    if (shared > LARGEST_SHARED) {
+        snprintf(b.fault, sizeof b.fault, "%s: %zu bytes of shared memory", kernel, shared);
+        return b.fault;
+    }
+    if (b.fibers.size() != b.threads) b.fibers = std::vector<Fiber>(b.threads);
+    b.warps.resize(b.threads / WARP);
+    b.shared.resize(shared + 16);
+    if (_setjmp(b.launch) != 0) return b.fault;
+    for (b.index.z = 0; b.index.z < grid.z; b.index.z++)
+        for (b.index.y = 0; b.index.y < grid.y; b.index.y++)
+            for (b.index.x = 0; b.index.x < grid.x; b.index.x++) run_block();
+    return nullptr;
+}
+
+template <class T>
+Pointer<T> dynamic_shared() {
+    unsigned char* begin = block->shared.data();
+    begin += (16 - reinterpret_cast<size_t>(begin) % 16) % 16;
+    return {reinterpret_cast<T*>(begin), (const char*)begin, (const char*)begin + block->shared_bytes};
+}
+
+template <class T, int N>
+struct Static {
+    alignas(16) T values[N];
+    unsigned long generation = 0;
+
+    T& operator[](long i) {
+        if (generation != block->generation) {
+            generation = block->generation;
+            memset(static_cast<void*>(values), 0xff, sizeof values);
+        }
+        if (i < 0 || i >= N) fault("access out of bounds: element %ld of %d in shared memory", i, N);
+        return values[i];
+    }
+};
+
+/// Turns one kernel argument from its eight bytes into its type.
+template <class A>
+struct Argument {
+    static A take(const void* from) {
+        A a;
+        memcpy(&a, from, sizeof a);
+        return a;
+    }
+};
+template <class T>
+struct Argument<Pointer<T>> {
+    static Pointer<T> take(const void* from) {
+        T* at;
+        memcpy(&at, from, sizeof at);
+        Pointer<T> p(at, nullptr, nullptr);
+        if (at != nullptr && !registry.find((const char*)at, p.begin, p.end)) {
+            p.begin = p.end = (const char*)at; // every access faults
+        }
+        return p;
+    }
+};
+
+template <class... A>
+struct Call {
+    void (*kernel)(A...);
+    void** arguments;
+
+    template <size_t... I>
+    static void run(Call& c, std::index_sequence<I...>) { c.kernel(Argument<A>::take(c.arguments[I])...); }
+    static void body(void* c) { run(*static_cast<Call*>(c), std::index_sequence_for<A...>()); }
+};
+
+template <class... A>
+const char* call(const char* name, void (*kernel)(A...), unsigned count, void** arguments, const unsigned* size, size_t shared,
+                 bool reversed) {
+    if (count != sizeof...(A)) return "the kernel takes another number of arguments";
+    Call<A...> c{kernel, arguments};
+    return launch(name, Call<A...>::body, &c, {size[0], size[1], size[2]}, {size[3], size[4], size[5]}, shared, reversed);
+}
+
+}  // namespace sim
+
+template <class T>
+using Pointer = sim::Pointer<T>;
+template <class U, class T>
+Pointer<U> cast(Pointer<T> p) {
+    return {reinterpret_cast<U*>(p.at), p.begin, p.end};
+}
+
+using std::min;
+
+inline float __int_as_float(int bits) { return __builtin_bit_cast(float, bits); }
+inline float __uint_as_float(unsigned bits) { return __builtin_bit_cast(float, bits); }
+
+#define KERNEL(name) static void name
+#define EXPORT(name)                                                                                                    \
+    extern "C" const char* cloze_##name(unsigned count, void** arguments, const unsigned* size, size_t shared, int reversed) { \
+        return sim::call(#name, name, count, arguments, size, shared, reversed != 0);                                   \
+    }
+#define DYNAMIC_SHARED(type, name) Pointer<type> name = sim::dynamic_shared<type>()
+#define SHARED(type, name, count) static thread_local sim::Static<type, count> name
+
+#define threadIdx (sim::block->fibers[sim::block->current].index)
+#define blockIdx (sim::block->index)
+#define blockDim (sim::block->size)
+#define gridDim (sim::block->grid)
+#define __syncthreads() sim::wait(sim::AT_BLOCK, "__syncthreads", __LINE__)
+#define __syncwarp() sim::wait(sim::AT_WARP, "__syncwarp", __LINE__)
+#define __shfl_xor_sync(mask, value, m) sim::shuffle(value, int(sim::block->current % 32) ^ (m), "__shfl_xor_sync", __LINE__)
+#define __shfl_sync(mask, value, lane) sim::shuffle(value, lane, "__shfl_sync", __LINE__)
+
+extern "C" void* cloze_allocate(size_t bytes) {
+    // A gap behind each allocation keeps neighbours apart.
+    void* p = aligned_alloc(256, (bytes + 511) / 256 * 256);
+    if (p == nullptr) return p;
+    memset(p, 0, bytes);
+    std::lock_guard<std::mutex> lock(sim::registry.mutex);
+    sim::registry.allocations[(const char*)p] = bytes;
+    return p;
+}
+
+extern "C" void cloze_release(void* p) {
+    {
+        std::lock_guard<std::mutex> lock(sim::registry.mutex);
+        sim::registry.allocations.erase((const char*)p);
+    }
+    free(p);
+}
+
+struct bf16;
+
+/// ldmatrix: lane 8m + r gives row r of the m-th 8×8 matrix; lane l receives elements 2 (l % 4) and the next of row l / 4.
+template <int COUNT, bool TRANSPOSED, class B>
+void simulate_ldmatrix(unsigned (&r)[COUNT], Pointer<const B> row, int line) {
+    struct alignas(16) Row {
+        unsigned short bits[8];
+    };
+    const int lane = sim::block->current % 32;
+    Row mine = {};
+    if (lane < 8 * COUNT) mine = *cast<const Row>(row);
+    const auto* rows = sim::exchange(mine, "ldmatrix", line);
+    for (int m = 0; m < COUNT; m++) {
+        unsigned short pair[2];
+        for (int e = 0; e < 2; e++) {
+            const int i = lane / 4, j = 2 * (lane % 4) + e;
+            const int from = TRANSPOSED ? j : i, at = TRANSPOSED ? i : j;
+            memcpy(&pair[e], (const char*)rows[8 * m + from] + 2 * at, 2);
+        }
+        memcpy(&r[m], pair, 4);
+    }
+}
+#define ldmatrix_x4(r, row) simulate_ldmatrix<4, false, bf16>(r, row, __LINE__)
+#define ldmatrix_x4_trans(r, row) simulate_ldmatrix<4, true, bf16>(r, row, __LINE__)
+#define ldmatrix_x2(r, row) simulate_ldmatrix<2, false, bf16>(r, row, __LINE__)
+#define ldmatrix_x2_trans(r, row) simulate_ldmatrix<2, true, bf16>(r, row, __LINE__)
+
+/// mma.sync.m16n8k16 with bfloat16 operands and float sums.
+inline void simulate_mma(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2], int line) {
+    unsigned mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+    const auto* lanes = sim::exchange(mine, "mma", line);
+    const auto value = [](unsigned word, int half) {
+        const unsigned bits = half ? word & 0xffff0000u : word << 16;
+        return __builtin_bit_cast(float, bits);
+    };
+    const int lane = sim::block->current % 32;
+    for (int e = 0; e < 4; e++) {
+        const int row = lane / 4, column = 2 * (lane % 4) + e % 2;
+        float sum = c[e];
+        for (int k = 0; k < 16; k++) {
+            const unsigned* from_a = lanes[row * 4 + k % 8 / 2];
+            const unsigned* from_b = lanes[column * 4 + k % 8 / 2];
+            sum += value(from_a[e / 2 + 2 * (k / 8)], k % 2) * value(from_b[4 + k / 8], k % 2);
+        }
+        c[e] = sum;
+    }
+}
+#define mma_m16n8k16(c, a, b) simulate_mma(c, a, b, __LINE__)

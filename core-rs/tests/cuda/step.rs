@@ -1,0 +1,267 @@
+//! The whole engine on a CUDA device against the engine on the CPU: the same batches, the same dropout, every gradient,
+//! and what the weights are after a few updates.
+
+use cloze_core::backend::cpu::Cpu;
+use cloze_core::backend::cuda::Cuda;
+use cloze_core::batch::Batch;
+use cloze_core::config::ModelConfig;
+use cloze_core::cuda::{Device, Dtype};
+use cloze_core::dtype;
+use cloze_core::engine::{AdamW, Engine, EngineOptions, RowResults, Weights};
+use cloze_core::error::Code;
+use cloze_core::objective::{Classification, Objective};
+use cloze_core::trainer::Trainer;
+
+/// A name and what is run on devices that it opens.
+type Test<D> = (&'static str, fn(&dyn Fn() -> D));
+
+/// All tests of this file.
+pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
+    vec![
+        ("masked_lm", |open| training(open(), Objective::MaskedLm)),
+        ("masked_lm_and_next_sentence", |open| training(open(), Objective::MaskedLmNextSentence)),
+        ("causal_lm", |open| training(open(), Objective::CausalLm)),
+        ("classification", |open| training(open(), classification(false))),
+        ("probe", |open| training(open(), classification(true))),
+        ("accumulation_and_resuming", resuming),
+        ("evaluation_and_prediction", |open| inference(open())),
+        ("not_finite", |open| not_finite(open())),
+        ("too_wide", |open| too_wide(open())),
+    ]
+}
+
+fn classification(freeze_encoder: bool) -> Objective {
+    Objective::SequenceClassification(Classification {
+        num_labels: 3,
+        classifier_dropout: 0.1,
+        freeze_encoder,
+        left_to_right: false,
+    })
+}
+
+/// Sizes that are multiples of nothing much.
+fn options(objective: Objective) -> EngineOptions {
+    EngineOptions {
+        config: ModelConfig {
+            vocab_size: 301,
+            hidden_size: 24,
+            num_hidden_layers: 2,
+            num_attention_heads: 2,
+            intermediate_size: 38,
+            max_position_embeddings: 80,
+            type_vocab_size: 2,
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.05,
+            hidden_act: "gelu".into(),
+            pad_token_id: 0,
+        },
+        objective,
+        seed: 5,
+        threads: 1,
+        dtype: dtype::Dtype::F32,
+        max_tokens: 200,
+        max_sequences: 8,
+        max_masked: 200,
+        max_sequence_length: 80,
+        training: true,
+        profile: false,
+    }
+}
+
+/// A batch and what it borrows.
+struct Owned {
+    input_ids: Vec<i32>,
+    token_type_ids: Vec<i32>,
+    position_ids: Vec<i32>,
+    cu_seqlens: Vec<i32>,
+    masked_positions: Vec<i32>,
+    labels: Vec<i32>,
+    sequence_labels: Vec<i32>,
+}
+
+impl Owned {
+    fn new(objective: &Objective, lengths: &[i32], shift: i32) -> Self {
+        let n: i32 = lengths.iter().sum();
+        let mut cu_seqlens = vec![0];
+        cu_seqlens.extend(lengths.iter().scan(0, |at, length| {
+            *at += length;
+            Some(*at)
+        }));
+        let every = if *objective == Objective::CausalLm { 1 } else { 5 };
+        let masked_positions: Vec<i32> =
+            if objective.predicts_tokens() { (0..n).filter(|i| i % every == 0).collect() } else { Vec::new() };
+        Self {
+            input_ids: (0..n).map(|i| (i * i + 3 * i + shift) % 301).collect(),
+            token_type_ids: (0..n).map(|i| i / 4 % 2).collect(),
+            position_ids: lengths.iter().flat_map(|&length| 0..length).collect(),
+            labels: masked_positions.iter().map(|i| (i * 7 + shift) % 301).collect(),
+            sequence_labels: match objective.sequence_task() {
+                Some(task) => (0..lengths.len()).map(|i| (i % task.outputs) as i32).collect(),
+                None => Vec::new(),
+            },
+            masked_positions,
+            cu_seqlens,
+        }
+    }
+
+    fn batch(&self) -> Batch<'_> {
+        Batch {
+            input_ids: &self.input_ids,
+            token_type_ids: &self.token_type_ids,
+            position_ids: &self.position_ids,
+            cu_seqlens: &self.cu_seqlens,
+            masked_positions: &self.masked_positions,
+            labels: &self.labels,
+            sequence_labels: &self.sequence_labels,
+            sequence_weight: if self.labels.is_empty() { 1.0 } else { 4.0 },
+        }
+    }
+}
+
+const HYPER: AdamW =
+    AdamW { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+
+/// Both engines, and the tolerance of a gradient relative to the largest of its tensor.
+fn both<D: Device + 'static>(device: D, objective: Objective) -> (Box<dyn Engine>, Box<dyn Engine>, f64) {
+    let options = options(objective);
+    let tolerance = if device.activations() == Dtype::Bf16 { 6e-2 } else { 2e-4 };
+    let cuda = Trainer::on(Cuda::new(device, &options).unwrap(), options.clone(), None).unwrap();
+    (Box::new(cuda), Box::new(Trainer::<Cpu<f32>>::new(options, None).unwrap()), tolerance)
+}
+
+/// Compares a named tensor of both engines, relative to its largest element on the CPU, but not to less than `floor`.
+#[track_caller]
+fn compare(what: &str, found: &[f32], expected: &[f32], tolerance: f64, floor: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(floor, |m, &v| m.max(f64::from(v.abs())));
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        let error = f64::from((f - e).abs()) / largest;
+        assert!(error <= tolerance, "{what}[{i}] is {f}, the CPU has {e}: {error:.1e} of {largest:.1e}");
+    }
+}
+
+fn training<D: Device + 'static>(device: D, objective: Objective) {
+    let (mut cuda, mut cpu, tolerance) = both(device, objective.clone());
+    let names: Vec<String> = cpu.layout().parameters().iter().map(|p| p.name.clone()).collect();
+    for step in 0..3 {
+        let owned = Owned::new(&objective, &[70, 1, 33, 8][..4 - step as usize], step as i32);
+        let (found, expected) = (
+            cuda.forward_backward(&owned.batch(), step, 0).unwrap(),
+            cpu.forward_backward(&owned.batch(), step, 0).unwrap(),
+        );
+        assert_eq!((found.masked, found.sequences), (expected.masked, expected.sequences));
+        for (f, e) in [(found.loss_sum, expected.loss_sum), (found.sequence_loss_sum, expected.sequence_loss_sum)] {
+            assert!((f - e).abs() <= tolerance * 0.05 * e.abs().max(1.0), "loss {f}, the CPU has {e}");
+        }
+        for name in &names {
+            let (found, expected) = (cuda.gradient(name).unwrap(), cpu.gradient(name).unwrap());
+            // The keys' biases change no score, so their gradient is rounding; the gradients of other biases are sums of
+            // what cancels, and as exact as their terms.
+            let floor = match name {
+                _ if name.ends_with("key.bias") => 1.0,
+                _ if name.ends_with("bias") => 1e-1,
+                _ => 1e-2,
+            };
+            compare(&format!("step {step}: the gradient of {name}"), &found, &expected, tolerance, floor);
+        }
+        let (found, expected) = (cuda.update(&HYPER, step).unwrap(), cpu.update(&HYPER, step).unwrap());
+        assert!((found.grad_norm / expected.grad_norm - 1.0).abs() < tolerance, "{found:?} and {expected:?}");
+        assert_eq!(found.masked, expected.masked);
+    }
+    // AdamW moves each weight by about the learning rate whatever its gradient, so a gradient of rounding may move one
+    // the other way: three updates apart by at most twice three rates, and on average far less.
+    for name in &names {
+        let (found, expected) = (cuda.parameter(name).unwrap(), cpu.parameter(name).unwrap());
+        let differences: Vec<f64> = found.iter().zip(&expected).map(|(f, e)| f64::from((f - e).abs())).collect();
+        let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+        assert!(differences.iter().all(|&d| d <= 6.1e-3), "{name}");
+        let allowed = if tolerance > 1e-3 { 3e-4 } else { 3e-5 };
+        assert!(mean <= allowed || name.ends_with("key.bias"), "{name}: weights differ by {mean:.1e} on average");
+    }
+}
+
+/// Two micro-steps an update, a checkpoint, and going on from it in a fresh engine: the same bits.
+fn resuming<D: Device + 'static>(open: &dyn Fn() -> D) {
+    let objective = Objective::MaskedLm;
+    let options = options(objective.clone());
+    let batches = [0, 1, 2, 3].map(|i| Owned::new(&objective, &[20, 9, 31], i));
+    let engine =
+        |file: Option<&Weights>| Trainer::on(Cuda::new(open(), &options).unwrap(), options.clone(), file).unwrap();
+    let run = |engine: &mut dyn Engine, step: u64| {
+        for micro_step in 0..2 {
+            let batch = &batches[2 * step as usize + micro_step as usize];
+            engine.forward_backward(&batch.batch(), step, micro_step).unwrap();
+        }
+        engine.update(&HYPER, step).unwrap();
+        engine.parameter("bert.encoder.layer.0.output.dense.weight").unwrap()
+    };
+    let dtype = open().activations();
+    let folder = std::env::temp_dir().join(format!("cloze-cuda-{}-{}-{dtype:?}", std::process::id(), open().name()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (path, state) = (folder.join("model.safetensors"), folder.join("state.safetensors"));
+    let mut whole = engine(None);
+    run(&mut whole, 0);
+    whole.save_weights(&path).unwrap();
+    whole.save_training_state(&state).unwrap();
+    let expected = run(&mut whole, 1);
+    drop(whole);
+    let mut resumed = engine(Some(&Weights { path, may_be_missing: Vec::new() }));
+    resumed.load_training_state(&state).unwrap();
+    assert_eq!(run(&mut resumed, 1), expected);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+fn inference<D: Device + 'static>(device: D) {
+    let exact = device.activations() == Dtype::F32;
+    let (mut cuda, mut cpu, _) = both(device, Objective::MaskedLmNextSentence);
+    let owned = Owned::new(&Objective::MaskedLmNextSentence, &[70, 1, 33, 8], 0);
+    let (batch, m, b) = (owned.batch(), owned.labels.len(), 4);
+    let results = [&mut cuda, &mut cpu].map(|engine| {
+        let (mut loss, mut rank) = (vec![0.0; m], vec![0; m]);
+        let (mut sequence_loss, mut sequence_rank) = (vec![0.0; b], vec![0; b]);
+        let results = RowResults {
+            loss: &mut loss,
+            rank: &mut rank,
+            sequence_loss: &mut sequence_loss,
+            sequence_rank: &mut sequence_rank,
+        };
+        engine.evaluate(&batch, results).unwrap();
+        let (mut ids, mut probabilities) = (vec![0; 5 * m], vec![0.0; 5 * m]);
+        engine.top_k(&batch, 5, &mut ids, &mut probabilities).unwrap();
+        let (mut logits, mut sequence_logits) = (vec![0.0; 301 * m], vec![0.0; 2 * b]);
+        engine.logits(&batch, &mut logits).unwrap();
+        engine.sequence_logits(&batch, &mut sequence_logits).unwrap();
+        (loss, sequence_loss, probabilities, logits, sequence_logits, rank, ids)
+    });
+    let [found, expected] = &results;
+    let tolerance = if exact { 1e-5 } else { 2e-2 };
+    compare("loss", &found.0, &expected.0, tolerance, 1.0);
+    compare("sequence loss", &found.1, &expected.1, tolerance, 0.1);
+    compare("probabilities", &found.2, &expected.2, 2.0 * tolerance, 1e-3);
+    compare("logits", &found.3, &expected.3, tolerance, 0.1);
+    compare("sequence logits", &found.4, &expected.4, tolerance, 0.1);
+    if exact {
+        assert_eq!((&found.5, &found.6), (&expected.5, &expected.6), "ranks and ids");
+    }
+}
+
+/// A learning rate without measure: the loss is NaN at the next step, and that is an error that names something.
+fn not_finite<D: Device + 'static>(device: D) {
+    let (mut cuda, ..) = both(device, Objective::MaskedLm);
+    let owned = Owned::new(&Objective::MaskedLm, &[20, 9], 0);
+    cuda.forward_backward(&owned.batch(), 0, 0).unwrap();
+    cuda.update(&AdamW { learning_rate: 1e30, ..HYPER }, 0).unwrap();
+    let error = cuda.forward_backward(&owned.batch(), 1, 0).unwrap_err();
+    assert_eq!(error.code, Code::NonFinite);
+    assert!(error.message.ends_with("is NaN or infinite at step 1"), "{}", error.message);
+}
+
+fn too_wide<D: Device + 'static>(device: D) {
+    let mut options = options(Objective::MaskedLm);
+    options.config.hidden_size = 300;
+    let error = Cuda::new(device, &options).err().unwrap();
+    assert_eq!(error.code, Code::Unsupported);
+    assert!(error.message.contains("num_attention_heads is 150, but the CUDA kernels take up to 128"), "{error}");
+}
