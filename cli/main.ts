@@ -19,6 +19,7 @@ const COMMANDS: Record<string, () => Promise<{ run: Command }>> = {
   report: () => import("./commands/report.ts"),
   inspect: () => import("./commands/inspect.ts"),
   finetune: () => import("./commands/finetune.ts"),
+  bench: () => import("./commands/bench.ts"),
   reproduce: () => import("./commands/reproduce.ts"),
   "train-tokenizer": () => import("./commands/train_tokenizer.ts"),
   "extend-vocab": () => import("./commands/extend_vocab.ts"),

@@ -108,8 +108,14 @@ export const FINETUNE_DEFAULTS = {
   max_grad_norm: 1,
 } as const;
 
-/** Peak learning rates of fine-tuning: of a whole model, and of a head on a frozen encoder. */
-export const FINETUNE_RATES = { whole: 1e-4, probe: 1e-3 } as const;
+/**
+ * Peak learning rate of fine-tuning: BERT-base takes 5e-5 (Devlin et al., 2019, appendix A.3); `tiny` stays undertrained
+ * below 1e-3 (docs/experiments.md, 3), and so does a head on a frozen encoder.
+ */
+export function finetuneRate(hidden_size: number, probe: boolean): number {
+  if (probe || hidden_size <= 256) return 1e-3;
+  return hidden_size < 768 ? 2e-4 : 5e-5;
+}
 
 /** This program's version. */
 export const VERSION = "0.1.0";

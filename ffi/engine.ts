@@ -21,6 +21,8 @@ export interface EngineOptions {
   device: "cpu";
   /** What activations are stored in and products multiply; `auto` is bf16 where this machine is faster with it. */
   dtype: "f32" | "bf16" | "auto";
+  /** Whether to note where the time goes, for `describe`; off unless given. */
+  profile?: boolean;
   threads: number;
   /** Of initialization and dropout; an integer from 0 to 2⁵³ − 1. */
   seed: number;
@@ -57,6 +59,8 @@ export interface EngineDescription {
   engine: "fused" | "candle";
   device: string;
   dtype: "f32" | "bf16";
+  /** Calls and time of each operation so far, longest first; empty unless asked for at opening. */
+  profile: { operation: string; calls: number; ms: number }[];
   instruction_set: string;
   threads: number;
   version: string;

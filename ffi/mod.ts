@@ -11,3 +11,4 @@ export {
 } from "./engine.ts";
 export { locateLibrary } from "./library.ts";
 export { type NativeCode, NativeError } from "./native_error.ts";
+export { gemmRate } from "./gemm_rate.ts";

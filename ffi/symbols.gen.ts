@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 1879510417;
+export const ABI_HASH = 2936610281;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -133,6 +133,12 @@ export const SYMBOLS = {
   /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, out, out_len, error, error_len */
   cloze_sequence_logits: {
     parameters: ["u32", "buffer", "buffer", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** bf16, threads, out, error, error_len */
+  cloze_gemm_rate: {
+    parameters: ["u32", "u32", "buffer", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

@@ -170,11 +170,16 @@ export class Tokenizer {
 
   #append(text: string, out: IdBuffer, specials: Specials): void {
     this.#pieces.out = out;
-    if (!this.#added.any(specials)) return this.#scanner.scan(this.#utf8, 0, this.#encode(text), this.#pieces);
+    if (!this.#added.any(specials)) return this.#scan(text);
     for (const part of this.#added.split(text, specials)) {
       if (part.added) out.push(this.#ids.get(part.token)!);
-      else this.#scanner.scan(this.#utf8, 0, this.#encode(part.text), this.#pieces);
+      else this.#scan(part.text);
     }
+  }
+
+  #scan(text: string): void {
+    const length = this.#encode(text); // before its buffer is looked at: that may be a new one
+    this.#scanner.scan(this.#utf8, 0, length, this.#pieces);
   }
 
   /** Puts the text into the scratch buffer and returns its length there. */
@@ -222,7 +227,8 @@ export class Tokenizer {
       for (const word of this.#preTokenizer.words(part.text)) {
         const ends: number[] = [];
         ids.truncate(0);
-        this.#wordPiece.match(this.#utf8, 0, this.#encode(word.text), ids, ends);
+        const length = this.#encode(word.text);
+        this.#wordPiece.match(this.#utf8, 0, length, ids, ends);
         let unit = 0, byte = 0;
         ids.view().forEach((id, piece) => {
           const start = unit;

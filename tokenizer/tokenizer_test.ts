@@ -80,6 +80,20 @@ Deno.test("encodeUtf8 appends, and remembers words of any length and number", ()
   assertEquals([...ids.view()], [...once, ...once]);
 });
 
+Deno.test("a text that is longer than any before it is encoded whole", () => {
+  const vocabulary = [...SPECIAL_TOKENS, "a", "b", "##b"];
+  const long = "b ".repeat(5000), word = "b".repeat(9000);
+  for (const text of [long, word]) {
+    const tokenizer = new Tokenizer(vocabulary, { max_input_chars_per_word: 10_000 });
+    const ids: number[] = [], expected = text === long ? Array(5000).fill(6) : [6, ...Array(8999).fill(7)];
+    tokenizer.encodeIds("a", []);
+    tokenizer.encodeIds(text, ids);
+    assertEquals(ids, expected);
+    assertEquals([...new Tokenizer(vocabulary, tokenizer.data).encode(text).ids], expected);
+    if (text === word) assertEquals([...new Tokenizer(vocabulary, tokenizer.data).piecesOf(text)], expected);
+  }
+});
+
 Deno.test("piecesOf tells what a new token was made of", () => {
   const tokenizer = new Tokenizer(VOCABULARY);
   const tokens = (token: string) => [...tokenizer.piecesOf(token)].map((id) => tokenizer.tokenOf(id));

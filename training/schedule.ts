@@ -34,7 +34,10 @@ export function learningRate(progress: number, training: OptimizerConfig): numbe
 }
 
 /** What an update is done with. */
-export function hyperparameters(training: OptimizerConfig, learning_rate: number): AdamWOptions {
+export function hyperparameters(
+  training: Omit<OptimizerConfig, "learning_rate">,
+  learning_rate: number,
+): AdamWOptions {
   return {
     learning_rate,
     beta1: training.adam_beta1,

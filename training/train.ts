@@ -127,8 +127,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
     const now = performance.now();
     const done = progress();
+    const due = (
+      every: number | undefined,
+    ) => (every === undefined ? done * MILESTONES >= milestone : step % every === 0);
+    const pauses = done < 1 && !signal.aborted && (due(options.evaluateEvery) || due(options.saveEvery));
     const { sums } = interval;
-    if (sums.masked > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1)) {
+    if (sums.masked > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pauses)) {
       const seconds = (now - interval.began) / 1000;
       const metric: Metric = {
         kind: "train",
@@ -145,16 +149,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         tokens,
         tokens_per_second: Math.round(interval.tokens / seconds),
         elapsed_ms: Math.round(elapsed()),
-        data_wait_ms: Math.round(interval.wait_ms),
+        data_wait_ms: Math.round(10 * interval.wait_ms) / 10,
       };
       await metrics.write(metric);
       await options.onMetric(metric, done);
       interval = newInterval();
     }
-    const due = (
-      every: number | undefined,
-    ) => (every === undefined ? done * MILESTONES >= milestone : step % every === 0);
-    if (done < 1 && !signal.aborted && (due(options.evaluateEvery) || due(options.saveEvery))) {
+    if (pauses) {
       const before = performance.now();
       if (due(options.evaluateEvery)) await evaluateNow();
       if (due(options.saveEvery)) await options.save(state());

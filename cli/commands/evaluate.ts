@@ -122,7 +122,7 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
       unigram: baseline,
       most_frequent: { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
       by_script: byScript.groups,
-      by_frequency: byFrequency.groups,
+      by_frequency: byFrequency.groups.sort((a, b) => a.unigram.loss - b.unigram.loss), // the commonest first
     };
   } finally {
     await Deno.remove(temporary, { recursive: true });

@@ -2,7 +2,7 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import { modelConfigJson } from "../../config/model_heads.ts";
-import { FINETUNE_DEFAULTS, FINETUNE_RATES, type FinetuneConfig, VERSION } from "../../config/run_config.ts";
+import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../config/run_config.ts";
 import { type LabeledText, readLabeled } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
@@ -117,7 +117,7 @@ function configOf(values: FinetuneValues, folder: ModelFolder): FinetuneConfig {
     epochs: values.epochs ?? FINETUNE_DEFAULTS.epochs,
     batch_size: values["batch-size"] ?? FINETUNE_DEFAULTS.batch_size,
     max_sequence_length: Math.min(values["max-sequence-length"] ?? FINETUNE_DEFAULTS.max_sequence_length, most),
-    learning_rate: values["learning-rate"] ?? FINETUNE_RATES[probe ? "probe" : "whole"],
+    learning_rate: values["learning-rate"] ?? finetuneRate(folder.config.hidden_size, probe),
     probe,
   };
 }

@@ -3,8 +3,11 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { MlmBatch } from "../../config/mlm_batch.ts";
 import { PRESET_TRAINING, VERSION } from "../../config/run_config.ts";
-import { type BatchOptions, MlmBatches, prepareShards, Shard, tokenizerHash, writeBatches } from "../../data/mod.ts";
+import type { PretrainingObjective } from "../../config/model_heads.ts";
+import { type BatchOptions, prepareShards, Shard, tokenizerHash, writeBatches } from "../../data/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../../tokenizer/mod.ts";
+import { trainingBatches } from "../../training/objective_data.ts";
+import type { BatchStream } from "../../training/train.ts";
 import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { INSPECT } from "../flags/tables.ts";
@@ -39,7 +42,7 @@ export async function run(args: string[]): Promise<number> {
     });
     heldOut[Symbol.dispose]();
     using shard = train;
-    return await show(shard, tokenizer, options, values);
+    return await show(shard, tokenizer, "mlm", options, values);
   } finally {
     await Deno.remove(temporary, { recursive: true });
   }
@@ -56,7 +59,7 @@ async function inspectRun(model: string, values: InspectValues): Promise<number>
   const { training } = await readRun(folder);
   const tokenizer = await loadTokenizer(folder);
   using shard = Shard.open(`${folder}/data/train.shard`);
-  return await show(shard, tokenizer, batchOptions(training), values);
+  return await show(shard, tokenizer, training.objective, batchOptions(training), values);
 }
 
 /** What a run with these flags would do. */
@@ -74,11 +77,12 @@ function optionsOf(values: InspectValues): BatchOptions {
 async function show(
   shard: Shard,
   tokenizer: Tokenizer,
+  objective: PretrainingObjective,
   options: BatchOptions,
   values: InspectValues,
 ): Promise<number> {
-  using batches = new MlmBatches(shard, tokenizer, options);
-  if (batches.count === 0) throw new ClozeError("input", "there is not enough text to make batches of");
+  if (shard.header.tokens === 0) throw new ClozeError("input", "there is not enough text to make batches of");
+  using batches = trainingBatches(objective, shard, tokenizer, options);
   const most = values.batches ?? (values.export === undefined ? 1 : Infinity);
   if (values.export !== undefined) {
     const path = resolve(values.export);
@@ -92,8 +96,10 @@ async function show(
     note(`wrote ${path}: ${grouped(written.batches)} batches, ${size(written.bytes)}`);
     return 0;
   }
+  if (objective === "clm") note("left to right: nothing is masked, every token predicts the next one");
   let number = 0;
-  for (const batch of upTo(batches, most)) {
+  for (let batch of upTo(batches, most)) {
+    if (objective === "clm") batch = { ...batch, masked_positions: new Int32Array(), labels: new Int32Array() };
     await writeOut(values.json === true ? json(batch, number, tokenizer) : readable(batch, number, tokenizer, options));
     number++;
   }
@@ -101,7 +107,7 @@ async function show(
 }
 
 /** The batches from the beginning on: so many, or those of the first epoch. */
-function* upTo(batches: MlmBatches, most: number): Generator<MlmBatch> {
+function* upTo(batches: BatchStream, most: number): Generator<MlmBatch> {
   for (let n = 0; n < most && (most < Infinity || batches.epoch < 1); n++) {
     if (n % 100 === 0) progress(`batch ${grouped(n)}`);
     yield batches.next();

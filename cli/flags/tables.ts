@@ -174,7 +174,11 @@ export const FINETUNE = {
       "Longest text in tokens; the rest is cut off.",
       "128",
     ),
-    "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "0.0001, with --probe 0.001"),
+    "learning-rate": number(
+      { min: 1e-9, max: 1e6 },
+      "Learning rate at its peak.",
+      "0.00005 to 0.001, by the model's size",
+    ),
     seed: SEED,
     threads: THREADS,
   },
@@ -210,6 +214,29 @@ export const REPRODUCE = {
   examples: [
     "cloze reproduce convergence --data corpus/ --train a.tsv --valid b.tsv --budget 2h",
   ],
+} satisfies CommandTable;
+
+/** Flags of `cloze bench`. */
+export const BENCH = {
+  name: "bench",
+  summary: "Measures this machine: what to expect before a long run is started.",
+  usage: "[--data PATH…] [flags]",
+  positional: "PATH",
+  details:
+    "Times matrix products and whole training steps of every preset. With --data it tells how long a pass over " +
+    "that text takes, with --budget also how many passes fit into it.",
+  flags: {
+    ...CORPUS_FLAGS,
+    budget: duration("Wall clock that you have: 30m, 8h."),
+    preset: choice(PRESET_NAMES, "One size of model instead of all."),
+    dtype: choice(["f32", "bf16"], "One precision instead of both."),
+    "vocab-size": VOCAB_SIZE,
+    "max-sequence-length": number({ min: 8, max: 512, integer: true }, "Length of the sequences in tokens.", "128"),
+    profile: toggle("Also where the time of a step goes, by operation."),
+    threads: THREADS,
+    json: toggle("One JSON object."),
+  },
+  examples: ["cloze bench", "cloze bench --data corpus/ --budget 8h", "cloze bench --preset mini --profile"],
 } satisfies CommandTable;
 
 /** Flags of `cloze train-tokenizer`. */
@@ -377,6 +404,7 @@ export const TABLES: readonly CommandTable[] = [
   REPORT,
   FINETUNE,
   REPRODUCE,
+  BENCH,
   INSPECT,
   TRAIN_TOKENIZER,
   EXTEND_VOCAB,

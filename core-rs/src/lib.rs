@@ -14,6 +14,7 @@ pub mod config;
 pub mod dtype;
 pub mod engine;
 pub mod error;
+pub mod gemm_rate;
 pub mod isa;
 pub mod memory;
 pub mod model;

@@ -30,6 +30,19 @@ impl Parameter {
     }
 }
 
+/// A dense layer in the flat buffers: weight `[outputs, inputs]`, bias `[outputs]` somewhere behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    /// Offset of the weight.
+    pub weight: usize,
+    /// Offset of the bias; behind the weight.
+    pub bias: usize,
+    /// Columns of the weight.
+    pub inputs: usize,
+    /// Rows of the weight.
+    pub outputs: usize,
+}
+
 /// All parameters of a model in a fixed order: the encoder's, then those of its heads. Query, key and value of a layer are neighbours, so that they
 /// are one `[3C, C]` matrix and one `[3C]` bias; each LayerNorm's bias follows its weight. The decoder is tied to the
 /// word embeddings and so is no parameter of its own; its bias is `cls.predictions.bias`.

@@ -17,10 +17,11 @@ pub const LANES: usize = 16;
 #[inline]
 pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: `Isa::for_f32` names only what this machine can run.
     return match Isa::for_f32() {
         Isa::Base => f(),
+        // SAFETY: `Isa::for_f32` names only what this machine can run.
         Isa::Avx2 => unsafe { pulp::x86::V3::new_unchecked() }.vectorize(f),
+        // SAFETY: as above.
         _ => unsafe { pulp::x86::V4::new_unchecked() }.vectorize(f),
     };
     #[cfg(not(target_arch = "x86_64"))]

@@ -186,3 +186,22 @@ testWithCore("a run that is killed while it tokenizes leaves no shard; the next 
   const names = [...Deno.readDirSync(`${place.path}/out/data`)].map(({ name }) => name).sort();
   assertEquals(names.filter((name) => !name.endsWith(".index")), ["files.json", "held_out.shard", "train.shard"]);
 });
+
+testWithCore("inspect shows what a run of its objective sees: pairs, or text from left to right", async () => {
+  using place = smallPlace();
+  for (const [objective, shown] of [["mlm+nsp", "random next"], ["clm", "left to right"]]) {
+    const args = ["pretrain", ...SMALL_RUN, "--objective", objective, "--output", objective, "--steps", "2"];
+    const run = await place.cloze(args);
+    assertEquals(run.code, 0, run.stderr);
+    const { code, stdout, stderr } = await place.cloze(["inspect", "--model", objective]);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stdout + stderr, shown);
+    const exported = await place.cloze(["inspect", "--model", objective, "--batches", "2", "--export", "b"]);
+    assertEquals(exported.code, 0, exported.stderr);
+    for (const batch of readSafetensors(`${place.path}/b`).batches) {
+      const sequences = batch.cu_seqlens.length - 1;
+      assertEquals(batch.next_sentence_label?.length, objective === "clm" ? undefined : sequences);
+      if (objective === "clm") assertEquals(batch.labels.length, batch.input_ids.length - sequences);
+    }
+  }
+});

@@ -12,8 +12,10 @@ mod symbols;
 use call::{Arguments, Bytes, guard};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
+use crate::dtype::Bf16;
 use crate::engine::{AdamW, RowResults};
 use crate::error::Result;
+use crate::gemm_rate::gemm_gflops;
 
 /// One exported call, as the generated symbols need it.
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +173,12 @@ exports! {
         let batch = arguments.batch()?;
         let out = Bytes::new(out, out_len).write_through("out")?;
         registry::with_engine(handle, |engine| engine.sequence_logits(&batch, out))
+    };
+    /// GFLOP/s (f64) of the engine's matrix product with `threads` threads, in bf16 or, for 0, f32.
+    long fn cloze_gemm_rate(bf16: u32, threads: u32, out: buffer) => |bf16, threads, out| {
+        let threads = threads.clamp(1, 1024) as usize;
+        let rate = if bf16 == 0 { gemm_gflops::<f32>(threads)? } else { gemm_gflops::<Bf16>(threads)? };
+        Bytes::one(out).write("out", &[rate])
     };
 }
 

@@ -13,21 +13,9 @@ use crate::error::Result;
 use crate::memory::Buffer;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
+pub use crate::parameters::Linear;
 use crate::parameters::ParameterLayout;
 use crate::profile::Entry;
-
-/// A dense layer in the flat buffers: weight `[outputs, inputs]`, bias `[outputs]` somewhere behind it.
-#[derive(Clone, Copy, Debug)]
-pub struct Linear {
-    /// Offset of the weight.
-    pub weight: usize,
-    /// Offset of the bias; behind the weight.
-    pub bias: usize,
-    /// Columns of the weight.
-    pub inputs: usize,
-    /// Rows of the weight.
-    pub outputs: usize,
-}
 
 /// A LayerNorm in the flat buffers: weight `[C]` and directly behind it bias `[C]`.
 #[derive(Clone, Copy, Debug)]

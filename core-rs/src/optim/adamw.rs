@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::backend::Linear;
 use crate::dtype::Bf16;
 use crate::engine::AdamW;
 use crate::ops::gemm::panels::ROWS;
 use crate::ops::linear::packed::PackedWeight;
-use crate::parameters::ParameterLayout;
+use crate::parameters::{Linear, ParameterLayout};
 use crate::simd::vectorize;
 use crate::threads::{Shards, Threads};
 

@@ -1,0 +1,93 @@
+/**
+ * How fast a training step of a model is on this machine: random tokens through the real engine, as a run would send them.
+ * Called by the bench command; the comparisons with other software are in bench/.
+ */
+
+import { packSequences } from "../config/packed_sequences.ts";
+import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { ModelConfig } from "../config/model_config.ts";
+import { Random } from "../data/rng.ts";
+import { Engine, type EngineDescription } from "../ffi/mod.ts";
+import { TRAINING_DEFAULTS } from "../config/run_config.ts";
+import { hyperparameters } from "./schedule.ts";
+
+/** What is measured. */
+export interface StepRateOptions {
+  dtype: "f32" | "bf16";
+  threads: number;
+  /** Tokens of a step. */
+  batch_tokens: number;
+  max_sequence_length: number;
+  /** About how long to measure, after a step that warms up. */
+  duration_ms: number;
+  /** Whether to ask where the time goes; that itself costs a little. */
+  profile: boolean;
+}
+
+/** What came of it. */
+export interface StepRate {
+  tokens_per_second: number;
+  /** Median time of a step: forward, backward and update. */
+  step_ms: number;
+  steps: number;
+  parameter_count: number;
+  dtype: string;
+  instruction_set: string;
+  /** Of a step, longest first; empty without `profile`. */
+  profile: { operation: string; calls: number; ms: number }[];
+}
+
+/** Measures whole training steps. */
+export async function stepRate(config: ModelConfig, options: StepRateOptions): Promise<StepRate> {
+  const batch = randomBatch(config.vocab_size, options);
+  using engine = await Engine.open({
+    config,
+    objective: "mlm",
+    engine: "fused",
+    device: "cpu",
+    dtype: options.dtype,
+    profile: options.profile,
+    threads: options.threads,
+    seed: 0,
+    max_tokens: batch.input_ids.length,
+    max_sequences: batch.cu_seqlens.length - 1,
+    max_masked: batch.labels.length,
+    max_sequence_length: options.max_sequence_length,
+    training: true,
+  });
+  const hyper = hyperparameters(TRAINING_DEFAULTS, 1e-4);
+  const times: number[] = [];
+  const began = performance.now();
+  for (let step = 0; times.length < 3 || performance.now() - began < options.duration_ms; step++) {
+    const start = performance.now();
+    await engine.forwardBackward(batch, step, 0);
+    await engine.update(hyper, step);
+    if (step > 0) times.push(performance.now() - start); // the first one plans memory and starts threads
+  }
+  const step_ms = times.toSorted((a, b) => a - b)[times.length >> 1];
+  const about: EngineDescription = engine.describe();
+  const steps = times.length + 1;
+  return {
+    tokens_per_second: Math.round(batch.input_ids.length / step_ms * 1000),
+    step_ms,
+    steps: times.length,
+    parameter_count: about.parameter_count,
+    dtype: about.dtype,
+    instruction_set: about.instruction_set,
+    profile: about.profile.map(({ operation, calls, ms }) => ({ operation, calls: calls / steps, ms: ms / steps })),
+  };
+}
+
+/** Full sequences of random ids, of which 15% are masked. */
+function randomBatch(vocab_size: number, options: StepRateOptions): MlmBatch {
+  const { batch_tokens, max_sequence_length } = options;
+  const random = new Random(0, 0).at(0, 0);
+  const sequences = Array.from(
+    { length: Math.max(1, Math.floor(batch_tokens / max_sequence_length)) },
+    () => Int32Array.from({ length: max_sequence_length }, () => 5 + random.below(vocab_size - 5)),
+  );
+  const packed = packSequences(sequences);
+  const positions = [...packed.input_ids.keys()].filter(() => random.uniform() < TRAINING_DEFAULTS.mlm_probability);
+  const labels = Int32Array.from(positions, (position) => packed.input_ids[position]);
+  return { ...packed, masked_positions: Int32Array.from(positions), labels };
+}
