@@ -58,7 +58,7 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
   const hyper = hyperparameters(TRAINING_DEFAULTS, 1e-4);
   const times: number[] = [];
   const began = performance.now();
-  for (let step = 0; times.length < 3 || performance.now() - began < options.duration_ms; step++) {
+  for (let step = 0; times.length === 0 || performance.now() - began < options.duration_ms; step++) {
     const start = performance.now();
     await engine.forwardBackward(batch, step, 0);
     await engine.update(hyper, step);
