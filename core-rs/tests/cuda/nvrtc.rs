@@ -8,9 +8,10 @@ use cloze_core::cuda::{Dtype, PROGRAM, libraries, nvrtc};
 /// Compute capabilities 8.0, 9.0 and 10.0.
 pub const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90a", "sm_100a"];
 
+/// In the project, or, where these tests have travelled to without it, beside them.
 fn folder() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("core-rs"), PathBuf::from);
-    package.join("../target/nvrtc")
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    package.map_or_else(|| PathBuf::from("nvrtc"), |package| package.join("../target/nvrtc"))
 }
 
 /// Where libraries may be beside the system's search path.
