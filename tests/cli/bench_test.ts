@@ -1,0 +1,32 @@
+/** `cloze bench` as people run it. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Place, smallPlace, testWithCore } from "../support.ts";
+
+testWithCore("bench tells rates, the length of a pass and where the time goes", async () => {
+  using place = smallPlace();
+  const flags = ["bench", "--preset", "tiny", "--data", "text.txt", "--budget", "1h", "--max-sequence-length", "16"];
+  const { code, stdout, stderr } = await place.cloze([...flags, "--json", "--profile"]);
+  assertEquals(code, 0, stderr);
+  const { gemm_gflops, corpus, presets } = JSON.parse(stdout);
+  assert(gemm_gflops.f32 > 0 && gemm_gflops.bf16 > 0);
+  assert(corpus.tokens > 1000, "the text has some 2,800 words");
+  assertEquals(presets.map((row: { dtype: string }) => row.dtype), ["f32", "bf16"]);
+  for (const row of presets) {
+    assertEquals(row.state_bytes, 16 * row.parameter_count);
+    assert(Math.abs(row.epoch_ms - corpus.tokens / row.tokens_per_second * 1000) < 1e-6 * row.epoch_ms);
+    assert(Math.abs(row.epochs * row.epoch_ms - 3_600_000) < 1);
+    const told = row.profile.reduce((sum: number, { ms }: { ms: number }) => sum + ms, 0);
+    assert(told > 0.3 * row.step_ms, `operations take ${told} of ${row.step_ms} ms`);
+  }
+  const readable = await place.cloze(flags);
+  assertEquals(readable.code, 0, readable.stderr);
+  for (const part of ["GFLOP/s", "tokens/s", "one epoch", "epochs in 1h"]) assertStringIncludes(readable.stdout, part);
+});
+
+Deno.test("bench refuses a budget without a text", async () => {
+  using place = new Place();
+  const { code, stderr } = await place.cloze(["bench", "--budget", "1h"]);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "give the text with --data");
+});
