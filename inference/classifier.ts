@@ -2,8 +2,9 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
-import { type Device, Engine } from "../ffi/mod.ts";
+import type { Engine } from "../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
+import { type InferenceOptions, openEngine } from "./open_engine.ts";
 
 /** A class with its probability. */
 export interface LabelScore {
@@ -20,11 +21,7 @@ export interface ClassifiedText {
 }
 
 /** How a {@linkcode Classifier} is opened. */
-export interface ClassifierOptions {
-  threads?: number;
-  device?: Device;
-  engine?: "fused" | "candle";
-}
+export type ClassifierOptions = InferenceOptions;
 
 /** A text as the model sees it. */
 interface PreparedText {
@@ -61,36 +58,18 @@ export class Classifier implements Disposable {
   /** @throws {ClozeError} if the folder holds no classifier, or it or the core cannot be used. */
   static async open(model: string | ModelFolder, options: ClassifierOptions = {}): Promise<Classifier> {
     const folder = typeof model === "string" ? await openModelFolder(model) : model;
-    const { config, heads, weights, path } = folder;
+    const { heads, path } = folder;
     if (heads.objective !== "sequence_classification") {
       throw new ClozeError("input", `${path} does not classify: it has no classifier`, {
         hint: `fine-tune it: deno run finetune --model ${path} --train FILE --valid FILE --output DIR`,
       });
     }
     const { labels, classifier_dropout, left_to_right } = heads;
-    const max_tokens = Math.max(BATCH_TOKENS, config.max_position_embeddings);
-    const engine = await Engine.open({
-      config,
-      objective: {
-        sequence_classification: {
-          num_labels: labels.length,
-          classifier_dropout,
-          left_to_right,
-          freeze_encoder: false,
-        },
-      },
-      weights,
-      engine: options.engine ?? "fused",
-      device: options.device ?? "cpu",
-      dtype: "f32",
-      threads: options.threads ?? navigator.hardwareConcurrency,
-      seed: 0,
-      max_tokens,
-      max_sequences: Math.ceil(max_tokens / 2),
-      max_masked: 1,
-      max_sequence_length: config.max_position_embeddings,
-      training: false,
-    });
+    const objective = {
+      sequence_classification: { num_labels: labels.length, classifier_dropout, left_to_right, freeze_encoder: false },
+    };
+    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 2, predicts_tokens: false, dtype: "f32" as const };
+    const engine = await openEngine(folder, objective, shape, options);
     return new Classifier(folder, labels, engine);
   }
 

@@ -7,9 +7,10 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelHeads } from "../config/model_heads.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
-import { type Device, Engine } from "../ffi/mod.ts";
+import type { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
+import { type InferenceOptions, openEngine } from "./open_engine.ts";
 
 /** What filling needs to know of a model. */
 type Parts = Pick<ModelFolder, "config" | "tokenizer">;
@@ -34,12 +35,9 @@ export interface FilledLine {
 }
 
 /** How a {@linkcode FillMask} is opened. */
-export interface FillMaskOptions {
+export interface FillMaskOptions extends InferenceOptions {
   /** Answers for each blank; 5 unless given. */
   topK?: number;
-  threads?: number;
-  device?: Device;
-  engine?: "fused" | "candle";
   dtype?: "f32" | "bf16" | "auto";
 }
 
@@ -96,28 +94,14 @@ export class FillMask implements Disposable {
   /** @throws {ClozeError} if the folder or the core cannot be used. */
   static async open(model: string | ModelFolder, options: FillMaskOptions = {}): Promise<FillMask> {
     const folder = typeof model === "string" ? await openModelFolder(model) : model;
-    const { config, heads, path, weights } = folder;
+    const { config, heads, path } = folder;
     const refusal = REFUSALS[heads.objective];
     if (refusal !== undefined) {
       const [what, hint] = refusal;
       throw new ClozeError("input", `${path} cannot fill blanks: it ${what}`, { hint });
     }
-    const max_tokens = Math.max(BATCH_TOKENS, config.max_position_embeddings);
-    const engine = await Engine.open({
-      config,
-      objective: "mlm",
-      weights,
-      engine: options.engine ?? "fused",
-      device: options.device ?? "cpu",
-      dtype: options.dtype ?? "f32",
-      threads: options.threads ?? navigator.hardwareConcurrency,
-      seed: 0,
-      max_tokens,
-      max_sequences: Math.ceil(max_tokens / 3),
-      max_masked: max_tokens,
-      max_sequence_length: config.max_position_embeddings,
-      training: false,
-    });
+    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
+    const engine = await openEngine(folder, "mlm", { ...shape, dtype: options.dtype ?? "f32" }, options);
     const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
     return new FillMask(folder, engine, options.topK ?? 5, limits);
   }

@@ -7,8 +7,9 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
-import { type Device, Engine } from "../ffi/mod.ts";
+import type { Engine } from "../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
+import { type InferenceOptions, openEngine } from "./open_engine.ts";
 
 /** A sentence with its score, in nats. */
 export interface ScoredSentence {
@@ -23,11 +24,7 @@ export interface ScoredSentence {
 }
 
 /** How a {@linkcode Scorer} is opened. */
-export interface ScorerOptions {
-  threads?: number;
-  device?: Device;
-  engine?: "fused" | "candle";
-}
+export type ScorerOptions = InferenceOptions;
 
 /** A sequence with the positions in it whose tokens are asked for. */
 interface Question {
@@ -64,29 +61,15 @@ export class Scorer implements Disposable {
   /** @throws {ClozeError} if the folder predicts no tokens, or it or the core cannot be used. */
   static async open(model: string | ModelFolder, options: ScorerOptions = {}): Promise<Scorer> {
     const folder = typeof model === "string" ? await openModelFolder(model) : model;
-    const { config, heads, weights, path } = folder;
+    const { heads, path } = folder;
     if (heads.objective === "sequence_classification" || heads.objective === "none") {
       throw new ClozeError("input", `${path} cannot score sentences: it does not predict tokens`, {
         hint: "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
       });
     }
     const causal = heads.objective === "clm";
-    const max_tokens = Math.max(BATCH_TOKENS, config.max_position_embeddings);
-    const engine = await Engine.open({
-      config,
-      objective: causal ? "clm" : "mlm",
-      weights,
-      engine: options.engine ?? "fused",
-      device: options.device ?? "cpu",
-      dtype: "f32",
-      threads: options.threads ?? navigator.hardwareConcurrency,
-      seed: 0,
-      max_tokens,
-      max_sequences: Math.ceil(max_tokens / 3),
-      max_masked: max_tokens,
-      max_sequence_length: config.max_position_embeddings,
-      training: false,
-    });
+    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true, dtype: "f32" as const };
+    const engine = await openEngine(folder, causal ? "clm" : "mlm", shape, options);
     return new Scorer(folder, engine, causal);
   }
 

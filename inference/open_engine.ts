@@ -1,0 +1,47 @@
+/** Opens an engine on a model folder for answers only: no gradients, no dropout. Called by what else is in this room. */
+
+import { type Device, Engine, type EngineOptions } from "../ffi/mod.ts";
+import type { ModelFolder } from "./model_folder.ts";
+
+/** How a model is opened for answers. */
+export interface InferenceOptions {
+  threads?: number;
+  device?: Device;
+  engine?: "fused" | "candle";
+}
+
+/** What batches will be like. */
+interface BatchShape {
+  /** Tokens that the engine takes at once; it takes at least one sequence of the model's full length. */
+  batch_tokens: number;
+  /** Tokens of the shortest sequence, `[CLS]` and `[SEP]` included. */
+  shortest_sequence: number;
+  /** Whether tokens are predicted. */
+  predicts_tokens: boolean;
+  dtype: EngineOptions["dtype"];
+}
+
+/** @throws {ClozeError} if the weights, the device or the core cannot be used. */
+export function openEngine(
+  { config, weights }: ModelFolder,
+  objective: EngineOptions["objective"],
+  shape: BatchShape,
+  options: InferenceOptions,
+): Promise<Engine> {
+  const max_tokens = Math.max(shape.batch_tokens, config.max_position_embeddings);
+  return Engine.open({
+    config,
+    objective,
+    weights,
+    engine: options.engine ?? "fused",
+    device: options.device ?? "cpu",
+    dtype: shape.dtype,
+    threads: options.threads ?? navigator.hardwareConcurrency,
+    seed: 0,
+    max_tokens,
+    max_sequences: Math.ceil(max_tokens / shape.shortest_sequence),
+    max_masked: shape.predicts_tokens ? max_tokens : 1,
+    max_sequence_length: config.max_position_embeddings,
+    training: false,
+  });
+}
