@@ -38,7 +38,6 @@ export interface FilledLine {
 export interface FillMaskOptions extends InferenceOptions {
   /** Answers for each blank; 5 unless given. */
   topK?: number;
-  dtype?: "f32" | "bf16" | "auto";
 }
 
 /** Tokens that the engine takes at once. */
@@ -101,7 +100,7 @@ export class FillMask implements Disposable {
       throw new ClozeError("input", `${path} cannot fill blanks: it ${what}`, { hint });
     }
     const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
-    const engine = await openEngine(folder, "mlm", { ...shape, dtype: options.dtype ?? "f32" }, options);
+    const engine = await openEngine(folder, "mlm", shape, options);
     const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
     return new FillMask(folder, engine, options.topK ?? 5, limits);
   }
