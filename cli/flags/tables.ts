@@ -3,7 +3,7 @@
 import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
-import { choice, type CommandTable, duration, number, shares, text, texts, toggle } from "./flag.ts";
+import { choice, type CommandTable, duration, number, shares, text, texts, toggle, words } from "./flag.ts";
 
 const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];
 const SEED = number({ min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }, "Seed of everything random.", "0");
@@ -138,8 +138,9 @@ export const PREDICT = {
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
     "top-k": number({ min: 1, max: 1000, integer: true }, "Answers for each blank, or classes for each line.", "5"),
+    targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     json: toggle(
-      "One JSON object a line: input, masks (token, id, probability), sequence; or input, labels, truncated.",
+      "One JSON object a line: input, masks (token, id, probability), sequence, truncated; or input, labels, truncated.",
     ),
     threads: THREADS,
     device: DEVICE,
@@ -153,6 +154,7 @@ export const PREDICT = {
   examples: [
     'echo "In autumn the [MASK] fall from the trees." | cloze predict',
     'echo "단순함을 얻기란 ____ 얻기보다 어렵다." | cloze predict --model runs/mine --top-k 3 --json',
+    'echo "The soup is ____." | cloze predict --targets hot,cold',
     "cloze predict sentences.txt",
   ],
 } satisfies CommandTable;
