@@ -46,7 +46,6 @@ export interface FillMaskOptions extends InferenceOptions {
   topK?: number;
   /** Answers to choose from, instead of the whole vocabulary; all are given, best first. */
   targets?: readonly string[];
-  dtype?: "f32" | "bf16" | "auto";
 }
 
 /** Tokens that the engine takes at once. */
@@ -118,7 +117,7 @@ export class FillMask implements Disposable {
     }
     const targets = targetsOf(options.targets ?? [], folder.tokenizer);
     const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
-    const engine = await openEngine(folder, "mlm", { ...shape, dtype: options.dtype ?? "f32" }, options);
+    const engine = await openEngine(folder, "mlm", shape, options);
     const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
     return new FillMask(folder, engine, limits, options.topK ?? 5, targets);
   }

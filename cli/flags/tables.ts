@@ -137,7 +137,11 @@ export const PREDICT = {
   details: "Reads standard input, or files, line by line, and answers each line as it comes.",
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
-    "top-k": number({ min: 1, max: 1000, integer: true }, "Answers for each blank, or classes for each line.", "5"),
+    "top-k": number(
+      { min: 1, max: 1000, integer: true },
+      "Answers for each blank; of a classifier, classes for each line, most probable first.",
+      "5 answers; 1 class, with --json all",
+    ),
     targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     json: toggle(
       "One JSON object a line: input, masks (token, id, probability), sequence, truncated; or input, labels, truncated.",
@@ -191,6 +195,8 @@ export const FINETUNE = {
     seed: SEED,
     threads: THREADS,
     device: DEVICE,
+    dtype: dtype("auto"),
+    chart: toggle("Draw the loss while it trains, on a terminal."),
   },
   examples: [
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
@@ -208,9 +214,15 @@ export const REPRODUCE = {
     "EXPERIMENT is convergence, masking, mask-rate, nsp or dynamic. Pretrains each condition with several seeds for the same number of steps, fine-tunes the models on labeled " +
     "text, and says whether the differences support the claim. Stopped, it goes on where it was when called again.",
   flags: {
-    data: CORPUS_FLAGS.data,
+    ...CORPUS_FLAGS,
     train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv or .jsonl."),
     valid: text("FILE", "Labeled text to measure on, none of it in --train."),
+    "text-column": text(
+      "NAME",
+      "Column of the text, in --train and --valid as in .csv, .tsv and .parquet files of --data.",
+      "text",
+    ),
+    "label-column": text("NAME", "Column (field) of the label in --train and --valid.", "label"),
     output: text("DIR", "Folder of the experiment.", "runs/<experiment>"),
     seeds: number({ min: 2, max: 100, integer: true }, "Repetitions of every condition.", "3"),
     steps: number({ min: 16, max: 1e9, integer: true }, "Pretraining updates of each run."),
@@ -219,6 +231,8 @@ export const REPRODUCE = {
     "vocab-size": VOCAB_SIZE,
     "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
     threads: THREADS,
+    device: DEVICE,
+    dtype: dtype("auto"),
     json: toggle("One JSON object instead of a table."),
   },
   examples: [
