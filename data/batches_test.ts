@@ -6,7 +6,7 @@ import { SPECIAL_TOKENS, Tokenizer } from "../tokenizer/mod.ts";
 import { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches } from "./batches.ts";
 import { Random } from "./rng.ts";
 import { SequenceIndex } from "./sequence_index.ts";
-import { Sequences } from "./sequences.ts";
+import { Sequences, type TrainingSequence } from "./sequences.ts";
 import { Shard } from "./shard.ts";
 import { ShardWriter } from "./shard_writer.ts";
 
@@ -82,11 +82,9 @@ function epochOf(batches: MlmBatches, epoch = 1): MlmBatch[] {
 /** All sequences of an epoch in the shard's order. */
 function sequencesOf(shard: Shard, options: BatchOptions): number[][] {
   using sequences = new Sequences(shard, tokenizer, options);
-  return Array.from({ length: sequences.count }, (_, i) => {
-    const refs: Parameters<Sequences["refs"]>[2] = [];
-    sequences.refs(0, i, refs);
-    return refs.map((ref) => [...sequences.read(ref).ids]);
-  }).flat();
+  const all: TrainingSequence[] = [];
+  if (sequences.count > 0) sequences.read(0, 0, sequences.count, all);
+  return all.map(({ ids }) => [...ids]);
 }
 
 Deno.test("MlmBatches visits every sequence once an epoch, packed, within its limits", async () => {

@@ -1,6 +1,6 @@
 /**
  * Where the training sequences of a shard are: one entry of 32 bytes each, in a file beside the shard, so that any of them
- * is found with one read and none has to be in memory. Made once for a shard and a way of cutting it; specified in
+ * are found with one read and none have to be in memory. Made once for a shard and a way of cutting it; specified in
  * docs/shards.md. Used by `sequences.ts`.
  */
 
@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { type SamplingConfig, SEQUENCES } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
 import type { Shard } from "./shard.ts";
-import { endsDocument, sentenceLength } from "./shard_format.ts";
+import { endsDocument, readAt, sentenceLength } from "./shard_format.ts";
 
 /** How documents become sequences. */
 export type SequenceKind = SamplingConfig["sequences"];
@@ -43,8 +43,6 @@ export class SequenceIndex implements Disposable {
   /** Tokens of all sequences with their special tokens; of sections, without. */
   readonly tokens: number;
   readonly #file: Deno.FsFile;
-  readonly #bytes = new Uint8Array(ENTRY);
-  readonly #view = new DataView(this.#bytes.buffer);
   readonly #path: string;
 
   private constructor(path: string, file: Deno.FsFile, header: DataView) {
@@ -87,13 +85,15 @@ export class SequenceIndex implements Disposable {
     return undefined;
   }
 
-  /** Entry number `i`. */
-  at(i: number): IndexEntry {
-    this.#file.seekSync(HEADER + ENTRY * i, Deno.SeekMode.Start);
-    if (this.#file.readSync(this.#bytes) !== ENTRY) throw ioError(new Error("it is cut off"), "read", this.#path);
-    const u32 = (at: number) => this.#view.getUint32(at, true);
-    const u64 = (at: number) => u32(at) + 2 ** 32 * u32(at + 4);
-    return { token: u64(0), sentence: u64(8), tokens: u32(16), sentences: u32(20), skip: u32(24), document: u32(28) };
+  /** Entries from number `from` to `to`. */
+  entries(from: number, to: number): IndexEntry[] {
+    const bytes = new Uint8Array(ENTRY * (to - from)), view = new DataView(bytes.buffer);
+    readAt(this.#file, HEADER + ENTRY * from, bytes, this.#path);
+    return Array.from({ length: to - from }, (_, i) => {
+      const u32 = (at: number) => view.getUint32(ENTRY * i + at, true);
+      const u64 = (at: number) => u32(at) + 2 ** 32 * u32(at + 4);
+      return { token: u64(0), sentence: u64(8), tokens: u32(16), sentences: u32(20), skip: u32(24), document: u32(28) };
+    });
   }
 
   [Symbol.dispose](): void {
