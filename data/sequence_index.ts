@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { type SamplingConfig, SEQUENCES } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
+import { Random, STREAMS } from "./rng.ts";
 import type { Shard } from "./shard.ts";
 import { endsDocument, readAt, sentenceLength } from "./shard_format.ts";
 
@@ -28,11 +29,16 @@ export interface IndexEntry {
 }
 
 const MAGIC = "CLZINDEX";
-const VERSION = 1;
+const VERSION = 2;
 const HEADER = 72;
 const ENTRY = 32;
 /** A document of pairs is cut into sections of so many sequences' tokens: what has to be read to make one pair. */
 const SECTION_SEQUENCES = 32;
+/**
+ * Share of the full sequences that end early, at a random length up to half. Without short ones, sequences that are all
+ * nearly as long as they may be leave room in every batch.
+ */
+const SHORT = 0.2;
 /** `[CLS]` and `[SEP]` */
 const SPECIALS = 2;
 
@@ -155,7 +161,12 @@ function* cut(
   max_sequence_length: number,
 ): Generator<{ entry: IndexEntry; length: number }> {
   const most = kind === "pair" ? SECTION_SEQUENCES * max_sequence_length : max_sequence_length - SPECIALS;
-  let document = 0;
+  const random = new Random(0, STREAMS.lengths);
+  let document = 0, count = 0;
+  /** Tokens that sentences are added up to. */
+  const target = () =>
+    kind === "full" && random.at(0, count).uniform() < SHORT ? 1 + random.below(Math.ceil(most / 2)) : most;
+  let enough = target();
   for (const { firstToken, firstSentence, sentences } of shard.blocks()) {
     let at = firstToken;
     let entry: IndexEntry | undefined;
@@ -165,6 +176,8 @@ function* cut(
       const length = taken.tokens + separators + (kind === "pair" ? 0 : SPECIALS);
       entry = undefined;
       separators = 0;
+      count++;
+      enough = target();
       return { entry: taken, length };
     };
     let begins = true; // a document, at this sentence
@@ -172,7 +185,7 @@ function* cut(
       const length = sentenceLength(sentences[s]);
       if (entry !== undefined && begins && kind !== "full") yield take();
       const separator = entry !== undefined && begins ? 1 : 0;
-      if (entry !== undefined && entry.tokens + separators + separator + length > most) yield take();
+      if (entry !== undefined && entry.tokens + separators + separator + length > enough) yield take();
       else separators += separator;
       // A sentence that is too long on its own is cut at the limit; in a section it stays whole.
       let skip = 0;
