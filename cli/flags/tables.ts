@@ -3,7 +3,7 @@
 import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
-import { choice, type CommandTable, duration, number, shares, text, texts, toggle } from "./flag.ts";
+import { choice, type CommandTable, duration, number, shares, text, texts, toggle, words } from "./flag.ts";
 
 const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];
 const SEED = number({ min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }, "Seed of everything random.", "0");
@@ -142,8 +142,9 @@ export const PREDICT = {
       "Answers for each blank; of a classifier, classes for each line, most probable first.",
       "5 answers; 1 class, with --json all",
     ),
+    targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     json: toggle(
-      "One JSON object a line: input, masks (token, id, probability), sequence; or input, labels, truncated.",
+      "One JSON object a line: input, masks (token, id, probability), sequence, truncated; or input, labels, truncated.",
     ),
     threads: THREADS,
     device: DEVICE,
@@ -157,6 +158,7 @@ export const PREDICT = {
   examples: [
     'echo "In autumn the [MASK] fall from the trees." | cloze predict',
     'echo "단순함을 얻기란 ____ 얻기보다 어렵다." | cloze predict --model runs/mine --top-k 3 --json',
+    'echo "The soup is ____." | cloze predict --targets hot,cold',
     "cloze predict sentences.txt",
   ],
 } satisfies CommandTable;
