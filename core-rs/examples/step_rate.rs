@@ -1,6 +1,6 @@
 //! Prints tokens per second of a whole training step (forward, backward, update) of sizes a, b and c.
-//! usage: cargo run --release --example step_rate -- [a|b|c] [f32|bf16] [THREADS] [DROPOUT] [base|avx2|avx512|dot_bf16]
-//! The last argument holds back what is better than that instruction set.
+//! usage: cargo run --release --example step_rate -- [a|b|c] [f32|bf16] [THREADS] [DROPOUT] [ISA] [LENGTH] [mlm|clm]
+//! ISA (base, avx2, avx512, dot_bf16, all) holds back what is better than that instruction set.
 
 use std::time::Instant;
 
@@ -42,7 +42,9 @@ fn main() {
         hidden_act: "gelu".into(),
         pad_token_id: 0,
     };
-    let (t, n) = (128, 128 * sequences);
+    let t = args.get(5).and_then(|x| x.parse().ok()).unwrap_or(128);
+    let objective = if args.get(6).is_some_and(|x| x == "clm") { Objective::CausalLm } else { Objective::MaskedLm };
+    let (n, sequences) = (128 * sequences, 128 * sequences / t);
     let id = |i: usize| 5 + (i * 7919 % (vocab - 5)) as i32;
     let input_ids: Vec<i32> = (0..n).map(id).collect();
     let masked_positions: Vec<i32> = (0..n as i32).filter(|i| i % 20 < 3).collect();
@@ -59,7 +61,7 @@ fn main() {
     };
     let options = EngineOptions {
         config,
-        objective: Objective::MaskedLm,
+        objective,
         seed: 1,
         dtype,
         threads,
