@@ -183,7 +183,8 @@ export function sequenceWeight(update: readonly MlmBatch[]): number {
   return pairs === 0 ? 1 : tokens / pairs;
 }
 
-function copyOf(batch: MlmBatch): MlmBatch {
+/** A batch with arrays of its own. */
+export function copyOf(batch: MlmBatch): MlmBatch {
   return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as MlmBatch;
 }
 

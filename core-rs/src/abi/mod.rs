@@ -5,6 +5,7 @@
 //! no pointer outlives a call, and handles are numbers that are never reused.
 
 mod call;
+mod lane;
 mod open;
 mod registry;
 mod symbols;

@@ -6,16 +6,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::call::panicked;
+use super::lane::Lane;
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 
-/// `None` after a panic: the engine is gone, the handle says so.
-type Slot = Arc<Mutex<Option<Box<dyn Engine>>>>;
+/// An engine and the thread that runs its calls.
+struct Slot {
+    /// `None` after a panic: the engine is gone, the handle says so.
+    engine: Mutex<Option<Box<dyn Engine>>>,
+    lane: Lane,
+}
 
-static ENGINES: Mutex<BTreeMap<u32, Slot>> = Mutex::new(BTreeMap::new());
+static ENGINES: Mutex<BTreeMap<u32, Arc<Slot>>> = Mutex::new(BTreeMap::new());
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
-fn engines() -> MutexGuard<'static, BTreeMap<u32, Slot>> {
+fn engines() -> MutexGuard<'static, BTreeMap<u32, Arc<Slot>>> {
     ENGINES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -26,7 +31,7 @@ fn unknown(handle: u32) -> Error {
 /// Keeps an engine and returns its handle.
 pub(super) fn register(engine: Box<dyn Engine>) -> u32 {
     let handle = NEXT.fetch_add(1, Ordering::Relaxed);
-    engines().insert(handle, Arc::new(Mutex::new(Some(engine))));
+    engines().insert(handle, Arc::new(Slot { engine: Mutex::new(Some(engine)), lane: Lane::default() }));
     handle
 }
 
@@ -38,9 +43,9 @@ pub(super) fn close(handle: u32) -> Result<()> {
 }
 
 /// Runs `call` on an engine that no other call is using.
-pub(super) fn with_engine<T>(handle: u32, call: impl FnOnce(&mut dyn Engine) -> Result<T>) -> Result<T> {
+pub(super) fn with_engine<T: Send>(handle: u32, call: impl FnOnce(&mut dyn Engine) -> Result<T> + Send) -> Result<T> {
     let slot = engines().get(&handle).cloned().ok_or_else(|| unknown(handle))?;
-    let mut engine = match slot.try_lock() {
+    let mut engine = match slot.engine.try_lock() {
         Ok(engine) => engine,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         Err(TryLockError::WouldBlock) => {
@@ -52,7 +57,7 @@ pub(super) fn with_engine<T>(handle: u32, call: impl FnOnce(&mut dyn Engine) -> 
         return Err(Error::new(Code::InvalidState, format!("engine {handle} panicked in an earlier call"))
             .with_hint("close it and open another one"));
     };
-    match catch_unwind(AssertUnwindSafe(|| call(running))) {
+    match slot.lane.run(|| catch_unwind(AssertUnwindSafe(|| call(running)))) {
         Ok(result) => result,
         Err(panic) => {
             *engine = None;
