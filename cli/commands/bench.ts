@@ -1,5 +1,6 @@
 /** `cloze bench`: what to expect of this machine before a long run is started. */
 
+import { SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
 import { ClozeError } from "../../config/cloze_error.ts";
 import { type Preset, presetConfig, PRESETS } from "../../config/model_config.ts";
 import { PRESET_TRAINING } from "../../config/run_config.ts";
@@ -19,6 +20,7 @@ type BenchValues = Values<typeof BENCH.flags>;
 /** Larger batches change the rate little, and take longer to measure. */
 const MOST_TOKENS = 4096;
 const VOCAB_SIZE = 8000;
+const MAX_SEQUENCE_LENGTH = SAMPLING_DEFAULTS.max_sequence_length;
 const DTYPES = ["f32", "bf16"] as const;
 
 /** One line of the result. */
@@ -42,9 +44,8 @@ export async function run(args: string[]): Promise<number> {
   const threads = values.threads ?? navigator.hardwareConcurrency;
   const corpus = data.length === 0 ? undefined : await corpusTokens(data, values, threads);
   progress("multiplying matrices");
-  const gemm = Object.fromEntries(
-    await Promise.all(DTYPES.map(async (dtype) => [dtype, Math.round(await gemmRate(dtype, threads))] as const)),
-  );
+  const gemm: Record<string, number> = {};
+  for (const dtype of DTYPES) gemm[dtype] = Math.round(await gemmRate(dtype, threads)); // one at a time: each takes all cores
   const rows: Row[] = [];
   for (const preset of values.preset === undefined ? Object.keys(PRESETS) as Preset[] : [values.preset]) {
     for (const dtype of values.dtype === undefined ? DTYPES : [values.dtype]) {
@@ -58,7 +59,10 @@ export async function run(args: string[]): Promise<number> {
   return 0;
 }
 
-/** Tokens of a corpus with the vocabulary that a run would learn from it. */
+/**
+ * Tokens of a pass over a corpus with the vocabulary that a run would learn from it: those of the text, and `[CLS]` and
+ * `[SEP]` around about as many sequences as a run cuts it into.
+ */
 async function corpusTokens(data: string[], values: BenchValues, threads: number) {
   const files = await expandPaths(data, callerFolder());
   const { tokenizer, counts, corpus } = await learnTokenizer({ files, config: corpusConfig(values) }, {
@@ -67,7 +71,11 @@ async function corpusTokens(data: string[], values: BenchValues, threads: number
     threads,
   });
   note(`read ${corpusFindings(corpus)}`);
-  return { tokens: vocabularyReport(tokenizer, counts).tokens, vocab_size: tokenizer.size };
+  const { tokens } = vocabularyReport(tokenizer, counts);
+  const { documents } = corpus;
+  const room = (values["max-sequence-length"] ?? MAX_SEQUENCE_LENGTH) - 2;
+  const sequences = Math.max(documents, Math.round(tokens / room + documents / 2));
+  return { tokens: tokens + 2 * sequences, vocab_size: tokenizer.size };
 }
 
 async function measure(
@@ -82,7 +90,7 @@ async function measure(
     dtype,
     threads,
     batch_tokens: Math.min(MOST_TOKENS, PRESET_TRAINING[preset].batch_tokens),
-    max_sequence_length: values["max-sequence-length"] ?? 128,
+    max_sequence_length: values["max-sequence-length"] ?? MAX_SEQUENCE_LENGTH,
     duration_ms: 2000,
     profile: values.profile ?? false,
   });
@@ -113,7 +121,7 @@ function readable(
   ];
   if (corpus !== undefined) {
     lines.push(
-      bold("text     ") + `${grouped(corpus.tokens)} tokens with a vocabulary of ${grouped(corpus.vocab_size)}`,
+      bold("text     ") + `${grouped(corpus.tokens)} tokens a pass with a vocabulary of ${grouped(corpus.vocab_size)}`,
     );
   }
   const head = ["preset", "parameters", "dtype", "tokens/s", "update", "state"];
