@@ -1,0 +1,88 @@
+/**
+ * cloze's side of the measurements of a training step: the product's engine in a process of its own, so that its peak
+ * memory is counted as PyTorch's is. Speaks the protocol of peers/training_step.py. Not part of the product; started by
+ * the scripts in bench/. usage: deno run -A bench/cloze_step.ts THREADS
+ */
+
+import type { MlmBatch } from "../config/mlm_batch.ts";
+import { packSequences } from "../config/packed_sequences.ts";
+import { Engine } from "../ffi/mod.ts";
+import { TRAINING_DEFAULTS } from "../config/run_config.ts";
+import { hyperparameters } from "../training/schedule.ts";
+import type { StepRequest } from "./step_sizes.ts";
+
+const MASK = 4, SPECIALS = 5, MASKED = 0.15;
+
+/** Random ids, 15% masked, sequences end to end. */
+function randomBatch({ size, lengths }: StepRequest): MlmBatch {
+  let state = 12345;
+  const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  const id = () => SPECIALS + Math.floor(random() * (size.vocab_size - SPECIALS));
+  const packed = packSequences(lengths.map((length) => Int32Array.from({ length }, id)));
+  const { input_ids } = packed;
+  const masked_positions = Int32Array.from(input_ids.keys()).filter(() => random() < MASKED);
+  const labels = masked_positions.map((position) => input_ids[position]);
+  for (const position of masked_positions) input_ids[position] = MASK;
+  return { ...packed, masked_positions, labels };
+}
+
+async function open(request: StepRequest, batch: MlmBatch, threads: number): Promise<Engine> {
+  const longest = Math.max(...request.lengths);
+  return await Engine.open({
+    objective: "mlm",
+    config: {
+      ...request.size,
+      max_position_embeddings: 512,
+      type_vocab_size: 2,
+      hidden_dropout_prob: 0.1,
+      attention_probs_dropout_prob: 0.1,
+      layer_norm_eps: 1e-12,
+      initializer_range: 0.02,
+      hidden_act: "gelu",
+      pad_token_id: 0,
+    },
+    engine: "fused",
+    device: "cpu",
+    dtype: request.dtype,
+    threads,
+    seed: 1,
+    max_tokens: batch.input_ids.length,
+    max_sequences: request.lengths.length,
+    max_masked: batch.labels.length,
+    max_sequence_length: longest,
+    training: true,
+  });
+}
+
+function peakMegabytes(): number {
+  const [, kilobytes] = Deno.readTextFileSync("/proc/self/status").match(/VmHWM:\s*(\d+)/)!;
+  return Number(kilobytes) / 1024;
+}
+
+if (import.meta.main) {
+  const hyper = hyperparameters(TRAINING_DEFAULTS, 1e-4);
+  let engine: Engine | undefined, batch: MlmBatch, step = 0, pending = "";
+  for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    const lines = (pending + text).split("\n");
+    pending = lines.pop()!;
+    for (const line of lines) {
+      const request = JSON.parse(line) as StepRequest | { steps: number };
+      if ("size" in request) {
+        engine?.close();
+        batch = randomBatch(request);
+        engine = await open(request, batch, Number(Deno.args[0]));
+        console.log(JSON.stringify({ instruction_set: engine.describe().instruction_set }));
+        continue;
+      }
+      const ms: number[] = [];
+      for (let i = 0; i < request.steps; i++, step++) {
+        const start = performance.now();
+        await engine!.forwardBackward(batch!, step, 0);
+        await engine!.update(hyper, step);
+        ms.push(performance.now() - start);
+      }
+      console.log(JSON.stringify({ ms, peak_mb: peakMegabytes() }));
+    }
+  }
+  engine?.close();
+}
