@@ -137,8 +137,14 @@ fn fused(
         return trainer::open(options, weights);
     }
     options.validate()?;
-    let gpu = Gpu::open(options.dtype.into(), &cuda.library_folders, cuda.kernel_cache.as_deref())?;
-    Ok(Box::new(trainer::Trainer::on(Cuda::new(gpu, &options)?, options, weights)?))
+    let gpu = Gpu::open(
+        options.dtype.into(),
+        Some(options.config.head_size()),
+        &cuda.library_folders,
+        cuda.kernel_cache.as_deref(),
+    )?;
+    let backend = Cuda::new(gpu, &options, cuda.kernel_cache.as_deref())?;
+    Ok(Box::new(trainer::Trainer::on(backend, options, weights)?))
 }
 
 /// JSON about this machine, whether or not there is a GPU.

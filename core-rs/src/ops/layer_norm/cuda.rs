@@ -1,7 +1,7 @@
 //! [`super`] on a CUDA device.
 
+use crate::cuda::queue::Queue;
 use crate::cuda::{Device, Dtype, Launch, Tensor};
-use crate::ops::dropout::Dropout;
 use crate::ops::linear::cuda::add_columns;
 
 /// Rows that a block of 8 warps normalizes.
@@ -34,9 +34,9 @@ impl Parameters {
 }
 
 /// `out = LayerNorm(x)`; `statistics[n, 2]` is kept for backward.
-pub fn forward<D: Device>(device: &D, n: usize, norm: Parameters, x: Tensor, out: Tensor, statistics: Tensor) {
-    let (c, act) = (norm.width, device.activations());
-    device.launch(
+pub fn forward<D: Device>(queue: &Queue<D>, n: usize, norm: Parameters, x: Tensor, out: Tensor, statistics: Tensor) {
+    let (c, act) = (norm.width, queue.activations());
+    queue.launch(
         &Launch::row("norm_forward", n.div_ceil(ROWS), 32 * ROWS),
         &[
             (n as i32).into(),
@@ -66,21 +66,21 @@ pub fn backward_scratch(n: usize, c: usize) -> usize {
 /// `gradient`, f32: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
 /// was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`.
 pub fn backward<D: Device>(
-    device: &D,
+    queue: &Queue<D>,
     n: usize,
     norm: Parameters,
     x: Tensor,
     statistics: Tensor,
     gradient: Tensor,
-    before: Option<(Dropout, Tensor)>,
+    before: Option<(Option<Tensor>, Tensor)>,
     d_parameters: Tensor,
     scratch: Tensor,
 ) {
-    let (c, act) = (norm.width, device.activations());
+    let (c, act) = (norm.width, queue.activations());
     let (rows, blocks) = backward_blocks(n);
     let (dropout, dropped) = before.unzip();
     let partials = scratch.expect(blocks * 2 * c, Dtype::F32);
-    device.launch(
+    queue.launch(
         &Launch { shared: 2 * c * 4, ..Launch::row("norm_backward", blocks, 256) },
         &[
             (n as i32).into(),
@@ -91,10 +91,10 @@ pub fn backward<D: Device>(
             statistics.expect(2 * n, Dtype::F32).into(),
             norm.weight.expect(c, Dtype::F32).into(),
             gradient.expect(n * c, Dtype::F32).into(),
-            dropout.unwrap_or(Dropout::none()).words().into(),
+            dropout.flatten().into(),
             dropped.map(|d| d.expect(n * c, act)).into(),
             partials.into(),
         ],
     );
-    add_columns(device, blocks, 2 * c, partials, d_parameters);
+    add_columns(queue, blocks, 2 * c, partials, d_parameters);
 }

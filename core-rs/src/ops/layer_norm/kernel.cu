@@ -126,8 +126,9 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
 /// gradient, f32: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual, as an
 /// activation. Shared: 2 C floats.
 KERNEL(norm_backward)(int n, int rows, int c, int packets, Pointer<const act> x, Pointer<const float> statistics,
-                      Pointer<const float> weight, Pointer<float> gradient, Dropout dropout,
+                      Pointer<const float> weight, Pointer<float> gradient, Pointer<const Dropout> site,
                       Pointer<act> dropped, Pointer<float> partials) {
+    const Dropout dropout = dropout_of(site);
     if (packets)
         norm_backward_rows<4, 32>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);
     else norm_backward_rows<1, 64>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);
