@@ -1,6 +1,6 @@
 /**
  * An endless, seeded stream of batches over a shard: sampler → packing → collator. Its position is two integers, and any
- * position can be gone to at once. Used by the training loop and by `inspect`.
+ * position can be gone to at once. The order is explained in docs/shards.md. Used by the training loop and by `inspect`.
  */
 
 import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
@@ -10,10 +10,10 @@ import { type BatchLimits, Collator, tokenKinds } from "./collator.ts";
 import { maxMasked } from "./masking.ts";
 import { bucketed, packed } from "./packing.ts";
 import { Permutation, Random, STREAMS } from "./rng.ts";
-import { type SequenceRef, Sequences } from "./sequences.ts";
+import { Sequences, type TrainingSequence } from "./sequences.ts";
 import type { Shard } from "./shard.ts";
 
-/** Batches are packed from so many batches' worth of shuffled sequences: the last one of a window may have room left. */
+/** A window has about so many batches, made of runs from all over the shard. Its last batch may have room left. */
 const WINDOW_BATCHES = 128;
 
 /** What every batch stream needs to know. */
@@ -46,7 +46,8 @@ export class MlmBatches implements Disposable {
   readonly #options: BatchOptions;
   readonly #permutation: Permutation;
   readonly #order: Random;
-  /** Sequences of a window, and windows of an epoch. */
+  /** Runs of an epoch and of a window, and windows of an epoch. */
+  readonly #runs: number;
   readonly #perWindow: number;
   readonly #windows: number;
   /** Two, so that one is filled while the engine reads the other. */
@@ -60,12 +61,13 @@ export class MlmBatches implements Disposable {
   constructor(shard: Shard, tokenizer: Tokenizer, options: BatchOptions) {
     this.#sequences = new Sequences(shard, tokenizer, options);
     this.#options = options;
-    const { count, tokens } = this.#sequences;
-    this.#permutation = new Permutation(options.seed, count);
+    const { count, tokens, run } = this.#sequences;
+    this.#runs = Math.ceil(count / run);
+    this.#permutation = new Permutation(options.seed, this.#runs);
     this.#order = new Random(options.seed, STREAMS.batches);
-    const mean = tokens / Math.max(1, count);
-    this.#perWindow = Math.max(1, Math.min(count, Math.ceil(WINDOW_BATCHES * options.batch_tokens / mean)));
-    this.#windows = Math.max(1, Math.ceil(count / this.#perWindow));
+    const windows = Math.max(1, Math.ceil(tokens / (WINDOW_BATCHES * options.batch_tokens)));
+    this.#perWindow = Math.max(1, Math.ceil(this.#runs / windows));
+    this.#windows = Math.max(1, Math.ceil(this.#runs / this.#perWindow));
     const kinds = tokenKinds(tokenizer), limits = batchLimits(options);
     this.#collators = [0, 1].map(() => new Collator(options.seed, options, kinds, limits));
   }
@@ -95,12 +97,11 @@ export class MlmBatches implements Disposable {
   next(): MlmBatch {
     const { window: number, batch } = this.#position;
     const window = this.#enter(number);
-    const { refs, contentEpoch } = window;
     const batches = window.batches();
     if (batch >= batches.length) throw new Error(`window ${number} has ${batches.length} batches, not ${batch + 1}`);
     const collator = this.#collators[this.#turn ^= 1];
     collator.clear();
-    for (const i of batches[batch]) collator.add(this.#sequences.read(refs[i]), contentEpoch, refs[i].index);
+    for (const i of batches[batch]) collator.add(window.sequences[i], window.contentEpoch);
     this.#ahead!.advance(Math.ceil(2 * this.#perWindow / batches.length));
     const last = batch + 1 === batches.length;
     this.#position = last ? { window: number + 1, batch: 0 } : { window: number, batch: batch + 1 };
@@ -118,14 +119,16 @@ export class MlmBatches implements Disposable {
   #open(number: number): Window {
     const epoch = Math.floor(number / this.#windows);
     const first = (number % this.#windows) * this.#perWindow;
-    const last = Math.min(first + this.#perWindow, this.#sequences.count);
+    const last = Math.min(first + this.#perWindow, this.#runs);
     const contentEpoch = this.#options.static_masking ? 0 : epoch;
-    const order = this.#permutation;
-    const add = (place: number, refs: SequenceRef[]) =>
-      this.#sequences.refs(contentEpoch, order.at(epoch, place), refs);
-    const pack = (refs: SequenceRef[]) => {
+    const { run, count } = this.#sequences;
+    const add = (place: number, sequences: TrainingSequence[]) => {
+      const from = this.#permutation.at(epoch, place) * run;
+      this.#sequences.read(contentEpoch, from, Math.min(from + run, count), sequences);
+    };
+    const pack = (sequences: TrainingSequence[]) => {
       const make = this.#options.batching === "packed" ? packed : bucketed;
-      return make(refs.map(({ length }) => length), this.#options.batch_tokens, this.#order.at(0, number));
+      return make(sequences.map(({ ids }) => ids.length), this.#options.batch_tokens, this.#order.at(0, number));
     };
     return new Window(number, contentEpoch, { first, last, add, pack });
   }
@@ -137,19 +140,19 @@ export class MlmBatches implements Disposable {
 
 /** What a window is made of. */
 interface WindowContent {
-  /** Places in the epoch's order. */
+  /** Places of its runs in the epoch's order. */
   first: number;
   last: number;
-  add: (place: number, refs: SequenceRef[]) => void;
-  pack: (refs: SequenceRef[]) => number[][];
+  add: (place: number, sequences: TrainingSequence[]) => void;
+  pack: (sequences: TrainingSequence[]) => number[][];
 }
 
-/** Some shuffled sequences, and the batches that are made of them. */
+/** Some shuffled runs of sequences, and the batches that are made of them. */
 class Window {
   readonly number: number;
   /** The epoch that decides masks and pairs. */
   readonly contentEpoch: number;
-  readonly refs: SequenceRef[] = [];
+  readonly sequences: TrainingSequence[] = [];
   readonly #how: WindowContent;
   #next: number;
   #batches: number[][] | undefined;
@@ -161,14 +164,14 @@ class Window {
     this.#next = how.first;
   }
 
-  /** Looks up so many further sequences; packs when it has all. */
-  advance(count: number): void {
+  /** Reads so many further runs; packs when it has all. */
+  advance(runs: number): void {
     const { last, add, pack } = this.#how;
-    for (const to = Math.min(last, this.#next + count); this.#next < to;) add(this.#next++, this.refs);
-    if (this.#next === last) this.#batches ??= pack(this.refs);
+    for (const to = Math.min(last, this.#next + runs); this.#next < to;) add(this.#next++, this.sequences);
+    if (this.#next === last) this.#batches ??= pack(this.sequences);
   }
 
-  /** Indices into `refs` of each batch. */
+  /** Indices into `sequences` of each batch. */
   batches(): number[][] {
     this.advance(Infinity);
     return this.#batches!;
@@ -192,17 +195,19 @@ export function fixedEvalBatches(
   let collator: Collator | undefined;
   let room = 0, total = 0;
   for (let p = 0; p < sequences.count && total < max_tokens; p++) {
-    const refs: SequenceRef[] = [];
-    sequences.refs(0, order.at(0, p), refs);
-    for (const ref of refs) {
-      if (collator === undefined || room < ref.length) {
+    const read: TrainingSequence[] = [];
+    const i = order.at(0, p);
+    sequences.read(0, i, i + 1, read);
+    for (const sequence of read) {
+      const { length } = sequence.ids;
+      if (collator === undefined || room < length) {
         if (collator !== undefined) batches.push(collator.batch());
         collator = new Collator(seed, options, kinds, limits);
         room = options.batch_tokens;
       }
-      collator.add(sequences.read(ref), 0, ref.index);
-      room -= ref.length;
-      total += ref.length;
+      collator.add(sequence, 0);
+      room -= length;
+      total += length;
       if (total >= max_tokens) break;
     }
   }

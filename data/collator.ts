@@ -69,8 +69,8 @@ export class Collator {
         0;
   }
 
-  /** Appends a sequence, masked as number `index` of that epoch. */
-  add({ ids, second, next_sentence_label }: TrainingSequence, epoch: number, index: number): void {
+  /** Appends a sequence, masked as its number has it in that epoch. */
+  add({ index, ids, second, next_sentence_label }: TrainingSequence, epoch: number): void {
     const { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels } = this.#arrays;
     const start = this.#tokens, end = start + ids.length;
     input_ids.set(ids, start);

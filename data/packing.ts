@@ -4,14 +4,14 @@ import type { Random } from "./rng.ts";
 
 /**
  * Batches of indices into `lengths`, at most `budget` tokens each: best fit, longest first. The order among equal lengths
- * is the order given; the order of batches is random.
+ * and the order of batches are random.
  */
 export function packed(lengths: ArrayLike<number>, budget: number, random: Random): number[][] {
   const batches: number[][] = [];
   // Batches by the room that is left in them; the last one of a list is taken. A bit says that a list has one.
   const withRoom = new Map<number, number[]>();
   const bits = new Uint32Array((budget >>> 5) + 1);
-  for (const i of longestFirst(lengths)) {
+  for (const i of longestFirst(lengths, random)) {
     let room = nextBit(bits, lengths[i]);
     let batch: number;
     if (room < 0) {
@@ -47,7 +47,7 @@ function nextBit(bits: Uint32Array, from: number): number {
 export function bucketed(lengths: ArrayLike<number>, budget: number, random: Random): number[][] {
   const batches: number[][] = [];
   let room = 0, longest = 0;
-  for (const i of longestFirst(lengths)) {
+  for (const i of longestFirst(lengths, random)) {
     if (room < longest || batches.length === 0) {
       longest = lengths[i];
       room = budget;
@@ -59,22 +59,24 @@ export function bucketed(lengths: ArrayLike<number>, budget: number, random: Ran
   return shuffled(batches, random);
 }
 
-/** Indices in decreasing order of length, ties as they are: a counting sort. */
-function longestFirst(lengths: ArrayLike<number>): Uint32Array {
+/** Indices in decreasing order of length, ties in random order: a counting sort. */
+function longestFirst(lengths: ArrayLike<number>, random: Random): Uint32Array {
   let longest = 0;
   for (let i = 0; i < lengths.length; i++) longest = Math.max(longest, lengths[i]);
   const places = new Uint32Array(longest + 2);
   for (let i = 0; i < lengths.length; i++) places[longest - lengths[i] + 1]++;
   for (let k = 1; k < places.length; k++) places[k] += places[k - 1];
   const order = new Uint32Array(lengths.length);
-  for (let i = 0; i < lengths.length; i++) order[places[longest - lengths[i]]++] = i;
+  for (const i of shuffled(Uint32Array.from({ length: lengths.length }, (_, i) => i), random)) {
+    order[places[longest - lengths[i]]++] = i;
+  }
   return order;
 }
 
-function shuffled(batches: number[][], random: Random): number[][] {
-  for (let i = batches.length - 1; i > 0; i--) {
+function shuffled<T extends number[][] | Uint32Array>(items: T, random: Random): T {
+  for (let i = items.length - 1; i > 0; i--) {
     const other = random.below(i + 1);
-    [batches[i], batches[other]] = [batches[other], batches[i]];
+    [items[i], items[other]] = [items[other], items[i]];
   }
-  return batches;
+  return items;
 }

@@ -44,6 +44,7 @@ export const STREAMS = {
   practice: 6,
   pairs: 7,
   batches: 8,
+  lengths: 9,
 } as const;
 
 /** The numbers of one (seed, stream, epoch, index), in order. */

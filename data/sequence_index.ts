@@ -1,14 +1,15 @@
 /**
  * Where the training sequences of a shard are: one entry of 32 bytes each, in a file beside the shard, so that any of them
- * is found with one read and none has to be in memory. Made once for a shard and a way of cutting it; specified in
+ * are found with one read and none have to be in memory. Made once for a shard and a way of cutting it; specified in
  * docs/shards.md. Used by `sequences.ts`.
  */
 
 import { Buffer } from "node:buffer";
 import { type SamplingConfig, SEQUENCES } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
+import { Random, STREAMS } from "./rng.ts";
 import type { Shard } from "./shard.ts";
-import { endsDocument, sentenceLength } from "./shard_format.ts";
+import { endsDocument, readAt, sentenceLength } from "./shard_format.ts";
 
 /** How documents become sequences. */
 export type SequenceKind = SamplingConfig["sequences"];
@@ -28,11 +29,16 @@ export interface IndexEntry {
 }
 
 const MAGIC = "CLZINDEX";
-const VERSION = 1;
+const VERSION = 2;
 const HEADER = 72;
 const ENTRY = 32;
 /** A document of pairs is cut into sections of so many sequences' tokens: what has to be read to make one pair. */
 const SECTION_SEQUENCES = 32;
+/**
+ * Share of the full sequences that end early, at a random length up to half. Without short ones, sequences that are all
+ * nearly as long as they may be leave room in every batch.
+ */
+const SHORT = 0.2;
 /** `[CLS]` and `[SEP]` */
 const SPECIALS = 2;
 
@@ -43,8 +49,6 @@ export class SequenceIndex implements Disposable {
   /** Tokens of all sequences with their special tokens; of sections, without. */
   readonly tokens: number;
   readonly #file: Deno.FsFile;
-  readonly #bytes = new Uint8Array(ENTRY);
-  readonly #view = new DataView(this.#bytes.buffer);
   readonly #path: string;
 
   private constructor(path: string, file: Deno.FsFile, header: DataView) {
@@ -87,13 +91,15 @@ export class SequenceIndex implements Disposable {
     return undefined;
   }
 
-  /** Entry number `i`. */
-  at(i: number): IndexEntry {
-    this.#file.seekSync(HEADER + ENTRY * i, Deno.SeekMode.Start);
-    if (this.#file.readSync(this.#bytes) !== ENTRY) throw ioError(new Error("it is cut off"), "read", this.#path);
-    const u32 = (at: number) => this.#view.getUint32(at, true);
-    const u64 = (at: number) => u32(at) + 2 ** 32 * u32(at + 4);
-    return { token: u64(0), sentence: u64(8), tokens: u32(16), sentences: u32(20), skip: u32(24), document: u32(28) };
+  /** Entries from number `from` to `to`. */
+  entries(from: number, to: number): IndexEntry[] {
+    const bytes = new Uint8Array(ENTRY * (to - from)), view = new DataView(bytes.buffer);
+    readAt(this.#file, HEADER + ENTRY * from, bytes, this.#path);
+    return Array.from({ length: to - from }, (_, i) => {
+      const u32 = (at: number) => view.getUint32(ENTRY * i + at, true);
+      const u64 = (at: number) => u32(at) + 2 ** 32 * u32(at + 4);
+      return { token: u64(0), sentence: u64(8), tokens: u32(16), sentences: u32(20), skip: u32(24), document: u32(28) };
+    });
   }
 
   [Symbol.dispose](): void {
@@ -155,7 +161,12 @@ function* cut(
   max_sequence_length: number,
 ): Generator<{ entry: IndexEntry; length: number }> {
   const most = kind === "pair" ? SECTION_SEQUENCES * max_sequence_length : max_sequence_length - SPECIALS;
-  let document = 0;
+  const random = new Random(0, STREAMS.lengths);
+  let document = 0, count = 0;
+  /** Tokens that sentences are added up to. */
+  const target = () =>
+    kind === "full" && random.at(0, count).uniform() < SHORT ? 1 + random.below(Math.ceil(most / 2)) : most;
+  let enough = target();
   for (const { firstToken, firstSentence, sentences } of shard.blocks()) {
     let at = firstToken;
     let entry: IndexEntry | undefined;
@@ -165,6 +176,8 @@ function* cut(
       const length = taken.tokens + separators + (kind === "pair" ? 0 : SPECIALS);
       entry = undefined;
       separators = 0;
+      count++;
+      enough = target();
       return { entry: taken, length };
     };
     let begins = true; // a document, at this sentence
@@ -172,7 +185,7 @@ function* cut(
       const length = sentenceLength(sentences[s]);
       if (entry !== undefined && begins && kind !== "full") yield take();
       const separator = entry !== undefined && begins ? 1 : 0;
-      if (entry !== undefined && entry.tokens + separators + separator + length > most) yield take();
+      if (entry !== undefined && entry.tokens + separators + separator + length > enough) yield take();
       else separators += separator;
       // A sentence that is too long on its own is cut at the limit; in a section it stays whole.
       let skip = 0;

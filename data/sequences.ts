@@ -1,6 +1,6 @@
 /**
- * A shard as training sequences, with `[CLS]` and `[SEP]`, before masking. Any of them can be had by its number and epoch:
- * ids are read where they are needed. Used by the batch streams.
+ * A shard as training sequences, with `[CLS]` and `[SEP]`, before masking. Any of them can be had by its number and epoch,
+ * neighbours with one read. Used by the batch streams.
  */
 
 import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
@@ -25,6 +25,8 @@ export interface SequenceOptions extends Pick<SamplingConfig, "max_sequence_leng
 
 /** A sequence that is about to be masked. */
 export interface TrainingSequence {
+  /** Keys its masks. */
+  index: number;
   /** With `[CLS]` and `[SEP]`; some with `WORD_START`. */
   ids: Int32Array;
   /** Where the second segment begins: the length, if there is none. */
@@ -32,14 +34,8 @@ export interface TrainingSequence {
   next_sentence_label?: 0 | 1;
 }
 
-/** A sequence's number, which keys its masks, and its length; pairs bring their content. */
-export interface SequenceRef {
-  index: number;
-  length: number;
-  entry: IndexEntry;
-  sequence?: TrainingSequence;
-}
-
+/** Neighbours that are shuffled as one, at most: few, so that batches hold strangers; and enough for a disk. */
+const RUN = 32;
 /** Pairs that a section may have: their numbers lie so far apart. */
 const PAIRS = 2 ** 16;
 
@@ -77,7 +73,7 @@ export class Sequences implements Disposable {
     this.#pairs = new Random(options.seed, STREAMS.pairs);
   }
 
-  /** Entries that an epoch shuffles: sequences, or sections of documents that several pairs are made of. */
+  /** Entries: sequences, or sections of documents that several pairs are made of. */
   get count(): number {
     return this.#index.count;
   }
@@ -87,14 +83,47 @@ export class Sequences implements Disposable {
     return this.#index.tokens;
   }
 
-  /** Appends what entry `i` gives in that epoch: one sequence, or all pairs of a section. */
-  refs(epoch: number, i: number, out: SequenceRef[]): void {
-    const entry = this.#index.at(i);
-    if (this.options.sequences !== "pair") {
-      const separators = this.options.sequences === "full" ? this.#documentEnds(entry).length : 0;
-      out.push({ index: i, length: entry.tokens + separators + 2, entry });
-      return;
+  /** Entries that are shuffled as one: fewer where they are sections, which are several sequences long. */
+  get run(): number {
+    const sequences = this.tokens / (Math.max(1, this.count) * this.options.max_sequence_length);
+    return Math.max(1, Math.floor(RUN / Math.max(1, sequences)));
+  }
+
+  /** Appends what the entries from number `from` to `to` give in that epoch: a sequence each, or all pairs of sections. */
+  read(epoch: number, from: number, to: number, out: TrainingSequence[]): void {
+    const entries = this.#index.entries(from, to);
+    if (this.options.sequences === "pair") entries.forEach((entry, k) => this.#readPairs(epoch, from + k, entry, out));
+    else this.#readWhole(from, entries, out);
+  }
+
+  /** Sequences that follow one another in the shard: `[CLS]` tokens `[SEP]`, with `[SEP]` between documents. */
+  #readWhole(index: number, entries: IndexEntry[], out: TrainingSequence[]): void {
+    const first = entries[0], last = entries[entries.length - 1];
+    const tokens = this.#tokens(first.token, last.token + last.tokens - first.token);
+    const ends = this.options.sequences === "full" ? this.#documentEnds(first, last) : [];
+    const all = new Int32Array(tokens.length + ends.length + 2 * entries.length);
+    let used = 0, end = 0;
+    for (const { token, tokens: count } of entries) {
+      const start = used;
+      let from = token - first.token;
+      const to = from + count;
+      all[used++] = this.#cls;
+      for (; ends[end] <= to; end++) {
+        if (ends[end] === to) continue;
+        all.set(tokens.subarray(from, ends[end]), used);
+        used += ends[end] - from;
+        all[used++] = this.#sep;
+        from = ends[end];
+      }
+      all.set(tokens.subarray(from, to), used);
+      used += to - from;
+      all[used++] = this.#sep;
+      const ids = all.subarray(start, used);
+      out.push({ index: index++, ids, second: ids.length });
     }
+  }
+
+  #readPairs(epoch: number, i: number, entry: IndexEntry, out: TrainingSequence[]): void {
     const random = this.#pairs.at(epoch, i);
     const pairs = sentencePairs(this.#sentences(entry), this.options, random, (...how) => this.#other(entry, ...how));
     pairs.forEach(({ first, second, next_sentence_label }, k) => {
@@ -104,27 +133,8 @@ export class Sequences implements Disposable {
       ids[first.length + 1] = this.#sep;
       ids.set(second, first.length + 2);
       ids[ids.length - 1] = this.#sep;
-      const sequence = { ids, second: first.length + 2, next_sentence_label };
-      out.push({ index: i * PAIRS + k, length: ids.length, entry, sequence });
+      out.push({ index: i * PAIRS + k, ids, second: first.length + 2, next_sentence_label });
     });
-  }
-
-  /** The sequence itself. */
-  read({ entry, length, sequence }: SequenceRef): TrainingSequence {
-    if (sequence !== undefined) return sequence;
-    const ids = new Int32Array(length); // [CLS] tokens [SEP], with [SEP] between documents
-    const tokens = this.#tokens(entry.token, entry.tokens);
-    ids[0] = this.#cls;
-    ids[length - 1] = this.#sep;
-    const ends = length > entry.tokens + 2 ? this.#documentEnds(entry) : [];
-    let from = 0;
-    ends.forEach((end, k) => {
-      ids.set(tokens.subarray(from, end), 1 + from + k);
-      ids[1 + end + k] = this.#sep;
-      from = end;
-    });
-    ids.set(tokens.subarray(from), 1 + from + ends.length);
-    return { ids, second: length };
   }
 
   /** Ids from token `first` on, with the places where eojeols begin if they are asked for. */
@@ -139,15 +149,15 @@ export class Sequences implements Disposable {
     return tokens;
   }
 
-  /** Where documents end inside a sequence, in tokens from its beginning. */
-  #documentEnds(entry: IndexEntry): number[] {
-    const sentences = new Uint32Array(entry.sentences);
-    this.shard.readSentences(entry.sentence, sentences);
+  /** Where documents end from one entry to another, in tokens from its beginning. */
+  #documentEnds(first: IndexEntry, last: IndexEntry): number[] {
+    const sentences = new Uint32Array(last.sentence + last.sentences - first.sentence);
+    this.shard.readSentences(first.sentence, sentences);
     const ends: number[] = [];
-    let at = -entry.skip;
+    let at = -first.skip;
     for (const sentence of sentences) {
       at += sentenceLength(sentence);
-      if (endsDocument(sentence) && at < entry.tokens) ends.push(at);
+      if (endsDocument(sentence)) ends.push(at);
     }
     return ends;
   }
@@ -172,7 +182,8 @@ export class Sequences implements Disposable {
   #other(entry: IndexEntry, random: Random, enough: number): Sentence[] {
     let other = entry;
     for (let tries = 0; tries < 10 && other.document === entry.document; tries++) {
-      other = this.#index.at(random.below(this.count));
+      const i = random.below(this.count);
+      [other] = this.#index.entries(i, i + 1);
     }
     return this.#sentences(other, random, enough);
   }

@@ -91,32 +91,37 @@ export class Shard implements Disposable {
     }
   }
 
-  /** Reads `out.length` ids from token `first` on, all of them in one block. */
+  /** Reads `out.length` ids from token `first` on. */
   readIds(first: number, out: Ids): void {
-    const b = blockOf(this.#tokens, first);
-    const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
-    readAt(this.#file, this.#offsets[b] + (first - this.#tokens[b]) * this.#width, bytes, this.path);
+    for (const { b, at, from, to } of byBlock(this.#tokens, first, out.length)) {
+      this.#read(this.#offsets[b] + at * this.#width, out.subarray(from, to));
+    }
   }
 
-  /** For each of `out.length` tokens from `first` on, all in one block, whether an eojeol begins there: 1 or 0. */
+  /** For each of `out.length` tokens from `first` on, whether an eojeol begins there: 1 or 0. */
   readWordStarts(first: number, out: Uint8Array): void {
-    const b = blockOf(this.#tokens, first);
-    const at = first - this.#tokens[b];
-    const from = at >>> 3, bytes = ((at + out.length + 7) >>> 3) - from;
-    if (this.#bits.length < bytes) this.#bits = new Uint8Array(2 * bytes);
-    const tokens = this.#tokens[b + 1] - this.#tokens[b], sentences = this.#sentences[b + 1] - this.#sentences[b];
-    const { words } = blockLayout(tokens, sentences, this.#width);
-    readAt(this.#file, this.#offsets[b] + words + from, this.#bits.subarray(0, bytes), this.path);
-    for (let i = 0; i < out.length; i++) out[i] = (this.#bits[((at + i) >>> 3) - from] >>> ((at + i) & 7)) & 1;
+    for (const { b, at, from, to } of byBlock(this.#tokens, first, out.length)) {
+      const byte = at >>> 3, bytes = ((at + to - from + 7) >>> 3) - byte;
+      if (this.#bits.length < bytes) this.#bits = new Uint8Array(2 * bytes);
+      this.#read(this.#offsets[b] + this.#layout(b).words + byte, this.#bits.subarray(0, bytes));
+      for (let i = from, bit = at & 7; i < to; i++, bit++) out[i] = (this.#bits[bit >>> 3] >>> (bit & 7)) & 1;
+    }
   }
 
-  /** Reads `out.length` sentences from number `first` on, all of them in one block: see {@linkcode sentenceLength}. */
+  /** Reads `out.length` sentences from number `first` on: see {@linkcode sentenceLength}. */
   readSentences(first: number, out: Uint32Array): void {
-    const b = blockOf(this.#sentences, first);
+    for (const { b, at, from, to } of byBlock(this.#sentences, first, out.length)) {
+      this.#read(this.#offsets[b] + this.#layout(b).ends + 4 * at, out.subarray(from, to));
+    }
+  }
+
+  #read(offset: number, out: Ids | Uint8Array | Uint32Array): void {
+    readAt(this.#file, offset, new Uint8Array(out.buffer, out.byteOffset, out.byteLength), this.path);
+  }
+
+  #layout(b: number) {
     const tokens = this.#tokens[b + 1] - this.#tokens[b], sentences = this.#sentences[b + 1] - this.#sentences[b];
-    const { ends } = blockLayout(tokens, sentences, this.#width);
-    const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
-    readAt(this.#file, this.#offsets[b] + ends + 4 * (first - this.#sentences[b]), bytes, this.path);
+    return blockLayout(tokens, sentences, this.#width);
   }
 
   /**
@@ -141,7 +146,7 @@ export class Shard implements Disposable {
       ) {
         if (id >= vocab_size) throw corrupt(this.path, `it has the id ${id}, but a vocabulary of ${vocab_size}`);
       }
-      const sentences = new Uint32Array(bytes.buffer, blockLayout(tokens, count, this.#width).ends, count);
+      const sentences = new Uint32Array(bytes.buffer, this.#layout(b).ends, count);
       let sum = 0;
       for (const sentence of sentences) sum += sentenceLength(sentence);
       if (sum !== tokens) throw corrupt(this.path, `the sentences of block ${b} have ${sum} tokens, not ${tokens}`);
@@ -156,6 +161,16 @@ export class Shard implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file.close();
+  }
+}
+
+/** The blocks that hold `count` numbers from `first` on: each from its number `at` on, for `from` to `to` of the count. */
+function* byBlock(firsts: Float64Array, first: number, count: number) {
+  for (let from = 0, b = blockOf(firsts, first); from < count; b++) {
+    const at = first + from - firsts[b];
+    const to = Math.min(count, firsts[b + 1] - first);
+    yield { b, at, from, to };
+    from = to;
   }
 }
 

@@ -14,6 +14,15 @@ export interface Condition {
   flags: string[];
 }
 
+/**
+ * The condition whose model before any training is also this one's: the first that reads in the same direction. Whatever
+ * else conditions differ in, objectives on tokens and masks, leaves no trace at random initialization.
+ */
+export function sameStart(conditions: readonly Condition[], condition: Condition): Condition {
+  const direction = ({ flags }: Condition) => flags.includes("clm");
+  return conditions.find((other) => direction(other) === direction(condition))!;
+}
+
 /** A claim of a paper, as an experiment of two conditions or more. */
 export interface Claim {
   /** The claim, as close to its words as fits a line. */
@@ -27,6 +36,8 @@ export interface Claim {
   finetune: string[];
   /** Points of training at which models are compared, as shares of its steps. */
   checkpoints: number[];
+  /** Passes over the text before which the conditions do not differ. */
+  least_epochs?: number;
 }
 
 const CURVE = [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1];
@@ -102,5 +113,6 @@ export const CLAIMS = {
     ],
     finetune: [],
     checkpoints: END,
+    least_epochs: 2,
   },
 } satisfies Record<string, Claim>;

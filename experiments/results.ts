@@ -1,13 +1,14 @@
 /** Accuracies of an experiment on disk, one JSON object a line, so that a stopped experiment goes on where it was. */
 
 import { ioError } from "../config/cloze_error.ts";
+import { type Condition, sameStart } from "./claims.ts";
 import type { Measured } from "./verdict.ts";
 
 /** One fine-tuned model's accuracy. */
 export interface Result {
   condition: string;
   seed: number;
-  /** Pretraining updates of the model that was fine-tuned. */
+  /** Pretraining updates of the model that was fine-tuned; 0 if it began at random. */
   step: number;
   /** On the validation file. */
   accuracy: number;
@@ -55,18 +56,15 @@ export class Results {
     });
   }
 
-  /** Everything measured, for a verdict. Every condition has to be complete for these steps and seeds. */
-  measured(conditions: readonly string[], steps: readonly number[], seeds: number): Measured {
-    const accuracies: Measured["accuracies"] = {};
-    for (const condition of conditions) {
-      accuracies[condition] = steps.map((step) =>
-        Array.from({ length: seeds }, (_, seed) => {
-          const of = this.#results.find((r) => r.condition === condition && r.seed === seed && r.step === step);
-          if (of === undefined) throw new Error(`${condition}, seed ${seed}, step ${step} has not been measured`);
-          return of.accuracy;
-        })
-      );
-    }
-    return { accuracies, examples: this.#results[0].examples };
+  /** Everything measured so far at these steps and seeds; a seed that has not been measured is left out. */
+  measured(conditions: readonly Condition[], steps: readonly number[], seeds: number): Measured {
+    const at = (condition: string, step: number) =>
+      this.#results.filter((r) => r.condition === condition && r.step === step && r.seed < seeds)
+        .sort((a, b) => a.seed - b.seed).map(({ accuracy }) => accuracy);
+    return {
+      accuracies: Object.fromEntries(conditions.map(({ name }) => [name, steps.map((step) => at(name, step))])),
+      untrained: Object.fromEntries(conditions.map((one) => [one.name, at(sameStart(conditions, one).name, 0)])),
+      examples: this.#results[0]?.examples ?? 0,
+    };
   }
 }

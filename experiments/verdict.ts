@@ -30,6 +30,8 @@ export interface Finding {
 export interface Measured {
   /** Of each condition: `[checkpoint][seed]`. */
   accuracies: Record<string, number[][]>;
+  /** Of each condition: `[seed]`, the same without any pretraining. */
+  untrained: Record<string, number[]>;
   /** Size of the validation set that the accuracies are of. */
   examples: number;
 }

@@ -4,6 +4,7 @@ import { decide, type Expectation, overall } from "./verdict.ts";
 const expectation: Expectation = { text: "a beats b in the end", better: "a", than: "b", at: "last" };
 const measured = (a: number[], b: number[], examples = 100_000) => ({
   accuracies: { a: [[0, 0, 0], a], b: [[1, 1, 1], b] },
+  untrained: {},
   examples,
 });
 
@@ -30,7 +31,7 @@ Deno.test("decide decides nothing from few examples, however well the seeds agre
 
 Deno.test("decide decides nothing from one seed", () => {
   assertEquals(
-    decide(expectation, { accuracies: { a: [[0.9]], b: [[0.1]] }, examples: 1000 }).verdict,
+    decide(expectation, { accuracies: { a: [[0.9]], b: [[0.1]] }, untrained: {}, examples: 1000 }).verdict,
     "not decidable at this size",
   );
 });

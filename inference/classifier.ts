@@ -68,7 +68,7 @@ export class Classifier implements Disposable {
     const objective = {
       sequence_classification: { num_labels: labels.length, classifier_dropout, left_to_right, freeze_encoder: false },
     };
-    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 2, predicts_tokens: false, dtype: "f32" as const };
+    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 2, predicts_tokens: false };
     const engine = await openEngine(folder, objective, shape, options);
     return new Classifier(folder, labels, engine);
   }

@@ -8,9 +8,9 @@ import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelHeads } from "../config/model_heads.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
-import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { type InferenceOptions, openEngine } from "./open_engine.ts";
+import { longest, rankTargets, type Target, targetsOf } from "./rank_targets.ts";
 
 /** What filling needs to know of a model. */
 type Parts = Pick<ModelFolder, "config" | "tokenizer">;
@@ -21,7 +21,8 @@ type FillLimits = { max_tokens: number; max_sequence_length: number };
 /** One answer for a blank. */
 export interface Prediction {
   token: string;
-  id: number;
+  /** The token's id; missing for a target that is several tokens. */
+  id?: number;
   probability: number;
 }
 
@@ -30,15 +31,21 @@ export interface FilledLine {
   input: string;
   /** For each blank, from left to right, the answers, best first. */
   masks: Prediction[][];
-  /** The input with the best answer in each blank. */
+  /**
+   * The input with its blanks filled. Of several blanks the one whose answer is most probable is filled first, and the
+   * others are then asked again, so that the answers agree with each other; targets are put in as they are ranked.
+   */
   sequence: string;
+  /** Whether the model saw only the surroundings of the blanks, because the line is longer than it takes. */
+  truncated: boolean;
 }
 
 /** How a {@linkcode FillMask} is opened. */
 export interface FillMaskOptions extends InferenceOptions {
   /** Answers for each blank; 5 unless given. */
   topK?: number;
-  dtype?: "f32" | "bf16" | "auto";
+  /** Answers to choose from, instead of the whole vocabulary; all are given, best first. */
+  targets?: readonly string[];
 }
 
 /** Tokens that the engine takes at once. */
@@ -52,14 +59,20 @@ const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: str
   none: ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"],
 };
 
-/** A line as the model sees it. */
-interface Prepared {
-  text: string;
+/** What the engine is asked. */
+interface Question {
+  /** `[CLS]`, tokens, `[SEP]`. */
   ids: Int32Array;
-  /** Indices of `[MASK]` in `ids`. */
+  /** Indices in `ids` that are asked for, rising. */
   blanks: number[];
+}
+
+/** A line as the model sees it: all of its tokens, or those around the blanks. */
+interface Prepared extends Question {
+  text: string;
   /** Where in `text` they stand. */
   offsets: [number, number][];
+  truncated: boolean;
 }
 
 /**
@@ -80,10 +93,12 @@ export class FillMask implements Disposable {
   readonly #topK: number;
   readonly #asked: number;
   readonly #limits: FillLimits;
+  readonly #targets: readonly Target[];
 
-  private constructor(parts: Parts, engine: Engine, topK: number, limits: FillLimits) {
+  private constructor(parts: Parts, engine: Engine, limits: FillLimits, topK: number, targets: readonly Target[]) {
     this.#parts = parts;
     this.#engine = engine;
+    this.#targets = targets;
     const { tokenizer, config: { vocab_size } } = parts;
     const unused = tokenizer.vocabulary.filter((_, id) => tokenizer.isUnused(id)).length + vocab_size - tokenizer.size;
     this.#topK = Math.min(topK, vocab_size - unused);
@@ -91,7 +106,7 @@ export class FillMask implements Disposable {
     this.#limits = limits;
   }
 
-  /** @throws {ClozeError} if the folder or the core cannot be used. */
+  /** @throws {ClozeError} if the folder, the core or a target cannot be used. */
   static async open(model: string | ModelFolder, options: FillMaskOptions = {}): Promise<FillMask> {
     const folder = typeof model === "string" ? await openModelFolder(model) : model;
     const { config, heads, path } = folder;
@@ -100,61 +115,99 @@ export class FillMask implements Disposable {
       const [what, hint] = refusal;
       throw new ClozeError("input", `${path} cannot fill blanks: it ${what}`, { hint });
     }
+    const targets = targetsOf(options.targets ?? [], folder.tokenizer);
     const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
-    const engine = await openEngine(folder, "mlm", { ...shape, dtype: options.dtype ?? "f32" }, options);
+    const engine = await openEngine(folder, "mlm", shape, options);
     const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
-    return new FillMask(folder, engine, options.topK ?? 5, limits);
+    return new FillMask(folder, engine, limits, options.topK ?? 5, targets);
   }
 
   /** Over an engine that is open, as while it trains; `limits` are those that it was opened with. Disposing closes it. */
   static over(engine: Engine, parts: Parts, limits: FillLimits, topK: number): FillMask {
-    return new FillMask(parts, engine, topK, limits);
+    return new FillMask(parts, engine, limits, topK, []);
   }
 
   /**
-   * Checks that a line has a blank and fits the model.
+   * Checks that a line has a blank, and takes what fits the model around it.
    *
-   * @throws {ClozeError} `input` if not.
+   * @throws {ClozeError} `input` if it has none, or if they are farther apart than the model sees.
    */
   prepare(line: string): Prepared {
     const { tokenizer } = this.#parts;
+    const { cls, sep, mask } = tokenizer.special;
     const text = line.replace(BLANK, "[MASK]");
     const { ids, offsets } = tokenizer.encode(text, { specials: "mask" });
-    const blanks = [...ids.keys()].filter((i) => ids[i] === tokenizer.special.mask);
-    if (blanks.length === 0) {
+    const found = [...ids.keys()].filter((i) => ids[i] === mask);
+    if (found.length === 0) {
       throw new ClozeError("input", "there is no blank in it", {
         hint: "write [MASK] or ____ where a word is missing",
       });
     }
-    const most = this.#limits.max_sequence_length - 2;
-    if (ids.length > most) {
-      throw new ClozeError("input", `it has ${ids.length} tokens, but the model takes at most ${most}`);
+    const most = this.#limits.max_sequence_length - 2 - (longest(this.#targets) - 1);
+    const span = found.at(-1)! + 1 - found[0];
+    if (span > most) {
+      throw new ClozeError("input", `its blanks are ${span} tokens apart, but the model takes at most ${most}`);
     }
-    return { text, ids, blanks, offsets: blanks.map((i) => offsets[i]) };
+    const before = found[0] - Math.floor((most - span) / 2);
+    const from = Math.max(0, Math.min(before, ids.length - most));
+    return {
+      text,
+      ids: Int32Array.of(cls, ...ids.subarray(from, from + most), sep),
+      blanks: found.map((i) => i - from + 1),
+      offsets: found.map((i) => offsets[i]),
+      truncated: ids.length > most,
+    };
   }
 
   /** Fills the blanks of prepared lines, several in one call of the engine. */
   async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
-    const filled: FilledLine[] = [];
+    if (this.#targets.length > 0) return await this.#chooseTargets(lines);
+    const masks = await this.#ask(lines);
+    const fillings = lines.map(({ ids, blanks }, i) => new Filling(ids, blanks, masks[i]));
+    for (let open = fillings;;) {
+      for (const filling of open) filling.settleSurest();
+      open = open.filter(({ blanks }) => blanks.length > 0);
+      if (open.length === 0) break;
+      const answers = await this.#ask(open);
+      open.forEach((filling, i) => filling.answers = answers[i]);
+    }
+    return lines.map((line, i) =>
+      filledLine(line, masks[i], line.blanks.map((blank) => fillings[i].tokens.get(blank)!))
+    );
+  }
+
+  /** The answers for each blank of each line. */
+  async #ask(lines: readonly Question[]): Promise<Prediction[][][]> {
     const { tokenizer } = this.#parts;
-    for (const part of groupsByTokens(lines, ({ ids }) => ids.length + 2, this.#limits.max_tokens)) {
-      const { ids, probabilities } = await this.#engine.topK(pack(part, tokenizer), this.#asked);
+    const answers: Prediction[][][] = [];
+    for (const part of groupsByTokens(lines, ({ ids }) => ids.length, this.#limits.max_tokens)) {
+      const { ids, probabilities } = await this.#engine.topK(batchOf(part), this.#asked);
       let row = 0;
-      for (const line of part) {
-        const masks = line.blanks.map(() => {
-          const answers: Prediction[] = [];
-          for (let i = row * this.#asked; i < (row + 1) * this.#asked && answers.length < this.#topK; i++) {
+      for (const { blanks } of part) {
+        answers.push(blanks.map(() => {
+          const best: Prediction[] = [];
+          for (let i = row * this.#asked; i < (row + 1) * this.#asked && best.length < this.#topK; i++) {
             const token = tokenizer.vocabulary[ids[i]];
             if (token === undefined || tokenizer.isUnused(ids[i])) continue;
-            answers.push({ token, id: ids[i], probability: probabilities[i] });
+            best.push({ token, id: ids[i], probability: probabilities[i] });
           }
           row++;
-          return answers;
-        });
-        filled.push({ input: line.text, masks, sequence: insert(line, masks) });
+          return best;
+        }));
       }
     }
-    return filled;
+    return answers;
+  }
+
+  /** The targets in each blank; the other blanks of a line stay blank meanwhile. */
+  async #chooseTargets(lines: readonly Prepared[]): Promise<FilledLine[]> {
+    const blanks = lines.flatMap(({ ids, blanks }) => blanks.map((blank) => ({ ids, blank })));
+    const { mask } = this.#parts.tokenizer.special;
+    const ranked = await rankTargets(blanks, this.#targets, this.#engine, mask, this.#limits.max_tokens);
+    return lines.map((line) => {
+      const masks = ranked.splice(0, line.blanks.length);
+      return filledLine(line, masks, masks.map(([best]) => best.token));
+    });
   }
 
   /** Fills the blanks of lines of text. */
@@ -174,22 +227,47 @@ export class FillMask implements Disposable {
   }
 }
 
-/** `[CLS] ids [SEP]` of each line end to end. */
-function pack(lines: readonly Prepared[], tokenizer: Tokenizer): MlmBatch {
-  const { cls, sep } = tokenizer.special;
-  const packed = packSequences(lines.map(({ ids }) => [cls, ...ids, sep]));
-  const blanks = lines.flatMap(({ blanks }, b) => blanks.map((blank) => packed.cu_seqlens[b] + 1 + blank));
+/** A line while its blanks are filled one after the other. */
+class Filling implements Question {
+  readonly ids: Int32Array;
+  /** Those that are still open. */
+  blanks: number[];
+  /** Of each open blank, best first. */
+  answers: Prediction[][];
+  /** Of the filled blanks. */
+  readonly tokens = new Map<number, string>();
+
+  constructor(ids: Int32Array, blanks: readonly number[], answers: Prediction[][]) {
+    this.ids = ids.slice();
+    this.blanks = [...blanks];
+    this.answers = answers;
+  }
+
+  /** Fills the open blank whose best answer is most probable. */
+  settleSurest(): void {
+    const sure = this.answers.map(([{ probability }]) => probability);
+    const surest = sure.indexOf(Math.max(...sure));
+    const [{ token, id }] = this.answers[surest];
+    const [blank] = this.blanks.splice(surest, 1);
+    this.ids[blank] = id!;
+    this.tokens.set(blank, token);
+  }
+}
+
+/** The lines end to end. */
+function batchOf(lines: readonly Question[]): MlmBatch {
+  const packed = packSequences(lines.map(({ ids }) => ids));
+  const blanks = lines.flatMap(({ blanks }, b) => blanks.map((blank) => packed.cu_seqlens[b] + blank));
   return { ...packed, masked_positions: Int32Array.from(blanks), labels: new Int32Array(0) };
 }
 
-/** The text with the best answers in its blanks; a piece inside a word is joined to what stands before it. */
-function insert(line: Prepared, masks: Prediction[][]): string {
-  let out = "", from = 0;
+/** A piece inside a word is joined to what stands before it. */
+function filledLine(line: Prepared, masks: Prediction[][], tokens: readonly string[]): FilledLine {
+  let sequence = "", from = 0;
   line.offsets.forEach(([start, end], i) => {
-    const { token } = masks[i][0];
-    out += line.text.slice(from, start);
-    out = token.startsWith("##") ? out.trimEnd() + token.slice(2) : out + token;
+    sequence += line.text.slice(from, start);
+    sequence = tokens[i].startsWith("##") ? sequence.trimEnd() + tokens[i].slice(2) : sequence + tokens[i];
     from = end;
   });
-  return out + line.text.slice(from);
+  return { input: line.text, masks, sequence: sequence + line.text.slice(from), truncated: line.truncated };
 }

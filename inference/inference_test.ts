@@ -24,6 +24,35 @@ testWithCore("a model folder fills blanks and scores; fine-tuned, it classifies"
 
   using blanks = await FillMask.open(await openModelFolder(model), { topK: 1 });
   assertEquals((await blanks.fill(["The ____ sees."]))[0].masks[0].length, 1);
+
+  // Of two blanks the surer one is filled first, and the other is asked again.
+  const [both] = await blanks.fill(["The ____ sees the ____."]);
+  const surer = both.masks[0][0].probability > both.masks[1][0].probability ? 0 : 1;
+  const parts = ["The ", " sees the ", "."], words = both.masks.map(([{ token }]) => token);
+  assert(!words[surer].startsWith("##"));
+  const half = surer === 0 ? `${parts[0]}${words[0]}${parts[1]}____.` : `The ____${parts[1]}${words[1]}.`;
+  assertEquals((await blanks.fill([half]))[0].sequence, both.sequence);
+
+  // What does not fit is left out, at both ends; blanks that are too far apart are refused.
+  const filler = "The cat sees the dog. ".repeat(200);
+  const [middle, first] = await blanks.fill([`${filler}The ____ sees. ${filler}`, `The ____ sees. ${filler}`]);
+  assertEquals([middle.truncated, first.truncated, both.truncated], [true, true, false]);
+  assert(middle.sequence.startsWith(filler) && middle.sequence.endsWith(filler) && !middle.sequence.includes("___"));
+  await assertRejects(() => blanks.fill([`The ____ sees. ${filler} The ____.`]), ClozeError, "tokens apart");
+
+  // Targets have the probabilities that they have among all answers; of several tokens, by the chain rule.
+  using all = await FillMask.open(model, { topK: 100_000 });
+  const probability = async (line: string, token: string) =>
+    (await all.fill([line]))[0].masks[0].find((answer) => answer.token === token)!.probability;
+  using chosen = await FillMask.open(model, { targets: ["dog", "cat", "dog cat", "dog dog"] });
+  const [line] = await chosen.fill(["The ____ sees."]);
+  const ranked = Object.fromEntries(line.masks[0].map((answer) => [answer.token, answer.probability]));
+  assertEquals(Object.values(ranked), Object.values(ranked).toSorted((a, b) => b - a));
+  assertEquals(line.sequence, `The ${line.masks[0][0].token} sees.`);
+  assertAlmostEquals(ranked.cat, await probability("The ____ sees.", "cat"), 1e-5);
+  const chain = await probability("The ____ ____ sees.", "dog") * await probability("The dog ____ sees.", "cat");
+  assertAlmostEquals(ranked["dog cat"], chain, 1e-6);
+  await assertRejects(() => FillMask.open(model, { targets: ["☃"] }), ClozeError, "cannot be an answer");
   await assertRejects(() => Classifier.open(model), ClozeError, "has no classifier");
 
   place.file("train.tsv", "text\tlabel\nThe cat sees.\tno\nThe dog hears.\tyes\n");

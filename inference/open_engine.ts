@@ -8,6 +8,8 @@ export interface InferenceOptions {
   threads?: number;
   device?: Device;
   engine?: "fused" | "candle";
+  /** What activations and products are in; f32 unless given. */
+  dtype?: EngineOptions["dtype"];
 }
 
 /** What batches will be like. */
@@ -18,7 +20,6 @@ interface BatchShape {
   shortest_sequence: number;
   /** Whether tokens are predicted. */
   predicts_tokens: boolean;
-  dtype: EngineOptions["dtype"];
 }
 
 /** @throws {ClozeError} if the weights, the device or the core cannot be used. */
@@ -35,7 +36,7 @@ export function openEngine(
     weights,
     engine: options.engine ?? "fused",
     device: options.device ?? "cpu",
-    dtype: shape.dtype,
+    dtype: options.dtype ?? "f32",
     threads: options.threads ?? navigator.hardwareConcurrency,
     seed: 0,
     max_tokens,

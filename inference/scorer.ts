@@ -68,7 +68,7 @@ export class Scorer implements Disposable {
       });
     }
     const causal = heads.objective === "clm";
-    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true, dtype: "f32" as const };
+    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
     const engine = await openEngine(folder, causal ? "clm" : "mlm", shape, options);
     return new Scorer(folder, engine, causal);
   }

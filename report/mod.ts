@@ -1,5 +1,8 @@
-/** A run's metrics → a verdict in words, curves, one page that needs nothing else. */
+/** What runs have recorded → a verdict in words, curves, one page that needs nothing else. */
 
+export { type AnyRecord, readRecord } from "./any_record.ts";
+export { type ClassifierRecord, type FinetuneRun, type LabeledFile, readClassifier } from "./classifier_record.ts";
+export type { ExperimentRecord } from "./experiment_record.ts";
 export { readRun, type RunRecord } from "./run_record.ts";
 export { lossChart, reportText } from "./report_text.ts";
 export { type Finding, type Verdict, verdict } from "./verdict.ts";

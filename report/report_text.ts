@@ -2,13 +2,15 @@
 
 import { grouped } from "../config/numbers.ts";
 import { lineChart } from "./line_chart.ts";
-import type { RunRecord } from "./run_record.ts";
+import type { ClassifierRecord } from "./classifier_record.ts";
+import { classifierVerdict, guessingLoss } from "./classifier_verdict.ts";
+import { lastStart, type RunRecord } from "./run_record.ts";
 import { thinned } from "./series.ts";
 import { verdict } from "./verdict.ts";
 
 /** The text, for a terminal of so many columns. */
-export function reportText(run: RunRecord, columns: number): string {
-  const { headline, findings } = verdict(run);
+export function reportText(run: RunRecord | ClassifierRecord, columns: number): string {
+  const { headline, findings } = run.kind === "run" ? verdict(run) : classifierVerdict(run);
   const marks = { good: "+", bad: "!", neutral: "-" };
   return [
     ...wrapped(`${run.name}: ${headline}`, columns, "", ""),
@@ -18,17 +20,24 @@ export function reportText(run: RunRecord, columns: number): string {
       ...(hint === undefined ? [] : wrapped(`${hint}.`, columns, "  ", "  ")),
     ]),
     "",
-    ...lossChart(run, columns, 12),
+    ...lossChart(run, guessing(run), columns, 12),
   ].join("\n") + "\n";
+}
+
+/** What guessing by frequency costs. */
+function guessing(run: RunRecord | ClassifierRecord): number | undefined {
+  if (run.kind === "run") return lastStart(run)?.unigram.loss;
+  const last = run.evaluations.at(-1);
+  return last && guessingLoss(last);
 }
 
 /** Training loss as a line, held-out loss as marks, guessing by frequency as a dashed line, over updates. */
 export function lossChart(
-  run: Pick<RunRecord, "train" | "evaluations" | "starts">,
+  run: { train: RunRecord["train"]; evaluations: readonly { step: number; loss: number }[] },
+  level: number | undefined,
   columns: number,
   height: number,
 ): string[] {
-  const level = run.starts.at(-1)?.unigram.loss;
   const train = thinned(run.train, 2 * columns);
   const chart = lineChart(
     [

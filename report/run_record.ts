@@ -13,6 +13,7 @@ type Of<K extends Metric["kind"]> = Extract<Metric, { kind: K }>;
 
 /** A run, as far as it has come. */
 export interface RunRecord {
+  kind: "run";
   /** Last part of its path. */
   name: string;
   path: string;
@@ -41,11 +42,6 @@ export async function readRun(path: string): Promise<RunRecord> {
   if (metrics.length === 0) {
     throw new ClozeError("input", `${path} is not the folder of a run: it has no metrics.jsonl with figures in it`, {
       hint: "give the --output of a pretrain run; its first figures come after the first update",
-    });
-  }
-  if (metrics.some(({ kind }) => kind === "classification")) {
-    throw new ClozeError("input", `${path} is a fine-tuned classifier, but reports are about pretraining`, {
-      hint: `its figures are in ${path}/metrics.jsonl`,
     });
   }
   return runRecord(path, config, metrics);
@@ -82,7 +78,8 @@ export function runRecord(path: string, config: unknown, metrics: readonly Metri
   const of = <K extends Metric["kind"]>(kind: K) => sound.filter((metric): metric is Of<K> => metric.kind === kind);
   const last = sound.findLast(({ kind }) => kind === "start" || kind === "end" || kind === "train");
   return {
-    name: path.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || path,
+    kind: "run",
+    name: nameOf(path),
     path,
     config: conforms(config, { model: {}, training: { extent: {} }, data: {} }) ? config as RunConfig : undefined,
     starts: of("start"),
@@ -94,8 +91,13 @@ export function runRecord(path: string, config: unknown, metrics: readonly Metri
   };
 }
 
+/** The last part of a path. */
+export function nameOf(path: string): string {
+  return path.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || path;
+}
+
 /** Whether a value has everything that the example has, of the same types: all elements of an array like the first. */
-function conforms(value: unknown, example: unknown): boolean {
+export function conforms(value: unknown, example: unknown): boolean {
   if (Array.isArray(example)) return Array.isArray(value) && value.every((element) => conforms(element, example[0]));
   if (typeof example === "number") return Number.isFinite(value);
   if (typeof example !== "object" || example === null) return typeof value === typeof example;

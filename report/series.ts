@@ -1,4 +1,4 @@
-/** A run's metrics as columns that a chart can draw, thinned where there are more points than pixels. */
+/** Metrics as columns that a chart can draw, thinned where there are more points than pixels. */
 
 import { referenceBand } from "./reference_band.ts";
 import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
@@ -6,43 +6,68 @@ import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 /** Points that a curve keeps; about as many as it has pixels. */
 const MOST_POINTS = 1200;
 
-/** What the page's charts draw of a run. Columns of a table have the same length; `null` where nothing is known. */
-export interface RunSeries {
+/** Columns of the same length, by name; `null` where nothing is known. */
+type Columns = Record<string, (number | null)[]>;
+
+/** What the page's charts draw of a run, or of a condition of an experiment. */
+export interface Series {
   name: string;
-  /** Over the updates since the line before. */
-  train: Record<"step" | "elapsed_ms" | "tokens" | (typeof TRAIN_COLUMNS)[number], (number | null)[]>;
-  evaluation: Record<"step" | "elapsed_ms" | "tokens" | (typeof EVALUATION_COLUMNS)[number], (number | null)[]>;
+  /** Over the updates since the line before: `step`, `elapsed_ms`, `tokens`, and a column for each panel. */
+  train: Columns;
+  /** The same at each evaluation; with the ends of an interval where a panel has one: `accuracy_low`, `accuracy_high`. */
+  evaluation: Columns;
   /** What guessing reaches, by panel. */
-  guessing: { loss: number; accuracy: number; nsp_accuracy: number | undefined } | undefined;
+  guessing: Record<string, number | undefined> | undefined;
   /** Where two recorded runs on natural text had been, scaled to this text. */
-  reference: { step: number[]; elapsed_ms: number[]; tokens: number[]; low: number[]; high: number[] } | undefined;
+  reference?: { step: number[]; elapsed_ms: number[]; tokens: number[]; low: number[]; high: number[] } | undefined;
+  /** Single values behind the mean that `evaluation` holds. */
+  dots?: { step: number[]; accuracy: number[] }[];
 }
 
 const TRAIN_COLUMNS = ["loss", "accuracy", "nsp_accuracy", "learning_rate", "grad_norm", "tokens_per_second"] as const;
-const EVALUATION_COLUMNS = ["loss", "accuracy", "low", "high", "nsp_accuracy"] as const;
+const EVALUATION_COLUMNS = ["loss", "accuracy", "nsp_accuracy", "macro_f1"];
 
-/** The curves of a run. */
-export function runSeries(run: RunRecord): RunSeries {
-  const lines = thinned(run.train);
-  const number = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : null);
-  const column = (rows: readonly object[], name: string) =>
-    rows.map((row) => number((row as Record<string, unknown>)[name]));
-  const evaluations = run.evaluations.map((line) => ({
-    ...line,
-    tokens: interpolate(run.train, line.step, "tokens"),
-    low: line.accuracy_interval[0],
-    high: line.accuracy_interval[1],
-  }));
-  const columns = (rows: readonly object[], names: readonly string[]) =>
-    Object.fromEntries(["step", "elapsed_ms", "tokens", ...names].map((name) => [name, column(rows, name)]));
+/** The curves of a pretraining run. */
+export function runSeries(run: RunRecord): Series {
   const start = lastStart(run);
   return {
-    name: run.name,
-    train: columns(lines, TRAIN_COLUMNS) as RunSeries["train"],
-    evaluation: columns(evaluations, EVALUATION_COLUMNS) as RunSeries["evaluation"],
+    ...trainingSeries(run),
     guessing: start && { ...start.unigram, nsp_accuracy: start.nsp_majority },
     reference: reference(run),
   };
+}
+
+/** The curves of whatever was trained and evaluated. An evaluation's intervals are `accuracy_interval` and the like. */
+export function trainingSeries(
+  run: { name: string; train: RunRecord["train"]; evaluations: readonly { step: number }[] },
+): Pick<Series, "name" | "train" | "evaluation"> {
+  const evaluations = run.evaluations.map((line) => ({
+    ...line,
+    tokens: interpolate(run.train, line.step, "tokens"),
+    ...Object.fromEntries(
+      Object.entries(line).flatMap(([name, value]) =>
+        name.endsWith("_interval") && Array.isArray(value)
+          ? [[name.replace("_interval", "_low"), value[0]], [name.replace("_interval", "_high"), value[1]]]
+          : []
+      ),
+    ),
+  }));
+  const ends = EVALUATION_COLUMNS.flatMap((name) => [name, `${name}_low`, `${name}_high`]);
+  return {
+    name: run.name,
+    train: columns(thinned(run.train), TRAIN_COLUMNS),
+    evaluation: columns(evaluations, ends),
+  };
+}
+
+function columns(rows: readonly object[], names: readonly string[]): Columns {
+  const number = (value: unknown) => (typeof value === "number" && Number.isFinite(value) ? value : null);
+  return Object.fromEntries(
+    ["step", "elapsed_ms", "tokens", ...names].map((name) => [
+      name,
+      rows.map((row) => number((row as Record<string, unknown>)[name])),
+    ]),
+  );
 }
 
 /** Why a run has no reference band, or `undefined` if it has one. */
@@ -56,7 +81,7 @@ export function whyNoReference(run: RunRecord): string | undefined {
   return undefined;
 }
 
-function reference(run: RunRecord): RunSeries["reference"] {
+function reference(run: RunRecord): Series["reference"] {
   if (whyNoReference(run) !== undefined) return undefined;
   const { step, low, high } = referenceBand(lastStart(run)!.unigram.loss, run.train.at(-1)!.step);
   // The band is given over updates; on the other axes it stands where this run made those updates.

@@ -2,25 +2,25 @@
 
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { writeWhole } from "../training/files.ts";
-import { REPORT_MARK, reportPage } from "./page.ts";
-import type { RunRecord } from "./run_record.ts";
+import { type AnyRecord, pageOf } from "./any_record.ts";
+import { REPORT_MARK } from "./document.ts";
 
 /** Bytes of a file in which the mark of a report stands, if it is one. */
 const HEAD = 512;
 
 /**
- * Writes the page of one run or several.
+ * Writes the page of one record or several of a kind.
  *
  * @throws {ClozeError} `input` if a file that is no report stands there; `io` if it cannot be written.
  */
-export async function writeReport(runs: readonly RunRecord[], path: string): Promise<void> {
+export async function writeReport(records: readonly AnyRecord[], path: string): Promise<void> {
   const head = await headOf(path);
   if (head !== undefined && !head.includes(REPORT_MARK)) {
     throw new ClozeError("input", `${path} exists and is not a report of cloze`, {
       hint: "give another file with --output",
     });
   }
-  await writeWhole(path, reportPage(runs, new Date()));
+  await writeWhole(path, pageOf(records, new Date()));
 }
 
 async function headOf(path: string): Promise<string | undefined> {

@@ -13,7 +13,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ffi: ["config"],
   training: ["config", "tokenizer", "data", "ffi"],
   inference: ["config", "tokenizer", "ffi"],
-  report: ["config", "training"],
+  report: ["config", "training", "experiments"],
   experiments: ["config"],
   cli: ["config", "tokenizer", "data", "ffi", "training", "inference", "report", "experiments"],
 };

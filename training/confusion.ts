@@ -14,6 +14,8 @@ export interface ClassificationResult {
   /** Share of the commonest class: what always answering it achieves. */
   majority: number;
   count: number;
+  /** Texts by `[truth][answer]`. */
+  confusion: number[][];
 }
 
 /** Counts of [truth][answer]. */
@@ -56,6 +58,7 @@ export class Confusion {
       macro_f1_interval: [Math.max(0, macro_f1 - half), Math.min(1, macro_f1 + half)],
       majority: Math.max(...there) / n,
       count,
+      confusion: cells.map((row) => [...row]),
     };
   }
 }

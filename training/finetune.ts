@@ -29,7 +29,8 @@ export interface FinetuneOptions {
   classes: number;
   config: FinetuneConfig;
   metrics: MetricsFile;
-  onMetric: (metric: Metric, progress: number) => void;
+  /** The loop waits for it. */
+  onMetric: (metric: Metric, progress: number) => void | Promise<void>;
   /** Stops after the step in progress. */
   signal: AbortSignal;
 }
@@ -39,8 +40,10 @@ const METRICS_EVERY_MS = 2000;
 
 /** How a run ended. */
 export interface FinetuneResult {
-  /** Updates done. */
+  /** Updates done, and those of the whole run. */
   step: number;
+  steps: number;
+  elapsed_ms: number;
   /** Both parts, measured at the end; nothing if the run was stopped before it. */
   result: { train: ClassifierEvaluation; valid: ClassifierEvaluation } | undefined;
 }
@@ -58,12 +61,12 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
     const result = await evaluateClassifier(engine, options[split], classes);
     const metric: Metric = { kind: "classification", split, step, elapsed_ms: elapsed(), ...result };
     await metrics.write(metric);
-    if (step < steps) options.onMetric(metric, step / steps);
+    await options.onMetric(metric, step / steps);
     interval = newInterval();
     return result;
   };
   for (let step = 0; step < steps; step++) {
-    if (signal.aborted) return { step, result: undefined };
+    if (signal.aborted) return { step, steps, elapsed_ms: elapsed(), result: undefined };
     const epoch = Math.floor(step / perEpoch), first = (step % perEpoch) * config.batch_size;
     const chosen: LabeledSequence[] = [];
     for (let i = first; i < Math.min(first + config.batch_size, train.length); i++) {
@@ -92,13 +95,14 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
         data_wait_ms: 0,
       };
       await metrics.write(metric);
-      options.onMetric(metric, done / steps);
+      await options.onMetric(metric, done / steps);
       interval = newInterval();
     }
     if (done % perEpoch === 0 && done < steps) await evaluateNow("valid", done);
   }
   const valid = await evaluateNow("valid", steps);
-  return { step: steps, result: { train: await evaluateNow("train", steps), valid } };
+  const result = { train: await evaluateNow("train", steps), valid };
+  return { step: steps, steps, elapsed_ms: elapsed(), result };
 }
 
 function newInterval() {

@@ -47,6 +47,7 @@ async function score(folder: ModelFolder, values: EvaluateValues, data: string[]
   using model = await Scorer.open(folder, {
     ...(values.threads === undefined ? {} : { threads: values.threads }),
     ...(values.device === undefined ? {} : { device: values.device }),
+    ...(values.dtype === undefined ? {} : { dtype: values.dtype }),
   });
   noteDevice(values.device, model.device);
   const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";
@@ -157,7 +158,7 @@ async function measurePairs(
     weights,
     engine: "fused",
     device: values.device ?? "cpu",
-    dtype: "f32",
+    dtype: values.dtype ?? "f32",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: 0,
     ...objectiveLimits("mlm+nsp", options),

@@ -7,20 +7,18 @@ import { type LabeledText, readLabeled } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { tokenizerFiles } from "../../tokenizer/mod.ts";
-import { publishWeights, writeWhole } from "../../training/files.ts";
-import {
-  type ClassifierEvaluation,
-  EVALUATION_SEQUENCES,
-  finetune,
-  type LabeledSequence,
-} from "../../training/finetune.ts";
-import { type Metric, MetricsFile } from "../../training/metrics.ts";
+import type { FinetuneRun, LabeledFile } from "../../report/mod.ts";
+import { fileHash, publishWeights, writeWhole } from "../../training/files.ts";
+import { EVALUATION_SEQUENCES, finetune, type LabeledSequence } from "../../training/finetune.ts";
+import { MetricsFile } from "../../training/metrics.ts";
+import { commandLine, quoted } from "../command_line.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { FINETUNE } from "../flags/tables.ts";
-import { resolve } from "../paths.ts";
+import { callerFolder, resolve } from "../paths.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
-import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
+import { bold, grouped, note } from "../terminal.ts";
+import { describe, FinetuneObserver } from "./finetune_observer.ts";
 import { openRun } from "./pretrain_plan.ts";
 
 type FinetuneValues = Values<typeof FINETUNE.flags>;
@@ -52,6 +50,9 @@ export async function run(args: string[]): Promise<number> {
     stop.dispose();
   }
 }
+
+/** A text, and whether its end was cut off. */
+type CutSequence = LabeledSequence & { isCut: boolean };
 
 /** What a run is about. */
 interface Finetuning {
@@ -126,11 +127,12 @@ function configOf(values: FinetuneValues, folder: ModelFolder): FinetuneConfig {
 async function train({ output, folder, data, labels, config, values, stop }: Finetuning): Promise<number> {
   const { tokenizer } = folder;
   const { cls, sep } = tokenizer.special;
-  const sequences = (records: LabeledText[]): LabeledSequence[] =>
+  const most = config.max_sequence_length - 2;
+  const sequences = (records: LabeledText[]): CutSequence[] =>
     records.map(({ text, label }) => {
       const { ids } = tokenizer.encode(text);
-      const kept = ids.subarray(0, config.max_sequence_length - 2);
-      return { ids: Int32Array.of(cls, ...kept, sep), label: labels.indexOf(label) };
+      const kept = Int32Array.of(cls, ...ids.subarray(0, most), sep);
+      return { ids: kept, label: labels.indexOf(label), isCut: ids.length > most };
     });
   const trainSet = sequences(data.train), validSet = sequences(data.valid);
   note(
@@ -145,19 +147,6 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
   const files = {
     "config.json": modelConfigJson(folder.config, heads),
     ...tokenizerFiles(tokenizer, folder.config.max_position_embeddings),
-    "finetune.json": JSON.stringify(
-      {
-        cloze_version: VERSION,
-        created: new Date().toISOString(),
-        model: folder.path,
-        from_scratch: values["from-scratch"] ?? false,
-        train: resolve(values.train!),
-        valid: resolve(values.valid!),
-        finetuning: config,
-      },
-      null,
-      2,
-    ) + "\n",
   };
   using engine = await Engine.open({
     config: folder.config,
@@ -171,7 +160,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     },
     engine: "fused",
     device: values.device ?? "cpu",
-    dtype: "f32",
+    dtype: values.dtype ?? "auto",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: config.seed,
     max_tokens: Math.max(config.batch_size, EVALUATION_SEQUENCES) * config.max_sequence_length,
@@ -187,34 +176,67 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
   note(
     bold("model    ") +
       `${folder.config.num_hidden_layers} layers of ${folder.config.hidden_size}, ` +
-      `${grouped(about.parameter_count)} parameters; ${fresh}${config.probe ? "; the encoder stays as it is" : ""}`,
+      `${grouped(about.parameter_count)} parameters; ${fresh}${config.probe ? "; the encoder stays as it is" : ""}; ` +
+      `${about.dtype}, ${about.instruction_set}, ${about.threads} threads`,
   );
   if (left_to_right) {
     note(
       "         left to right: attention sees what stands before, and the last token is pooled; for comparison, and not for transformers",
     );
   }
+  const run: FinetuneRun = {
+    cloze_version: VERSION,
+    created: new Date().toISOString(),
+    command: commandLine(),
+    folder: callerFolder(),
+    versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
+    engine: {
+      dtype: about.dtype,
+      instruction_set: about.instruction_set,
+      threads: about.threads,
+      parameter_count: about.parameter_count,
+    },
+    model: folder.path,
+    from_scratch: values["from-scratch"] ?? false,
+    labels,
+    train: await labeledFile(resolve(values.train!), trainSet),
+    valid: await labeledFile(resolve(values.valid!), validSet),
+    finetuning: config,
+  };
   for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
+  await writeWhole(`${output}/finetune.json`, JSON.stringify(run, null, 2) + "\n");
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, 0);
+  const observer = new FinetuneObserver(output, values.chart ?? false);
   stop.arm();
-  const { step, result } = await finetune({
+  const { step, steps, elapsed_ms, result } = await finetune({
     engine,
     train: trainSet,
     valid: validSet,
     classes: labels.length,
     config,
     metrics,
-    onMetric: show,
+    onMetric: (metric, done) => observer.see(metric, done),
     signal: stop.signal,
   });
   await publishWeights(engine, `${output}/model.safetensors`);
+  await metrics.write({ kind: "end", step, elapsed_ms, interrupted: result === undefined });
+  await observer.report();
   if (result === undefined) {
-    throw new ClozeError("interrupted", `stopped after step ${grouped(step)}; the classifier so far is in ${output}`);
+    throw new ClozeError(
+      "interrupted",
+      `stopped after step ${grouped(step)} of ${grouped(steps)}; the classifier so far is in ${output}`,
+      {
+        hint:
+          "it predicts, but a fine-tuning cannot go on where it stopped: its optimizer state and learning rate are " +
+          "not kept, so the same command with another --output begins again",
+      },
+    );
   }
   note("");
   for (const [split, evaluation] of Object.entries(result)) note(bold(split.padEnd(9)) + describe(evaluation));
   note(bold("folder   ") + output);
-  note(bold("next     ") + `deno run predict --model ${values.output} < lines.txt`);
+  note(bold("report   ") + `${output}/report.html`);
+  note(bold("next     ") + `deno run predict --model ${quoted(values.output!)} < lines.txt`);
   return 0;
 }
 
@@ -229,19 +251,8 @@ function newParts(names: readonly string[]): string {
   return modules.length === 0 ? "all of them from the model" : `new: ${modules.join(", ")}`;
 }
 
-function show(metric: Metric, done: number): void {
-  if (metric.kind === "classification") note(`step ${grouped(metric.step)}: ${describe(metric)}`);
-  if (metric.kind !== "train") return;
-  const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
-  progress(
-    `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
-      `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`,
-  );
-}
-
-function describe(evaluation: ClassifierEvaluation): string {
-  const { accuracy, accuracy_interval, macro_f1, macro_f1_interval, majority, loss, count } = evaluation;
-  return `accuracy ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")}), ` +
-    `macro-F1 ${percent(macro_f1)} (${macro_f1_interval.map(percent).join("–")}), loss ${loss.toFixed(3)} ` +
-    `on ${grouped(count)}; the commonest class: ${percent(majority)}`;
+/** What is recorded of a file of labeled text. */
+async function labeledFile(path: string, sequences: readonly CutSequence[]): Promise<LabeledFile> {
+  const cut_off = sequences.filter(({ isCut }) => isCut).length;
+  return { path, sha256: await fileHash(path), texts: sequences.length, cut_off };
 }

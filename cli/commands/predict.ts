@@ -1,5 +1,6 @@
 /** `cloze predict`: lines in, answers out, each line as it comes: filled blanks, or classes where the model classifies. */
 
+import { ClozeError } from "../../config/cloze_error.ts";
 import { type ClassifiedText, Classifier } from "../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../inference/fill_mask.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
@@ -24,13 +25,23 @@ export async function run(args: string[]): Promise<number> {
   };
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
   if (folder.heads.objective === "sequence_classification") {
+    if (values.targets !== undefined) {
+      throw new ClozeError("usage", `--targets is for blanks, and ${path} is a classifier`);
+    }
     using model = await Classifier.open(folder, options);
     noteDevice(values.device, model.device);
     if (asks) note(`Type a line; it is told which of these it is: ${model.labels.join(", ")}`);
     return await answerLines(classifies(model, values), positionals);
   }
-  const topK = values["top-k"];
-  using model = await FillMask.open(folder, { ...options, ...(topK === undefined ? {} : { topK }) });
+  const { "top-k": topK, targets } = values;
+  if (topK !== undefined && targets !== undefined) {
+    throw new ClozeError("usage", "give either --top-k or --targets: of targets, all are shown");
+  }
+  using model = await FillMask.open(folder, {
+    ...options,
+    ...(topK === undefined ? {} : { topK }),
+    ...(targets === undefined ? {} : { targets }),
+  });
   noteDevice(values.device, model.device);
   if (asks) note("Type a sentence with a [MASK] or ____ in it.");
   return await answerLines(fills(model, values), positionals);
@@ -55,7 +66,8 @@ function readable(line: FilledLine): string {
     const label = line.masks.length > 1 ? `  ${i + 1}. ` : "  ";
     return label + answers.map(({ token, probability }) => `${token} ${percent(probability)}`).join("  ");
   });
-  return [line.sequence, ...rows, ""].join("\n");
+  const seen = line.truncated ? ["  (from what stands around the blank: the line is longer than the model takes)"] : [];
+  return [line.sequence, ...rows, ...seen, ""].join("\n");
 }
 
 function classifies(model: Classifier, values: PredictValues): Answerer<ReturnType<Classifier["prepare"]>> {

@@ -14,6 +14,7 @@ import { MetricsFile } from "../../training/metrics.ts";
 import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
 import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
+import { quoted } from "../command_line.ts";
 import { corpusFindings, saveStdin } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
@@ -185,16 +186,17 @@ async function trainOn(
 
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? 0);
   const start = plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 };
+  // A left-to-right model does not see what follows a blank.
+  const blanks = objective === "clm"
+    ? []
+    : plan.corpus === "practice"
+    ? PRACTICE_BLANKS.map((text) => ({ text }))
+    : heldOutBlanks(data.heldOut, tokenizer, WATCHED_BLANKS, training.max_sequence_length - 2);
   const observer = new PretrainObserver({
     output,
     metrics,
     start: runStart({ ...start, engine: about, data, tokenizer, heldOut, unigram: baseline }),
-    // A left-to-right model does not see what follows a blank.
-    blanks: objective === "clm"
-      ? []
-      : plan.corpus === "practice"
-      ? PRACTICE_BLANKS.map((text) => ({ text }))
-      : heldOutBlanks(data.heldOut, tokenizer, WATCHED_BLANKS, training.max_sequence_length - 2),
+    blanks,
     model: FillMask.over(
       engine,
       { config: model, tokenizer },
@@ -223,7 +225,7 @@ async function trainOn(
     throw await withLastCheckpoint(error, output);
   });
   await observer.end({ ...result.state, interrupted: result.interrupted });
-  return await conclude(plan, result, baseline);
+  return await conclude(plan, result, baseline, blanks[0]?.text);
 }
 
 /** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */
@@ -239,6 +241,7 @@ async function conclude(
   plan: Plan,
   result: TrainResult,
   baseline: { loss: number; accuracy: number },
+  blank: string | undefined,
 ): Promise<number> {
   const { state, evaluation, interrupted } = result;
   if (interrupted) {
@@ -254,6 +257,7 @@ async function conclude(
   note(bold("trained  ") + `${grouped(state.step)} steps, ${grouped(state.tokens)} tokens, ${clock(state.elapsed_ms)}`);
   if (evaluation !== undefined) reportEvaluation(evaluation, baseline, plan.training.objective);
   note(bold("folder   ") + plan.output);
+  note(bold("report   ") + `${plan.output}/report.html`);
   if (plan.training.objective === "clm") {
     note(bold("next     ") + `deno run evaluate --model ${plan.shown} --data FILE`);
     return 0;
@@ -267,7 +271,8 @@ async function conclude(
     }
   }
   note("");
-  note(bold("next     ") + `echo "In autumn the [MASK] fall from the trees." | deno run predict --model ${plan.shown}`);
+  const predict = `deno run predict --model ${quoted(plan.shown)}`;
+  note(bold("next     ") + (blank === undefined ? predict : `echo ${quoted(blank)} | ${predict}`));
   return 0;
 }
 

@@ -6,13 +6,11 @@
 import { ClozeError, messageOf } from "../../config/cloze_error.ts";
 import type { Blank } from "../../data/mod.ts";
 import type { FillMask } from "../../inference/fill_mask.ts";
-import { lossChart, readRun, writeReport } from "../../report/mod.ts";
+import { readRun, writeReport } from "../../report/mod.ts";
 import type { Metric, MetricsFile, RunStart, Warning } from "../../training/metrics.ts";
 import { nonFinite, repeatedText, Watchdogs } from "../../training/watchdogs.ts";
-import { clock, grouped, isLive, note, percent, progress, terminalSize, warn } from "../terminal.ts";
-
-/** Largest size of the live chart, in characters; beside it the terminal keeps some lines for what is said. */
-const CHART = { columns: 100, lines: 10, spare: 6 };
+import { liveChart } from "../live_chart.ts";
+import { clock, grouped, isLive, note, percent, progress, warn } from "../terminal.ts";
 
 /** What it watches. */
 export interface ObserverOptions {
@@ -119,10 +117,7 @@ export class PretrainObserver {
 
   #chart(): string[] {
     if (!this.#options.chart || !isLive()) return [];
-    const shown = { train: this.#train, evaluations: this.#evaluations, starts: [this.#options.start] };
-    const { columns, rows } = terminalSize();
-    const lines = Math.min(CHART.lines, rows - CHART.spare);
-    return lines < 3 ? [] : lossChart(shown, Math.min(CHART.columns, columns - 1), lines);
+    return liveChart({ train: this.#train, evaluations: this.#evaluations }, this.#options.start.unigram.loss);
   }
 
   /** Writes the page. A page that cannot be written is no reason to stop a run; it is said once. */

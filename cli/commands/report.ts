@@ -1,10 +1,11 @@
-/** `cloze report`: the page of one run, or of several side by side. */
+/** `cloze report`: the page of one run, fine-tuning or experiment, or of several runs side by side. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { readRun, reportText, writeReport } from "../../report/mod.ts";
+import { type AnyRecord, readRecord, reportText, writeReport } from "../../report/mod.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { REPORT } from "../flags/tables.ts";
 import { newestRun, resolve } from "../paths.ts";
+import { claimReport } from "./reproduce_report.ts";
 import { note, terminalSize, writeOut } from "../terminal.ts";
 
 /** Runs the command. */
@@ -14,16 +15,18 @@ export async function run(args: string[]): Promise<number> {
     throw new ClozeError("usage", "--text writes to standard output, and --output names a page: give one of them");
   }
   const folders = positionals.length === 0 ? [await newestRun("run")] : [...new Set(positionals.map(resolve))];
-  const runs = [];
-  for (const folder of folders) runs.push(await readRun(folder));
+  const records: AnyRecord[] = [];
+  for (const folder of folders) records.push(await readRecord(folder));
   if (values.text === true) {
-    await writeOut(runs.map((run) => reportText(run, terminalSize().columns)).join("\n"));
+    const told = (record: AnyRecord) =>
+      record.kind === "experiment" ? claimReport(record) : reportText(record, terminalSize().columns);
+    await writeOut(records.map(told).join("\n"));
     return 0;
   }
   const output = values.output === undefined
     ? folders.length === 1 ? `${folders[0]}/report.html` : resolve("report.html")
     : resolve(values.output);
-  await writeReport(runs, output);
+  await writeReport(records, output);
   note(`wrote ${output}`);
   return 0;
 }

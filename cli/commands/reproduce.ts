@@ -3,16 +3,37 @@
  * finetune), says which, and keeps every accuracy in the experiment's folder, so that it goes on where it was stopped.
  */
 
-import { ClozeError, messageOf } from "../../config/cloze_error.ts";
-import { type Claim, CLAIMS, type Condition } from "../../experiments/claims.ts";
+import { ClozeError } from "../../config/cloze_error.ts";
+import { VERSION } from "../../config/run_config.ts";
+import type { Claim, Condition } from "../../experiments/claims.ts";
 import { Results } from "../../experiments/results.ts";
 import { decide, overall } from "../../experiments/verdict.ts";
+import { type ExperimentRecord, writeReport } from "../../report/mod.ts";
 import { exists, makeFolder, writeWhole } from "../../training/files.ts";
-import type { Metric } from "../../training/metrics.ts";
-import { nearest, parseFlags, type Values } from "../flags/flag.ts";
+import { readMetrics } from "../../training/metrics.ts";
+import { commandLine } from "../command_line.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
 import { REPRODUCE } from "../flags/tables.ts";
-import { resolve } from "../paths.ts";
+import { callerFolder, resolve } from "../paths.ts";
 import { bold, clock, grouped, note, writeOut } from "../terminal.ts";
+import {
+  checkLabeled,
+  claimOf,
+  commandsOf,
+  type ExperimentOutline,
+  type ExperimentPlan,
+  finetuneFlags,
+  keptPlan,
+  measuredSteps,
+  modelFolder,
+  outlineOf,
+  pretrainFlags,
+  runFlags,
+  runFolder,
+  SAVES,
+  saving,
+  tokenizerFlags,
+} from "./reproduce_plan.ts";
 import { claimReport } from "./reproduce_report.ts";
 
 /** How long each condition is timed to work out steps from a budget. */
@@ -23,57 +44,21 @@ const FINETUNE_EPOCHS = 3;
 /** Of what is left of a budget, so much is planned: runs also open, evaluate and save. */
 const PLANNED = 0.85;
 
-/** Checkpoints of a run; those that a claim compares are among them. */
-const SAVES = 16;
-
-/** What an experiment is, kept in its folder: going on with other flags would mix two experiments. */
-interface ExperimentPlan {
-  experiment: string;
-  /** Flags of every pretraining run. */
-  shared: string[];
-  train: string;
-  valid: string;
-  vocabulary: string[];
-  seeds: number;
-  steps: number;
-}
-
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
   const { values, positionals: [name, ...more] } = parseFlags(REPRODUCE, args);
   const claim = claimOf(name);
+  const outline = outlineOf(name, values, more);
   const output = resolve(values.output ?? `runs/${name}`);
   const began = performance.now();
   await makeFolder(output);
   try {
-    const plan = await openPlan(name, claim, values, more, output);
+    const plan = await keptPlan(outline, values.steps, output) ?? await newPlan(outline, claim, values, output);
     note(bold("claim    ") + claim.text);
     note(`         ${claim.source}`);
-    const steps = claim.checkpoints.map((share) => Math.round(plan.steps * share));
-    const results = await Results.open(`${output}/results.jsonl`);
-    const total = plan.seeds * claim.conditions.length;
-    let done = 0;
-    for (let seed = 0; seed < plan.seeds; seed++) {
-      for (const condition of claim.conditions) {
-        done++;
-        if (steps.every((step) => results.has(condition.name, seed, step))) continue;
-        note(bold(`\nrun ${done} of ${total}: ${condition.label}, seed ${seed}, ${grouped(plan.steps)} steps`));
-        await pretrainCondition(condition, seed, plan, steps, output);
-        for (const step of steps) {
-          if (!results.has(condition.name, seed, step)) {
-            await results.add(await finetuned(condition, seed, step, plan, claim.finetune, output));
-          }
-        }
-      }
-    }
-    const measured = results.measured(claim.conditions.map(({ name }) => name), steps, plan.seeds);
-    const findings = claim.expectations.map((expectation) => decide(expectation, measured));
-    const result = { experiment: name, claim, plan, steps, ...measured, findings, verdict: overall(findings) };
-    await writeWhole(`${output}/result.json`, JSON.stringify(result, null, 2) + "\n");
-    note(`\n${clock(performance.now() - began)}; everything is in ${output}\n`);
-    await writeOut(
-      values.json === true ? JSON.stringify(result) + "\n" : claimReport(claim, steps, measured, findings),
-    );
+    const record = await measureAll(plan, claim, output);
+    note(`\n${clock(performance.now() - began)}; everything is in ${output}, the page ${output}/report.html\n`);
+    await writeOut(values.json === true ? JSON.stringify(record) + "\n" : claimReport(record));
     return 0;
   } catch (error) {
     if (!(error instanceof ClozeError) || error.code !== "interrupted") throw error;
@@ -84,81 +69,86 @@ export async function run(args: string[]): Promise<number> {
   }
 }
 
-function claimOf(name: string | undefined): Claim {
-  const names = Object.keys(CLAIMS);
-  if (name !== undefined && Object.hasOwn(CLAIMS, name)) return CLAIMS[name as keyof typeof CLAIMS];
-  const near = name === undefined ? undefined : nearest(name, names);
-  throw new ClozeError(
-    "usage",
-    name === undefined
-      ? "cloze reproduce needs the name of an experiment"
-      : `there is no experiment ${JSON.stringify(name)}`,
-    { hint: near === undefined ? `the experiments are ${names.join(", ")}` : `did you mean ${near}?` },
-  );
-}
-
-/** The plan that the folder has, if it is of the same flags; a new one otherwise. */
-async function openPlan(
-  experiment: string,
+/** Learns the vocabulary, works out how long the runs are, and keeps what was planned. */
+async function newPlan(
+  outline: ExperimentOutline,
   claim: Claim,
   values: Values<typeof REPRODUCE.flags>,
-  more: string[],
   output: string,
 ): Promise<ExperimentPlan> {
-  const data = [...(values.data ?? []), ...more];
-  if (data.length === 0 || values.train === undefined || values.valid === undefined) {
-    throw new ClozeError("usage", "cloze reproduce needs --data PATH…, --train FILE and --valid FILE");
-  }
-  if ((values.steps === undefined) === (values.budget === undefined)) {
-    throw new ClozeError("usage", "give either --steps or --budget: one of them says how long the experiment is");
-  }
-  const flag = (name: "preset" | "max-sequence-length" | "threads") =>
-    values[name] === undefined ? [] : [`--${name}`, String(values[name])];
-  const vocabulary = values["vocab-size"] === undefined ? [] : ["--vocab-size", String(values["vocab-size"])];
-  const paths = data.flatMap((path) => ["--data", path]);
-  const base = {
-    experiment,
-    shared: [...paths, ...flag("preset"), ...flag("max-sequence-length"), ...flag("threads")],
-    train: values.train,
-    valid: values.valid,
-    vocabulary,
-    seeds: values.seeds ?? 3,
-  };
-  const path = `${output}/plan.json`;
-  if (await exists(path)) {
-    const kept: ExperimentPlan = await readPlan(path);
-    const same = JSON.stringify({ ...kept, steps: 0 }) === JSON.stringify({ ...base, steps: 0 });
-    if (!same || (values.steps !== undefined && values.steps !== kept.steps)) {
-      throw new ClozeError("input", `${output} holds an experiment that was begun with other flags`, {
-        hint: "give the same flags to go on with it, or another --output",
-      });
-    }
-    return kept;
-  }
-  for (const file of [values.train, values.valid]) {
-    if (!await exists(resolve(file))) throw new ClozeError("input", `the file ${file} does not exist`);
-  }
-  await command("train-tokenizer", [...paths, ...vocabulary, "--output", `${output}/tokenizer`]);
-  const steps = values.steps ?? await stepsWithin(values.budget!, claim, base, output);
+  await checkLabeled(outline);
+  await command("train-tokenizer", tokenizerFlags(outline, output));
+  const steps = values.steps ?? await stepsWithin(values.budget!, claim, outline, output);
   // A whole number of steps between checkpoints.
-  const plan = { ...base, steps: Math.max(SAVES, Math.floor(steps / SAVES) * SAVES) };
-  await writeWhole(path, JSON.stringify(plan, null, 2) + "\n");
+  const plan = { ...outline, steps: Math.max(SAVES, Math.floor(steps / SAVES) * SAVES) };
+  await writeWhole(`${output}/plan.json`, JSON.stringify(plan, null, 2) + "\n");
   return plan;
 }
 
-async function readPlan(path: string): Promise<ExperimentPlan> {
-  try {
-    return JSON.parse(await Deno.readTextFile(path));
-  } catch (error) {
-    throw new ClozeError("input", `${path} cannot be read: ${messageOf(error)}`, { hint: "give another --output" });
+/** Pretrains and fine-tunes whatever has not been measured, and keeps the record of what has. */
+async function measureAll(plan: ExperimentPlan, claim: Claim, output: string): Promise<ExperimentRecord> {
+  const steps = claim.checkpoints.map((share) => Math.round(plan.steps * share));
+  const results = await Results.open(`${output}/results.jsonl`);
+  const total = plan.seeds * claim.conditions.length;
+  let done = 0;
+  for (let seed = 0; seed < plan.seeds; seed++) {
+    for (const condition of claim.conditions) {
+      done++;
+      const missing = measuredSteps(claim, condition, steps)
+        .filter((step) => !results.has(condition.name, seed, step));
+      if (missing.length === 0) continue;
+      note(bold(`\nrun ${done} of ${total}: ${condition.label}, seed ${seed}, ${grouped(plan.steps)} steps`));
+      await pretrainCondition(condition, seed, plan, claim, steps, output);
+      for (const step of missing) {
+        await results.add(await finetuned(condition, seed, step, plan, claim, steps, output));
+        await keepRecord(recordOf(plan, claim, steps, results, output));
+      }
+    }
   }
+  const record = recordOf(plan, claim, steps, results, output);
+  await keepRecord(record);
+  return record;
+}
+
+/** What is known; with a verdict once everything has been measured. */
+function recordOf(
+  plan: ExperimentPlan,
+  claim: Claim,
+  steps: number[],
+  results: Results,
+  output: string,
+): ExperimentRecord {
+  const measured = results.measured(claim.conditions, steps, plan.seeds);
+  const whole = [...Object.values(measured.accuracies).flat(), ...Object.values(measured.untrained)]
+    .every(({ length }) => length === plan.seeds);
+  const findings = whole ? claim.expectations.map((expectation) => decide(expectation, measured)) : [];
+  return {
+    kind: "experiment",
+    path: output,
+    experiment: plan.experiment,
+    claim,
+    plan,
+    steps,
+    ...measured,
+    findings,
+    ...(whole ? { verdict: overall(findings) } : {}),
+    command: commandLine(),
+    folder: callerFolder(),
+    commands: commandsOf(plan, claim, steps, output),
+    versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
+  };
+}
+
+async function keepRecord(record: ExperimentRecord): Promise<void> {
+  await writeWhole(`${record.path}/result.json`, JSON.stringify(record, null, 2) + "\n");
+  await writeReport([record], `${record.path}/report.html`);
 }
 
 /** How many steps every run can have so that the whole experiment ends within the budget: short runs are timed. */
 async function stepsWithin(
   budget_ms: number,
   claim: Claim,
-  plan: Omit<ExperimentPlan, "steps">,
+  outline: ExperimentOutline,
   output: string,
 ): Promise<number> {
   note(bold("\ntiming short runs, to work out how many steps fit the budget"));
@@ -166,82 +156,66 @@ async function stepsWithin(
   const folder = `${output}/timing`;
   await Deno.remove(folder, { recursive: true }).catch(() => {});
   let msAStep = 0; // of all conditions together
-  for (const { name, flags } of claim.conditions) {
-    const run = `${folder}/${name}`;
-    await command("pretrain", [
-      ...pretrainFlags(plan, flags, 0, output),
-      ...["--budget", `${PROBE_MS / 1000}s`, "--output", run],
-    ]);
-    const lines = await metrics(run);
-    const last = lines.findLast((line) => line.kind === "train")!;
+  for (const condition of claim.conditions) {
+    const run = `${folder}/${condition.name}`;
+    const flags = pretrainFlags(outline, condition, 0, output);
+    await command("pretrain", [...flags, "--budget", `${PROBE_MS / 1000}s`, "--output", run]);
+    const last = (await readMetrics(`${run}/metrics.jsonl`)).findLast((line) => line.kind === "train")!;
     msAStep += last.elapsed_ms / last.step;
   }
-  const model = `${folder}/${claim.conditions[0].name}`;
   const started = performance.now();
-  await command("finetune", [
-    ...finetuneFlags(plan, model, 0, `${folder}/finetuned`, claim.finetune),
-    ...["--epochs", String(PROBE_EPOCHS)],
-  ]);
+  const model = `${folder}/${claim.conditions[0].name}`;
+  const flags = finetuneFlags(outline, claim, model, 0, `${folder}/finetuned`);
+  await command("finetune", [...flags, "--epochs", String(PROBE_EPOCHS)]);
   // Of that time, the evaluations at its end are the same for a whole fine-tuning; the rest grows with the epochs.
   const finetune_ms = (performance.now() - started) * FINETUNE_EPOCHS / PROBE_EPOCHS / 2;
   await Deno.remove(folder, { recursive: true });
-  const runs = plan.seeds * claim.conditions.length;
-  const left = budget_ms - (performance.now() - began) - runs * claim.checkpoints.length * finetune_ms;
-  const steps = PLANNED * left / (plan.seeds * msAStep);
+  const finetunings = outline.seeds *
+    claim.conditions.reduce((sum, condition) => sum + measuredSteps(claim, condition, claim.checkpoints).length, 0);
+  const left = budget_ms - (performance.now() - began) - finetunings * finetune_ms;
+  const steps = PLANNED * left / (outline.seeds * msAStep);
   if (steps < SAVES) {
     throw new ClozeError(
       "usage",
-      `--budget is too short: fine-tuning ${runs * claim.checkpoints.length} models alone takes about ` +
-        clock(runs * claim.checkpoints.length * finetune_ms),
+      `--budget is too short: fine-tuning ${finetunings} models alone takes about ${clock(finetunings * finetune_ms)}`,
       { hint: "give more time, fewer --seeds (at least 2), or a smaller --train file" },
     );
   }
   return steps;
 }
 
-function pretrainFlags(plan: Omit<ExperimentPlan, "steps">, flags: string[], seed: number, output: string): string[] {
-  return [...plan.shared, ...flags, "--tokenizer", `${output}/tokenizer`, "--seed", String(seed)];
-}
-
-function finetuneFlags(
-  plan: Omit<ExperimentPlan, "steps">,
-  model: string,
-  seed: number,
-  target: string,
-  flags: readonly string[],
-): string[] {
-  const files = ["--model", model, "--train", plan.train, "--valid", plan.valid, "--output", target];
-  return [...files, "--seed", String(seed), ...flags];
-}
-
-const modelFolder = (output: string, condition: Condition, seed: number, step: number) =>
-  `${output}/models/${condition.name}-${seed}/step-${step}`;
-
 /** Pretrains one condition with one seed and keeps the models of the steps that are compared. */
 async function pretrainCondition(
   condition: Condition,
   seed: number,
   plan: ExperimentPlan,
+  claim: Claim,
   steps: readonly number[],
   output: string,
 ): Promise<void> {
   const kept = await Promise.all(steps.map((step) => exists(modelFolder(output, condition, seed, step))));
   if (!kept.includes(false)) return;
-  const run = `${output}/pretraining/${condition.name}-${seed}`;
+  const run = runFolder(output, condition, seed);
   const begun = await exists(`${run}/checkpoints`);
   if (!begun) await Deno.remove(run, { recursive: true }).catch(() => {}); // stopped before its first checkpoint
-  const saving = ["--save-every", String(plan.steps / SAVES), "--keep-checkpoints", String(SAVES)];
-  await command(
-    "pretrain",
-    begun
-      ? ["--resume", run, ...saving]
-      : [...pretrainFlags(plan, condition.flags, seed, output), "--steps", String(plan.steps), ...saving]
-        .concat(["--output", run]),
-  );
+  const flags = begun ? ["--resume", run, ...saving(plan)] : runFlags(plan, condition, seed, output);
+  await command("pretrain", flags);
+  await checkEpochs(claim, run, output);
   for (const step of steps) {
     await keepModel(`${run}/checkpoints/step-${step}`, modelFolder(output, condition, seed, step));
   }
   await Deno.remove(`${run}/checkpoints`, { recursive: true });
+}
+
+/** @throws {ClozeError} if a run was too short for its condition to differ from the others. */
+async function checkEpochs({ least_epochs = 0 }: Claim, run: string, output: string): Promise<void> {
+  const last = (await readMetrics(`${run}/metrics.jsonl`)).findLast((line) => line.kind === "train")!;
+  if (last.epoch >= least_epochs) return;
+  throw new ClozeError(
+    "usage",
+    `a run saw the text ${last.epoch.toFixed(2)} times, but the conditions differ only from ${least_epochs} passes on`,
+    { hint: `give less text or more steps, and another --output than ${output}` },
+  );
 }
 
 /** Links or copies a checkpoint's model, without its training state, to a folder that is whole or not there. */
@@ -258,27 +232,26 @@ async function keepModel(checkpoint: string, target: string): Promise<void> {
   await Deno.rename(temporary, target);
 }
 
-/** Fine-tunes one model and gives its accuracy; the classifier itself is not kept. */
+/** Fine-tunes one model, or at step 0 random weights of its shape, and gives the accuracy; no classifier is kept. */
 async function finetuned(
   condition: Condition,
   seed: number,
   step: number,
   plan: ExperimentPlan,
-  flags: readonly string[],
+  claim: Claim,
+  steps: readonly number[],
   output: string,
 ) {
   const target = `${output}/finetuning`;
   await Deno.remove(target, { recursive: true }).catch(() => {}); // of a fine-tuning that was stopped
-  await command("finetune", finetuneFlags(plan, modelFolder(output, condition, seed, step), seed, target, flags));
-  const last = (await metrics(target)).findLast((line) => line.kind === "classification" && line.split === "valid");
+  const model = modelFolder(output, condition, seed, step === 0 ? steps[0] : step);
+  const flags = finetuneFlags(plan, claim, model, seed, target);
+  await command("finetune", step === 0 ? [...flags, "--from-scratch"] : flags);
+  const lines = await readMetrics(`${target}/metrics.jsonl`);
+  const last = lines.findLast((line) => line.kind === "classification" && line.split === "valid");
   if (last?.kind !== "classification") throw new ClozeError("engine", `${target} has no accuracy in its metrics`);
   await Deno.remove(target, { recursive: true });
   return { condition: condition.name, seed, step, accuracy: last.accuracy, examples: last.count };
-}
-
-async function metrics(folder: string): Promise<Metric[]> {
-  const text = await Deno.readTextFile(`${folder}/metrics.jsonl`);
-  return text.trim().split("\n").map((line) => JSON.parse(line));
 }
 
 /** Runs another command as if it had been typed, in the same process. */

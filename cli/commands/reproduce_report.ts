@@ -1,29 +1,27 @@
 /** How `cloze reproduce` tells what it found: a table of accuracies, each prediction with its interval, the verdict. */
 
-import type { Claim } from "../../experiments/claims.ts";
 import { estimate } from "../../experiments/statistics.ts";
-import { type Finding, type Measured, overall } from "../../experiments/verdict.ts";
+import type { ExperimentRecord } from "../../report/mod.ts";
 import { grouped, percent } from "../terminal.ts";
 
 /** The report as Markdown, which reads well in a terminal and can be kept. */
-export function claimReport(
-  claim: Claim,
-  steps: readonly number[],
-  { accuracies, examples }: Measured,
-  findings: readonly Finding[],
-): string {
-  const seeds = accuracies[claim.conditions[0].name][0].length;
-  const rows = steps.map((step, at) => [
-    grouped(step),
-    ...claim.conditions.map(({ name }) => {
-      const { mean, values } = estimate(accuracies[name][at]);
-      return `${percent(mean)} (${percent(Math.min(...values))}–${percent(Math.max(...values))})`;
-    }),
-  ]);
+export function claimReport(record: ExperimentRecord): string {
+  const { claim, steps, accuracies, untrained, examples, findings } = record;
+  const cell = (accuracies: readonly number[]) => {
+    const { mean, values } = estimate(accuracies);
+    return `${percent(mean)} (${percent(Math.min(...values))}–${percent(Math.max(...values))})`;
+  };
+  const names = claim.conditions.map(({ name }) => name);
+  const rows = [
+    ["0 (random)", ...names.map((name) => cell(untrained[name]))],
+    ...steps.map((step, at) => [grouped(step), ...names.map((name) => cell(accuracies[name][at]))]),
+  ];
   const lines = [
     `**Claim.** ${claim.text} (${claim.source})`,
     "",
-    `**Measured.** ${claim.measure}. Means of ${seeds} seeds (least–most), on ${grouped(examples)} examples:`,
+    `**Measured.** ${claim.measure}. Means of ${record.plan.seeds} seeds (least–most), on ${
+      grouped(examples)
+    } examples:`,
     "",
     ...table(["steps", ...claim.conditions.map(({ label }) => label)], rows),
     "",
@@ -33,7 +31,7 @@ export function claimReport(
         `${points(interval[1])}): ${verdict}`;
     }),
     "",
-    `**Verdict: ${overall(findings)}.**`,
+    `**Verdict: ${record.verdict}.**`,
     "",
   ];
   return lines.join("\n");

@@ -7,6 +7,7 @@ import type { EngineDescription } from "../../ffi/mod.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
 import type { UnigramBaseline } from "../../training/evaluation.ts";
 import type { RunStart } from "../../training/metrics.ts";
+import { commandLine } from "../command_line.ts";
 import { callerFolder } from "../paths.ts";
 
 /** Where the run stands, and what it runs with. */
@@ -29,7 +30,7 @@ export function runStart(parts: RunParts): RunStart {
     step,
     elapsed_ms,
     time: new Date().toISOString(),
-    command: [Deno.build.standalone ? "cloze" : "deno run", ...Deno.args.map(quoted)].join(" "),
+    command: commandLine(),
     folder: callerFolder(),
     versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
     engine: { engine, instruction_set, threads, parameter_count },
@@ -49,9 +50,4 @@ function nspMajority(batches: readonly MlmBatch[]): { nsp_majority?: number } {
   if (labels.length === 0) return {};
   const ones = labels.reduce((sum, label) => sum + label, 0) / labels.length;
   return { nsp_majority: Math.max(ones, 1 - ones) };
-}
-
-/** A word as a shell reads it back. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -53,6 +53,19 @@ export function texts(value: string, help: string): Flag<string[]> {
   return { value, help, many: true, read: (text) => text as unknown as string[] };
 }
 
+/** Words with commas between them. */
+export function words(value: string, help: string): Flag<string[]> {
+  return {
+    value,
+    help,
+    read: (text) => {
+      const list = text.split(",").map((word) => word.trim());
+      if (list.includes("")) throw new Error("has to be words with commas between them");
+      return [...new Set(list)];
+    },
+  };
+}
+
 /** One of several words. */
 export function choice<T extends string>(choices: readonly T[], help: string, fallback?: string): Flag<T> {
   return {

@@ -3,7 +3,7 @@
 import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
-import { choice, type CommandTable, duration, number, shares, text, texts, toggle } from "./flag.ts";
+import { choice, type CommandTable, duration, number, shares, text, texts, toggle, words } from "./flag.ts";
 
 const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];
 const SEED = number({ min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }, "Seed of everything random.", "0");
@@ -137,9 +137,14 @@ export const PREDICT = {
   details: "Reads standard input, or files, line by line, and answers each line as it comes.",
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
-    "top-k": number({ min: 1, max: 1000, integer: true }, "Answers for each blank, or classes for each line.", "5"),
+    "top-k": number(
+      { min: 1, max: 1000, integer: true },
+      "Answers for each blank; of a classifier, classes for each line, most probable first.",
+      "5 answers; 1 class, with --json all",
+    ),
+    targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     json: toggle(
-      "One JSON object a line: input, masks (token, id, probability), sequence; or input, labels, truncated.",
+      "One JSON object a line: input, masks (token, id, probability), sequence, truncated; or input, labels, truncated.",
     ),
     threads: THREADS,
     device: DEVICE,
@@ -153,6 +158,7 @@ export const PREDICT = {
   examples: [
     'echo "In autumn the [MASK] fall from the trees." | cloze predict',
     'echo "단순함을 얻기란 ____ 얻기보다 어렵다." | cloze predict --model runs/mine --top-k 3 --json',
+    'echo "The soup is ____." | cloze predict --targets hot,cold',
     "cloze predict sentences.txt",
   ],
 } satisfies CommandTable;
@@ -189,6 +195,8 @@ export const FINETUNE = {
     seed: SEED,
     threads: THREADS,
     device: DEVICE,
+    dtype: dtype("auto"),
+    chart: toggle("Draw the loss while it trains, on a terminal."),
   },
   examples: [
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
@@ -206,9 +214,15 @@ export const REPRODUCE = {
     "EXPERIMENT is convergence, masking, mask-rate, nsp or dynamic. Pretrains each condition with several seeds for the same number of steps, fine-tunes the models on labeled " +
     "text, and says whether the differences support the claim. Stopped, it goes on where it was when called again.",
   flags: {
-    data: CORPUS_FLAGS.data,
+    ...CORPUS_FLAGS,
     train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv or .jsonl."),
     valid: text("FILE", "Labeled text to measure on, none of it in --train."),
+    "text-column": text(
+      "NAME",
+      "Column of the text, in --train and --valid as in .csv, .tsv and .parquet files of --data.",
+      "text",
+    ),
+    "label-column": text("NAME", "Column (field) of the label in --train and --valid.", "label"),
     output: text("DIR", "Folder of the experiment.", "runs/<experiment>"),
     seeds: number({ min: 2, max: 100, integer: true }, "Repetitions of every condition.", "3"),
     steps: number({ min: 16, max: 1e9, integer: true }, "Pretraining updates of each run."),
@@ -217,6 +231,8 @@ export const REPRODUCE = {
     "vocab-size": VOCAB_SIZE,
     "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
     threads: THREADS,
+    device: DEVICE,
+    dtype: dtype("auto"),
     json: toggle("One JSON object instead of a table."),
   },
   examples: [

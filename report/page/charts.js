@@ -4,7 +4,7 @@
 
 (() => {
   "use strict";
-  const { runs } = JSON.parse(document.getElementById("data").textContent);
+  const { runs, words } = JSON.parse(document.getElementById("data").textContent);
   const several = runs.length > 1;
   const root = document.documentElement;
   const probe = document.createElement("span");
@@ -55,7 +55,7 @@
       const of = (text) => (several ? `${run.name}: ${text}` : text);
       const { train, evaluation } = run;
       if (panel === "learning_rate" || panel === "grad_norm" || panel === "tokens_per_second") {
-        curves.push(curve(several ? run.name : "training", train[axis], train[panel], { stroke: hue, width: 1.5 }));
+        curves.push(curve(several ? run.name : words.trained, train[axis], train[panel], { stroke: hue, width: 1.5 }));
         return;
       }
       if (panel === "loss" && run.reference && !several) {
@@ -65,32 +65,30 @@
         curves.push(curve("recorded runs", reference[axis], reference.low, { ...band, bandEnd: true }));
       }
       const hasEvaluation = evaluation.step.length > 0;
-      if (panel === "accuracy" && hasEvaluation) {
-        const interval = { stroke: "transparent", width: 0, fill: faded(hue, 0.2), points: false };
-        curves.push(
-          curve(of("95% interval, upper"), evaluation[axis], evaluation.high, { ...interval, bandStart: true }),
-        );
-        curves.push(curve(of("95% interval"), evaluation[axis], evaluation.low, { ...interval, bandEnd: true }));
-      }
       const pale = faded(hue, hasEvaluation ? 0.65 : 1);
-      curves.push(curve(of("training"), train[axis], train[panel], { stroke: pale, width: 1.25 }));
+      const [low, high] = [evaluation[`${panel}_low`], evaluation[`${panel}_high`]];
+      if (low?.some((value) => value !== null)) {
+        const interval = { stroke: "transparent", width: 0, fill: faded(hue, 0.2), points: false };
+        curves.push(curve(of("95% interval, upper"), evaluation[axis], high, { ...interval, bandStart: true }));
+        curves.push(curve(of("95% interval"), evaluation[axis], low, { ...interval, bandEnd: true }));
+      }
+      for (const { step, accuracy } of run.dots ?? []) {
+        curves.push(curve(of("one seed"), step, accuracy, { stroke: "transparent", width: 0, dots: 5, fill: pale }));
+      }
+      if (train[panel] !== undefined) {
+        curves.push(curve(of(words.trained), train[axis], train[panel], { stroke: pale, width: 1.25 }));
+      }
       if (hasEvaluation) {
-        curves.push(
-          curve(of("held-out"), evaluation[axis], evaluation[panel], { stroke: hue, width: 2.5, dots: true }),
-        );
+        const look = { stroke: hue, width: 2.5, dots: 6, fill: hue };
+        curves.push(curve(of(words.measured), evaluation[axis], evaluation[panel], look));
       }
       const level = train.step.length + evaluation.step.length > 0 ? run.guessing?.[panel] : undefined;
       const key = level?.toFixed(4);
       if (level !== undefined && !guessing.has(key)) {
         guessing.add(key);
         const ends = [train[axis], evaluation[axis]].flatMap((x) => [x[0], x[x.length - 1]]).filter((x) => x != null);
-        const name = {
-          loss: "guessing by frequency",
-          accuracy: "the commonest token",
-          nsp_accuracy: "the commoner answer",
-        };
         curves.push(
-          curve(of(name[panel]), [Math.min(...ends), Math.max(...ends)], [level, level], {
+          curve(of(words.guessing[panel]), [Math.min(...ends), Math.max(...ends)], [level, level], {
             stroke: several ? hue : style("--text"),
             width: 1.25,
             dash: [6, 4],
@@ -115,8 +113,9 @@
     curves.forEach(({ bandStart, fill }, i) => {
       if (bandStart) bands.push({ series: [i + 1, i + 2], fill });
     });
-    const value = { accuracy: percent, nsp_accuracy: percent, tokens_per_second: grouped }[panel] ?? small;
-    const mark = { accuracy: percent, nsp_accuracy: percent, tokens_per_second: short }[panel] ?? small;
+    const isShare = /accuracy$|f1$/.test(panel);
+    const value = isShare ? percent : panel === "tokens_per_second" ? grouped : small;
+    const mark = isShare ? percent : panel === "tokens_per_second" ? short : small;
     const lines = { stroke: style("--muted"), font: "12px system-ui, sans-serif" };
     const grid = { stroke: style("--line"), width: 1 };
     const options = {
@@ -127,7 +126,8 @@
         y: {
           range: (_, low, high) => {
             const room = 0.08 * (high - low || high || 1);
-            return panel === "loss" ? [low - room, high + room] : [0, high + room];
+            const fromLeast = panel === "loss" || figure.dataset.zoomed === "true";
+            return fromLeast ? [low - room, high + room] : [0, high + room];
           },
         },
       },
@@ -145,15 +145,15 @@
       ],
       series: [
         { label: AXES[axis].label, value: (_, x) => (x == null ? "–" : AXES[axis].long(x)) },
-        ...curves.map(({ label, stroke, width, dash, dots, bandStart, bandEnd }) => ({
+        ...curves.map(({ label, stroke, width, dash, dots, fill, bandStart, bandEnd }) => ({
           label,
           stroke,
           width,
           ...(dash ? { dash } : {}),
           spanGaps: true,
-          points: { show: dots === true, size: 6, fill: stroke, stroke },
+          points: { show: dots !== undefined, size: dots ?? 0, fill, stroke: fill },
           value: (_, y) => (y == null ? "–" : value(y)),
-          ...(bandStart || bandEnd ? { class: bandStart ? "helper" : "band" } : {}),
+          ...(bandEnd ? { class: "band" } : bandStart || width === 0 ? { class: "helper" } : {}),
         })),
       ],
       bands,

@@ -32,6 +32,23 @@ testWithCore("predict fills blanks", async (t) => {
     assert(!lines[0].sequence.includes("[MASK]") && !lines[0].sequence.includes("___"));
   });
 
+  await t.step("from the surroundings of the blank where a line is too long, and says so", async () => {
+    const input = `${"The cat sees the dog. ".repeat(200)}The ____ sees.\n`;
+    const { code, stdout } = await place.cloze(["predict", "--model", "model"], { input });
+    assertEquals(code, 0);
+    assertStringIncludes(stdout, "longer than the model takes");
+  });
+
+  await t.step("from given targets only", async () => {
+    const args = ["predict", "--model", "model", "--targets", "dog, cat"];
+    const { code, stdout } = await place.cloze(args, { input: "The [MASK] sees.\n" });
+    assertEquals(code, 0);
+    assertEquals(stdout.match(/(dog|cat) \d/g)!.length, 2);
+    const { code: refused, stderr } = await place.cloze([...args, "--top-k", "3"], { input: "" });
+    assertEquals(refused, 2);
+    assertStringIncludes(stderr, "either --top-k or --targets");
+  });
+
   await t.step("the same alone as among other lines", async () => {
     const one = "The [MASK] sees the dog.";
     const many = [
@@ -95,12 +112,14 @@ testWithCore("predict fills blanks", async (t) => {
     const input = new Uint8Array([
       ...new TextEncoder().encode("no blank here\nThe [MASK] sees the dog.\n"),
       ...[0xff, 0xfe, 0x5b, 10],
-      ...new TextEncoder().encode(`[MASK] ${"cat ".repeat(100)}\nEvery [MASK] likes a cat.\n`),
+      ...new TextEncoder().encode(`[MASK] ${"cat ".repeat(600)}[MASK]\nEvery [MASK] likes a cat.\n`),
     ]);
     const { code, stdout, stderr } = await place.cloze(["predict", "--model", "model", "--json"], { input });
     assertEquals(code, 1);
     assertEquals(stdout.trim().split("\n").length, 2);
-    for (const part of ["line 1: there is no blank", "line 3: it is not UTF-8", "line 4: it has 101 tokens"]) {
+    for (
+      const part of ["line 1: there is no blank", "line 3: it is not UTF-8", "line 4: its blanks are 602 tokens apart"]
+    ) {
       assertStringIncludes(stderr, part);
     }
   });

@@ -35,13 +35,14 @@ testWithCore("reproduce compares its conditions, keeps every accuracy, and goes 
   assertEquals(code, 0, stderr);
   const after = await lines();
   assertEquals(after.slice(0, before.length), before, "what was measured is not measured again");
-  assertEquals(after.length, 2 * 2 * 5, "two conditions, two seeds, five checkpoints");
+  assertEquals(after.length, 2 * 2 * 6, "two conditions, two seeds, five checkpoints and random initialization");
   const result = JSON.parse(stdout);
   assertEquals(result.steps, [1, 2, 4, 8, 16]);
   assertEquals(Object.keys(result.accuracies), ["mlm", "clm"]);
+  assertEquals(Object.values(result.untrained).map((seeds) => (seeds as number[]).length), [2, 2]);
   assert(["supported", "not supported", "not decidable at this size"].includes(result.verdict));
   const told = await place.cloze(EXPERIMENT);
-  for (const part of ["| masked LM", "Devlin et al.", "95% interval", `Verdict: ${result.verdict}`]) {
+  for (const part of ["| masked LM", "| 0 (random)", "Devlin et al.", "95% interval", `Verdict: ${result.verdict}`]) {
     assertStringIncludes(told.stdout, part);
   }
   const seeds = await place.cloze(EXPERIMENT.map((word) => (word === "2" ? "3" : word)));

@@ -1,0 +1,103 @@
+/**
+ * Ranks given answers for a blank. One of several tokens gets as many `[MASK]`s, which are filled from left to right: its
+ * probability is the product of its tokens', each given those before it (the chain rule). Used by fill_mask.ts.
+ */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
+import type { Engine } from "../ffi/mod.ts";
+import type { Tokenizer } from "../tokenizer/mod.ts";
+
+/** An answer to choose, as the model sees it. */
+export interface Target {
+  text: string;
+  ids: Int32Array;
+}
+
+/** A blank of a sequence. */
+export interface Blank {
+  /** `[CLS]`, tokens, `[SEP]`. */
+  ids: Int32Array;
+  /** Index in `ids`. */
+  blank: number;
+}
+
+/** A sequence with the tokens whose probability at `position` is wanted. */
+interface Question {
+  ids: Int32Array;
+  position: number;
+  wanted: { blank: number; target: number; id: number }[];
+}
+
+/** @throws {ClozeError} `usage` if a target is empty or has characters that the vocabulary lacks. */
+export function targetsOf(texts: readonly string[], tokenizer: Tokenizer): Target[] {
+  return texts.map((text) => {
+    const known = tokenizer.idOf(text); // a piece as well, such as ##s
+    const ids = known === undefined || tokenizer.isSpecial(known) ? tokenizer.encode(text).ids : Int32Array.of(known);
+    if (ids.length > 0 && !ids.includes(tokenizer.special.unk)) return { text, ids };
+    throw new ClozeError("usage", `the target ${JSON.stringify(text)} cannot be an answer of this model`, {
+      hint: ids.length === 0 ? "it holds no token" : "it holds characters that the vocabulary lacks",
+    });
+  });
+}
+
+/** Tokens of the longest target; 1 without any. */
+export function longest(targets: readonly Target[]): number {
+  return targets.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+}
+
+/** For each blank the targets, the most probable first. */
+export async function rankTargets(
+  blanks: readonly Blank[],
+  targets: readonly Target[],
+  engine: Engine,
+  mask: number,
+  maxTokens: number,
+): Promise<{ token: string; id?: number; probability: number }[][]> {
+  const logProbability = blanks.map(() => new Float64Array(targets.length));
+  for (const group of groupsByTokens(questionsOf(blanks, targets, mask), ({ ids }) => ids.length, maxTokens)) {
+    const packed = packSequences(group.map(({ ids }) => ids));
+    const masked_positions = Int32Array.from(group, ({ position }, b) => packed.cu_seqlens[b] + position);
+    const logits = await engine.logits({ ...packed, masked_positions, labels: new Int32Array(0) });
+    const width = logits.length / group.length;
+    for (const [row, { wanted }] of group.entries()) {
+      const scores = logits.subarray(row * width, (row + 1) * width);
+      const total = logSumExp(scores);
+      for (const { blank, target, id } of wanted) logProbability[blank][target] += scores[id] - total;
+    }
+  }
+  return logProbability.map((values) =>
+    targets.map(({ text, ids }, t) => ({
+      token: text,
+      ...(ids.length === 1 ? { id: ids[0] } : {}),
+      probability: Math.exp(values[t]),
+    })).sort((a, b) => b.probability - a.probability)
+  );
+}
+
+/** Targets of as many tokens that begin alike ask about the same sequence. */
+function* questionsOf(blanks: readonly Blank[], targets: readonly Target[], mask: number): Generator<Question> {
+  for (const [blank, { ids, blank: at }] of blanks.entries()) {
+    const questions = new Map<string, Question>();
+    for (const [target, { ids: pieces }] of targets.entries()) {
+      for (const [i, id] of pieces.entries()) {
+        const inserted = pieces.map((piece, j) => j < i ? piece : mask);
+        const key = inserted.join();
+        const question = questions.get(key) ??
+          {
+            ids: Int32Array.of(...ids.subarray(0, at), ...inserted, ...ids.subarray(at + 1)),
+            position: at + i,
+            wanted: [],
+          };
+        question.wanted.push({ blank, target, id });
+        questions.set(key, question);
+      }
+    }
+    yield* questions.values();
+  }
+}
+
+function logSumExp(values: Float32Array): number {
+  const top = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  return top + Math.log(values.reduce((sum, value) => sum + Math.exp(value - top), 0));
+}

@@ -1,0 +1,276 @@
+/**
+ * The report of one fine-tuning or several: verdict, curves, confusion matrix, each class, how to repeat it. Reads no file.
+ * Called by any_record.ts.
+ */
+
+import { clock, grouped, percent } from "../config/numbers.ts";
+import type { Classification, ClassifierRecord, LabeledFile } from "./classifier_record.ts";
+import {
+  bestClassifier,
+  classifierVerdict,
+  classResults,
+  guessingLoss,
+  incomparableClassifiers,
+} from "./classifier_verdict.ts";
+import {
+  chartsSection,
+  dataTable,
+  distinctNames,
+  document,
+  factsTable,
+  figuresList,
+  findingsList,
+  fromTo,
+  swatch,
+} from "./document.ts";
+import { type Content, Html, html } from "./html.ts";
+import { meanSpeed, TRAINING_FOOTNOTE } from "./page.ts";
+import { type Series, trainingSeries } from "./series.ts";
+
+const PANELS = [
+  ["loss", "Loss, nats per text"],
+  ["accuracy", "Accuracy"],
+  ["macro_f1", "Macro-F1 on the validation file"],
+  ["learning_rate", "Learning rate"],
+  ["grad_norm", "Gradient norm, before clipping"],
+  ["tokens_per_second", "Tokens per second"],
+] as const;
+const EVALUATED = ["loss", "accuracy", "macro_f1"];
+
+/** Classes that a confusion matrix still can be read with. */
+const MOST_CLASSES = 20;
+
+/** The text of the page. */
+export function classifierPage(records: readonly ClassifierRecord[], now: Date): string {
+  const runs = distinctNames(records);
+  const title = runs.length === 1 ? runs[0].name : `${runs.length} classifiers`;
+  const guessing = { loss: "guessing by frequency", accuracy: "the commonest class" };
+  const words = { trained: "training", measured: "validation", guessing };
+  const body = runs.length === 1
+    ? html`${verdictSection(runs[0])}
+${curves(runs)}
+${classesSection(runs[0])}
+${settingsSection(runs[0])}`
+    : several(runs);
+  return document(title, body, TRAINING_FOOTNOTE, { runs: runs.map(series), words }, now);
+}
+
+function series(record: ClassifierRecord): Series {
+  const last = record.evaluations.at(-1);
+  return {
+    ...trainingSeries(record),
+    guessing: last && { loss: guessingLoss(last), accuracy: last.majority },
+  };
+}
+
+function several(runs: readonly ClassifierRecord[]): Html {
+  const problems = incomparableClassifiers(runs);
+  const findings = problems.length === 0
+    ? [{ tone: "good", text: "They share classes and validation file: their accuracies can be compared." }]
+      .concat(bestClassifier(runs))
+    : problems.map((text) => ({ tone: "bad", text: `Their accuracies cannot be compared as they stand. ${text}` }));
+  return html`<section>
+<h1>${runs.length} classifiers side by side</h1>
+${findingsList(findings)}
+${comparison(runs)}
+</section>
+${curves(runs)}
+${
+    runs.map((run, i) =>
+      html`
+        <details class="run"><summary>${swatch(i)}${run.name}</summary>
+        ${verdictSection(run)}${classesSection(run)}${settingsSection(run)}</details>
+      `
+    )
+  }`;
+}
+
+function comparison(runs: readonly ClassifierRecord[]): Html {
+  const columns = [
+    ["began at", "text"],
+    ["accuracy", "number"],
+    ["95% interval", "text"],
+    ["macro-F1", "number"],
+    ["on its training file", "number"],
+    ["commonest class", "number"],
+    ["texts", "number"],
+    ["updates", "number"],
+    ["time", "number"],
+  ] as const;
+  return dataTable(
+    "classifier",
+    columns,
+    runs.map(({ name, run, evaluations, onTraining, train, end }, i): [Content, ...Content[]] => {
+      const last = evaluations.at(-1), line = train.at(-1);
+      const from = run.from_scratch ? "random weights" : run.model;
+      return [
+        html`${swatch(i)}${name}`,
+        run.finetuning.probe ? `${from}, encoder left as it is` : from,
+        last === undefined ? "–" : percent(last.accuracy),
+        last === undefined ? "–" : last.accuracy_interval.map(percent).join(" to "),
+        last === undefined ? "–" : percent(last.macro_f1),
+        onTraining === undefined ? "–" : percent(onTraining.accuracy),
+        last === undefined ? "–" : percent(last.majority),
+        grouped(run.train.texts),
+        line === undefined ? "–" : grouped(line.step),
+        line === undefined ? "–" : clock((end ?? line).elapsed_ms),
+      ];
+    }),
+  );
+}
+
+function verdictSection(record: ClassifierRecord): Html {
+  const { run, train, evaluations, onTraining, end } = record;
+  const { headline, tone, findings } = classifierVerdict(record);
+  const last = evaluations.at(-1), line = train.at(-1);
+  return html`
+    <section class="${tone}">
+      <h1>${headline}</h1>
+      ${findingsList(findings)}
+      ${figuresList([
+        ["accuracy", last && percent(last.accuracy), last && `the commonest class: ${percent(last.majority)}`],
+        ["macro-F1", last && percent(last.macro_f1), `${run.labels.length} classes`],
+        ["loss", last && last.loss.toFixed(3), last && `guessing by frequency: ${guessingLoss(last).toFixed(3)}`],
+        [
+          "on its training file",
+          onTraining && percent(onTraining.accuracy),
+          onTraining && `${grouped(onTraining.count)} texts`,
+        ],
+        ["updates", line && grouped(line.step), `of ${grouped(run.finetuning.batch_size)} texts`],
+        ["time", line && clock((end ?? line).elapsed_ms), `${grouped(meanSpeed(train))} tokens/s in training`],
+      ])}
+    </section>
+  `;
+}
+
+function curves(runs: readonly ClassifierRecord[]): Html {
+  return chartsSection({
+    panels: PANELS,
+    summary: (panel) =>
+      runs.map((run) =>
+        EVALUATED.includes(panel)
+          ? fromTo(`${run.name}, validation`, run.evaluations, panel)
+          : fromTo(run.name, run.train, panel)
+      ).join(" "),
+    after: runs.filter(({ evaluations }) => evaluations.length > 0).map((run) =>
+      html`
+        <details>
+          <summary>Every evaluation in figures${runs.length > 1 ? `: ${run.name}` : ""}</summary>
+          ${dataTable(
+            "update",
+            ["time", "loss", "accuracy", "95% interval", "macro-F1", "95% interval"].map((head) =>
+              [head, "number"] as const
+            ),
+            run.evaluations.map((line) => [
+              grouped(line.step),
+              clock(line.elapsed_ms),
+              line.loss.toFixed(3),
+              percent(line.accuracy),
+              line.accuracy_interval.map(percent).join(" to "),
+              percent(line.macro_f1),
+              line.macro_f1_interval.map(percent).join(" to "),
+            ]),
+          )}
+        </details>
+      `
+    ),
+  });
+}
+
+/** Which classes are taken for which, and how each fares. */
+function classesSection({ run, evaluations }: ClassifierRecord): Html {
+  const last = evaluations.at(-1);
+  if (last === undefined) return html``;
+  const columns = ["texts", "answered", "precision", "recall", "F1"].map((head) => [head, "number"] as const);
+  return html`
+    <section>
+      <h2>Classes</h2>
+      ${run.labels.length > MOST_CLASSES ? frequentConfusions(last, run.labels) : matrix(last, run.labels)}
+      ${dataTable(
+        "class",
+        columns,
+        classResults(last, run.labels).map(({ label, there, said, precision, recall, f1 }) => [
+          label,
+          grouped(there),
+          grouped(said),
+          percent(precision),
+          percent(recall),
+          percent(f1),
+        ]),
+      )}
+      <p class="note">Measured on the validation file at update ${grouped(
+        last.step,
+      )}. Precision: of the texts answered so,
+      the share that is right. Recall: of the texts of the class, the share that is found.</p>
+    </section>
+  `;
+}
+
+/** The confusion matrix: a row for each class, shaded by the share of the row. */
+function matrix({ confusion }: Classification, labels: readonly string[]): Html {
+  return html`
+    <div class="scroll">
+      <table class="matrix">
+        <thead>
+          <tr><th scope="col">is … answered as</th>${labels.map((label) =>
+            html`<th scope="col" class="number">${label}</th>`
+          )}</tr>
+        </thead>
+        <tbody>
+    ${confusion.map((row, i) => {
+      const total = Math.max(1, row.reduce((a, b) => a + b, 0));
+      return html`
+        <tr><th scope="row">${labels[i]}</th>${row.map((count) => {
+          const shade = new Html((60 * count / total).toFixed(0));
+          return html`
+            <td class="number"
+              style="background: color-mix(in srgb, var(--run-0) ${shade}%, transparent)">${grouped(
+                count,
+              )} <small>${percent(count / total)}</small></td>
+          `;
+        })}</tr>
+      `;
+    })}</tbody>
+      </table>
+    </div>
+  `;
+}
+
+/** The pairs of classes that are taken for each other most often. */
+function frequentConfusions({ confusion }: Classification, labels: readonly string[]): Html {
+  const pairs = confusion.flatMap((row, i) => row.map((count, j) => ({ count, is: labels[i], said: labels[j], i, j })))
+    .filter(({ count, i, j }) => i !== j && count > 0).sort((a, b) => b.count - a.count).slice(0, MOST_CLASSES);
+  return dataTable(
+    "is",
+    [["answered as", "text"], ["texts", "number"]],
+    pairs.map(({ is, said, count }) => [is, said, grouped(count)]),
+  );
+}
+
+function settingsSection({ path, run }: ClassifierRecord): Html {
+  const { engine, versions, finetuning } = run;
+  const file = ({ path, texts, cut_off, sha256 }: LabeledFile) =>
+    html`<code>${path}</code>, ${grouped(texts)} texts, ${
+      cut_off === 0 ? "none" : `${grouped(cut_off)} (${percent(cut_off / Math.max(1, texts))})`
+    } cut off at ${grouped(finetuning.max_sequence_length)} tokens; SHA-256 <code>${sha256}</code>`;
+  return html`
+    <section>
+      <h2>To repeat it</h2>
+      <p>In <code>${run.folder}</code>:</p>
+      <pre>${run.command}</pre>
+      ${factsTable([
+        ["folder of the classifier", html`<code>${path}</code>`],
+        ["pretrained model", html`<code>${run.model}</code>`],
+        ["training file", file(run.train)],
+        ["validation file", file(run.valid)],
+        ["engine", `${engine.dtype}, ${engine.instruction_set}, ${engine.threads} threads`],
+        ["parameters", grouped(engine.parameter_count)],
+        ["versions", `cloze ${versions.cloze}, Deno ${versions.deno}, ${versions.platform}`],
+        ["begun", run.created],
+      ])}
+      <details><summary>Configuration</summary>
+        ${factsTable(Object.entries(finetuning).map(([name, value]) => [name, String(value)]))}
+      </details>
+    </section>
+  `;
+}

@@ -1,0 +1,117 @@
+/** What a fine-tuning has left in its folder, for reading. Called by the report command and by the finetune command. */
+
+import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import type { FinetuneConfig } from "../config/run_config.ts";
+import { type Metric, readMetrics } from "../training/metrics.ts";
+import { conforms, nameOf, type RunRecord } from "./run_record.ts";
+
+/** The content of `finetune.json`: everything that defines a fine-tuning. */
+export interface FinetuneRun {
+  cloze_version: string;
+  /** ISO 8601. */
+  created: string;
+  /** As typed, and where. */
+  command: string;
+  folder: string;
+  versions: { cloze: string; deno: string; platform: string };
+  engine: { dtype: string; instruction_set: string; threads: number; parameter_count: number };
+  /** Folder of the pretrained model. */
+  model: string;
+  from_scratch: boolean;
+  labels: string[];
+  train: LabeledFile;
+  valid: LabeledFile;
+  finetuning: FinetuneConfig;
+}
+
+/** A file of labeled text. */
+export interface LabeledFile {
+  path: string;
+  sha256: string;
+  texts: number;
+  /** Texts whose end was cut off. */
+  cut_off: number;
+}
+
+/** An evaluation of the classifier. */
+export type Classification = Extract<Metric, { kind: "classification" }>;
+
+/** A fine-tuning, as far as it has come. */
+export interface ClassifierRecord {
+  kind: "classifier";
+  /** Last part of its path. */
+  name: string;
+  path: string;
+  run: FinetuneRun;
+  train: RunRecord["train"];
+  /** On the validation file, one after each epoch. */
+  evaluations: Classification[];
+  /** On the training file, at the end. */
+  onTraining: Classification | undefined;
+  end: RunRecord["end"];
+}
+
+const FILE = { path: "", sha256: "", texts: 0, cut_off: 0 };
+const EXAMPLE = {
+  command: "",
+  folder: "",
+  versions: { cloze: "", deno: "", platform: "" },
+  engine: { dtype: "", instruction_set: "", threads: 0, parameter_count: 0 },
+  model: "",
+  from_scratch: true,
+  labels: [""],
+  train: FILE,
+  valid: FILE,
+  finetuning: { probe: true, epochs: 0, batch_size: 0, learning_rate: 0, max_sequence_length: 0 },
+};
+const EVALUATION = {
+  step: 0,
+  elapsed_ms: 0,
+  loss: 0,
+  accuracy: 0,
+  accuracy_interval: [0],
+  macro_f1: 0,
+  macro_f1_interval: [0],
+  majority: 0,
+  count: 0,
+  confusion: [[0]],
+};
+
+/** @throws {ClozeError} `input` if it is not the folder of a fine-tuning, or one of a version that recorded less. */
+export async function readClassifier(path: string): Promise<ClassifierRecord> {
+  let run: unknown;
+  try {
+    run = JSON.parse(await Deno.readTextFile(`${path}/finetune.json`));
+  } catch (error) {
+    throw new ClozeError("input", `${path}/finetune.json cannot be read: ${messageOf(error)}`);
+  }
+  const metrics = await readMetrics(`${path}/metrics.jsonl`);
+  if (!conforms(run, EXAMPLE)) {
+    throw new ClozeError("input", `${path} was fine-tuned by a version that recorded less than a report needs`, {
+      hint: `its figures are in ${path}/metrics.jsonl`,
+    });
+  }
+  return classifierRecord(path, run as FinetuneRun, metrics);
+}
+
+/** Sorts metrics by kind, without lines that lack what the report cannot do without. */
+export function classifierRecord(path: string, run: FinetuneRun, metrics: readonly Metric[]): ClassifierRecord {
+  const classes = run.labels.length;
+  const evaluations = metrics.filter((metric): metric is Classification =>
+    metric.kind === "classification" && conforms(metric, EVALUATION) && metric.confusion.length === classes &&
+    metric.confusion.every((row) => row.length === classes)
+  );
+  const last = metrics.at(-1);
+  return {
+    kind: "classifier",
+    name: nameOf(path),
+    path,
+    run,
+    train: metrics.filter((metric): metric is RunRecord["train"][number] =>
+      metric.kind === "train" && conforms(metric, { step: 0, elapsed_ms: 0, tokens: 0, loss: 0 })
+    ),
+    evaluations: evaluations.filter(({ split }) => split === "valid"),
+    onTraining: evaluations.findLast(({ split }) => split === "train"),
+    end: last?.kind === "end" && conforms(last, { step: 0, elapsed_ms: 0, interrupted: false }) ? last : undefined,
+  };
+}

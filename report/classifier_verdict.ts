@@ -1,0 +1,128 @@
+/** What came of a fine-tuning, in words. Draws nothing. */
+
+import { clock, grouped, percent } from "../config/numbers.ts";
+import type { Classification, ClassifierRecord } from "./classifier_record.ts";
+import type { Finding, Verdict } from "./verdict.ts";
+
+/** Training accuracy above that of the validation file by more than this: overfitting. */
+const GAP = 0.1;
+
+/** How a class fares. */
+export interface ClassResult {
+  label: string;
+  /** Texts of this class, and texts that were taken for it. */
+  there: number;
+  said: number;
+  /** Of what was taken for it, the share that was right; of what is there, the share that was found; their harmonic mean. */
+  precision: number;
+  recall: number;
+  f1: number;
+}
+
+/** Precision, recall and F1 of each class; 0 where there is nothing to divide by. */
+export function classResults({ confusion }: Classification, labels: readonly string[]): ClassResult[] {
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  return labels.map((label, i) => {
+    const right = confusion[i][i], there = sum(confusion[i]), said = sum(confusion.map((row) => row[i]));
+    return {
+      label,
+      there,
+      said,
+      precision: right / Math.max(1, said),
+      recall: right / Math.max(1, there),
+      f1: 2 * right / Math.max(1, there + said),
+    };
+  });
+}
+
+/** What guessing by the frequency of the classes in the validation file costs, nats a text. */
+export function guessingLoss({ confusion, count }: Classification): number {
+  const shares = confusion.map((row) => row.reduce((a, b) => a + b, 0) / Math.max(1, count));
+  return -shares.reduce((sum, p) => sum + (p === 0 ? 0 : p * Math.log(p)), 0);
+}
+
+/** Judges a fine-tuning by its metrics. */
+export function classifierVerdict(record: ClassifierRecord): Verdict {
+  const last = record.evaluations.at(-1);
+  const findings = [start(record), status(record), ...(last === undefined ? [] : found(record, last))];
+  if (last === undefined) {
+    return { headline: "Nothing has been measured on the validation file yet", tone: "neutral", findings };
+  }
+  const right =
+    `${percent(last.accuracy)} of ${grouped(last.count)} texts told right; always the commonest class gets ` +
+    percent(last.majority);
+  return last.accuracy_interval[0] > last.majority
+    ? { headline: `It learned: ${right}`, tone: "good", findings }
+    : { headline: `Not better than guessing: ${right}`, tone: "bad", findings };
+}
+
+function start({ run }: ClassifierRecord): Finding {
+  const from = run.from_scratch ? "It began at random weights, as a baseline" : `It began at ${run.model}`;
+  return { tone: "neutral", text: `${from}${run.finetuning.probe ? "; the encoder was left as it was" : ""}.` };
+}
+
+function status({ end, train }: ClassifierRecord): Finding {
+  const last = train.at(-1);
+  const done = last === undefined
+    ? "No update yet."
+    : `${grouped(last.step)} updates in ${clock(end?.elapsed_ms ?? last.elapsed_ms)}.`;
+  if (end === undefined) return { tone: "neutral", text: `${done} No end is recorded: it goes on, or it was killed.` };
+  return end.interrupted
+    ? { tone: "bad", text: `${done} It was stopped before its end; the learning rate had not come down.` }
+    : { tone: "good", text: `${done} It ran to its end.` };
+}
+
+function found({ run, evaluations, onTraining }: ClassifierRecord, last: Classification): Finding[] {
+  const [low, high] = last.accuracy_interval;
+  const above = low > last.majority;
+  const findings: Finding[] = [{
+    tone: above ? "good" : "bad",
+    text: `Accuracy ${percent(last.accuracy)} (95% interval ${percent(low)} to ${percent(high)}): the interval ` +
+      `${above ? "lies above" : "does not lie above"} what always the commonest class gets, ${percent(last.majority)}.`,
+  }];
+  const classes = classResults(last, run.labels);
+  const worst = classes.reduce((a, b) => (b.f1 < a.f1 ? b : a));
+  findings.push({
+    tone: worst.said === 0 ? "bad" : "neutral",
+    text: `Macro-F1 ${percent(last.macro_f1)} (95% interval ${last.macro_f1_interval.map(percent).join(" to ")}); ` +
+      `lowest is ${worst.label}, ${percent(worst.f1)}${worst.said === 0 ? ", which it never says" : ""}.`,
+  });
+  const best = evaluations.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
+  if (best.accuracy_interval[0] > last.accuracy) {
+    findings.push({
+      tone: "bad",
+      text: `It was better before: ${percent(best.accuracy)} at update ${grouped(best.step)}. Fewer epochs may help.`,
+    });
+  }
+  if (onTraining === undefined) return findings;
+  const gap = onTraining.accuracy - last.accuracy;
+  const figures = `${percent(onTraining.accuracy)} on its training file, ${percent(last.accuracy)} on the other`;
+  findings.push(
+    gap > GAP
+      ? { tone: "bad", text: `It overfits: ${figures}. More labels, or fewer epochs, may help.` }
+      : { tone: "good", text: `No sign of overfitting: ${figures}.` },
+  );
+  return findings;
+}
+
+/** Why several cannot be compared as they stand; empty if they can. */
+export function incomparableClassifiers(records: readonly ClassifierRecord[]): string[] {
+  const differ = (value: (record: ClassifierRecord) => string) => new Set(records.map(value)).size > 1;
+  if (differ(({ run }) => JSON.stringify(run.labels))) return ["They have different classes."];
+  if (differ(({ run }) => run.valid.sha256)) return ["They were measured on different files."];
+  return [];
+}
+
+/** Which of several did best, and whether that is more than the accuracy's uncertainty. */
+export function bestClassifier(records: readonly ClassifierRecord[]): Finding[] {
+  const [best, second] = records.flatMap(({ name, evaluations }) => evaluations.slice(-1).map((e) => ({ name, ...e })))
+    .sort((a, b) => b.accuracy - a.accuracy);
+  if (second === undefined) return [];
+  const apart = best.accuracy_interval[0] > second.accuracy_interval[1];
+  return [{
+    tone: "neutral",
+    text: `The highest accuracy is that of ${best.name}, ${percent(best.accuracy)}; next is ${second.name}, ` +
+      `${percent(second.accuracy)}. Their 95% intervals ${apart ? "do not overlap" : "overlap"}. Another seed would ` +
+      "give other figures.",
+  }];
+}
