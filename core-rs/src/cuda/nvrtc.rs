@@ -20,21 +20,28 @@ struct Unit {
     options: Vec<String>,
 }
 
+/// Which files are compiled together: those that take long apart, with what they need.
+fn group(file: &str) -> usize {
+    match file {
+        _ if file.starts_with("ops/attention") => 0,
+        _ if file.starts_with("ops/layer_norm") || file.starts_with("ops/embeddings") => 1,
+        _ => 2,
+    }
+}
+
 /// All units, with attention for heads of one size or, without one, of every size.
 fn units(architecture: &str, activations: Dtype, head: Option<usize>) -> Vec<Unit> {
     let mut options = vec![format!("--gpu-architecture={architecture}"), "--std=c++17".into()];
     if activations == Dtype::Bf16 {
         options.push("-DACTIVATION_BF16".into());
     }
-    let unit = |files: &[&str], more: Option<String>| Unit {
-        text: program_text(|file| file.starts_with("cuda/") || files.iter().any(|part| file.starts_with(part))),
+    let unit = |wanted: usize, more: Option<String>| Unit {
+        text: program_text(|file| file.starts_with("cuda/") || group(file) == wanted),
         options: options.iter().cloned().chain(more).collect(),
     };
     let versions = head.map_or(vec![128, 64], |head| vec![attention::cuda::version(head)]);
-    let attention = versions.into_iter().map(|d| unit(&["ops/attention"], Some(format!("-DATTENTION_HEAD={d}"))));
-    let rows = unit(&["ops/layer_norm", "ops/embeddings"], None);
-    let others = unit(&["ops/dropout", "ops/tanh", "ops/linear", "ops/cross_entropy", "optim"], None);
-    attention.chain([rows, others]).collect()
+    let attention = versions.into_iter().map(|columns| unit(0, Some(format!("-DATTENTION_HEAD={columns}"))));
+    attention.chain([unit(1, None), unit(2, None)]).collect()
 }
 
 /// The kernels as GPU code (cubins) for `architecture`, such as `sm_90a`. NVRTC has to be there

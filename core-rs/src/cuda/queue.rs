@@ -24,15 +24,17 @@ const ALIGNMENT: usize = 16;
 
 /// Work for a device.
 pub struct Queue<D: Device> {
-    device: D,
+    /// Before the device, because graphs name its kernels.
     state: RefCell<State<D>>,
+    device: D,
 }
 
 struct State<D: Device> {
     work: Work,
     inputs: Inputs<D>,
     products: Products,
-    graphs: Vec<(Work, D::Graph)>,
+    /// Work that will come again, the last used one last, and its graph from the second time on.
+    graphs: Vec<(Work, Option<D::Graph>)>,
     /// Whether steps are replayed as graphs; not after the driver has refused one.
     replays: bool,
     profile: Profile,
@@ -153,7 +155,8 @@ impl<D: Device> Queue<D> {
         Tensor { address: D::address(&inputs.arena) + first as u64, len: room, dtype }
     }
 
-    /// Puts everything on the device; with `repeats`, as a graph, because the same work will come again.
+    /// Puts everything on the device; with `repeats`, as a graph, because the same work will come again. The first time it
+    /// runs as it is: a driver loads a kernel when it is first used, and may not be able to while it captures.
     pub fn submit(&self, repeats: bool) {
         self.attempt(|state, device| state.submit(device, repeats));
         let state = &mut *self.state.borrow_mut();
@@ -201,7 +204,7 @@ impl<D: Device> Queue<D> {
 
     /// Graphs that are kept, for tests.
     pub fn graphs(&self) -> usize {
-        self.state.borrow().graphs.len()
+        self.state.borrow().graphs.iter().filter(|(_, graph)| graph.is_some()).count()
     }
 
     /// Calls and time of each kernel and kind of product so far, if they were timed.
@@ -214,6 +217,15 @@ impl<D: Device> Queue<D> {
         let state = &mut *self.state.borrow_mut();
         if state.failure.is_none() {
             state.failure = call(state, &self.device).err();
+        }
+    }
+}
+
+impl<D: Device> Drop for Queue<D> {
+    /// Host memory is freed once the device has read it.
+    fn drop(&mut self) {
+        for half in &self.state.borrow().inputs.halves {
+            let _ = self.device.finish(&half.uploaded);
         }
     }
 }
@@ -275,25 +287,25 @@ impl<D: Device> State<D> {
 
     /// Replays the graph of this work, or makes it first. A driver that makes none is asked no more.
     fn run_as_graph(&mut self, device: &D) -> Result<()> {
-        if let Some(at) = self.graphs.iter().position(|(work, _)| *work == self.work) {
-            let found = self.graphs.remove(at);
-            self.graphs.push(found);
-        } else {
-            match self.capture(device) {
-                Ok(graph) => {
-                    if self.graphs.len() == MOST_GRAPHS {
-                        self.graphs.remove(0);
-                    }
-                    self.graphs.push((self.work.clone(), graph));
-                }
-                Err(error) => {
-                    self.replays = false;
-                    eprintln!("cloze: steps are not replayed as CUDA graphs, so they start more slowly: {error}");
-                    return self.run(device);
-                }
+        let Some(at) = self.graphs.iter().position(|(work, _)| *work == self.work) else {
+            if self.graphs.len() == MOST_GRAPHS {
+                self.graphs.remove(0);
             }
-        }
-        self.graphs.last().map_or(Ok(()), |(_, graph)| device.replay(graph))
+            self.graphs.push((self.work.clone(), None));
+            return self.run(device);
+        };
+        let (work, graph) = self.graphs.remove(at);
+        let graph = match graph.map_or_else(|| self.capture(device), Ok) {
+            Ok(graph) => graph,
+            Err(error) => {
+                (self.replays, self.graphs) = (false, Vec::new());
+                eprintln!("cloze: steps are not replayed as CUDA graphs, so they start more slowly: {error}");
+                return self.run(device);
+            }
+        };
+        let replayed = device.replay(&graph);
+        self.graphs.push((work, Some(graph)));
+        replayed
     }
 
     fn capture(&self, device: &D) -> Result<D::Graph> {

@@ -36,14 +36,21 @@ pub fn compile(architecture: &str, activations: Dtype) {
     for (_, text) in PROGRAM {
         for kernel in text.split("KERNEL(").skip(1) {
             let name = kernel.split(')').next().unwrap_or_default();
-            match name.strip_suffix("_##D") {
-                Some(stem) => names.extend([64, 128].map(|d| format!("{stem}_{d}"))),
+            // Made by a macro for several sizes: MACRO(SIZE, …).
+            let versions = |stem: &str, from: &str| -> Vec<String> {
+                let calls = text.lines().filter_map(|line| line.strip_prefix(from)?.split([',', ')']).next());
+                calls.map(|size| format!("{stem}{size}")).collect()
+            };
+            match name.split_once("##") {
+                Some((stem, "D")) => names.extend(versions(stem, "ATTENTION(")),
+                Some((stem, _)) if stem.starts_with("norm") => names.extend(versions(stem, "NORM(")),
+                Some((stem, _)) => names.extend(versions(stem, "EMBED(")),
                 None if name != "name" => names.push(name.to_string()),
                 None => {} // the definition of the macro
             }
         }
     }
-    assert!(names.len() > 20, "{names:?}");
+    assert!(names.len() > 40, "{names:?}");
     for name in names {
         let section = format!(".text.{name}\0");
         let has = |code: &Vec<u8>| code.windows(section.len()).any(|w| w == section.as_bytes());

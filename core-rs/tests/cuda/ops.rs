@@ -129,8 +129,9 @@ fn site<D: Device>(device: &Queue<D>, dropout: Dropout) -> Option<Tensor> {
     (!dropout.is_none()).then(|| device.input(&dropout.words(), 4))
 }
 
-/// Rows and columns: one row, less than a block, odd columns, more than one packet a lane, wider than the fast version.
-const NORM_SHAPES: [(usize, usize); 6] = [(1, 8), (9, 64), (13, 37), (20, 768), (3, 1030), (70, 128)];
+/// Rows and columns: one row, less than a block, odd columns, the ends of every version, wider than the fast ones.
+const NORM_SHAPES: [(usize, usize); 10] =
+    [(1, 8), (9, 64), (13, 37), (70, 128), (3, 256), (3, 260), (2, 512), (20, 768), (2, 1024), (3, 1030)];
 
 struct Norm<D: Device> {
     parameters: Vec<f32>,
@@ -202,7 +203,7 @@ fn norm_backward<D: Device>(device: &Queue<D>) {
 }
 
 fn embeddings_<D: Device>(device: &Queue<D>) {
-    for (n, c, tables) in [(1, 8, [5, 10, 2]), (400, 12, [40, 400, 2]), (5, 37, [3, 10, 2])] {
+    for (n, c, tables) in [(1, 8, [5, 10, 2]), (400, 12, [40, 400, 2]), (5, 37, [3, 10, 2]), (3, 512, [3, 3, 1])] {
         let norm = Norm::new(device, c);
         let table = random(tables.iter().sum::<usize>() * c, 4);
         let words: Vec<i32> = (0..n).map(|i| (i * i * 7 % tables[0]) as i32).collect();

@@ -106,6 +106,8 @@ struct State {
     lanes: [VecDeque<Work>; 2],
     /// What is captured instead of queued.
     captured: Option<Vec<Work>>,
+    /// Kernels that have run: a driver loads them then, and may not be able to while it captures.
+    loaded: Vec<&'static str>,
     /// Milliseconds.
     clock: f32,
     failure: Option<Error>,
@@ -247,9 +249,10 @@ impl Core {
             Work::Multiply(product, _) => multiply(&product),
             Work::Clear(x) => slice_mut(x).fill(0),
             Work::Copy(to, from) => slice_mut(to)[..from.bytes()].copy_from_slice(slice_mut(from)),
-            // SAFETY: pinned memory of the queue, which is dropped after this device.
             Work::CopyIn(to, from, bytes) => {
-                slice_mut(to)[..bytes].copy_from_slice(unsafe { std::slice::from_raw_parts(from.0, bytes) });
+                // SAFETY: pinned memory of the queue, which is dropped after this device.
+                let from = unsafe { std::slice::from_raw_parts(from.0, bytes) };
+                slice_mut(to)[..bytes].copy_from_slice(from);
             }
         }
         true
@@ -393,6 +396,15 @@ impl Device for Simulator {
         if x == 0 || y == 0 || x >= 1 << 31 || y >= 1 << 16 {
             return Err(Error::new(Code::Panic, format!("{}: a grid of {x} x {y} blocks", launch.kernel)));
         }
+        let mut state = self.core.state.lock().unwrap();
+        match (state.loaded.contains(&launch.kernel), &state.captured) {
+            (true, _) => {}
+            (false, None) => state.loaded.push(launch.kernel),
+            (false, Some(_)) => {
+                return Err(Error::new(Code::Panic, format!("{} is first used while it is captured", launch.kernel)));
+            }
+        }
+        drop(state);
         self.add(format!("launch {}", launch.kernel), Work::Launch(*launch, arguments.to_vec()))
     }
 

@@ -26,6 +26,7 @@ pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
         ("classification", |open| training(open(), classification(false))),
         ("probe", |open| training(open(), classification(true))),
         ("steps_of_one_shape_are_replayed", |open| replayed(open())),
+        ("pairs_without_a_masked_token", |open| no_masked_token(open())),
         ("accumulation_and_resuming", resuming),
         ("evaluation_and_prediction", |open| inference(open())),
         ("not_finite", |open| not_finite(open())),
@@ -220,6 +221,20 @@ fn replayed<D: Device + 'static>(device: D) {
         let differences: Vec<f64> = found.iter().zip(&expected).map(|(f, e)| f64::from((f - e).abs())).collect();
         let mean = differences.iter().sum::<f64>() / differences.len() as f64;
         assert!(mean <= if exact { 3e-6 } else { 1e-4 }, "{name}: weights differ by {mean:.1e} on average");
+    }
+}
+
+/// A batch of which only the head on sequences has anything to say.
+fn no_masked_token<D: Device + 'static>(device: D) {
+    let objective = Objective::MaskedLmNextSentence;
+    let (mut cuda, mut cpu, tolerance) = both(device, objective.clone());
+    let mut owned = Owned::new(&objective, &[20, 9], 0);
+    (owned.masked_positions, owned.labels) = (Vec::new(), Vec::new());
+    let (found, expected) = (cuda.losses(&owned.batch(), 0, 0).unwrap(), cpu.losses(&owned.batch(), 0, 0).unwrap());
+    assert_eq!((found.masked, found.sequences, found.loss_sum), (0, 2, 0.0));
+    assert!((found.sequence_loss_sum / expected.sequence_loss_sum - 1.0).abs() <= tolerance);
+    for name in ["bert.pooler.dense.weight", "bert.embeddings.position_embeddings.weight"] {
+        compare(name, &cuda.gradient(name).unwrap(), &cpu.gradient(name).unwrap(), tolerance, 1e-2);
     }
 }
 

@@ -4,6 +4,9 @@ use crate::cuda::queue::Queue;
 use crate::cuda::{Device, Dtype, Launch, Tensor};
 use crate::ops::layer_norm::cuda::{Parameters, ROWS};
 
+const FORWARD: [&str; 5] =
+    ["embed_forward_256", "embed_forward_512", "embed_forward_768", "embed_forward_1024", "embed_forward_2048"];
+
 /// Most tokens that one block sums.
 const PIECE: usize = 128;
 
@@ -22,11 +25,10 @@ pub fn forward<D: Device>(
 ) {
     let (c, act) = (norm.width, queue.activations());
     queue.launch(
-        &Launch::row("embed_forward", n.div_ceil(ROWS), 32 * ROWS),
+        &Launch::row(norm.version(FORWARD), n.div_ceil(ROWS), 32 * ROWS),
         &[
             (n as i32).into(),
             (c as i32).into(),
-            norm.packets().into(),
             norm.eps.into(),
             rows.expect(3 * n, Dtype::I32).into(),
             tables.into(),

@@ -28,17 +28,20 @@ DEVICE void embed_forward_rows(int n, int c, float eps, Pointer<const int> rows,
     normalize<V, E>(x, row, c, eps, weight, bias, dropout, out, statistics);
 }
 
-/// sum = word + position + token type embedding; out = dropout(LayerNorm(sum)). `rows[3, N]` count from the start of
-/// `tables`, where the three lie one behind the other.
-KERNEL(embed_forward)(int n, int c, int packets, float eps, Pointer<const int> rows, Pointer<const float> tables,
-                      Pointer<const float> weight, Pointer<const float> bias, Pointer<const Dropout> site,
-                      Pointer<act> sum, Pointer<act> out, Pointer<float> statistics) {
-    const Dropout dropout = dropout_of(site);
-    if (packets)
-        embed_forward_rows<4, 32>(n, c, eps, rows, tables, weight, bias, dropout, sum, out, statistics);
-    else embed_forward_rows<1, 64>(n, c, eps, rows, tables, weight, bias, dropout, sum, out, statistics);
-}
-EXPORT(embed_forward)
+// sum = word + position + token type embedding; out = dropout(LayerNorm(sum)). `rows[3, N]` count from the start of
+// `tables`, where the three lie one behind the other. Versions as of norm_forward.
+#define EMBED(W, V)                                                                                                        \
+    KERNEL(embed_forward_##W)(int n, int c, float eps, Pointer<const int> rows, Pointer<const float> tables,               \
+                              Pointer<const float> weight, Pointer<const float> bias, Pointer<const Dropout> site,         \
+                              Pointer<act> sum, Pointer<act> out, Pointer<float> statistics) {                             \
+        embed_forward_rows<V, W / 32>(n, c, eps, rows, tables, weight, bias, dropout_of(site), sum, out, statistics);      \
+    }                                                                                                                      \
+    EXPORT(embed_forward_##W)
+EMBED(256, 4)
+EMBED(512, 4)
+EMBED(768, 4)
+EMBED(1024, 4)
+EMBED(2048, 1)
 
 /// pieces[P, 4]: row of the table, its first and last + 1 entry in `order`, and the slot for the sum, or −1 if this piece
 /// is the row's only one and adds to the table itself. counts[0] is P; the blocks share them out.
