@@ -3,12 +3,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type Place, testWithCore, trainedPlace, until } from "../support.ts";
 
-/** A class that the words tell: which animal is first. */
+/** A class that one word tells: which animal it is. */
 function labeled(from: number, count: number): string {
   const animals = ["cat", "dog", "horse"], verbs = ["sees", "hears", "likes", "follows"];
   const rows = Array.from({ length: count }, (_, i) => {
     const k = from + i;
-    return `The ${animals[k % 3]} ${verbs[k % 4]} the ${animals[(k * 7 + 1) % 3]} at night.\t${animals[k % 3]}`;
+    return `The ${animals[k % 3]} ${verbs[k % 4]} the bird at night.\t${animals[k % 3]}`;
   });
   return ["text\tlabel", ...rows, ""].join("\n");
 }
@@ -21,7 +21,7 @@ async function labeledPlace(): Promise<Place> {
 }
 
 const FLAGS = ["finetune", "--model", "model", "--train", "train.tsv", "--valid", "valid.tsv"];
-const QUICK = ["--learning-rate", "3e-3", "--epochs", "25"];
+const QUICK = ["--learning-rate", "1e-3", "--epochs", "50"];
 
 function metrics(place: Place, run: string): Record<string, number | string>[] {
   return Deno.readTextFileSync(`${place.path}/${run}/metrics.jsonl`).trim().split("\n").map((line) => JSON.parse(line));
@@ -40,18 +40,18 @@ testWithCore("finetune makes a classifier that predict uses", async (t) => {
     assertEquals(config.label2id, { cat: 0, dog: 1, horse: 2 });
     const lines = metrics(place, "classifier");
     const last = lines.filter((line) => line.kind === "classification");
-    assertEquals(last.map((line) => line.split), [...Array(25).fill("valid"), "train"]);
-    assert(Number(last[24].accuracy) > 0.95 && Number(last[24].macro_f1) > 0.95, JSON.stringify(last[24]));
+    assertEquals(last.map((line) => line.split), [...Array(50).fill("valid"), "train"]);
+    assert(Number(last[49].accuracy) > 0.95 && Number(last[49].macro_f1) > 0.95, JSON.stringify(last[49]));
   });
 
   await t.step("for lines, as text and as JSON", async () => {
-    const input = "The horse sees the cat.\n\nThe dog likes the horse.\n";
+    const input = "The horse sees the bird.\n\nThe dog likes the bird.\n";
     const plain = await place.cloze(["predict", "--model", "classifier"], { input });
     assertEquals(plain.code, 0, plain.stderr);
     assertEquals(plain.stdout.trim().split("\n").map((line) => line.split(" ")[0]), ["horse", "dog"]);
     const json = await place.cloze(["predict", "--model", "classifier", "--json"], { input });
     const [first] = json.stdout.trim().split("\n").map((line) => JSON.parse(line));
-    assertEquals([first.input, first.labels[0].label, first.truncated], ["The horse sees the cat.", "horse", false]);
+    assertEquals([first.input, first.labels[0].label, first.truncated], ["The horse sees the bird.", "horse", false]);
     const total = first.labels.reduce((sum: number, { probability }: { probability: number }) => sum + probability, 0);
     assert(first.labels.length === 3 && Math.abs(total - 1) < 1e-9);
     const candle = await place.cloze(["predict", "--model", "classifier", "--json", "--engine", "candle"], { input });
