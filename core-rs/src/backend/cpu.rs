@@ -1,5 +1,5 @@
-//! The CPU as a [`Backend`]: hands slices of its buffers to [`crate::ops`]. `T` is what activations are stored in. Long
-//! because the trait has as many methods as a model has operations.
+//! The CPU as a [`Backend`]: hands slices of its buffers to [`crate::ops`]. `T` is what activations are stored in.
+//! Long because the trait has as many methods as a model has operations.
 
 use super::{AdamWState, Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
 use crate::batch::Batch;

@@ -8,7 +8,6 @@ use cudarc::nvrtc::{result, sys};
 
 use super::{Dtype, program_text};
 use crate::error::{Code, Error, Result};
-use crate::ops::attention;
 use crate::rng::splitmix64;
 
 /// What all GPU code begins with: ELF.
@@ -29,8 +28,8 @@ fn group(file: &str) -> usize {
     }
 }
 
-/// All units, with attention for heads of one size or, without one, of every size.
-fn units(architecture: &str, activations: Dtype, head: Option<usize>) -> Vec<Unit> {
+/// All units, with attention's version for heads of up to `columns` columns, or all its versions.
+fn units(architecture: &str, activations: Dtype, columns: Option<usize>) -> Vec<Unit> {
     let mut options = vec![format!("--gpu-architecture={architecture}"), "--std=c++17".into()];
     if activations == Dtype::Bf16 {
         options.push("-DACTIVATION_BF16".into());
@@ -39,7 +38,7 @@ fn units(architecture: &str, activations: Dtype, head: Option<usize>) -> Vec<Uni
         text: program_text(|file| file.starts_with("cuda/") || group(file) == wanted),
         options: options.iter().cloned().chain(more).collect(),
     };
-    let versions = head.map_or(vec![128, 64], |head| vec![attention::cuda::version(head)]);
+    let versions = columns.map_or(vec![128, 64], |columns| vec![columns]);
     let attention = versions.into_iter().map(|columns| unit(0, Some(format!("-DATTENTION_HEAD={columns}"))));
     attention.chain([unit(1, None), unit(2, None)]).collect()
 }
@@ -53,13 +52,13 @@ fn units(architecture: &str, activations: Dtype, head: Option<usize>) -> Vec<Uni
 pub fn kernels(
     architecture: &str,
     activations: Dtype,
-    head: Option<usize>,
+    columns: Option<usize>,
     cache: Option<&Path>,
 ) -> Result<Vec<Vec<u8>>> {
     let (mut major, mut minor) = (0, 0);
     // SAFETY: two integers to write to.
     unsafe { sys::nvrtcVersion(&mut major, &mut minor) };
-    let units = units(architecture, activations, head);
+    let units = units(architecture, activations, columns);
     let paths: Vec<_> = units
         .iter()
         .map(|Unit { text, options }| {
