@@ -144,15 +144,19 @@ impl<D: Device> Queue<D> {
         self.attempt(|state, device| state.inputs.open(device));
         let state = &mut *self.state.borrow_mut();
         let inputs = &mut state.inputs;
+        let place = |first: usize| Tensor { address: D::address(&inputs.arena) + first as u64, len: room, dtype };
+        if state.failure.is_some() {
+            return place(0); // nothing will be read there
+        }
         let first = inputs.promised.next_multiple_of(ALIGNMENT);
         inputs.promised = first + room * size_of::<T>();
         assert!(inputs.promised <= inputs.capacity, "{} bytes of inputs, {} planned", inputs.promised, inputs.capacity);
-        if state.failure.is_none() && !values.is_empty() {
+        if !values.is_empty() {
             let bytes = bytes_of(values);
             inputs.filled = first + bytes.len();
             inputs.halves[inputs.next].pinned.as_mut()[first..inputs.filled].copy_from_slice(bytes);
         }
-        Tensor { address: D::address(&inputs.arena) + first as u64, len: room, dtype }
+        place(first)
     }
 
     /// Puts everything on the device; with `repeats`, as a graph, because the same work will come again. The first time it

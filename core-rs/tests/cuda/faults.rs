@@ -142,6 +142,10 @@ fn a_failure_stops_what_follows() {
     let device = simulator();
     let first = run(&device, "shared_bounds", 32, 9).unwrap_err();
     assert_eq!(run(&device, "neighbour", 32, 1).unwrap_err(), first);
+    for _ in 0..10_000 {
+        device.input(&[1f32; 16], 16); // more than there is room for, if it were kept
+    }
+    assert_eq!(device.check().unwrap_err().message, first);
 }
 
 fn a_wrong_launch_faults() {
