@@ -8,8 +8,8 @@ import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { readBytes } from "./bytes.ts";
 import { CorpusReport } from "./corpus_report.ts";
-import { countLines, readLines, SKIPPED, textLines } from "./lines.ts";
-import { readJsonLines, readParquet, readTable } from "./records.ts";
+import { readLines, SKIPPED, textLines } from "./lines.ts";
+import { type FileRecord, linesTo, readRecords } from "./records.ts";
 import { type Format, sourceKind } from "./sources.ts";
 
 /** A document: its sentences, one a line in the file. */
@@ -110,13 +110,6 @@ async function boundary(file: string, from: number, size: number, perLine: boole
 
 const isSpace = (byte: number) => byte === 32 || (byte >= 9 && byte <= 13);
 
-/** Lines before a byte of a file. */
-async function linesTo(file: string, to: number): Promise<number> {
-  let lines = 0;
-  if (to > 0) { for await (const chunk of readBytes(file, 0, to)) lines += countLines(chunk); }
-  return lines;
-}
-
 /**
  * Reads a unit into the sink, one piece at each step. Text: blank lines separate documents; in a file without a blank
  * line in its first 64 KiB every line is a document. Other formats: a record is a document, its lines are the sentences.
@@ -130,21 +123,20 @@ export async function* readUnit(
   report: CorpusReport,
   sink: TextSink,
 ): AsyncGenerator<void> {
-  const { file, format } = unit;
+  const { file, format, from, to } = unit;
   const documents = new DocumentCounter(report, sink);
-  if (format === "parquet") return yield* takeRecords(parquetTexts(file, config), documents, report);
-  const linesBefore = () => linesTo(file, unit.from);
-  const lines = readLines(readBytes(file, unit.from, unit.to), {
-    file,
-    on_invalid: config.on_invalid,
-    onInvalid: () => report.invalid++,
-    linesBefore,
-    atStart: unit.from === 0,
-  });
-  if (format === "text") yield* takeLines(lines, unit.document_per_line, documents);
-  else if (format === "jsonl") {
-    yield* takeRecords(readJsonLines(lines, file, config.text_field, linesBefore), documents, report);
-  } else yield* takeRecords(readTable(lines, file, config.text_column, format), documents, report);
+  const { on_invalid } = config;
+  const onInvalid = () => report.invalid++;
+  if (format === "text") {
+    const options = { file, on_invalid, onInvalid, linesBefore: () => linesTo(file, from), atStart: from === 0 };
+    return yield* takeLines(readLines(readBytes(file, from, to), options), unit.document_per_line, documents);
+  }
+  const [column, hint] = format === "jsonl"
+    ? [config.text_field, "--text-field names the field of the text"]
+    : [config.text_column, "--text-column gives the column of the text by name, or by number in a file without names"];
+  const columns = () => [column];
+  const records = readRecords({ file, format, from, to }, { on_invalid, onInvalid, columns, hint });
+  yield* takeRecords(records, { file, column, hint }, documents, report);
 }
 
 /** Trims and counts, and ends documents that are too long. */
@@ -205,13 +197,20 @@ async function* takeLines(
 const encoder = new TextEncoder();
 
 async function* takeRecords(
-  blocks: AsyncIterable<string[]>,
+  blocks: AsyncIterable<FileRecord[]>,
+  from: { file: string; column: string; hint: string },
   documents: DocumentCounter,
   report: CorpusReport,
 ): AsyncGenerator<void> {
   let utf8 = new Uint8Array(1 << 16);
-  for await (const texts of blocks) {
-    for (const text of texts) {
+  for await (const records of blocks) {
+    for (const { values, place } of records) {
+      const text = values[0] ?? "";
+      if (typeof text !== "string") {
+        const { file, column, hint } = from;
+        const what = `has a ${typeof text} in ${JSON.stringify(column)}, not a text`;
+        throw new ClozeError("input", `${file}: ${await place()} ${what}`, { hint });
+      }
       if (3 * text.length > utf8.length) utf8 = new Uint8Array(3 * text.length);
       const { written } = encoder.encodeInto(text, utf8);
       let any = false;
@@ -225,23 +224,6 @@ async function* takeRecords(
       if (!any) report.empty++;
     }
     yield;
-  }
-}
-
-/** Texts of a Parquet file. The format is read from its end, so that a compressed one becomes a plain file first. */
-async function* parquetTexts(file: string, { text_column }: CorpusConfig): AsyncGenerator<string[]> {
-  if (sourceKind(file).compression === "none") return yield* readParquet(file, file, text_column);
-  const temporary = await Deno.makeTempFile({ prefix: "cloze-", suffix: ".parquet" });
-  try {
-    {
-      using out = await Deno.open(temporary, { write: true });
-      for await (const chunk of readBytes(file)) {
-        for (let at = 0; at < chunk.length;) at += await out.write(chunk.subarray(at));
-      }
-    }
-    yield* readParquet(temporary, file, text_column);
-  } finally {
-    await Deno.remove(temporary);
   }
 }
 

@@ -132,12 +132,12 @@ Deno.test("Parquet written by pyarrow: plain pages of every codec, nulls, severa
   await assertRejects(
     () => reader(golden, { text_column: "body" })("text-none.parquet"),
     ClozeError,
-    'no column "body"; it has: text, id',
+    'no column "body"; it has: "text", "id"',
   );
   await assertRejects(
     () => reader(golden, { text_column: "id" })("text-none.parquet"),
     ClozeError,
-    "does not hold text",
+    'row 1 has a bigint in "id", not a text',
   );
   const bytes = Deno.readFileSync(`${golden}/text-snappy.parquet`);
   await withFiles({ "a.parquet.gz": gzipSync(bytes), "cut.parquet": bytes.subarray(0, 100) }, async (folder) => {

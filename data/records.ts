@@ -1,77 +1,141 @@
 /**
- * Files of records → the text of each record: JSON Lines, CSV (RFC 4180), TSV (IANA text/tab-separated-values, which has
- * no quotes) and Parquet. Used by `corpus.ts`.
+ * Files of records → the values of the columns that are asked for: JSON Lines, CSV (RFC 4180), TSV (IANA
+ * text/tab-separated-values, which has no quotes) and Parquet. Does not know what the columns mean. Used by `corpus.ts`,
+ * which asks for one, and by `labeled.ts`, which asks for two.
  */
 
+import type { CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
-import { SKIPPED, textLines } from "./lines.ts";
+import { readBytes } from "./bytes.ts";
+import { countLines, readLines, SKIPPED, textLines } from "./lines.ts";
+import { type Format, sourceKind } from "./sources.ts";
 
-/** Texts of JSON Lines, in blocks; `""` for a record whose field is empty or null. */
-export async function* readJsonLines(
+/** A file of records, or of JSON Lines a range of its bytes. */
+export interface RecordSource {
+  file: string;
+  format: Exclude<Format, "text">;
+  from: number;
+  to: number;
+}
+
+/** How records are read. */
+export interface RecordOptions {
+  on_invalid: CorpusConfig["on_invalid"];
+  /** Called for each line that is not valid UTF-8, unless that is an error. */
+  onInvalid: () => void;
+  /**
+   * The columns, or fields, that are asked for: by name, or in a CSV or TSV file without names by number from 1. Is told
+   * which there are, for JSON Lines of each record.
+   */
+  columns: (names: readonly string[]) => readonly string[];
+  /** Which flags say so, for messages. */
+  hint: string;
+}
+
+/** A record. */
+export interface FileRecord {
+  /** Values of the columns that were asked for: text in CSV and TSV, anything else where the format has types. */
+  values: readonly unknown[];
+  /** Where it is, for messages: its line or row, asked for only by these. */
+  place: () => Promise<string>;
+}
+
+/**
+ * The records of a file, in blocks.
+ *
+ * @throws {ClozeError} `io`, or `input` naming the file, and the line or the row, of what is no such record.
+ */
+export async function* readRecords(source: RecordSource, options: RecordOptions): AsyncGenerator<FileRecord[]> {
+  const { file, format, from, to } = source;
+  if (format === "parquet") return yield* readParquet(file, options);
+  const { on_invalid, onInvalid } = options;
+  const linesBefore = () => linesTo(file, from);
+  const lines = readLines(readBytes(file, from, to), { file, on_invalid, onInvalid, linesBefore, atStart: from === 0 });
+  if (format === "jsonl") yield* readJsonLines(lines, file, options, linesBefore);
+  else yield* readTable(format === "csv" ? csvRows(lines, file) : tsvRows(lines), file, options);
+}
+
+/** Lines before a byte of a file. */
+export async function linesTo(file: string, to: number): Promise<number> {
+  let lines = 0;
+  if (to > 0) { for await (const chunk of readBytes(file, 0, to)) lines += countLines(chunk); }
+  return lines;
+}
+
+async function* readJsonLines(
   blocks: AsyncIterable<Uint8Array>,
   file: string,
-  field: string,
+  { columns, hint }: RecordOptions,
   linesBefore: () => Promise<number>,
-): AsyncGenerator<string[]> {
+): AsyncGenerator<FileRecord[]> {
   let number = 0;
   for await (const block of blocks) {
-    const texts: string[] = [];
+    const records: FileRecord[] = [];
     for (const line of textLines(block)) {
-      number++;
+      const at = ++number;
       if (line === SKIPPED || line.trim() === "") continue;
-      const text = jsonField(line, field);
-      if (text instanceof Error) {
-        const place = `${file}: line ${await linesBefore() + number}`;
-        throw new ClozeError("input", `${place} ${text.message}`, { hint: "--text-field names the field of the text" });
+      const place = async () => `line ${await linesBefore() + at}`;
+      const values = jsonFields(line, columns);
+      if (values instanceof Error) {
+        throw new ClozeError("input", `${file}: ${await place()} ${values.message}`, { hint });
       }
-      texts.push(text);
+      records.push({ values, place });
     }
-    yield texts;
+    yield records;
   }
 }
 
-function jsonField(line: string, field: string): string | Error {
-  let record: unknown;
+function jsonFields(line: string, columns: RecordOptions["columns"]): unknown[] | Error {
+  let parsed: unknown;
   try {
-    record = JSON.parse(line);
+    parsed = JSON.parse(line);
   } catch (error) {
     return new Error(`is not JSON: ${messageOf(error)}`);
   }
-  if (typeof record !== "object" || record === null || Array.isArray(record)) return new Error("is not a JSON object");
-  if (!Object.hasOwn(record, field)) {
-    return new Error(`has no field ${JSON.stringify(field)}; it has: ${Object.keys(record).join(", ") || "none"}`);
-  }
-  const value = (record as Record<string, unknown>)[field] ?? "";
-  return typeof value === "string" ? value : new Error(`has a ${typeof value} in ${JSON.stringify(field)}, not a text`);
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return new Error("is not a JSON object");
+  const record = parsed as Record<string, unknown>;
+  const names = Object.keys(record), fields = columns(names);
+  const missing = fields.find((field) => !Object.hasOwn(record, field));
+  if (missing === undefined) return fields.map((field) => record[field]);
+  return new Error(`has no field ${JSON.stringify(missing)}; it has: ${names.join(", ") || "none"}`);
 }
 
-/** Texts of a CSV or TSV file's column, in blocks. */
-export async function* readTable(
-  blocks: AsyncIterable<Uint8Array>,
+/** Columns that are given by number mean that the first row is a record already; otherwise it has the names. */
+async function* readTable(
+  blocks: AsyncIterable<Row[]>,
   file: string,
-  column: string,
-  kind: "csv" | "tsv",
-): AsyncGenerator<string[]> {
-  let index = /^[1-9]\d*$/.test(column) ? Number(column) - 1 : undefined;
-  const hint = "--text-column gives the column of the text, by its name or, in a file without names, by its number";
-  for await (const rows of kind === "csv" ? csvRows(blocks, file) : tsvRows(blocks)) {
-    const texts: string[] = [];
+  { columns, hint }: RecordOptions,
+): AsyncGenerator<FileRecord[]> {
+  let indices: number[] | undefined;
+  for await (const rows of blocks) {
+    const records: FileRecord[] = [];
     for (const { fields, line } of rows) {
-      if (index === undefined) {
-        index = fields.indexOf(column);
-        if (index < 0) {
-          const found = fields.map((name) => JSON.stringify(name)).join(", ");
-          throw new ClozeError("input", `${file} has no column ${JSON.stringify(column)}; it has: ${found}`, { hint });
-        }
-        continue;
+      if (indices === undefined) {
+        const chosen = columns(fields);
+        const isNumbered = chosen.some((column) => /^[1-9]\d*$/.test(column));
+        const names = isNumbered ? fields.map((_, i) => String(i + 1)) : fields;
+        indices = indicesOf(chosen, names, file, hint);
+        if (!isNumbered) continue;
       }
-      if (index >= fields.length) {
-        throw new ClozeError("input", `${file}: line ${line} has ${fields.length} columns, not ${index + 1}`, { hint });
+      const last = Math.max(...indices);
+      if (last >= fields.length) {
+        throw new ClozeError("input", `${file}: line ${line} has ${fields.length} columns, not ${last + 1}`, { hint });
       }
-      texts.push(fields[index]);
+      records.push({ values: indices.map((i) => fields[i]), place: () => Promise.resolve(`line ${line}`) });
     }
-    yield texts;
+    yield records;
   }
+}
+
+function indicesOf(columns: readonly string[], names: readonly string[], file: string, hint: string): number[] {
+  return columns.map((column) => {
+    const index = names.indexOf(column);
+    if (index >= 0) return index;
+    const found = names.map((name) => JSON.stringify(name)).join(", ");
+    throw new ClozeError("input", `${file} has no column ${JSON.stringify(column)}; it has: ${found || "none"}`, {
+      hint,
+    });
+  });
 }
 
 interface Row {
@@ -163,13 +227,29 @@ function csvFields(record: string): string[] {
 /** Rows of a Parquet file that are read at once: at most a row group, which is what such a file is read by. */
 const PARQUET_ROWS = 1 << 17;
 
-/**
- * Texts of a Parquet file's column, in blocks.
- *
- * @param file a plain file: the format is read from its end.
- * @param name what to call it in messages.
- */
-export async function* readParquet(file: string, name: string, column: string): AsyncGenerator<string[]> {
+/** The format is read from its end, so that a compressed file becomes a plain one first. */
+async function* readParquet(file: string, options: RecordOptions): AsyncGenerator<FileRecord[]> {
+  if (sourceKind(file).compression === "none") return yield* readPlainParquet(file, file, options);
+  const temporary = await Deno.makeTempFile({ prefix: "cloze-", suffix: ".parquet" });
+  try {
+    {
+      using out = await Deno.open(temporary, { write: true });
+      for await (const chunk of readBytes(file)) {
+        for (let at = 0; at < chunk.length;) at += await out.write(chunk.subarray(at));
+      }
+    }
+    yield* readPlainParquet(temporary, file, options);
+  } finally {
+    await Deno.remove(temporary);
+  }
+}
+
+/** @param name what to call the file in messages. */
+async function* readPlainParquet(
+  file: string,
+  name: string,
+  { columns: choose, hint }: RecordOptions,
+): AsyncGenerator<FileRecord[]> {
   const { parquetMetadataAsync, parquetRead } = await import("hyparquet");
   using opened = await Deno.open(file).catch((error) => {
     throw ioError(error, "read", name);
@@ -189,38 +269,29 @@ export async function* readParquet(file: string, name: string, column: string): 
     },
   };
   const broken = (error: unknown) =>
-    error instanceof ClozeError
-      ? error
-      : new ClozeError("input", `${name} cannot be read as a Parquet file: ${messageOf(error)}`, { cause: error });
+    new ClozeError("input", `${name} cannot be read as a Parquet file: ${messageOf(error)}`, { cause: error });
   const compressors = await parquetCompressors();
   const metadata = await parquetMetadataAsync(source).catch((error: unknown) => {
     throw broken(error);
   });
-  const columns = metadata.schema.filter((element) => element.num_children === undefined).map(({ name }) => name);
-  if (!columns.includes(column)) {
-    throw new ClozeError("input", `${name} has no column ${JSON.stringify(column)}; it has: ${columns.join(", ")}`, {
-      hint: "--text-column names the column of the text",
-    });
-  }
+  const names = metadata.schema.filter((element) => element.num_children === undefined).map(({ name }) => name);
+  const columns = [...choose(names)];
+  indicesOf(columns, names, name, hint);
   let [rowStart, groupEnd, group] = [0, 0, 0];
   for (const rows = Number(metadata.num_rows), groups = metadata.row_groups; rowStart < rows;) {
     while (groupEnd <= rowStart) groupEnd += Number(groups[group++].num_rows);
     const rowEnd = Math.min(groupEnd, rowStart + PARQUET_ROWS);
-    const texts: string[] = [];
+    const records: FileRecord[] = [];
+    const first = rowStart + 1;
     const onComplete = (found: unknown[][]) => {
-      for (const [value] of found) {
-        if (value !== null && value !== undefined && typeof value !== "string") {
-          throw new ClozeError("input", `${name}: the column ${JSON.stringify(column)} does not hold text`);
-        }
-        texts.push(value ?? "");
-      }
+      found.forEach((values, i) => records.push({ values, place: () => Promise.resolve(`row ${first + i}`) }));
     };
-    const options = { file: source, metadata, columns: [column], rowStart, rowEnd, compressors, onComplete };
+    const options = { file: source, metadata, columns, rowStart, rowEnd, compressors, onComplete };
     await parquetRead(options).catch((error: unknown) => {
       throw broken(error);
     });
     rowStart = rowEnd;
-    yield texts;
+    yield records;
   }
 }
 

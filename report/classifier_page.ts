@@ -30,12 +30,11 @@ import { type Series, trainingSeries } from "./series.ts";
 const PANELS = [
   ["loss", "Loss, nats per text"],
   ["accuracy", "Accuracy"],
-  ["macro_f1", "Macro-F1 on the validation file"],
   ["learning_rate", "Learning rate"],
   ["grad_norm", "Gradient norm, before clipping"],
   ["tokens_per_second", "Tokens per second"],
 ] as const;
-const EVALUATED = ["loss", "accuracy", "macro_f1"];
+const EVALUATED = ["loss", "accuracy"];
 
 /** Classes that a confusion matrix still can be read with. */
 const MOST_CLASSES = 20;

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Random, STREAMS } from "../data/rng.ts";
 import type { Metric } from "../training/metrics.ts";
+import { opened, testInChromium } from "./chromium.ts";
 import { exampleConfig, exampleMetrics, exampleRun } from "./example_run.ts";
 import { reportPage } from "./page.ts";
 import { reportText } from "./report_text.ts";
@@ -104,61 +105,19 @@ Deno.test("reportPage takes metrics and configurations in which anything is miss
   }
 });
 
-/** A Chromium that can be started, or `undefined`. */
-function chromium(): string | undefined {
-  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-    try {
-      if (new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync().success) {
-        return name;
-      }
-    } catch {
-      // Not this one.
-    }
+testInChromium("Chromium draws every chart of the page and has nothing to complain of", async () => {
+  const begun = runRecord("/runs/begun", undefined, exampleMetrics().slice(0, 1));
+  const cases: [name: string, runs: Parameters<typeof reportPage>[0], charts: number][] = [
+    ["one run", [exampleRun()], 5],
+    ["two runs, one with hostile text", [hostileRun(), exampleRun()], 5],
+    ["a run that has only begun", [begun], 0],
+  ];
+  for (const [name, runs, charts] of cases) {
+    const { dom, complaints } = await opened(reportPage(runs, NOW), 1280);
+    assertEquals(complaints, [], name);
+    assertEquals(dom.match(/<canvas/g)?.length ?? 0, charts, name);
   }
-  return undefined;
-}
-
-const browser = chromium();
-
-/** The page after its scripts have run, and what the browser complained of. */
-async function opened(page: string, width: number): Promise<{ dom: string; complaints: string[] }> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(`${folder}/report.html`, page);
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-      .concat(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-      .concat([`--user-data-dir=${folder}/profile`, `--window-size=${width},900`, "--enable-logging=stderr"]);
-    const { stdout, stderr } = await new Deno.Command(browser!, {
-      args: [...flags, "--dump-dom", `file://${folder}/report.html`],
-      stdout: "piped",
-      stderr: "piped",
-      signal: AbortSignal.timeout(60_000),
-    }).output();
-    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return { dom: decode(stdout), complaints: decode(stderr).match(/^.*CONSOLE.*$/gm) ?? [] };
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-Deno.test({
-  name: "Chromium draws every chart of the page and has nothing to complain of" +
-    (browser === undefined ? " (skipped: no chromium was found)" : ""),
-  ignore: browser === undefined,
-  fn: async () => {
-    const begun = runRecord("/runs/begun", undefined, exampleMetrics().slice(0, 1));
-    const cases: [name: string, runs: Parameters<typeof reportPage>[0], charts: number][] = [
-      ["one run", [exampleRun()], 5],
-      ["two runs, one with hostile text", [hostileRun(), exampleRun()], 5],
-      ["a run that has only begun", [begun], 0],
-    ];
-    for (const [name, runs, charts] of cases) {
-      const { dom, complaints } = await opened(reportPage(runs, NOW), 1280);
-      assertEquals(complaints, [], name);
-      assertEquals(dom.match(/<canvas/g)?.length ?? 0, charts, name);
-    }
-    const broken = reportPage([exampleRun()], NOW).replace("drawAll();\n})", "drawAl();\n})");
-    const { complaints } = await opened(broken, 390);
-    assert(complaints.length > 0, "a script that is not the one expected is refused, and that is noticed");
-  },
+  const broken = reportPage([exampleRun()], NOW).replace("drawAll();\n})", "drawAl();\n})");
+  const { complaints } = await opened(broken, 390);
+  assert(complaints.length > 0, "a script that is not the one expected is refused, and that is noticed");
 });

@@ -25,7 +25,7 @@ export interface Series {
 }
 
 const TRAIN_COLUMNS = ["loss", "accuracy", "nsp_accuracy", "learning_rate", "grad_norm", "tokens_per_second"] as const;
-const EVALUATION_COLUMNS = ["loss", "accuracy", "nsp_accuracy", "macro_f1"];
+const EVALUATION_COLUMNS = ["loss", "accuracy", "nsp_accuracy"];
 
 /** The curves of a pretraining run. */
 export function runSeries(run: RunRecord): Series {

@@ -59,6 +59,14 @@ export async function evaluate(
   return evaluation;
 }
 
+/** What always giving the more frequent answer gets of the pairs right; `undefined` if there are no pairs. */
+export function nspMajority(batches: readonly MlmBatch[]): number | undefined {
+  const labels = batches.flatMap(({ next_sentence_label }) => [...next_sentence_label ?? []]);
+  if (labels.length === 0) return undefined;
+  const ones = labels.reduce((sum, label) => sum + label, 0) / labels.length;
+  return Math.max(ones, 1 - ones);
+}
+
 /** `counts[id]`: how often each token occurs in the training text. */
 export function unigramBaseline(counts: Float64Array, batches: readonly MlmBatch[]): UnigramBaseline {
   const unigram = new Unigram(counts);

@@ -10,7 +10,13 @@ import { type ModelFolder, openModelFolder } from "../../inference/model_folder.
 import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
 import { bandOf, Breakdown, type Group, scriptOf } from "../../training/breakdown.ts";
-import { evaluate, type Evaluation, type UnigramBaseline, unigramBaseline } from "../../training/evaluation.ts";
+import {
+  evaluate,
+  type Evaluation,
+  nspMajority,
+  type UnigramBaseline,
+  unigramBaseline,
+} from "../../training/evaluation.ts";
 import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
@@ -71,6 +77,8 @@ interface Measured extends Evaluation {
   objective: PretrainingObjective;
   /** Blanks in sentence pairs, which a model with next-sentence prediction was trained on. */
   in_pairs?: { loss: number; accuracy: number; masked: number };
+  /** Next-sentence prediction: always giving the answer that is right more often. */
+  nsp_majority?: number;
   /** Guessing by the text's own frequencies, which no model has seen. */
   unigram: UnigramBaseline;
   /** Always answering the commonest token. */
@@ -166,7 +174,15 @@ async function measurePairs(
   });
   const { loss, accuracy, masked, ...rest } = await evaluate(engine, batches);
   const { nsp_loss = 0, nsp_accuracy = 0, nsp_accuracy_interval = [0, 1], nsp_pairs = 0 } = rest;
-  return { nsp_loss, nsp_accuracy, nsp_accuracy_interval, nsp_pairs, in_pairs: { loss, accuracy, masked } };
+  const in_pairs = { loss, accuracy, masked };
+  return {
+    nsp_loss,
+    nsp_accuracy,
+    nsp_accuracy_interval,
+    nsp_pairs,
+    nsp_majority: nspMajority(batches) ?? 1,
+    in_pairs,
+  };
 }
 
 /** The text as ids, in a file of that folder. */
@@ -203,8 +219,10 @@ function readable(result: Measured): string {
     const [low, high] = result.nsp_accuracy_interval!.map(percent);
     lines.push(
       `pairs       ${percent(result.nsp_accuracy)} of ${grouped(result.nsp_pairs!)} told right ` +
-        `(95% interval ${low}–${high}); blanks in them: loss ${result.in_pairs!.loss.toFixed(3)}, accuracy ` +
-        `${percent(result.in_pairs!.accuracy)}`,
+        `(95% interval ${low}–${high}); always the commoner answer: ${percent(result.nsp_majority!)}`,
+      `            blanks in them: loss ${result.in_pairs!.loss.toFixed(3)}, accuracy ${
+        percent(result.in_pairs!.accuracy)
+      }`,
     );
   }
   lines.push(...table("by script", result.by_script), ...table("by frequency", result.by_frequency));

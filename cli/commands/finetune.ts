@@ -3,7 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { modelConfigJson } from "../../config/model_heads.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../config/run_config.ts";
-import { type LabeledText, readLabeled } from "../../data/mod.ts";
+import { CorpusReport, type LabeledText, readLabeled } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { tokenizerFiles } from "../../tokenizer/mod.ts";
@@ -35,10 +35,10 @@ export async function run(args: string[]): Promise<number> {
     ...(values["text-column"] === undefined ? {} : { text: values["text-column"] }),
     ...(values["label-column"] === undefined ? {} : { label: values["label-column"] }),
   };
-  const data = {
-    train: await readLabeled(resolve(values.train), columns),
-    valid: await readLabeled(resolve(valid), columns),
-  };
+  const report = new CorpusReport();
+  const read = (file: string) => readLabeled(resolve(file), columns, values["on-invalid"], report);
+  const data = { train: await read(values.train), valid: await read(valid) };
+  if (report.invalid > 0) note(`${grouped(report.invalid)} lines were not valid UTF-8`);
   const labels = labelsOf(data, folder, values);
   const config = configOf(values, folder);
   const target = resolve(output);

@@ -8,7 +8,7 @@ import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
 import { checkpointSteps, saveCheckpoint } from "../../training/checkpoint.ts";
-import { type Evaluation, unigramBaseline } from "../../training/evaluation.ts";
+import { type Evaluation, nspMajority, unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
@@ -225,7 +225,7 @@ async function trainOn(
     throw await withLastCheckpoint(error, output);
   });
   await observer.end({ ...result.state, interrupted: result.interrupted });
-  return await conclude(plan, result, baseline, blanks[0]?.text);
+  return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, blanks[0]?.text);
 }
 
 /** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */
@@ -236,11 +236,18 @@ async function withLastCheckpoint(error: NativeError, output: string): Promise<C
   return new ClozeError("engine", `${error.message}; ${kept}`, { hint, cause: error });
 }
 
+/** What guessing gets: loss and accuracy on tokens, accuracy on pairs if there are any. */
+interface Guessing {
+  loss: number;
+  accuracy: number;
+  nsp: number | undefined;
+}
+
 /** Says what came of it, in a few lines, and shows filled blanks where it knows sentences to try. */
 async function conclude(
   plan: Plan,
   result: TrainResult,
-  baseline: { loss: number; accuracy: number },
+  baseline: Guessing,
   blank: string | undefined,
 ): Promise<number> {
   const { state, evaluation, interrupted } = result;
@@ -278,7 +285,7 @@ async function conclude(
 
 function reportEvaluation(
   evaluation: Evaluation,
-  baseline: { loss: number; accuracy: number },
+  baseline: Guessing,
   objective: PretrainingObjective,
 ): void {
   const [low, high] = evaluation.accuracy_interval.map(percent);
@@ -296,7 +303,8 @@ function reportEvaluation(
     note(
       bold("pairs    ") +
         `${percent(evaluation.nsp_accuracy)} of ${grouped(evaluation.nsp_pairs!)} held-out pairs told right ` +
-        `(95% interval ${evaluation.nsp_accuracy_interval!.map(percent).join("–")})`,
+        `(95% interval ${evaluation.nsp_accuracy_interval!.map(percent).join("–")}); the commoner answer: ` +
+        percent(baseline.nsp ?? 1),
     );
   }
 }

@@ -167,8 +167,11 @@ async function stepsWithin(
   const model = `${folder}/${claim.conditions[0].name}`;
   const flags = finetuneFlags(outline, claim, model, 0, `${folder}/finetuned`);
   await command("finetune", [...flags, "--epochs", String(PROBE_EPOCHS)]);
-  // Of that time, the evaluations at its end are the same for a whole fine-tuning; the rest grows with the epochs.
-  const finetune_ms = (performance.now() - started) * FINETUNE_EPOCHS / PROBE_EPOCHS / 2;
+  const measured = await readMetrics(`${folder}/finetuned/metrics.jsonl`);
+  const trained = measured.findLast((line) => line.kind === "train")!.elapsed_ms;
+  // The updates grow with the epochs; of the rest, one evaluation follows each epoch.
+  const rest = performance.now() - started - trained;
+  const finetune_ms = trained * FINETUNE_EPOCHS / PROBE_EPOCHS + rest * FINETUNE_EPOCHS;
   await Deno.remove(folder, { recursive: true });
   const finetunings = outline.seeds *
     claim.conditions.reduce((sum, condition) => sum + measuredSteps(claim, condition, claim.checkpoints).length, 0);

@@ -5,7 +5,7 @@ import { VERSION } from "../../config/run_config.ts";
 import { maskingStatistics, type PreparedData, textStatistics, tokenizerHash } from "../../data/mod.ts";
 import type { EngineDescription } from "../../ffi/mod.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
-import type { UnigramBaseline } from "../../training/evaluation.ts";
+import { nspMajority, type UnigramBaseline } from "../../training/evaluation.ts";
 import type { RunStart } from "../../training/metrics.ts";
 import { commandLine } from "../command_line.ts";
 import { callerFolder } from "../paths.ts";
@@ -24,6 +24,7 @@ export interface RunParts {
 /** Makes the record. */
 export function runStart(parts: RunParts): RunStart {
   const { step, elapsed_ms, data, tokenizer, heldOut, unigram } = parts;
+  const nsp_majority = nspMajority(heldOut);
   const { engine, instruction_set, threads, parameter_count } = parts.engine;
   return {
     kind: "start",
@@ -40,14 +41,6 @@ export function runStart(parts: RunParts): RunStart {
     duplicate_share: data.train.header.corpus?.duplicate_share ?? null,
     masking: maskingStatistics(heldOut, tokenizer),
     unigram,
-    ...nspMajority(heldOut),
+    ...(nsp_majority === undefined ? {} : { nsp_majority }),
   };
-}
-
-/** What always giving the more frequent answer gets of the pairs right, if there are pairs. */
-function nspMajority(batches: readonly MlmBatch[]): { nsp_majority?: number } {
-  const labels = batches.flatMap(({ next_sentence_label }) => [...next_sentence_label ?? []]);
-  if (labels.length === 0) return {};
-  const ones = labels.reduce((sum, label) => sum + label, 0) / labels.length;
-  return { nsp_majority: Math.max(ones, 1 - ones) };
 }

@@ -169,8 +169,8 @@ export const FINETUNE = {
   summary: "Trains a classifier of texts on top of a pretrained model.",
   usage: "--model DIR --train FILE --valid FILE --output DIR [flags]",
   details:
-    "Files are .tsv, .csv or .jsonl, also gzipped, with a text and a label in each record. predict classifies with " +
-    "what comes out.",
+    "Files are .tsv, .csv, .jsonl or .parquet, also .gz and .zst of them, with a text and a label in each record. " +
+    "predict classifies with what comes out.",
   flags: {
     model: text("DIR", "Pretrained model folder, made by cloze or by transformers."),
     train: text("FILE", "Labeled text to train on."),
@@ -178,6 +178,7 @@ export const FINETUNE = {
     output: text("DIR", "Folder for the classifier and its metrics."),
     "text-column": text("NAME", "Column (field) of the text; its number from 1 in a file without names.", "text"),
     "label-column": text("NAME", "Column (field) of the label; its number from 1 in a file without names.", "label"),
+    "on-invalid": CORPUS_FLAGS["on-invalid"],
     probe: toggle("Leave the encoder as it is and train only pooler and classifier on top: how much it knows already."),
     "from-scratch": toggle("Start from random weights of the model's size, as a baseline."),
     epochs: number({ min: 0.001, max: 1e4 }, "Passes over the training file.", "3"),
@@ -215,7 +216,7 @@ export const REPRODUCE = {
     "text, and says whether the differences support the claim. Stopped, it goes on where it was when called again.",
   flags: {
     ...CORPUS_FLAGS,
-    train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv or .jsonl."),
+    train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv, .jsonl or .parquet."),
     valid: text("FILE", "Labeled text to measure on, none of it in --train."),
     "text-column": text(
       "NAME",

@@ -1,6 +1,6 @@
 //! Prints GFLOP/s of the matrix products of a training step beside what the multiplying instruction itself can do: forward,
 //! data gradient and weight gradient of layers of `mini` and `base`, f32 and bf16, by every kernel of this machine.
-//! usage: cargo run --release --example gemm_rate [THREADS]
+//! usage: cargo run --release --example gemm_rate [THREADS] [INSTRUCTION_SET, as it is printed]
 
 use std::time::Instant;
 
@@ -14,7 +14,9 @@ use cloze_core::threads::Threads;
 
 fn main() {
     let count = std::env::args().nth(1).and_then(|x| x.parse().ok()).unwrap_or(2);
-    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+    let only = std::env::args().nth(2);
+    let wanted = |isa: &Isa| isa.is_available() && only.as_ref().is_none_or(|only| only == isa.name());
+    for isa in Isa::ALL.into_iter().filter(wanted) {
         if matches!(isa, Isa::Avx512 | Isa::Avx2) {
             measure::<f32>(isa, count);
         }

@@ -9,6 +9,8 @@ static LIMIT: AtomicU8 = AtomicU8::new(Isa::Amx as u8);
 
 /// What [`Isa::for_f32`] has found, which is asked for in every small loop.
 static FOR_F32: AtomicU8 = AtomicU8::new(UNKNOWN);
+/// What [`Isa::narrows`] has found.
+static NARROWS: AtomicU8 = AtomicU8::new(UNKNOWN);
 const UNKNOWN: u8 = u8::MAX;
 
 /// Instruction sets that something is written for, worst first.
@@ -46,6 +48,7 @@ impl Isa {
     pub fn limit(self) {
         LIMIT.store(self as u8, Ordering::Relaxed);
         FOR_F32.store(UNKNOWN, Ordering::Relaxed);
+        NARROWS.store(UNKNOWN, Ordering::Relaxed);
     }
 
     fn is_limit(self) -> bool {
@@ -94,6 +97,22 @@ impl Isa {
         let best = [Self::Avx512, Self::Avx2].into_iter().find(|isa| isa.may_be_chosen()).unwrap_or(Self::Base);
         FOR_F32.store(best as u8, Ordering::Relaxed);
         best
+    }
+
+    /// Whether there are instructions that round f32 to bf16.
+    #[inline]
+    pub fn narrows() -> bool {
+        match NARROWS.load(Ordering::Relaxed) {
+            UNKNOWN => Self::find_whether_narrows(),
+            known => known == 1,
+        }
+    }
+
+    #[cold]
+    fn find_whether_narrows() -> bool {
+        let found = Self::Avx512Bf16.may_be_chosen();
+        NARROWS.store(u8::from(found), Ordering::Relaxed);
+        found
     }
 
     /// The one to multiply bf16 with. Intel's cores without AMX retire one bf16 product in the time of four f32 ones

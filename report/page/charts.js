@@ -113,7 +113,7 @@
     curves.forEach(({ bandStart, fill }, i) => {
       if (bandStart) bands.push({ series: [i + 1, i + 2], fill });
     });
-    const isShare = /accuracy$|f1$/.test(panel);
+    const isShare = /accuracy$/.test(panel);
     const value = isShare ? percent : panel === "tokens_per_second" ? grouped : small;
     const mark = isShare ? percent : panel === "tokens_per_second" ? short : small;
     const lines = { stroke: style("--muted"), font: "12px system-ui, sans-serif" };

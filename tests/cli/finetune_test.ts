@@ -42,6 +42,20 @@ testWithCore("finetune makes a classifier that predict uses", async (t) => {
     const last = lines.filter((line) => line.kind === "classification");
     assertEquals(last.map((line) => line.split), [...Array(50).fill("valid"), "train"]);
     assert(Number(last[49].accuracy) > 0.95 && Number(last[49].macro_f1) > 0.95, JSON.stringify(last[49]));
+    assertEquals([lines.at(-1)!.kind, lines.at(-1)!.step], ["end", 400]);
+  });
+
+  await t.step("and a report, as a page and as text", async () => {
+    const page = Deno.readTextFileSync(`${place.path}/classifier/report.html`);
+    for (const part of ["It learned: ", "is … answered as", "It ran to its end", "train.tsv"]) {
+      assertStringIncludes(page, part);
+    }
+    const told = await place.cloze(["report", "classifier", "--text"]);
+    assertEquals(told.code, 0, told.stderr);
+    assertStringIncludes(told.stdout, "loss over 400 updates");
+    const mixed = await place.cloze(["report", "classifier", "model", "--output", "both.html"]);
+    assertEquals(mixed.code, 2, mixed.stderr);
+    assertStringIncludes(mixed.stderr, "cannot be shown side by side");
   });
 
   await t.step("for lines, as text and as JSON", async () => {
@@ -57,6 +71,9 @@ testWithCore("finetune makes a classifier that predict uses", async (t) => {
     const candle = await place.cloze(["predict", "--model", "classifier", "--json", "--engine", "candle"], { input });
     const [other] = candle.stdout.trim().split("\n").map((line) => JSON.parse(line));
     assert(Math.abs(other.labels[0].probability - first.labels[0].probability) < 1e-4);
+    const two = await place.cloze(["predict", "--model", "classifier", "--top-k", "2", "--dtype", "bf16"], { input });
+    assertEquals(two.stdout.split("\n")[0].match(/\d+\.\d%/g)?.length, 2, two.stdout);
+    assertEquals(two.stdout.split(" ")[0], "horse");
     const long = await place.cloze(["predict", "--model", "classifier", "--json"], { input: "cat ".repeat(100) });
     assertEquals(JSON.parse(long.stdout).truncated, true);
   });
@@ -76,6 +93,22 @@ testWithCore("finetune makes a classifier that predict uses", async (t) => {
       assertStringIncludes(refused.stderr, "hint: ");
     }
   });
+});
+
+testWithCore("finetune computes in the dtype that is asked for, and records it", async () => {
+  using place = await labeledPlace();
+  for (const dtype of ["f32", "bf16"]) {
+    const { code, stderr } = await place.cloze([...FLAGS, ...QUICK, "--output", dtype, "--dtype", dtype]);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, `${dtype}, `);
+    const run = JSON.parse(Deno.readTextFileSync(`${place.path}/${dtype}/finetune.json`));
+    assertEquals([run.engine.dtype, run.train.texts, run.labels.length], [dtype, 240, 3]);
+    const last = metrics(place, dtype).findLast(({ split }) => split === "valid")!;
+    assert(Number(last.accuracy) > 0.9, JSON.stringify(last));
+  }
+  const several = await place.cloze(["report", "f32", "bf16", "--output", "both.html"]);
+  assertEquals(several.code, 0, several.stderr);
+  assertStringIncludes(Deno.readTextFileSync(`${place.path}/both.html`), "2 classifiers side by side");
 });
 
 testWithCore("finetune gives the same weights for a seed, whatever the number of threads", async () => {
@@ -132,6 +165,8 @@ testWithCore("finetune stops at the next step on Ctrl-C, saves and exits 130", a
   const text = new TextDecoder().decode(stderr);
   assertEquals(code, 130, text);
   assertStringIncludes(text, "the classifier so far is in");
+  assertStringIncludes(text, "hint: it predicts, but a fine-tuning cannot go on where it stopped");
+  assertStringIncludes(Deno.readTextFileSync(`${place.path}/out/report.html`), "It was stopped before its end");
   const { code: predicted } = await place.cloze(["predict", "--model", "out"], { input: "The cat sees.\n" });
   assertEquals(predicted, 0);
 });

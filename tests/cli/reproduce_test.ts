@@ -45,10 +45,50 @@ testWithCore("reproduce compares its conditions, keeps every accuracy, and goes 
   for (const part of ["| masked LM", "| 0 (random)", "Devlin et al.", "95% interval", `Verdict: ${result.verdict}`]) {
     assertStringIncludes(told.stdout, part);
   }
+  assertStringIncludes(Deno.readTextFileSync(`${place.path}/out/report.html`), `Verdict: ${result.verdict}`);
+  const page = await place.cloze(["report", "out", "--output", "page.html"]);
+  assertEquals(page.code, 0, page.stderr);
+  const text = await place.cloze(["report", "out", "--text"]);
+  assertEquals(text.stdout, told.stdout);
+  // As an experiment looks that was begun before random initialization was measured.
+  place.file("out/results.jsonl", after.filter((line) => JSON.parse(line).step > 0).join("\n") + "\n");
+  const old = await place.cloze([...EXPERIMENT, "--json"]);
+  assertEquals(old.code, 0, old.stderr);
+  assertEquals(JSON.parse(old.stdout).accuracies, result.accuracies);
+  assertEquals(JSON.parse(old.stdout).untrained, result.untrained);
   const seeds = await place.cloze(EXPERIMENT.map((word) => (word === "2" ? "3" : word)));
   assertEquals(seeds.code, 1);
   assertStringIncludes(seeds.stderr, "begun with other flags");
 });
+
+testWithCore(
+  "reproduce hands on columns and dtype, and refuses an experiment whose conditions cannot differ",
+  async () => {
+    using place = experimentPlace();
+    place.file("text.csv", "body\n" + smallText(40).split("\n").filter(Boolean).join("\n") + "\n");
+    for (const name of ["train", "valid"]) place.file(`${name}.tsv`, labeled(8).replace("text\tlabel", "body\tclass"));
+    const words: Record<string, string> = { convergence: "masking", "text.txt": "text.csv" };
+    const experiment = EXPERIMENT.map((word) => words[word] ?? word)
+      .concat(["--text-column", "body", "--label-column", "class", "--dtype", "f32"]);
+    const { code, stderr } = await place.cloze(experiment);
+    assertEquals(code, 0, stderr);
+    const commands = stderr.split("\n").filter((line) => line.startsWith("cloze "));
+    const of = (name: string) => commands.filter((line) => line.startsWith(`cloze ${name} `));
+    assertEquals(["train-tokenizer", "pretrain", "finetune"].map((name) => of(name).length), [1, 4, 6]);
+    assert(commands.every((line) => line.includes("--text-column body")));
+    assert([...of("pretrain"), ...of("finetune")].every((line) => line.includes("--dtype f32")));
+    assert(
+      of("finetune").every((line) => line.includes("--label-column class --dtype f32") && line.includes("--probe")),
+    );
+    assertEquals(of("finetune").filter((line) => line.endsWith("--from-scratch")).length, 2);
+
+    const long = Array.from({ length: 4000 }, (_, i) => `The cat number ${i} sees a dog at night.`).join("\n");
+    place.file("text.txt", long);
+    const short = await place.cloze(EXPERIMENT.map((word) => ({ convergence: "dynamic", out: "other" })[word] ?? word));
+    assertEquals(short.code, 2, short.stderr);
+    assertStringIncludes(short.stderr, "the conditions differ only from 2 passes on");
+  },
+);
 
 Deno.test("reproduce refuses an unknown experiment, missing files and a length that is not clear", async () => {
   using place = experimentPlace();

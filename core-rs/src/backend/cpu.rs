@@ -258,12 +258,12 @@ impl<T: Element> Backend for Cpu<T> {
         layer: Linear,
         weights: &Buffer,
         x: &Buffer<T>,
-        pre: &mut Buffer<T>,
+        kept: &mut Buffer<T>,
         y: &mut Buffer<T>,
     ) {
         let _timer = self.profile.start("linear_gelu");
         let len = n * layer.outputs;
-        let epilogue = BiasGelu::new(layer.bias(weights), &mut pre[..len], &mut y[..len]);
+        let epilogue = BiasGelu::new(layer.bias(weights), &mut kept[..len], &mut y[..len]);
         self.linear_forward(n, layer, weights, x, &epilogue);
     }
 
@@ -302,17 +302,17 @@ impl<T: Element> Backend for Cpu<T> {
         layer: Linear,
         weights: &Buffer,
         dy: &Buffer<T>,
-        pre: &Buffer<T>,
+        kept: &Buffer<T>,
         dx: &mut Buffer<T>,
     ) {
         let _timer = self.profile.start("linear_backward_through_gelu");
         let len = n * layer.inputs;
-        self.linear_data(n, layer, weights, dy, &GeluBackward::new(&pre[..len], &mut dx[..len], layer.inputs));
+        self.linear_data(n, layer, weights, dy, &GeluBackward::new(&kept[..len], &mut dx[..len], layer.inputs));
     }
 
-    fn gelu_backward(&mut self, n: usize, width: usize, pre: &Buffer<T>, gradient: &mut Buffer<T>) {
+    fn gelu_backward(&mut self, n: usize, width: usize, kept: &Buffer<T>, gradient: &mut Buffer<T>) {
         let _timer = self.profile.start("gelu_backward");
-        linear::gelu_backward(&self.threads, &mut gradient[..n * width], &pre[..n * width]);
+        linear::gelu_backward(&self.threads, &mut gradient[..n * width], &kept[..n * width]);
     }
 
     fn linear_parameters_backward(

@@ -186,14 +186,14 @@ pub trait Backend: Send {
         y: &mut Self::Activations,
     );
 
-    /// `pre = x Wᵀ + b`, `y = gelu(pre)`
+    /// `y = gelu(x Wᵀ + b)`; `kept` is what this backend's backward of GELU needs: the argument or the slope there.
     fn linear_gelu(
         &mut self,
         n: usize,
         layer: Linear,
         weights: &Self::Buffer,
         x: &Self::Activations,
-        pre: &mut Self::Activations,
+        kept: &mut Self::Activations,
         y: &mut Self::Activations,
     );
 
@@ -218,19 +218,19 @@ pub trait Backend: Send {
         dx: &mut Self::Activations,
     );
 
-    /// `dx = dy W · gelu'(pre)`
+    /// `dx = dy W · gelu'`, from what `linear_gelu` has kept.
     fn linear_backward_through_gelu(
         &mut self,
         n: usize,
         layer: Linear,
         weights: &Self::Buffer,
         dy: &Self::Activations,
-        pre: &Self::Activations,
+        kept: &Self::Activations,
         dx: &mut Self::Activations,
     );
 
-    /// `gradient[n, width] *= gelu'(pre)`
-    fn gelu_backward(&mut self, n: usize, width: usize, pre: &Self::Activations, gradient: &mut Self::Activations);
+    /// `gradient[n, width] *= gelu'`, from what `linear_gelu` has kept.
+    fn gelu_backward(&mut self, n: usize, width: usize, kept: &Self::Activations, gradient: &mut Self::Activations);
 
     /// `dW += dyᵀ x`, `db += Σ dy`
     fn linear_parameters_backward(

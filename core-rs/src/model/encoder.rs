@@ -30,8 +30,8 @@ struct Activations<B: Backend> {
     attention_statistics: B::Buffer,
     /// `[N, C]`
     attention_out: B::Activations,
-    /// `[N, F]`
-    pre: B::Activations,
+    /// `[N, F]`: what the backward of GELU needs.
+    kept: B::Activations,
     /// `[N, F]`
     activated: B::Activations,
     /// `[N, C]`: like `attention_sum`, for the second LayerNorm.
@@ -105,7 +105,7 @@ impl<B: Backend> Encoder<B> {
                     attention_sum: backend.activations(n * c)?,
                     attention_statistics: backend.zeroed(2 * n)?,
                     attention_out: backend.activations(n * c)?,
-                    pre: backend.activations(n * f)?,
+                    kept: backend.activations(n * f)?,
                     activated: backend.activations(n * f)?,
                     output_sum: backend.activations(n * c)?,
                     output_statistics: backend.zeroed(2 * n)?,
@@ -152,7 +152,7 @@ impl<B: Backend> Encoder<B> {
             backend.linear_residual(n, layer.attention_output, weights, &a.context, site, x, sum);
             let (out, statistics) = (&mut a.attention_out, &mut a.attention_statistics);
             backend.norm(n, layer.attention_norm, weights, sum, out, statistics);
-            backend.linear_gelu(n, layer.intermediate, weights, out, &mut a.pre, &mut a.activated);
+            backend.linear_gelu(n, layer.intermediate, weights, out, &mut a.kept, &mut a.activated);
             let (site, sum) = (dropout.feed_forward_output(i), &mut a.output_sum);
             backend.linear_residual(n, layer.output, weights, &a.activated, site, out, sum);
             backend.norm(n, layer.output_norm, weights, sum, &mut a.out, &mut a.output_statistics);
@@ -192,7 +192,7 @@ impl<B: Backend> Encoder<B> {
                 gradients,
             );
             backend.linear_parameters_backward(n, layer.output, &a.activated, dropped, gradients);
-            backend.linear_backward_through_gelu(n, layer.output, weights, dropped, &a.pre, intermediate);
+            backend.linear_backward_through_gelu(n, layer.output, weights, dropped, &a.kept, intermediate);
             backend.linear_parameters_backward(n, layer.intermediate, &a.attention_out, intermediate, gradients);
             backend.linear_backward(n, layer.intermediate, weights, intermediate, hidden, DataGradient::Add);
 

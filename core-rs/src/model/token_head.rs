@@ -16,7 +16,8 @@ pub struct TokenHead<B: Backend> {
     chunk: usize,
     /// `[M, C]` the masked rows of the encoder's output.
     gathered: B::Activations,
-    pre: B::Activations,
+    /// `[M, C]` what the backward of GELU needs.
+    kept: B::Activations,
     activated: B::Activations,
     statistics: B::Buffer,
     /// `[M, C]` what the decoder sees.
@@ -53,7 +54,7 @@ impl<B: Backend> TokenHead<B> {
             decoder: modules.linear("bert.embeddings.word_embeddings.weight", "cls.predictions.bias", v)?,
             chunk,
             gathered: matrix()?,
-            pre: matrix()?,
+            kept: matrix()?,
             activated: matrix()?,
             statistics: backend.zeroed(2 * m)?,
             out: matrix()?,
@@ -76,7 +77,7 @@ impl<B: Backend> TokenHead<B> {
             return;
         }
         backend.gather(masked_positions, self.transform.inputs, hidden, &mut self.gathered);
-        backend.linear_gelu(m, self.transform, weights, &self.gathered, &mut self.pre, &mut self.activated);
+        backend.linear_gelu(m, self.transform, weights, &self.gathered, &mut self.kept, &mut self.activated);
         backend.norm(m, self.norm, weights, &self.activated, &mut self.out, &mut self.statistics);
     }
 
@@ -126,7 +127,7 @@ impl<B: Backend> TokenHead<B> {
         if m > 0 {
             let operand = Some((Dropout::none(), &mut *pre));
             backend.norm_backward(m, self.norm, weights, &self.activated, &self.statistics, out, operand, gradients);
-            backend.gelu_backward(m, self.transform.outputs, &self.pre, pre);
+            backend.gelu_backward(m, self.transform.outputs, &self.kept, pre);
             backend.linear_parameters_backward(m, self.transform, &self.gathered, pre, gradients);
             backend.linear_backward(m, self.transform, weights, pre, out, DataGradient::Store);
         }

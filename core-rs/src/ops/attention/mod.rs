@@ -2,9 +2,13 @@
 //!
 //! One block is one head of one sequence: its scores stay in cache and are never written to memory. Backward computes
 //! them again from the saved log-sum-exp of each row, which costs one small product and saves `[N, H, T]` of storage.
+//!
+//! Where attention is causal, rows are taken in spans, and a span's products end with its last key: of a long sequence
+//! little more than the half of the square that is seen is computed.
 
 pub mod cuda;
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::dtype::Element;
@@ -28,6 +32,9 @@ pub struct Shape<'a> {
     /// Whether row i sees keys 0..=i only.
     pub causal: bool,
 }
+
+/// Rows of a span where attention is causal: short spans leave out more, long ones are better products.
+const CAUSAL_SPAN: usize = 64;
 
 /// What a block of attention needs beside its inputs: one for each thread of the team.
 struct HeadScratch<T> {
@@ -80,10 +87,21 @@ impl<'a> Block<'a> {
         (shape.cu_seqlens.len() - 1) * shape.heads
     }
 
-    /// Query (0), key (1) or value (2) as `[L, D]`.
-    fn part<'b, T>(&self, qkv: &'b [T], which: usize) -> MatRef<'b, T> {
+    /// The spans of rows that are worked on one after the other: all rows at once, unless attention is causal.
+    fn spans(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (len, rows) = (self.len, if self.shape.causal { CAUSAL_SPAN } else { self.len });
+        (0..len).step_by(rows).map(move |from| from..len.min(from + rows))
+    }
+
+    /// How many keys the rows of a span see between them.
+    fn keys(&self, span: &Range<usize>) -> usize {
+        if self.shape.causal { span.end } else { self.len }
+    }
+
+    /// Query (0), key (1) or value (2) as `[L, D]`, from row `first` on.
+    fn part<'b, T>(&self, qkv: &'b [T], which: usize, first: usize) -> MatRef<'b, T> {
         let stride = 3 * self.shape.hidden;
-        let at = self.from * stride + which * self.shape.hidden + self.head * self.d;
+        let at = (self.from + first) * stride + which * self.shape.hidden + self.head * self.d;
         MatRef { data: &qkv[at..], row_stride: stride, column_stride: 1 }
     }
 
@@ -109,9 +127,18 @@ impl<'a> Block<'a> {
         1.0 / (self.d as f32).sqrt()
     }
 
-    fn scores<T: Element>(&self, gemm: &Gemm<T>, scratch: &mut Scratch, qkv: &[T], out: &mut [f32]) {
-        let size = Size { m: self.len, n: self.len, k: self.d };
-        gemm.run_alone(scratch, size, self.part(qkv, 0), self.part(qkv, 1).t(), &Store::new(out, self.len));
+    /// The scores of the rows of a span.
+    fn scores<T: Element>(
+        &self,
+        gemm: &Gemm<T>,
+        scratch: &mut Scratch,
+        span: &Range<usize>,
+        qkv: &[T],
+        out: &mut [f32],
+    ) {
+        let size = Size { m: span.len(), n: self.keys(span), k: self.d };
+        let store = Store::new(&mut out[span.start * self.len..], self.len);
+        gemm.run_alone(scratch, size, self.part(qkv, 0, span.start), self.part(qkv, 1, 0).t(), &store);
     }
 }
 
@@ -134,37 +161,42 @@ pub fn forward<T: Element>(
         let mut scratch = team.0[thread].lock().unwrap_or_else(PoisonError::into_inner);
         let HeadScratch { gemm: packing, scores, probabilities, .. } = &mut *scratch;
         let (scores, probabilities) = (&mut scores[..l * l], &mut probabilities[..l * l]);
-        block.scores(gemm, packing, qkv, scores);
         let at = block.head * block.tokens + block.from;
         // SAFETY: these rows of this head belong to this block alone.
         let lse = unsafe { lse.part(at..at + l) };
         let scale = block.scale();
-        vectorize(
-            #[inline(always)]
-            || {
-                for (i, (row, to)) in scores.chunks_exact_mut(l).zip(probabilities.chunks_exact_mut(l)).enumerate() {
-                    let (to, unseen) = to.split_at_mut(block.visible(i));
-                    let row = &mut row[..to.len()];
-                    unseen.fill(T::default());
-                    let top = max(row) * scale;
-                    for p in row.iter_mut() {
-                        *p = exp(p.mul_add(scale, -top));
+        for span in block.spans() {
+            let keys = block.keys(&span);
+            block.scores(gemm, packing, &span, qkv, scores);
+            vectorize(
+                #[inline(always)]
+                || {
+                    for i in span.clone() {
+                        let (to, unseen) = probabilities[i * l..][..keys].split_at_mut(block.visible(i));
+                        let row = &mut scores[i * l..][..to.len()];
+                        unseen.fill(T::default());
+                        let top = max(row) * scale;
+                        for p in row.iter_mut() {
+                            *p = exp(p.mul_add(scale, -top));
+                        }
+                        let total = sum(row);
+                        lse[i] = top + total.ln();
+                        let inverse = 1.0 / total;
+                        let first = block.dropout_row(i);
+                        for (j, (p, to)) in row.iter().zip(to).enumerate() {
+                            let keep =
+                                if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
+                            *to = T::from_f32(p * (inverse * keep));
+                        }
                     }
-                    let total = sum(row);
-                    lse[i] = top + total.ln();
-                    let inverse = 1.0 / total;
-                    let first = block.dropout_row(i);
-                    for (j, (p, to)) in row.iter().zip(to).enumerate() {
-                        let keep = if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
-                        *to = T::from_f32(p * (inverse * keep));
-                    }
-                }
-            },
-        );
-        let size = Size { m: l, n: d, k: l };
-        // SAFETY: this head's columns of these rows belong to this block alone.
-        let store = unsafe { Store::into_shards(out, block.row(0).start, shape.hidden) };
-        gemm.run_alone(packing, size, MatRef::rows(probabilities, l), block.part(qkv, 2), &store);
+                },
+            );
+            let size = Size { m: span.len(), n: d, k: keys };
+            let weights = MatRef::rows(&probabilities[span.start * l..], l);
+            // SAFETY: this head's columns of these rows belong to this block alone.
+            let store = unsafe { Store::into_shards(out, block.row(span.start).start, shape.hidden) };
+            gemm.run_alone(packing, size, weights, block.part(qkv, 2, 0), &store);
+        }
     });
 }
 
@@ -190,40 +222,56 @@ pub fn backward<T: Element>(
         let (scores, d_probabilities) = (&mut scores[..l * l], &mut d_probabilities[..l * l]);
         let (probabilities, d_scores) = (&mut probabilities[..l * l], &mut d_scores[..l * l]);
         let at = block.head * block.tokens + block.from;
-        let d_head = MatRef { data: &d_out[block.row(0).start..], row_stride: shape.hidden, column_stride: 1 };
-
-        block.scores(gemm, packing, qkv, scores);
-        let to_scores = Size { m: l, n: l, k: d };
-        gemm.run_alone(packing, to_scores, d_head, block.part(qkv, 2).t(), &Store::new(d_probabilities, l));
+        let d_head =
+            |first| MatRef { data: &d_out[block.row(first).start..], row_stride: shape.hidden, column_stride: 1 };
         let scale = block.scale();
-        // dS = P (dP − Σ dP P) scale, where Σ dP P of a row is d_out · out.
-        vectorize(
-            #[inline(always)]
-            || {
-                let from = scores.chunks_exact(l).zip(d_probabilities.chunks_exact(l));
-                let to = probabilities.chunks_exact_mut(l).zip(d_scores.chunks_exact_mut(l));
-                for (i, ((scores, d_probabilities), (probabilities, d_scores))) in from.zip(to).enumerate() {
-                    let delta = dot(&d_out[block.row(i)], &out[block.row(i)]);
-                    let (row_lse, first) = (lse[at + i], block.dropout_row(i));
-                    let seen = block.visible(i);
-                    probabilities[seen..].fill(T::default());
-                    d_scores[seen..].fill(T::default());
-                    for j in 0..seen {
-                        let keep = if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
-                        let probability = exp(scores[j].mul_add(scale, -row_lse));
-                        probabilities[j] = T::from_f32(probability * keep);
-                        d_scores[j] = T::from_f32(probability * d_probabilities[j].mul_add(keep, -delta) * scale);
+        for span in block.spans() {
+            let keys = block.keys(&span);
+            block.scores(gemm, packing, &span, qkv, scores);
+            let to_scores = Size { m: span.len(), n: keys, k: d };
+            let store = Store::new(&mut d_probabilities[span.start * l..], l);
+            gemm.run_alone(packing, to_scores, d_head(span.start), block.part(qkv, 2, 0).t(), &store);
+            // dS = P (dP − Σ dP P) scale, where Σ dP P of a row is d_out · out.
+            vectorize(
+                #[inline(always)]
+                || {
+                    for i in span.clone() {
+                        let (scores, d_probabilities) = (&scores[i * l..][..keys], &d_probabilities[i * l..][..keys]);
+                        let probabilities = &mut probabilities[i * l..][..keys];
+                        let d_scores = &mut d_scores[i * l..][..keys];
+                        let delta = dot(&d_out[block.row(i)], &out[block.row(i)]);
+                        let (row_lse, first) = (lse[at + i], block.dropout_row(i));
+                        let seen = block.visible(i);
+                        probabilities[seen..].fill(T::default());
+                        d_scores[seen..].fill(T::default());
+                        for j in 0..seen {
+                            let keep =
+                                if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
+                            let probability = exp(scores[j].mul_add(scale, -row_lse));
+                            probabilities[j] = T::from_f32(probability * keep);
+                            d_scores[j] = T::from_f32(probability * d_probabilities[j].mul_add(keep, -delta) * scale);
+                        }
                     }
-                }
-            },
-        );
-        let (p, g) = (MatRef::rows(probabilities, l), MatRef::rows(d_scores, l));
-        let size = Size { m: l, n: d, k: l };
-        for (which, a, b) in [(0, g, block.part(qkv, 1)), (1, g.t(), block.part(qkv, 0)), (2, p.t(), d_head)] {
-            let first = block.from * 3 * shape.hidden + which * shape.hidden + block.head * d;
-            // SAFETY: this head's columns of these rows belong to this block alone.
-            let store = unsafe { Store::into_shards(d_qkv, first, 3 * shape.hidden) };
-            gemm.run_alone(packing, size, a, b, &store);
+                },
+            );
+        }
+        for span in block.spans() {
+            // As queries these rows see the keys up to the last of them; as keys they are seen from the first of them on.
+            let (keys, first) = (block.keys(&span), if shape.causal { span.start } else { 0 });
+            let seen_from = first * l + span.start;
+            let (p, g) = (MatRef::rows(&probabilities[seen_from..], l), MatRef::rows(&d_scores[seen_from..], l));
+            let of_queries = MatRef::rows(&d_scores[span.start * l..], l);
+            for (which, k, a, b) in [
+                (0, keys, of_queries, block.part(qkv, 1, 0)),
+                (1, l - first, g.t(), block.part(qkv, 0, first)),
+                (2, l - first, p.t(), d_head(first)),
+            ] {
+                let size = Size { m: span.len(), n: d, k };
+                let to = (block.from + span.start) * 3 * shape.hidden + which * shape.hidden + block.head * d;
+                // SAFETY: this head's columns of these rows belong to this block alone.
+                let store = unsafe { Store::into_shards(d_qkv, to, 3 * shape.hidden) };
+                gemm.run_alone(packing, size, a, b, &store);
+            }
         }
     });
 }
@@ -278,6 +326,49 @@ mod tests {
             check_gradient(&qkv, &d_qkv, 1e-2, |v| {
                 run(shape, v, dropout).0.iter().zip(&d_out).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()
             });
+        }
+    }
+
+    #[test]
+    fn causal_spans_give_what_the_whole_square_gives() {
+        const LONG: Shape = Shape {
+            heads: 1,
+            hidden: 4,
+            cu_seqlens: &[0, 2 * CAUSAL_SPAN as i32 + 7],
+            max_sequence_length: 256,
+            causal: true,
+        };
+        let n = LONG.cu_seqlens[1] as usize;
+        let (qkv, d_out) = (random(12 * n, 4), random(4 * n, 5));
+        let part = |i: usize, which: usize| qkv[12 * i + 4 * which..][..4].iter().map(|&x| f64::from(x));
+        let product = |a: &mut dyn Iterator<Item = f64>, b: &mut dyn Iterator<Item = f64>| -> f64 {
+            a.zip(b).map(|(x, y)| x * y).sum()
+        };
+        let (mut expected_out, mut expected) = (vec![0.0; 4 * n], vec![0.0; 12 * n]);
+        for i in 0..n {
+            let d = || d_out[4 * i..][..4].iter().map(|&x| f64::from(x));
+            let powers: Vec<f64> = (0..=i).map(|j| (product(&mut part(i, 0), &mut part(j, 1)) / 2.0).exp()).collect();
+            let total: f64 = powers.iter().sum();
+            let p = |j: usize| powers[j] / total;
+            let d_p: Vec<f64> = (0..=i).map(|j| product(&mut d(), &mut part(j, 2))).collect();
+            let delta: f64 = (0..=i).map(|j| p(j) * d_p[j]).sum();
+            for j in 0..=i {
+                let d_score = p(j) * (d_p[j] - delta) / 2.0;
+                for (x, ((value, d), (key, query))) in part(j, 2).zip(d()).zip(part(j, 1).zip(part(i, 0))).enumerate() {
+                    expected_out[4 * i + x] += p(j) * value;
+                    expected[12 * i + x] += d_score * key;
+                    expected[12 * j + 4 + x] += d_score * query;
+                    expected[12 * j + 8 + x] += p(j) * d;
+                }
+            }
+        }
+        let (gemm, threads) = (Gemm::new(1), Threads::new(1));
+        let team = TeamScratch::new(&gemm, 1, n, 4, true);
+        let (mut out, mut lse, mut d_qkv) = (vec![0.0; 4 * n], vec![0.0; n], vec![0.0; 12 * n]);
+        forward(&gemm, &threads, &team, LONG, &qkv, Dropout::none(), &mut out, &mut lse);
+        backward(&gemm, &threads, &team, LONG, &qkv, Dropout::none(), &out, &lse, &d_out, &mut d_qkv);
+        for (found, expected) in out.iter().zip(&expected_out).chain(d_qkv.iter().zip(&expected)) {
+            assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} instead of {expected}");
         }
     }
 

@@ -1,45 +1,41 @@
-//! What happens to a finished register tile: the end of a product and the beginning of what follows it.
+//! What happens to a finished register tile: the end of a product and the beginning of what follows it. An epilogue edits
+//! the tile while it is in the first cache and then stores it.
 
 use super::Size;
+use super::output::Output;
 use crate::dtype::Element;
 use crate::ops::dropout::Dropout;
-use crate::simd::{gelu, gelu_derivative, vectorize};
+use crate::simd::{gelu_and_slope, vectorize};
 use crate::threads::Shards;
 
 /// A finished piece of C.
 pub struct Tile<'a> {
-    row: usize,
-    column: usize,
-    height: usize,
-    width: usize,
-    values: &'a [f32],
-    stride: usize,
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    /// `height` rows, `stride` apart.
+    pub(super) values: &'a mut [f32],
+    pub(super) stride: usize,
 }
 
-impl<'a> Tile<'a> {
-    pub(super) fn new(
-        row: usize,
-        column: usize,
-        height: usize,
-        width: usize,
-        values: &'a [f32],
-        stride: usize,
-    ) -> Self {
-        Self { row, column, height, width, values, stride }
-    }
+/// Elements of the largest register tile.
+const LARGEST: usize = 32 * 32;
 
-    /// Calls `each(row, column, values)` with the piece of every row, in vector code.
+impl Tile<'_> {
+    /// Calls `each(row of the tile, first element of that row)` for every row, in vector code.
     #[inline(always)]
-    fn each_row(&self, mut each: impl FnMut(usize, usize, &[f32])) {
+    fn edit(&mut self, mut each: impl FnMut(usize, &mut [f32])) {
+        let (height, width, stride) = (self.height, self.width, self.stride);
         vectorize(
             #[inline(always)]
             || {
-                for r in 0..self.height {
-                    let row = &self.values[r * self.stride..][..self.stride];
+                for r in 0..height {
+                    let row = &mut self.values[r * stride..][..width];
                     // Whole register tiles get a length that the compiler knows.
-                    match self.width {
-                        32 => each(self.row + r, self.column, &row[..32]),
-                        width => each(self.row + r, self.column, &row[..width]),
+                    match width {
+                        32 => each(r, &mut row[..32]),
+                        _ => each(r, row),
                     }
                 }
             },
@@ -53,52 +49,7 @@ pub trait Epilogue: Sync {
     fn check(&self, size: Size);
 
     /// Takes a tile.
-    fn finish(&self, tile: &Tile);
-}
-
-/// A row-major matrix that tiles are written to.
-#[derive(Clone, Copy)]
-struct Output<T> {
-    data: Shards<T>,
-    first: usize,
-    stride: usize,
-}
-
-impl<T: Element> Output<T> {
-    fn new(data: &mut [T], stride: usize) -> Self {
-        Self { data: Shards::new(data), first: 0, stride }
-    }
-
-    fn check(&self, size: Size) {
-        let needed = if size.m == 0 { 0 } else { self.first + (size.m - 1) * self.stride + size.n };
-        let fits = self.stride >= size.n && self.data.len() >= needed;
-        assert!(fits, "gemm: C is smaller than {}x{}", size.m, size.n);
-    }
-
-    /// The same elements, for the rows of a tile that lies inside C.
-    #[inline(always)]
-    fn of(&self, tile: &Tile) -> Rows<T> {
-        let last = self.first + (tile.row + tile.height - 1) * self.stride + tile.column + tile.width;
-        assert!(tile.column + tile.width <= self.stride && last <= self.data.len(), "gemm: a tile outside of C");
-        Rows { data: self.data.address(self.first).cast_mut(), stride: self.stride }
-    }
-}
-
-/// Rows that a tile is written to: checked once a tile, because a check a row cost a tenth of a product.
-#[derive(Clone, Copy)]
-struct Rows<T> {
-    data: *mut T,
-    stride: usize,
-}
-
-impl<T> Rows<T> {
-    /// The piece of row `i` from column `j` on.
-    #[inline(always)]
-    fn row<'a>(self, i: usize, j: usize, len: usize) -> &'a mut [T] {
-        // SAFETY: `Output::of` has checked the tile that this row belongs to; every element of C belongs to one tile, and
-        // only that tile's epilogue asks for it.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.stride + j), len) }
-    }
+    fn finish(&self, tile: &mut Tile);
 }
 
 /// `c = x`
@@ -116,7 +67,7 @@ impl<T: Element> Store<T> {
     /// # Safety
     /// No other block may touch the elements of C, and what `shards` lends has to outlive the product.
     pub unsafe fn into_shards(shards: Shards<T>, first: usize, stride: usize) -> Self {
-        Self(Output { data: shards, first, stride })
+        Self(Output::in_shards(shards, first, stride))
     }
 }
 
@@ -125,12 +76,8 @@ impl<T: Element> Epilogue for Store<T> {
         self.0.check(size);
     }
 
-    fn finish(&self, tile: &Tile) {
-        let c = self.0.of(tile);
-        tile.each_row(
-            #[inline(always)]
-            |i, j, x| super::pack::convert(x, c.row(i, j, x.len())),
-        );
+    fn finish(&self, tile: &mut Tile) {
+        self.0.store(tile, tile.values);
     }
 }
 
@@ -149,11 +96,11 @@ impl Epilogue for Add {
         self.0.check(size);
     }
 
-    fn finish(&self, tile: &Tile) {
+    fn finish(&self, tile: &mut Tile) {
         let c = self.0.of(tile);
-        tile.each_row(
+        tile.edit(
             #[inline(always)]
-            |i, j, x| crate::simd::add(c.row(i, j, x.len()), x),
+            |r, x| crate::simd::add(c.row(r, x.len()), x),
         );
     }
 }
@@ -176,67 +123,64 @@ impl<T: Element> Epilogue for Bias<'_, T> {
         self.c.check(size);
     }
 
-    fn finish(&self, tile: &Tile) {
-        let c = self.c.of(tile);
-        tile.each_row(
+    fn finish(&self, tile: &mut Tile) {
+        let bias = &self.bias[tile.column..][..tile.width];
+        tile.edit(
             #[inline(always)]
-            |i, j, x| {
-                let c = c.row(i, j, x.len());
-                for ((c, x), b) in c.iter_mut().zip(x).zip(&self.bias[j..j + x.len()]) {
-                    *c = T::from_f32(x + b);
-                }
-            },
+            |_, x| crate::simd::add(x, &bias[..x.len()]),
         );
+        self.c.store(tile, tile.values);
     }
 }
 
-/// `pre = x + bias[j]`, `c = gelu(pre)`: both are kept, because backward needs the slope at `pre`.
+/// `c = gelu(x + bias[j])`; `slope` keeps GELU's derivative there, which is all that backward needs.
 pub struct BiasGelu<'a, T> {
     bias: &'a [f32],
-    pre: Output<T>,
+    slope: Output<T>,
     c: Output<T>,
 }
 
 impl<'a, T: Element> BiasGelu<'a, T> {
-    /// Into rows of `pre` and `c` as long as the bias.
-    pub fn new(bias: &'a [f32], pre: &mut [T], c: &mut [T]) -> Self {
-        Self { bias, pre: Output::new(pre, bias.len()), c: Output::new(c, bias.len()) }
+    /// Into rows of `slope` and `c` as long as the bias.
+    pub fn new(bias: &'a [f32], slope: &mut [T], c: &mut [T]) -> Self {
+        Self { bias, slope: Output::new(slope, bias.len()), c: Output::new(c, bias.len()) }
     }
 }
 
 impl<T: Element> Epilogue for BiasGelu<'_, T> {
     fn check(&self, size: Size) {
-        self.pre.check(size);
+        self.slope.check(size);
         self.c.check(size);
     }
 
-    fn finish(&self, tile: &Tile) {
-        let (pre, c) = (self.pre.of(tile), self.c.of(tile));
-        tile.each_row(
+    fn finish(&self, tile: &mut Tile) {
+        let bias = &self.bias[tile.column..][..tile.width];
+        let (mut slopes, stride) = ([0.0f32; LARGEST], tile.stride);
+        tile.edit(
             #[inline(always)]
-            |i, j, x| {
-                let (pre, c) = (pre.row(i, j, x.len()), c.row(i, j, x.len()));
-                for (((pre, c), x), b) in pre.iter_mut().zip(c).zip(x).zip(&self.bias[j..j + x.len()]) {
-                    let sum = x + b;
-                    *pre = T::from_f32(sum);
-                    *c = T::from_f32(gelu(sum));
+            |r, x| {
+                let slopes = &mut slopes[r * stride..][..x.len()];
+                for ((x, slope), b) in x.iter_mut().zip(slopes).zip(bias) {
+                    (*x, *slope) = gelu_and_slope::<T>(*x + b);
                 }
             },
         );
+        self.slope.store(tile, &slopes);
+        self.c.store(tile, tile.values);
     }
 }
 
-/// `c = x · gelu'(pre)`
+/// `c = x · slope`, with the slope that [`BiasGelu`] has kept.
 pub struct GeluBackward<'a, T> {
-    pre: &'a [T],
+    slope: &'a [T],
     c: Output<T>,
 }
 
 impl<'a, T: Element> GeluBackward<'a, T> {
-    /// Into rows of `c`, and from rows of `pre`, that are `stride` apart.
-    pub fn new(pre: &'a [T], c: &mut [T], stride: usize) -> Self {
-        assert!(pre.len() >= c.len(), "gemm: pre is shorter than C");
-        Self { pre, c: Output::new(c, stride) }
+    /// Into rows of `c`, and from rows of `slope`, that are `stride` apart.
+    pub fn new(slope: &'a [T], c: &mut [T], stride: usize) -> Self {
+        assert!(slope.len() >= c.len(), "gemm: the slope is shorter than C");
+        Self { slope, c: Output::new(c, stride) }
     }
 }
 
@@ -245,18 +189,16 @@ impl<T: Element> Epilogue for GeluBackward<'_, T> {
         self.c.check(size);
     }
 
-    fn finish(&self, tile: &Tile) {
-        let c = self.c.of(tile);
-        tile.each_row(
+    fn finish(&self, tile: &mut Tile) {
+        let (row, column) = (tile.row, tile.column);
+        tile.edit(
             #[inline(always)]
-            |i, j, x| {
-                let c = c.row(i, j, x.len());
-                let pre = &self.pre[i * self.c.stride + j..][..x.len()];
-                for ((c, x), pre) in c.iter_mut().zip(x).zip(pre) {
-                    *c = T::from_f32(x * gelu_derivative(pre.to_f32()));
-                }
+            |r, x| {
+                let slope = &self.slope[self.c.index(row + r, column)..][..x.len()];
+                x.iter_mut().zip(slope).for_each(|(x, slope)| *x *= slope.to_f32());
             },
         );
+        self.c.store(tile, tile.values);
     }
 }
 
@@ -281,19 +223,20 @@ impl<T: Element> Epilogue for BiasDropoutResidual<'_, T> {
         self.c.check(size);
     }
 
-    fn finish(&self, tile: &Tile) {
-        let c = self.c.of(tile);
-        let dropout = self.dropout;
-        tile.each_row(
+    fn finish(&self, tile: &mut Tile) {
+        let bias = &self.bias[tile.column..][..tile.width];
+        let (row, column, dropout) = (tile.row, tile.column, self.dropout);
+        tile.edit(
             #[inline(always)]
-            |i, j, x| {
-                let (at, len) = (i * self.c.stride + j, x.len());
-                let (c, residual, bias) = (c.row(i, j, len), &self.residual[at..at + len], &self.bias[j..j + len]);
-                for l in 0..len {
+            |r, x| {
+                let at = self.c.index(row + r, column);
+                let (residual, bias) = (&self.residual[at..][..x.len()], &bias[..x.len()]);
+                for l in 0..x.len() {
                     let keep = if dropout.is_none() { 1.0 } else { dropout.factor((at + l) as u32) };
-                    c[l] = T::from_f32((x[l] + bias[l]).mul_add(keep, residual[l].to_f32()));
+                    x[l] = (x[l] + bias[l]).mul_add(keep, residual[l].to_f32());
                 }
             },
         );
+        self.c.store(tile, tile.values);
     }
 }

@@ -16,7 +16,7 @@ const fn shape(rows: usize, lanes: usize) -> Shape {
         left_group: 1,
         right_group: 1,
         depth: 1,
-        // A panel of B of 32 columns is 32 KiB then.
+        // A panel of A of 14 rows is 14 KiB then, one of B 32 KiB.
         most_depth: 256,
         tile_rows: 196,
         tile_columns: 512,

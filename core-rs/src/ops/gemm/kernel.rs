@@ -18,9 +18,9 @@ pub(super) struct Shape {
     pub right_group: usize,
     /// Panels are padded with zeros along k to a multiple of this.
     pub depth: usize,
-    /// Most steps of k in one call: a panel of B of this depth stays in the first cache.
+    /// Most steps of k in one call: a panel of A of this depth stays in the first cache.
     pub most_depth: usize,
-    /// Rows and columns of C that a thread works on at a time: that much of A and the partial sums stay in the second
+    /// Rows and columns of C that a thread works on at a time: that much of B and the partial sums stay in the second
     /// cache.
     pub tile_rows: usize,
     /// See `tile_rows`.

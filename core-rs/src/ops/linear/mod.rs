@@ -7,7 +7,7 @@ use crate::dtype::Element;
 use crate::ops::gemm::epilogue::{Add, Epilogue};
 use crate::ops::gemm::{Gemm, MatRef, Right, Size};
 use crate::ops::{ROW_BLOCK, add_partials};
-use crate::simd::{gelu_derivative, vectorize};
+use crate::simd::vectorize;
 use crate::threads::{Shards, Threads};
 use packed::PackedWeight;
 
@@ -102,20 +102,20 @@ pub fn add_column_sums<T: Element>(threads: &Threads, x: &[T], to: &mut [f32], p
     partials.chunks_exact(c).for_each(|partial| add_partials(to, partial));
 }
 
-/// `gradient *= gelu'(pre)`
-pub fn gelu_backward<T: Element>(threads: &Threads, gradient: &mut [T], pre: &[T]) {
+/// `gradient *= slope`, with the slope that [`super::gemm::epilogue::BiasGelu`] has kept.
+pub fn gelu_backward<T: Element>(threads: &Threads, gradient: &mut [T], slope: &[T]) {
     const BLOCK: usize = 1 << 13;
     let (len, gradient) = (gradient.len(), Shards::new(gradient));
     threads.run(len.div_ceil(BLOCK), &|_, block| {
         let range = block * BLOCK..((block + 1) * BLOCK).min(len);
         // SAFETY: blocks are disjoint.
         let gradient = unsafe { gradient.part(range.clone()) };
-        let pre = &pre[range];
+        let slope = &slope[range];
         vectorize(
             #[inline(always)]
             || {
-                for (g, p) in gradient.iter_mut().zip(pre) {
-                    *g = T::from_f32(g.to_f32() * gelu_derivative(p.to_f32()));
+                for (g, slope) in gradient.iter_mut().zip(slope) {
+                    *g = T::from_f32(g.to_f32() * slope.to_f32());
                 }
             },
         );
@@ -136,14 +136,14 @@ mod tests {
         for gelu in [false, true] {
             let split = [n * inputs, n * inputs + inputs * outputs];
             let run = |v: &[f32]| {
-                let (mut y, mut pre) = (vec![0.0; n * outputs], vec![0.0; n * outputs]);
+                let (mut y, mut slope) = (vec![0.0; n * outputs], vec![0.0; n * outputs]);
                 let weight = Weight::new(&v[split[0]..split[1]], inputs);
                 let epilogue: &dyn Epilogue = match gelu {
                     false => &Bias::new(&v[split[1]..], &mut y),
-                    true => &BiasGelu::new(&v[split[1]..], &mut pre, &mut y),
+                    true => &BiasGelu::new(&v[split[1]..], &mut slope, &mut y),
                 };
                 forward(&gemm, &threads, &v[..split[0]], weight, epilogue);
-                (y, pre)
+                (y, slope)
             };
             let inputs_of = random(split[1] + outputs, 8);
             let mut d_pre = dy.clone();

@@ -1,0 +1,94 @@
+//! Where finished tiles go: a row-major matrix in memory. The values of a tile are f32 and become what the matrix holds.
+
+use super::Size;
+use super::epilogue::Tile;
+use crate::dtype::Element;
+#[cfg(target_arch = "x86_64")]
+use crate::dtype::{Dtype, narrow_rows};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Isa;
+use crate::simd::vectorize;
+use crate::threads::Shards;
+
+/// A row-major matrix that tiles are written to.
+#[derive(Clone, Copy)]
+pub(super) struct Output<T> {
+    data: Shards<T>,
+    first: usize,
+    stride: usize,
+}
+
+impl<T: Element> Output<T> {
+    /// Rows `stride` apart.
+    pub fn new(data: &mut [T], stride: usize) -> Self {
+        Self { data: Shards::new(data), first: 0, stride }
+    }
+
+    /// The same from element `first` of memory that other blocks of a run also write to.
+    pub fn in_shards(data: Shards<T>, first: usize, stride: usize) -> Self {
+        Self { data, first, stride }
+    }
+
+    /// Panics unless there is room for a product of that size.
+    pub fn check(&self, size: Size) {
+        let needed = if size.m == 0 { 0 } else { self.first + (size.m - 1) * self.stride + size.n };
+        let fits = self.stride >= size.n && self.data.len() >= needed;
+        assert!(fits, "gemm: C is smaller than {}x{}", size.m, size.n);
+    }
+
+    /// Element `(i, j)`, counted from the first.
+    pub fn index(&self, i: usize, j: usize) -> usize {
+        i * self.stride + j
+    }
+
+    /// The place of a tile that lies inside C.
+    #[inline(always)]
+    pub fn of(&self, tile: &Tile) -> Rows<T> {
+        let last = self.first + (tile.row + tile.height - 1) * self.stride + tile.column + tile.width;
+        assert!(tile.column + tile.width <= self.stride && last <= self.data.len(), "gemm: a tile outside of C");
+        let data = self.data.address(self.first + tile.row * self.stride + tile.column).cast_mut();
+        Rows { data, stride: self.stride }
+    }
+
+    /// `c = values` in the place of `tile`; rows of `values` are as far apart as the tile's.
+    pub fn store(&self, tile: &Tile, values: &[f32]) {
+        let c = self.of(tile);
+        let (height, width, stride) = (tile.height, tile.width, tile.stride);
+        assert!(width <= stride && (height - 1) * stride + width <= values.len());
+        #[cfg(target_arch = "x86_64")]
+        if T::DTYPE == Dtype::Bf16 && Isa::narrows() {
+            // SAFETY: the instructions are there; `values` has those rows by the assertion, C by `of`.
+            return unsafe { narrow_rows(values.as_ptr(), stride, height, width, c.data.cast(), c.stride) };
+        }
+        vectorize(
+            #[inline(always)]
+            || {
+                for r in 0..height {
+                    let row = &values[r * stride..][..width];
+                    // Whole register tiles get a length that the compiler knows.
+                    match width {
+                        32 => super::pack::convert(&row[..32], c.row(r, 32)),
+                        _ => super::pack::convert(row, c.row(r, width)),
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// Rows that a tile is written to: checked once a tile, because a check a row cost a tenth of a product.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<T> {
+    data: *mut T,
+    stride: usize,
+}
+
+impl<T> Rows<T> {
+    /// Row `r` of the tile.
+    #[inline(always)]
+    pub fn row<'a>(self, r: usize, len: usize) -> &'a mut [T] {
+        // SAFETY: `Output::of` has checked the tile that this row belongs to; every element of C belongs to one tile, and
+        // only that tile's epilogue asks for it.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(r * self.stride), len) }
+    }
+}

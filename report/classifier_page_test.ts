@@ -1,0 +1,135 @@
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
+import { FINETUNE_DEFAULTS } from "../config/run_config.ts";
+import { Confusion } from "../training/confusion.ts";
+import type { Metric } from "../training/metrics.ts";
+import { opened, testInChromium } from "./chromium.ts";
+import { classifierPage } from "./classifier_page.ts";
+import { type ClassifierRecord, classifierRecord, type FinetuneRun } from "./classifier_record.ts";
+import { classifierVerdict, classResults, guessingLoss } from "./classifier_verdict.ts";
+import { reportText } from "./report_text.ts";
+
+const NOW = new Date("2026-02-03T04:05:06Z");
+const HOSTILE = `</script><script>throw "x"</script>"'&<img src=x onerror=alert(1)>`;
+
+interface ExampleOptions {
+  name?: string;
+  labels?: string[];
+  /** Of 20 texts of each class, how many are told right; the others are taken for the next class. */
+  right?: number[];
+  valid?: string;
+  interrupted?: boolean;
+}
+
+function example(options: ExampleOptions = {}): ClassifierRecord {
+  const { name = "reviews", labels = ["bad", "good"], right = [8, 14, 16], interrupted = false } = options;
+  const file = { path: "/data/a.tsv", sha256: "a".repeat(64), texts: 320, cut_off: 3 };
+  const run: FinetuneRun = {
+    cloze_version: "0.1.0",
+    created: "2026-01-02T03:04:05.000Z",
+    command: `deno run finetune --model '${labels[0]}'`,
+    folder: "/somewhere",
+    versions: { cloze: "0.1.0", deno: "2.9.6", platform: "linux x86_64" },
+    engine: { dtype: "bf16", instruction_set: "amx_bf16", threads: 2, parameter_count: 1_234_567 },
+    model: "/runs/pretrained",
+    from_scratch: false,
+    labels,
+    train: file,
+    valid: { ...file, sha256: options.valid ?? "b".repeat(64) },
+    finetuning: { ...FINETUNE_DEFAULTS, seed: 0, learning_rate: 1e-3, probe: false },
+  };
+  const classification = (split: "train" | "valid", step: number, right: number): Metric => {
+    const confusion = new Confusion(labels.length);
+    labels.forEach((_, i) => {
+      for (let n = 0; n < 20; n++) confusion.add(i, n < right ? i : (i + 1) % labels.length);
+    });
+    return { kind: "classification", split, step, elapsed_ms: 100 * step, loss: 0.7, ...confusion.result };
+  };
+  const metrics = right.flatMap((right, i): Metric[] => [
+    {
+      kind: "train",
+      step: 10 * (i + 1),
+      epoch: i + 1,
+      loss: 0.7 - 0.1 * i,
+      accuracy: 0.5,
+      learning_rate: 1e-3,
+      grad_norm: 1,
+      tokens: 1000 * (i + 1),
+      tokens_per_second: 5000,
+      elapsed_ms: 1000 * (i + 1),
+      data_wait_ms: 0,
+    },
+    classification("valid", 10 * (i + 1), right),
+  ]);
+  const step = 10 * right.length;
+  if (!interrupted && right.length > 0) metrics.push(classification("train", step, 19));
+  metrics.push({ kind: "end", step, elapsed_ms: 1000, interrupted });
+  return classifierRecord(`/runs/${name}`, run, metrics);
+}
+
+Deno.test("classResults and guessingLoss are what one works out by hand", () => {
+  const { evaluations: [only], run } = example({ right: [15] });
+  const classes = classResults({ ...only, confusion: [[6, 2], [3, 9]], count: 20 }, run.labels);
+  const told = classes.map(({ there, said, precision, recall }) => [there, said, precision, recall]);
+  assertEquals(told, [[8, 9, 6 / 9, 6 / 8], [12, 11, 9 / 11, 9 / 12]]);
+  assertAlmostEquals(classes[0].f1, 2 * 6 / (8 + 9));
+  assertAlmostEquals(guessingLoss(only), Math.log(2));
+});
+
+Deno.test("classifierVerdict holds accuracy against the commonest class, and knows an unfinished run and overfitting", () => {
+  const { headline, findings } = classifierVerdict(example());
+  assertStringIncludes(headline, "It learned: 80.0% of 40 texts told right; always the commonest class gets 50.0%");
+  assert(findings.some(({ text }) => text.includes("It overfits: 95.0%")), JSON.stringify(findings));
+  assertStringIncludes(classifierVerdict(example({ right: [11] })).headline, "Not better than guessing");
+  const stopped = classifierVerdict(example({ interrupted: true })).findings;
+  assert(stopped.some(({ text }) => text.includes("stopped before its end")));
+  assertStringIncludes(classifierVerdict(example({ right: [] })).headline, "Nothing has been measured");
+  const worse = classifierVerdict(example({ right: [19, 12] })).findings;
+  assert(worse.some(({ text }) => text.includes("It was better before: 95.0% at update 10")));
+});
+
+Deno.test("classifierPage has verdict, curves, confusion matrix, classes and how to repeat it", () => {
+  const page = classifierPage([example()], NOW);
+  for (
+    const part of ["It learned: 80.0%", "Macro-F1 80.0%", "Learning rate", "is … answered as"]
+      .concat(["precision", "recall", "To repeat it", "deno run finetune --model", "3 (0.9%) cut off", "amx_bf16"])
+      .concat(["/runs/pretrained", "b".repeat(64), "guessing by frequency: 0.693", "Every evaluation"])
+  ) {
+    assertStringIncludes(page, part);
+  }
+  assertStringIncludes(reportText(example(), 80), "reviews: It learned: 80.0%");
+});
+
+Deno.test("classifierPage of several says whether they can be compared, and which is best", () => {
+  const other = example({ name: "other", right: [9, 10] });
+  const page = classifierPage([example(), other], NOW);
+  assertStringIncludes(page, "their accuracies can be compared");
+  assertStringIncludes(page, "The highest accuracy is that of reviews, 80.0%; next is other, 50.0%");
+  const files = classifierPage([example(), example({ name: "other", valid: "c".repeat(64) })], NOW);
+  assertStringIncludes(files, "They were measured on different files.");
+  const classes = classifierPage([example(), example({ name: "other", labels: ["a", "b", "c"] })], NOW);
+  assertStringIncludes(classes, "They have different classes.");
+});
+
+Deno.test("classifierPage lists the most frequent confusions where a matrix would be too large", () => {
+  const labels = Array.from({ length: 40 }, (_, i) => `class ${i}`);
+  const page = classifierPage([example({ labels, right: [15] })], NOW);
+  assert(!page.includes("is … answered as"));
+  assertStringIncludes(page, "answered as");
+});
+
+testInChromium("Chromium draws the charts of a classifier, and no label becomes markup", async () => {
+  const hostile = example({ name: "hostile", labels: [HOSTILE, "good"] });
+  const cases: [name: string, records: ClassifierRecord[], charts: number][] = [
+    ["one", [example()], 5],
+    ["two, one with hostile labels", [hostile, example()], 5],
+    ["one that has only begun", [example({ right: [] })], 0],
+  ];
+  for (const [name, records, charts] of cases) {
+    const page = classifierPage(records, NOW);
+    assertEquals(page.match(/<script/g)?.length, 3, "the data and two scripts");
+    assert(!page.includes("<img"));
+    const { dom, complaints } = await opened(page, 390);
+    assertEquals(complaints, [], name);
+    assertEquals(dom.match(/<canvas/g)?.length ?? 0, charts, name);
+  }
+});
