@@ -54,6 +54,6 @@ pub fn compile(architecture: &str, activations: Dtype) {
     for name in names {
         let section = format!(".text.{name}\0");
         let has = |code: &Vec<u8>| code.windows(section.len()).any(|w| w == section.as_bytes());
-        assert_eq!(code.iter().filter(|code| has(code)).count(), 1, "{name} is not once in the code");
+        assert!(code.iter().any(has), "{name} is not in the code");
     }
 }
