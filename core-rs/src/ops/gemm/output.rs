@@ -2,7 +2,11 @@
 
 use super::Size;
 use super::epilogue::Tile;
-use crate::dtype::{Bf16, Dtype, Element};
+use crate::dtype::Element;
+#[cfg(target_arch = "x86_64")]
+use crate::dtype::{Dtype, narrow_rows};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Isa;
 use crate::simd::vectorize;
 use crate::threads::Shards;
 
@@ -52,9 +56,9 @@ impl<T: Element> Output<T> {
         let (height, width, stride) = (tile.height, tile.width, tile.stride);
         assert!(width <= stride && (height - 1) * stride + width <= values.len());
         #[cfg(target_arch = "x86_64")]
-        if T::DTYPE == Dtype::Bf16 && crate::isa::Isa::narrows() {
+        if T::DTYPE == Dtype::Bf16 && Isa::narrows() {
             // SAFETY: the instructions are there; `values` has those rows by the assertion, C by `of`.
-            return unsafe { narrow(values.as_ptr(), stride, height, width, c.data.cast(), c.stride) };
+            return unsafe { narrow_rows(values.as_ptr(), stride, height, width, c.data.cast(), c.stride) };
         }
         vectorize(
             #[inline(always)]
@@ -86,31 +90,5 @@ impl<T> Rows<T> {
         // SAFETY: `Output::of` has checked the tile that this row belongs to; every element of C belongs to one tile, and
         // only that tile's epilogue asks for it.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(r * self.stride), len) }
-    }
-}
-
-/// Rounds rows of f32 to bf16 by the instruction for it, which takes a fifth of the time that arithmetic on bits does.
-///
-/// # Safety
-/// AVX512-BF16 has to be there; `height` rows of `width` elements are readable at `from` and writable at `to`.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn narrow(from: *const f32, stride: usize, height: usize, width: usize, to: *mut Bf16, to_stride: usize) {
-    use std::arch::x86_64::*;
-    for r in 0..height {
-        // SAFETY: the caller's promise; masked lanes are neither read nor written.
-        unsafe {
-            let (from, to) = (from.add(r * stride), to.add(r * to_stride));
-            if width == 32 {
-                let both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from.add(16)), _mm512_loadu_ps(from));
-                _mm512_storeu_si512(to.cast(), std::mem::transmute::<__m512bh, __m512i>(both));
-                continue;
-            }
-            for at in (0..width).step_by(16) {
-                let lanes = if width - at >= 16 { u16::MAX } else { (1 << (width - at)) - 1 };
-                let half = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, from.add(at)));
-                _mm256_mask_storeu_epi16(to.add(at).cast(), lanes, std::mem::transmute::<__m256bh, __m256i>(half));
-            }
-        }
     }
 }

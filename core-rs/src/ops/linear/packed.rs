@@ -1,10 +1,9 @@
 //! A weight as bf16 panels for both of its products, written when the f32 weight changes.
 
-use crate::dtype::{Bf16, Element};
+use crate::dtype::{self, Bf16, Element};
 use crate::error::Result;
 use crate::ops::gemm::Gemm;
 use crate::ops::gemm::panels::{PanelShards, Panels, ROWS};
-use crate::simd::vectorize;
 use crate::threads::Threads;
 
 /// The packed copies of one weight `[outputs, inputs]`.
@@ -68,10 +67,7 @@ impl WeightWriter {
     /// last ones.
     pub unsafe fn write_rows(self, first: usize, rows: &[f32], narrow: &mut Vec<Bf16>) {
         narrow.resize(rows.len(), Bf16::default());
-        vectorize(
-            #[inline(always)]
-            || narrow.iter_mut().zip(rows).for_each(|(to, from)| *to = Bf16::from_f32(*from)),
-        );
+        dtype::narrow(rows, narrow);
         // SAFETY: the caller's promise, passed on.
         unsafe {
             self.forward.write_columns(first, narrow);
