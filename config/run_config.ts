@@ -110,7 +110,7 @@ export const FINETUNE_DEFAULTS = {
 
 /**
  * Peak learning rate of fine-tuning: BERT-base takes 5e-5 (Devlin et al., 2019, appendix A.3); `tiny` stays undertrained
- * below 1e-3 (docs/experiments.md, 3), and so does a head on a frozen encoder, but `mini` falls apart at that rate (6).
+ * below 1e-3 (docs/experiments.md, 3), and so does a head on a frozen encoder, but `mini` falls apart at that rate (7).
  */
 export function finetuneRate(hidden_size: number, probe: boolean): number {
   if (probe || hidden_size <= 128) return 1e-3;

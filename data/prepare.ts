@@ -39,7 +39,8 @@ const NAMES = { train: "train.shard", heldOut: "held_out.shard" };
 
 /** A hash of everything that decides which ids a text becomes. */
 export function tokenizerHash(tokenizer: Tokenizer): string {
-  return createHash("sha256").update(JSON.stringify(tokenizer.data)).digest("hex");
+  const { cleanup: _, ...encoding } = tokenizer.data;
+  return createHash("sha256").update(JSON.stringify(encoding)).digest("hex");
 }
 
 /** Opens the shards in `folder`, after writing them if they are not there or were made from something else. */

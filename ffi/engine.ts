@@ -71,7 +71,7 @@ export interface EngineDescription {
   version: string;
 }
 
-/** Sums over a batch. Losses in nats. */
+/** Sums over batches. Losses in nats. */
 export interface LossSums {
   loss_sum: number;
   masked: number;
@@ -81,6 +81,14 @@ export interface LossSums {
   sequence_loss_sum: number;
   sequences: number;
   sequences_correct: number;
+}
+
+/** What came of training since the last report. */
+export interface TrainingReport extends LossSums {
+  /** Of the last update, before clipping. */
+  grad_norm: number;
+  /** Tokens (sequences, where none are predicted) that the gradient of the last update was divided by. */
+  units: number;
 }
 
 /** Loss (nats) and rank (0 is a right argmax) of each row's label, of both heads. */
@@ -136,10 +144,9 @@ export class Engine implements Disposable {
   /**
    * Adds the gradient of the batch's loss *sum*. `step` and `microStep` key the dropout. A sequence's loss counts
    * `sequenceWeight` where a token's counts 1: for the mean of one plus the mean of the other, give M / B of the whole
-   * update.
+   * update. On a GPU the call is done before the work is; the batch may be changed then. What came of it is in `report`.
    */
-  async forwardBackward(batch: Batch, step: number, microStep: number, sequenceWeight = 1): Promise<LossSums> {
-    const out = new Float64Array(6);
+  async forwardBackward(batch: Batch, step: number, microStep: number, sequenceWeight = 1): Promise<void> {
     const { labels, sequence_labels } = this.#labels(batch);
     await this.#call((error) =>
       this.#library.symbols.cloze_forward_backward(
@@ -152,17 +159,14 @@ export class Engine implements Disposable {
         sequenceWeight,
         step,
         microStep,
-        out,
         error,
         error.length,
       )
     );
-    const [loss_sum, masked, correct, sequence_loss_sum, sequences, sequences_correct] = out;
-    return { loss_sum, masked, correct, sequence_loss_sum, sequences, sequences_correct };
   }
 
   /** Divides the gradient by the accumulated count of tokens (sequences, where none are predicted), clips it and updates the weights as update `step`, from 0. */
-  async update(hyper: AdamWOptions, step: number): Promise<{ grad_norm: number; masked: number }> {
+  async update(hyper: AdamWOptions, step: number): Promise<void> {
     const values = Float64Array.of(
       hyper.learning_rate,
       hyper.beta1,
@@ -171,11 +175,19 @@ export class Engine implements Disposable {
       hyper.weight_decay,
       hyper.max_grad_norm,
     );
-    const out = new Float64Array(2);
-    await this.#call((error) =>
-      this.#library.symbols.cloze_update(this.#handle, values, step, out, error, error.length)
-    );
-    return { grad_norm: out[0], masked: out[1] };
+    await this.#call((error) => this.#library.symbols.cloze_update(this.#handle, values, step, error, error.length));
+  }
+
+  /**
+   * What came of training since the last report. Waits until all of it is done.
+   *
+   * @throws {NativeError} what went wrong since then, such as a loss that is not a number, with its step.
+   */
+  async report(): Promise<TrainingReport> {
+    const out = new Float64Array(8);
+    await this.#call((error) => this.#library.symbols.cloze_report(this.#handle, out, error, error.length));
+    const [loss_sum, masked, correct, sequence_loss_sum, sequences, sequences_correct, grad_norm, units] = out;
+    return { loss_sum, masked, correct, sequence_loss_sum, sequences, sequences_correct, grad_norm, units };
   }
 
   /** Loss and rank of each row's label, without dropout. */

@@ -9,6 +9,7 @@ export {
   type EngineOptions,
   type LossSums,
   type RowResults,
+  type TrainingReport,
 } from "./engine.ts";
 export { type CudaLibrary, inspectMachine, type MachineReport } from "./doctor.ts";
 export { locateLibrary } from "./library.ts";

@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 3198667265;
+export const ABI_HASH = 703944103;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -36,7 +36,7 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, sequence_labels, sequence_labels_len, sequence_weight, step, micro_step, out, error, error_len */
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, sequence_labels, sequence_labels_len, sequence_weight, step, micro_step, error, error_len */
   cloze_forward_backward: {
     parameters: [
       "u32",
@@ -56,15 +56,20 @@ export const SYMBOLS = {
       "f64",
       "u32",
       "buffer",
-      "buffer",
       "u32",
     ],
     result: "i32",
     nonblocking: true,
   },
-  /** handle, hyper, step, out, error, error_len */
+  /** handle, hyper, step, error, error_len */
   cloze_update: {
-    parameters: ["u32", "buffer", "f64", "buffer", "buffer", "u32"],
+    parameters: ["u32", "buffer", "f64", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, out, error, error_len */
+  cloze_report: {
+    parameters: ["u32", "buffer", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

@@ -1,6 +1,6 @@
 /**
- * Tokens that are found in the text as it stands, before it is normalized and split: the special ones, and what people
- * added to a vocabulary. As Hugging Face's `AddedVocabulary`. Used by the tokenizer.
+ * Tokens that are found in the text before it is split into words: the special ones, and what people added to a
+ * vocabulary. As Hugging Face's `AddedVocabulary`. Used by the tokenizer.
  */
 
 /** A token as tokenizer.json describes it. */
@@ -14,6 +14,8 @@ export interface AddedToken {
   rstrip: boolean;
   /** Only where no word goes on beside it. */
   single_word: boolean;
+  /** Found in the normalized text, as its content is when normalized; not if it is absent. */
+  normalized?: boolean;
 }
 
 /** Which added tokens are found: those that are not special, `[MASK]` as well, or all. */
@@ -29,25 +31,35 @@ export interface Part {
   token: string;
 }
 
-/** Finds added tokens. */
+/** What Rust's regular expressions call `\w` and `\s`. */
+const WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
+const SPACE = /\p{White_Space}/u;
+
+/** Finds added tokens in text as it stands, or in normalized text. */
 export class AddedTokens {
   readonly tokens: readonly AddedToken[];
-  readonly #byContent: Map<string, AddedToken>;
+  readonly #byPattern: Map<string, AddedToken>;
   readonly #patterns: Record<Specials, RegExp | undefined>;
 
-  constructor(tokens: readonly AddedToken[]) {
+  /** @param patternOf what each is found by: not at all if that is empty. */
+  constructor(tokens: readonly AddedToken[], patternOf = (content: string) => content) {
     this.tokens = tokens;
-    this.#byContent = new Map(tokens.map((token) => [token.content, token]));
-    const pattern = (some: readonly AddedToken[]) => {
+    this.#byPattern = new Map();
+    for (const token of tokens) {
+      const found = patternOf(token.content);
+      if (found !== "" && !this.#byPattern.has(found)) this.#byPattern.set(found, token);
+    }
+    const pattern = (isMeant: (token: AddedToken) => boolean) => {
+      const some = [...this.#byPattern].filter(([_, token]) => isMeant(token)).map(([found]) => found);
       if (some.length === 0) return undefined;
       // Of tokens that begin at the same place the longest is meant.
-      const contents = some.map(({ content }) => content).sort((a, b) => b.length - a.length);
-      return new RegExp(contents.map((content) => RegExp.escape(content)).join("|"), "gu");
+      some.sort((a, b) => b.length - a.length);
+      return new RegExp(some.map((found) => RegExp.escape(found)).join("|"), "gu");
     };
     this.#patterns = {
-      text: pattern(tokens.filter(({ special }) => !special)),
-      mask: pattern(tokens.filter(({ special, content }) => !special || content === "[MASK]")),
-      all: pattern(tokens),
+      text: pattern(({ special }) => !special),
+      mask: pattern(({ special, content }) => !special || content === "[MASK]"),
+      all: pattern(() => true),
     };
   }
 
@@ -62,18 +74,22 @@ export class AddedTokens {
     const pattern = this.#patterns[specials];
     for (const match of pattern === undefined ? [] : text.matchAll(pattern)) {
       let start = match.index, end = start + match[0].length;
-      const { lstrip, rstrip, single_word } = this.#byContent.get(match[0])!;
-      if (
-        single_word && (/\w$/u.test(text.slice(Math.max(0, start - 1), start)) || /^\w/u.test(text.slice(end, end + 1)))
-      ) {
-        continue;
-      }
-      if (lstrip) { while (start > from && /\s/u.test(text[start - 1])) start--; }
-      if (rstrip) { while (end < text.length && /\s/u.test(text[end])) end++; }
+      const { content, lstrip, rstrip, single_word } = this.#byPattern.get(match[0])!;
+      if (single_word && (WORD.test(characterBefore(text, start)) || WORD.test(characterAt(text, end)))) continue;
+      if (lstrip) { while (start > from && SPACE.test(text[start - 1])) start--; }
+      if (rstrip) { while (end < text.length && SPACE.test(text[end])) end++; }
       if (start > from) yield { text: text.slice(from, start), at: from, added: false, token: "" };
-      yield { text: text.slice(start, end), at: start, added: true, token: match[0] };
+      yield { text: text.slice(start, end), at: start, added: true, token: content };
       from = end;
     }
     if (from < text.length) yield { text: text.slice(from), at: from, added: false, token: "" };
   }
+}
+
+function characterAt(text: string, at: number): string {
+  return at < text.length ? String.fromCodePoint(text.codePointAt(at)!) : "";
+}
+
+function characterBefore(text: string, at: number): string {
+  return Array.from(text.slice(Math.max(0, at - 2), at)).pop() ?? "";
 }

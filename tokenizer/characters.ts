@@ -89,6 +89,15 @@ class Characters {
     return text.split(NEWER).map((part) => NEWER.test(part) ? part : part.normalize("NFC")).join("");
   }
 
+  /** Whether canonical ordering may move a mark, or has to stop at it otherwise. */
+  hasCombiningClass(mark: string): boolean {
+    if (this.#compat === "huggingface" && NEWER.test(mark)) return false;
+    // One of 1 goes before all others but its own, one of 240 behind them.
+    const low = "\u0334", high = "\u0345";
+    return (mark + low).normalize("NFD") !== mark.normalize("NFD") + low ||
+      (high + mark).normalize("NFD") !== high + mark.normalize("NFD");
+  }
+
   /** A character in lower case, if that is asked for, and without accents: decomposed, nonspacing marks dropped. */
   fold(character: string, lowercase: boolean, stripAccents: boolean): string {
     // Google lowercases first, Hugging Face last.

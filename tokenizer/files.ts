@@ -122,7 +122,8 @@ function fromTokenizerJson(text: string, config: Json): Tokenizer {
   return new Tokenizer(vocabulary, {
     normalizer: { ...normalizer, ...readCompat(config) },
     max_input_chars_per_word: model.max_input_chars_per_word ?? 100,
-    added_tokens: readAdded(json.added_tokens ?? [], normalizer),
+    added_tokens: readAdded(json.added_tokens ?? []),
+    cleanup: json.decoder?.cleanup ?? true,
   });
 }
 
@@ -150,18 +151,17 @@ function readVocabulary(vocab: Record<string, number>, added: { content: string;
   return vocabulary;
 }
 
-function readAdded(added: Json[], normalizer: NormalizerOptions): AddedToken[] {
-  return added.map((token) => {
-    const { content, special = false, lstrip = false, rstrip = false, single_word = false, normalized = !special } =
-      token;
-    // It would be looked for in text that is normalized already, in lower case for example.
-    if (normalized && (normalizer.lowercase || normalizer.strip_accents)) {
-      throw new ClozeError("input", `its added token ${JSON.stringify(content)} is "normalized": true`, {
-        hint: "cloze finds added tokens in the text as it stands: set it to false",
-      });
-    }
-    return { content, special, lstrip, rstrip, single_word };
-  });
+function readAdded(added: Json[]): AddedToken[] {
+  return added.map(
+    ({ content, special = false, lstrip = false, rstrip = false, single_word = false, normalized = !special }) => ({
+      content,
+      special,
+      lstrip,
+      rstrip,
+      single_word,
+      ...(normalized ? { normalized } : {}),
+    }),
+  );
 }
 
 /** Nothing, NFC, BertNormalizer, or NFC and then BertNormalizer; sequences of these. */
@@ -225,13 +225,15 @@ export function tokenizerFiles(tokenizer: Tokenizer, max_length: number): Record
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: tokenizer.added_tokens.map(({ content, single_word, lstrip, rstrip, special }) => ({
+    added_tokens: tokenizer.added_tokens.map((
+      { content, single_word, lstrip, rstrip, special, normalized = false },
+    ) => ({
       id: id(content),
       content,
       single_word,
       lstrip,
       rstrip,
-      normalized: false,
+      normalized,
       special,
     })).sort((a, b) => a.id - b.id),
     normalizer: nfc ? { type: "Sequence", normalizers: [{ type: "NFC" }, normalizer] } : normalizer,
@@ -250,7 +252,7 @@ export function tokenizerFiles(tokenizer: Tokenizer, max_length: number): Record
         ["[CLS]", "[SEP]"].map((token) => [token, { id: token, ids: [id(token)], tokens: [token] }]),
       ),
     },
-    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+    decoder: { type: "WordPiece", prefix: "##", cleanup: tokenizer.cleanup },
     model: {
       type: "WordPiece",
       unk_token: "[UNK]",

@@ -195,15 +195,41 @@ Deno.test("what would be tokenized differently is refused, with the reason", asy
   await refuse((json) => ({ ...json, post_processor: { type: "RobertaProcessing" } }), "post_processor");
   await refuse((json) => ({ ...json, model: { ...json.model, unk_token: "<unk>" } }), "unk_token");
   await refuse((json) => ({ ...json, model: { ...json.model, continuing_subword_prefix: "@@" } }), "@@");
-  await refuse((json) => {
-    json.added_tokens.push({ ...json.added_tokens[0], content: "new", id: 12, special: false, normalized: true });
-    return json;
-  }, "normalized");
   await refuse((json) => ({ ...json, added_tokens: [{ ...json.added_tokens[0], id: 99, content: "far" }] }), "99");
   await withFiles({ "vocab.txt": "[PAD]\n", "tokenizer_config.json": "{" }, async (folder) => {
     await assertRejects(() => loadTokenizer(folder), ClozeError, "tokenizer_config.json is not JSON");
   });
   await withFiles({ "vocab.txt": "[PAD]\n", "tokenizer_config.json": { cloze_compat: "x" } }, async (folder) => {
     await assertRejects(() => loadTokenizer(folder), ClozeError, "cloze_compat");
+  });
+});
+
+Deno.test("added tokens that are normalized, and the decoder's cleanup, are as in tokenizers 0.23.3, and are written again", async () => {
+  const json = googleBert();
+  const tokens = [...Object.keys(json.model.vocab), "a", "##b", "!", "covid 19", "Na"];
+  const { [tokens.length - 2]: covid, [tokens.length - 1]: sodium } = tokens;
+  const added = (content: string, normalized: boolean) => ({
+    ...{ id: tokens.indexOf(content), content, lstrip: false, rstrip: false, special: false },
+    ...{ normalized, single_word: !normalized },
+  });
+  const changed = {
+    ...json,
+    added_tokens: [...json.added_tokens, added(covid, true), added(sodium, false)],
+    decoder: { type: "WordPiece", prefix: "##", cleanup: false },
+    model: { ...json.model, vocab: numbered(tokens) },
+  };
+  await withFiles({ "tokenizer.json": changed }, async (folder) => {
+    const first = await loadTokenizer(folder);
+    await Deno.writeTextFile(`${folder}/tokenizer.json`, tokenizerFiles(first, 512)["tokenizer.json"]);
+    for (const tokenizer of [first, await loadTokenizer(folder)]) {
+      const { ids, offsets, words } = tokenizer.encode("a CÓVID\t19b Na NaCl");
+      assertEquals([...ids].map((id) => tokenizer.tokenOf(id)), ["a", "covid 19", "[UNK]", "Na", "[UNK]"]);
+      assertEquals(offsets, [[0, 1], [2, 10], [10, 11], [12, 14], [15, 19]]);
+      assertEquals(words, [0, 1, 2, 3, 4]);
+      const fast: number[] = [];
+      tokenizer.encodeIds("a CÓVID\t19b Na NaCl", fast);
+      assertEquals(fast, [...ids]);
+      assertEquals(tokenizer.decode(["a", "!", "cafe", "##s"].map((token) => tokenizer.idOf(token)!)), "a ! cafes");
+    }
   });
 });

@@ -39,12 +39,19 @@ const PASSED_OVER = String.raw`[[\p{Case_Ignorable}\p{Cf}\p{Cc}\uFFFD]--[\t\n\r]
 /** A capital sigma at the end of a word, which Python's `str.lower` makes another small letter of. */
 const FINAL_SIGMA = new RegExp(`(?<=${CASED}${PASSED_OVER})\u03A3(?!${PASSED_OVER}${CASED})`, "gv");
 
-/** A word and where it stood: UTF-16 offsets into the text, end exclusive. */
+/** A text or a word, normalized, and where it stood: UTF-16 offsets into the source, end exclusive. */
 export interface Word {
   text: string;
   /** Source range of each UTF-16 unit of `text`. */
   starts: number[];
   ends: number[];
+}
+
+/** A normalized character and where it stood. */
+interface Piece {
+  text: string;
+  start: number;
+  end: number;
 }
 
 /** Splits text into words. */
@@ -59,30 +66,79 @@ export class PreTokenizer {
 
   /** The words with their offsets, for people and tests. Gives the same words as `WordScanner`. */
   words(text: string): Word[] {
-    const words: Word[] = [];
-    let word: Word | undefined;
+    return this.split(this.normalize(text));
+  }
+
+  /** What `BertNormalizer` makes of a text, with NFC before it where asked for. */
+  normalize(text: string): Word {
     const { clean_text, handle_chinese_chars, compat } = this.options;
+    const normalized: Word = { text: "", starts: [], ends: [] };
     for (const piece of this.#pieces(this.withFinalSigmas(text))) {
       const kind = CHARACTERS[compat].classOf(piece.text.codePointAt(0)!);
-      if (isControl(kind) && clean_text) continue;
-      if (kind === SPACE || kind === CONTROL_SPACE) {
-        word = undefined;
-        continue;
-      }
-      const alone = kind === PUNCTUATION || (kind === IDEOGRAPH && handle_chinese_chars);
-      if (alone || word === undefined) words.push(word = { text: "", starts: [], ends: [] });
-      word.text += piece.text;
+      if (clean_text && kind === SPACE) piece.text = " ";
+      if (handle_chinese_chars && kind === IDEOGRAPH) piece.text = ` ${piece.text} `;
+      normalized.text += piece.text;
       for (let i = 0; i < piece.text.length; i++) {
-        word.starts.push(piece.start);
-        word.ends.push(piece.end);
+        normalized.starts.push(piece.start);
+        normalized.ends.push(piece.end);
       }
-      if (alone) word = undefined;
     }
+    return normalized;
+  }
+
+  /** What `BertPreTokenizer` makes of a normalized text, or of its part from `from` to `to`. */
+  split({ text, starts, ends }: Word, from = 0, to = text.length): Word[] {
+    const words: Word[] = [];
+    const { compat } = this.options;
+    const add = (from: number, to: number) => {
+      if (to > from) {
+        words.push({ text: text.slice(from, to), starts: starts.slice(from, to), ends: ends.slice(from, to) });
+      }
+    };
+    let start = from;
+    for (let i = from; i < to;) {
+      const code = text.codePointAt(i)!, next = i + (code < 0x10000 ? 1 : 2);
+      const kind = CHARACTERS[compat].classOf(code);
+      if (kind === SPACE || kind === CONTROL_SPACE || kind === PUNCTUATION) {
+        add(start, i);
+        if (kind === PUNCTUATION) add(i, next);
+        start = next;
+      }
+      i = next;
+    }
+    add(start, to);
     return words;
   }
 
-  /** Normalized characters with the source range that each came from. */
-  *#pieces(text: string): Generator<{ text: string; start: number; end: number }> {
+  /**
+   * Normalized characters with the source range that each came from. Marks that are no accents are put in canonical
+   * order where accents are stripped: that decomposes the text.
+   */
+  *#pieces(text: string): Generator<Piece> {
+    const { clean_text, compat } = this.options;
+    const characters = CHARACTERS[compat];
+    const marks: Piece[] = [];
+    for (const { text: character, start, end } of this.#composed(text)) {
+      if (clean_text && isControl(characters.classOf(character.codePointAt(0)!))) continue;
+      const folded = this.fold(character);
+      if (folded === "" && !characters.hasCombiningClass(character)) yield* marks.splice(0);
+      for (const part of folded) {
+        const piece = { text: part, start, end };
+        if (this.isSorted(part)) {
+          let at = marks.length;
+          while (at > 0 && (marks[at - 1].text + part).normalize("NFD") !== marks[at - 1].text + part) at--;
+          marks.splice(at, 0, piece);
+        } else {
+          yield* marks.splice(0);
+          yield piece;
+        }
+      }
+    }
+    yield* marks;
+  }
+
+  /** Characters with their source range, composed where that is asked for. */
+  *#composed(text: string): Generator<Piece> {
     // What can compose with its neighbours goes together: a starter with its marks, a run of Jamo.
     const unit = this.options.nfc ? /[\uAC00-\uD7A3]?[\u1100-\u11FF]+\p{M}*|[^\p{M}]\p{M}*|\p{M}+/gsu : /./gsu;
     for (const match of text.matchAll(unit)) {
@@ -93,9 +149,15 @@ export class PreTokenizer {
       for (const character of composed) {
         const range = whole ?? { start: at, end: at + character.length };
         at += character.length;
-        for (const folded of this.fold(character)) yield { text: folded, ...range };
+        yield { text: character, ...range };
       }
     }
+  }
+
+  /** Whether a folded character's place depends on the marks beside it. */
+  isSorted(character: string): boolean {
+    return this.#stripAccents && /\p{M}/u.test(character) &&
+      CHARACTERS[this.options.compat].hasCombiningClass(character);
   }
 
   /** Whether `withFinalSigmas` may change anything but for a sigma. */

@@ -6,7 +6,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { type AddedToken, AddedTokens, type Specials } from "./added_tokens.ts";
 import { IdBuffer } from "./id_buffer.ts";
-import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
+import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer, type Word } from "./pre_tokenizer.ts";
 import { widthOf } from "./utf8.ts";
 import { WordPiece } from "./word_piece.ts";
 import { WordScanner, type WordSink } from "./word_scanner.ts";
@@ -16,8 +16,10 @@ export interface TokenizerOptions {
   normalizer?: Partial<NormalizerOptions>;
   /** Longer words become `[UNK]`. By default 100, as in Hugging Face; Google has 200. */
   max_input_chars_per_word?: number;
-  /** Tokens that are found in the text as it stands, besides BERT's special ones. */
+  /** Tokens that are found before the text is split, besides BERT's special ones. */
   added_tokens?: readonly AddedToken[];
+  /** Whether `decode` takes out the spaces before English punctuation. By default it does, as Hugging Face does. */
+  cleanup?: boolean;
 }
 
 /** Ids with where they came from. */
@@ -51,6 +53,7 @@ export interface TokenizerData {
   normalizer: NormalizerOptions;
   max_input_chars_per_word: number;
   added_tokens: readonly AddedToken[];
+  cleanup: boolean;
 }
 
 const CONTINUING = "##";
@@ -78,7 +81,12 @@ export class Tokenizer {
   readonly special: Readonly<SpecialIds>;
   readonly normalizer: NormalizerOptions;
   readonly max_input_chars_per_word: number;
+  readonly cleanup: boolean;
+  /** All of them: BERT's special ones and others. */
+  readonly added_tokens: readonly AddedToken[];
+  /** Those that are found in the text as it stands, and those that are found in normalized text. */
   readonly #added: AddedTokens;
+  readonly #normalizedAdded: AddedTokens;
   readonly #ids: Map<string, number>;
   readonly #specialIds: Set<number>;
   readonly #preTokenizer: PreTokenizer;
@@ -109,16 +117,23 @@ export class Tokenizer {
     this.special = { pad, unk, cls, sep, mask };
     this.normalizer = { ...DEFAULT_NORMALIZER, ...options.normalizer };
     this.max_input_chars_per_word = options.max_input_chars_per_word ?? 100;
-    this.#added = new AddedTokens(withSpecials(options.added_tokens ?? []));
-    for (const { content } of this.#added.tokens) {
+    this.cleanup = options.cleanup ?? true;
+    this.added_tokens = withSpecials(options.added_tokens ?? []);
+    for (const { content } of this.added_tokens) {
       if (this.#ids.has(content)) continue;
       throw new ClozeError("input", `the added token ${JSON.stringify(content)} is not in the vocabulary`);
     }
     this.#specialIds = new Set(
-      this.#added.tokens.filter((token) => token.special).map((token) => this.idOf(token.content)!),
+      this.added_tokens.filter((token) => token.special).map((token) => this.idOf(token.content)!),
     );
     vocabulary.forEach((_, id) => this.isUnused(id) && this.#specialIds.add(id));
-    this.#preTokenizer = new PreTokenizer(this.normalizer);
+    const preTokenizer = this.#preTokenizer = new PreTokenizer(this.normalizer);
+    const { normalized = [], asItStands = [] } = Object.groupBy(
+      this.added_tokens,
+      (token) => token.normalized ? "normalized" : "asItStands",
+    );
+    this.#added = new AddedTokens(asItStands);
+    this.#normalizedAdded = new AddedTokens(normalized, (content) => preTokenizer.normalize(content).text);
     this.#wordPiece = new WordPiece(vocabulary, unk, this.max_input_chars_per_word, CONTINUING);
     this.#scanner = new WordScanner(this.normalizer);
     this.#pieces = new PieceSink(this.#wordPiece);
@@ -126,18 +141,13 @@ export class Tokenizer {
 
   /** The tokenizer as plain data, which can be posted to another thread. */
   get data(): TokenizerData {
-    const { vocabulary, normalizer, max_input_chars_per_word, added_tokens } = this;
-    return { vocabulary, normalizer, max_input_chars_per_word, added_tokens };
+    const { vocabulary, normalizer, max_input_chars_per_word, added_tokens, cleanup } = this;
+    return { vocabulary, normalizer, max_input_chars_per_word, added_tokens, cleanup };
   }
 
   /** The tokenizer that {@linkcode Tokenizer.data} was taken from. */
   static from(data: TokenizerData): Tokenizer {
     return new Tokenizer(data.vocabulary, data);
-  }
-
-  /** Tokens that are found in the text as it stands: the special ones and others. */
-  get added_tokens(): readonly AddedToken[] {
-    return this.#added.tokens;
   }
 
   /** Number of tokens. */
@@ -158,7 +168,9 @@ export class Tokenizer {
 
   /** The same for the text `bytes[from..to)`, which is whole UTF-8. The fastest way from a file to ids. */
   encodeUtf8(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
-    if (this.#added.any("text")) return this.#append(decoder.decode(bytes.slice(from, to)), out, "text");
+    if (this.#added.any("text") || this.#normalizedAdded.any("text")) {
+      return this.#append(decoder.decode(bytes.slice(from, to)), out, "text");
+    }
     this.#pieces.out = out;
     this.#scanner.scan(bytes, from, to, this.#pieces);
   }
@@ -169,6 +181,7 @@ export class Tokenizer {
   }
 
   #append(text: string, out: IdBuffer, specials: Specials): void {
+    if (this.#normalizedAdded.any(specials)) return this.#locate(text, specials, (id) => out.push(id));
     this.#pieces.out = out;
     if (!this.#added.any(specials)) return this.#scan(text);
     for (const part of this.#added.split(text, specials)) {
@@ -217,32 +230,43 @@ export class Tokenizer {
     specials: Specials,
     visit: (id: number, offsets: [number, number], word: number) => void,
   ): void {
-    const ids = new IdBuffer();
     let words = 0;
     for (const part of this.#added.split(text, specials)) {
       if (part.added) {
         visit(this.#ids.get(part.token)!, [part.at, part.at + part.text.length], words++);
         continue;
       }
-      for (const word of this.#preTokenizer.words(part.text)) {
-        const ends: number[] = [];
-        ids.truncate(0);
-        const length = this.#encode(word.text);
-        this.#wordPiece.match(this.#utf8, 0, length, ids, ends);
-        let unit = 0, byte = 0;
-        ids.view().forEach((id, piece) => {
-          const start = unit;
-          for (; byte < ends[piece]; byte += widthOf(this.#utf8[byte])) unit += this.#utf8[byte] < 0xF0 ? 1 : 2;
-          visit(id, [part.at + word.starts[start], part.at + word.ends[unit - 1]], words);
-        });
-        words++;
+      const normalized = this.#preTokenizer.normalize(part.text);
+      const { starts, ends } = normalized;
+      for (const { added, token, at, text } of this.#normalizedAdded.split(normalized.text, specials)) {
+        const to = at + text.length;
+        if (added) visit(this.#ids.get(token)!, [part.at + starts[at], part.at + ends[to - 1]], words++);
+        else {
+          for (const word of this.#preTokenizer.split(normalized, at, to)) {
+            this.#locateWord(word, (id, [start, end]) => visit(id, [part.at + start, part.at + end], words));
+            words++;
+          }
+        }
       }
     }
   }
 
+  /** Calls `visit` with every piece of a word and its offsets. */
+  #locateWord({ text, starts, ends }: Word, visit: (id: number, offsets: [number, number]) => void): void {
+    const ids = new IdBuffer(), pieceEnds: number[] = [];
+    const length = this.#encode(text);
+    this.#wordPiece.match(this.#utf8, 0, length, ids, pieceEnds);
+    let unit = 0, byte = 0;
+    ids.view().forEach((id, piece) => {
+      const start = unit;
+      for (; byte < pieceEnds[piece]; byte += widthOf(this.#utf8[byte])) unit += this.#utf8[byte] < 0xF0 ? 1 : 2;
+      visit(id, [starts[start], ends[unit - 1]]);
+    });
+  }
+
   /**
-   * Text of the ids: pieces are joined and the spaces before English punctuation taken out again, as Hugging Face's
-   * WordPiece decoder with `cleanup` does.
+   * Text of the ids: pieces are joined and, with `cleanup`, the spaces before English punctuation taken out again, as
+   * Hugging Face's WordPiece decoder does.
    */
   decode(ids: ArrayLike<number>, options: { skipSpecial?: boolean } = {}): string {
     let text = "";
@@ -250,7 +274,10 @@ export class Tokenizer {
       const token = this.tokenOf(ids[i]);
       if (options.skipSpecial && this.isSpecial(ids[i])) continue;
       if (text !== "" && token.startsWith(CONTINUING)) text += token.slice(CONTINUING.length);
-      else text += cleanUp(text === "" ? token : ` ${token}`);
+      else {
+        const spaced = text === "" ? token : ` ${token}`;
+        text += this.cleanup ? cleanUp(spaced) : spaced;
+      }
     }
     return text;
   }

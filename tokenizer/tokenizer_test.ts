@@ -184,3 +184,19 @@ Deno.test("a saved tokenizer is loaded again from its folder, tokenizer.json and
 Deno.test("tokenOf names an id that is outside the vocabulary", () => {
   assertThrows(() => new Tokenizer(VOCABULARY).tokenOf(99), ClozeError, "no token 99");
 });
+
+Deno.test("marks that strip_accents keeps are put in canonical order, as in tokenizers 0.23.3", () => {
+  const [hieut, tone, stem] = ["\u1112", "\u302E", "\u{1D165}"];
+  const tokenizer = new Tokenizer([...SPECIAL_TOKENS, hieut, `##${stem}`, `##${tone}`], {
+    normalizer: { lowercase: true, nfc: false },
+  });
+  // An accent between them goes away, a control character as well; a mark of class 0 keeps them apart.
+  for (const between of ["", "\u0301", "\u200B"]) {
+    const text = `${hieut}${tone}${between}${stem}`;
+    assertEquals([...tokenizer.encode(text).ids], [5, 6, 7], between);
+    const fast: number[] = [];
+    tokenizer.encodeIds(`${text} ${hieut}${stem}${tone}`, fast);
+    assertEquals(fast, [5, 6, 7, 5, 6, 7]);
+  }
+  assertEquals([...tokenizer.encode(`${hieut}${tone}\u034F${stem}`).ids], [5, 7, 6]);
+});

@@ -25,6 +25,8 @@ const FOLD = 5;
 const FOLD_ALONE = 6;
 /** May compose with its neighbours, so that they have to be normalized together. */
 const COMPOSE = 7;
+/** A mark that is kept where accents are stripped: its place depends on other marks. */
+const SORT = 8;
 
 /** Code points of combining class 0 that follow others in a composition and are no spacing marks (Unicode 17). */
 const COMPOSES =
@@ -82,6 +84,8 @@ export class WordScanner {
       if (action === SEPARATE) {
         if (i > start) sink.word(bytes, start, i, hash);
         i += width;
+      } else if (action === SORT) {
+        i = this.#sort(bytes, start, to, sink);
       } else if (action === COMPOSE || (action !== FOLD && action !== DROP && this.#composesAt(bytes, i + width, to))) {
         i = this.#compose(bytes, start, to, sink);
       } else if (action === ALONE || action === FOLD_ALONE) {
@@ -115,6 +119,7 @@ export class WordScanner {
       ) {
         return this.#compose(bytes, start, to, sink);
       }
+      if (action === SORT) return this.#sort(bytes, start, to, sink);
       if (action === KEEP) {
         if (length + width > word.length) word = this.#word = grown(word, length + width);
         for (let k = 0; k < width; k++) word[length++] = bytes[i + k];
@@ -149,11 +154,21 @@ export class WordScanner {
       this.#action(codePointAt(bytes, i)) === COMPOSE;
   }
 
+  /** Hands on the words from `start` to the next white space, in which marks are sorted. Returns where that ends. */
+  #sort(bytes: Uint8Array, start: number, to: number, sink: WordSink): number {
+    const end = spaceFrom(bytes, start, to);
+    for (const { text } of this.#preTokenizer.words(decoder.decode(bytes.slice(start, end)))) {
+      const word = encoder.encode(text);
+      let hash = EMPTY_HASH;
+      for (let i = 0; i < word.length; i += widthOf(word[i])) hash = nextHash(hash, codePointAt(word, i));
+      sink.word(word, 0, word.length, hash);
+    }
+    return end;
+  }
+
   /** Composes the text from `start` to the next white space and hands on its words. Returns where that ends. */
   #compose(bytes: Uint8Array, start: number, to: number, sink: WordSink): number {
-    // Nothing composes across these, and they separate words under every option.
-    let end = start;
-    while (end < to && bytes[end] !== 32 && bytes[end] !== 10 && bytes[end] !== 9 && bytes[end] !== 13) end++;
+    const end = spaceFrom(bytes, start, to);
     const composed = encoder.encode(this.#preTokenizer.compose(decoder.decode(bytes.slice(start, end))));
     this.#composed!.scan(composed, 0, composed.length, sink);
     return end;
@@ -179,11 +194,18 @@ export class WordScanner {
     if (kind === SPACE) return SEPARATE;
     const folded = this.#preTokenizer.fold(character);
     const alone = kind === IDEOGRAPH && handle_chinese_chars;
+    if (Array.from(folded).some((part) => this.#preTokenizer.isSorted(part))) return SORT;
     if (folded === character) return alone || kind === PUNCTUATION ? ALONE : KEEP;
     this.#folds.set(code, encoder.encode(folded));
     const words = Array.from(folded, (part) => CHARACTERS[compat].classOf(part.codePointAt(0)!));
     return alone || words.some((kind) => kind === SPACE || kind === PUNCTUATION) ? FOLD_ALONE : FOLD;
   }
+}
+
+/** The next white space: nothing composes across it and no mark is moved, and it separates words under every option. */
+function spaceFrom(bytes: Uint8Array, at: number, to: number): number {
+  while (at < to && bytes[at] !== 32 && bytes[at] !== 10 && bytes[at] !== 9 && bytes[at] !== 13) at++;
+  return at;
 }
 
 /** Whether NFC changes a character, or may change it or what is beside it. */

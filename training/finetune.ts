@@ -74,25 +74,23 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
     }
     const batch = classificationBatch(chosen);
     const rate = learningRate(step / steps, config);
-    const sums = await engine.forwardBackward(batch, step, 0);
-    const { grad_norm } = await engine.update(hyperparameters(config, rate), step);
+    await engine.forwardBackward(batch, step, 0);
+    await engine.update(hyperparameters(config, rate), step);
     tokens += batch.input_ids.length;
     interval.tokens += batch.input_ids.length;
-    interval.loss += sums.sequence_loss_sum;
-    interval.sequences += sums.sequences;
-    interval.correct += sums.sequences_correct;
     const now = performance.now(), done = step + 1;
     if (now - interval.began >= METRICS_EVERY_MS || done === 1 || done === steps) {
+      const { sequence_loss_sum, sequences, sequences_correct, grad_norm } = await engine.report();
       const metric: Metric = {
         kind: "train",
         step: done,
         epoch: done / perEpoch,
-        loss: interval.loss / interval.sequences,
-        accuracy: interval.correct / interval.sequences,
+        loss: sequence_loss_sum / sequences,
+        accuracy: sequences_correct / sequences,
         learning_rate: rate,
         grad_norm,
         tokens,
-        tokens_per_second: Math.round(interval.tokens / (now - interval.began) * 1000),
+        tokens_per_second: Math.round(interval.tokens / (performance.now() - interval.began) * 1000),
         elapsed_ms: elapsed(),
         data_wait_ms: 0,
       };
@@ -108,7 +106,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
 }
 
 function newInterval() {
-  return { began: performance.now(), tokens: 0, loss: 0, sequences: 0, correct: 0 };
+  return { began: performance.now(), tokens: 0 };
 }
 
 /** The batch of some sequences. */

@@ -13,6 +13,7 @@ import { hyperparameters } from "./schedule.ts";
 
 /** What is measured. */
 export interface StepRateOptions {
+  device: "cpu" | "cuda" | "auto";
   dtype: "f32" | "bf16";
   threads: number;
   /** Tokens of a step. */
@@ -32,6 +33,7 @@ export interface StepRate {
   steps: number;
   parameter_count: number;
   dtype: string;
+  device: "cpu" | "cuda";
   instruction_set: string;
   /** Of a step, longest first; empty without `profile`. */
   profile: { operation: string; calls: number; ms: number }[];
@@ -44,7 +46,7 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
     config,
     objective: "mlm",
     engine: "fused",
-    device: "cpu",
+    device: options.device,
     dtype: options.dtype,
     profile: options.profile,
     threads: options.threads,
@@ -62,6 +64,7 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
     const start = performance.now();
     await engine.forwardBackward(batch, step, 0);
     await engine.update(hyper, step);
+    await engine.report(); // a GPU is done only then
     if (step > 0) times.push(performance.now() - start); // the first one plans memory and starts threads
   }
   const step_ms = times.toSorted((a, b) => a - b)[times.length >> 1];
@@ -73,6 +76,7 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
     steps: times.length,
     parameter_count: about.parameter_count,
     dtype: about.dtype,
+    device: about.device,
     instruction_set: about.instruction_set,
     profile: about.profile.map(({ operation, calls, ms }) => ({ operation, calls: calls / steps, ms: ms / steps })),
   };

@@ -6,7 +6,7 @@
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { TrainingConfig } from "../config/run_config.ts";
 import type { Position } from "../data/mod.ts";
-import type { Engine, LossSums } from "../ffi/mod.ts";
+import type { Engine } from "../ffi/mod.ts";
 import { evaluate, type Evaluation } from "./evaluation.ts";
 import type { Metric, MetricsFile } from "./metrics.ts";
 import { hyperparameters, learningRate, progressOf } from "./schedule.ts";
@@ -112,17 +112,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const building = performance.now();
       upcoming.push(take()); // while the engine works
       const ready = performance.now();
-      const sums = await running;
-      // An answer that comes at once was there before: the engine stood still for at most the time of building.
+      await running;
+      // An answer that comes at once was there before: the engine stood still for at most the time of building. A GPU
+      // answers at once until two batches lie before it.
       if (performance.now() - ready < AT_ONCE_MS) interval.wait_ms += ready - building;
-      predicted += sums.masked;
-      add(interval.sums, sums);
+      predicted += batch.labels.length;
     }
     update = upcoming;
-    if (predicted > 0) {
-      const { grad_norm } = await engine.update(hyperparameters(training, rate), step);
-      interval.grad_norm = grad_norm;
-    }
+    interval.predicted += predicted;
+    if (predicted > 0) await engine.update(hyperparameters(training, rate), step);
     step++;
 
     const now = performance.now();
@@ -131,9 +129,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       every: number | undefined,
     ) => (every === undefined ? done * MILESTONES >= milestone : step % every === 0);
     const pauses = done < 1 && !signal.aborted && (due(options.evaluateEvery) || due(options.saveEvery));
-    const { sums } = interval;
-    if (sums.masked > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pauses)) {
-      const seconds = (now - interval.began) / 1000;
+    if (interval.predicted > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pauses)) {
+      const sums = await engine.report();
+      const seconds = (performance.now() - interval.began) / 1000; // a GPU has done it all only now
       const metric: Metric = {
         kind: "train",
         step,
@@ -145,7 +143,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           nsp_accuracy: sums.sequences_correct / sums.sequences,
         }),
         learning_rate: rate,
-        grad_norm: interval.grad_norm,
+        grad_norm: sums.grad_norm,
         tokens,
         tokens_per_second: Math.round(interval.tokens / seconds),
         elapsed_ms: Math.round(elapsed()),
@@ -189,17 +187,5 @@ export function copyOf(batch: MlmBatch): MlmBatch {
 }
 
 function newInterval() {
-  const sums: LossSums = {
-    loss_sum: 0,
-    masked: 0,
-    correct: 0,
-    sequence_loss_sum: 0,
-    sequences: 0,
-    sequences_correct: 0,
-  };
-  return { began: performance.now(), tokens: 0, sums, grad_norm: 0, wait_ms: 0 };
-}
-
-function add(to: LossSums, sums: LossSums): void {
-  for (const name of Object.keys(to) as (keyof LossSums)[]) to[name] += sums[name];
+  return { began: performance.now(), tokens: 0, predicted: 0, wait_ms: 0 };
 }

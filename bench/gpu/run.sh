@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs on a machine with an NVIDIA GPU, beside what pack.ts has packed: first the tests, then, if they pass, the
 # measurements, cloze and PyTorch in turns. Everything that is printed also goes to the folder OUT (here: results).
+# Exit code: 0 all done, 1 the tests fail, 3 there is no GPU.
 # usage: bash run.sh [tests|rates]        PEAK_TFLOPS is the dense bf16 peak of the GPU; 989 for H100 and H200
 set -uo pipefail
 cd "$(dirname "$0")"
@@ -8,11 +9,16 @@ out=${OUT:-results}
 peak=${PEAK_TFLOPS:-989}
 mkdir -p "$out"
 
+chmod +x cuda_tests gpu_rate
+if [ -f deno.xz ] && [ ! -f deno ]; then xz -dk deno.xz && chmod +x deno; fi
+if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L >/dev/null 2>&1; then
+    echo "there is no NVIDIA GPU here (nvidia-smi does not run), so nothing was tested or measured" | tee "$out/skipped.txt"
+    exit 3
+fi
+
 # Libraries: the system's, a toolkit's, and those of pip's wheels.
 wheels=$(find / -xdev -type d -path '*/nvidia/*/lib' 2>/dev/null | tr '\n' ':')
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64:$wheels"
-chmod +x cuda_tests gpu_rate
-if [ -f deno.xz ] && [ ! -f deno ]; then xz -dk deno.xz && chmod +x deno; fi
 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv | tee "$out/gpu.csv"
 
 if [ "${1:-tests}" = tests ]; then

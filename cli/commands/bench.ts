@@ -9,6 +9,7 @@ import { vocabularyReport } from "../../tokenizer/mod.ts";
 import { type StepRate, stepRate } from "../../training/step_rate.ts";
 import { corpusConfig, corpusFindings } from "../corpus.ts";
 import { expandPaths } from "../../data/mod.ts";
+import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { BENCH } from "../flags/tables.ts";
 import { callerFolder } from "../paths.ts";
@@ -54,6 +55,7 @@ export async function run(args: string[]): Promise<number> {
     }
   }
   endProgress();
+  noteDevice(values.device, rows[0].device);
   const result = { threads, gemm_gflops: gemm, ...(corpus === undefined ? {} : { corpus }), presets: rows };
   await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result, values));
   return 0;
@@ -87,6 +89,7 @@ async function measure(
 ): Promise<Row> {
   const config = presetConfig(preset, corpus?.vocab_size ?? values["vocab-size"] ?? VOCAB_SIZE);
   const rate = await stepRate(config, {
+    device: values.device ?? "cpu",
     dtype,
     threads,
     batch_tokens: Math.min(MOST_TOKENS, PRESET_TRAINING[preset].batch_tokens),

@@ -1,9 +1,14 @@
-//! Prints one JSON line about training steps on the GPU: milliseconds of each, tokens per second, model FLOP utilization,
-//! memory. Called by bench/gpu/run.sh. usage: gpu_rate base|small SEQUENCE_LENGTH SEQUENCES STEPS PEAK_TFLOPS
+//! Prints one JSON line about training steps on the GPU: milliseconds of a step, tokens per second, model FLOP
+//! utilization, memory, and, in a second pass of a few steps, where the time goes by kernel. Called by bench/gpu/run.sh.
+//! usage: gpu_rate base|small SEQUENCE_LENGTH SEQUENCES STEPS PEAK_TFLOPS
+//!
+//! Steps are timed in rounds of STEPS, and the device is waited for at the end of each, as in training; every round has the
+//! same shape, so graphs and algorithms are there after the steps that warm up.
 //!
 //! FLOP of a token: 6 · 12 · L · C² for the products of the encoder (forward and twice that backward), 12 · L · C · T for
 //! attention's, 6 · (C · V + C²) · 0.15 for the head on masked tokens. MFU divides by the dense bf16 peak that is given.
 
+use std::path::Path;
 use std::time::Instant;
 
 use cloze_core::backend::cuda::Cuda;
@@ -15,6 +20,11 @@ use cloze_core::dtype::Dtype;
 use cloze_core::engine::{AdamW, Engine, EngineOptions};
 use cloze_core::objective::Objective;
 use cloze_core::trainer::Trainer;
+
+/// Timed rounds.
+const ROUNDS: usize = 5;
+/// Steps that choose algorithms and make graphs, and steps of the profile.
+const WARM_UP: u64 = 5;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -66,37 +76,61 @@ fn main() {
         training: true,
         profile: false,
     };
-    let engine = Gpu::open(Dtype::Bf16.into(), &[], Some("kernels".as_ref()))
-        .and_then(|gpu| Cuda::new(gpu, &options))
-        .and_then(|backend| Trainer::on(backend, options, None));
-    let mut engine = match engine {
-        Ok(engine) => engine,
-        Err(error) => {
-            eprintln!("error: {error}");
-            std::process::exit(1);
-        }
-    };
     let hyper =
         AdamW { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
-    let mut milliseconds = Vec::new();
-    for step in 0..steps as u64 + 3 {
-        let start = Instant::now();
-        engine.forward_backward(&batch, step, 0).expect("a step");
-        engine.update(&hyper, step).expect("an update");
-        milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
-    }
-    let mut sorted = milliseconds.split_off(3); // the first ones choose algorithms
-    sorted.sort_by(f64::total_cmp);
-    let median = sorted[sorted.len() / 2];
+    let mut engine = open(&options);
+    let mut step = 0;
+    let mut run = |engine: &mut dyn Engine, steps: u64| {
+        for _ in 0..steps {
+            engine.forward_backward(&batch, step, 0).expect("a step");
+            engine.update(&hyper, step).expect("an update");
+            step += 1;
+        }
+        engine.report().expect("a report");
+    };
+    run(&mut *engine, WARM_UP);
+    let mut milliseconds: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            run(&mut *engine, steps as u64);
+            start.elapsed().as_secs_f64() * 1e3 / steps as f64
+        })
+        .collect();
+    milliseconds.sort_by(f64::total_cmp);
+    let median = milliseconds[ROUNDS / 2];
+    let memory = libraries::memory_in_use();
+    let name = engine.instruction_set();
+    drop(engine);
+    let mut profiled = open(&EngineOptions { profile: true, ..options });
+    run(&mut *profiled, WARM_UP);
+    let profile: Vec<_> = profiled
+        .profile()
+        .iter()
+        .map(|e| (e.operation, e.calls / WARM_UP, e.time.as_secs_f64() * 1e3 / WARM_UP as f64))
+        .collect();
     let (l, c, t_f, v) = (layers as f64, c as f64, t as f64, vocab as f64);
     let flop = 72.0 * l * c * c + 12.0 * l * c * t_f + 6.0 * (c * v + c * c) * 0.15;
     let rate = n as f64 / median * 1e3;
     println!(
         "{}",
         serde_json::json!({
-            "engine": "cloze", "gpu": engine.instruction_set(), "layers": layers, "hidden_size": c, "sequence_length": t,
-            "tokens": n, "ms": sorted, "median_ms": median, "tokens_per_second": rate, "flop_per_token": flop,
-            "mfu": rate * flop / peak, "memory_bytes": libraries::memory_in_use(),
+            "engine": "cloze", "gpu": name, "layers": layers, "hidden_size": c, "sequence_length": t,
+            "tokens": n, "ms": milliseconds, "median_ms": median, "tokens_per_second": rate, "flop_per_token": flop,
+            "mfu": rate * flop / peak, "memory_bytes": memory, "profile": profile,
         })
     );
+}
+
+fn open(options: &EngineOptions) -> Box<dyn Engine> {
+    let cache = Some(Path::new("kernels"));
+    let engine = Gpu::open(Dtype::Bf16.into(), Some(64), &[], cache)
+        .and_then(|gpu| Cuda::new(gpu, options, cache))
+        .and_then(|backend| Trainer::on(backend, options.clone(), None));
+    match engine {
+        Ok(engine) => Box::new(engine),
+        Err(error) => {
+            eprintln!("error: {error}");
+            std::process::exit(1);
+        }
+    }
 }

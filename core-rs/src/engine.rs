@@ -112,6 +112,16 @@ pub struct LossSum {
 }
 
 impl LossSum {
+    /// Adds those of another batch.
+    pub fn add(&mut self, other: &Self) {
+        self.loss_sum += other.loss_sum;
+        self.masked += other.masked;
+        self.correct += other.correct;
+        self.sequence_loss_sum += other.sequence_loss_sum;
+        self.sequences += other.sequences;
+        self.sequences_correct += other.sequences_correct;
+    }
+
     /// The sums of rows with a loss and a rank each, of either head.
     pub fn of(tokens: &[RowLoss], sequences: &[RowLoss]) -> Self {
         let sum = |rows: &[RowLoss]| rows.iter().map(|r| f64::from(r.loss)).sum();
@@ -154,13 +164,15 @@ pub struct AdamW {
     pub max_grad_norm: f64,
 }
 
-/// What an update reports.
+/// What an engine reports of its training since the last report.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct UpdateReport {
-    /// Global L2 norm of the gradient of the mean loss, before clipping.
+pub struct Report {
+    /// Over all batches.
+    pub sums: LossSum,
+    /// Global L2 norm of the gradient of the mean loss, before clipping, in the last update.
     pub grad_norm: f64,
-    /// Masked tokens (sequences, where no token is predicted) that the gradient was divided by.
-    pub masked: u64,
+    /// Masked tokens (sequences, where no token is predicted) that the gradient of the last update was divided by.
+    pub units: u64,
 }
 
 /// Loss in nats and rank of the label of each row of both heads; the rank is the number of outputs with a strictly greater
@@ -189,7 +201,7 @@ impl RowResults<'_> {
         expect_len("sequence_rank", self.sequence_rank.len(), b)
     }
 
-    /// Copies what the heads found.
+    /// Copies what a head found.
     pub fn fill(&mut self, tokens: &[RowLoss], sequences: &[RowLoss]) {
         for (rows, loss, rank) in [
             (tokens, &mut *self.loss, &mut *self.rank),
@@ -220,19 +232,45 @@ pub(crate) fn no_head(on: &str) -> Error {
 /// Every call validates its batch first and leaves the engine usable after an error.
 pub trait Engine: Send {
     /// Adds the gradient of this batch's loss *sum* to the accumulated gradient. `step` (from 0) and `micro_step`
-    /// key the dropout masks. A batch with nothing to predict adds nothing and is not an error.
+    /// key the dropout masks. A batch with nothing to predict adds nothing and is not an error. May return before the work
+    /// is done; the batch may change then.
     ///
     /// # Errors
-    /// `NonFinite` naming the first tensor that is NaN or infinite; the accumulated gradient is then discarded.
-    fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<LossSum>;
+    /// `NonFinite` naming the first tensor that is NaN or infinite, from this call or from the next `report`; the
+    /// accumulated gradient is then discarded, and the weights are those before that step.
+    fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<()>;
 
     /// Divides the accumulated gradient by the accumulated count ([`LossSum::units`]), clips, updates weights and moments as update
-    /// number `step` (from 0, so bias correction uses `step + 1`), and clears the gradient.
+    /// number `step` (from 0, so bias correction uses `step + 1`), and clears the gradient. May return before that is done.
     ///
     /// # Errors
-    /// `NonFinite` naming the first parameter whose gradient is NaN or infinite; weights are then left as they were.
-    /// `InvalidState` if nothing was accumulated.
-    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<UpdateReport>;
+    /// `NonFinite` naming the first parameter whose gradient is NaN or infinite, from this call or from the next `report`;
+    /// weights are then left as they were. `InvalidState` if nothing was accumulated.
+    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<()>;
+
+    /// What came of the training since the last report; waits until all of it is done.
+    ///
+    /// # Errors
+    /// What failed since then.
+    fn report(&mut self) -> Result<Report>;
+
+    /// `forward_backward`, and at once what it reports; for tests and tools.
+    ///
+    /// # Errors
+    /// As both.
+    fn losses(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<LossSum> {
+        self.forward_backward(batch, step, micro_step)?;
+        Ok(self.report()?.sums)
+    }
+
+    /// `update`, and at once what it reports; for tests and tools.
+    ///
+    /// # Errors
+    /// As both.
+    fn update_now(&mut self, hyper: &AdamW, step: u64) -> Result<Report> {
+        self.update(hyper, step)?;
+        self.report()
+    }
 
     /// Without dropout: loss and rank of every masked token and sequence.
     fn evaluate(&mut self, batch: &Batch, results: RowResults) -> Result<()>;

@@ -9,6 +9,7 @@
 pub mod abi;
 pub mod backend;
 pub mod batch;
+pub mod bucket;
 pub mod checkpoint;
 pub mod config;
 pub mod cuda;

@@ -32,6 +32,17 @@ impl Profile {
         Some(Timer { entries: Arc::clone(entries), operation, start: Instant::now() })
     }
 
+    /// Whether it collects.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Adds a call of an operation that was timed otherwise.
+    pub fn add(&self, operation: &'static str, time: Duration) {
+        let Some(entries) = &self.0 else { return };
+        add(entries, operation, time);
+    }
+
     /// What has been collected, the longest first.
     pub fn entries(&self) -> Vec<Entry> {
         let Some(entries) = &self.0 else { return Vec::new() };
@@ -50,12 +61,15 @@ pub struct Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        let time = self.start.elapsed();
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        match entries.iter_mut().find(|entry| entry.operation == self.operation) {
-            Some(entry) => (entry.calls, entry.time) = (entry.calls + 1, entry.time + time),
-            None => entries.push(Entry { operation: self.operation, calls: 1, time }),
-        }
+        add(&self.entries, self.operation, self.start.elapsed());
+    }
+}
+
+fn add(entries: &Mutex<Vec<Entry>>, operation: &'static str, time: Duration) {
+    let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+    match entries.iter_mut().find(|entry| entry.operation == operation) {
+        Some(entry) => (entry.calls, entry.time) = (entry.calls + 1, entry.time + time),
+        None => entries.push(Entry { operation, calls: 1, time }),
     }
 }
 

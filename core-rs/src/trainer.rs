@@ -6,12 +6,14 @@ use std::path::Path;
 use crate::backend::cpu::Cpu;
 use crate::backend::{AdamWState, Backend};
 use crate::batch::Batch;
+use crate::bucket::{self, Bucket};
 use crate::checkpoint;
 use crate::dtype::{Bf16, Dtype, Element};
-use crate::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, UpdateReport, Weights, expect_len, no_head};
+use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::memory::Buffer;
 use crate::model::{Bert, DropoutPlan};
+use crate::ops::cross_entropy::RowLoss;
 use crate::parameters::ParameterLayout;
 use crate::profile::Entry;
 
@@ -24,6 +26,7 @@ pub struct Trainer<B: Backend = Cpu> {
     weights: B::Buffer,
     initialized: Vec<String>,
     training: Option<Training<B>>,
+    bucket: Bucket,
 }
 
 /// What only training needs.
@@ -33,6 +36,10 @@ struct Training<B: Backend> {
     exp_avg_sq: B::Buffer,
     /// Tokens or sequences ([`LossSum::units`]) whose gradients are in `gradients`.
     units: u64,
+    /// What has happened since the last report, as far as it is known.
+    report: Report,
+    /// Step and tokens of the last batch, for messages.
+    last: (u64, usize),
 }
 
 /// An engine on the CPU, with the weights of a safetensors file or freshly initialized ones.
@@ -75,22 +82,64 @@ impl<B: Backend> Trainer<B> {
                 exp_avg: backend.zeroed(layout.len())?,
                 exp_avg_sq: backend.zeroed(layout.len())?,
                 units: 0,
+                report: Report::default(),
+                last: (0, 0),
             }),
         };
-        let model = Bert::new(&backend, &options, &layout)?;
+        let planned = if B::DEFERS { bucket::planned(&options) } else { options.clone() };
+        let model = Bert::new(&backend, &planned, &layout)?;
         backend.plan(&layout, &model.layers(), options.training)?;
         backend.weights_changed(&weights);
-        Ok(Self { backend, options, layout, model, weights, initialized, training })
+        Ok(Self { backend, options, layout, model, weights, initialized, training, bucket: Bucket::default() })
+    }
+
+    /// What it runs on, for tests.
+    pub fn backend(&self) -> &B {
+        &self.backend
     }
 
     fn check(&self, batch: &Batch, with_labels: bool) -> Result<()> {
         batch.validate(&self.options.limits(), with_labels)
     }
 
-    /// Runs the model without dropout, up to what the decoder sees and to the sequences' logits.
-    fn infer(&mut self, batch: &Batch) {
+    /// Runs the model without dropout, up to what the decoder sees and to the sequences' logits. `tokens` are the batch's
+    /// own.
+    fn infer(&mut self, tokens: usize, batch: &Batch) {
+        self.backend.begin(tokens, 0);
         self.model.forward(&mut self.backend, &self.weights, batch, &DropoutPlan::off());
     }
+
+    /// Takes over what the backend has added up. After an error the gradient is gone, and what was to be reported.
+    fn collect(&mut self) -> Result<()> {
+        let training = self.training.as_mut().ok_or_else(not_for_training)?;
+        let totals = self.backend.take_totals();
+        self.backend.check()?;
+        training.report.sums.add(&LossSum {
+            loss_sum: totals.loss[0],
+            correct: totals.correct[0],
+            sequence_loss_sum: totals.loss[1],
+            sequences_correct: totals.correct[1],
+            ..LossSum::default()
+        });
+        training.report.grad_norm = totals.grad_norm.unwrap_or(training.report.grad_norm);
+        let (step, tokens) = training.last;
+        let step = totals.failed_step.unwrap_or(step);
+        let error = match (totals.loss.iter().all(|loss| loss.is_finite()), totals.grad_norm) {
+            (false, _) => self.explain_loss(tokens, step),
+            (true, Some(norm)) if !norm.is_finite() => self.explain_gradient(step),
+            _ => return Ok(()),
+        };
+        if let Some(training) = &mut self.training {
+            (training.units, training.report) = (0, Report::default());
+            self.backend.clear(&mut training.gradients);
+        }
+        Err(error)
+    }
+}
+
+/// The batch as the backend wants it.
+fn bucketed<'a, B: Backend>(bucket: &'a mut Bucket, batch: &Batch<'a>, options: &EngineOptions) -> Batch<'a> {
+    if B::DEFERS { bucket.fill(batch, options) } else { *batch }
 }
 
 /// Weights of a file, or fresh ones, and the names of those that the file lacks. What is never trained is used where it
@@ -115,12 +164,13 @@ fn not_for_training() -> Error {
 }
 
 impl<B: Backend> Engine for Trainer<B> {
-    fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<LossSum> {
+    fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<()> {
         self.check(batch, true)?;
+        let mut bucket = std::mem::take(&mut self.bucket);
         let Self { backend, options, model, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
         if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
-            return Ok(LossSum::default());
+            return Ok(());
         }
         let dropout = DropoutPlan {
             keys: Some((options.seed, step, micro_step)),
@@ -128,55 +178,80 @@ impl<B: Backend> Engine for Trainer<B> {
             attention: options.config.attention_probs_dropout_prob,
             layers: options.config.num_hidden_layers,
         };
-        model.forward(backend, weights, batch, &dropout);
-        let (tokens, sequences) = model.loss(backend, weights, batch, Some(&mut training.gradients));
-        backend.check()?;
-        let result = LossSum::of(tokens, sequences);
-        if !result.is_finite() {
-            training.units = 0;
-            backend.clear(&mut training.gradients);
-            return Err(self.explain_loss(batch, step));
+        let counted = LossSum {
+            masked: batch.masked_positions.len() as u64,
+            sequences: batch.sequence_labels.len() as u64,
+            ..LossSum::default()
+        };
+        training.last = (step, batch.input_ids.len());
+        training.report.sums.add(&counted);
+        training.units += counted.units(&options.objective);
+        backend.begin(batch.input_ids.len(), step);
+        let batch = bucketed::<B>(&mut bucket, batch, options);
+        model.forward(backend, weights, &batch, &dropout);
+        model.loss(backend, weights, &batch, Some(&mut training.gradients));
+        model.add_losses(backend, &batch);
+        if !B::DEFERS {
+            self.collect()?;
         }
-        model.backward(backend, weights, batch, &dropout, &mut training.gradients);
-        training.units += result.units(&options.objective);
-        Ok(result)
+        let Self { backend, model, weights, training, .. } = self;
+        let training = training.as_mut().ok_or_else(not_for_training)?;
+        model.backward(backend, weights, &batch, &dropout, &mut training.gradients);
+        backend.end();
+        self.bucket = bucket;
+        self.backend.check()
     }
 
-    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<UpdateReport> {
-        let Self { backend, layout, weights, training, .. } = self;
+    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<()> {
+        let Self { backend, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
         if training.units == 0 {
             return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
         }
-        let masked = std::mem::take(&mut training.units);
+        training.last.0 = step;
+        training.report.units = std::mem::take(&mut training.units);
         let state = AdamWState {
             weights,
             gradients: &mut training.gradients,
             exp_avg: &mut training.exp_avg,
             exp_avg_sq: &mut training.exp_avg_sq,
         };
-        let grad_norm = backend.update(state, hyper, masked, step);
+        backend.begin(0, step);
+        backend.update(state, hyper, training.report.units, step);
+        backend.end();
         backend.check()?;
-        if !grad_norm.is_finite() {
-            let name = match backend.first_non_finite(&training.gradients, layout.len()) {
-                Some(index) => format!("the gradient of {}", layout.name_at(index)),
-                None => "the gradient norm".into(),
-            };
-            backend.clear(&mut training.gradients);
-            return Err(Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
-                .with_hint("use a lower learning rate; the weights are still those of the step before"));
-        }
-        Ok(UpdateReport { grad_norm, masked })
+        if B::DEFERS { Ok(()) } else { self.collect() }
+    }
+
+    fn report(&mut self) -> Result<Report> {
+        self.collect()?;
+        let training = self.training.as_mut().ok_or_else(not_for_training)?;
+        let report = training.report;
+        training.report.sums = LossSum::default();
+        Ok(report)
     }
 
     fn evaluate(&mut self, batch: &Batch, mut results: RowResults) -> Result<()> {
         self.check(batch, true)?;
         results.validate(batch)?;
-        self.infer(batch);
-        let (tokens, sequences) = self.model.loss(&mut self.backend, &self.weights, batch, None);
+        let (mut tokens, mut sequences) =
+            (vec![RowLoss::default(); batch.labels.len()], vec![RowLoss::default(); batch.sequence_labels.len()]);
+        let mut bucket = std::mem::take(&mut self.bucket);
+        let tokens_of_its_own = batch.input_ids.len();
+        let batch = bucketed::<B>(&mut bucket, batch, &self.options);
+        self.infer(tokens_of_its_own, &batch);
+        let Self { backend, model, weights, .. } = self;
+        model.loss(backend, weights, &batch, None);
+        if let Some(head) = &model.tokens {
+            backend.read_rows(head.rows(), &mut tokens);
+        }
+        if let Some(head) = &model.sequences {
+            backend.read_rows(head.rows(), &mut sequences);
+        }
+        self.bucket = bucket;
         self.backend.check()?;
-        results.fill(tokens, sequences);
-        match tokens.iter().chain(sequences).all(|row| row.loss.is_finite()) {
+        results.fill(&tokens, &sequences);
+        match tokens.iter().chain(&sequences).all(|row| row.loss.is_finite()) {
             true => Ok(()),
             false => Err(self.explain_answer("a loss")),
         }
@@ -190,14 +265,10 @@ impl<B: Backend> Engine for Trainer<B> {
         }
         expect_len("ids", ids.len(), m * k)?;
         expect_len("probabilities", probabilities.len(), m * k)?;
-        self.infer(batch);
-        let Self { backend, model, weights, .. } = self;
-        let head = model.tokens.as_mut().ok_or_else(|| no_head("tokens"))?;
-        head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
+        self.for_each_logits(batch, |backend, first, n, logits| {
             let range = first * k..(first + n) * k;
             backend.top_k(n, v, logits, k, &mut ids[range.clone()], &mut probabilities[range]);
-        });
-        backend.check()?;
+        })?;
         match probabilities.iter().all(|p| p.is_finite()) {
             true => Ok(()),
             false => Err(self.explain_answer("a predicted probability")),
@@ -208,20 +279,18 @@ impl<B: Backend> Engine for Trainer<B> {
         self.check(batch, false)?;
         let (m, v) = (batch.masked_positions.len(), self.options.config.vocab_size);
         expect_len("out", out.len(), m * v)?;
-        self.infer(batch);
-        let Self { backend, model, weights, .. } = self;
-        let head = model.tokens.as_mut().ok_or_else(|| no_head("tokens"))?;
-        head.for_each_chunk(backend, weights, m, |backend, first, n, logits| {
+        self.for_each_logits(batch, |backend, first, n, logits| {
             backend.read(logits, 0, &mut out[first * v..(first + n) * v]);
-        });
-        backend.check()
+        })
     }
 
     fn sequence_logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
         self.check(batch, false)?;
         let outputs = self.model.sequences.as_ref().ok_or_else(|| no_head("sequences"))?.outputs();
         expect_len("out", out.len(), batch.sequences() * outputs)?;
-        self.infer(batch);
+        let mut bucket = std::mem::take(&mut self.bucket);
+        self.infer(batch.input_ids.len(), &bucketed::<B>(&mut bucket, batch, &self.options));
+        self.bucket = bucket;
         if let Some(head) = &self.model.sequences {
             self.backend.read(head.logits(), 0, out);
             self.backend.check()?;
@@ -237,6 +306,9 @@ impl<B: Backend> Engine for Trainer<B> {
     }
 
     fn save_weights(&mut self, path: &Path) -> Result<()> {
+        if self.training.is_some() {
+            self.collect()?; // what failed meanwhile is no state to go on from
+        }
         let mut weights = vec![0.0; self.layout.len()];
         self.backend.read(&self.weights, 0, &mut weights);
         self.backend.check()?;
@@ -302,6 +374,22 @@ impl<B: Backend> Engine for Trainer<B> {
 }
 
 impl<B: Backend> Trainer<B> {
+    /// Calls `each(backend, first_row, rows, logits)` for every chunk of the rows to predict.
+    fn for_each_logits(&mut self, batch: &Batch, mut each: impl FnMut(&mut B, usize, usize, &B::Buffer)) -> Result<()> {
+        let m = batch.masked_positions.len();
+        let mut bucket = std::mem::take(&mut self.bucket);
+        let tokens = batch.input_ids.len();
+        let batch = bucketed::<B>(&mut bucket, batch, &self.options);
+        self.infer(tokens, &batch);
+        let Self { backend, model, weights, .. } = self;
+        let head = model.tokens.as_mut().ok_or_else(|| no_head("tokens"))?;
+        head.for_each_chunk(backend, weights, batch.masked_positions.len(), |backend, first, n, logits| {
+            each(backend, first, n.min(m.saturating_sub(first)), logits);
+        });
+        self.bucket = bucket;
+        self.backend.check()
+    }
+
     /// Says which parameter made an answer NaN or infinite.
     fn explain_answer(&mut self, what: &str) -> Error {
         let message = match self.backend.first_non_finite(&self.weights, self.layout.len()) {
@@ -312,14 +400,25 @@ impl<B: Backend> Trainer<B> {
     }
 
     /// Says which tensor made the loss NaN or infinite.
-    fn explain_loss(&mut self, batch: &Batch, step: u64) -> Error {
+    fn explain_loss(&mut self, tokens: usize, step: u64) -> Error {
         let Self { backend, model, weights, layout, .. } = self;
         let name = match backend.first_non_finite(weights, layout.len()) {
             Some(index) => format!("the parameter {}", layout.name_at(index)),
-            None => model.first_non_finite(backend, batch.input_ids.len()).unwrap_or_else(|| "the loss".into()),
+            None => model.first_non_finite(backend, tokens).unwrap_or_else(|| "the loss".into()),
         };
         Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
             .with_hint("use a lower learning rate or a longer warmup; the weights have not been updated with it")
+    }
+
+    /// Says which gradient is NaN or infinite.
+    fn explain_gradient(&mut self, step: u64) -> Error {
+        let found = self.training.as_ref().and_then(|t| self.backend.first_non_finite(&t.gradients, self.layout.len()));
+        let name = match found {
+            Some(index) => format!("the gradient of {}", self.layout.name_at(index)),
+            None => "the gradient norm".into(),
+        };
+        Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
+            .with_hint("use a lower learning rate; the weights are still those of the step before")
     }
 }
 

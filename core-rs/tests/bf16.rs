@@ -67,7 +67,7 @@ fn train(engine: &mut dyn Engine, steps: u64) -> (Vec<f64>, Vec<f32>) {
     let losses = with_batch(|batch| {
         (0..steps)
             .map(|step| {
-                let sums = engine.forward_backward(batch, step, 0).unwrap();
+                let sums = engine.losses(batch, step, 0).unwrap();
                 engine.update(&HYPER, step).unwrap();
                 sums.loss_sum / sums.masked as f64
             })
@@ -86,7 +86,7 @@ fn norm(x: impl Iterator<Item = f32>) -> f64 {
 fn gradients_agree(isa: Isa) {
     let mut exact = trainer::open(options(Dtype::F32, 2), None).unwrap();
     let mut narrow = trainer::open(options(Dtype::Bf16, 2), None).unwrap();
-    let [a, b] = with_batch(|batch| [&mut exact, &mut narrow].map(|e| e.forward_backward(batch, 0, 0).unwrap()));
+    let [a, b] = with_batch(|batch| [&mut exact, &mut narrow].map(|e| e.losses(batch, 0, 0).unwrap()));
     assert!((a.loss_sum / b.loss_sum - 1.0).abs() < 5e-3, "{}: {a:?} {b:?}", isa.name());
     for parameter in exact.layout().parameters().to_vec() {
         let name = &parameter.name;

@@ -148,7 +148,7 @@ fn check_objective(name: &str, objective: &Objective, golden: &Golden, answers: 
         let of = |sum: f64, count: u64| if count > 0 { sum / count as f64 } else { 0.0 };
         of(sums.loss_sum, sums.masked) + of(sums.sequence_loss_sum, sums.sequences)
     };
-    let sums = engine.forward_backward(&batch, 0, 0).unwrap();
+    let sums = engine.losses(&batch, 0, 0).unwrap();
     assert!((mean(&sums) - answers.losses[0]).abs() < 2e-5, "{name}: {} {}", mean(&sums), answers.losses[0]);
     let gradients = tensors(&format!("{name}.gradient."));
     assert_eq!(gradients.len(), engine.layout().parameters().len(), "{name}: every parameter has a golden gradient");
@@ -176,10 +176,10 @@ fn check_objective(name: &str, objective: &Objective, golden: &Golden, answers: 
     };
     for (step, (loss, norm)) in answers.losses.iter().zip(&answers.grad_norms).enumerate() {
         if step > 0 {
-            let found = mean(&engine.forward_backward(&batch, step as u64, 0).unwrap());
+            let found = mean(&engine.losses(&batch, step as u64, 0).unwrap());
             assert!((found - loss).abs() < 2e-4, "{name}, step {step}: loss {found}, expected {loss}");
         }
-        let report = engine.update(&hyper, step as u64).unwrap();
+        let report = engine.update_now(&hyper, step as u64).unwrap();
         assert!(
             (report.grad_norm / norm - 1.0).abs() < 1e-3,
             "{name}, step {step}: norm {}, expected {norm}",

@@ -6,8 +6,8 @@ With the path of google-research/bert's tokenization.py, with that, and with the
 
 Strings are made of what makes trouble: marks of every combining class, Jamo, white space, control, format, private use
 and unassigned characters, ideographs at the edges of their blocks, capitals with odd small letters, characters newer than
-the tables, literal special tokens. Ids, offsets, words and special-token masks have to be the same, from both of cloze's
-ways to encode. Needs the packages of tests/golden/requirements.txt.
+the tables, literal special tokens, added tokens. Ids, offsets, words and special-token masks have to be the same, from
+both of cloze's ways to encode. Needs the packages of tests/golden/requirements.txt.
 """
 
 import itertools
@@ -20,7 +20,7 @@ import unicodedata
 from pathlib import Path
 
 import tokenizers
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import NFC, BertNormalizer, Sequence
 from tokenizers.pre_tokenizers import BertPreTokenizer
@@ -43,19 +43,27 @@ pools = [rng.sample(codes, min(len(codes), 60)) for codes in by_category.values(
 pools += [EDGES] * 3 + [[ord(c) for c in "abcXYZ 0 .,'#[]"]] * 8 + [list(range(0xAC00, 0xAC40))] * 3
 pools += [list(range(0x1100, 0x1113)) + list(range(0x1161, 0x1176)) + list(range(0x11A8, 0x11C3))] * 2
 pools += [[c for c in range(0x300, 0x370)]] * 2 + [[0x338, 0x3099, 0x3C, 0x3D, 0x3E, 0x304B, 0x30AB]]
-WHOLE = ["[MASK]", "[SEP]", "[CLS]", "##a", "\u1112\u1161\u11ab", "a" * 101, "가" * 99]
+ADDED = [
+    {"content": "aXb", "normalized": True},
+    {"content": "Z\u00e9", "normalized": True, "single_word": True},
+    {"content": "b \u6f22c", "normalized": True, "rstrip": True},
+    {"content": "\uac00\uac01", "normalized": False, "single_word": True},
+    {"content": "Xa", "normalized": False, "lstrip": True},
+]
+WHOLE = ["axb", "aXb", "z\u00e9", "ZE\u0301", "b\t\u6f22c", "\uac00\uac01", "Xa", "[MASK]", "[SEP]", "[CLS]", "##a", "\u1112\u1161\u11ab", "a" * 101, "가" * 99]
 
 
 def text():
     out = []
     for _ in range(rng.randint(0, 24)):
-        out.append(rng.choice(WHOLE) if rng.random() < 0.02 else chr(rng.choice(rng.choice(pools))))
+        out.append(rng.choice(WHOLE) if rng.random() < 0.05 else chr(rng.choice(rng.choice(pools))))
     return "".join(out)
 
 
 texts = [text() for _ in range(count)]
 characters = {c for t in texts for u in (t, unicodedata.normalize("NFC", t), unicodedata.normalize("NFD", t.lower())) for c in u if not c.isspace()}
 vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+vocabulary += [token["content"] for token in ADDED]
 vocabulary += [p + c for c in sorted(characters) for p in ("", "##") if rng.random() < 0.95]
 def google(path):
     from google_reference import load
@@ -73,7 +81,7 @@ def google(path):
 
 def compare(peer):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"texts": texts, "vocabulary": vocabulary, "cases": cases}, file)
+        json.dump({"texts": texts, "vocabulary": vocabulary, "added_tokens": ADDED, "cases": cases}, file)
         file.flush()
         print(f"{peer}, {len(texts)} strings, seed {seed}, {len(cases)} combinations of options", flush=True)
         sys.exit(subprocess.run(["deno", "run", "-q", "-A", str(ROOT / "tests/parity/fuzz.ts"), file.name]).returncode)
@@ -93,6 +101,8 @@ for lowercase, strip_accents, clean_text, handle_chinese_chars, nfc in itertools
     plain = tokenizer.encode_batch(texts)
     tokenizer.add_special_tokens(vocabulary[:5])
     special = tokenizer.encode_batch(texts)
+    tokenizer.add_tokens([AddedToken(**{"normalized": False, **token}) for token in ADDED])
+    added = tokenizer.encode_batch(texts)
     rows = [{"ids": e.ids, "offsets": e.offsets, "words": e.word_ids, "special_tokens_mask": e.special_tokens_mask} for e in plain]
-    cases.append({"normalizer": options, "plain": rows, "special": [e.ids for e in special]})
+    cases.append({"normalizer": options, "plain": rows, "special": [e.ids for e in special], "added": [{"ids": e.ids, "offsets": e.offsets} for e in added]})
 compare(f"tokenizers {tokenizers.__version__}")

@@ -3,20 +3,22 @@
  * usage: deno run -A tests/parity/fuzz.ts cases.json
  */
 
-import { type Encoding, IdBuffer, type NormalizerOptions, Tokenizer } from "../../tokenizer/mod.ts";
+import { type AddedToken, type Encoding, IdBuffer, type NormalizerOptions, Tokenizer } from "../../tokenizer/mod.ts";
 
 interface Cases {
   texts: string[];
   vocabulary: string[];
+  added_tokens: AddedToken[];
   cases: {
     normalizer: Partial<NormalizerOptions>;
     max_input_chars_per_word?: number;
     plain: (Pick<Encoding, "ids"> & Partial<Encoding>)[];
     special?: number[][];
+    added?: Pick<Encoding, "ids" | "offsets">[];
   }[];
 }
 
-const { texts, vocabulary, cases }: Cases = JSON.parse(await Deno.readTextFile(Deno.args[0]));
+const { texts, vocabulary, added_tokens, cases }: Cases = JSON.parse(await Deno.readTextFile(Deno.args[0]));
 const differences = new Map<string, number>();
 let compared = 0;
 
@@ -32,24 +34,38 @@ function compare(what: string, text: string, normalizer: unknown, found: unknown
   console.log(`  here  ${JSON.stringify(found)}\n  there ${JSON.stringify(expected)}`);
 }
 
-for (const { normalizer, plain, special, ...options } of cases) {
+/** UTF-16 offset → offset in code points, which Hugging Face counts, for each offset into a text. */
+function codePoints(text: string): number[] {
+  const at: number[] = [];
+  let count = 0;
+  for (const character of text) {
+    for (let unit = 0; unit < character.length; unit++) at.push(count);
+    count++;
+  }
+  return [...at, count];
+}
+
+const PLAIN = { special: false, lstrip: false, rstrip: false, single_word: false };
+
+for (const { normalizer, plain, special, added, ...options } of cases) {
   const tokenizer = new Tokenizer(vocabulary, { normalizer, ...options });
+  const extended = new Tokenizer(vocabulary, {
+    normalizer,
+    added_tokens: added_tokens.map((token) => ({ ...PLAIN, ...token })),
+  });
   texts.forEach((text, i) => {
     const { ids, offsets, words, special_tokens_mask } = tokenizer.encode(text, { template: true });
     compare("ids", text, normalizer, [...ids], plain[i].ids);
     compare("words", text, normalizer, words, plain[i].words);
     compare("special_tokens_mask", text, normalizer, special_tokens_mask, plain[i].special_tokens_mask);
+    const withAdded = extended.encode(text, { specials: "all", template: true });
+    compare("ids with added tokens", text, normalizer, [...withAdded.ids], added?.[i].ids);
     // Of characters that NFC composes Hugging Face gives a part of the source range; ours is the whole.
     if (!normalizer.nfc || text.normalize("NFC") === text) {
-      const at = [0];
-      for (const character of text) for (let unit = 0; unit < character.length; unit++) at.push(at[at.length - 1]);
-      let count = 0, unit = 0;
-      for (const character of text) {
-        for (let k = 0; k < character.length; k++) at[unit++] = count;
-        count++;
-      }
-      at[unit] = count;
-      compare("offsets", text, normalizer, offsets.map(([start, end]) => [at[start], at[end]]), plain[i].offsets);
+      const at = codePoints(text);
+      const inCodePoints = (offsets: [number, number][]) => offsets.map(([start, end]) => [at[start], at[end]]);
+      compare("offsets", text, normalizer, inCodePoints(offsets), plain[i].offsets);
+      compare("offsets with added tokens", text, normalizer, inCodePoints(withAdded.offsets), added?.[i].offsets);
     }
     const fast = new IdBuffer(), utf8 = new TextEncoder().encode(text);
     tokenizer.encodeUtf8(utf8, 0, utf8.length, fast);

@@ -14,7 +14,7 @@ use call::{Arguments, Bytes, guard};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
 use crate::dtype::Bf16;
-use crate::engine::{AdamW, RowResults};
+use crate::engine::{AdamW, Report, RowResults};
 use crate::error::Result;
 use crate::gemm_rate::gemm_gflops;
 
@@ -93,26 +93,23 @@ exports! {
         let request = Bytes::new(request, len).read("request")?;
         registry::with_engine(handle, |engine| open::save(engine, request))
     };
-    /// Adds one batch's gradient; `out` is f64[6]: loss sum, masked tokens, right ones, then the same of the sequences.
+    /// Adds one batch's gradient. On a GPU it returns before that is done; the arrays may change then.
     long fn cloze_forward_backward(
         handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
         cu_seqlens_len: u32, masked_positions: buffer, masked: u32, labels: buffer, labels_len: u32,
-        sequence_labels: buffer, sequence_labels_len: u32, sequence_weight: f64, step: f64, micro_step: u32, out: buffer
+        sequence_labels: buffer, sequence_labels_len: u32, sequence_weight: f64, step: f64, micro_step: u32
     ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels,
-        sequence_labels_len, sequence_weight, step, micro_step, out| {
+        sequence_labels_len, sequence_weight, step, micro_step| {
         let arguments = Arguments {
             ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels, sequence_labels_len,
             sequence_weight,
         };
         let batch = arguments.batch()?;
-        let sums = registry::with_engine(handle, |engine| engine.forward_backward(&batch, step as u64, micro_step))?;
-        let tokens = [sums.loss_sum, sums.masked as f64, sums.correct as f64];
-        let sequences = [sums.sequence_loss_sum, sums.sequences as f64, sums.sequences_correct as f64];
-        Bytes::new(out, 6).write("out", &[tokens, sequences].concat())
+        registry::with_engine(handle, |engine| engine.forward_backward(&batch, step as u64, micro_step))
     };
-    /// Updates the weights; `hyper` is f64[6]: learning rate, beta1, beta2, epsilon, weight decay, largest gradient norm;
-    /// `out` is f64[2]: gradient norm, and the tokens or sequences that it was divided by.
-    long fn cloze_update(handle: u32, hyper: buffer, step: f64, out: buffer) => |handle, hyper, step, out| {
+    /// Updates the weights; `hyper` is f64[6]: learning rate, beta1, beta2, epsilon, weight decay, largest gradient norm.
+    /// On a GPU it returns before that is done.
+    long fn cloze_update(handle: u32, hyper: buffer, step: f64) => |handle, hyper, step| {
         let hyper: &[f64] = Bytes::new(hyper, 6).read("hyper")?;
         let hyper = AdamW {
             learning_rate: hyper[0],
@@ -122,8 +119,15 @@ exports! {
             weight_decay: hyper[4],
             max_grad_norm: hyper[5],
         };
-        let report = registry::with_engine(handle, |engine| engine.update(&hyper, step as u64))?;
-        Bytes::new(out, 2).write("out", &[report.grad_norm, report.masked as f64])
+        registry::with_engine(handle, |engine| engine.update(&hyper, step as u64))
+    };
+    /// Waits for all training and writes what came of it since the last report; `out` is f64[8]: loss sum, masked tokens,
+    /// right ones, then the same of the sequences, the last update's gradient norm, and what that was divided by.
+    long fn cloze_report(handle: u32, out: buffer) => |handle, out| {
+        let Report { sums, grad_norm, units } = registry::with_engine(handle, |engine| engine.report())?;
+        let tokens = [sums.loss_sum, sums.masked as f64, sums.correct as f64];
+        let sequences = [sums.sequence_loss_sum, sums.sequences as f64, sums.sequences_correct as f64];
+        Bytes::new(out, 8).write("out", &[&tokens[..], &sequences, &[grad_norm, units as f64]].concat())
     };
     /// Loss (f32, nats) and rank of the label (i32) of each of M masked rows and B sequences, without dropout.
     long fn cloze_evaluate(

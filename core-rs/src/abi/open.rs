@@ -15,6 +15,7 @@ use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
 use crate::isa::Isa;
 use crate::objective::Objective;
+use crate::ops::attention;
 use crate::ops::gemm::Gemm;
 use crate::reference::CandleEngine;
 use crate::trainer;
@@ -137,8 +138,10 @@ fn fused(
         return trainer::open(options, weights);
     }
     options.validate()?;
-    let gpu = Gpu::open(options.dtype.into(), &cuda.library_folders, cuda.kernel_cache.as_deref())?;
-    Ok(Box::new(trainer::Trainer::on(Cuda::new(gpu, &options)?, options, weights)?))
+    let (columns, cache) = (attention::cuda::version(options.config.head_size()), cuda.kernel_cache.as_deref());
+    let gpu = Gpu::open(options.dtype.into(), Some(columns), &cuda.library_folders, cache)?;
+    let backend = Cuda::new(gpu, &options, cache)?;
+    Ok(Box::new(trainer::Trainer::on(backend, options, weights)?))
 }
 
 /// JSON about this machine, whether or not there is a GPU.

@@ -4,7 +4,7 @@ use super::*;
 use crate::batch::Batch;
 use crate::config::tests::tiny;
 use crate::dtype::Dtype;
-use crate::engine::{Engine, EngineOptions, LossSum, RowResults, UpdateReport};
+use crate::engine::{Engine, EngineOptions, Report, RowResults};
 use crate::objective::Objective;
 use crate::parameters::ParameterLayout;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn open(mut request: Vec<u8>) -> (Status, u32) {
     (status, handle[0])
 }
 
-fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32], out: &mut [f64; 6]) -> Status {
+fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32]) -> Status {
     let (mut types, mut positions) = (vec![0i32; ids.len()], (0..ids.len() as i32).collect::<Vec<_>>());
     let mut cu = [0, ids.len() as i32];
     // SAFETY: every buffer is alive and as long as said.
@@ -59,7 +59,6 @@ fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32], ou
             1.0,
             0.0,
             0,
-            out.as_mut_ptr().cast(),
             e,
             l,
         )
@@ -70,30 +69,31 @@ fn step(handle: u32, ids: &mut [i32], masked: &mut [i32], labels: &mut [i32], ou
 fn open_step_update_close_work_and_the_handle_is_gone_after() {
     let ((status, message), handle) = open(request(|_| {}));
     assert_eq!((status, message.as_str()), (0, ""));
-    let mut out = [0.0; 6];
-    assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5], &mut out).0, 0);
-    assert!(out[0] > 0.0 && out[1] == 1.0);
-    let (mut hyper, mut report) = ([1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0], [0.0f64; 2]);
+    assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5]).0, 0);
+    let (mut hyper, mut out) = ([1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0], [0.0f64; 8]);
     // SAFETY: buffers as long as the call says.
-    let update =
-        |hyper: *mut u8, report: *mut u8| call(|e, l| unsafe { cloze_update(handle, hyper, 0.0, report, e, l) });
-    assert_eq!(update(hyper.as_mut_ptr().cast(), report.as_mut_ptr().cast()).0, 0);
-    assert!(report[0] > 0.0);
-    assert_eq!(update(hyper.as_mut_ptr().cast(), report.as_mut_ptr().cast()).0, 2, "nothing accumulated");
-    assert_eq!(update(null_mut(), report.as_mut_ptr().cast()).0, 1, "a null buffer");
+    let update = |hyper: *mut u8| call(|e, l| unsafe { cloze_update(handle, hyper, 0.0, e, l) });
+    assert_eq!(update(hyper.as_mut_ptr().cast()).0, 0);
+    assert_eq!(update(hyper.as_mut_ptr().cast()).0, 2, "nothing accumulated");
+    assert_eq!(update(null_mut()).0, 1, "a null buffer");
+    // SAFETY: as above.
+    let report = |out: &mut [f64; 8]| call(|e, l| unsafe { cloze_report(handle, out.as_mut_ptr().cast(), e, l) }).0;
+    assert_eq!(report(&mut out), 0);
+    assert!(out[0] > 0.0 && out[1] == 1.0 && out[6] > 0.0 && out[7] == 1.0, "{out:?}");
+    assert_eq!(report(&mut out), 0);
+    assert_eq!(out[..6], [0.0; 6], "since the last report");
     // SAFETY: no buffer but the error's.
     let close = || call(|e, l| unsafe { cloze_close(handle, e, l) });
     assert_eq!(close().0, 0);
     let (status, message) = close();
     assert!(status == 2 && message.contains("not open"), "{message}");
-    assert_eq!(step(handle, &mut [1, 2], &mut [1], &mut [5], &mut out).0, 2);
+    assert_eq!(step(handle, &mut [1, 2], &mut [1], &mut [5]).0, 2);
     assert!(open(request(|_| {})).1 > handle, "handles are not reused");
 }
 
 #[test]
 fn bad_arguments_get_a_status_and_json_never_a_crash() {
     let (_, handle) = open(request(|_| {}));
-    let mut out = [0.0; 6];
     for (ids, masked, labels) in [
         (vec![1, 99], vec![1], vec![5]),
         (vec![1, i32::MIN], vec![1], vec![5]),
@@ -103,11 +103,11 @@ fn bad_arguments_get_a_status_and_json_never_a_crash() {
         (vec![1; 17], vec![1], vec![5]),
     ] {
         let (mut ids, mut masked, mut labels) = (ids, masked, labels);
-        let (status, message) = step(handle, &mut ids, &mut masked, &mut labels, &mut out);
+        let (status, message) = step(handle, &mut ids, &mut masked, &mut labels);
         let json: serde_json::Value = serde_json::from_str(&message).unwrap();
         assert!(status == 1 && json["code"] == "InvalidArgument", "{message}");
     }
-    assert_eq!(step(handle, &mut [1, 2, 3], &mut [0], &mut [5], &mut out).0, 0, "the engine goes on");
+    assert_eq!(step(handle, &mut [1, 2, 3], &mut [0], &mut [5]).0, 0, "the engine goes on");
     // SAFETY: null and zero lengths are what is tested.
     let nulls = call(|e, l| unsafe {
         cloze_forward_backward(
@@ -127,7 +127,6 @@ fn bad_arguments_get_a_status_and_json_never_a_crash() {
             1.0,
             0.0,
             0,
-            null_mut(),
             e,
             l,
         )
@@ -194,11 +193,14 @@ fn describe_tells_the_length_when_the_buffer_is_short() {
 struct Bomb(ParameterLayout, EngineOptions);
 
 impl Engine for Bomb {
-    fn forward_backward(&mut self, _: &Batch, _: u64, _: u32) -> crate::error::Result<LossSum> {
+    fn forward_backward(&mut self, _: &Batch, _: u64, _: u32) -> crate::error::Result<()> {
         panic!("the bomb")
     }
-    fn update(&mut self, _: &AdamW, _: u64) -> crate::error::Result<UpdateReport> {
-        Ok(UpdateReport::default())
+    fn update(&mut self, _: &AdamW, _: u64) -> crate::error::Result<()> {
+        Ok(())
+    }
+    fn report(&mut self) -> crate::error::Result<Report> {
+        Ok(Report::default())
     }
     fn evaluate(&mut self, _: &Batch, _: RowResults) -> crate::error::Result<()> {
         Ok(())
@@ -261,10 +263,9 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         profile: false,
     };
     let handle = registry::register(Box::new(Bomb(ParameterLayout::new(&config, &Objective::MaskedLm), options)));
-    let mut out = [0.0; 6];
-    let (status, message) = step(handle, &mut [1], &mut [0], &mut [1], &mut out);
+    let (status, message) = step(handle, &mut [1], &mut [0], &mut [1]);
     assert!(status == 8 && message.contains("the bomb"), "{message}");
-    let (status, message) = step(handle, &mut [1], &mut [0], &mut [1], &mut out);
+    let (status, message) = step(handle, &mut [1], &mut [0], &mut [1]);
     assert!(status == 2 && message.contains("panicked"), "{message}");
     // SAFETY: no buffer but the error's.
     assert_eq!(call(|e, l| unsafe { cloze_close(handle, e, l) }).0, 0);

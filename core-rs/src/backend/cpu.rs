@@ -1,6 +1,7 @@
 //! The CPU as a [`Backend`]: hands slices of its buffers to [`crate::ops`]. `T` is what activations are stored in.
+//! Long because the trait has as many methods as a model has operations.
 
-use super::{AdamWState, Backend, DataGradient, Embeddings, Heads, Linear, Norm};
+use super::{AdamWState, Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
 use crate::batch::Batch;
 use crate::dtype::Element;
 use crate::engine::AdamW;
@@ -32,6 +33,7 @@ pub struct Cpu<T: Element = f32> {
     updates: adamw::Plan,
     partials: Vec<f32>,
     squares: Vec<f64>,
+    totals: Totals,
 }
 
 impl<T: Element> Cpu<T> {
@@ -47,6 +49,7 @@ impl<T: Element> Cpu<T> {
             updates: adamw::Plan::default(),
             partials: Vec::new(),
             squares: Vec::new(),
+            totals: Totals::default(),
         }
     }
 
@@ -107,6 +110,8 @@ fn shape<'a>(batch: &Batch<'a>, heads: Heads) -> Shape<'a> {
 impl<T: Element> Backend for Cpu<T> {
     type Buffer = Buffer;
     type Activations = Buffer<T>;
+    type Rows = Vec<RowLoss>;
+    const DEFERS: bool = false;
 
     fn device(&self) -> &'static str {
         "cpu"
@@ -126,6 +131,10 @@ impl<T: Element> Backend for Cpu<T> {
 
     fn activations(&self, len: usize) -> Result<Buffer<T>> {
         Buffer::zeroed(len)
+    }
+
+    fn rows(&self, len: usize) -> Result<Vec<RowLoss>> {
+        Ok(vec![RowLoss::default(); len])
     }
 
     fn logits_at_a_time(&self) -> usize {
@@ -422,13 +431,29 @@ impl<T: Element> Backend for Cpu<T> {
         logits: &mut Buffer,
         vocab_size: usize,
         labels: &[i32],
-        rows: &mut [RowLoss],
+        first: usize,
+        rows: &mut Vec<RowLoss>,
         gradient: Option<&mut Buffer<T>>,
     ) {
         let _timer = self.profile.start("cross_entropy");
         let len = labels.len() * vocab_size;
         let gradient = gradient.map(|gradient| &mut gradient[..len]);
+        let rows = &mut rows[first..][..labels.len()];
         cross_entropy::forward_backward(&self.threads, &mut logits[..len], labels, rows, gradient);
+    }
+
+    fn read_rows(&mut self, rows: &Vec<RowLoss>, to: &mut [RowLoss]) {
+        to.copy_from_slice(&rows[..to.len()]);
+    }
+
+    fn add_losses(&mut self, head: Head, n: usize, rows: &Vec<RowLoss>) {
+        let Totals { loss, correct, .. } = &mut self.totals;
+        loss[head as usize] += rows[..n].iter().map(|row| f64::from(row.loss)).sum::<f64>();
+        correct[head as usize] += rows[..n].iter().filter(|row| row.rank == 0).count() as u64;
+    }
+
+    fn take_totals(&mut self) -> Totals {
+        std::mem::take(&mut self.totals)
     }
 
     fn logits_backward(
@@ -463,7 +488,7 @@ impl<T: Element> Backend for Cpu<T> {
         cross_entropy::top_k(&self.threads, &logits[..n * vocab_size], vocab_size, k, ids, probabilities);
     }
 
-    fn update(&mut self, state: AdamWState<Buffer>, hyper: &AdamW, units: u64, step: u64) -> f64 {
+    fn update(&mut self, state: AdamWState<Buffer>, hyper: &AdamW, units: u64, step: u64) {
         let timer = self.profile.start("squared_norm");
         let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
         let norm = adamw::squared_norm(&self.threads, gradients, &mut self.squares).sqrt() / units as f64;
@@ -474,7 +499,7 @@ impl<T: Element> Backend for Cpu<T> {
             let state = adamw::State { weights, gradients, exp_avg, exp_avg_sq };
             adamw::update(&self.threads, &self.updates, &self.packed, state, hyper, clip / units as f64, step);
         }
-        norm
+        self.totals.grad_norm = Some(norm);
     }
 
     fn clear(&mut self, x: &mut Buffer) {

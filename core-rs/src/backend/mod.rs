@@ -56,6 +56,13 @@ pub trait Backend: Send {
     /// Activations and those of their gradients that are operands of a product, in the engine's dtype.
     type Activations: Send;
 
+    /// Loss and rank of each row of a head.
+    type Rows: Send;
+
+    /// Whether calls return before their work is done. Results are then there when they are asked for, and batches are
+    /// rounded up to few shapes ([`crate::bucket`]), because the same work can be replayed.
+    const DEFERS: bool;
+
     /// `cpu` or `cuda`.
     fn device(&self) -> &'static str;
 
@@ -76,6 +83,12 @@ pub trait Backend: Send {
     /// # Errors
     /// `OutOfMemory`.
     fn activations(&self, len: usize) -> Result<Self::Activations>;
+
+    /// Rows of a head.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn rows(&self, len: usize) -> Result<Self::Rows>;
 
     /// How many logits are best held at a time.
     fn logits_at_a_time(&self) -> usize;
@@ -115,6 +128,12 @@ pub trait Backend: Send {
     fn check(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// Begins the work on a batch that has `tokens` tokens of its own, without padding, as part of update number `step`.
+    fn begin(&mut self, _tokens: usize, _step: u64) {}
+
+    /// Ends a training step's work on a batch, or an update: the same work on other numbers will come again.
+    fn end(&mut self) {}
 
     /// `sum[N, C]` = the three embeddings of each token; `out = dropout(LayerNorm(sum))`; `statistics[N, 2]` is kept for
     /// backward. The first operation on a batch: those that follow are given the same one.
@@ -272,7 +291,7 @@ pub trait Backend: Send {
         d_qkv: &mut Self::Activations,
     );
 
-    /// `out[m] = x[rows[m]]`
+    /// `out[m] = x[rows[m]]`. A batch that was rounded up has rows of −1, here and below, which are zeros and go nowhere.
     fn gather(&mut self, rows: &[i32], width: usize, x: &Self::Activations, out: &mut Self::Activations);
 
     /// `out[n, width] = 0; out[rows[m]] = x[m]`
@@ -301,15 +320,26 @@ pub trait Backend: Send {
         y: &mut Self::Buffer,
     );
 
-    /// Cross-entropy of rows of logits; with `gradient`, its gradient goes there and the logits are lost.
+    /// Cross-entropy of rows of logits, kept in `rows` from `first` on; with `gradient`, its gradient goes there and the
+    /// logits are lost. A label of −1, in a batch that was rounded up, is a row that counts for nothing.
     fn cross_entropy(
         &mut self,
         logits: &mut Self::Buffer,
         vocab_size: usize,
         labels: &[i32],
-        rows: &mut [RowLoss],
+        first: usize,
+        rows: &mut Self::Rows,
         gradient: Option<&mut Self::Activations>,
     );
+
+    /// Copies the first rows from the device.
+    fn read_rows(&mut self, rows: &Self::Rows, to: &mut [RowLoss]);
+
+    /// Adds the losses and right answers of the first `n` rows to the totals of a head.
+    fn add_losses(&mut self, head: Head, n: usize, rows: &Self::Rows);
+
+    /// What has been added up since the last time; a device that defers is waited for.
+    fn take_totals(&mut self) -> Totals;
 
     /// The decoder's gradients from rows `first..first + n`: `dx` rows are stored, parameters added to.
     fn logits_backward(
@@ -336,12 +366,34 @@ pub trait Backend: Send {
     );
 
     /// Divides the gradients by `units`, clips them to `hyper.max_grad_norm`, updates weights and moments of what was
-    /// planned as AdamW's update number `step` (from 0), and zeroes the gradients. Returns the norm before clipping; if it
-    /// is not finite, nothing has changed.
-    fn update(&mut self, state: AdamWState<Self::Buffer>, hyper: &AdamW, units: u64, step: u64) -> f64;
+    /// planned as AdamW's update number `step` (from 0), and zeroes the gradients. The norm before clipping goes to the
+    /// totals; if it is not finite, nothing else changes.
+    fn update(&mut self, state: AdamWState<Self::Buffer>, hyper: &AdamW, units: u64, step: u64);
 
     /// `x = 0`
     fn clear(&mut self, x: &mut Self::Buffer);
+}
+
+/// One of the model's two heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Predicts tokens.
+    Tokens = 0,
+    /// Classifies sequences.
+    Sequences = 1,
+}
+
+/// What has been added up over batches, by [`Head`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Sums of losses, in nats.
+    pub loss: [f64; 2],
+    /// How many ranks were 0.
+    pub correct: [u64; 2],
+    /// Of the last update, if there was one, before clipping.
+    pub grad_norm: Option<f64>,
+    /// The first update that had a loss or gradient that is not finite, if the device noticed it by itself.
+    pub failed_step: Option<u64>,
 }
 
 /// How attention is cut into heads.

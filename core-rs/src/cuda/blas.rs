@@ -1,39 +1,28 @@
-//! Matrix products by cuBLASLt. Descriptors and algorithms are made once for each kind of product and kept, because
-//! asking cuBLASLt for an algorithm takes longer than a small product.
+//! Matrix products by cuBLASLt. Descriptors are made once for each kind of product and kept; which algorithm runs is
+//! chosen by [`super::products`].
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::sys::CUstream;
 
-use super::{Dtype, Product};
+use super::products::Key;
+use super::{Algorithm, Dtype, Product};
 use crate::error::{Code, Error, Result};
 
 /// Scratch that algorithms may use; what NVIDIA recommends for Hopper.
 const WORKSPACE: usize = 32 << 20;
-/// Sizes are rounded up to this when algorithms are told apart: batches differ by a few tokens each.
-const BUCKET: usize = 512;
+/// Algorithms that are asked for.
+const MOST_ALGORITHMS: usize = 8;
 
-/// What an algorithm is chosen by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    sizes: [usize; 3],
-    transposed: [bool; 2],
-    types: [Dtype; 2],
-    alignments: [u32; 4],
-    bias: bool,
-    accumulate: bool,
-}
-
-/// A product that is ready to run with sizes like its key's.
+/// A product's descriptors.
 struct Plan {
     operation: sys::cublasLtMatmulDesc_t,
     /// Of B, A and C: cuBLASLt is column-major, so it computes Cᵀ = Bᵀ Aᵀ.
     layouts: [sys::cublasLtMatrixLayout_t; 3],
-    algorithm: sys::cublasLtMatmulAlgo_t,
-    /// The sizes that the algorithm is known to take.
-    sizes: [usize; 3],
 }
 
 /// cuBLASLt on one stream.
@@ -56,11 +45,6 @@ fn data_type(dtype: Dtype) -> sys::cudaDataType {
         Dtype::Bf16 => sys::cudaDataType::CUDA_R_16BF,
         _ => sys::cudaDataType::CUDA_R_32F,
     }
-}
-
-/// The largest power of two, up to 256, that an address is a multiple of.
-fn alignment(address: u64) -> u32 {
-    1 << address.trailing_zeros().min(8)
 }
 
 /// Rows, columns and leading dimension of the column-major matrices that B, A and C are to cuBLASLt.
@@ -102,49 +86,74 @@ impl Blas {
             .map_err(|e| failed("a preference", e))
     }
 
+    /// Algorithms for a product, in the order of cuBLASLt's heuristic.
+    ///
+    /// # Errors
+    /// `Unsupported` if there is none.
+    pub fn algorithms(&mut self, product: &Product) -> Result<Vec<Algorithm>> {
+        use sys::cublasLtMatmulPreferenceAttributes_t as Attribute;
+        let key = Key::of(product);
+        // In cuBLASLt's order: its A is our B.
+        for (attribute, value) in [
+            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.alignments[1]),
+            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.alignments[0]),
+            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.alignments[2]),
+            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.alignments[2]),
+        ] {
+            self.prefer(attribute, &value)?;
+        }
+        let (handle, preference) = (self.handle, self.preference);
+        let Plan { operation, layouts: [b, a, c] } = self.plan(product)?;
+        let mut found = [MaybeUninit::<sys::cublasLtMatmulHeuristicResult_t>::uninit(); MOST_ALGORITHMS];
+        let mut count = 0;
+        // SAFETY: all descriptors are alive, and there is room for as many results as are asked for.
+        unsafe {
+            sys::cublasLtMatmulAlgoGetHeuristic(
+                handle,
+                *operation,
+                *b,
+                *a,
+                *c,
+                *c,
+                preference,
+                MOST_ALGORITHMS as i32,
+                found.as_mut_ptr().cast(),
+                &mut count,
+            )
+            .result()
+            .map_err(|e| failed(&format!("it has no algorithm for the product {:?}", key.sizes), e))?;
+        }
+        // SAFETY: so many were written.
+        let found = found[..count.max(0) as usize].iter().map(|found| unsafe { found.assume_init() });
+        let usable = found.filter(|found| found.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS);
+        let algorithms: Vec<Algorithm> = usable.map(|found| found.algo.data).collect();
+        let none = result::CublasError(sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED);
+        match algorithms.is_empty() {
+            true => Err(failed(&format!("it has no algorithm for the product {:?}", key.sizes), none)),
+            false => Ok(algorithms),
+        }
+    }
+
     /// Puts the product on the stream.
     ///
     /// # Errors
-    /// `Unsupported` if there is no algorithm for it, or if it cannot be started.
-    pub fn multiply(&mut self, stream: CUstream, product: &Product) -> Result<()> {
-        product.check();
+    /// `Unsupported` if it cannot be started.
+    pub fn multiply(&mut self, stream: CUstream, product: &Product, algorithm: &Algorithm) -> Result<()> {
         let sizes = [product.m, product.n, product.k];
         let operands = [product.b.elements.address, product.a.elements.address, product.c.address];
-        let key = Key {
-            sizes: sizes.map(|size| size.next_multiple_of(BUCKET)),
-            transposed: [product.a.transposed, product.b.transposed],
-            types: [product.a.elements.dtype, product.c.dtype],
-            alignments: [
-                alignment(operands[0]),
-                alignment(operands[1]),
-                alignment(operands[2]),
-                product.bias.map_or(0, |bias| alignment(bias.address)),
-            ],
-            bias: product.bias.is_some(),
-            accumulate: product.accumulate,
-        };
-        if !self.plans.contains_key(&key) {
-            let plan = self.plan(product)?;
-            self.plans.insert(key, plan);
-        }
-        let plan = self.plans.get_mut(&key).expect("just made");
+        let (handle, workspace) = (self.handle, self.workspace);
+        let plan = self.plan(product)?;
         if let Some(bias) = product.bias {
             set(plan.operation, sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias.address)?;
         }
-        if plan.sizes != sizes {
-            for (layout, shape) in plan.layouts.into_iter().zip(shapes(product)) {
-                resize(layout, shape)?;
-            }
-            plan.algorithm = choose(self.handle, self.preference, plan.operation, plan.layouts, &key.alignments)?;
-            plan.sizes = sizes;
-        }
+        let algorithm = sys::cublasLtMatmulAlgo_t { data: *algorithm };
         let (one, beta) = (1f32, if product.accumulate { 1f32 } else { 0f32 });
         let [b, a, c] = operands.map(|address| address as *mut c_void);
         // SAFETY: the operands are as large as the layouts say (`Product::check`), and everything lives until the stream
         // has run, because memory is freed only after waiting for it.
         unsafe {
             result::matmul(
-                self.handle,
+                handle,
                 plan.operation,
                 std::ptr::from_ref(&one).cast(),
                 std::ptr::from_ref(&beta).cast(),
@@ -156,8 +165,8 @@ impl Blas {
                 plan.layouts[2],
                 c,
                 plan.layouts[2],
-                &plan.algorithm,
-                self.workspace as *mut c_void,
+                &algorithm,
+                workspace as *mut c_void,
                 WORKSPACE,
                 stream.cast(),
             )
@@ -165,7 +174,15 @@ impl Blas {
         .map_err(|e| failed(&format!("the product {sizes:?}"), e))
     }
 
-    fn plan(&self, product: &Product) -> Result<Plan> {
+    /// The descriptors of a product, made when it is seen first.
+    fn plan(&mut self, product: &Product) -> Result<&Plan> {
+        Ok(match self.plans.entry(Key::of(product)) {
+            Entry::Occupied(plan) => plan.into_mut(),
+            Entry::Vacant(place) => place.insert(Self::describe(product)?),
+        })
+    }
+
+    fn describe(product: &Product) -> Result<Plan> {
         use sys::cublasLtMatmulDescAttributes_t as Attribute;
         // f32 products are there to be compared with the CPU's: no TF32.
         let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
@@ -179,6 +196,7 @@ impl Blas {
             let epilogue = sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS;
             set(operation, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue)?;
             set(operation, Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias.address)?;
+            set(operation, Attribute::CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &data_type(bias.dtype))?;
         }
         let types = [product.b.elements.dtype, product.a.elements.dtype, product.c.dtype];
         let shapes = shapes(product);
@@ -188,9 +206,7 @@ impl Blas {
                 .map_err(|e| failed("no layout", e))
         };
         let layouts = [layout(0)?, layout(1)?, layout(2)?];
-        let addresses = [product.b.elements.address, product.a.elements.address, product.c.address, 0];
-        let algorithm = choose(self.handle, self.preference, operation, layouts, &addresses.map(alignment))?;
-        Ok(Plan { operation, layouts, algorithm, sizes: [product.m, product.n, product.k] })
+        Ok(Plan { operation, layouts })
     }
 }
 
@@ -203,46 +219,6 @@ fn set<T>(
     // SAFETY: the descriptor is never destroyed before its plan, and the value has the size that goes with it.
     unsafe { result::set_matmul_desc_attribute(operation, attribute, value, size_of::<T>()) }
         .map_err(|e| failed("an attribute", e))
-}
-
-fn resize(layout: sys::cublasLtMatrixLayout_t, [rows, columns, leading]: [u64; 3]) -> Result<()> {
-    use sys::cublasLtMatrixLayoutAttribute_t as Attribute;
-    for (attribute, value) in [
-        (Attribute::CUBLASLT_MATRIX_LAYOUT_ROWS, rows),
-        (Attribute::CUBLASLT_MATRIX_LAYOUT_COLS, columns),
-        (Attribute::CUBLASLT_MATRIX_LAYOUT_LD, leading),
-    ] {
-        // SAFETY: the layout belongs to a plan; all three attributes are 64-bit integers.
-        unsafe { result::set_matrix_layout_attribute(layout, attribute, std::ptr::from_ref(&value).cast(), 8) }
-            .map_err(|e| failed("a layout", e))?;
-    }
-    Ok(())
-}
-
-/// The algorithm that cuBLASLt's heuristic puts first.
-fn choose(
-    handle: sys::cublasLtHandle_t,
-    preference: sys::cublasLtMatmulPreference_t,
-    operation: sys::cublasLtMatmulDesc_t,
-    layouts: [sys::cublasLtMatrixLayout_t; 3],
-    alignments: &[u32; 4],
-) -> Result<sys::cublasLtMatmulAlgo_t> {
-    use sys::cublasLtMatmulPreferenceAttributes_t as Attribute;
-    for (attribute, value) in [
-        (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignments[0]),
-        (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignments[1]),
-        (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignments[2]),
-        (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignments[2]),
-    ] {
-        // SAFETY: the preference belongs to the caller; these attributes are 32-bit integers.
-        unsafe { result::set_matmul_pref_attribute(preference, attribute, std::ptr::from_ref(&value).cast(), 4) }
-            .map_err(|e| failed("an alignment", e))?;
-    }
-    let [b, a, c] = layouts;
-    // SAFETY: all descriptors are alive.
-    unsafe { result::get_matmul_algo_heuristic(handle, operation, b, a, c, c, preference) }
-        .map(|found| found.algo)
-        .map_err(|e| failed("it has no algorithm for a product", e))
 }
 
 impl Drop for Blas {

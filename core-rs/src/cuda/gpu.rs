@@ -1,4 +1,5 @@
-//! An NVIDIA GPU as a [`Device`]: the driver's context, one stream, the kernels, pinned memory for uploads.
+//! An NVIDIA GPU as a [`Device`]: the driver's context, two streams, the kernels, cuBLASLt. One call of the driver a
+//! method; what is made of them is in [`super::queue`].
 //!
 //! A context belongs to the thread that has made it current, and calls of one engine come from different threads of
 //! Deno's pool: every call makes it current first, which costs next to nothing where it already is.
@@ -11,11 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cudarc::driver::{DriverError, result, sys};
 
 use super::blas::Blas;
-use super::{Argument, Device, Dtype, Launch, Product, Tensor, libraries, nvrtc};
+use super::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor, libraries, nvrtc};
 use crate::error::{Code, Error, Result};
 
-/// Bytes of each half of the pinned memory.
-const STAGE: usize = 4 << 20;
+type Driver<T> = std::result::Result<T, DriverError>;
 
 /// The driver's context; the last one that is dropped releases it.
 struct Context {
@@ -45,13 +45,13 @@ impl Drop for Context {
 /// A GPU with the kernels loaded.
 pub struct Gpu {
     name: String,
+    kind: String,
     activations: Dtype,
-    stream: sys::CUstream,
-    module: sys::CUmodule,
+    compute: sys::CUstream,
+    copies: sys::CUstream,
+    modules: Vec<sys::CUmodule>,
     functions: Mutex<HashMap<&'static str, Function>>,
     blas: Mutex<Option<Blas>>,
-    stage: Mutex<Option<Stage>>,
-    failure: Mutex<Option<Error>>,
     _workspace: Memory,
     context: Arc<Context>,
 }
@@ -84,11 +84,67 @@ impl Drop for Memory {
     }
 }
 
-/// Two halves of pinned memory that take turns: the host fills one while the device reads the other.
-struct Stage {
-    halves: [*mut u8; 2],
-    read: [sys::CUevent; 2],
-    next: usize,
+/// Page-locked host memory.
+pub struct Pinned {
+    start: *mut u8,
+    len: usize,
+    context: Arc<Context>,
+}
+
+// SAFETY: plain memory with one owner.
+unsafe impl Send for Pinned {}
+
+impl AsRef<[u8]> for Pinned {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: as many bytes as were allocated.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+}
+
+impl AsMut<[u8]> for Pinned {
+    fn as_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above; the queue writes only what no copy in progress reads.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // SAFETY: allocated once; the device, which is dropped first, has waited for all copies.
+        let _ = self.context.bind().and_then(|()| unsafe { result::free_host(self.start.cast()) });
+    }
+}
+
+/// A point in a stream's work.
+pub struct Event {
+    handle: sys::CUevent,
+    context: Arc<Context>,
+}
+
+// SAFETY: a handle that any thread may use once the context is current.
+unsafe impl Send for Event {}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: made once; the driver keeps it until it is passed.
+        let _ = self.context.bind().and_then(|()| unsafe { result::event::destroy(self.handle) });
+    }
+}
+
+/// A captured graph, ready to run.
+pub struct Graph {
+    handle: sys::CUgraphExec,
+    context: Arc<Context>,
+}
+
+// SAFETY: as for events.
+unsafe impl Send for Graph {}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // SAFETY: made once; the driver keeps it while it runs.
+        let _ = self.context.bind().and_then(|()| unsafe { sys::cuGraphExecDestroy(self.handle).result() });
+    }
 }
 
 fn cuda_error(what: &str, error: DriverError) -> Error {
@@ -110,11 +166,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    /// Opens the first GPU. Libraries are also looked for in `folders`; `cache` keeps compiled kernels.
+    /// Opens the first GPU. Of attention's kernels the version for heads of up to `columns` columns is compiled, or every
+    /// one. Libraries are also looked for in `folders`; `cache` keeps compiled kernels.
     ///
     /// # Errors
     /// `NoDevice` if there is no GPU or a library is missing, with what to install.
-    pub fn open(activations: Dtype, folders: &[PathBuf], cache: Option<&Path>) -> Result<Self> {
+    pub fn open(activations: Dtype, columns: Option<usize>, folders: &[PathBuf], cache: Option<&Path>) -> Result<Self> {
         let report = libraries::find(folders);
         if let Some(problem) = report.problem {
             let missing = report.libraries.iter().find(|l| l.path.is_none());
@@ -126,69 +183,62 @@ impl Gpu {
         let (major, minor) = gpu.compute_capability.split_once('.').unwrap_or(("8", "0"));
         // Architecture-specific code from Hopper on: the kernels use none of it yet, but NVRTC may.
         let suffix = if major.parse().unwrap_or(0) >= 9 { "a" } else { "" };
-        let code = nvrtc::kernels(&format!("sm_{major}{minor}{suffix}"), activations, cache)?;
-        Self::start(format!("{} (compute capability {})", gpu.name, gpu.compute_capability), activations, &code)
-            .map_err(|error| cuda_error("it does not start", error))?
+        let code = nvrtc::kernels(&format!("sm_{major}{minor}{suffix}"), activations, columns, cache)?;
+        let [_, blas, _] = &report.libraries[..] else { unreachable!("three libraries are looked for") };
+        let kind = format!("{} cuBLASLt {}", gpu.name, blas.version.as_deref().unwrap_or("?"));
+        let name = format!("{} (compute capability {})", gpu.name, gpu.compute_capability);
+        Self::start(name, kind, activations, &code).map_err(|error| cuda_error("it does not start", error))?
     }
 
-    fn start(name: String, activations: Dtype, code: &[u8]) -> std::result::Result<Result<Self>, DriverError> {
+    fn start(name: String, kind: String, activations: Dtype, code: &[Vec<u8>]) -> Driver<Result<Self>> {
         let device = result::device::get(0)?;
-        // SAFETY: the handles come from the calls above them; `code` is a whole cubin.
-        let (context, stream, module) = unsafe {
+        // SAFETY: the handles come from the calls above them; each of `code` is a whole cubin.
+        let (context, compute, copies, modules) = unsafe {
             let context = Arc::new(Context { device, context: result::primary_ctx::retain(device)? });
             context.bind()?;
-            let stream = result::stream::create(result::stream::StreamKind::NonBlocking)?;
-            let module = result::module::load_data(code.as_ptr().cast())?;
-            (context, stream, module)
+            let compute = result::stream::create(result::stream::StreamKind::NonBlocking)?;
+            let copies = result::stream::create(result::stream::StreamKind::NonBlocking)?;
+            let load = |code: &Vec<u8>| result::module::load_data(code.as_ptr().cast());
+            (context, compute, copies, code.iter().map(load).collect::<Driver<Vec<_>>>()?)
         };
         // SAFETY: the context is current.
         let address = unsafe { result::malloc_sync(Blas::WORKSPACE)? };
         let workspace = Memory { address, context: Arc::clone(&context) };
-        // SAFETY: as above.
-        let stage = unsafe {
-            Stage {
-                halves: [result::malloc_host(STAGE, 0)?.cast(), result::malloc_host(STAGE, 0)?.cast()],
-                read: [
-                    result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)?,
-                    result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)?,
-                ],
-                next: 0,
-            }
-        };
         Ok(Blas::new(workspace.address).map(|blas| Self {
             name,
+            kind,
             activations,
-            stream,
-            module,
+            compute,
+            copies,
+            modules,
             functions: Mutex::default(),
             blas: Mutex::new(Some(blas)),
-            stage: Mutex::new(Some(stage)),
-            failure: Mutex::default(),
             _workspace: workspace,
             context,
         }))
     }
 
-    /// Runs `work` unless something failed before, and keeps what fails.
-    fn run(&self, what: &str, work: impl FnOnce() -> std::result::Result<(), DriverError>) {
-        let mut failure = lock(&self.failure);
-        if failure.is_none() {
-            *failure = self.context.bind().and_then(|()| work()).err().map(|error| cuda_error(what, error));
+    /// Calls the driver with the context current.
+    fn call<T>(&self, what: &str, call: impl FnOnce() -> Driver<T>) -> Result<T> {
+        self.context.bind().and_then(|()| call()).map_err(|error| cuda_error(what, error))
+    }
+
+    fn stream(&self, lane: Lane) -> sys::CUstream {
+        match lane {
+            Lane::Compute => self.compute,
+            Lane::Copy => self.copies,
         }
     }
 
-    fn synchronize(&self) -> std::result::Result<(), DriverError> {
-        // SAFETY: the stream is alive.
-        unsafe { result::stream::synchronize(self.stream) }
-    }
-
-    /// The function of a kernel, allowed `shared` bytes of dynamic shared memory.
-    fn function(&self, launch: &Launch) -> std::result::Result<sys::CUfunction, DriverError> {
+    /// The function of a kernel, allowed `shared` bytes of dynamic shared memory: above 48 KB a kernel has to ask.
+    fn function(&self, launch: &Launch) -> Driver<sys::CUfunction> {
         let mut functions = lock(&self.functions);
         if !functions.contains_key(launch.kernel) {
             let name = CString::new(launch.kernel).expect("names of kernels are plain");
-            // SAFETY: the module is loaded.
-            let handle = unsafe { result::module::get_function(self.module, name)? };
+            // SAFETY: the modules are loaded.
+            let find = |module: &sys::CUmodule| unsafe { result::module::get_function(*module, name.clone()) };
+            let (last, others) = self.modules.split_last().expect("there are kernels");
+            let handle = others.iter().find_map(|module| find(module).ok()).map_or_else(|| find(last), Ok)?;
             functions.insert(launch.kernel, Function { handle, shared: 48 << 10 });
         }
         let function = functions.get_mut(launch.kernel).expect("just found");
@@ -200,13 +250,25 @@ impl Gpu {
         }
         Ok(function.handle)
     }
+
+    fn blas<T>(&self, call: impl FnOnce(&mut Blas) -> Result<T>) -> Result<T> {
+        self.context.bind().map_err(|error| cuda_error("a product", error))?;
+        call(lock(&self.blas).as_mut().expect("there until the device is dropped"))
+    }
 }
 
 impl Device for Gpu {
     type Memory = Memory;
+    type Pinned = Pinned;
+    type Event = Event;
+    type Graph = Graph;
 
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn kind(&self) -> String {
+        self.kind.clone()
     }
 
     fn activations(&self) -> Dtype {
@@ -214,91 +276,137 @@ impl Device for Gpu {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Memory> {
-        let what = format!("{} MiB", bytes.div_ceil(1 << 20));
-        let allocate = || {
-            self.context.bind()?;
+        self.call(&format!("{} MiB", bytes.div_ceil(1 << 20)), || {
             // SAFETY: new memory of that size is cleared.
             unsafe {
                 let address = result::malloc_sync(bytes)?;
-                result::memset_d8_async(address, 0, bytes, self.stream)?;
+                result::memset_d8_async(address, 0, bytes, self.compute)?;
                 Ok(Memory { address, context: Arc::clone(&self.context) })
             }
-        };
-        allocate().map_err(|error| cuda_error(&what, error))
+        })
     }
 
     fn address(memory: &Memory) -> u64 {
         memory.address
     }
 
-    fn upload(&self, to: Tensor, from: &[u8]) {
-        assert!(from.len() <= to.bytes(), "{} bytes for a tensor of {}", from.len(), to.bytes());
-        self.run("an upload", || {
-            let mut stage = lock(&self.stage);
-            let Some(stage) = stage.as_mut() else { return Ok(()) };
-            for (i, part) in from.chunks(STAGE).enumerate() {
-                let half = stage.next;
-                stage.next = 1 - half;
-                // SAFETY: the event says that the device has read this half (an event never recorded says so too), which
-                // has room for a part; the target is inside the tensor.
-                unsafe {
-                    result::event::synchronize(stage.read[half])?;
-                    std::ptr::copy_nonoverlapping(part.as_ptr(), stage.halves[half], part.len());
-                    let staged = std::slice::from_raw_parts(stage.halves[half], part.len());
-                    result::memcpy_htod_async(to.address + (i * STAGE) as u64, staged, self.stream)?;
-                    result::event::record(stage.read[half], self.stream)?;
-                }
-            }
-            Ok(())
-        });
+    fn pinned(&self, bytes: usize) -> Result<Pinned> {
+        self.call("page-locked memory", || {
+            // SAFETY: any size is fine.
+            let start = unsafe { result::malloc_host(bytes, 0)? }.cast::<u8>();
+            // SAFETY: just allocated; a slice has to be initialized.
+            unsafe { start.write_bytes(0, bytes) };
+            Ok(Pinned { start, len: bytes, context: Arc::clone(&self.context) })
+        })
     }
 
-    fn download(&self, from: Tensor, to: &mut [u8]) {
+    fn event(&self) -> Result<Event> {
+        let flags = sys::CUevent_flags::CU_EVENT_DEFAULT;
+        self.call("an event", || {
+            Ok(Event { handle: result::event::create(flags)?, context: Arc::clone(&self.context) })
+        })
+    }
+
+    fn record(&self, event: &Event, lane: Lane) -> Result<()> {
+        // SAFETY: event and stream are alive, here and below.
+        self.call("an event", || unsafe { result::event::record(event.handle, self.stream(lane)) })
+    }
+
+    fn wait(&self, event: &Event, lane: Lane) -> Result<()> {
+        let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+        // SAFETY: as above.
+        self.call("an event", || unsafe { result::stream::wait_event(self.stream(lane), event.handle, flags) })
+    }
+
+    fn finish(&self, event: &Event) -> Result<()> {
+        // SAFETY: as above.
+        self.call("a kernel or an upload", || unsafe { result::event::synchronize(event.handle) })
+    }
+
+    fn milliseconds(&self, from: &Event, to: &Event) -> Result<f32> {
+        // SAFETY: as above.
+        self.call("an event", || unsafe { result::event::elapsed(from.handle, to.handle) })
+    }
+
+    fn copy_in(&self, to: Tensor, from: &Pinned, bytes: usize, lane: Lane) -> Result<()> {
+        assert!(bytes <= to.bytes() && bytes <= from.len, "{bytes} bytes for a tensor of {}", to.bytes());
+        // SAFETY: both places have that many bytes, and the queue leaves them alone until the copy is done.
+        self.call("an upload", || unsafe {
+            result::memcpy_htod_async(to.address, &from.as_ref()[..bytes], self.stream(lane))
+        })
+    }
+
+    fn copy(&self, to: Tensor, from: Tensor) -> Result<()> {
+        assert!(from.bytes() <= to.bytes(), "{} bytes for a tensor of {}", from.bytes(), to.bytes());
+        // SAFETY: both places have that many bytes.
+        self.call("a copy", || unsafe {
+            result::memcpy_dtod_async(to.address, from.address, from.bytes(), self.compute)
+        })
+    }
+
+    fn copy_out(&self, from: Tensor, to: &mut [u8]) -> Result<()> {
         assert!(to.len() <= from.bytes(), "{} bytes of a tensor of {}", to.len(), from.bytes());
-        self.run("a kernel or a download", || {
-            // SAFETY: the source is inside the tensor, and the call waits before `to` is used.
-            unsafe { result::memcpy_dtoh_async(to, from.address, self.stream)? };
-            self.synchronize()
-        });
+        // SAFETY: the source is inside the tensor, and the call waits before `to` is used.
+        self.call("a kernel or a download", || unsafe {
+            result::memcpy_dtoh_async(to, from.address, self.compute)?;
+            result::stream::synchronize(self.compute)
+        })
     }
 
-    fn clear(&self, x: Tensor) {
+    fn clear(&self, x: Tensor) -> Result<()> {
         // SAFETY: the tensor's memory.
-        self.run("clearing", || unsafe { result::memset_d8_async(x.address, 0, x.bytes(), self.stream) });
+        self.call("clearing", || unsafe { result::memset_d8_async(x.address, 0, x.bytes(), self.compute) })
     }
 
-    fn launch(&self, launch: &Launch, arguments: &[Argument]) {
-        self.run(launch.kernel, || {
+    fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<()> {
+        self.call(launch.kernel, || {
             let function = self.function(launch)?;
-            let mut pointers: Vec<*mut c_void> =
-                arguments.iter().map(|a| std::ptr::from_ref(a).cast_mut().cast()).collect();
+            // No kernel takes more; nothing is allocated for a launch.
+            let mut pointers = [std::ptr::null_mut::<c_void>(); 16];
+            for (pointer, argument) in pointers.iter_mut().zip(arguments) {
+                *pointer = std::ptr::from_ref(argument).cast_mut().cast();
+            }
             let [x, y] = launch.grid.map(|blocks| blocks as u32);
             let threads = (launch.threads as u32, 1, 1);
             // SAFETY: the operations give each kernel the arguments that its source names; the simulator's tests hold it.
             unsafe {
                 let shared = launch.shared as u32;
-                result::launch_kernel(function, (x, y, 1), threads, shared, self.stream, &mut pointers)
+                let pointers = &mut pointers[..arguments.len()];
+                result::launch_kernel(function, (x, y, 1), threads, shared, self.compute, pointers)
             }
-        });
+        })
     }
 
-    fn multiply(&self, product: &Product) {
-        let mut failure = lock(&self.failure);
-        if failure.is_some() {
-            return;
-        }
-        let run = || {
-            self.context.bind().map_err(|error| cuda_error("a product", error))?;
-            match lock(&self.blas).as_mut() {
-                Some(blas) => blas.multiply(self.stream, product),
-                None => Ok(()),
-            }
-        };
-        *failure = run().err();
+    fn algorithms(&self, product: &Product) -> Result<Vec<Algorithm>> {
+        self.blas(|blas| blas.algorithms(product))
     }
 
-    fn check(&self) -> Result<()> {
-        lock(&self.failure).clone().map_or(Ok(()), Err)
+    fn multiply(&self, product: &Product, algorithm: &Algorithm) -> Result<()> {
+        self.blas(|blas| blas.multiply(self.compute, product, algorithm))
+    }
+
+    fn begin_capture(&self) -> Result<()> {
+        // Of this thread only: other engines may allocate meanwhile.
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream is alive.
+        self.call("a graph", || unsafe { result::stream::begin_capture(self.compute, mode) })
+    }
+
+    fn end_capture(&self) -> Result<Graph> {
+        self.call("a graph", || {
+            // SAFETY: the stream is alive and captures; the graph is destroyed once what is made of it stands by itself.
+            unsafe {
+                let graph = result::stream::end_capture(self.compute)?;
+                let handle = result::graph::instantiate(graph, sys::CUgraphInstantiate_flags(0));
+                let _ = sys::cuGraphDestroy(graph);
+                Ok(Graph { handle: handle?, context: Arc::clone(&self.context) })
+            }
+        })
+    }
+
+    fn replay(&self, graph: &Graph) -> Result<()> {
+        // SAFETY: graph and stream are alive, and so is the memory that the graph names, which the same queue owns.
+        self.call("a step", || unsafe { result::graph::launch(graph.handle, self.compute) })
     }
 }
 
@@ -307,18 +415,19 @@ impl Drop for Gpu {
         if self.context.bind().is_err() {
             return;
         }
-        let _ = self.synchronize();
-        drop(lock(&self.blas).take());
-        // SAFETY: nothing runs any more; each of these was made by `start` and is freed once.
+        // SAFETY: once both streams have come to their end, nothing runs; each of these was made by `start` and is freed
+        // once.
         unsafe {
-            if let Some(stage) = lock(&self.stage).take() {
-                for i in 0..2 {
-                    let _ = result::free_host(stage.halves[i].cast());
-                    let _ = result::event::destroy(stage.read[i]);
-                }
+            for stream in [self.compute, self.copies] {
+                let _ = result::stream::synchronize(stream);
             }
-            let _ = result::module::unload(self.module);
-            let _ = result::stream::destroy(self.stream);
+            drop(lock(&self.blas).take());
+            for module in &self.modules {
+                let _ = result::module::unload(*module);
+            }
+            for stream in [self.compute, self.copies] {
+                let _ = result::stream::destroy(stream);
+            }
         }
     }
 }

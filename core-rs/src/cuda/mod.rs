@@ -1,11 +1,14 @@
-//! What the CUDA engine stands on: a small [`Device`] that runs kernels and matrix products, and tensors on it. [`gpu`]
-//! implements it over the NVIDIA driver; the tests implement it by a simulator, so that everything above this line runs
-//! on machines without a GPU. Knows no operation and no model.
+//! What the CUDA engine stands on: a thin [`Device`] with the calls of the NVIDIA driver that it needs, and tensors on
+//! it. [`gpu`] implements it; the tests implement it by a simulator, so that everything above this line runs on machines
+//! without a GPU. Operations put their work on a [`queue::Queue`]. Knows no operation and no model.
 
 pub mod blas;
 pub mod gpu;
 pub mod libraries;
 pub mod nvrtc;
+pub mod products;
+pub mod queue;
+pub mod work;
 
 use std::fmt::Debug;
 
@@ -45,7 +48,7 @@ impl From<crate::dtype::Dtype> for Dtype {
 }
 
 /// Elements somewhere on a device: a view that owns nothing, like a slice without a lifetime.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tensor {
     /// Device address of the first element.
     pub address: u64,
@@ -83,7 +86,7 @@ impl Tensor {
 }
 
 /// One argument of a kernel, as the bytes that the kernel reads: a number, an address or a small struct.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(8))]
 pub struct Argument([u32; 8]);
 
@@ -138,7 +141,7 @@ impl From<Option<Tensor>> for Argument {
 }
 
 /// How a kernel is launched.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Launch {
     /// Its name in the program.
     pub kernel: &'static str,
@@ -163,7 +166,7 @@ impl Launch {
 }
 
 /// A row-major matrix on the device. Transposed, the rows of what is stored are its columns.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Matrix {
     /// The elements, rows one behind the other.
     pub elements: Tensor,
@@ -172,7 +175,7 @@ pub struct Matrix {
 }
 
 /// `C[m, n] = A[m, k] · B[k, n]`, `+ bias[n]` or `+ C`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Product {
     /// Rows of A and C.
     pub m: usize,
@@ -206,15 +209,36 @@ impl Product {
     }
 }
 
-/// A device on which work runs in the order of the calls, but possibly later than they return.
-///
-/// Work that fails makes all later work fail too; [`Device::check`] says why. So an operation needs no result of its own.
+/// How a product is computed: what cuBLASLt keeps of an algorithm, opaque, and valid for the same version and device.
+pub type Algorithm = [u64; 8];
+
+/// The two orders in which a device works: what stands on one of them runs one after the other, what stands on
+/// different ones at the same time, unless an event says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Kernels and products.
+    Compute,
+    /// Uploads of the next batch.
+    Copy,
+}
+
+/// A device, as thin as it can be: each method is one call of the driver or of cuBLASLt, and returns before the work is
+/// done unless it says that it waits. What is made of these calls is in [`queue`].
 pub trait Device: Send {
-    /// Owned memory; freed when it is dropped.
+    /// Owned memory on the device; freed when it is dropped, after what still uses it.
     type Memory: Send + Debug;
+    /// Host memory that the device copies from by itself.
+    type Pinned: Send + AsRef<[u8]> + AsMut<[u8]>;
+    /// A point in a lane's work.
+    type Event: Send;
+    /// Captured work.
+    type Graph: Send;
 
     /// The device, for reports.
     fn name(&self) -> String;
+
+    /// Tells devices apart on which other algorithms are best: the model and cuBLASLt's version.
+    fn kind(&self) -> String;
 
     /// What activations are: `F32` or `Bf16`. The program's kernels are compiled for it.
     fn activations(&self) -> Dtype;
@@ -225,29 +249,63 @@ pub trait Device: Send {
     /// `OutOfMemory`.
     fn allocate(&self, bytes: usize) -> Result<Self::Memory>;
 
-    /// Where memory begins.
+    /// Where memory begins; a multiple of 256.
     fn address(memory: &Self::Memory) -> u64;
 
-    /// Copies to the device. `from` may change once this returns.
-    fn upload(&self, to: Tensor, from: &[u8]);
-
-    /// Waits for all work and copies from the device.
-    fn download(&self, from: Tensor, to: &mut [u8]);
-
-    /// `x = 0`
-    fn clear(&self, x: Tensor);
-
-    /// Runs a kernel of [`PROGRAM`]. Like an operation on the CPU, an operation is trusted to give it what its source names.
-    fn launch(&self, launch: &Launch, arguments: &[Argument]);
-
-    /// Multiplies matrices.
-    fn multiply(&self, product: &Product);
-
-    /// Whether everything so far succeeded, as far as is known without waiting for it.
+    /// Host memory.
     ///
     /// # Errors
-    /// What failed first.
-    fn check(&self) -> Result<()>;
+    /// `OutOfMemory`.
+    fn pinned(&self, bytes: usize) -> Result<Self::Pinned>;
+
+    /// A point that has been passed until it is recorded.
+    ///
+    /// # Errors
+    /// What the driver says, as everywhere below.
+    fn event(&self) -> Result<Self::Event>;
+
+    /// The point after all work of a lane so far.
+    fn record(&self, event: &Self::Event, lane: Lane) -> Result<()>;
+
+    /// Later work of a lane begins after the point.
+    fn wait(&self, event: &Self::Event, lane: Lane) -> Result<()>;
+
+    /// Waits for the point.
+    fn finish(&self, event: &Self::Event) -> Result<()>;
+
+    /// Between two points that have been passed.
+    fn milliseconds(&self, from: &Self::Event, to: &Self::Event) -> Result<f32>;
+
+    /// Copies the first `bytes` to the device. `from` must not change before the lane has come to it.
+    fn copy_in(&self, to: Tensor, from: &Self::Pinned, bytes: usize, lane: Lane) -> Result<()>;
+
+    /// Copies from one place on the device to another, on the lane of kernels.
+    fn copy(&self, to: Tensor, from: Tensor) -> Result<()>;
+
+    /// Waits for all kernels and copies from the device.
+    fn copy_out(&self, from: Tensor, to: &mut [u8]) -> Result<()>;
+
+    /// `x = 0`
+    fn clear(&self, x: Tensor) -> Result<()>;
+
+    /// Runs a kernel of [`PROGRAM`]. Like an operation on the CPU, an operation is trusted to give it what its source names.
+    fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<()>;
+
+    /// Algorithms for a product, what promises to be the fastest first; at least one.
+    fn algorithms(&self, product: &Product) -> Result<Vec<Algorithm>>;
+
+    /// Multiplies matrices.
+    fn multiply(&self, product: &Product, algorithm: &Algorithm) -> Result<()>;
+
+    /// From here on, kernels, products and clearing are noted and not run.
+    fn begin_capture(&self) -> Result<()>;
+
+    /// Ends that and gives what was noted, ready to run. Called after every `begin_capture`, also if a call between them
+    /// failed.
+    fn end_capture(&self) -> Result<Self::Graph>;
+
+    /// Runs captured work.
+    fn replay(&self, graph: &Self::Graph) -> Result<()>;
 }
 
 /// An owned tensor.
@@ -291,9 +349,10 @@ impl Number for f32 {}
 impl Number for f64 {}
 impl Number for i32 {}
 impl Number for u16 {}
+impl Number for u32 {}
 impl Number for u64 {}
 
-/// The parts of the one program that holds all kernels, in the order in which they are compiled: file and text.
+/// The files of kernels in the order in which they need each other: path and text.
 pub const PROGRAM: &[(&str, &str)] = &[
     ("cuda/prelude.cuh", include_str!("prelude.cuh")),
     ("ops/dropout/kernel.cu", include_str!("../ops/dropout/kernel.cu")),
@@ -306,7 +365,8 @@ pub const PROGRAM: &[(&str, &str)] = &[
     ("optim/kernel.cu", include_str!("../optim/kernel.cu")),
 ];
 
-/// The text of [`PROGRAM`], so that a compiler's messages name the files.
-pub fn program_text() -> String {
-    PROGRAM.iter().map(|(file, text)| format!("#line 1 \"{file}\"\n{text}\n")).collect()
+/// The text of some files of [`PROGRAM`], so that a compiler's messages name them.
+pub fn program_text(wanted: impl Fn(&str) -> bool) -> String {
+    let wanted = PROGRAM.iter().filter(|(file, _)| wanted(file));
+    wanted.map(|(file, text)| format!("#line 1 \"{file}\"\n{text}\n")).collect()
 }

@@ -1,4 +1,5 @@
-//! The kernels for one architecture: compiled by NVRTC, or taken from a folder where an earlier run has left them.
+//! The kernels for one architecture: compiled by NVRTC, or taken from a folder where an earlier run has left them. They
+//! are cut into units that compile at the same time, because attention alone takes as long as all the rest.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -12,35 +13,83 @@ use crate::rng::splitmix64;
 /// What all GPU code begins with: ELF.
 const MAGIC: &[u8] = b"\x7fELF";
 
-/// The kernels as GPU code (a cubin) for `architecture`, such as `sm_90a`. NVRTC has to be there
-/// ([`super::libraries::find`]). `cache` keeps what was compiled, by a hash of all that went in.
-///
-/// # Errors
-/// `Panic` with the compiler's messages: the kernels are the same everywhere, so that is a bug in cloze.
-pub fn kernels(architecture: &str, activations: Dtype, cache: Option<&Path>) -> Result<Vec<u8>> {
-    let text = program_text();
-    let options = options(architecture, activations);
-    let (mut major, mut minor) = (0, 0);
-    // SAFETY: two integers to write to.
-    unsafe { sys::nvrtcVersion(&mut major, &mut minor) };
-    let key = hash(&[&text, &options.join(" "), &format!("{major}.{minor}")]);
-    let path = cache.map(|folder| folder.join(format!("kernels-{architecture}-{key:016x}.cubin")));
-    if let Some(kept) = path.as_ref().and_then(|path| std::fs::read(path).ok()).filter(|kept| kept.starts_with(MAGIC)) {
-        return Ok(kept);
-    }
-    let code = compile(&text, &options)?;
-    if let Some(path) = path {
-        keep(&path, &code);
-    }
-    Ok(code)
+/// Part of the kernels that is compiled by itself.
+struct Unit {
+    text: String,
+    options: Vec<String>,
 }
 
-fn options(architecture: &str, activations: Dtype) -> Vec<String> {
+/// Which files are compiled together: those that take long apart, with what they need.
+fn group(file: &str) -> usize {
+    match file {
+        _ if file.starts_with("ops/attention") => 0,
+        _ if file.starts_with("ops/layer_norm") || file.starts_with("ops/embeddings") => 1,
+        _ => 2,
+    }
+}
+
+/// All units, with attention's version for heads of up to `columns` columns, or all its versions.
+fn units(architecture: &str, activations: Dtype, columns: Option<usize>) -> Vec<Unit> {
     let mut options = vec![format!("--gpu-architecture={architecture}"), "--std=c++17".into()];
     if activations == Dtype::Bf16 {
         options.push("-DACTIVATION_BF16".into());
     }
-    options
+    let unit = |wanted: usize, more: Option<String>| Unit {
+        text: program_text(|file| file.starts_with("cuda/") || group(file) == wanted),
+        options: options.iter().cloned().chain(more).collect(),
+    };
+    let versions = columns.map_or(vec![128, 64], |columns| vec![columns]);
+    let attention = versions.into_iter().map(|columns| unit(0, Some(format!("-DATTENTION_HEAD={columns}"))));
+    attention.chain([unit(1, None), unit(2, None)]).collect()
+}
+
+/// The kernels as GPU code (cubins) for `architecture`, such as `sm_90a`. NVRTC has to be there
+/// ([`super::libraries::find`]). `cache` keeps what was compiled, by a hash of all that went in. Says so on standard error
+/// when it has to compile, because that takes seconds.
+///
+/// # Errors
+/// `Panic` with the compiler's messages: the kernels are the same everywhere, so that is a bug in cloze.
+pub fn kernels(
+    architecture: &str,
+    activations: Dtype,
+    columns: Option<usize>,
+    cache: Option<&Path>,
+) -> Result<Vec<Vec<u8>>> {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: two integers to write to.
+    unsafe { sys::nvrtcVersion(&mut major, &mut minor) };
+    let units = units(architecture, activations, columns);
+    let paths: Vec<_> = units
+        .iter()
+        .map(|Unit { text, options }| {
+            let key = hash(&[text, &options.join(" "), &format!("{major}.{minor}")]);
+            cache.map(|folder| folder.join(format!("kernels-{architecture}-{key:016x}.cubin")))
+        })
+        .collect();
+    let kept = |path: &Path| std::fs::read(path).ok().filter(|kept| kept.starts_with(MAGIC));
+    let kept: Vec<_> = paths.iter().map(|path| path.as_deref().and_then(kept)).collect();
+    if kept.iter().any(Option::is_none) {
+        eprintln!("cloze: compiling the GPU kernels for {architecture}, once; this takes some seconds");
+    }
+    let build = |unit: &Unit, path: Option<&Path>| -> Result<Vec<u8>> {
+        let code = compile(&unit.text, &unit.options)?;
+        if let Some(path) = path {
+            keep(path, &code);
+        }
+        Ok(code)
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = units
+            .iter()
+            .zip(&paths)
+            .zip(kept)
+            .map(|((unit, path), kept)| scope.spawn(move || kept.map_or_else(|| build(unit, path.as_deref()), Ok)))
+            .collect();
+        let finish = |thread: std::thread::ScopedJoinHandle<Result<Vec<u8>>>| {
+            thread.join().unwrap_or_else(|_| Err(Error::new(Code::Panic, "NVRTC panics")))
+        };
+        threads.into_iter().map(finish).collect()
+    })
 }
 
 /// A cache that cannot be written costs the next start its time, and nothing else.

@@ -82,6 +82,8 @@ DEVICE void store(Pointer<T> to, const float (&from)[V]) {
     *cast<Packet<T, V>>(to) = packet;
 }
 
+DEVICE int lane_id() { return threadIdx.x % 32; }
+
 DEVICE float warp_sum(float x) {
 #pragma unroll
     for (int m = 16; m > 0; m /= 2) x += __shfl_xor_sync(ALL_LANES, x, m);
@@ -92,6 +94,20 @@ DEVICE float warp_max(float x) {
 #pragma unroll
     for (int m = 16; m > 0; m /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, m));
     return x;
+}
+
+const int SUMMED_WARPS = 8;
+
+/// The sum over a block of SUMMED_WARPS warps, in a fixed order.
+DEVICE double block_sum(double x) {
+    SHARED(double, sums, SUMMED_WARPS);
+#pragma unroll
+    for (int m = 16; m > 0; m /= 2) x += __shfl_xor_sync(ALL_LANES, x, m);
+    if (lane_id() == 0) sums[threadIdx.x / 32] = x;
+    __syncthreads();
+    double total = 0.0;
+    for (int w = 0; w < SUMMED_WARPS; w++) total += sums[w];
+    return total;
 }
 
 /// Φ(x) and φ(x) of the standard normal distribution.
@@ -113,10 +129,11 @@ struct Dropout {
     }
 };
 
+/// The dropout of a site, which differs from step to step and so lies in memory; without one, everything is kept.
+DEVICE Dropout dropout_of(Pointer<const Dropout> site) { return site ? *site : Dropout{0, 0, 0, 1.0f}; }
+
 // Products of a warp: C[16, 8] += A[16, 16] · B[16, 8] over tiles in shared memory. Lane l holds four elements of C: rows
 // l / 4 and l / 4 + 8, columns 2 (l % 4) and the next (PTX ISA, mma.m16n8k16). A tile may lie transposed.
-
-DEVICE int lane_id() { return threadIdx.x % 32; }
 
 template <class T>
 struct FragmentA;

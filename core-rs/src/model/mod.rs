@@ -10,7 +10,6 @@ use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::engine::EngineOptions;
 use crate::error::Result;
-use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::parameters::ParameterLayout;
 use crate::rng::DropoutKey;
@@ -168,24 +167,24 @@ impl<B: Backend> Bert<B> {
         }
     }
 
-    /// The losses of both heads, row by row. With `gradients`, adds those of their last layers.
-    pub fn loss(
-        &mut self,
-        backend: &mut B,
-        weights: &B::Buffer,
-        batch: &Batch,
-        mut gradients: Option<&mut B::Buffer>,
-    ) -> (&[RowLoss], &[RowLoss]) {
-        let Self { tokens, sequences, .. } = self;
-        let tokens = match tokens {
-            Some(head) => head.loss(backend, weights, batch.labels, gradients.as_deref_mut()),
-            None => &[],
-        };
-        let sequences = match sequences {
-            Some(head) => head.loss(backend, weights, batch, gradients),
-            None => &[],
-        };
-        (tokens, sequences)
+    /// The losses of both heads, row by row, which the heads keep. With `gradients`, adds those of their last layers.
+    pub fn loss(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, mut gradients: Option<&mut B::Buffer>) {
+        if let Some(head) = &mut self.tokens {
+            head.loss(backend, weights, batch.labels, gradients.as_deref_mut());
+        }
+        if let Some(head) = &mut self.sequences {
+            head.loss(backend, weights, batch, gradients);
+        }
+    }
+
+    /// After `loss`: adds what it found to the backend's totals.
+    pub fn add_losses(&self, backend: &mut B, batch: &Batch) {
+        if let Some(head) = &self.tokens {
+            head.add_losses(backend, batch.labels.len());
+        }
+        if let Some(head) = &self.sequences {
+            head.add_losses(backend, batch.sequence_labels.len());
+        }
     }
 
     /// After `loss` with gradients: adds the gradient of everything in front of it.

@@ -3,12 +3,11 @@
 //! 4.1) differ in that layer's name and in dropout only.
 
 use super::{DropoutPlan, Modules};
-use crate::backend::{Backend, DataGradient, Linear};
+use crate::backend::{Backend, DataGradient, Head, Linear};
 use crate::batch::Batch;
 use crate::engine::EngineOptions;
 use crate::error::Result;
 use crate::objective::SequenceTask;
-use crate::ops::cross_entropy::RowLoss;
 
 /// The head and its activations.
 pub struct SequenceHead<B: Backend> {
@@ -29,7 +28,7 @@ pub struct SequenceHead<B: Backend> {
     logits: B::Buffer,
     gradients: Option<Gradients<B>>,
     /// `[B]`
-    rows: Vec<RowLoss>,
+    rows: B::Rows,
 }
 
 /// Gradients of the head's activations, in training.
@@ -63,7 +62,7 @@ impl<B: Backend> SequenceHead<B> {
             dropped: matrix()?,
             logits: backend.zeroed(b * task.outputs)?,
             gradients: if options.training { Some(gradients()?) } else { None },
-            rows: vec![RowLoss::default(); b],
+            rows: backend.rows(b)?,
         })
     }
 
@@ -84,7 +83,11 @@ impl<B: Backend> SequenceHead<B> {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
         self.tokens.clear();
         let bounds = batch.cu_seqlens.windows(2);
-        self.tokens.extend(bounds.map(|w| if self.pools_last { w[1] - 1 } else { w[0] }));
+        self.tokens.extend(bounds.map(|w| match w[1] - w[0] {
+            0 => -1, // fills a batch up
+            _ if self.pools_last => w[1] - 1,
+            _ => w[0],
+        }));
         backend.gather(&self.tokens, c, hidden, &mut self.gathered);
         backend.linear(b, self.pooler, weights, &self.gathered, &mut self.pre);
         backend.tanh(b, c, &self.pre, &mut self.pooled);
@@ -100,24 +103,26 @@ impl<B: Backend> SequenceHead<B> {
 
     /// Cross-entropy of each sequence. With `gradients`, adds the last layer's, weighted, and keeps that of its input;
     /// the logits are gone then.
-    pub fn loss(
-        &mut self,
-        backend: &mut B,
-        weights: &B::Buffer,
-        batch: &Batch,
-        gradients: Option<&mut B::Buffer>,
-    ) -> &[RowLoss] {
+    pub fn loss(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, gradients: Option<&mut B::Buffer>) {
         let (b, k) = (batch.sequences(), self.output.outputs);
-        let rows = &mut self.rows[..b];
         let mut both = gradients.zip(self.gradients.as_mut());
         let d_logits = both.as_mut().map(|(_, d)| &mut d.logits);
-        backend.cross_entropy(&mut self.logits, k, batch.sequence_labels, rows, d_logits);
+        backend.cross_entropy(&mut self.logits, k, batch.sequence_labels, 0, &mut self.rows, d_logits);
         if let Some((gradients, d)) = both {
             backend.scale(b, k, batch.sequence_weight as f32, &mut d.logits);
             backend.linear_parameters_backward(b, self.output, &self.dropped, &d.logits, gradients);
             backend.linear_backward_to_operand(b, self.output, weights, &d.logits, &mut d.pooled);
         }
-        rows
+    }
+
+    /// Adds what `loss` found to the backend's totals.
+    pub(super) fn add_losses(&self, backend: &mut B, b: usize) {
+        backend.add_losses(Head::Sequences, b, &self.rows);
+    }
+
+    /// `[B]`, from the last `loss`.
+    pub fn rows(&self) -> &B::Rows {
+        &self.rows
     }
 
     /// After `loss` with gradients: adds the pooler's, and adds that of the encoder's output to `hidden` or writes it

@@ -2,10 +2,9 @@
 //! word embedding matrix plus a bias (Devlin et al., 2019, section 3.1). Logits exist for one chunk of rows at a time.
 
 use super::Modules;
-use crate::backend::{Backend, DataGradient, Linear, Norm};
+use crate::backend::{Backend, DataGradient, Head, Linear, Norm};
 use crate::engine::EngineOptions;
 use crate::error::Result;
-use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 
 /// The head and its activations.
@@ -27,7 +26,7 @@ pub struct TokenHead<B: Backend> {
     logits: B::Buffer,
     gradients: Option<Gradients<B>>,
     /// `[M]`
-    rows: Vec<RowLoss>,
+    rows: B::Rows,
 }
 
 /// Gradients of the head's activations, in training.
@@ -61,7 +60,7 @@ impl<B: Backend> TokenHead<B> {
             out: matrix()?,
             logits: backend.zeroed(chunk * v)?,
             gradients: if options.training { Some(gradients()?) } else { None },
-            rows: vec![RowLoss::default(); m],
+            rows: backend.rows(m)?,
         })
     }
 
@@ -89,20 +88,28 @@ impl<B: Backend> TokenHead<B> {
         weights: &B::Buffer,
         labels: &[i32],
         mut gradients: Option<&mut B::Buffer>,
-    ) -> &[RowLoss] {
+    ) {
         for (i, labels) in labels.chunks(self.chunk).enumerate() {
             let (first, n) = (i * self.chunk, labels.len());
             backend.logits(first, n, self.decoder, weights, &self.out, &mut self.logits);
-            let rows = &mut self.rows[first..first + n];
             let mut both = gradients.as_deref_mut().zip(self.gradients.as_mut());
             let d_logits = both.as_mut().map(|(_, d)| &mut d.logits);
-            backend.cross_entropy(&mut self.logits, self.decoder.outputs, labels, rows, d_logits);
+            backend.cross_entropy(&mut self.logits, self.decoder.outputs, labels, first, &mut self.rows, d_logits);
             if let Some((gradients, d)) = both {
                 let Gradients { logits, out, .. } = d;
                 backend.logits_backward(first, n, self.decoder, weights, &self.out, logits, out, gradients);
             }
         }
-        &self.rows[..labels.len()]
+    }
+
+    /// Adds what `loss` found to the backend's totals.
+    pub(super) fn add_losses(&self, backend: &mut B, m: usize) {
+        backend.add_losses(Head::Tokens, m, &self.rows);
+    }
+
+    /// `[M]`, from the last `loss`.
+    pub fn rows(&self) -> &B::Rows {
+        &self.rows
     }
 
     /// After `loss` with gradients: writes the gradient of the encoder's output to `hidden`.

@@ -1,19 +1,6 @@
 // AdamW over the flat buffers, and the gradient's norm that it is clipped by. The norm stays on the device: the update
 // reads it there, and leaves everything as it was if it is not finite.
 
-const int NORM_WARPS = 8;
-
-DEVICE double block_sum(double x) {
-    SHARED(double, sums, NORM_WARPS);
-#pragma unroll
-    for (int m = 16; m > 0; m /= 2) x += __shfl_xor_sync(ALL_LANES, x, m);
-    if (lane_id() == 0) sums[threadIdx.x / 32] = x;
-    __syncthreads();
-    double total = 0.0;
-    for (int w = 0; w < NORM_WARPS; w++) total += sums[w];
-    return total;
-}
-
 /// partials[block] = Σ x² over elements `block · elements …`
 KERNEL(squared_norm_partials)(u64 count, u32 elements, Pointer<const float> x, Pointer<double> partials) {
     const u64 from = (u64)blockIdx.x * elements, to = min(from + elements, count);
@@ -24,30 +11,36 @@ KERNEL(squared_norm_partials)(u64 count, u32 elements, Pointer<const float> x, P
 }
 EXPORT(squared_norm_partials)
 
-/// total[0] = Σ partials, by one block.
-KERNEL(sum_partials)(u32 count, Pointer<const double> partials, Pointer<double> total) {
+/// What an update multiplies by; all but the gradient's norm is known on the host.
+struct Update {
+    float beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept;
+    /// The gradient is divided by `masked` and clipped to the norm `largest`; `number` is the update's, from 1.
+    double masked, largest, number;
+};
+
+/// total[0] = Σ partials, by one block. If that is not finite, `failed[0]`, unless it says something already, becomes the
+/// number of the update.
+KERNEL(sum_partials)(u32 count, Pointer<const double> partials, Pointer<const Update> update, Pointer<double> total,
+                     Pointer<double> failed) {
     double sum = 0.0;
     for (u32 i = threadIdx.x; i < count; i += blockDim.x) sum += partials[i];
     sum = block_sum(sum);
-    if (threadIdx.x == 0) total[0] = sum;
+    if (threadIdx.x > 0) return;
+    total[0] = sum;
+    if (!(sum < INFINITE) && failed[0] == 0.0) failed[0] = update->number;
 }
 EXPORT(sum_partials)
 
-/// What an update multiplies by; all but the gradient's scale is known on the host.
-struct Hyper {
-    float beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept;
-};
-
 /// One update of all parameters; zeroes the gradients, and writes the weights as activations where `copy` is given.
 /// `starts[P + 1]` are the parameters' first elements, `treatments[P]` says what happens to each: 0
-/// stays as it is, 1 is updated, 2 is updated and decays. The gradient is divided by
-/// `masked` and clipped to the norm `largest`.
-KERNEL(adamw)(u64 count, u32 parameters, Pointer<const u64> starts, Pointer<const int> treatments, Hyper hyper, double masked,
-              double largest, Pointer<const double> squared_norm, Pointer<float> weights, Pointer<float> gradients,
-              Pointer<float> exp_avg, Pointer<float> exp_avg_sq, Pointer<act> copy) {
-    const double norm = sqrt(squared_norm[0]) / masked;
+/// stays as it is, 1 is updated, 2 is updated and decays.
+KERNEL(adamw)(u64 count, u32 parameters, Pointer<const u64> starts, Pointer<const int> treatments,
+              Pointer<const Update> update, Pointer<const double> squared_norm, Pointer<float> weights,
+              Pointer<float> gradients, Pointer<float> exp_avg, Pointer<float> exp_avg_sq, Pointer<act> copy) {
+    const Update hyper = *update;
+    const double norm = sqrt(squared_norm[0]) / hyper.masked;
     if (!(norm < INFINITE)) return;
-    const float scale = (float)((norm > largest ? largest / (norm + 1e-6) : 1.0) / masked);
+    const float scale = (float)((norm > hyper.largest ? hyper.largest / (norm + 1e-6) : 1.0) / hyper.masked);
     const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     u32 low = 0, high = parameters; // the parameter that starts at or before i

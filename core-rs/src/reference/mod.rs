@@ -14,7 +14,7 @@ use candle_core::{Device, Tensor, Var};
 use crate::batch::Batch;
 use crate::checkpoint;
 use crate::dtype::Dtype;
-use crate::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, UpdateReport, Weights, expect_len, no_head};
+use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::memory::Buffer;
 use crate::ops::cross_entropy::{self, RowLoss};
@@ -32,6 +32,7 @@ pub struct CandleEngine {
     gradients: Vec<f32>,
     /// What they will be divided by.
     units: u64,
+    report: Report,
     exp_avg: Vec<f32>,
     exp_avg_sq: Vec<f32>,
     /// Ranks and best entries are read off the logits by the same code as the fused engine's.
@@ -69,7 +70,8 @@ impl CandleEngine {
         let zeros = || vec![0.0; len];
         let (gradients, exp_avg, exp_avg_sq) = (zeros(), zeros(), zeros());
         let alone = Threads::new(1);
-        Ok(Self { options, layout, variables, initialized, gradients, units: 0, exp_avg, exp_avg_sq, alone })
+        let report = Report::default();
+        Ok(Self { options, layout, variables, initialized, gradients, units: 0, report, exp_avg, exp_avg_sq, alone })
     }
 
     fn training(&self) -> Result<()> {
@@ -117,11 +119,11 @@ impl CandleEngine {
 }
 
 impl Engine for CandleEngine {
-    fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<LossSum> {
+    fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<()> {
         self.training()?;
         batch.validate(&self.options.limits(), true)?;
         if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
-            return Ok(LossSum::default());
+            return Ok(());
         }
         let max_sequence_length = self.options.max_sequence_length;
         let pass = Pass::Training { seed: self.options.seed, step, micro_step, max_sequence_length };
@@ -145,10 +147,11 @@ impl Engine for CandleEngine {
             self.gradients[parameter.range()].iter_mut().zip(values).for_each(|(sum, g)| *sum += g);
         }
         self.units += sums.units(&self.options.objective);
-        Ok(sums)
+        self.report.sums.add(&sums);
+        Ok(())
     }
 
-    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<UpdateReport> {
+    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<()> {
         self.training()?;
         if self.units == 0 {
             return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
@@ -186,7 +189,15 @@ impl Engine for CandleEngine {
             value.and_then(|value| variable.set(&value)).map_err(candle)?;
         }
         self.discard();
-        Ok(UpdateReport { grad_norm: norm, masked })
+        (self.report.grad_norm, self.report.units) = (norm, masked);
+        Ok(())
+    }
+
+    fn report(&mut self) -> Result<Report> {
+        self.training()?;
+        let report = self.report;
+        self.report.sums = LossSum::default();
+        Ok(report)
     }
 
     fn evaluate(&mut self, batch: &Batch, mut results: RowResults) -> Result<()> {

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cloze_core::cuda::{Argument, Buffer, Device, Dtype, Launch, PROGRAM};
+use cloze_core::cuda::queue::Queue;
+use cloze_core::cuda::{Argument, Buffer, Dtype, Launch, PROGRAM, bytes_of_mut};
 
-use crate::simulator::{Program, Simulator, read};
+use crate::queue;
+use crate::simulator::{Program, Simulator};
 
 const KERNELS: &str = r#"
 KERNEL(add)(int n, Pointer<const float> x, Pointer<float> y) {
@@ -60,18 +62,24 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_wrong_launch_faults", a_wrong_launch_faults),
 ];
 
-fn simulator() -> Simulator {
+fn simulator() -> Queue<Simulator> {
+    queue(simulated())
+}
+
+fn simulated() -> Simulator {
     static PROGRAM_OF_FAULTS: OnceLock<Arc<Program>> = OnceLock::new();
     let program = PROGRAM_OF_FAULTS.get_or_init(|| Program::compile(&format!("{}\n{KERNELS}", PROGRAM[0].1), &[]));
     Simulator::new(Arc::clone(program), Dtype::F32)
 }
 
 /// Runs a kernel of one block with a number and 64 floats; returns them, or the fault.
-fn run(device: &Simulator, kernel: &'static str, threads: usize, number: i32) -> Result<Vec<f32>, String> {
-    let y = Buffer::zeroed(device, 64, Dtype::F32).unwrap();
+fn run(device: &Queue<Simulator>, kernel: &'static str, threads: usize, number: i32) -> Result<Vec<f32>, String> {
+    let y = Buffer::zeroed(device.device(), 64, Dtype::F32).map_err(|error| error.message)?;
     let launch = Launch { shared: 64 * 4, ..Launch::row(kernel, 1, threads) };
     device.launch(&launch, &[number.into(), y.tensor().into()]);
-    device.check().map(|()| read(y.tensor())).map_err(|error| error.message)
+    let mut values = vec![0.0; 64];
+    device.read(y.tensor(), bytes_of_mut(&mut values));
+    device.check().map(|()| values).map_err(|error| error.message)
 }
 
 #[track_caller]
@@ -82,21 +90,24 @@ fn expect_fault(kernel: &'static str, number: i32, words: &str) {
 
 fn a_right_kernel_runs() {
     let device = simulator();
-    let [x, y] = [1, 2].map(|_| Buffer::zeroed(&device, 70, Dtype::F32).unwrap());
-    device.upload(x.tensor(), &1.5f32.to_le_bytes().repeat(70));
+    let [x, y] = [1, 2].map(|_| Buffer::zeroed(device.device(), 70, Dtype::F32).unwrap());
+    device.write(x.tensor(), &1.5f32.to_le_bytes().repeat(70));
     for _ in 0..2 {
         let arguments: [Argument; 3] = [70.into(), x.tensor().into(), y.tensor().into()];
         device.launch(&Launch::row("add", 3, 32), &arguments);
     }
+    let mut values = vec![0f32; 70];
+    device.read(y.tensor(), bytes_of_mut(&mut values));
     device.check().unwrap();
-    assert_eq!(read(y.tensor()), vec![3.0; 70]);
+    assert_eq!(values, vec![3.0; 70]);
     assert_eq!(run(&device, "neighbour", 64, 1).unwrap()[..3], [1.0, 2.0, 3.0]);
 }
 
 fn out_of_bounds_faults() {
     let device = simulator();
-    let [x, y] = [70, 64].map(|len| Buffer::zeroed(&device, len, Dtype::F32).unwrap());
+    let [x, y] = [70, 64].map(|len| Buffer::zeroed(device.device(), len, Dtype::F32).unwrap());
     device.launch(&Launch::row("add", 3, 32), &[70.into(), x.tensor().into(), y.tensor().into()]);
+    device.read(y.tensor(), &mut []);
     let message = device.check().unwrap_err().message;
     assert_eq!(message, "add: access out of bounds: byte 256 of 256 (block 2,0,0, thread 0,0,0)");
     expect_fault("shared_bounds", 8, "element 8 of 8 in shared memory");
@@ -124,18 +135,30 @@ fn shuffles_fault() {
 /// Shared memory starts as NaN, and threads run in both orders: one of them reads what has not been written.
 fn a_missing_barrier_shows() {
     assert!(run(&simulator(), "neighbour", 64, 0).unwrap()[0].is_nan());
-    assert!(run(&simulator().reversed(true), "neighbour", 64, 0).unwrap()[63].is_nan());
+    assert!(run(&queue(simulated().reversed(true)), "neighbour", 64, 0).unwrap()[63].is_nan());
 }
 
 fn a_failure_stops_what_follows() {
     let device = simulator();
     let first = run(&device, "shared_bounds", 32, 9).unwrap_err();
     assert_eq!(run(&device, "neighbour", 32, 1).unwrap_err(), first);
+    for _ in 0..10_000 {
+        device.input(&[1f32; 16], 16); // more than there is room for, if it were kept
+    }
+    assert_eq!(device.check().unwrap_err().message, first);
 }
 
 fn a_wrong_launch_faults() {
     assert!(run(&simulator(), "neighbour", 33, 1).unwrap_err().contains("whole warps"));
     let device = simulator();
     device.launch(&Launch::row("add", 1, 32), &[1.into()]);
+    let y = Buffer::zeroed(device.device(), 1, Dtype::F32).unwrap();
+    device.read(y.tensor(), &mut []);
     assert!(device.check().unwrap_err().message.contains("another number of arguments"));
+    for grid in [[0, 1], [1, 0], [1, 1 << 16]] {
+        let device = simulator();
+        device.launch(&Launch { grid, ..Launch::row("add", 1, 32) }, &[]);
+        device.submit(false);
+        assert!(device.check().unwrap_err().message.contains("a grid of"), "{grid:?}");
+    }
 }

@@ -5,13 +5,15 @@
 mod faults;
 mod nvrtc;
 mod ops;
+mod queue;
 mod simulator;
 mod step;
 
 use std::sync::{Arc, OnceLock};
 
 use cloze_core::cuda::gpu::Gpu;
-use cloze_core::cuda::{Dtype, libraries};
+use cloze_core::cuda::queue::Queue;
+use cloze_core::cuda::{Device, Dtype, libraries};
 use libtest_mimic::{Arguments, Trial};
 use simulator::{Program, Simulator};
 
@@ -38,6 +40,11 @@ fn simulated(dtype: Dtype) -> Simulator {
     Simulator::new(Arc::clone(program), dtype)
 }
 
+/// A queue for operations on a device.
+fn queue<D: Device>(device: D) -> Queue<D> {
+    Queue::new(device, 1 << 16, None, false).expect("memory for a queue")
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let compiler = simulator::compiler().is_none().then_some("no C++ compiler");
@@ -45,11 +52,14 @@ fn main() {
     for &(name, run) in faults::TESTS {
         trials.push(trial(format!("simulator::{name}"), compiler, run));
     }
+    for &(name, run) in queue::TESTS {
+        trials.push(trial(format!("queue::{name}"), compiler, run));
+    }
     for (dtype_name, dtype) in DTYPES {
         for (name, run) in ops::tests::<Simulator>() {
             trials.push(trial(format!("simulated::{dtype_name}::{name}"), compiler, move || {
                 for reversed in [false, true] {
-                    run(&simulated(dtype).reversed(reversed));
+                    run(&queue(simulated(dtype).reversed(reversed)));
                 }
             }));
         }
@@ -69,9 +79,9 @@ fn main() {
     }
     let without_gpu = libraries::find(&nvrtc::folders()).problem.is_some().then_some("no CUDA device");
     for (dtype_name, dtype) in DTYPES {
-        let open = move || Gpu::open(dtype, &nvrtc::folders(), Some(&nvrtc::cache())).expect("the GPU opens");
+        let open = move || Gpu::open(dtype, None, &nvrtc::folders(), Some(&nvrtc::cache())).expect("the GPU opens");
         for (name, run) in ops::tests::<Gpu>() {
-            trials.push(trial(format!("gpu::{dtype_name}::{name}"), without_gpu, move || run(&open())));
+            trials.push(trial(format!("gpu::{dtype_name}::{name}"), without_gpu, move || run(&queue(open()))));
         }
         for (name, run) in step::tests::<Gpu>() {
             trials.push(trial(format!("gpu::{dtype_name}::step::{name}"), without_gpu, move || run(&open)));

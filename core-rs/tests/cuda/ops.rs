@@ -5,7 +5,8 @@
 //! what remains is the rounding of results and of what is rounded in between (the attention probabilities).
 
 use cloze_core::config::ModelConfig;
-use cloze_core::cuda::{Buffer, Device, Dtype, bytes_of, bytes_of_mut};
+use cloze_core::cuda::queue::Queue;
+use cloze_core::cuda::{Buffer, Device, Dtype, Tensor, bytes_of, bytes_of_mut};
 use cloze_core::engine::AdamW;
 use cloze_core::objective::Objective;
 use cloze_core::ops::cross_entropy::RowLoss;
@@ -20,7 +21,7 @@ use cloze_core::rng::{DropoutKey, splitmix64};
 use cloze_core::threads::Threads;
 
 /// A name and what is run on a device.
-type Test<D> = (&'static str, fn(&D));
+type Test<D> = (&'static str, fn(&Queue<D>));
 
 /// All tests of this file.
 pub fn tests<D: Device>() -> Vec<Test<D>> {
@@ -40,6 +41,7 @@ pub fn tests<D: Device>() -> Vec<Test<D>> {
         ("attention::wide_heads", |d| attention_(d, 1, 80, false, &[70, 3])),
         ("attention::widest_heads", |d| attention_(d, 2, 128, false, &[40])),
         ("cross_entropy", cross_entropy_),
+        ("padding", padding),
         ("adamw::update", adamw_update),
         ("adamw::not_finite", adamw_not_finite),
         ("adamw::norm", adamw_norm),
@@ -52,46 +54,46 @@ fn random(len: usize, seed: u64) -> Vec<f32> {
 }
 
 /// What the device holds of these numbers as activations.
-fn rounded<D: Device>(device: &D, x: Vec<f32>) -> Vec<f32> {
+fn rounded<D: Device>(device: &Queue<D>, x: Vec<f32>) -> Vec<f32> {
     match device.activations() {
         Dtype::Bf16 => x.into_iter().map(|v| half::bf16::from_f32(v).to_f32()).collect(),
         _ => x,
     }
 }
 
-fn activations<D: Device>(device: &D, values: &[f32]) -> Buffer<D> {
-    let buffer = Buffer::zeroed(device, values.len(), device.activations()).unwrap();
+fn activations<D: Device>(device: &Queue<D>, values: &[f32]) -> Buffer<D> {
+    let buffer = Buffer::zeroed(device.device(), values.len(), device.activations()).unwrap();
     match device.activations() {
         Dtype::Bf16 => {
             let bits: Vec<u16> = values.iter().map(|&v| half::bf16::from_f32(v).to_bits()).collect();
-            device.upload(buffer.tensor(), bytes_of(&bits));
+            device.write(buffer.tensor(), bytes_of(&bits));
         }
-        _ => device.upload(buffer.tensor(), bytes_of(values)),
+        _ => device.write(buffer.tensor(), bytes_of(values)),
     }
     buffer
 }
 
-fn singles<D: Device>(device: &D, values: &[f32]) -> Buffer<D> {
-    let buffer = Buffer::zeroed(device, values.len(), Dtype::F32).unwrap();
-    device.upload(buffer.tensor(), bytes_of(values));
+fn singles<D: Device>(device: &Queue<D>, values: &[f32]) -> Buffer<D> {
+    let buffer = Buffer::zeroed(device.device(), values.len(), Dtype::F32).unwrap();
+    device.write(buffer.tensor(), bytes_of(values));
     buffer
 }
 
-fn integers<D: Device>(device: &D, values: &[i32]) -> Buffer<D> {
-    let buffer = Buffer::zeroed(device, values.len(), Dtype::I32).unwrap();
-    device.upload(buffer.tensor(), bytes_of(values));
+fn integers<D: Device>(device: &Queue<D>, values: &[i32]) -> Buffer<D> {
+    let buffer = Buffer::zeroed(device.device(), values.len(), Dtype::I32).unwrap();
+    device.write(buffer.tensor(), bytes_of(values));
     buffer
 }
 
-fn values<D: Device>(device: &D, buffer: &Buffer<D>) -> Vec<f32> {
+fn values<D: Device>(device: &Queue<D>, buffer: &Buffer<D>) -> Vec<f32> {
     let tensor = buffer.tensor();
     let result = if tensor.dtype == Dtype::Bf16 {
         let mut bits = vec![0u16; tensor.len];
-        device.download(tensor, bytes_of_mut(&mut bits));
+        device.read(tensor, bytes_of_mut(&mut bits));
         bits.into_iter().map(|b| half::bf16::from_bits(b).to_f32()).collect()
     } else {
         let mut values = vec![0f32; tensor.len];
-        device.download(tensor, bytes_of_mut(&mut values));
+        device.read(tensor, bytes_of_mut(&mut values));
         values
     };
     device.check().unwrap();
@@ -100,7 +102,7 @@ fn values<D: Device>(device: &D, buffer: &Buffer<D>) -> Vec<f32> {
 
 /// Compares with the CPU's result; `factor` multiplies the tolerance of one rounding.
 #[track_caller]
-fn close<D: Device>(device: &D, what: &str, buffer: &Buffer<D>, expected: &[f32], factor: f32) {
+fn close<D: Device>(device: &Queue<D>, what: &str, buffer: &Buffer<D>, expected: &[f32], factor: f32) {
     let rounding = if device.activations() == Dtype::Bf16 { 1.0 / 256.0 } else { 1e-6 };
     close_within(&values(device, buffer), expected, what, factor * rounding);
 }
@@ -122,8 +124,14 @@ fn dropout(site: u32) -> Dropout {
     Dropout::new(DropoutKey::new(7, 3, 1, site), 0.25)
 }
 
-/// Rows and columns: one row, less than a block, odd columns, more than one packet a lane, wider than the fast version.
-const NORM_SHAPES: [(usize, usize); 6] = [(1, 8), (9, 64), (13, 37), (20, 768), (3, 1030), (70, 128)];
+/// The dropout's key where kernels look for it.
+fn site<D: Device>(device: &Queue<D>, dropout: Dropout) -> Option<Tensor> {
+    (!dropout.is_none()).then(|| device.input(&dropout.words(), 4))
+}
+
+/// Rows and columns: one row, less than a block, odd columns, the ends of every version, wider than the fast ones.
+const NORM_SHAPES: [(usize, usize); 10] =
+    [(1, 8), (9, 64), (13, 37), (70, 128), (3, 256), (3, 260), (2, 512), (20, 768), (2, 1024), (3, 1030)];
 
 struct Norm<D: Device> {
     parameters: Vec<f32>,
@@ -132,7 +140,7 @@ struct Norm<D: Device> {
 }
 
 impl<D: Device> Norm<D> {
-    fn new(device: &D, c: usize) -> Self {
+    fn new(device: &Queue<D>, c: usize) -> Self {
         let parameters = random(2 * c, 11);
         Self { buffer: singles(device, &parameters), parameters, c }
     }
@@ -143,7 +151,7 @@ impl<D: Device> Norm<D> {
     }
 }
 
-fn norm_forward<D: Device>(device: &D) {
+fn norm_forward<D: Device>(device: &Queue<D>) {
     for (n, c) in NORM_SHAPES {
         let norm = Norm::new(device, c);
         let x = rounded(device, random(n * c, 1));
@@ -158,7 +166,7 @@ fn norm_forward<D: Device>(device: &D) {
     }
 }
 
-fn norm_backward<D: Device>(device: &D) {
+fn norm_backward<D: Device>(device: &Queue<D>) {
     for (n, c) in NORM_SHAPES {
         let norm = Norm::new(device, c);
         let (x, dy) = (rounded(device, random(n * c, 1)), random(n * c, 2));
@@ -183,7 +191,7 @@ fn norm_backward<D: Device>(device: &D) {
                 x.tensor(),
                 kept.tensor(),
                 g.tensor(),
-                with_dropped.then_some((dropout(1), to.tensor())),
+                with_dropped.then_some((site(device, dropout(1)), to.tensor())),
                 on_device.tensor(),
                 scratch.tensor(),
             );
@@ -194,8 +202,8 @@ fn norm_backward<D: Device>(device: &D) {
     }
 }
 
-fn embeddings_<D: Device>(device: &D) {
-    for (n, c, tables) in [(1, 8, [5, 10, 2]), (400, 12, [40, 400, 2]), (5, 37, [3, 10, 2])] {
+fn embeddings_<D: Device>(device: &Queue<D>) {
+    for (n, c, tables) in [(1, 8, [5, 10, 2]), (400, 12, [40, 400, 2]), (5, 37, [3, 10, 2]), (3, 512, [3, 3, 1])] {
         let norm = Norm::new(device, c);
         let table = random(tables.iter().sum::<usize>() * c, 4);
         let words: Vec<i32> = (0..n).map(|i| (i * i * 7 % tables[0]) as i32).collect();
@@ -228,7 +236,7 @@ fn embeddings_<D: Device>(device: &D) {
             norm.on_device(),
             on_device.tensor(),
             weights.tensor(),
-            dropout(0),
+            site(device, dropout(0)),
             x.tensor(),
             y.tensor(),
             kept.tensor(),
@@ -246,21 +254,22 @@ fn embeddings_<D: Device>(device: &D) {
         }
         let mut plan = embeddings::cuda::Collisions::default();
         plan.plan(&rows, tables.iter().sum());
-        let (order, pieces) = (integers(device, &plan.order), integers(device, &plan.pieces));
-        let (joined, partials) = (integers(device, &plan.rows), singles(device, &vec![0.0; plan.slots * c]));
+        let partials = singles(device, &vec![0.0; plan.slots * c]);
+        let counts = [plan.pieces.len() / 4, plan.rows.len() / 3].map(|count| count as i32);
+        let g = singles(device, &gradient);
         let planned = embeddings::cuda::Planned {
-            order: order.tensor(),
-            pieces: pieces.tensor(),
-            rows: joined.tensor(),
+            counts: device.input(&counts, 2),
+            order: device.input(&plan.order, rows.len()),
+            rows: device.input(&plan.rows, 3 * embeddings::cuda::Collisions::most_rows(n)),
+            pieces: device.input(&plan.pieces, 4 * rows.len()),
             partials: partials.tensor(),
         };
-        let g = singles(device, &gradient);
         embeddings::cuda::backward(device, c, planned, g.tensor(), to.tensor());
         close_within(&values(device, &to), &expected, "tables", 1e-6);
     }
 }
 
-fn gather_and_scatter<D: Device>(device: &D) {
+fn gather_and_scatter<D: Device>(device: &Queue<D>) {
     let (n, c, rows) = (9, 130, [0, 3, 8]);
     let x = rounded(device, random(n * c, 1));
     let (mut picked, mut back) = (vec![0.0; rows.len() * c], vec![0.0; n * c]);
@@ -279,25 +288,25 @@ fn gather_and_scatter<D: Device>(device: &D) {
     assert_eq!(values(device, &all), back);
 }
 
-fn elementwise<D: Device>(device: &D) {
+fn elementwise<D: Device>(device: &Queue<D>) {
     let (count, key) = (777, dropout(3));
     let (x, dy) = (rounded(device, random(count, 1)), rounded(device, random(count, 2)));
     let on_device = activations(device, &x);
-    dropout_op::cuda::apply(device, count, on_device.tensor(), key);
+    dropout_op::cuda::apply(device, count, on_device.tensor(), site(device, key));
     let mut expected = x.clone();
     dropout_op::apply(&Threads::new(1), &mut expected, key);
     close(device, "dropout", &on_device, &expected, 1.0);
 
     let on_device = singles(device, &x);
-    dropout_op::cuda::apply_to_gradient(device, count, on_device.tensor(), key);
+    dropout_op::cuda::apply_to_gradient(device, count, on_device.tensor(), site(device, key));
     assert_eq!(values(device, &on_device), expected);
     let (on_device, residual) = (activations(device, &x), activations(device, &dy));
-    dropout_op::cuda::add_residual(device, count, on_device.tensor(), key, residual.tensor());
+    dropout_op::cuda::add_residual(device, count, on_device.tensor(), site(device, key), residual.tensor());
     let sums: Vec<f32> = expected.iter().zip(&dy).map(|(x, r)| x + r).collect();
     close(device, "residual", &on_device, &sums, 1.0);
 
     let on_device = activations(device, &x);
-    linear::cuda::scale(device, count, -0.5, on_device.tensor());
+    linear::cuda::scale(device, count, device.input(&[-0.5f32], 1), on_device.tensor());
     assert_eq!(values(device, &on_device), x.iter().map(|v| v * -0.5).collect::<Vec<_>>());
 
     let mut expected = vec![0.0; count];
@@ -308,11 +317,12 @@ fn elementwise<D: Device>(device: &D) {
     let (y, g) = (rounded(device, expected), activations(device, &dy));
     let mut expected = dy;
     tanh::backward(&y, &mut expected);
-    tanh::cuda::backward(device, count, activations(device, &y).tensor(), g.tensor());
+    let y = activations(device, &y);
+    tanh::cuda::backward(device, count, y.tensor(), g.tensor());
     close(device, "tanh'", &g, &expected, 2.0);
 }
 
-fn gelu<D: Device>(device: &D) {
+fn gelu<D: Device>(device: &Queue<D>) {
     for count in [1, 4, 7, 1027] {
         let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 6.0).collect::<Vec<_>>();
         let (pre, dy) = (rounded(device, scale(random(count, 1))), rounded(device, random(count, 2)));
@@ -328,14 +338,14 @@ fn gelu<D: Device>(device: &D) {
 }
 
 /// A layer's weight and bias off the device and on it.
-fn layer<D: Device>(device: &D, inputs: usize, outputs: usize) -> (Vec<f32>, Vec<f32>, Buffer<D>, Buffer<D>) {
+fn layer<D: Device>(device: &Queue<D>, inputs: usize, outputs: usize) -> (Vec<f32>, Vec<f32>, Buffer<D>, Buffer<D>) {
     let (weight, bias) = (rounded(device, random(inputs * outputs, 3)), rounded(device, random(outputs, 4)));
     let (w, b) = (activations(device, &weight), activations(device, &bias));
     (weight, bias, w, b)
 }
 
 /// The products' orientation and strides; on a GPU, cuBLASLt itself.
-fn products<D: Device>(device: &D) {
+fn products<D: Device>(device: &Queue<D>) {
     for (n, inputs, outputs) in [(1, 8, 16), (40, 24, 8), (129, 64, 200)] {
         let (weight, bias, w, b) = layer(device, inputs, outputs);
         let on_device = linear::cuda::Layer { inputs, outputs, weight: w.tensor(), bias: b.tensor() };
@@ -350,6 +360,15 @@ fn products<D: Device>(device: &D) {
         let layer = linear::cuda::Layer { bias: b.tensor(), ..on_device };
         linear::cuda::forward(device, n, layer, from.tensor(), full.tensor());
         close_within(&values(device, &full), &expected, "f32 y", 1e-5);
+        let (b, full_b) =
+            (activations(device, &[&[0.0], &bias[..]].concat()), singles(device, &[&[0.0], &bias[..]].concat()));
+        let odd = |b: &Buffer<D>| b.tensor().part(1, outputs);
+        let layer = linear::cuda::Layer { bias: odd(&b), ..on_device };
+        linear::cuda::forward(device, n, layer, from.tensor(), y.tensor());
+        close(device, "y with an odd bias", &y, &expected, 4.0);
+        let layer = linear::cuda::Layer { bias: odd(&full_b), ..on_device };
+        linear::cuda::forward(device, n, layer, from.tensor(), full.tensor());
+        close_within(&values(device, &full), &expected, "f32 y with an odd bias", 1e-5);
         for accumulate in [false, true] {
             let mut expected = rounded(device, random(n * inputs, 6));
             let (g, dx) = (activations(device, &dy), activations(device, &expected));
@@ -365,7 +384,7 @@ fn products<D: Device>(device: &D) {
     }
 }
 
-fn parameter_gradients<D: Device>(device: &D) {
+fn parameter_gradients<D: Device>(device: &Queue<D>) {
     for (n, inputs, outputs) in [(1, 8, 16), (130, 24, 37), (65, 16, 300)] {
         let (x, dy) = (rounded(device, random(n * inputs, 1)), rounded(device, random(n * outputs, 2)));
         let (mut dw, mut db) = (random(inputs * outputs, 7), random(outputs, 8));
@@ -389,7 +408,7 @@ fn parameter_gradients<D: Device>(device: &D) {
     }
 }
 
-fn attention_<D: Device>(device: &D, heads: usize, d: usize, causal: bool, lengths: &[i32]) {
+fn attention_<D: Device>(device: &Queue<D>, heads: usize, d: usize, causal: bool, lengths: &[i32]) {
     let mut cu_seqlens = vec![0];
     for length in lengths {
         cu_seqlens.push(cu_seqlens.last().unwrap() + length);
@@ -423,14 +442,16 @@ fn attention_<D: Device>(device: &D, heads: usize, d: usize, causal: bool, lengt
         let (x, g) = (activations(device, &qkv), activations(device, &d_out));
         let (y, kept) = (activations(device, &vec![0.0; n * c]), singles(device, &vec![0.0; n * heads]));
         let (dx, delta) = (activations(device, &vec![0.0; 3 * n * c]), singles(device, &vec![0.0; n * heads]));
-        attention::cuda::forward(device, &batch, x.tensor(), dropout, y.tensor(), kept.tensor());
+        let [low, high, threshold, scale] = dropout.words();
+        let site = || (!dropout.is_none()).then(|| device.input(&[low, high, threshold, scale, n as u32], 5));
+        attention::cuda::forward(device, &batch, x.tensor(), site(), y.tensor(), kept.tensor());
         close(device, "out", &y, &out, 4.0);
         close_within(&values(device, &kept), &lse, "lse", 1e-5);
         attention::cuda::backward(
             device,
             &batch,
             x.tensor(),
-            dropout,
+            site(),
             y.tensor(),
             kept.tensor(),
             g.tensor(),
@@ -441,7 +462,7 @@ fn attention_<D: Device>(device: &D, heads: usize, d: usize, causal: bool, lengt
     }
 }
 
-fn cross_entropy_<D: Device>(device: &D) {
+fn cross_entropy_<D: Device>(device: &Queue<D>) {
     for (n, v) in [(1, 2), (3, 23), (5, 1000), (2, 30522)] {
         let logits: Vec<f32> = random(n * v, 1).iter().map(|x| x * 20.0).collect();
         let labels: Vec<i32> = (0..n).map(|i| (i * 7919 % v) as i32).collect();
@@ -457,7 +478,7 @@ fn cross_entropy_<D: Device>(device: &D) {
         let expected: Vec<f32> = rows.iter().map(|r| r.loss).collect();
         close_within(&values(device, &loss), &expected, "loss", 2e-6);
         let mut ranks = vec![0; n];
-        device.download(to_rank, bytes_of_mut(&mut ranks));
+        device.read(to_rank, bytes_of_mut(&mut ranks));
         assert_eq!(ranks, rows.iter().map(|r| r.rank).collect::<Vec<_>>());
         close(device, "gradient", &g, &gradient, 2.0);
         let x = singles(device, &logits);
@@ -468,6 +489,50 @@ fn cross_entropy_<D: Device>(device: &D) {
     let (loss, rank) = (singles(device, &[0.0]), integers(device, &[0]));
     cross_entropy::cuda::forward_backward(device, 3, x.tensor(), ids.tensor(), loss.tensor(), rank.tensor(), None);
     assert!(values(device, &loss)[0].is_nan());
+}
+
+/// Rows of padding: nothing is gathered from them or goes to them, and they cost nothing.
+fn padding<D: Device>(device: &Queue<D>) {
+    let c = 5;
+    let x = rounded(device, random(3 * c, 1));
+    let (from, few) = (activations(device, &x), activations(device, &vec![9.0; 2 * c]));
+    let rows = integers(device, &[2, -1]);
+    embeddings::cuda::gather(device, c, rows.tensor(), from.tensor(), few.tensor());
+    assert_eq!(values(device, &few), [&x[2 * c..], &[0.0; 5]].concat());
+    let (few, all) = (singles(device, &x[..2 * c]), singles(device, &vec![5.0; 3 * c]));
+    embeddings::cuda::scatter_add(device, c, rows.tensor(), few.tensor(), all.tensor());
+    let added: Vec<f32> = x[..c].iter().map(|x| 5.0 + x).collect();
+    assert_eq!(values(device, &all), [&[5.0; 10], &added[..]].concat());
+    embeddings::cuda::scatter(device, c, rows.tensor(), few.tensor(), all.tensor());
+    assert_eq!(values(device, &all), [&[0.0; 10], &x[..c]].concat());
+
+    let (logits, labels) = (singles(device, &[1.0, 1.0, f32::NAN, 2.0]), integers(device, &[0, -1]));
+    let (loss, rank) = (singles(device, &[7.0; 2]), integers(device, &[7; 2]));
+    let g = activations(device, &[9.0; 4]);
+    let gradient = Some(g.tensor());
+    let (l, r) = (loss.tensor(), rank.tensor());
+    cross_entropy::cuda::forward_backward(device, 2, logits.tensor(), labels.tensor(), l, r, gradient);
+    assert_eq!(values(device, &g), [-0.5, 0.5, 0.0, 0.0]);
+    let totals = Buffer::zeroed(device.device(), 3, Dtype::Wide).unwrap();
+    let (sums, failed) = (totals.tensor().part(0, 2), totals.tensor().part(2, 1));
+    let read = |expected: [f64; 3]| {
+        let mut found = [0f64; 3];
+        device.read(totals.tensor(), bytes_of_mut(&mut found));
+        device.check().unwrap();
+        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-6 || f.is_nan() && e.is_nan()), "{found:?}");
+    };
+    let log2 = std::f64::consts::LN_2;
+    for times in 1..3 {
+        let number = device.input(&[3f64], 1);
+        cross_entropy::cuda::add_losses(device, 2, [l, r], number, sums, failed);
+        read([f64::from(times) * log2, f64::from(times), 0.0]);
+    }
+    device.write(l.part(0, 1), bytes_of(&[f32::NAN]));
+    for number in [4f64, 5.0] {
+        let number = device.input(&[number], 1);
+        cross_entropy::cuda::add_losses(device, 2, [l, r], number, sums, failed);
+    }
+    read([f64::NAN, 4.0, 4.0]);
 }
 
 fn layout() -> ParameterLayout {
@@ -493,20 +558,25 @@ const HYPER: AdamW =
     AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.1, max_grad_norm: 1.0 };
 
 /// One update on the device: weights, gradients and moments before and after it.
-fn update<D: Device>(device: &D, buffers: [&[f32]; 4], step: u64) -> ([Vec<f32>; 4], Vec<f32>, f64) {
+fn update<D: Device>(device: &Queue<D>, buffers: [&[f32]; 4], step: u64) -> ([Vec<f32>; 4], Vec<f32>, f64) {
     let plan = optim::cuda::Plan::new(device, &layout()).unwrap();
     let on_device = buffers.map(|values| singles(device, values));
-    let copy = Buffer::zeroed(device, buffers[0].len(), device.activations()).unwrap();
+    let copy = Buffer::zeroed(device.device(), buffers[0].len(), device.activations()).unwrap();
     let [weights, gradients, exp_avg, exp_avg_sq] = [0, 1, 2, 3].map(|i| on_device[i].tensor());
     let state = optim::cuda::State { weights, copy: Some(copy.tensor()), gradients, exp_avg, exp_avg_sq };
-    let norm = plan.squared_norm(device, gradients);
-    plan.update(device, &state, &HYPER, 4, step, norm);
-    let mut squared = [0f64];
-    device.download(norm, bytes_of_mut(&mut squared));
-    ([0, 1, 2, 3].map(|i| values(device, &on_device[i])), values(device, &copy), squared[0])
+    let totals = Buffer::zeroed(device.device(), 2, Dtype::Wide).unwrap();
+    let (norm, failed) = (totals.tensor().part(0, 1), totals.tensor().part(1, 1));
+    let words = optim::cuda::words(&HYPER, 4, step);
+    let update = device.input(&words, words.len());
+    plan.squared_norm(device, gradients, update, norm, failed);
+    plan.update(device, &state, update, norm);
+    let mut found = [0f64; 2];
+    device.read(totals.tensor(), bytes_of_mut(&mut found));
+    assert_eq!(found[1], if found[0].is_finite() { 0.0 } else { (step + 1) as f64 });
+    ([0, 1, 2, 3].map(|i| values(device, &on_device[i])), values(device, &copy), found[0])
 }
 
-fn adamw_update<D: Device>(device: &D) {
+fn adamw_update<D: Device>(device: &Queue<D>) {
     let layout = layout();
     let n = layout.len();
     for (step, scale) in [(0, 1.0), (5, 0.001)] {
@@ -535,7 +605,7 @@ fn adamw_update<D: Device>(device: &D) {
     }
 }
 
-fn adamw_not_finite<D: Device>(device: &D) {
+fn adamw_not_finite<D: Device>(device: &Queue<D>) {
     let n = layout().len();
     let mut gradients = random(n, 2);
     gradients[n - 1] = f32::INFINITY;
@@ -545,13 +615,18 @@ fn adamw_not_finite<D: Device>(device: &D) {
     assert_eq!(before, after);
 }
 
-fn adamw_norm<D: Device>(device: &D) {
+fn adamw_norm<D: Device>(device: &Queue<D>) {
     let plan = optim::cuda::Plan::new(device, &layout()).unwrap();
     for len in [1, 31, 32_768, 40_001] {
         let x = random(len, 5);
         let buffer = singles(device, &x);
+        let totals = Buffer::zeroed(device.device(), 2, Dtype::Wide).unwrap();
+        let words = optim::cuda::words(&HYPER, 4, 0);
+        let update = device.input(&words, words.len());
+        let (norm, failed) = (totals.tensor().part(0, 1), totals.tensor().part(1, 1));
+        plan.squared_norm(device, buffer.tensor(), update, norm, failed);
         let mut squared = [0f64];
-        device.download(plan.squared_norm(device, buffer.tensor()), bytes_of_mut(&mut squared));
+        device.read(norm, bytes_of_mut(&mut squared));
         let exact: f64 = x.iter().map(|&v| f64::from(v).powi(2)).sum();
         assert!((squared[0] / exact - 1.0).abs() < 1e-12, "{len}: {} and {exact}", squared[0]);
     }

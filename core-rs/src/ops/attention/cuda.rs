@@ -1,10 +1,15 @@
 //! [`super`] on a CUDA device.
 
+use crate::cuda::queue::Queue;
 use crate::cuda::{Device, Dtype, Launch, Tensor};
-use crate::ops::dropout::Dropout;
 
 /// Largest head that the kernels have a version for.
 pub const MAX_HEAD: usize = 128;
+
+/// The version of the kernels for heads of that size: its columns.
+pub fn version(head: usize) -> usize {
+    if head <= 64 { 64 } else { 128 }
+}
 
 /// The packed batch on the device and how it is cut into heads.
 #[derive(Clone, Copy)]
@@ -21,7 +26,7 @@ pub struct Packed {
     pub causal: bool,
     /// i32`[B + 1]`
     pub cu_seqlens: Tensor,
-    /// i32`[tiles, 2]`, from [`tiles`].
+    /// i32`[tiles, 2]`, from [`tiles`]; a sequence of −1 is no tile.
     pub tiles: Tensor,
 }
 
@@ -46,13 +51,14 @@ impl Packed {
     /// The version for this head: `kernels` are for up to 64 and up to 128 columns.
     fn launch<D: Device>(
         &self,
-        device: &D,
+        queue: &Queue<D>,
         kernels: [&'static str; 2],
         row_tiles: usize,
         score_tiles: usize,
     ) -> Launch {
-        let (kernel, columns) = if self.head() <= 64 { (kernels[0], 64) } else { (kernels[1], 128) };
-        let (tile, size) = (tile(device.activations()), device.activations().size());
+        let columns = version(self.head());
+        let kernel = kernels[columns / 64 - 1];
+        let (tile, size) = (tile(queue.activations()), queue.activations().size());
         let pad = 16 / size;
         let elements = row_tiles * tile * (columns + pad) + score_tiles * tile * (tile + pad);
         Launch { kernel, grid: [self.tiles.len / 2, self.heads], threads: 2 * tile, shared: elements * size }
@@ -79,17 +85,27 @@ pub fn most_tiles(tokens: usize, sequences: usize) -> usize {
     2 * (tokens / 32 + sequences)
 }
 
-/// `out[N, C]` and `lse[H, N]` from `qkv[N, 3C]`.
-pub fn forward<D: Device>(device: &D, batch: &Packed, qkv: Tensor, dropout: Dropout, out: Tensor, lse: Tensor) {
-    let (n, c, act) = (batch.tokens, batch.hidden, device.activations());
-    device.launch(
-        &batch.launch(device, ["attention_forward_64", "attention_forward_128"], 3, 1),
+/// `out[N, C]` and `lse[H, N]` from `qkv[N, 3C]`. The dropout is, on the device, [`Dropout::words`] and how many tokens
+/// the batch has of its own, without padding.
+///
+/// [`Dropout::words`]: crate::ops::dropout::Dropout::words
+pub fn forward<D: Device>(
+    queue: &Queue<D>,
+    batch: &Packed,
+    qkv: Tensor,
+    dropout: Option<Tensor>,
+    out: Tensor,
+    lse: Tensor,
+) {
+    let (n, c, act) = (batch.tokens, batch.hidden, queue.activations());
+    queue.launch(
+        &batch.launch(queue, ["attention_forward_64", "attention_forward_128"], 3, 1),
         &[
             batch.words().into(),
             batch.tiles.into(),
             batch.cu_seqlens.into(),
             qkv.expect(3 * n * c, act).into(),
-            dropout.words().into(),
+            dropout.into(),
             out.expect(n * c, act).into(),
             lse.expect(n * batch.heads, Dtype::F32).into(),
         ],
@@ -98,20 +114,20 @@ pub fn forward<D: Device>(device: &D, batch: &Packed, qkv: Tensor, dropout: Drop
 
 /// `d_qkv[N, 3C]` from `d_out[N, C]`; `scratch` is f32`[H, N]`.
 pub fn backward<D: Device>(
-    device: &D,
+    queue: &Queue<D>,
     batch: &Packed,
     qkv: Tensor,
-    dropout: Dropout,
+    dropout: Option<Tensor>,
     out: Tensor,
     lse: Tensor,
     d_out: Tensor,
     d_qkv: Tensor,
     scratch: Tensor,
 ) {
-    let (n, c, act) = (batch.tokens, batch.hidden, device.activations());
+    let (n, c, act) = (batch.tokens, batch.hidden, queue.activations());
     let delta = scratch.expect(n * batch.heads, Dtype::F32);
     let d_out = d_out.expect(n * c, act);
-    device.launch(
+    queue.launch(
         &Launch::row("attention_delta", n.div_ceil(8), 256),
         &[batch.words().into(), (batch.heads as i32).into(), out.expect(n * c, act).into(), d_out.into(), delta.into()],
     );
@@ -120,14 +136,14 @@ pub fn backward<D: Device>(
         batch.tiles.into(),
         batch.cu_seqlens.into(),
         qkv.expect(3 * n * c, act).into(),
-        dropout.words().into(),
+        dropout.into(),
         lse.expect(n * batch.heads, Dtype::F32).into(),
         delta.into(),
         d_out.into(),
         d_qkv.expect(3 * n * c, act).into(),
     ];
     let keys = ["attention_backward_keys_64", "attention_backward_keys_128"];
-    device.launch(&batch.launch(device, keys, 4, 2), &arguments);
+    queue.launch(&batch.launch(queue, keys, 4, 2), &arguments);
     let queries = ["attention_backward_queries_64", "attention_backward_queries_128"];
-    device.launch(&batch.launch(device, queries, 4, 1), &arguments);
+    queue.launch(&batch.launch(queue, queries, 4, 1), &arguments);
 }

@@ -20,6 +20,16 @@ struct Heads {
     float scale;
 };
 
+/// Dropout of the scores, or none. It counts the batch's own tokens: those that fill it up to a bucket draw no masks.
+struct ScoreDropout {
+    Dropout dropout;
+    u32 tokens;
+};
+
+DEVICE ScoreDropout score_dropout_of(Pointer<const ScoreDropout> site) {
+    return site ? *site : ScoreDropout{dropout_of(Pointer<const Dropout>()), 0};
+}
+
 /// One tile's place.
 struct Place {
     int from, length, first, head;
@@ -86,14 +96,14 @@ DEVICE void store_tile(Pointer<act> x, int row_stride, const float (&c)[D / 8][4
     }
 }
 
-/// The dropout index of a score.
-DEVICE u32 score_index(const Heads& heads, const Place& place, int query, int key) {
-    return ((u32)(place.head * heads.tokens + place.from + query)) * heads.longest + (u32)key;
+/// What dropout multiplies a score by.
+DEVICE float keep_score(const ScoreDropout& site, const Heads& heads, const Place& place, int query, int key) {
+    return site.dropout.factor((place.head * site.tokens + place.from + query) * heads.longest + (u32)key);
 }
 
 template <int D>
 DEVICE void attention_forward(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens, Pointer<const act> qkv,
-                              Dropout dropout, Pointer<act> out, Pointer<float> lse) {
+                              const ScoreDropout& dropout, Pointer<act> out, Pointer<float> lse) {
     const int stride = D + PAD;
     const Place place = place_of_block(tiles, cu_seqlens);
     DYNAMIC_SHARED(act, memory);
@@ -142,7 +152,7 @@ DEVICE void attention_forward(Heads heads, Pointer<const int> tiles, Pointer<con
                 const float weight = expf(s[j][e] - top[e / 2]);
                 total[e / 2] += weight;
                 p[row_of(e) * SCORE_STRIDE + column_of(j, e)] =
-                    narrow<act>(weight * dropout.factor(score_index(heads, place, query, key)));
+                    narrow<act>(weight * keep_score(dropout, heads, place, query, key));
             }
         }
         __syncwarp();
@@ -181,7 +191,7 @@ EXPORT(attention_delta)
 template <int D, bool WITH_P>
 DEVICE void score_gradients(const Heads& heads, const Place& place, int first_query, int first_key, Pointer<const act> q,
                             Pointer<const act> k, Pointer<const act> v, Pointer<const act> d_out, Pointer<const float> lse,
-                            Pointer<const float> delta, const Dropout& dropout, Pointer<act> p, Pointer<act> ds) {
+                            Pointer<const float> delta, const ScoreDropout& dropout, Pointer<act> p, Pointer<act> ds) {
     const int stride = D + PAD, warp_rows = threadIdx.x / 32 * 16;
     float s[TILE / 8][4] = {}, dp[TILE / 8][4] = {};
     warp_product<TILE / 8, D / 16, false, true>(s, q + warp_rows * stride, stride, k, stride);
@@ -201,7 +211,7 @@ DEVICE void score_gradients(const Heads& heads, const Place& place, int first_qu
             const int query = first_query + row_of(e), key = first_key + column_of(j, e);
             const bool seen = query < place.length && key < place.length && !(heads.causal && key > query);
             const float probability = seen ? expf(fmaf(s[j][e], heads.scale, -row_lse[e / 2])) : 0.0f;
-            const float keep = dropout.factor(score_index(heads, place, query, key));
+            const float keep = keep_score(dropout, heads, place, query, key);
             const int at = row_of(e) * SCORE_STRIDE + column_of(j, e);
             if (WITH_P) p[at] = narrow<act>(probability * keep);
             ds[at] = narrow<act>(probability * fmaf(dp[j][e], keep, -row_delta[e / 2]) * heads.scale);
@@ -212,7 +222,7 @@ DEVICE void score_gradients(const Heads& heads, const Place& place, int first_qu
 /// Gradients of the keys and values of one tile.
 template <int D>
 DEVICE void attention_backward_keys(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,
-                                    Pointer<const act> qkv, Dropout dropout, Pointer<const float> lse,
+                                    Pointer<const act> qkv, const ScoreDropout& dropout, Pointer<const float> lse,
                                     Pointer<const float> delta, Pointer<const act> d_out, Pointer<act> d_qkv) {
     const int stride = D + PAD, warp_keys = threadIdx.x / 32 * 16;
     const Place place = place_of_block(tiles, cu_seqlens);
@@ -240,7 +250,7 @@ DEVICE void attention_backward_keys(Heads heads, Pointer<const int> tiles, Point
 /// Gradient of the queries of one tile.
 template <int D>
 DEVICE void attention_backward_queries(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,
-                                       Pointer<const act> qkv, Dropout dropout, Pointer<const float> lse,
+                                       Pointer<const act> qkv, const ScoreDropout& dropout, Pointer<const float> lse,
                                        Pointer<const float> delta, Pointer<const act> d_out, Pointer<act> d_qkv) {
     const int stride = D + PAD, warp_rows = threadIdx.x / 32 * 16;
     const Place place = place_of_block(tiles, cu_seqlens);
@@ -264,24 +274,36 @@ DEVICE void attention_backward_queries(Heads heads, Pointer<const int> tiles, Po
     store_tile<D>(d_qkv, 3 * heads.hidden, dq, one, heads, place);
 }
 
-// Heads of up to 64 and up to 128 columns. Grid: [tiles, heads]; tiles[·, 2]: sequence and first row.
+// Heads of up to 64 and up to 128 columns. Grid: [tiles, heads]; tiles[·, 2]: sequence and first row. A sequence of −1 is
+// padding, and its block does nothing.
 #define ATTENTION(D)                                                                                                       \
     KERNEL(attention_forward_##D)(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,                    \
-                                  Pointer<const act> qkv, Dropout dropout, Pointer<act> out, Pointer<float> lse) {         \
-        attention_forward<D>(heads, tiles, cu_seqlens, qkv, dropout, out, lse);                                            \
+                                  Pointer<const act> qkv, Pointer<const ScoreDropout> site, Pointer<act> out,              \
+                                  Pointer<float> lse) {                                                                    \
+        if (tiles[2 * blockIdx.x] < 0) return;                                                                             \
+        attention_forward<D>(heads, tiles, cu_seqlens, qkv, score_dropout_of(site), out, lse);                             \
     }                                                                                                                      \
     EXPORT(attention_forward_##D)                                                                                          \
     KERNEL(attention_backward_keys_##D)(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,              \
-                                        Pointer<const act> qkv, Dropout dropout, Pointer<const float> lse,                 \
-                                        Pointer<const float> delta, Pointer<const act> d_out, Pointer<act> d_qkv) {        \
-        attention_backward_keys<D>(heads, tiles, cu_seqlens, qkv, dropout, lse, delta, d_out, d_qkv);                      \
+                                        Pointer<const act> qkv, Pointer<const ScoreDropout> site,                          \
+                                        Pointer<const float> lse, Pointer<const float> delta, Pointer<const act> d_out,    \
+                                        Pointer<act> d_qkv) {                                                              \
+        if (tiles[2 * blockIdx.x] < 0) return;                                                                             \
+        attention_backward_keys<D>(heads, tiles, cu_seqlens, qkv, score_dropout_of(site), lse, delta, d_out, d_qkv);       \
     }                                                                                                                      \
     EXPORT(attention_backward_keys_##D)                                                                                    \
     KERNEL(attention_backward_queries_##D)(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,           \
-                                           Pointer<const act> qkv, Dropout dropout, Pointer<const float> lse,              \
-                                           Pointer<const float> delta, Pointer<const act> d_out, Pointer<act> d_qkv) {     \
-        attention_backward_queries<D>(heads, tiles, cu_seqlens, qkv, dropout, lse, delta, d_out, d_qkv);                   \
+                                           Pointer<const act> qkv, Pointer<const ScoreDropout> site,                       \
+                                           Pointer<const float> lse, Pointer<const float> delta, Pointer<const act> d_out, \
+                                           Pointer<act> d_qkv) {                                                           \
+        if (tiles[2 * blockIdx.x] < 0) return;                                                                             \
+        attention_backward_queries<D>(heads, tiles, cu_seqlens, qkv, score_dropout_of(site), lse, delta, d_out, d_qkv);    \
     }                                                                                                                      \
     EXPORT(attention_backward_queries_##D)
+// Compiled apart, each takes half the time.
+#if !defined(ATTENTION_HEAD) || ATTENTION_HEAD == 64
 ATTENTION(64)
+#endif
+#if !defined(ATTENTION_HEAD) || ATTENTION_HEAD == 128
 ATTENTION(128)
+#endif

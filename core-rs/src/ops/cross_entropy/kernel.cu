@@ -2,7 +2,8 @@
 
 const int ENTROPY_WARPS = 8;
 
-/// loss[n], rank[n] (entries strictly greater than the label's) from logits[n, V]; `gradient[n, V]`, if given.
+/// loss[n], rank[n] (entries strictly greater than the label's) from logits[n, V]; `gradient[n, V]`, if given. A row whose
+/// label is −1 is padding: it costs nothing, is never right and has no gradient.
 KERNEL(cross_entropy)(int v, Pointer<const float> logits, Pointer<const int> labels, Pointer<float> loss, Pointer<int> rank,
                       Pointer<act> gradient) {
     SHARED(float, tops, ENTROPY_WARPS);
@@ -10,6 +11,15 @@ KERNEL(cross_entropy)(int v, Pointer<const float> logits, Pointer<const int> lab
     SHARED(int, greater, ENTROPY_WARPS);
     const long long at = (long long)blockIdx.x * v;
     const int label = labels[blockIdx.x], warp = threadIdx.x / 32;
+    if (label < 0) {
+        if (threadIdx.x == 0) {
+            loss[blockIdx.x] = 0.0f;
+            rank[blockIdx.x] = -1;
+        }
+        if (!gradient) return;
+        for (int i = threadIdx.x; i < v; i += blockDim.x) gradient[at + i] = narrow<act>(0.0f);
+        return;
+    }
     const float target = logits[at + label];
     // One reading for maximum and sum: what has been summed is scaled when the maximum grows.
     float top = -INFINITE, total = 0.0f;
@@ -57,3 +67,22 @@ KERNEL(cross_entropy)(int v, Pointer<const float> logits, Pointer<const int> lab
     }
 }
 EXPORT(cross_entropy)
+
+/// totals[0] += Σ loss, totals[1] += how many ranks are 0, by one block. If the loss is not finite, `failed[0]`, unless it
+/// says something already, becomes `number[0]`: that of the step, from 1.
+KERNEL(add_losses)(int n, Pointer<const float> loss, Pointer<const int> rank, Pointer<const double> number,
+                   Pointer<double> totals, Pointer<double> failed) {
+    double sum = 0.0, right = 0.0;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        sum += (double)loss[i];
+        right += rank[i] == 0 ? 1.0 : 0.0;
+    }
+    sum = block_sum(sum);
+    __syncthreads(); // the sums' place is used again
+    right = block_sum(right);
+    if (threadIdx.x > 0) return;
+    totals[0] += sum;
+    totals[1] += right;
+    if (!(sum < INFINITE) && failed[0] == 0.0) failed[0] = number[0];
+}
+EXPORT(add_losses)

@@ -1,29 +1,30 @@
 //! [`super`] on a CUDA device.
 
-use super::Dropout;
+use crate::cuda::queue::Queue;
 use crate::cuda::{Device, Dtype, Launch, Tensor};
 
-/// `x[i] *= factor(i)`, `count` elements.
-pub fn apply<D: Device>(device: &D, count: usize, x: Tensor, dropout: Dropout) {
-    if !dropout.is_none() {
-        let x = x.expect(count, device.activations());
-        let arguments = [(count as u64).into(), dropout.words().into(), x.into()];
-        device.launch(&Launch::threads("dropout_elements", count), &arguments);
+/// `x[i] *= factor(i)`, `count` elements. Here as in the other operations, a dropout is [`super::Dropout::words`] in the
+/// inputs of the step, or none.
+pub fn apply<D: Device>(queue: &Queue<D>, count: usize, x: Tensor, dropout: Option<Tensor>) {
+    if dropout.is_some() {
+        let x = x.expect(count, queue.activations());
+        let arguments = [(count as u64).into(), dropout.into(), x.into()];
+        queue.launch(&Launch::threads("dropout_elements", count), &arguments);
     }
 }
 
 /// The same to a gradient in f32.
-pub fn apply_to_gradient<D: Device>(device: &D, count: usize, x: Tensor, dropout: Dropout) {
-    if !dropout.is_none() {
-        let arguments = [(count as u64).into(), dropout.words().into(), x.expect(count, Dtype::F32).into()];
-        device.launch(&Launch::threads("dropout_gradient", count), &arguments);
+pub fn apply_to_gradient<D: Device>(queue: &Queue<D>, count: usize, x: Tensor, dropout: Option<Tensor>) {
+    if dropout.is_some() {
+        let arguments = [(count as u64).into(), dropout.into(), x.expect(count, Dtype::F32).into()];
+        queue.launch(&Launch::threads("dropout_gradient", count), &arguments);
     }
 }
 
 /// `x[i] = x[i] factor(i) + residual[i]`, `count` elements.
-pub fn add_residual<D: Device>(device: &D, count: usize, x: Tensor, dropout: Dropout, residual: Tensor) {
-    let act = device.activations();
+pub fn add_residual<D: Device>(queue: &Queue<D>, count: usize, x: Tensor, dropout: Option<Tensor>, residual: Tensor) {
+    let act = queue.activations();
     let (x, residual) = (x.expect(count, act), residual.expect(count, act));
-    let arguments = [(count as u64).into(), dropout.words().into(), residual.into(), x.into()];
-    device.launch(&Launch::threads("dropout_residual", count.div_ceil(4)), &arguments);
+    let arguments = [(count as u64).into(), dropout.into(), residual.into(), x.into()];
+    queue.launch(&Launch::threads("dropout_residual", count.div_ceil(4)), &arguments);
 }

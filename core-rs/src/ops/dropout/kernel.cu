@@ -1,7 +1,8 @@
 // Dropout by itself, and with the residual addition that follows it.
 
 /// x[i] = x[i] · factor(i) + residual[i]
-KERNEL(dropout_residual)(u64 count, Dropout dropout, Pointer<const act> residual, Pointer<act> x) {
+KERNEL(dropout_residual)(u64 count, Pointer<const Dropout> site, Pointer<const act> residual, Pointer<act> x) {
+    const Dropout dropout = dropout_of(site);
     const int V = 4;
     const u64 at = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * V;
     if (at + V <= count) {
@@ -18,14 +19,16 @@ KERNEL(dropout_residual)(u64 count, Dropout dropout, Pointer<const act> residual
 EXPORT(dropout_residual)
 
 /// x[i] *= factor(i), on a gradient in f32.
-KERNEL(dropout_gradient)(u64 count, Dropout dropout, Pointer<float> x) {
+KERNEL(dropout_gradient)(u64 count, Pointer<const Dropout> site, Pointer<float> x) {
+    const Dropout dropout = dropout_of(site);
     const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i < count) x[i] *= dropout.factor((u32)i);
 }
 EXPORT(dropout_gradient)
 
 /// x[i] *= factor(i)
-KERNEL(dropout_elements)(u64 count, Dropout dropout, Pointer<act> x) {
+KERNEL(dropout_elements)(u64 count, Pointer<const Dropout> site, Pointer<act> x) {
+    const Dropout dropout = dropout_of(site);
     const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i < count) x[i] = narrow<act>(widen(x[i]) * dropout.factor((u32)i));
 }

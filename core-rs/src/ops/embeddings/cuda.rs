@@ -1,8 +1,11 @@
 //! [`super`] on a CUDA device.
 
+use crate::cuda::queue::Queue;
 use crate::cuda::{Device, Dtype, Launch, Tensor};
-use crate::ops::dropout::Dropout;
 use crate::ops::layer_norm::cuda::{Parameters, ROWS};
+
+const FORWARD: [&str; 5] =
+    ["embed_forward_256", "embed_forward_512", "embed_forward_768", "embed_forward_1024", "embed_forward_2048"];
 
 /// Most tokens that one block sums.
 const PIECE: usize = 128;
@@ -10,29 +13,28 @@ const PIECE: usize = 128;
 /// `sum` = the three embeddings of each token; `out = dropout(LayerNorm(sum))`. `rows[3, N]` count from the start of
 /// `tables`; see [`table_rows`].
 pub fn forward<D: Device>(
-    device: &D,
+    queue: &Queue<D>,
     n: usize,
     norm: Parameters,
     rows: Tensor,
     tables: Tensor,
-    dropout: Dropout,
+    dropout: Option<Tensor>,
     sum: Tensor,
     out: Tensor,
     statistics: Tensor,
 ) {
-    let (c, act) = (norm.width, device.activations());
-    device.launch(
-        &Launch::row("embed_forward", n.div_ceil(ROWS), 32 * ROWS),
+    let (c, act) = (norm.width, queue.activations());
+    queue.launch(
+        &Launch::row(norm.version(FORWARD), n.div_ceil(ROWS), 32 * ROWS),
         &[
             (n as i32).into(),
             (c as i32).into(),
-            norm.packets().into(),
             norm.eps.into(),
             rows.expect(3 * n, Dtype::I32).into(),
             tables.into(),
             norm.weight.expect(c, Dtype::F32).into(),
             norm.bias.expect(c, Dtype::F32).into(),
-            dropout.words().into(),
+            dropout.into(),
             sum.expect(n * c, act).into(),
             out.expect(n * c, act).into(),
             statistics.expect(2 * n, Dtype::F32).into(),
@@ -66,6 +68,11 @@ pub struct Collisions {
 }
 
 impl Collisions {
+    /// Rows that a batch of `n` tokens sums in several pieces at most.
+    pub fn most_rows(n: usize) -> usize {
+        3 * n / PIECE + 1
+    }
+
     /// Slots that a batch of `n` tokens needs at most.
     pub fn most_slots(n: usize) -> usize {
         6 * n / PIECE + 3
@@ -110,26 +117,32 @@ impl Collisions {
     }
 }
 
-/// A [`Collisions`] on the device.
+/// Most blocks that share out the pieces.
+const MOST_BLOCKS: usize = 1 << 13;
+
+/// A [`Collisions`] on the device. The tensors are as large as for any batch of as many tokens.
 #[derive(Clone, Copy)]
 pub struct Planned {
+    /// i32`[2]`: P and R.
+    pub counts: Tensor,
     /// i32
     pub order: Tensor,
-    /// i32`[P, 4]`
+    /// i32, the first P of `[·, 4]`
     pub pieces: Tensor,
-    /// i32`[R, 3]`
+    /// i32, the first R of `[·, 3]`
     pub rows: Tensor,
-    /// f32`[slots, C]`
+    /// f32, the first slots of `[·, C]`
     pub partials: Tensor,
 }
 
 /// `tables[row] += gradient[token]` for every token and each of its rows.
-pub fn backward<D: Device>(device: &D, c: usize, plan: Planned, gradient: Tensor, tables: Tensor) {
+pub fn backward<D: Device>(queue: &Queue<D>, c: usize, plan: Planned, gradient: Tensor, tables: Tensor) {
     let (pieces, rows) = (plan.pieces.len / 4, plan.rows.len / 3);
-    device.launch(
-        &Launch::row("embed_backward_pieces", pieces, 128),
+    queue.launch(
+        &Launch::row("embed_backward_pieces", pieces.min(MOST_BLOCKS), 128),
         &[
             (c as i32).into(),
+            plan.counts.into(),
             plan.pieces.into(),
             plan.order.into(),
             gradient.expect(gradient.len, Dtype::F32).into(),
@@ -137,35 +150,33 @@ pub fn backward<D: Device>(device: &D, c: usize, plan: Planned, gradient: Tensor
             plan.partials.into(),
         ],
     );
-    if rows > 0 {
-        device.launch(
-            &Launch::row("embed_backward_rows", rows, 128),
-            &[(c as i32).into(), plan.rows.into(), plan.partials.into(), tables.into()],
-        );
-    }
+    queue.launch(
+        &Launch::row("embed_backward_rows", rows, 128),
+        &[(c as i32).into(), plan.counts.into(), plan.rows.into(), plan.partials.into(), tables.into()],
+    );
 }
 
-fn move_rows<D: Device>(device: &D, kernel: &'static str, c: usize, rows: Tensor, [x, out]: [Tensor; 2]) {
+fn move_rows<D: Device>(queue: &Queue<D>, kernel: &'static str, c: usize, rows: Tensor, [x, out]: [Tensor; 2]) {
     if rows.len > 0 {
-        device.launch(&Launch::row(kernel, rows.len, 128), &[(c as i32).into(), rows.into(), x.into(), out.into()]);
+        queue.launch(&Launch::row(kernel, rows.len, 128), &[(c as i32).into(), rows.into(), x.into(), out.into()]);
     }
 }
 
-/// `out[m] = x[rows[m]]`
-pub fn gather<D: Device>(device: &D, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
-    let act = device.activations();
-    move_rows(device, "gather_rows", c, rows, [x.expect(x.len, act), out.expect(out.len, act)]);
+/// `out[m] = x[rows[m]]`, or zeros where the row is −1.
+pub fn gather<D: Device>(queue: &Queue<D>, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
+    let act = queue.activations();
+    move_rows(queue, "gather_rows", c, rows, [x.expect(x.len, act), out.expect(out.len, act)]);
 }
 
-/// `out = 0; out[rows[m]] = x[m]`, f32; rows are distinct.
-pub fn scatter<D: Device>(device: &D, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
-    device.clear(out);
-    move_rows(device, "scatter_rows", c, rows, [x, out].map(|x| x.expect(x.len, Dtype::F32)));
+/// `out = 0; out[rows[m]] = x[m]`, f32; rows are distinct, or −1 for none.
+pub fn scatter<D: Device>(queue: &Queue<D>, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
+    queue.clear(out);
+    move_rows(queue, "scatter_rows", c, rows, [x, out].map(|x| x.expect(x.len, Dtype::F32)));
 }
 
-/// `out[rows[m]] += x[m]`, f32; rows are distinct.
-pub fn scatter_add<D: Device>(device: &D, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
-    move_rows(device, "scatter_add_rows", c, rows, [x, out].map(|x| x.expect(x.len, Dtype::F32)));
+/// `out[rows[m]] += x[m]`, f32; rows are distinct, or −1 for none.
+pub fn scatter_add<D: Device>(queue: &Queue<D>, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
+    move_rows(queue, "scatter_add_rows", c, rows, [x, out].map(|x| x.expect(x.len, Dtype::F32)));
 }
 
 #[cfg(test)]
@@ -193,6 +204,7 @@ mod tests {
             assert_eq!(*tokens, expected, "row {row}");
         }
         assert!(plan.slots > 0 && plan.slots <= Collisions::most_slots(n as usize));
+        assert!(plan.rows.len() <= 3 * Collisions::most_rows(n as usize));
         assert_eq!(plan.rows.chunks_exact(3).map(|r| r[2] - r[1]).sum::<i32>() as usize, plan.slots);
     }
 }

@@ -28,34 +28,43 @@ DEVICE void embed_forward_rows(int n, int c, float eps, Pointer<const int> rows,
     normalize<V, E>(x, row, c, eps, weight, bias, dropout, out, statistics);
 }
 
-/// sum = word + position + token type embedding; out = dropout(LayerNorm(sum)). `rows[3, N]` count from the start of
-/// `tables`, where the three lie one behind the other.
-KERNEL(embed_forward)(int n, int c, int packets, float eps, Pointer<const int> rows, Pointer<const float> tables,
-                      Pointer<const float> weight, Pointer<const float> bias, Dropout dropout, Pointer<act> sum,
-                      Pointer<act> out, Pointer<float> statistics) {
-    if (packets)
-        embed_forward_rows<4, 32>(n, c, eps, rows, tables, weight, bias, dropout, sum, out, statistics);
-    else embed_forward_rows<1, 64>(n, c, eps, rows, tables, weight, bias, dropout, sum, out, statistics);
-}
-EXPORT(embed_forward)
+// sum = word + position + token type embedding; out = dropout(LayerNorm(sum)). `rows[3, N]` count from the start of
+// `tables`, where the three lie one behind the other. Versions as of norm_forward.
+#define EMBED(W, V)                                                                                                        \
+    KERNEL(embed_forward_##W)(int n, int c, float eps, Pointer<const int> rows, Pointer<const float> tables,               \
+                              Pointer<const float> weight, Pointer<const float> bias, Pointer<const Dropout> site,         \
+                              Pointer<act> sum, Pointer<act> out, Pointer<float> statistics) {                             \
+        embed_forward_rows<V, W / 32>(n, c, eps, rows, tables, weight, bias, dropout_of(site), sum, out, statistics);      \
+    }                                                                                                                      \
+    EXPORT(embed_forward_##W)
+EMBED(256, 4)
+EMBED(512, 4)
+EMBED(768, 4)
+EMBED(1024, 4)
+EMBED(2048, 1)
 
 /// pieces[P, 4]: row of the table, its first and last + 1 entry in `order`, and the slot for the sum, or −1 if this piece
-/// is the row's only one and adds to the table itself. One block a piece.
-KERNEL(embed_backward_pieces)(int c, Pointer<const int> pieces, Pointer<const int> order, Pointer<const float> gradient,
-                              Pointer<float> table, Pointer<float> partials) {
-    const int row = pieces[4 * blockIdx.x], from = pieces[4 * blockIdx.x + 1], to = pieces[4 * blockIdx.x + 2];
-    const int slot = pieces[4 * blockIdx.x + 3];
-    for (int column = threadIdx.x; column < c; column += blockDim.x) {
-        float sum = 0.0f;
-        for (int i = from; i < to; i++) sum += gradient[(long long)order[i] * c + column];
-        if (slot < 0) table[(long long)row * c + column] += sum;
-        else partials[(long long)slot * c + column] = sum;
+/// is the row's only one and adds to the table itself. counts[0] is P; the blocks share them out.
+KERNEL(embed_backward_pieces)(int c, Pointer<const int> counts, Pointer<const int> pieces, Pointer<const int> order,
+                              Pointer<const float> gradient, Pointer<float> table, Pointer<float> partials) {
+    const int count = counts[0];
+    for (int piece = blockIdx.x; piece < count; piece += gridDim.x) {
+        const int row = pieces[4 * piece], from = pieces[4 * piece + 1], to = pieces[4 * piece + 2];
+        const int slot = pieces[4 * piece + 3];
+        for (int column = threadIdx.x; column < c; column += blockDim.x) {
+            float sum = 0.0f;
+            for (int i = from; i < to; i++) sum += gradient[(long long)order[i] * c + column];
+            if (slot < 0) table[(long long)row * c + column] += sum;
+            else partials[(long long)slot * c + column] = sum;
+        }
     }
 }
 EXPORT(embed_backward_pieces)
 
-/// rows[R, 3]: row of the table, its first and last + 1 slot. One block a row.
-KERNEL(embed_backward_rows)(int c, Pointer<const int> rows, Pointer<const float> partials, Pointer<float> table) {
+/// rows[R, 3]: row of the table, its first and last + 1 slot. counts[1] is R; one block a row, further ones do nothing.
+KERNEL(embed_backward_rows)(int c, Pointer<const int> counts, Pointer<const int> rows, Pointer<const float> partials,
+                            Pointer<float> table) {
+    if ((int)blockIdx.x >= counts[1]) return;
     const int row = rows[3 * blockIdx.x], from = rows[3 * blockIdx.x + 1], to = rows[3 * blockIdx.x + 2];
     for (int column = threadIdx.x; column < c; column += blockDim.x) {
         float sum = 0.0f;
@@ -65,23 +74,30 @@ KERNEL(embed_backward_rows)(int c, Pointer<const int> rows, Pointer<const float>
 }
 EXPORT(embed_backward_rows)
 
+// A row of −1 is padding: zeros are gathered from it, and nothing goes there.
+
 /// out[m] = x[rows[m]]; one block a row.
 KERNEL(gather_rows)(int c, Pointer<const int> rows, Pointer<const act> x, Pointer<act> out) {
-    const long long from = (long long)rows[blockIdx.x] * c, to = (long long)blockIdx.x * c;
-    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = x[from + i];
+    const int row = rows[blockIdx.x];
+    const long long from = (long long)row * c, to = (long long)blockIdx.x * c;
+    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = row < 0 ? narrow<act>(0.0f) : x[from + i];
 }
 EXPORT(gather_rows)
 
 /// out[rows[m]] = x[m], on gradients; rows are distinct.
 KERNEL(scatter_rows)(int c, Pointer<const int> rows, Pointer<const float> x, Pointer<float> out) {
-    const long long to = (long long)rows[blockIdx.x] * c, from = (long long)blockIdx.x * c;
+    const int row = rows[blockIdx.x];
+    if (row < 0) return;
+    const long long to = (long long)row * c, from = (long long)blockIdx.x * c;
     for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = x[from + i];
 }
 EXPORT(scatter_rows)
 
 /// out[rows[m]] += x[m]
 KERNEL(scatter_add_rows)(int c, Pointer<const int> rows, Pointer<const float> x, Pointer<float> out) {
-    const long long to = (long long)rows[blockIdx.x] * c, from = (long long)blockIdx.x * c;
+    const int row = rows[blockIdx.x];
+    if (row < 0) return;
+    const long long to = (long long)row * c, from = (long long)blockIdx.x * c;
     for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] += x[from + i];
 }
 EXPORT(scatter_add_rows)

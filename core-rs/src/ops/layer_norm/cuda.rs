@@ -1,7 +1,7 @@
 //! [`super`] on a CUDA device.
 
+use crate::cuda::queue::Queue;
 use crate::cuda::{Device, Dtype, Launch, Tensor};
-use crate::ops::dropout::Dropout;
 use crate::ops::linear::cuda::add_columns;
 
 /// Rows that a block of 8 warps normalizes.
@@ -10,6 +10,11 @@ pub(crate) const ROWS: usize = 8;
 const MOST_BLOCKS: usize = 512;
 /// Widest row: what a warp keeps in registers.
 pub const MAX_WIDTH: usize = 2048;
+
+const FORWARD: [&str; 5] =
+    ["norm_forward_256", "norm_forward_512", "norm_forward_768", "norm_forward_1024", "norm_forward_2048"];
+const BACKWARD: [&str; 5] =
+    ["norm_backward_256", "norm_backward_512", "norm_backward_768", "norm_backward_1024", "norm_backward_2048"];
 
 /// Weight and bias of a LayerNorm, f32`[C]` each.
 #[derive(Clone, Copy)]
@@ -25,23 +30,26 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Whether the kernels may move four neighbours at once: 1 or 0. Rows of activations are aligned where C is a multiple
-    /// of four; the parameters depend on what lies before them.
-    pub(crate) fn packets(&self) -> i32 {
+    /// The kernels' version for this width, of those for up to 256, 512, 768, 1024 and 2048 columns. All but the last move
+    /// four neighbours at once. Rows of activations are aligned for that where C is a multiple of four; the parameters
+    /// depend on what lies before them.
+    pub(crate) fn version(&self, kernels: [&'static str; 5]) -> &'static str {
         let aligned = [self.weight, self.bias].iter().all(|x| x.address.is_multiple_of(16));
-        i32::from(self.width.is_multiple_of(4) && self.width <= 1024 && aligned)
+        match self.width.is_multiple_of(4) && self.width <= 1024 && aligned {
+            true => kernels[(self.width - 1) / 256],
+            false => kernels[4],
+        }
     }
 }
 
 /// `out = LayerNorm(x)`; `statistics[n, 2]` is kept for backward.
-pub fn forward<D: Device>(device: &D, n: usize, norm: Parameters, x: Tensor, out: Tensor, statistics: Tensor) {
-    let (c, act) = (norm.width, device.activations());
-    device.launch(
-        &Launch::row("norm_forward", n.div_ceil(ROWS), 32 * ROWS),
+pub fn forward<D: Device>(queue: &Queue<D>, n: usize, norm: Parameters, x: Tensor, out: Tensor, statistics: Tensor) {
+    let (c, act) = (norm.width, queue.activations());
+    queue.launch(
+        &Launch::row(norm.version(FORWARD), n.div_ceil(ROWS), 32 * ROWS),
         &[
             (n as i32).into(),
             (c as i32).into(),
-            norm.packets().into(),
             norm.eps.into(),
             x.expect(n * c, act).into(),
             norm.weight.expect(c, Dtype::F32).into(),
@@ -66,35 +74,34 @@ pub fn backward_scratch(n: usize, c: usize) -> usize {
 /// `gradient`, f32: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
 /// was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`.
 pub fn backward<D: Device>(
-    device: &D,
+    queue: &Queue<D>,
     n: usize,
     norm: Parameters,
     x: Tensor,
     statistics: Tensor,
     gradient: Tensor,
-    before: Option<(Dropout, Tensor)>,
+    before: Option<(Option<Tensor>, Tensor)>,
     d_parameters: Tensor,
     scratch: Tensor,
 ) {
-    let (c, act) = (norm.width, device.activations());
+    let (c, act) = (norm.width, queue.activations());
     let (rows, blocks) = backward_blocks(n);
     let (dropout, dropped) = before.unzip();
     let partials = scratch.expect(blocks * 2 * c, Dtype::F32);
-    device.launch(
-        &Launch { shared: 2 * c * 4, ..Launch::row("norm_backward", blocks, 256) },
+    queue.launch(
+        &Launch { shared: 2 * c * 4, ..Launch::row(norm.version(BACKWARD), blocks, 256) },
         &[
             (n as i32).into(),
             (rows as i32).into(),
             (c as i32).into(),
-            norm.packets().into(),
             x.expect(n * c, act).into(),
             statistics.expect(2 * n, Dtype::F32).into(),
             norm.weight.expect(c, Dtype::F32).into(),
             gradient.expect(n * c, Dtype::F32).into(),
-            dropout.unwrap_or(Dropout::none()).words().into(),
+            dropout.flatten().into(),
             dropped.map(|d| d.expect(n * c, act)).into(),
             partials.into(),
         ],
     );
-    add_columns(device, blocks, 2 * c, partials, d_parameters);
+    add_columns(queue, blocks, 2 * c, partials, d_parameters);
 }

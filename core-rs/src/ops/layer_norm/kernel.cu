@@ -55,15 +55,6 @@ DEVICE void norm_forward_rows(int n, int c, float eps, Pointer<const act> x, Poi
     normalize<V, E>(values, row, c, eps, weight, bias, Dropout{0, 0, 0, 1.0f}, out, statistics);
 }
 
-/// out = LayerNorm(x). Grid: rows / warps of a block. `packets`: whether four neighbours may be moved at once; up to 1024
-/// columns then, and else 2048.
-KERNEL(norm_forward)(int n, int c, int packets, float eps, Pointer<const act> x, Pointer<const float> weight,
-                     Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {
-    if (packets) norm_forward_rows<4, 32>(n, c, eps, x, weight, bias, out, statistics);
-    else norm_forward_rows<1, 64>(n, c, eps, x, weight, bias, out, statistics);
-}
-EXPORT(norm_forward)
-
 /// Backward of rows `block · rows …` by all warps of the block. The gradients of weight and bias are summed over these
 /// rows in a fixed order and go to `partials[block, 2, C]`.
 template <int V, int E>
@@ -123,13 +114,26 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
     for (int i = threadIdx.x; i < 2 * c; i += blockDim.x) partials[(long long)blockIdx.x * 2 * c + i] = total[i];
 }
 
-/// gradient, f32: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual, as an
-/// activation. Shared: 2 C floats.
-KERNEL(norm_backward)(int n, int rows, int c, int packets, Pointer<const act> x, Pointer<const float> statistics,
-                      Pointer<const float> weight, Pointer<float> gradient, Dropout dropout,
-                      Pointer<act> dropped, Pointer<float> partials) {
-    if (packets)
-        norm_backward_rows<4, 32>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);
-    else norm_backward_rows<1, 64>(n, rows, c, x, statistics, weight, gradient, dropout, dropped, partials);
-}
-EXPORT(norm_backward)
+// Versions by the widest row that they take, because a narrower one needs fewer registers: at 1024 columns a thread of
+// norm_backward holds 128 values, and what does not fit goes to memory. All but the widest move four neighbours at once.
+//
+// norm_forward: out = LayerNorm(x). Grid: rows / warps of a block.
+// norm_backward: gradient, f32: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual,
+// as an activation. Shared: 2 C floats.
+#define NORM(W, V)                                                                                                         \
+    KERNEL(norm_forward_##W)(int n, int c, float eps, Pointer<const act> x, Pointer<const float> weight,                   \
+                             Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {                     \
+        norm_forward_rows<V, W / 32>(n, c, eps, x, weight, bias, out, statistics);                                         \
+    }                                                                                                                      \
+    EXPORT(norm_forward_##W)                                                                                               \
+    KERNEL(norm_backward_##W)(int n, int rows, int c, Pointer<const act> x, Pointer<const float> statistics,               \
+                              Pointer<const float> weight, Pointer<float> gradient, Pointer<const Dropout> site,           \
+                              Pointer<act> dropped, Pointer<float> partials) {                                             \
+        norm_backward_rows<V, W / 32>(n, rows, c, x, statistics, weight, gradient, dropout_of(site), dropped, partials);   \
+    }                                                                                                                      \
+    EXPORT(norm_backward_##W)
+NORM(256, 4)
+NORM(512, 4)
+NORM(768, 4)
+NORM(1024, 4)
+NORM(2048, 1)

@@ -1,6 +1,11 @@
 //! [`super`] on a CUDA device: cuBLASLt's products, and the kernels around them.
 
+use crate::cuda::queue::Queue;
 use crate::cuda::{Device, Dtype, Launch, Matrix, Product, Tensor};
+
+/// Bytes that a bias has to begin at a multiple of, for cuBLASLt to add it. It does not say so; others have met it on an
+/// A100 (Marian's `REQUIRED_BIAS_ALIGNMENT`).
+const EPILOGUE_ALIGNMENT: u64 = 16;
 
 /// A dense layer, `[outputs, inputs]`.
 #[derive(Clone, Copy)]
@@ -24,22 +29,31 @@ fn transposed(elements: Tensor) -> Matrix {
 }
 
 /// `y = x Wᵀ + b`, `n` rows; y may be of another type than x.
-pub fn forward<D: Device>(device: &D, n: usize, layer: Layer, x: Tensor, y: Tensor) {
-    device.multiply(&Product {
+pub fn forward<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, x: Tensor, y: Tensor) {
+    let fused = layer.bias.address.is_multiple_of(EPILOGUE_ALIGNMENT);
+    queue.multiply(&Product {
         m: n,
         n: layer.outputs,
         k: layer.inputs,
         a: plain(x),
         b: transposed(layer.weight),
         c: y,
-        bias: Some(layer.bias),
+        bias: fused.then_some(layer.bias),
         accumulate: false,
     });
+    if !fused {
+        let kernel = if y.dtype == queue.activations() { "add_bias" } else { "add_bias_to_logits" };
+        let (count, bias) = (n * layer.outputs, layer.bias.expect(layer.outputs, y.dtype));
+        queue.launch(
+            &Launch::threads(kernel, count),
+            &[(count as u64).into(), (layer.outputs as i32).into(), bias.into(), y.expect(count, y.dtype).into()],
+        );
+    }
 }
 
 /// `dx = dy W`, or `dx += dy W`.
-pub fn backward_data<D: Device>(device: &D, n: usize, layer: Layer, dy: Tensor, dx: Tensor, accumulate: bool) {
-    device.multiply(&Product {
+pub fn backward_data<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, dy: Tensor, dx: Tensor, accumulate: bool) {
+    queue.multiply(&Product {
         m: n,
         n: layer.inputs,
         k: layer.outputs,
@@ -53,7 +67,7 @@ pub fn backward_data<D: Device>(device: &D, n: usize, layer: Layer, dy: Tensor, 
 
 /// `dW += dyᵀ x`, `db += Σ dy`; both f32.
 pub fn backward_parameters<D: Device>(
-    device: &D,
+    queue: &Queue<D>,
     n: usize,
     [inputs, outputs]: [usize; 2],
     x: Tensor,
@@ -62,7 +76,7 @@ pub fn backward_parameters<D: Device>(
     d_bias: Tensor,
     scratch: Tensor,
 ) {
-    device.multiply(&Product {
+    queue.multiply(&Product {
         m: outputs,
         n: inputs,
         k: n,
@@ -74,17 +88,17 @@ pub fn backward_parameters<D: Device>(
     });
     let (rows, blocks) = sum_blocks(n, outputs);
     let partials = scratch.expect(blocks * outputs, Dtype::F32);
-    device.launch(
+    queue.launch(
         &Launch { grid: [column_blocks(outputs), blocks], ..Launch::row("sum_activation_columns", 1, 256) },
         &[
             (n as i32).into(),
             (rows as i32).into(),
             (outputs as i32).into(),
-            dy.expect(n * outputs, device.activations()).into(),
+            dy.expect(n * outputs, queue.activations()).into(),
             partials.into(),
         ],
     );
-    add_columns(device, blocks, outputs, partials, d_bias);
+    add_columns(queue, blocks, outputs, partials, d_bias);
 }
 
 /// Rows of a block of column sums and the number of blocks, by shape alone.
@@ -108,33 +122,33 @@ fn column_blocks(c: usize) -> usize {
 }
 
 /// `to[C] += ` the rows of f32 `partials[n, C]`, in a fixed order.
-pub(crate) fn add_columns<D: Device>(device: &D, n: usize, c: usize, partials: Tensor, to: Tensor) {
-    device.launch(
+pub(crate) fn add_columns<D: Device>(queue: &Queue<D>, n: usize, c: usize, partials: Tensor, to: Tensor) {
+    queue.launch(
         &Launch::row("add_columns", column_blocks(c), 256),
         &[(n as i32).into(), (c as i32).into(), partials.into(), to.expect(c, Dtype::F32).into()],
     );
 }
 
-fn gelu<D: Device>(device: &D, kernel: &'static str, count: usize, pre: Tensor, other: Tensor) {
-    let act = device.activations();
-    device.launch(
+fn gelu<D: Device>(queue: &Queue<D>, kernel: &'static str, count: usize, pre: Tensor, other: Tensor) {
+    let act = queue.activations();
+    queue.launch(
         &Launch::threads(kernel, count.div_ceil(4)),
         &[(count as u64).into(), pre.expect(count, act).into(), other.expect(count, act).into()],
     );
 }
 
 /// `y = gelu(pre)`, `count` elements.
-pub fn gelu_forward<D: Device>(device: &D, count: usize, pre: Tensor, y: Tensor) {
-    gelu(device, "gelu_forward", count, pre, y);
+pub fn gelu_forward<D: Device>(queue: &Queue<D>, count: usize, pre: Tensor, y: Tensor) {
+    gelu(queue, "gelu_forward", count, pre, y);
 }
 
 /// `gradient *= gelu'(pre)`, `count` elements.
-pub fn gelu_backward<D: Device>(device: &D, count: usize, pre: Tensor, gradient: Tensor) {
-    gelu(device, "gelu_backward", count, pre, gradient);
+pub fn gelu_backward<D: Device>(queue: &Queue<D>, count: usize, pre: Tensor, gradient: Tensor) {
+    gelu(queue, "gelu_backward", count, pre, gradient);
 }
 
-/// `x *= factor`, `count` elements.
-pub fn scale<D: Device>(device: &D, count: usize, factor: f32, x: Tensor) {
-    let x = x.expect(count, device.activations());
-    device.launch(&Launch::threads("scale_elements", count), &[(count as u64).into(), factor.into(), x.into()]);
+/// `x *= factor`, `count` elements; the factor, f32, lies in the inputs of the step.
+pub fn scale<D: Device>(queue: &Queue<D>, count: usize, factor: Tensor, x: Tensor) {
+    let x = x.expect(count, queue.activations());
+    queue.launch(&Launch::threads("scale_elements", count), &[(count as u64).into(), factor.into(), x.into()]);
 }

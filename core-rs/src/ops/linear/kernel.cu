@@ -45,12 +45,26 @@ KERNEL(gelu_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) 
 }
 EXPORT(gelu_backward)
 
-/// x *= factor
-KERNEL(scale_elements)(u64 count, float factor, Pointer<act> x) {
+/// x *= factor[0]
+KERNEL(scale_elements)(u64 count, Pointer<const float> factor, Pointer<act> x) {
     const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < count) x[i] = narrow<act>(widen(x[i]) * factor);
+    if (i < count) x[i] = narrow<act>(widen(x[i]) * factor[0]);
 }
 EXPORT(scale_elements)
+
+// y[n, C] += bias, where cuBLASLt's epilogue cannot: it needs a bias that begins at a multiple of 16 bytes.
+
+KERNEL(add_bias)(u64 count, int c, Pointer<const act> bias, Pointer<act> y) {
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count) y[i] = narrow<act>(widen(y[i]) + widen(bias[i % c]));
+}
+EXPORT(add_bias)
+
+KERNEL(add_bias_to_logits)(u64 count, int c, Pointer<const float> bias, Pointer<float> y) {
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count) y[i] += bias[i % c];
+}
+EXPORT(add_bias_to_logits)
 
 const int SUM_WARPS = 8;
 
