@@ -16,7 +16,7 @@ import { copyOf } from "../training/train.ts";
 import { machine, median } from "./peers.ts";
 
 /** Preset, longest sequence, dtype. */
-const CASES = ["tiny,128,bf16", "mini,64,bf16", "mini,128,bf16", "mini,128,f32"];
+const CASES = ["tiny,128,bf16", "mini,64,bf16", "mini,128,bf16"];
 const VOCAB_SIZE = "8192";
 /** Batches that the bare step goes round in. */
 const BATCHES = 64;
