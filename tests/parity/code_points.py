@@ -9,13 +9,14 @@ With the path of google-research/bert's tokenization.py (its TensorFlow is not n
 Google's view is Python's Unicode tables' view: code points that this Python does not know are left out.
 """
 
+import functools
 import json
 import sys
 import unicodedata
 
 
 def huggingface():
-    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.normalizers import NFD, BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer
 
     def bert(**chosen):
@@ -24,7 +25,7 @@ def huggingface():
 
     clean, chinese, strip, lower = bert(clean_text=True), bert(handle_chinese_chars=True), bert(strip_accents=True), bert(lowercase=True)
     split = BertPreTokenizer()
-    return clean, chinese, strip, lower, lambda text: [word for word, _ in split.pre_tokenize_str(text)]
+    return clean, chinese, strip, lower, lambda text: [word for word, _ in split.pre_tokenize_str(text)], NFD().normalize_str
 
 
 def google(path):
@@ -39,10 +40,11 @@ def google(path):
         return module.whitespace_tokenize(" ".join(words))
 
     # The end of the word is kept away: a final sigma depends on it.
-    return basic._clean_text, basic._tokenize_chinese_chars, basic._run_strip_accents, str.lower, split
+    nfd = functools.partial(unicodedata.normalize, "NFD")
+    return basic._clean_text, basic._tokenize_chinese_chars, basic._run_strip_accents, str.lower, split, nfd
 
 
-clean, chinese, strip, lower, split = google(sys.argv[1]) if len(sys.argv) > 1 else huggingface()
+clean, chinese, strip, lower, split, nfd = google(sys.argv[1]) if len(sys.argv) > 1 else huggingface()
 rows = []
 for code in range(0x110000):
     if 0xD800 <= code < 0xE000 or (len(sys.argv) > 1 and unicodedata.category(chr(code)) == "Cn"):
@@ -55,7 +57,10 @@ for code in range(0x110000):
         kind = "space" if words == ["a", "b"] else "punctuation" if len(words) == 3 else "letter"
     if chinese(text) != text:
         kind = "ideograph"
-    rows.append([code, kind, strip(text)[1:-1], lower(text)[1:-1]])
+    # Marks of class 1 go before all others and those of 240 behind them, where a code point has a class at all.
+    low, high = text[1] + "\u0334", "\u0345" + text[1]
+    is_sorted = nfd(low) != nfd(text[1]) + "\u0334" or nfd(high) != "\u0345" + nfd(text[1])
+    rows.append([code, kind, strip(text)[1:-1], lower(text)[1:-1], is_sorted])
     if kind != "control" and kind != "space":
         upper = "A" + chr(code) + "B"
         assert strip(upper)[1:-1] == rows[-1][2] and lower(upper)[1:-1] == rows[-1][3], hex(code)

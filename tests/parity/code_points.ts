@@ -21,17 +21,18 @@ const NAMES: Record<number, string> = {
   [CONTROL_SPACE]: "control",
   [IDEOGRAPH]: "ideograph",
 };
-const rows: [number, string, string, string][] = JSON.parse(await Deno.readTextFile(Deno.args[0]));
+const rows: [number, string, string, string, boolean][] = JSON.parse(await Deno.readTextFile(Deno.args[0]));
 const characters = CHARACTERS[Deno.args[1] === "google" ? "google" : "huggingface"];
 
 const different: Record<string, number[]> = {};
-for (const [code, kind, stripped, lowered] of rows) {
+for (const [code, kind, stripped, lowered, sorted] of rows) {
   const character = String.fromCodePoint(code);
   const found = NAMES[characters.classOf(code)];
   const note = (what: string) => (different[what] ??= []).push(code);
   if (found !== kind) note(`class: ${found} here, ${kind} there`);
   if (characters.fold(character, false, true) !== stripped) note("strip_accents");
   if (characters.fold(character, true, false) !== lowered) note("lowercase");
+  if (characters.hasCombiningClass(character) !== sorted) note("combining class");
 }
 /** `[from, to]` ranges in hexadecimal. */
 function ranges(codes: number[]): string {
