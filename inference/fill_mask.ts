@@ -4,9 +4,9 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
 import type { ModelHeads } from "../config/model_heads.ts";
-import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
+import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { type InferenceOptions, openEngine } from "./open_engine.ts";
@@ -59,18 +59,10 @@ const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: str
   none: ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"],
 };
 
-/** What the engine is asked. */
-interface Question {
-  /** `[CLS]`, tokens, `[SEP]`. */
-  ids: Int32Array;
-  /** Indices in `ids` that are asked for, rising. */
-  blanks: number[];
-}
-
-/** A line as the model sees it: all of its tokens, or those around the blanks. */
-interface Prepared extends Question {
+/** A line as the model sees it: all of its tokens, or those around the blanks, which are the positions. */
+interface Prepared extends MaskedSequence {
   text: string;
-  /** Where in `text` they stand. */
+  /** Where in `text` the blanks stand. */
   offsets: [number, number][];
   truncated: boolean;
 }
@@ -153,7 +145,7 @@ export class FillMask implements Disposable {
     return {
       text,
       ids: Int32Array.of(cls, ...ids.subarray(from, from + most), sep),
-      blanks: found.map((i) => i - from + 1),
+      positions: found.map((i) => i - from + 1),
       offsets: found.map((i) => offsets[i]),
       truncated: ids.length > most,
     };
@@ -163,28 +155,28 @@ export class FillMask implements Disposable {
   async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
     if (this.#targets.length > 0) return await this.#chooseTargets(lines);
     const masks = await this.#ask(lines);
-    const fillings = lines.map(({ ids, blanks }, i) => new Filling(ids, blanks, masks[i]));
+    const fillings = lines.map(({ ids, positions }, i) => new Filling(ids, positions, masks[i]));
     for (let open = fillings;;) {
       for (const filling of open) filling.settleSurest();
-      open = open.filter(({ blanks }) => blanks.length > 0);
+      open = open.filter(({ positions }) => positions.length > 0);
       if (open.length === 0) break;
       const answers = await this.#ask(open);
       open.forEach((filling, i) => filling.answers = answers[i]);
     }
     return lines.map((line, i) =>
-      filledLine(line, masks[i], line.blanks.map((blank) => fillings[i].tokens.get(blank)!))
+      filledLine(line, masks[i], line.positions.map((blank) => fillings[i].tokens.get(blank)!))
     );
   }
 
   /** The answers for each blank of each line. */
-  async #ask(lines: readonly Question[]): Promise<Prediction[][][]> {
+  async #ask(lines: readonly MaskedSequence[]): Promise<Prediction[][][]> {
     const { tokenizer } = this.#parts;
     const answers: Prediction[][][] = [];
     for (const part of groupsByTokens(lines, ({ ids }) => ids.length, this.#limits.max_tokens)) {
-      const { ids, probabilities } = await this.#engine.topK(batchOf(part), this.#asked);
+      const { ids, probabilities } = await this.#engine.topK(packMasked(part), this.#asked);
       let row = 0;
-      for (const { blanks } of part) {
-        answers.push(blanks.map(() => {
+      for (const { positions } of part) {
+        answers.push(positions.map(() => {
           const best: Prediction[] = [];
           for (let i = row * this.#asked; i < (row + 1) * this.#asked && best.length < this.#topK; i++) {
             const token = tokenizer.vocabulary[ids[i]];
@@ -201,11 +193,11 @@ export class FillMask implements Disposable {
 
   /** The targets in each blank; the other blanks of a line stay blank meanwhile. */
   async #chooseTargets(lines: readonly Prepared[]): Promise<FilledLine[]> {
-    const blanks = lines.flatMap(({ ids, blanks }) => blanks.map((blank) => ({ ids, blank })));
+    const blanks = lines.flatMap(({ ids, positions }) => positions.map((blank) => ({ ids, blank })));
     const { mask } = this.#parts.tokenizer.special;
     const ranked = await rankTargets(blanks, this.#targets, this.#engine, mask, this.#limits.max_tokens);
     return lines.map((line) => {
-      const masks = ranked.splice(0, line.blanks.length);
+      const masks = ranked.splice(0, line.positions.length);
       return filledLine(line, masks, masks.map(([best]) => best.token));
     });
   }
@@ -228,18 +220,18 @@ export class FillMask implements Disposable {
 }
 
 /** A line while its blanks are filled one after the other. */
-class Filling implements Question {
+class Filling implements MaskedSequence {
   readonly ids: Int32Array;
-  /** Those that are still open. */
-  blanks: number[];
+  /** Blanks that are still open. */
+  positions: number[];
   /** Of each open blank, best first. */
   answers: Prediction[][];
   /** Of the filled blanks. */
   readonly tokens = new Map<number, string>();
 
-  constructor(ids: Int32Array, blanks: readonly number[], answers: Prediction[][]) {
+  constructor(ids: Int32Array, positions: readonly number[], answers: Prediction[][]) {
     this.ids = ids.slice();
-    this.blanks = [...blanks];
+    this.positions = [...positions];
     this.answers = answers;
   }
 
@@ -248,17 +240,10 @@ class Filling implements Question {
     const sure = this.answers.map(([{ probability }]) => probability);
     const surest = sure.indexOf(Math.max(...sure));
     const [{ token, id }] = this.answers[surest];
-    const [blank] = this.blanks.splice(surest, 1);
+    const [blank] = this.positions.splice(surest, 1);
     this.ids[blank] = id!;
     this.tokens.set(blank, token);
   }
-}
-
-/** The lines end to end. */
-function batchOf(lines: readonly Question[]): MlmBatch {
-  const packed = packSequences(lines.map(({ ids }) => ids));
-  const blanks = lines.flatMap(({ blanks }, b) => blanks.map((blank) => packed.cu_seqlens[b] + blank));
-  return { ...packed, masked_positions: Int32Array.from(blanks), labels: new Int32Array(0) };
 }
 
 /** A piece inside a word is joined to what stands before it. */

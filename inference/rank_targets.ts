@@ -4,7 +4,8 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
+import { packMasked } from "../config/mlm_batch.ts";
+import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 
@@ -56,9 +57,7 @@ export async function rankTargets(
 ): Promise<{ token: string; id?: number; probability: number }[][]> {
   const logProbability = blanks.map(() => new Float64Array(targets.length));
   for (const group of groupsByTokens(questionsOf(blanks, targets, mask), ({ ids }) => ids.length, maxTokens)) {
-    const packed = packSequences(group.map(({ ids }) => ids));
-    const masked_positions = Int32Array.from(group, ({ position }, b) => packed.cu_seqlens[b] + position);
-    const logits = await engine.logits({ ...packed, masked_positions, labels: new Int32Array(0) });
+    const logits = await engine.logits(packMasked(group.map(({ ids, position }) => ({ ids, positions: [position] }))));
     const width = logits.length / group.length;
     for (const [row, { wanted }] of group.entries()) {
       const scores = logits.subarray(row * width, (row + 1) * width);

@@ -5,8 +5,8 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
-import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
+import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
+import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { type InferenceOptions, openEngine } from "./open_engine.ts";
@@ -25,13 +25,6 @@ export interface ScoredSentence {
 
 /** How a {@linkcode Scorer} is opened. */
 export type ScorerOptions = InferenceOptions;
-
-/** A sequence with the positions in it whose tokens are asked for. */
-interface Question {
-  ids: Int32Array;
-  positions: number[];
-  labels: number[];
-}
 
 /** Tokens that the engine takes at once. */
 const BATCH_TOKENS = 4096;
@@ -94,7 +87,7 @@ export class Scorer implements Disposable {
     const log: number[][] = sentences.map(() => []);
     const questions = this.#questions(sentences);
     for (const group of groupsByTokens(questions, ({ question }) => question.ids.length, BATCH_TOKENS)) {
-      const { row_loss } = await this.#engine.evaluate(batchOf(group.map(({ question }) => question)));
+      const { row_loss } = await this.#engine.evaluate(packMasked(group.map(({ question }) => question)));
       let row = 0;
       for (const { sentence, question } of group) {
         for (let i = 0; i < question.labels.length; i++) log[sentence].push(-row_loss[row++]);
@@ -113,7 +106,7 @@ export class Scorer implements Disposable {
   }
 
   /** One sequence a token for a masked model, one a sentence for a left-to-right one. */
-  *#questions(sentences: readonly Int32Array[]): Generator<{ sentence: number; question: Question }> {
+  *#questions(sentences: readonly Int32Array[]): Generator<{ sentence: number; question: Required<MaskedSequence> }> {
     const { cls, sep, mask } = this.folder.tokenizer.special;
     for (const [sentence, ids] of sentences.entries()) {
       const whole = Int32Array.of(cls, ...ids, sep);
@@ -143,14 +136,4 @@ export class Scorer implements Disposable {
   [Symbol.dispose](): void {
     this.#engine.close();
   }
-}
-
-function batchOf(questions: readonly Question[]): MlmBatch {
-  const packed = packSequences(questions.map(({ ids }) => ids));
-  const positions = questions.flatMap(({ positions }, b) => positions.map((i) => packed.cu_seqlens[b] + i));
-  return {
-    ...packed,
-    masked_positions: Int32Array.from(positions),
-    labels: Int32Array.from(questions.flatMap(({ labels }) => labels)),
-  };
 }
