@@ -13,7 +13,7 @@ import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { BENCH } from "../flags/tables.ts";
 import { callerFolder } from "../paths.ts";
-import { bold, clock, endProgress, grouped, note, progress, size, writeOut } from "../terminal.ts";
+import { bold, clock, endProgress, grouped, note, progress, size, table, writeOut } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 
 type BenchValues = Values<typeof BENCH.flags>;
@@ -151,12 +151,4 @@ function profileOf({ preset, dtype, step_ms, profile }: Row): string[] {
   const rows = profile.map(({ operation, calls, ms }) => [operation, calls.toFixed(0), ms.toFixed(2), share(ms)]);
   return [`${preset} in ${dtype}, a step of ${step_ms.toFixed(1)} ms:`]
     .concat(table([["operation", "calls", "ms", "share"], ...rows]));
-}
-
-/** Columns: the first to the left, numbers to the right. */
-function table(rows: string[][]): string[] {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  return rows.map((row) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ").trimEnd()
-  );
 }

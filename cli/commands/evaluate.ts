@@ -21,11 +21,11 @@ import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } fr
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
 import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
-import { noteDevice } from "../device.ts";
+import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { callerFolder, newestRun, resolve } from "../paths.ts";
-import { grouped, note, percent, writeOut } from "../terminal.ts";
+import { grouped, note, percent, table, writeOut } from "../terminal.ts";
 
 type EvaluateValues = Values<typeof EVALUATE.flags>;
 
@@ -50,11 +50,7 @@ export async function run(args: string[]): Promise<number> {
 /** Scores lines as they come. */
 async function score(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<number> {
   const files = await expandPaths(data.filter((path) => path !== "-"), callerFolder());
-  using model = await Scorer.open(folder, {
-    ...(values.threads === undefined ? {} : { threads: values.threads }),
-    ...(values.device === undefined ? {} : { device: values.device }),
-    ...(values.dtype === undefined ? {} : { dtype: values.dtype }),
-  });
+  using model = await Scorer.open(folder, inferenceOptions(values));
   noteDevice(values.device, model.device);
   const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";
   if (values.json !== true) note(`${kind} in nats, tokens, sentence`);
@@ -88,7 +84,7 @@ interface Measured extends Evaluation {
 }
 
 async function measure(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<Measured> {
-  const { config, heads, tokenizer, weights, path } = folder;
+  const { config, heads, tokenizer, path } = folder;
   if (heads.objective === "sequence_classification" || heads.objective === "none") {
     const classifies = heads.objective === "sequence_classification";
     throw new ClozeError("input", `${path} predicts no tokens: it ${classifies ? "classifies" : "is a bare encoder"}`, {
@@ -106,18 +102,7 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
   try {
     using shard = await shardOf(data, values, tokenizer, temporary);
     const batches = heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6);
-    using engine = await Engine.open({
-      config,
-      objective,
-      weights,
-      engine: "fused",
-      device: values.device ?? "cpu",
-      dtype: values.dtype ?? "f32",
-      threads: values.threads ?? navigator.hardwareConcurrency,
-      seed: 0,
-      ...objectiveLimits(objective, options),
-      training: false,
-    });
+    using engine = await engineFor(folder, objective, options, values);
     noteDevice(values.device, engine.describe().device);
     const counts = predictedCounts(objective, shard, tokenizer, batches);
     const unigram = new Unigram(counts);
@@ -144,9 +129,30 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
   }
 }
 
+/** An engine for batches of these options, without dropout. */
+function engineFor(
+  { config, weights }: ModelFolder,
+  objective: PretrainingObjective,
+  options: BatchOptions,
+  values: EvaluateValues,
+): Promise<Engine> {
+  return Engine.open({
+    config,
+    objective,
+    weights,
+    engine: "fused",
+    device: values.device ?? "cpu",
+    dtype: values.dtype ?? "f32",
+    threads: values.threads ?? navigator.hardwareConcurrency,
+    seed: 0,
+    ...objectiveLimits(objective, options),
+    training: false,
+  });
+}
+
 /** Next-sentence prediction on pairs that are always the same; nothing, with a note, if the text makes none. */
 async function measurePairs(
-  { config, weights, tokenizer }: ModelFolder,
+  folder: ModelFolder,
   values: EvaluateValues,
   shard: Shard,
   plain: BatchOptions,
@@ -154,24 +160,13 @@ async function measurePairs(
   const options = { ...plain, ...objectiveOptions("mlm+nsp") };
   let batches: MlmBatch[];
   try {
-    batches = heldOutBatches("mlm+nsp", shard, tokenizer, options, values["max-tokens"] ?? 1e6);
+    batches = heldOutBatches("mlm+nsp", shard, folder.tokenizer, options, values["max-tokens"] ?? 1e6);
   } catch (error) {
     if (!(error instanceof ClozeError)) throw error;
     note(`next-sentence prediction is not measured: ${error.message}`);
     return {};
   }
-  using engine = await Engine.open({
-    config,
-    objective: "mlm+nsp",
-    weights,
-    engine: "fused",
-    device: values.device ?? "cpu",
-    dtype: values.dtype ?? "f32",
-    threads: values.threads ?? navigator.hardwareConcurrency,
-    seed: 0,
-    ...objectiveLimits("mlm+nsp", options),
-    training: false,
-  });
+  using engine = await engineFor(folder, "mlm+nsp", options, values);
   const { loss, accuracy, masked, ...rest } = await evaluate(engine, batches);
   const { nsp_loss = 0, nsp_accuracy = 0, nsp_accuracy_interval = [0, 1], nsp_pairs = 0 } = rest;
   const in_pairs = { loss, accuracy, masked };
@@ -225,12 +220,12 @@ function readable(result: Measured): string {
       }`,
     );
   }
-  lines.push(...table("by script", result.by_script), ...table("by frequency", result.by_frequency));
+  lines.push(...groupTable("by script", result.by_script), ...groupTable("by frequency", result.by_frequency));
   lines.push("", "Guessing knows how often each token occurs in this text.");
   return lines.join("\n") + "\n";
 }
 
-function table(title: string, groups: readonly Group[]): string[] {
+function groupTable(title: string, groups: readonly Group[]): string[] {
   const rows = groups.map(({ name, model, unigram }) => [
     name,
     grouped(model.count),
@@ -241,9 +236,6 @@ function table(title: string, groups: readonly Group[]): string[] {
     unigram.loss.toFixed(3),
     percent(unigram.accuracy),
   ]);
-  const all = [[title, "tokens", "loss", "accuracy", "95% interval", "top 5", "guessing: loss", "accuracy"], ...rows];
-  const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
-  const line = (row: string[]) =>
-    row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ");
-  return ["", ...all.map(line)];
+  const head = [title, "tokens", "loss", "accuracy", "95% interval", "top 5", "guessing: loss", "accuracy"];
+  return ["", ...table([head, ...rows])];
 }

@@ -3,25 +3,23 @@
  * nothing about the training. Called by the finetune command.
  */
 
-import { ClozeError, messageOf } from "../../config/cloze_error.ts";
-import { readClassifier, writeReport } from "../../report/mod.ts";
+import { readClassifier } from "../../report/mod.ts";
 import type { ClassifierEvaluation } from "../../training/finetune.ts";
 import type { Metric } from "../../training/metrics.ts";
-import { liveChart } from "../live_chart.ts";
-import { clock, grouped, isLive, note, percent, progress, warn } from "../terminal.ts";
+import { grouped, note, percent, progress } from "../terminal.ts";
+import { LiveChart, LivePage, trainingLine } from "../training_view.ts";
 
 /** Watches one fine-tuning. */
 export class FinetuneObserver {
-  readonly #output: string;
-  readonly #chart: boolean;
+  readonly #chart: LiveChart;
+  readonly #page: LivePage;
   readonly #train: Extract<Metric, { kind: "train" }>[] = [];
   readonly #evaluations: Extract<Metric, { kind: "classification" }>[] = [];
-  #reportFailed = false;
 
   constructor(output: string, chart: boolean) {
-    this.#output = output;
-    this.#chart = chart;
-    if (chart && !isLive()) note("--chart needs a terminal; it trains without one");
+    this.#chart = new LiveChart(chart);
+    this.#page = new LivePage(output, readClassifier);
+    this.#chart.announce();
   }
 
   /** Takes what the loop says. What is measured at the end is left to the command to tell. */
@@ -32,24 +30,14 @@ export class FinetuneObserver {
       await this.report();
     } else if (metric.kind === "train") {
       this.#train.push(metric);
-      const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
-      const line = `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
-        `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`;
-      const chart = this.#chart && isLive()
-        ? liveChart({ train: this.#train, evaluations: this.#evaluations }, undefined)
-        : [];
-      progress(...chart, line);
+      const chart = this.#chart.lines({ train: this.#train, evaluations: this.#evaluations });
+      progress(...chart, trainingLine(metric, done));
     }
   }
 
-  /** Writes the page. A page that cannot be written is no reason to stop; it is said once. */
+  /** Writes the page. */
   async report(): Promise<void> {
-    try {
-      await writeReport([await readClassifier(this.#output)], `${this.#output}/report.html`);
-    } catch (error) {
-      if (!this.#reportFailed) warn(messageOf(error), error instanceof ClozeError ? error.hint : undefined);
-      this.#reportFailed = true;
-    }
+    await this.#page.write();
   }
 }
 

@@ -4,7 +4,7 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import { type ClassifiedText, Classifier } from "../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../inference/fill_mask.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
-import { noteDevice } from "../device.ts";
+import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PREDICT } from "../flags/tables.ts";
 import { type Answerer, answerLines } from "../answer_lines.ts";
@@ -17,12 +17,7 @@ export async function run(args: string[]): Promise<number> {
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
   const folder = await openModelFolder(path);
-  const options = {
-    ...(values.threads === undefined ? {} : { threads: values.threads }),
-    ...(values.device === undefined ? {} : { device: values.device }),
-    ...(values.engine === undefined ? {} : { engine: values.engine }),
-    ...(values.dtype === undefined ? {} : { dtype: values.dtype }),
-  };
+  const options = inferenceOptions(values);
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
   if (folder.heads.objective === "sequence_classification") {
     if (values.targets !== undefined) {

@@ -3,14 +3,14 @@
  * and writes; changes nothing about the training. Called by the pretrain command.
  */
 
-import { ClozeError, messageOf } from "../../config/cloze_error.ts";
+import { ClozeError } from "../../config/cloze_error.ts";
 import type { Blank } from "../../data/mod.ts";
 import type { FillMask } from "../../inference/fill_mask.ts";
-import { readRun, writeReport } from "../../report/mod.ts";
+import { readRun } from "../../report/mod.ts";
 import type { Metric, MetricsFile, RunStart, Warning } from "../../training/metrics.ts";
 import { nonFinite, repeatedText, Watchdogs } from "../../training/watchdogs.ts";
-import { liveChart } from "../live_chart.ts";
-import { clock, grouped, isLive, note, percent, progress, warn } from "../terminal.ts";
+import { grouped, isLive, note, percent, progress, warn } from "../terminal.ts";
+import { LiveChart, LivePage, trainingLine } from "../training_view.ts";
 
 /** What it watches. */
 export interface ObserverOptions {
@@ -34,24 +34,27 @@ export class PretrainObserver {
   /** What the progress line says. */
   #line = "";
   #last = { step: 0, elapsed_ms: 0 };
-  #reportFailed = false;
+  readonly #chart: LiveChart;
+  readonly #page: LivePage;
 
   constructor(options: ObserverOptions) {
     this.#options = options;
     this.#blanks = options.blanks.filter(({ text }) => fits(options.model, text));
     this.#watchdogs = new Watchdogs(options.start.unigram.entropy);
+    this.#chart = new LiveChart(options.chart);
+    this.#page = new LivePage(options.output, readRun);
     for (const metric of options.metrics.earlier) this.#take(metric);
   }
 
   /** Records that the run begins or goes on, and what is wrong with its text. */
   async begin(isPractice: boolean): Promise<void> {
-    const { start, metrics, chart } = this.#options;
+    const { start, metrics } = this.#options;
     await metrics.write(start);
     // The practice corpus has few sentences by design, and is no text that one could mend.
     const warning = isPractice || start.step > 0 ? undefined : repeatedText(start.duplicate_share ?? 0);
     if (warning !== undefined) await this.#warn(warning);
-    if (chart && !isLive()) note("--chart needs a terminal; it trains without one");
-    await this.#report();
+    this.#chart.announce();
+    await this.#page.write();
   }
 
   /** Takes what the loop says. */
@@ -66,13 +69,11 @@ export class PretrainObserver {
           (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
       );
       await this.#fill();
-      await this.#report();
-      if (isLive() && this.#line !== "") progress(...this.#chart(), this.#line); // the note took it away
+      await this.#page.write();
+      if (isLive() && this.#line !== "") progress(...this.#chartLines(), this.#line); // the note took it away
     } else if (metric.kind === "train") {
-      const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
-      this.#line = `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
-        `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`;
-      progress(...this.#chart(), this.#line);
+      this.#line = trainingLine(metric, done);
+      progress(...this.#chartLines(), this.#line);
     }
   }
 
@@ -80,13 +81,13 @@ export class PretrainObserver {
   async end(end: { step: number; elapsed_ms: number; interrupted: boolean }): Promise<void> {
     const { step, elapsed_ms, interrupted } = end;
     await this.#options.metrics.write({ kind: "end", step, elapsed_ms, interrupted });
-    await this.#report();
+    await this.#page.write();
   }
 
   /** Records that a number was no longer finite. */
   async diverged(message: string): Promise<void> {
     await this.#options.metrics.write(nonFinite(message, this.#last));
-    await this.#report();
+    await this.#page.write();
   }
 
   #take(metric: Metric): Warning[] {
@@ -115,20 +116,9 @@ export class PretrainObserver {
     await metrics.write({ kind: "blanks", ...this.#last, lines });
   }
 
-  #chart(): string[] {
-    if (!this.#options.chart || !isLive()) return [];
-    return liveChart({ train: this.#train, evaluations: this.#evaluations }, this.#options.start.unigram.loss);
-  }
-
-  /** Writes the page. A page that cannot be written is no reason to stop a run; it is said once. */
-  async #report(): Promise<void> {
-    const { output } = this.#options;
-    try {
-      await writeReport([await readRun(output)], `${output}/report.html`);
-    } catch (error) {
-      if (!this.#reportFailed) warn(messageOf(error), error instanceof ClozeError ? error.hint : undefined);
-      this.#reportFailed = true;
-    }
+  #chartLines(): string[] {
+    const { unigram } = this.#options.start;
+    return this.#chart.lines({ train: this.#train, evaluations: this.#evaluations }, unigram.loss);
   }
 }
 
