@@ -11,7 +11,10 @@ pub const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90a", "sm_100a"];
 /// In the project, or, where these tests have travelled to without it, beside them.
 fn folder() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    package.map_or_else(|| PathBuf::from("nvrtc"), |package| package.join("../target/nvrtc"))
+    package.map_or_else(
+        || std::env::current_exe().expect("a test knows where it is").with_file_name("nvrtc"),
+        |package| package.join("../target/nvrtc"),
+    )
 }
 
 /// Where libraries may be beside the system's search path.
