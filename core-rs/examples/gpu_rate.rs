@@ -8,16 +8,16 @@
 //! FLOP of a token: 6 · 12 · L · C² for the products of the encoder (forward and twice that backward), 12 · L · C · T for
 //! attention's, 6 · (C · V + C²) · 0.15 for the head on masked tokens. MFU divides by the dense bf16 peak that is given.
 
+mod measured_step;
+
 use std::path::Path;
 use std::time::Instant;
 
 use cloze_core::backend::cuda::Cuda;
-use cloze_core::batch::Batch;
-use cloze_core::config::ModelConfig;
 use cloze_core::cuda::gpu::Gpu;
 use cloze_core::cuda::libraries;
 use cloze_core::dtype::Dtype;
-use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::engine::{Engine, EngineOptions};
 use cloze_core::objective::Objective;
 use cloze_core::trainer::Trainer;
 
@@ -33,36 +33,10 @@ fn main() {
     let peak = args.get(4).and_then(|x| x.parse().ok()).unwrap_or(989.0f64) * 1e12;
     let (layers, c) = if args.first().is_some_and(|x| x == "small") { (4, 512) } else { (12, 768) };
     let vocab = 30_528;
-    let config = ModelConfig {
-        vocab_size: vocab,
-        hidden_size: c,
-        num_hidden_layers: layers,
-        num_attention_heads: c / 64,
-        intermediate_size: 4 * c,
-        max_position_embeddings: 512,
-        type_vocab_size: 2,
-        hidden_dropout_prob: 0.1,
-        attention_probs_dropout_prob: 0.1,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        hidden_act: "gelu".into(),
-        pad_token_id: 0,
-    };
+    let config = measured_step::bert(c, layers, vocab, 0.1);
     let n = t * sequences;
-    let id = |i: usize| 5 + (i * 7919 % (vocab - 5)) as i32;
-    let input_ids: Vec<i32> = (0..n).map(id).collect();
-    let masked_positions: Vec<i32> = (0..n as i32).filter(|i| i % 20 < 3).collect();
-    let labels: Vec<i32> = masked_positions.iter().map(|&i| id(i as usize + 1)).collect();
-    let batch = Batch {
-        input_ids: &input_ids,
-        token_type_ids: &vec![0; n],
-        position_ids: &(0..n).map(|i| (i % t) as i32).collect::<Vec<_>>(),
-        cu_seqlens: &(0..=sequences).map(|b| (b * t) as i32).collect::<Vec<_>>(),
-        masked_positions: &masked_positions,
-        labels: &labels,
-        sequence_labels: &[],
-        sequence_weight: 1.0,
-    };
+    let owned = measured_step::batch(vocab, sequences, t);
+    let batch = owned.batch();
     let options = EngineOptions {
         config,
         objective: Objective::MaskedLm,
@@ -71,19 +45,17 @@ fn main() {
         dtype: Dtype::Bf16,
         max_tokens: n,
         max_sequences: sequences,
-        max_masked: labels.len(),
+        max_masked: batch.labels.len(),
         max_sequence_length: t,
         training: true,
         profile: false,
     };
-    let hyper =
-        AdamW { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
     let mut engine = open(&options);
     let mut step = 0;
     let mut run = |engine: &mut dyn Engine, steps: u64| {
         for _ in 0..steps {
             engine.forward_backward(&batch, step, 0).expect("a step");
-            engine.update(&hyper, step).expect("an update");
+            engine.update(&measured_step::HYPER, step).expect("an update");
             step += 1;
         }
         engine.report().expect("a report");

@@ -2,12 +2,12 @@
 //! usage: cargo run --release --example step_rate -- [a|b|c] [f32|bf16] [THREADS] [DROPOUT] [ISA] [LENGTH] [mlm|clm]
 //! ISA (base, avx2, avx512, dot_bf16, all) holds back what is better than that instruction set.
 
+mod measured_step;
+
 use std::time::Instant;
 
-use cloze_core::batch::Batch;
-use cloze_core::config::ModelConfig;
 use cloze_core::dtype::Dtype;
-use cloze_core::engine::{AdamW, EngineOptions};
+use cloze_core::engine::EngineOptions;
 use cloze_core::isa::Isa;
 use cloze_core::objective::Objective;
 use cloze_core::trainer;
@@ -27,38 +27,12 @@ fn main() {
         "b" => (256, 4, 8192, 32),
         _ => (768, 12, 30522, 8),
     };
-    let config = ModelConfig {
-        vocab_size: vocab,
-        hidden_size: hidden,
-        num_hidden_layers: layers,
-        num_attention_heads: hidden / 64,
-        intermediate_size: 4 * hidden,
-        max_position_embeddings: 512,
-        type_vocab_size: 2,
-        hidden_dropout_prob: rate,
-        attention_probs_dropout_prob: rate,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        hidden_act: "gelu".into(),
-        pad_token_id: 0,
-    };
+    let config = measured_step::bert(hidden, layers, vocab, rate);
     let t = args.get(5).and_then(|x| x.parse().ok()).unwrap_or(128);
     let objective = if args.get(6).is_some_and(|x| x == "clm") { Objective::CausalLm } else { Objective::MaskedLm };
     let (n, sequences) = (128 * sequences, 128 * sequences / t);
-    let id = |i: usize| 5 + (i * 7919 % (vocab - 5)) as i32;
-    let input_ids: Vec<i32> = (0..n).map(id).collect();
-    let masked_positions: Vec<i32> = (0..n as i32).filter(|i| i % 20 < 3).collect();
-    let labels: Vec<i32> = masked_positions.iter().map(|&i| id(i as usize + 1)).collect();
-    let batch = Batch {
-        input_ids: &input_ids,
-        token_type_ids: &vec![0; n],
-        position_ids: &(0..n).map(|i| (i % t) as i32).collect::<Vec<_>>(),
-        cu_seqlens: &(0..=sequences).map(|b| (b * t) as i32).collect::<Vec<_>>(),
-        masked_positions: &masked_positions,
-        labels: &labels,
-        sequence_labels: &[],
-        sequence_weight: 1.0,
-    };
+    let owned = measured_step::batch(vocab, sequences, t);
+    let batch = owned.batch();
     let options = EngineOptions {
         config,
         objective,
@@ -67,21 +41,19 @@ fn main() {
         threads,
         max_tokens: n,
         max_sequences: sequences,
-        max_masked: labels.len(),
+        max_masked: batch.labels.len(),
         max_sequence_length: t,
         training: true,
         profile: true,
     };
     let mut trainer = trainer::open(options, None).expect("the engine opens");
-    let hyper =
-        AdamW { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
     let mut times = Vec::new();
     let mut first = Vec::new();
     let steps = if size == "c" { 8 } else { 21 };
     for step in 0..=steps {
         let start = Instant::now();
         trainer.forward_backward(&batch, step, 0).expect("a step");
-        trainer.update(&hyper, step).expect("an update");
+        trainer.update(&measured_step::HYPER, step).expect("an update");
         // The first step also waits for the operating system to hand out memory.
         match step {
             0 => first = trainer.profile(),

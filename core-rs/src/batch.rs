@@ -1,4 +1,5 @@
-//! A packed batch as borrowed slices: B sequences laid end to end, no padding.
+//! A packed batch: B sequences laid end to end, no padding. Borrowed slices, as the boundary hands them over, or owned
+//! arrays.
 
 use crate::error::{Code, Error, Result};
 
@@ -44,6 +45,43 @@ pub struct Limits {
     pub sequence_outputs: usize,
     /// Whether there is a head on tokens.
     pub predicts_tokens: bool,
+}
+
+/// The arrays of a [`Batch`] as memory that is used again.
+#[derive(Clone, Debug, Default)]
+pub struct OwnedBatch {
+    /// `[N]`
+    pub input_ids: Vec<i32>,
+    /// `[N]`
+    pub token_type_ids: Vec<i32>,
+    /// `[N]`
+    pub position_ids: Vec<i32>,
+    /// `[B + 1]`
+    pub cu_seqlens: Vec<i32>,
+    /// `[M]`
+    pub masked_positions: Vec<i32>,
+    /// `[M]`, or empty
+    pub labels: Vec<i32>,
+    /// `[B]`, or empty
+    pub sequence_labels: Vec<i32>,
+    /// Next to 1 for a token.
+    pub sequence_weight: f64,
+}
+
+impl OwnedBatch {
+    /// The arrays as a batch.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch {
+            input_ids: &self.input_ids,
+            token_type_ids: &self.token_type_ids,
+            position_ids: &self.position_ids,
+            cu_seqlens: &self.cu_seqlens,
+            masked_positions: &self.masked_positions,
+            labels: &self.labels,
+            sequence_labels: &self.sequence_labels,
+            sequence_weight: self.sequence_weight,
+        }
+    }
 }
 
 impl Batch<'_> {

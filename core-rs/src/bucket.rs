@@ -3,7 +3,7 @@
 //! is exactly zero, and a row to predict that is −1 counts for nothing. Used by the trainer; the CPU runs batches as they
 //! are.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, OwnedBatch};
 use crate::engine::EngineOptions;
 
 /// Tokens of one sequence of padding: a tile of the attention kernels, which then do no more work than for text.
@@ -32,47 +32,32 @@ pub fn planned(options: &EngineOptions) -> EngineOptions {
 
 /// A batch that was rounded up; the memory is used again.
 #[derive(Debug, Default)]
-pub struct Bucket {
-    input_ids: Vec<i32>,
-    token_type_ids: Vec<i32>,
-    position_ids: Vec<i32>,
-    cu_seqlens: Vec<i32>,
-    masked_positions: Vec<i32>,
-    labels: Vec<i32>,
-    sequence_labels: Vec<i32>,
-}
+pub struct Bucket(OwnedBatch);
 
 impl Bucket {
     /// The batch, rounded up within the engine's `options`. Labels that it lacks stay absent.
-    pub fn fill<'a>(&'a mut self, batch: &Batch, options: &EngineOptions) -> Batch<'a> {
+    pub fn fill(&mut self, batch: &Batch, options: &EngineOptions) -> Batch<'_> {
+        let Self(to) = self;
         let (n, m) = (batch.input_ids.len(), batch.masked_positions.len());
-        let to = rounded_tokens(n, options.max_tokens);
+        let tokens = rounded_tokens(n, options.max_tokens);
         for (from, ids) in [
-            (batch.input_ids, &mut self.input_ids),
-            (batch.token_type_ids, &mut self.token_type_ids),
-            (batch.position_ids, &mut self.position_ids),
+            (batch.input_ids, &mut to.input_ids),
+            (batch.token_type_ids, &mut to.token_type_ids),
+            (batch.position_ids, &mut to.position_ids),
         ] {
-            refill(ids, from, to, 0);
+            refill(ids, from, tokens, 0);
         }
-        let b = rounded_sequences(batch.sequences() + (to - n).div_ceil(PADDING));
-        refill(&mut self.cu_seqlens, batch.cu_seqlens, batch.cu_seqlens.len(), 0);
-        self.cu_seqlens.extend((n..to).step_by(PADDING).map(|first| (first + PADDING).min(to) as i32));
-        self.cu_seqlens.resize(b + 1, to as i32); // sequences of no token
+        let b = rounded_sequences(batch.sequences() + (tokens - n).div_ceil(PADDING));
+        refill(&mut to.cu_seqlens, batch.cu_seqlens, batch.cu_seqlens.len(), 0);
+        to.cu_seqlens.extend((n..tokens).step_by(PADDING).map(|first| (first + PADDING).min(tokens) as i32));
+        to.cu_seqlens.resize(b + 1, tokens as i32); // sequences of no token
         let rows = rounded(m, 16, 8, options.max_masked);
-        refill(&mut self.masked_positions, batch.masked_positions, rows, -1);
-        refill(&mut self.labels, batch.labels, if batch.labels.is_empty() { 0 } else { rows }, -1);
+        refill(&mut to.masked_positions, batch.masked_positions, rows, -1);
+        refill(&mut to.labels, batch.labels, if batch.labels.is_empty() { 0 } else { rows }, -1);
         let sequences = if batch.sequence_labels.is_empty() { 0 } else { b };
-        refill(&mut self.sequence_labels, batch.sequence_labels, sequences, -1);
-        Batch {
-            input_ids: &self.input_ids,
-            token_type_ids: &self.token_type_ids,
-            position_ids: &self.position_ids,
-            cu_seqlens: &self.cu_seqlens,
-            masked_positions: &self.masked_positions,
-            labels: &self.labels,
-            sequence_labels: &self.sequence_labels,
-            sequence_weight: batch.sequence_weight,
-        }
+        refill(&mut to.sequence_labels, batch.sequence_labels, sequences, -1);
+        to.sequence_weight = batch.sequence_weight;
+        to.batch()
     }
 }
 

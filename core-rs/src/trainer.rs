@@ -166,8 +166,7 @@ fn not_for_training() -> Error {
 impl<B: Backend> Engine for Trainer<B> {
     fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<()> {
         self.check(batch, true)?;
-        let mut bucket = std::mem::take(&mut self.bucket);
-        let Self { backend, options, model, weights, training, .. } = self;
+        let Self { backend, options, model, weights, training, bucket, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
         if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
             return Ok(());
@@ -187,6 +186,7 @@ impl<B: Backend> Engine for Trainer<B> {
         training.report.sums.add(&counted);
         training.units += counted.units(&options.objective);
         backend.begin(batch.input_ids.len(), step);
+        let mut bucket = std::mem::take(bucket); // not borrowed from `self`, which collects below
         let batch = bucketed::<B>(&mut bucket, batch, options);
         model.forward(backend, weights, &batch, &dropout);
         model.loss(backend, weights, &batch, Some(&mut training.gradients));

@@ -1,6 +1,6 @@
 //! The fused engine against the candle oracle: loss, every parameter's gradient, updates, evaluation.
 
-use cloze_core::batch::Batch;
+use cloze_core::batch::OwnedBatch;
 use cloze_core::config::ModelConfig;
 use cloze_core::dtype::Dtype;
 use cloze_core::engine::{AdamW, Engine, EngineOptions};
@@ -26,45 +26,28 @@ fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32
     }
 }
 
-/// Arrays of a packed batch.
-struct Arrays {
-    tokens: [Vec<i32>; 6],
-    sequence_labels: Vec<i32>,
-}
-
-impl Arrays {
-    fn new(lengths: &[usize], vocab: usize, objective: &Objective, salt: usize) -> Self {
-        let n: usize = lengths.iter().sum();
-        let id = |i: usize| ((i * 7919 + salt * 104_729) % vocab) as i32;
-        let mut cu = vec![0];
-        let mut positions = Vec::new();
-        for &length in lengths {
-            cu.push(cu.last().copied().unwrap_or(0) + length as i32);
-            positions.extend(0..length as i32);
-        }
-        let chosen = |i: &i32| objective.predicts_tokens() && (objective.is_causal() || (i + salt as i32) % 6 == 0);
-        let masked: Vec<i32> = (0..n as i32).filter(chosen).collect();
-        let labels = masked.iter().map(|&i| id(i as usize + 1000)).collect();
-        let types = (0..n).map(|i| (i / 3 % 2) as i32).collect();
-        let class = |b: usize| objective.sequence_task().map(|task| ((b + salt) % task.outputs) as i32);
-        Self {
-            tokens: [(0..n).map(id).collect(), types, positions, cu, masked, labels],
-            sequence_labels: (0..lengths.len()).filter_map(class).collect(),
-        }
+/// A packed batch with what an objective predicts.
+fn arrays(lengths: &[usize], vocab: usize, objective: &Objective, salt: usize) -> OwnedBatch {
+    let n: usize = lengths.iter().sum();
+    let id = |i: usize| ((i * 7919 + salt * 104_729) % vocab) as i32;
+    let mut cu = vec![0];
+    let mut positions = Vec::new();
+    for &length in lengths {
+        cu.push(cu.last().copied().unwrap_or(0) + length as i32);
+        positions.extend(0..length as i32);
     }
-
-    fn batch(&self) -> Batch<'_> {
-        let [input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels] = &self.tokens;
-        Batch {
-            input_ids,
-            token_type_ids,
-            position_ids,
-            cu_seqlens,
-            masked_positions,
-            labels,
-            sequence_labels: &self.sequence_labels,
-            sequence_weight: if labels.is_empty() { 1.0 } else { 7.5 },
-        }
+    let chosen = |i: &i32| objective.predicts_tokens() && (objective.is_causal() || (i + salt as i32) % 6 == 0);
+    let masked_positions: Vec<i32> = (0..n as i32).filter(chosen).collect();
+    let class = |b: usize| objective.sequence_task().map(|task| ((b + salt) % task.outputs) as i32);
+    OwnedBatch {
+        input_ids: (0..n).map(id).collect(),
+        token_type_ids: (0..n).map(|i| (i / 3 % 2) as i32).collect(),
+        position_ids: positions,
+        cu_seqlens: cu,
+        labels: masked_positions.iter().map(|&i| id(i as usize + 1000)).collect(),
+        sequence_labels: (0..lengths.len()).filter_map(class).collect(),
+        sequence_weight: if masked_positions.is_empty() { 1.0 } else { 7.5 },
+        masked_positions,
     }
 }
 
@@ -120,7 +103,7 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
         for step in 0..10 {
             for micro in 0..2u32 {
                 let arrays =
-                    Arrays::new(&[17, 40, 1, 30], config.vocab_size, &objective, 2 * step as usize + micro as usize);
+                    arrays(&[17, 40, 1, 30], config.vocab_size, &objective, 2 * step as usize + micro as usize);
                 let a = fused.losses(&arrays.batch(), step, micro).unwrap();
                 let b = candle.losses(&arrays.batch(), step, micro).unwrap();
                 let close = |a: f64, b: f64| (a - b).abs() <= 3e-5 * b;
@@ -134,7 +117,7 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
             let (a, b) = (fused.update_now(&hyper, step).unwrap(), candle.update_now(&hyper, step).unwrap());
             assert!((a.grad_norm / b.grad_norm - 1.0).abs() < 1e-3, "step {step}: {a:?} {b:?}");
         }
-        let arrays = Arrays::new(&[5, 33], config.vocab_size, &objective, 99);
+        let arrays = arrays(&[5, 33], config.vocab_size, &objective, 99);
         let batch = arrays.batch();
         let close = |[a, b]: [Vec<f32>; 2]| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 5e-3);
         if objective.predicts_tokens() {

@@ -1,6 +1,7 @@
 //! Whole-model tests of the fused engine: gradients by differences, packing, accumulation, determinism.
 
 use super::*;
+use crate::batch::OwnedBatch as Packed;
 use crate::config::ModelConfig;
 use crate::config::tests::tiny;
 use crate::objective::tests::classification;
@@ -25,19 +26,6 @@ fn options(config: ModelConfig, threads: usize) -> EngineOptions {
 
 const HYPER: AdamW =
     AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
-
-/// Sequences laid end to end.
-#[derive(Default, Clone)]
-struct Packed {
-    input_ids: Vec<i32>,
-    token_type_ids: Vec<i32>,
-    position_ids: Vec<i32>,
-    cu_seqlens: Vec<i32>,
-    masked_positions: Vec<i32>,
-    labels: Vec<i32>,
-    sequence_labels: Vec<i32>,
-    sequence_weight: f64,
-}
 
 impl Packed {
     /// `lengths` sequences of pseudo-random ids with every third token masked, numbered from `first`.
@@ -78,19 +66,6 @@ impl Packed {
             }
         }
         self
-    }
-
-    fn batch(&self) -> Batch<'_> {
-        Batch {
-            input_ids: &self.input_ids,
-            token_type_ids: &self.token_type_ids,
-            position_ids: &self.position_ids,
-            cu_seqlens: &self.cu_seqlens,
-            masked_positions: &self.masked_positions,
-            labels: &self.labels,
-            sequence_labels: &self.sequence_labels,
-            sequence_weight: self.sequence_weight,
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use cloze_core::backend::cpu::Cpu;
 use cloze_core::backend::cuda::Cuda;
-use cloze_core::batch::Batch;
+use cloze_core::batch::OwnedBatch;
 use cloze_core::config::ModelConfig;
 use cloze_core::cuda::{Device, Dtype};
 use cloze_core::dtype;
@@ -74,53 +74,29 @@ fn options(objective: Objective) -> EngineOptions {
     }
 }
 
-/// A batch and what it borrows.
-struct Owned {
-    input_ids: Vec<i32>,
-    token_type_ids: Vec<i32>,
-    position_ids: Vec<i32>,
-    cu_seqlens: Vec<i32>,
-    masked_positions: Vec<i32>,
-    labels: Vec<i32>,
-    sequence_labels: Vec<i32>,
-}
-
-impl Owned {
-    fn new(objective: &Objective, lengths: &[i32], shift: i32) -> Self {
-        let n: i32 = lengths.iter().sum();
-        let mut cu_seqlens = vec![0];
-        cu_seqlens.extend(lengths.iter().scan(0, |at, length| {
-            *at += length;
-            Some(*at)
-        }));
-        let every = if *objective == Objective::CausalLm { 1 } else { 5 };
-        let masked_positions: Vec<i32> =
-            if objective.predicts_tokens() { (0..n).filter(|i| i % every == 0).collect() } else { Vec::new() };
-        Self {
-            input_ids: (0..n).map(|i| (i * i + 3 * i + shift) % 301).collect(),
-            token_type_ids: (0..n).map(|i| i / 4 % 2).collect(),
-            position_ids: lengths.iter().flat_map(|&length| 0..length).collect(),
-            labels: masked_positions.iter().map(|i| (i * 7 + shift) % 301).collect(),
-            sequence_labels: match objective.sequence_task() {
-                Some(task) => (0..lengths.len()).map(|i| (i % task.outputs) as i32).collect(),
-                None => Vec::new(),
-            },
-            masked_positions,
-            cu_seqlens,
-        }
-    }
-
-    fn batch(&self) -> Batch<'_> {
-        Batch {
-            input_ids: &self.input_ids,
-            token_type_ids: &self.token_type_ids,
-            position_ids: &self.position_ids,
-            cu_seqlens: &self.cu_seqlens,
-            masked_positions: &self.masked_positions,
-            labels: &self.labels,
-            sequence_labels: &self.sequence_labels,
-            sequence_weight: if self.labels.is_empty() { 1.0 } else { 4.0 },
-        }
+/// Sequences of these lengths with what an objective predicts.
+fn owned(objective: &Objective, lengths: &[i32], shift: i32) -> OwnedBatch {
+    let n: i32 = lengths.iter().sum();
+    let mut cu_seqlens = vec![0];
+    cu_seqlens.extend(lengths.iter().scan(0, |at, length| {
+        *at += length;
+        Some(*at)
+    }));
+    let every = if *objective == Objective::CausalLm { 1 } else { 5 };
+    let masked_positions: Vec<i32> =
+        if objective.predicts_tokens() { (0..n).filter(|i| i % every == 0).collect() } else { Vec::new() };
+    OwnedBatch {
+        input_ids: (0..n).map(|i| (i * i + 3 * i + shift) % 301).collect(),
+        token_type_ids: (0..n).map(|i| i / 4 % 2).collect(),
+        position_ids: lengths.iter().flat_map(|&length| 0..length).collect(),
+        labels: masked_positions.iter().map(|i| (i * 7 + shift) % 301).collect(),
+        sequence_labels: match objective.sequence_task() {
+            Some(task) => (0..lengths.len()).map(|i| (i % task.outputs) as i32).collect(),
+            None => Vec::new(),
+        },
+        sequence_weight: if masked_positions.is_empty() { 1.0 } else { 4.0 },
+        masked_positions,
+        cu_seqlens,
     }
 }
 
@@ -150,7 +126,7 @@ fn training<D: Device + 'static>(device: D, objective: Objective) {
     let (mut cuda, mut cpu, tolerance) = both(device, objective.clone());
     let names: Vec<String> = cpu.layout().parameters().iter().map(|p| p.name.clone()).collect();
     for step in 0..3 {
-        let owned = Owned::new(&objective, &[70, 1, 33, 8][..4 - step as usize], step as i32);
+        let owned = owned(&objective, &[70, 1, 33, 8][..4 - step as usize], step as i32);
         let (found, expected) =
             (cuda.losses(&owned.batch(), step, 0).unwrap(), cpu.losses(&owned.batch(), step, 0).unwrap());
         assert_eq!((found.masked, found.sequences), (expected.masked, expected.sequences));
@@ -194,7 +170,7 @@ fn replayed<D: Device + 'static>(device: D) {
     let mut cuda = Trainer::on(backend, options.clone(), None).unwrap();
     let mut cpu = Trainer::<Cpu<f32>>::new(options, None).unwrap();
     for (step, lengths) in [[40, 33, 30], [38, 33, 29], [20, 41, 41], [40, 31, 32], [2, 70, 30]].iter().enumerate() {
-        let owned = Owned::new(&objective, lengths, step as i32);
+        let owned = owned(&objective, lengths, step as i32);
         for engine in [&mut cuda as &mut dyn Engine, &mut cpu] {
             engine.forward_backward(&owned.batch(), step as u64, 0).unwrap();
             engine.update(&AdamW { learning_rate: 1e-4 * (step + 1) as f64, ..HYPER }, step as u64).unwrap();
@@ -202,7 +178,7 @@ fn replayed<D: Device + 'static>(device: D) {
     }
     assert_eq!(cuda.backend().queue().graphs(), 2);
     let (found, expected) = (cuda.report().unwrap(), cpu.report().unwrap());
-    let owned = Owned::new(&objective, &[39, 33, 30], 9);
+    let owned = owned(&objective, &[39, 33, 30], 9);
     cuda.forward_backward(&owned.batch(), 5, 0).unwrap();
     cuda.update(&HYPER, 5).unwrap();
     cpu.forward_backward(&owned.batch(), 5, 0).unwrap();
@@ -228,8 +204,9 @@ fn replayed<D: Device + 'static>(device: D) {
 fn no_masked_token<D: Device + 'static>(device: D) {
     let objective = Objective::MaskedLmNextSentence;
     let (mut cuda, mut cpu, tolerance) = both(device, objective.clone());
-    let mut owned = Owned::new(&objective, &[20, 9], 0);
+    let mut owned = owned(&objective, &[20, 9], 0);
     (owned.masked_positions, owned.labels) = (Vec::new(), Vec::new());
+    owned.sequence_weight = 1.0;
     let (found, expected) = (cuda.losses(&owned.batch(), 0, 0).unwrap(), cpu.losses(&owned.batch(), 0, 0).unwrap());
     assert_eq!((found.masked, found.sequences, found.loss_sum), (0, 2, 0.0));
     assert!((found.sequence_loss_sum / expected.sequence_loss_sum - 1.0).abs() <= tolerance);
@@ -242,7 +219,7 @@ fn no_masked_token<D: Device + 'static>(device: D) {
 fn resuming<D: Device + 'static>(open: &dyn Fn() -> D) {
     let objective = Objective::MaskedLm;
     let options = options(objective.clone());
-    let batches = [0, 1, 2, 3].map(|i| Owned::new(&objective, &[20, 9, 31], i));
+    let batches = [0, 1, 2, 3].map(|i| owned(&objective, &[20, 9, 31], i));
     let engine = |file: Option<&Weights>| {
         Trainer::on(Cuda::new(open(), &options, Some(&nvrtc::cache())).unwrap(), options.clone(), file).unwrap()
     };
@@ -273,7 +250,7 @@ fn resuming<D: Device + 'static>(open: &dyn Fn() -> D) {
 fn inference<D: Device + 'static>(device: D) {
     let exact = device.activations() == Dtype::F32;
     let (mut cuda, mut cpu, _) = both(device, Objective::MaskedLmNextSentence);
-    let owned = Owned::new(&Objective::MaskedLmNextSentence, &[70, 1, 33, 8], 0);
+    let owned = owned(&Objective::MaskedLmNextSentence, &[70, 1, 33, 8], 0);
     let (batch, m, b) = (owned.batch(), owned.labels.len(), 4);
     let results = [&mut cuda, &mut cpu].map(|engine| {
         let (mut loss, mut rank) = (vec![0.0; m], vec![0; m]);
@@ -307,7 +284,7 @@ fn inference<D: Device + 'static>(device: D) {
 /// A learning rate without measure: the loss is NaN at the next step, and that is an error that names something.
 fn not_finite<D: Device + 'static>(device: D) {
     let (mut cuda, ..) = both(device, Objective::MaskedLm);
-    let owned = Owned::new(&Objective::MaskedLm, &[20, 9], 0);
+    let owned = owned(&Objective::MaskedLm, &[20, 9], 0);
     cuda.forward_backward(&owned.batch(), 0, 0).unwrap();
     cuda.update(&AdamW { learning_rate: 1e30, ..HYPER }, 0).unwrap();
     cuda.report().unwrap();
