@@ -4,6 +4,7 @@
  * the scripts in bench/. usage: deno run -A bench/cloze_step.ts THREADS
  */
 
+import { presetConfig } from "../config/model_config.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { packSequences } from "../config/packed_sequences.ts";
 import { Engine } from "../ffi/mod.ts";
@@ -30,17 +31,7 @@ async function open(request: StepRequest, batch: MlmBatch, threads: number): Pro
   const longest = Math.max(...request.lengths);
   return await Engine.open({
     objective: "mlm",
-    config: {
-      ...request.size,
-      max_position_embeddings: 512,
-      type_vocab_size: 2,
-      hidden_dropout_prob: 0.1,
-      attention_probs_dropout_prob: 0.1,
-      layer_norm_eps: 1e-12,
-      initializer_range: 0.02,
-      hidden_act: "gelu",
-      pad_token_id: 0,
-    },
+    config: { ...presetConfig("base", request.size.vocab_size), ...request.size },
     engine: "fused",
     device: "cpu",
     dtype: request.dtype,

@@ -7,8 +7,8 @@
  * The engine takes no such order, so cloze's side is `step_rate`, which is given one; its process starts in every round.
  */
 
-import { machine, median } from "./peers.ts";
-import { peerVersions, SIZES, StepSide, TUNED_MALLOC } from "./step_sizes.ts";
+import { median } from "./peers.ts";
+import { SIZES, StepSide, TUNED_MALLOC, writeResult } from "./step_sizes.ts";
 
 const THREADS = 2, PEER_STEPS = 4;
 const PATHS = [
@@ -62,15 +62,5 @@ if (import.meta.main) {
     rows.push(row);
     console.log(row);
   }
-  const command = `deno run -A bench/forced_paths.ts ${Deno.args.join(" ")}`.trim();
-  const result = {
-    command,
-    machine: await machine(),
-    ...await peerVersions(),
-    size: "b",
-    threads: THREADS,
-    rounds,
-    rows,
-  };
-  await Deno.writeTextFile(`${import.meta.dirname}/results/forced_paths.json`, JSON.stringify(result, null, 2) + "\n");
+  await writeResult("forced_paths", "forced_paths.ts", { size: "b", threads: THREADS, rounds, rows });
 }

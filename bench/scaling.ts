@@ -5,8 +5,7 @@
  * usage: deno run -A bench/scaling.ts length|batch|model|threads [--rounds 3]
  */
 
-import { machine } from "./peers.ts";
-import { inTurns, peerVersions, StepSide, type StepSize, stepSize, TUNED_MALLOC } from "./step_sizes.ts";
+import { inTurns, StepSide, type StepSize, stepSize, TUNED_MALLOC, writeResult } from "./step_sizes.ts";
 
 const VOCAB_SIZE = 8192, TOKENS = 4096;
 const mini = (batch: number, length: number) => stepSize(256, 4, VOCAB_SIZE, batch, length);
@@ -38,23 +37,15 @@ if (import.meta.main) {
     await ours.steps(1);
     const steps = Math.max(1, Math.round(TURN_MS / await ours.steps(1)));
     const tokens = size.batch * size.sequence_length;
-    const times = await inTurns(ours, theirs, rounds, steps);
     const row = {
       model,
       batch: size.batch,
       sequence_length: size.sequence_length,
       threads,
-      cloze_tokens_per_second: Math.round(1000 * tokens / times.cloze_ms),
-      peer_tokens_per_second: Math.round(1000 * tokens / times.peer_ms),
-      ...times,
+      ...await inTurns(ours, theirs, rounds, steps, tokens),
     };
     rows.push(row);
     console.log(row);
   }
-  const command = `deno run -A bench/scaling.ts ${Deno.args.join(" ")}`;
-  const result = { command, machine: await machine(), ...await peerVersions(), dtype: "bf16", rounds, rows };
-  await Deno.writeTextFile(
-    `${import.meta.dirname}/results/scaling-${what}.json`,
-    JSON.stringify(result, null, 2) + "\n",
-  );
+  await writeResult(`scaling-${what}`, "scaling.ts", { dtype: "bf16", rounds, rows });
 }

@@ -1,6 +1,6 @@
 /** The training steps that are measured, and the two sides that measure them. Used by the scripts in bench/. */
 
-import { JsonLines, median, peerPython } from "./peers.ts";
+import { JsonLines, machine, median, peerPython } from "./peers.ts";
 
 /** A model, and the batch that it is trained on. */
 export interface StepSize {
@@ -95,8 +95,8 @@ export class StepSide implements AsyncDisposable {
   }
 }
 
-/** Milliseconds of both sides in turns; a first round warms up. `steps` is how many a turn has. */
-export async function inTurns(ours: StepSide, theirs: StepSide, rounds: number, steps: number) {
+/** Both sides in turns; a first round warms up. `tokens` are those of a step, `steps` is how many a turn has. */
+export async function inTurns(ours: StepSide, theirs: StepSide, rounds: number, steps: number, tokens: number) {
   const mine: number[] = [], peer: number[] = [];
   for (let round = -1; round < rounds; round++) {
     const a = await ours.steps(steps), b = await theirs.steps(steps);
@@ -104,9 +104,12 @@ export async function inTurns(ours: StepSide, theirs: StepSide, rounds: number, 
   }
   const ratios = mine.map((ms, i) => peer[i] / ms);
   const fixed = (x: number) => Number(x.toFixed(2));
+  const [cloze_ms, peer_ms] = [fixed(median(mine)), fixed(median(peer))];
   return {
-    cloze_ms: fixed(median(mine)),
-    peer_ms: fixed(median(peer)),
+    cloze_tokens_per_second: Math.round(1000 * tokens / cloze_ms),
+    peer_tokens_per_second: Math.round(1000 * tokens / peer_ms),
+    cloze_ms,
+    peer_ms,
     median_ratio: fixed(median(ratios)),
     min_ratio: fixed(Math.min(...ratios)),
     max_ratio: fixed(Math.max(...ratios)),
@@ -115,8 +118,15 @@ export async function inTurns(ours: StepSide, theirs: StepSide, rounds: number, 
   };
 }
 
+/** Writes what a script has measured beside PyTorch, with where and how, to `results/NAME.json`. */
+export async function writeResult(name: string, script: string, measured: Record<string, unknown>): Promise<void> {
+  const command = `deno run -A bench/${script} ${Deno.args.join(" ")}`.trim();
+  const result = { command, machine: await machine(), ...await peerVersions(), ...measured };
+  await Deno.writeTextFile(`${import.meta.dirname}/results/${name}.json`, JSON.stringify(result, null, 2) + "\n");
+}
+
 /** Versions of the peer's packages. */
-export async function peerVersions(): Promise<Record<string, string>> {
+async function peerVersions(): Promise<Record<string, string>> {
   const script = "import torch,transformers;print(torch.__version__,transformers.__version__)";
   const { stdout } = await new Deno.Command(await peerPython(), { args: ["-c", script] }).output();
   const [torch, transformers] = new TextDecoder().decode(stdout).trim().split(" ");

@@ -10,8 +10,7 @@
  * `padded`: lengths uniform from 32 to 128; PyTorch pads and masks, cloze does not, and only real tokens count.
  */
 
-import { machine } from "./peers.ts";
-import { inTurns, peerVersions, SIZES, type StepRequest, StepSide, TUNED_MALLOC } from "./step_sizes.ts";
+import { inTurns, SIZES, type StepRequest, StepSide, TUNED_MALLOC, writeResult } from "./step_sizes.ts";
 
 const THREADS = 2;
 const PEERS = {
@@ -48,15 +47,12 @@ async function compare(name: keyof typeof SIZES, kind: keyof typeof PEERS, round
     const request: StepRequest = { size, dtype, lengths, variant };
     await using ours = await StepSide.cloze(THREADS, request);
     await using theirs = await StepSide.pytorch(THREADS, request, env);
-    const times = await inTurns(ours, theirs, rounds, { a: 3, b: 2, c: 1 }[name]);
     const row = {
       size: name,
       peer: `${variant}, ${dtype}${kind === "padded" ? ", padded" : ""}`,
       cloze: `${dtype}, ${ours.instruction_set}`,
       tokens,
-      cloze_tokens_per_second: Math.round(1000 * tokens / times.cloze_ms),
-      peer_tokens_per_second: Math.round(1000 * tokens / times.peer_ms),
-      ...times,
+      ...await inTurns(ours, theirs, rounds, { a: 3, b: 2, c: 1 }[name], tokens),
     };
     rows.push(row);
     console.log(row);
@@ -72,11 +68,6 @@ if (import.meta.main) {
   const names = chosen.length > 0 ? chosen : Object.keys(SIZES) as (keyof typeof SIZES)[];
   const rows = [];
   for (const name of names) rows.push(...await compare(name, kind, rounds));
-  const command = `deno run -A bench/training_step.ts ${Deno.args.join(" ")}`.trim();
-  const result = { command, machine: await machine(), ...await peerVersions(), threads: THREADS, rounds, rows };
   const suffix = kind === "eager" ? "" : `-${kind}`;
-  await Deno.writeTextFile(
-    `${import.meta.dirname}/results/training_step-${names.join("")}${suffix}.json`,
-    JSON.stringify(result, null, 2) + "\n",
-  );
+  await writeResult(`training_step-${names.join("")}${suffix}`, "training_step.ts", { threads: THREADS, rounds, rows });
 }
