@@ -62,7 +62,7 @@ export function outlineOf(
     names.flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, String(values[name])]));
   const paths = data.flatMap((path) => ["--data", path]);
   const text = flags("text-field", "text-column", "on-invalid");
-  const labeled = flags("text-column", "label-column", "device", "dtype");
+  const labeled = flags("text-column", "on-invalid", "label-column", "device", "dtype");
   return {
     experiment,
     shared: [...paths, ...text, ...flags("preset", "max-sequence-length", "threads", "device", "dtype")],

@@ -69,13 +69,13 @@ testWithCore(
     for (const name of ["train", "valid"]) place.file(`${name}.tsv`, labeled(8).replace("text\tlabel", "body\tclass"));
     const words: Record<string, string> = { convergence: "masking", "text.txt": "text.csv" };
     const experiment = EXPERIMENT.map((word) => words[word] ?? word)
-      .concat(["--text-column", "body", "--label-column", "class", "--dtype", "f32"]);
+      .concat(["--text-column", "body", "--label-column", "class", "--dtype", "f32", "--on-invalid", "replace"]);
     const { code, stderr } = await place.cloze(experiment);
     assertEquals(code, 0, stderr);
     const commands = stderr.split("\n").filter((line) => line.startsWith("cloze "));
     const of = (name: string) => commands.filter((line) => line.startsWith(`cloze ${name} `));
     assertEquals(["train-tokenizer", "pretrain", "finetune"].map((name) => of(name).length), [1, 4, 6]);
-    assert(commands.every((line) => line.includes("--text-column body")));
+    assert(commands.every((line) => line.includes("--text-column body --on-invalid replace")));
     assert([...of("pretrain"), ...of("finetune")].every((line) => line.includes("--dtype f32")));
     assert(
       of("finetune").every((line) => line.includes("--label-column class --dtype f32") && line.includes("--probe")),
