@@ -30,6 +30,9 @@ pub trait Element: Copy + Default + Send + Sync + 'static {
     /// The nearest element, ties to even. NaN stays NaN.
     fn from_f32(x: f32) -> Self;
 
+    /// `to[i]` = the element nearest to `from[i]`.
+    fn round(from: &[f32], to: &mut [Self]);
+
     /// The exact value.
     fn to_f32(self) -> f32;
 }
@@ -40,6 +43,10 @@ impl Element for f32 {
     #[inline(always)]
     fn from_f32(x: f32) -> Self {
         x
+    }
+
+    fn round(from: &[f32], to: &mut [Self]) {
+        to.copy_from_slice(from);
     }
 
     #[inline(always)]
@@ -62,6 +69,10 @@ impl Element for Bf16 {
         let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1));
         let kept = if x.is_nan() { bits | 0x0040_0000 } else { rounded };
         Self((kept >> 16) as u16)
+    }
+
+    fn round(from: &[f32], to: &mut [Self]) {
+        narrow(from, to);
     }
 
     #[inline(always)]

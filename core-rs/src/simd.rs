@@ -198,6 +198,19 @@ pub fn gelu_and_slope<T: Element>(x: f32) -> (f32, f32) {
     (above * cdf.mul_add(inside, 0.5), slope.mul_add(inside, 0.5))
 }
 
+/// Begins to fetch `len` elements into the first cache, where the machine can be told so.
+#[inline(always)]
+pub fn prefetch<T>(from: *const T, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..len).step_by(64 / size_of::<T>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: any address may be prefetched.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (from, len);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -183,11 +183,12 @@ pub fn forward<T: Element>(
                         lse[i] = top + total.ln();
                         let inverse = 1.0 / total;
                         let first = block.dropout_row(i);
-                        for (j, (p, to)) in row.iter().zip(to).enumerate() {
+                        for (j, p) in row.iter_mut().enumerate() {
                             let keep =
                                 if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
-                            *to = T::from_f32(p * (inverse * keep));
+                            *p *= inverse * keep;
                         }
+                        T::round(row, to);
                     }
                 },
             );
@@ -236,7 +237,8 @@ pub fn backward<T: Element>(
                 #[inline(always)]
                 || {
                     for i in span.clone() {
-                        let (scores, d_probabilities) = (&scores[i * l..][..keys], &d_probabilities[i * l..][..keys]);
+                        let scores = &mut scores[i * l..][..keys];
+                        let d_probabilities = &mut d_probabilities[i * l..][..keys];
                         let probabilities = &mut probabilities[i * l..][..keys];
                         let d_scores = &mut d_scores[i * l..][..keys];
                         let delta = dot(&d_out[block.row(i)], &out[block.row(i)]);
@@ -248,9 +250,11 @@ pub fn backward<T: Element>(
                             let keep =
                                 if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
                             let probability = exp(scores[j].mul_add(scale, -row_lse));
-                            probabilities[j] = T::from_f32(probability * keep);
-                            d_scores[j] = T::from_f32(probability * d_probabilities[j].mul_add(keep, -delta) * scale);
+                            scores[j] = probability * keep;
+                            d_probabilities[j] = probability * d_probabilities[j].mul_add(keep, -delta) * scale;
                         }
+                        T::round(&scores[..seen], &mut probabilities[..seen]);
+                        T::round(&d_probabilities[..seen], &mut d_scores[..seen]);
                     }
                 },
             );

@@ -5,7 +5,7 @@ use super::Size;
 use super::output::Output;
 use crate::dtype::Element;
 use crate::ops::dropout::Dropout;
-use crate::simd::{gelu_and_slope, vectorize};
+use crate::simd::{gelu_and_slope, prefetch, vectorize};
 use crate::threads::Shards;
 
 /// A finished piece of C.
@@ -47,6 +47,9 @@ impl Tile<'_> {
 pub trait Epilogue: Sync {
     /// Panics unless there is room for a product of that size.
     fn check(&self, size: Size);
+
+    /// Begins to fetch what `finish` will read for the tile of that place and size.
+    fn prefetch(&self, _row: usize, _column: usize, _height: usize, _width: usize) {}
 
     /// Takes a tile.
     fn finish(&self, tile: &mut Tile);
@@ -94,6 +97,10 @@ impl Add {
 impl Epilogue for Add {
     fn check(&self, size: Size) {
         self.0.check(size);
+    }
+
+    fn prefetch(&self, row: usize, column: usize, height: usize, width: usize) {
+        self.0.prefetch(row, column, height, width);
     }
 
     fn finish(&self, tile: &mut Tile) {
@@ -189,6 +196,10 @@ impl<T: Element> Epilogue for GeluBackward<'_, T> {
         self.c.check(size);
     }
 
+    fn prefetch(&self, row: usize, column: usize, height: usize, width: usize) {
+        (row..row + height).for_each(|row| prefetch(&self.slope[self.c.index(row, column)], width));
+    }
+
     fn finish(&self, tile: &mut Tile) {
         let (row, column) = (tile.row, tile.column);
         tile.edit(
@@ -221,6 +232,10 @@ impl<'a, T: Element> BiasDropoutResidual<'a, T> {
 impl<T: Element> Epilogue for BiasDropoutResidual<'_, T> {
     fn check(&self, size: Size) {
         self.c.check(size);
+    }
+
+    fn prefetch(&self, row: usize, column: usize, height: usize, width: usize) {
+        (row..row + height).for_each(|row| prefetch(&self.residual[self.c.index(row, column)], width));
     }
 
     fn finish(&self, tile: &mut Tile) {

@@ -28,6 +28,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::dtype::{Bf16, Dtype, Element};
 use crate::isa::Isa;
 use crate::memory::Buffer;
+use crate::ops::ROW_BLOCK;
 use crate::threads::{Shards, Threads};
 pub use epilogue::{Epilogue, Tile};
 use kernel::{Kernel, Left, Shape};
@@ -125,8 +126,6 @@ pub struct Scratch {
 
 /// Elements of B that are packed at a time: 8 MiB of f32.
 const PACKED_RIGHT: usize = 2 << 20;
-/// Steps of k that a block packs where rows lie side by side: a multiple of every kernel's depth.
-const PACKED_STEPS: usize = 64;
 /// Tiles that a product is cut into, if it is large enough: some for each thread of a team that this engine is for.
 const ENOUGH_TILES: usize = 16;
 
@@ -139,6 +138,9 @@ pub struct Gemm<T: Element> {
     team: Vec<Mutex<TileMemory>>,
     element: PhantomData<T>,
 }
+
+/// What [`Gemm::run_with`] calls for each block.
+pub type Visit<'a> = &'a (dyn Fn(usize) + Sync);
 
 /// An operand as tiles see it: panels, or rows of the matrix itself.
 #[derive(Clone, Copy)]
@@ -193,6 +195,23 @@ impl<T: Element> Gemm<T> {
     /// # Panics
     /// If a slice is shorter than its matrix.
     pub fn run(&self, threads: &Threads, size: Size, a: MatRef<T>, b: Right<T>, epilogue: &dyn Epilogue) {
+        self.run_with(threads, size, a, b, epilogue, None);
+    }
+
+    /// As [`Self::run`], and calls `visit(block)` for each block of [`ROW_BLOCK`] steps of k, by any thread, when it has
+    /// packed these columns of A: whoever wants to read them too finds them in the second cache.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its matrix.
+    pub fn run_with(
+        &self,
+        threads: &Threads,
+        size: Size,
+        a: MatRef<T>,
+        b: Right<T>,
+        epilogue: &dyn Epilogue,
+        visit: Option<Visit>,
+    ) {
         let (Size { m, n, k }, shape) = (size, self.shape);
         a.check("A", m, k);
         epilogue.check(size);
@@ -202,10 +221,13 @@ impl<T: Element> Gemm<T> {
         let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
         let [packed_a, packed_b] = &mut *packed;
         let left = match self.in_place(a, k) {
-            true => Source::Rows(a),
+            true => {
+                visit_all(threads, k, visit);
+                Source::Rows(a)
+            }
             false => {
                 let panels = packed_a.at_least(self.bytes(m, shape.rows, k));
-                self.pack_all(threads, a, 0..m, k, shape.rows, shape.left_group, panels);
+                self.pack_all(threads, a, 0..m, k, shape.rows, shape.left_group, panels, visit);
                 Source::Panels(panels)
             }
         };
@@ -221,13 +243,13 @@ impl<T: Element> Gemm<T> {
                 Right::Matrix(b) => {
                     b.check("B", k, n);
                     let panels = packed_b.at_least(self.bytes(columns.len(), shape.columns, k));
-                    self.pack_all(threads, b.t(), columns.clone(), k, shape.columns, shape.right_group, panels);
+                    self.pack_all(threads, b.t(), columns.clone(), k, shape.columns, shape.right_group, panels, None);
                     panels
                 }
                 Right::Weights(b) => {
                     b.check("B", k, n);
                     let panels = packed_b.at_least(self.bytes(columns.len(), shape.columns, k));
-                    self.pack_all(threads, b.t(), columns.clone(), k, shape.columns, shape.right_group, panels);
+                    self.pack_all(threads, b.t(), columns.clone(), k, shape.columns, shape.right_group, panels, None);
                     panels
                 }
             };
@@ -304,18 +326,21 @@ impl<T: Element> Gemm<T> {
         width: usize,
         group: usize,
         to: &mut [f32],
+        visit: Option<Visit>,
     ) {
         let (to, panels) = (Shards::new(to), rows.len().div_ceil(width));
         if matrix.row_stride != 1 {
-            return threads.run(panels, &|_, panel| {
+            threads.run(panels, &|_, panel| {
                 self.pack(matrix, rows.clone(), k, 0..k, width, group, panel, to);
             });
+            return visit_all(threads, k, visit);
         }
-        threads.run(k.div_ceil(PACKED_STEPS), &|_, block| {
-            let steps = block * PACKED_STEPS..((block + 1) * PACKED_STEPS).min(k);
+        threads.run(k.div_ceil(ROW_BLOCK), &|_, block| {
+            let steps = block * ROW_BLOCK..((block + 1) * ROW_BLOCK).min(k);
             for panel in 0..panels {
                 self.pack(matrix, rows.clone(), k, steps.clone(), width, group, panel, to);
             }
+            visit.inspect(|visit| visit(block));
         });
     }
 
@@ -407,12 +432,16 @@ impl<T: Element> Gemm<T> {
                     let right = &right[at / 4..][..(to - from) * shape.columns * bytes / 4];
                     let slot = if passes == 1 { 0 } else { i * across + j };
                     let sums = &mut sums[slot * size..][..size];
+                    let last = pass + 1 == passes;
+                    if last {
+                        epilogue.prefetch(row, column, height, shape.columns.min(columns.end - column));
+                    }
                     // SAFETY: `enter` has been called; `left` has `shape.rows` rows and `right` `shape.columns` columns of
                     // `to - from` steps, by the slices above; `sums` is a register tile.
                     unsafe {
                         self.kernel.multiply(left, right.as_ptr().cast(), to - from, sums.as_mut_ptr(), pass > 0)
                     };
-                    if pass + 1 == passes {
+                    if last {
                         let (width, stride) = (shape.columns.min(columns.end - column), shape.columns);
                         epilogue.finish(&mut Tile { row, column, height, width, values: sums, stride });
                     }
@@ -459,6 +488,13 @@ impl<T: Element> Gemm<T> {
             }
         }
         self.panel(to, 0, 0, depth)
+    }
+}
+
+/// Calls `visit` for every block of steps.
+fn visit_all(threads: &Threads, k: usize, visit: Option<Visit>) {
+    if let Some(visit) = visit {
+        threads.run(k.div_ceil(ROW_BLOCK), &|_, block| visit(block));
     }
 }
 

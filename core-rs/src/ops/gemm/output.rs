@@ -7,7 +7,7 @@ use crate::dtype::Element;
 use crate::dtype::{Dtype, narrow_rows};
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Isa;
-use crate::simd::vectorize;
+use crate::simd::{prefetch, vectorize};
 use crate::threads::Shards;
 
 /// A row-major matrix that tiles are written to.
@@ -48,6 +48,13 @@ impl<T: Element> Output<T> {
         assert!(tile.column + tile.width <= self.stride && last <= self.data.len(), "gemm: a tile outside of C");
         let data = self.data.address(self.first + tile.row * self.stride + tile.column).cast_mut();
         Rows { data, stride: self.stride }
+    }
+
+    /// Begins to fetch elements that will be read.
+    pub fn prefetch(&self, row: usize, column: usize, height: usize, width: usize) {
+        for row in row..row + height {
+            prefetch(self.data.address(self.first + row * self.stride + column), width);
+        }
     }
 
     /// `c = values` in the place of `tile`; rows of `values` are as far apart as the tile's.

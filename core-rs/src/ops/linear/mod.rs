@@ -74,32 +74,25 @@ pub fn backward_parameters<T: Element>(
     let inputs = d_weight.len() / outputs;
     let size = Size { m: outputs, n: inputs, k: dy.len() / outputs };
     let (a, b) = (MatRef::rows(dy, outputs).t(), Right::Matrix(MatRef::rows(x, inputs)));
-    gemm.run(threads, size, a, b, &Add::new(d_weight, inputs));
-    add_column_sums(threads, dy, d_bias, partials);
-}
-
-/// `to += Σ rows of x`, in blocks of rows that are added in order.
-pub fn add_column_sums<T: Element>(threads: &Threads, x: &[T], to: &mut [f32], partials: &mut Vec<f32>) {
-    let c = to.len();
-    let rows = x.len() / c;
-    let blocks = rows.div_ceil(ROW_BLOCK);
+    // The bias's gradient reads dy while the product packs it. Blocks of rows are added in order.
     partials.clear();
-    partials.resize(blocks * c, 0.0);
+    partials.resize(size.k.div_ceil(ROW_BLOCK) * outputs, 0.0);
     let partial = Shards::new(partials);
-    threads.run(blocks, &|_, block| {
+    let sum_rows = |block: usize| {
         // SAFETY: one part a block.
-        let partial = unsafe { partial.part(block * c..(block + 1) * c) };
-        let x = &x[block * ROW_BLOCK * c..((block + 1) * ROW_BLOCK).min(rows) * c];
+        let partial = unsafe { partial.part(block * outputs..(block + 1) * outputs) };
+        let rows = &dy[block * ROW_BLOCK * outputs..((block + 1) * ROW_BLOCK).min(size.k) * outputs];
         vectorize(
             #[inline(always)]
             || {
-                for row in x.chunks_exact(c) {
+                for row in rows.chunks_exact(outputs) {
                     partial.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f32());
                 }
             },
         );
-    });
-    partials.chunks_exact(c).for_each(|partial| add_partials(to, partial));
+    };
+    gemm.run_with(threads, size, a, b, &Add::new(d_weight, inputs), Some(&sum_rows));
+    partials.chunks_exact(outputs).for_each(|partial| add_partials(d_bias, partial));
 }
 
 /// `gradient *= slope`, with the slope that [`super::gemm::epilogue::BiasGelu`] has kept.
