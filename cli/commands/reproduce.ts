@@ -41,7 +41,7 @@ const PROBE_MS = 15_000;
 /** The share of an epoch that fine-tuning is timed with, and how many epochs it then takes (finetune's default). */
 const PROBE_EPOCHS = 0.1;
 const FINETUNE_EPOCHS = 3;
-/** Of what is left of a budget, so much is planned: runs also open, evaluate and save. */
+/** Of what is left of a budget, so much is planned: runs also save, and rates vary. */
 const PLANNED = 0.85;
 
 /** Runs the command. */
@@ -76,9 +76,11 @@ async function newPlan(
   values: Values<typeof REPRODUCE.flags>,
   output: string,
 ): Promise<ExperimentPlan> {
+  const began = performance.now();
   await checkLabeled(outline);
   await command("train-tokenizer", tokenizerFlags(outline, output));
-  const steps = values.steps ?? await stepsWithin(values.budget!, claim, outline, output);
+  const left_ms = () => values.budget! - (performance.now() - began);
+  const steps = values.steps ?? await stepsWithin(left_ms(), claim, outline, output);
   // A whole number of steps between checkpoints.
   const plan = { ...outline, steps: Math.max(SAVES, Math.floor(steps / SAVES) * SAVES) };
   await writeWhole(`${output}/plan.json`, JSON.stringify(plan, null, 2) + "\n");
@@ -155,13 +157,19 @@ async function stepsWithin(
   const began = performance.now();
   const folder = `${output}/timing`;
   await Deno.remove(folder, { recursive: true }).catch(() => {});
-  let msAStep = 0; // of all conditions together
+  // Of all conditions together. A short run opens and evaluates as often as a long one, so that is apart from its steps.
+  let step_ms = 0;
+  let pauses_ms = 0;
   for (const condition of claim.conditions) {
     const run = `${folder}/${condition.name}`;
     const flags = pretrainFlags(outline, condition, 0, output);
+    const started = performance.now();
     await command("pretrain", [...flags, "--budget", `${PROBE_MS / 1000}s`, "--output", run]);
+    const whole_ms = performance.now() - started;
     const last = (await readMetrics(`${run}/metrics.jsonl`)).findLast((line) => line.kind === "train")!;
-    msAStep += last.elapsed_ms / last.step;
+    const ms = 1000 * last.tokens / last.step / last.tokens_per_second;
+    step_ms += ms;
+    pauses_ms += whole_ms - ms * last.step;
   }
   const started = performance.now();
   const model = `${folder}/${claim.conditions[0].name}`;
@@ -175,12 +183,13 @@ async function stepsWithin(
   await Deno.remove(folder, { recursive: true });
   const finetunings = outline.seeds *
     claim.conditions.reduce((sum, condition) => sum + measuredSteps(claim, condition, claim.checkpoints).length, 0);
-  const left = budget_ms - (performance.now() - began) - finetunings * finetune_ms;
-  const steps = PLANNED * left / (outline.seeds * msAStep);
+  const left = budget_ms - (performance.now() - began) - finetunings * finetune_ms - outline.seeds * pauses_ms;
+  const steps = PLANNED * left / (outline.seeds * step_ms);
   if (steps < SAVES) {
     throw new ClozeError(
       "usage",
-      `--budget is too short: fine-tuning ${finetunings} models alone takes about ${clock(finetunings * finetune_ms)}`,
+      `--budget is too short: evaluating and fine-tuning ${finetunings} models alone takes about ` +
+        clock(finetunings * finetune_ms + outline.seeds * pauses_ms),
       { hint: "give more time, fewer --seeds (at least 2), or a smaller --train file" },
     );
   }
