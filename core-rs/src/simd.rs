@@ -91,16 +91,22 @@ pub fn max(x: &[f32]) -> f32 {
 /// Σ x·y
 #[inline(always)]
 pub fn dot<T: Element>(x: &[T], y: &[T]) -> f32 {
+    dot_of(x, y, |x| x)
+}
+
+/// Σ f(x)·y
+#[inline(always)]
+pub fn dot_of<T: Element, U: Element>(x: &[T], y: &[U], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
     let (xt, yt) = (xs.remainder(), ys.remainder());
     for (a, b) in xs.zip(ys) {
         for l in 0..LANES {
-            lanes[l] = a[l].to_f32().mul_add(b[l].to_f32(), lanes[l]);
+            lanes[l] = f(a[l].to_f32()).mul_add(b[l].to_f32(), lanes[l]);
         }
     }
     for ((lane, a), b) in lanes.iter_mut().zip(xt).zip(yt) {
-        *lane = a.to_f32().mul_add(b.to_f32(), *lane);
+        *lane = f(a.to_f32()).mul_add(b.to_f32(), *lane);
     }
     sum(&lanes)
 }
