@@ -235,6 +235,8 @@ pub fn backward<T: Element>(
             vectorize(
                 #[inline(always)]
                 || {
+                    // Copies: through the closure's references they would be read again after every store, key by key.
+                    let (dropout, scale) = (dropout, scale);
                     for i in span.clone() {
                         let (scores, d_probabilities) = (&scores[i * l..][..keys], &d_probabilities[i * l..][..keys]);
                         let probabilities = &mut probabilities[i * l..][..keys];
