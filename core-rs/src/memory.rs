@@ -62,7 +62,8 @@ impl<T: Element> Buffer<T> {
         if bytes >= HUGE_PAGE {
             return Self::mapped(len, bytes);
         }
-        let layout = Layout::from_size_align(bytes, ALIGNMENT).map_err(|_| out_of_memory(bytes))?;
+        let alignment = if bytes >= HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
+        let layout = Layout::from_size_align(bytes, alignment).map_err(|_| out_of_memory(bytes))?;
         // SAFETY: the size is not zero. All-zero bytes are the element zero of every `Element`.
         let data = unsafe { alloc_zeroed(layout) };
         if data.is_null() {

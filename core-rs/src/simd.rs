@@ -1,13 +1,14 @@
 //! Elementwise mathematics that vectorizes, and the dispatch that lets it.
 //!
-//! [`vectorize`] compiles a closure for AVX-512, AVX2 and what the target always has (NEON on ARM) and runs
-//! the best one of this machine. Inside, plain loops over slices become vector code, as long as everything they call is
-//! `#[inline(always)]`, as all functions here are. Reductions keep [`LANES`] partial results and add them in a fixed order,
-//! because a compiler may not reorder a sum of floats.
+//! [`vectorize`] compiles a closure for AVX-512, AVX2 and what the target always has (NEON on ARM, where it is all there
+//! is) and runs the best one of this machine. Inside, plain loops over slices become vector code, as long as everything
+//! they call is `#[inline(always)]`, as all functions here are. Reductions keep [`LANES`] partial results and add them in
+//! a fixed order, because a compiler may not reorder a sum of floats.
 
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
 use crate::dtype::{Dtype, Element};
+#[cfg(target_arch = "x86_64")]
 use crate::isa::Isa;
 
 /// Partial results of a reduction.
@@ -25,7 +26,7 @@ pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
         _ => unsafe { pulp::x86::V4::new_unchecked() }.vectorize(f),
     };
     #[cfg(not(target_arch = "x86_64"))]
-    return pulp::Arch::new().dispatch(f);
+    return f();
 }
 
 /// Partial results of `step` over `x`, in lanes.
@@ -90,16 +91,22 @@ pub fn max(x: &[f32]) -> f32 {
 /// Σ x·y
 #[inline(always)]
 pub fn dot<T: Element>(x: &[T], y: &[T]) -> f32 {
+    dot_of(x, y, |x| x)
+}
+
+/// Σ f(x)·y
+#[inline(always)]
+pub fn dot_of<T: Element, U: Element>(x: &[T], y: &[U], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
     let (xt, yt) = (xs.remainder(), ys.remainder());
     for (a, b) in xs.zip(ys) {
         for l in 0..LANES {
-            lanes[l] = a[l].to_f32().mul_add(b[l].to_f32(), lanes[l]);
+            lanes[l] = f(a[l].to_f32()).mul_add(b[l].to_f32(), lanes[l]);
         }
     }
     for ((lane, a), b) in lanes.iter_mut().zip(xt).zip(yt) {
-        *lane = a.to_f32().mul_add(b.to_f32(), *lane);
+        *lane = f(a.to_f32()).mul_add(b.to_f32(), *lane);
     }
     sum(&lanes)
 }

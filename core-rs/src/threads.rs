@@ -305,6 +305,23 @@ mod tests {
         assert_eq!(done.load(Ordering::Relaxed), 64);
     }
 
+    /// Plain memory, so that Miri sees a race if one run does not happen before the next.
+    #[test]
+    fn run_hands_what_was_written_before_it_to_its_blocks_and_what_they_write_to_the_caller() {
+        let threads = Threads::new(3);
+        let mut x = [0; 8];
+        for round in 0..20 {
+            x.iter_mut().for_each(|x| *x += 1);
+            let shards = Shards::new(&mut x);
+            threads.run(8, &|_, i| {
+                // SAFETY: an element a block.
+                let mine = unsafe { shards.part(i..i + 1) };
+                mine[0] += 1;
+            });
+            assert_eq!(x, [2 * (round + 1); 8]);
+        }
+    }
+
     #[test]
     fn run_inside_a_block_runs_alone_with_the_same_thread_index() {
         let threads = Threads::new(2);

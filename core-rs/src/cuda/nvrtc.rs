@@ -122,7 +122,9 @@ fn compile(text: &str, options: &[String]) -> Result<Vec<u8>> {
             Ok(()) => cubin(program).map_err(|e| failed(format!("{e:?}"))),
             Err(error) => {
                 let log = result::get_program_log(program).unwrap_or_default();
-                let log: String = log.iter().take_while(|&&c| c != 0).map(|&c| c as u8 as char).collect();
+                // A `char` of C has a sign on x86 and none on ARM.
+                let bytes = log.iter().map(|c| c.to_ne_bytes()[0]);
+                let log: String = bytes.take_while(|&byte| byte != 0).map(char::from).collect();
                 Err(failed(format!("{error:?}\n{log}")))
             }
         };

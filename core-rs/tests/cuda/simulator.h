@@ -10,6 +10,11 @@
 
 #define CLOZE_SIMULATED
 #undef _FORTIFY_SOURCE
+#ifdef __APPLE__
+// Its ucontext.h refuses to be included without the first, which hides what is not POSIX without the second.
+#define _XOPEN_SOURCE 700
+#define _DARWIN_C_SOURCE
+#endif
 #include <setjmp.h>
 #include <ucontext.h>
 

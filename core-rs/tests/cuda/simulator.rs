@@ -57,11 +57,11 @@ impl Program {
     }
 }
 
-/// The C++ compiler, if there is one.
-pub fn compiler() -> Option<&'static str> {
-    ["c++", "g++", "clang++"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()))
+/// The C++ compiler, if there is one: what `CXX` names, which is how another machine than this one gets its own.
+pub fn compiler() -> Option<String> {
+    let usual = ["c++", "g++", "clang++"].map(String::from);
+    let mut names = std::env::var("CXX").into_iter().chain(usual);
+    names.find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()))
 }
 
 /// A folder for one compilation. A loaded library may be deleted.

@@ -236,6 +236,8 @@ pub fn backward<T: Element>(
             vectorize(
                 #[inline(always)]
                 || {
+                    // Copies: through the closure's references they would be read again after every store, key by key.
+                    let (dropout, scale) = (dropout, scale);
                     for i in span.clone() {
                         let scores = &mut scores[i * l..][..keys];
                         let d_probabilities = &mut d_probabilities[i * l..][..keys];

@@ -103,7 +103,7 @@ unsafe fn product<S: Simd, const MR: usize, const PACKED: bool>(
             let columns: [S::f32s; NV] =
                 std::array::from_fn(|v| b.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned());
             for r in 0..MR {
-                let a = simd.splat_f32s(if PACKED { *packed.add(r) } else { *rows[r].add(p) });
+                let a = simd.splat_f32s(if PACKED { *packed.add(r) } else { step(rows[r], p) });
                 for v in 0..NV {
                     sums[r][v] = simd.mul_add_e_f32s(a, columns[v], sums[r][v]);
                 }
@@ -120,5 +120,29 @@ unsafe fn product<S: Simd, const MR: usize, const PACKED: bool>(
                 at(r, v).write_unaligned(sum);
             }
         }
+    }
+}
+
+/// `row[p]`.
+///
+/// # Safety
+/// It is readable.
+#[inline(always)]
+unsafe fn step(row: *const f32, p: usize) -> f32 {
+    #[cfg(not(target_arch = "aarch64"))]
+    // SAFETY: the caller's promise.
+    return unsafe { *row.add(p) };
+    // Left to itself the compiler loads with `ld1r`, which occupies a multiplier (LLVM's AArch64SchedNeoverseN1.td: one
+    // L and one V), although `fmla` takes a lane as it is.
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the caller's promise; nothing but that element is read.
+    unsafe {
+        let x: f32;
+        std::arch::asm!(
+            "ldr {x:s}, [{row}, {p}, lsl #2]",
+            x = out(vreg) x, row = in(reg) row, p = in(reg) p,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+        x
     }
 }

@@ -72,8 +72,9 @@ impl<T: Element> Output<T> {
             || {
                 for r in 0..height {
                     let row = &values[r * stride..][..width];
-                    // Whole register tiles get a length that the compiler knows.
+                    // Whole register tiles get a length that the compiler knows: 8 on ARM.
                     match width {
+                        8 => super::pack::convert(&row[..8], c.row(r, 8)),
                         32 => super::pack::convert(&row[..32], c.row(r, 32)),
                         _ => super::pack::convert(row, c.row(r, width)),
                     }

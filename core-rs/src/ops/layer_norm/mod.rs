@@ -6,7 +6,7 @@ pub mod cuda;
 use crate::dtype::Element;
 use crate::ops::dropout::Dropout;
 use crate::ops::{ROW_BLOCK, add_partials};
-use crate::simd::{sum, sum_of_squares, vectorize};
+use crate::simd::{dot_of, sum, sum_of_squares, vectorize};
 use crate::threads::{Shards, Threads};
 
 /// `out = (x − mean) / sqrt(variance + eps) · weight + bias`, rows of `weight.len()`. `statistics` is `[N, 2]`: mean and
@@ -83,20 +83,14 @@ pub fn backward<T: Element>(
                     let x = &x[row * c..(row + 1) * c];
                     let (mean, reciprocal) = (statistics[2 * row], statistics[2 * row + 1]);
                     // With g = dy·w and x̂ the normalized row: dx = (g − mean(g) − x̂ mean(g x̂)) / deviation.
-                    let (mut g_sum, mut gx_sum) = ([0.0f32; 16], [0.0f32; 16]);
                     for i in 0..c {
                         let normalized = (x[i].to_f32() - mean) * reciprocal;
                         d_weight[i] = dy[i].mul_add(normalized, d_weight[i]);
                         d_bias[i] += dy[i];
                         dy[i] *= weight[i];
                     }
-                    for (g, x) in dy.chunks(16).zip(x.chunks(16)) {
-                        for (l, (g, x)) in g.iter().zip(x).enumerate() {
-                            g_sum[l] += g;
-                            gx_sum[l] = ((x.to_f32() - mean) * reciprocal).mul_add(*g, gx_sum[l]);
-                        }
-                    }
-                    let (g_mean, gx_mean) = (sum(&g_sum) / c as f32, sum(&gx_sum) / c as f32);
+                    let g_mean = sum(dy) / c as f32;
+                    let gx_mean = dot_of(x, dy, |x| (x - mean) * reciprocal) / c as f32;
                     for i in 0..c {
                         let normalized = (x[i].to_f32() - mean) * reciprocal;
                         dy[i] = (dy[i] - g_mean - normalized * gx_mean) * reciprocal;
