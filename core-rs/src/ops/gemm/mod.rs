@@ -20,6 +20,7 @@ mod kernel;
 mod output;
 mod pack;
 pub mod panels;
+mod scratch;
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -27,12 +28,13 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::dtype::{Bf16, Dtype, Element};
 use crate::isa::Isa;
-use crate::memory::Buffer;
 use crate::ops::ROW_BLOCK;
 use crate::threads::{Shards, Threads};
 pub use epilogue::{Epilogue, Tile};
 use kernel::{Kernel, Left, Shape};
 pub use panels::Panels;
+pub use scratch::Scratch;
+use scratch::{Memory, TileMemory};
 
 /// A borrowed matrix view; a transposed view swaps the strides. One of the strides must be 1.
 #[derive(Clone, Copy)]
@@ -86,42 +88,6 @@ pub struct Size {
     pub n: usize,
     /// Columns of A, rows of B.
     pub k: usize,
-}
-
-/// Packed operands, 64-byte aligned: grow to the largest product and are then reused, so that a step allocates nothing.
-struct Memory(Buffer<f32>);
-
-impl Memory {
-    fn new(bytes: usize) -> Self {
-        Self(Buffer::zeroed(bytes.div_ceil(4)).unwrap_or_else(|error| panic!("{}", error.message)))
-    }
-
-    fn at_least(&mut self, bytes: usize) -> &mut [f32] {
-        if self.0.len() * 4 < bytes {
-            *self = Self::new(bytes);
-        }
-        &mut self.0
-    }
-}
-
-/// What one thread needs for its tile: partial sums, and the last panel of an A that is read in place.
-struct TileMemory {
-    sums: Memory,
-    edge: Memory,
-}
-
-impl TileMemory {
-    fn new(shape: Shape, sums: usize) -> Self {
-        let edge = shape.rows * shape.most_depth * shape.bytes();
-        Self { sums: Memory::new(4 * sums), edge: Memory::new(edge) }
-    }
-}
-
-/// Memory for products that one thread computes alone.
-pub struct Scratch {
-    left: Memory,
-    right: Memory,
-    tile: TileMemory,
 }
 
 /// Elements of B that are packed at a time: 8 MiB of f32.

@@ -1,0 +1,40 @@
+//! Memory that products work in: grown once, then reused. What a product puts there is [`super::Gemm`]'s business.
+
+use super::kernel::Shape;
+use crate::memory::Buffer;
+
+/// Packed operands, 64-byte aligned: grow to the largest product and are then reused, so that a step allocates nothing.
+pub(super) struct Memory(Buffer<f32>);
+
+impl Memory {
+    pub fn new(bytes: usize) -> Self {
+        Self(Buffer::zeroed(bytes.div_ceil(4)).unwrap_or_else(|error| panic!("{}", error.message)))
+    }
+
+    pub fn at_least(&mut self, bytes: usize) -> &mut [f32] {
+        if self.0.len() * 4 < bytes {
+            *self = Self::new(bytes);
+        }
+        &mut self.0
+    }
+}
+
+/// What one thread needs for its tile: partial sums, and the last panel of an A that is read in place.
+pub(super) struct TileMemory {
+    pub sums: Memory,
+    pub edge: Memory,
+}
+
+impl TileMemory {
+    pub fn new(shape: Shape, sums: usize) -> Self {
+        let edge = shape.rows * shape.most_depth * shape.bytes();
+        Self { sums: Memory::new(4 * sums), edge: Memory::new(edge) }
+    }
+}
+
+/// Memory for products that one thread computes alone.
+pub struct Scratch {
+    pub(super) left: Memory,
+    pub(super) right: Memory,
+    pub(super) tile: TileMemory,
+}
