@@ -45,6 +45,7 @@ impl Element for f32 {
         x
     }
 
+    #[inline(always)]
     fn round(from: &[f32], to: &mut [Self]) {
         to.copy_from_slice(from);
     }

@@ -128,6 +128,12 @@ impl Isa {
     }
 }
 
+/// Whether to fetch the places of a product's results while they are computed. Of a step that is 2 to 4% less on AMD
+/// (Zen 4), and 5 to 10% more on Intel (Sapphire Rapids).
+pub fn fetches_output() -> bool {
+    !is_intel()
+}
+
 #[cfg(target_arch = "x86_64")]
 fn is_intel() -> bool {
     std::arch::x86_64::__cpuid(0).ecx.to_le_bytes() == *b"ntel"

@@ -13,6 +13,8 @@ use crate::threads::{Shards, Threads};
 
 /// Elements of a block; a constant, so that the norm is the same for any number of threads.
 const BLOCK: usize = 1 << 15;
+/// Partial sums of a block's norm.
+const LANES: usize = 32;
 
 /// Σ x² in f64, in blocks that are added in order. `partials` is scratch.
 pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> f64 {
@@ -27,11 +29,17 @@ pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> f6
         vectorize(
             #[inline(always)]
             || {
-                let mut lanes = [0.0f64; 16];
-                for chunk in x.chunks(16) {
-                    for (lane, &v) in lanes.iter_mut().zip(chunk) {
-                        *lane += f64::from(v) * f64::from(v);
+                let mut lanes = [0.0f64; LANES];
+                let chunks = x.chunks_exact(LANES);
+                let rest = chunks.remainder();
+                // A length that the compiler knows: with any other it neither vectorizes nor keeps lanes in registers.
+                for chunk in chunks {
+                    for l in 0..LANES {
+                        lanes[l] += f64::from(chunk[l]) * f64::from(chunk[l]);
                     }
+                }
+                for (lane, &v) in lanes.iter_mut().zip(rest) {
+                    *lane += f64::from(v) * f64::from(v);
                 }
                 *partial = lanes.iter().sum();
             },

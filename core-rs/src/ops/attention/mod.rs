@@ -3,8 +3,9 @@
 //! One block is one head of one sequence: its scores stay in cache and are never written to memory. Backward computes
 //! them again from the saved log-sum-exp of each row, which costs one small product and saves `[N, H, T]` of storage.
 //!
-//! Where attention is causal, rows are taken in spans, and a span's products end with its last key: of a long sequence
-//! little more than the half of the square that is seen is computed.
+//! Rows are taken in spans whose scores stay in the first cache: written to the second, they cost a product of that depth
+//! as much time as its multiplications. Where attention is causal, a span's products end with its last key: of a long
+//! sequence little more than the half of the square that is seen is computed.
 
 pub mod cuda;
 
@@ -14,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::dtype::Element;
 use crate::ops::dropout::Dropout;
 use crate::ops::gemm::epilogue::Store;
-use crate::ops::gemm::{Gemm, MatRef, Scratch, Size};
+use crate::ops::gemm::{Gemm, MatRef, PackedRight, Scratch, Size};
 use crate::simd::{dot, exp, max, sum, vectorize};
 use crate::threads::{Shards, Threads};
 
@@ -33,16 +34,21 @@ pub struct Shape<'a> {
     pub causal: bool,
 }
 
-/// Rows of a span where attention is causal: short spans leave out more, long ones are better products.
+/// Scores of a span of rows: 16 KiB, which stay in the first cache.
+const SPAN_SCORES: usize = 4096;
+/// Rows of a span of keys where attention is causal: short spans leave out more, long ones are better products.
 const CAUSAL_SPAN: usize = 64;
 
 /// What a block of attention needs beside its inputs: one for each thread of the team.
 struct HeadScratch<T> {
     gemm: Scratch,
-    /// `[L, L]` scores, and in backward the gradient of the probabilities.
+    /// Keys and values of the head as its products read them.
+    operands: [PackedRight; 3],
+    /// `[span, L]` scores, and in backward the gradient of the probabilities.
     scores: Vec<f32>,
     d_probabilities: Vec<f32>,
-    /// `[L, L]` what the values are weighted with, and in backward the gradient of the scores: operands of products.
+    /// What the values are weighted with, `[span, L]` or in backward `[L, L]`, and in backward the gradient of the scores,
+    /// `[L, L]`: operands of products.
     probabilities: Vec<T>,
     d_scores: Vec<T>,
 }
@@ -53,16 +59,24 @@ pub struct TeamScratch<T>(Vec<Mutex<HeadScratch<T>>>);
 impl<T: Element> TeamScratch<T> {
     /// For `threads` threads, sequences up to `longest` and heads of size `d`; with `backward`, for gradients too.
     pub fn new(gemm: &Gemm<T>, threads: usize, longest: usize, d: usize, backward: bool) -> Self {
-        let (scores, d_scores) = (longest * longest, if backward { longest * longest } else { 0 });
+        let span = SPAN_SCORES.max(span_rows(gemm, longest) * longest);
+        let (gradients, square) = if backward { (span, longest * longest) } else { (0, 0) };
         let make = || HeadScratch {
             gemm: gemm.scratch(longest.max(d)),
-            scores: vec![0.0; scores],
-            d_probabilities: vec![0.0; d_scores],
-            probabilities: vec![T::default(); scores],
-            d_scores: vec![T::default(); d_scores],
+            operands: std::array::from_fn(|_| gemm.packed_right(longest.max(d))),
+            scores: vec![0.0; span],
+            d_probabilities: vec![0.0; gradients],
+            probabilities: vec![T::default(); span.max(square)],
+            d_scores: vec![T::default(); square],
         };
         Self((0..threads).map(|_| Mutex::new(make())).collect())
     }
+}
+
+/// Rows of a span: whole register tiles, as many as the first cache holds.
+fn span_rows<T: Element>(gemm: &Gemm<T>, len: usize) -> usize {
+    let tile = gemm.register_rows();
+    (SPAN_SCORES / len.max(1) / tile).max(1) * tile
 }
 
 /// One head of one sequence.
@@ -87,9 +101,9 @@ impl<'a> Block<'a> {
         (shape.cu_seqlens.len() - 1) * shape.heads
     }
 
-    /// The spans of rows that are worked on one after the other: all rows at once, unless attention is causal.
-    fn spans(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (len, rows) = (self.len, if self.shape.causal { CAUSAL_SPAN } else { self.len });
+    /// The rows in spans of `rows`.
+    fn spans(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let len = self.len;
         (0..len).step_by(rows).map(move |from| from..len.min(from + rows))
     }
 
@@ -126,20 +140,6 @@ impl<'a> Block<'a> {
     fn scale(&self) -> f32 {
         1.0 / (self.d as f32).sqrt()
     }
-
-    /// The scores of the rows of a span.
-    fn scores<T: Element>(
-        &self,
-        gemm: &Gemm<T>,
-        scratch: &mut Scratch,
-        span: &Range<usize>,
-        qkv: &[T],
-        out: &mut [f32],
-    ) {
-        let size = Size { m: span.len(), n: self.keys(span), k: self.d };
-        let store = Store::new(&mut out[span.start * self.len..], self.len);
-        gemm.run_alone(scratch, size, self.part(qkv, 0, span.start), self.part(qkv, 1, 0).t(), &store);
-    }
 }
 
 /// `out[N, C] = dropout(softmax(Q Kᵀ / √D)) V`, head by head. `qkv` is `[N, 3C]`: queries, keys, values of each token
@@ -159,21 +159,23 @@ pub fn forward<T: Element>(
         let block = Block::new(shape, index);
         let (l, d) = (block.len, block.d);
         let mut scratch = team.0[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        let HeadScratch { gemm: packing, scores, probabilities, .. } = &mut *scratch;
-        let (scores, probabilities) = (&mut scores[..l * l], &mut probabilities[..l * l]);
+        let HeadScratch { gemm: packing, operands: [keys, values, _], scores, probabilities, .. } = &mut *scratch;
         let at = block.head * block.tokens + block.from;
         // SAFETY: these rows of this head belong to this block alone.
         let lse = unsafe { lse.part(at..at + l) };
         let scale = block.scale();
-        for span in block.spans() {
-            let keys = block.keys(&span);
-            block.scores(gemm, packing, &span, qkv, scores);
+        gemm.pack_alone(keys, d, l, block.part(qkv, 1, 0).t());
+        gemm.pack_alone(values, l, d, block.part(qkv, 2, 0));
+        for span in block.spans(span_rows(gemm, l)) {
+            let (rows, seen) = (span.len(), block.keys(&span));
+            let to_scores = Size { m: rows, n: seen, k: d };
+            gemm.run_alone(packing, to_scores, block.part(qkv, 0, span.start), keys, &Store::new(scores, l));
             vectorize(
                 #[inline(always)]
                 || {
-                    for i in span.clone() {
-                        let (to, unseen) = probabilities[i * l..][..keys].split_at_mut(block.visible(i));
-                        let row = &mut scores[i * l..][..to.len()];
+                    for (r, i) in span.clone().enumerate() {
+                        let (to, unseen) = probabilities[r * l..][..seen].split_at_mut(block.visible(i));
+                        let row = &mut scores[r * l..][..to.len()];
                         unseen.fill(T::default());
                         let top = max(row) * scale;
                         for p in row.iter_mut() {
@@ -192,11 +194,10 @@ pub fn forward<T: Element>(
                     }
                 },
             );
-            let size = Size { m: span.len(), n: d, k: keys };
-            let weights = MatRef::rows(&probabilities[span.start * l..], l);
+            let size = Size { m: rows, n: d, k: seen };
             // SAFETY: this head's columns of these rows belong to this block alone.
             let store = unsafe { Store::into_shards(out, block.row(span.start).start, shape.hidden) };
-            gemm.run_alone(packing, size, weights, block.part(qkv, 2, 0), &store);
+            gemm.run_alone(packing, size, MatRef::rows(probabilities, l), values, &store);
         }
     });
 }
@@ -219,65 +220,71 @@ pub fn backward<T: Element>(
         let block = Block::new(shape, index);
         let (l, d) = (block.len, block.d);
         let mut scratch = team.0[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        let HeadScratch { gemm: packing, scores, d_probabilities, probabilities, d_scores } = &mut *scratch;
-        let (scores, d_probabilities) = (&mut scores[..l * l], &mut d_probabilities[..l * l]);
-        let (probabilities, d_scores) = (&mut probabilities[..l * l], &mut d_scores[..l * l]);
+        let HeadScratch { gemm: packing, operands, scores, d_probabilities, probabilities, d_scores } = &mut *scratch;
         let at = block.head * block.tokens + block.from;
         let d_head =
             |first| MatRef { data: &d_out[block.row(first).start..], row_stride: shape.hidden, column_stride: 1 };
+        // Where gradients of queries (0), keys (1) and values (2) from row `first` on go.
+        let to = |first: usize, which: usize| {
+            let at = (block.from + first) * 3 * shape.hidden + which * shape.hidden + block.head * d;
+            // SAFETY: this head's columns of these rows belong to this block alone.
+            unsafe { Store::into_shards(d_qkv, at, 3 * shape.hidden) }
+        };
         let scale = block.scale();
-        for span in block.spans() {
-            let keys = block.keys(&span);
-            block.scores(gemm, packing, &span, qkv, scores);
-            let to_scores = Size { m: span.len(), n: keys, k: d };
-            let store = Store::new(&mut d_probabilities[span.start * l..], l);
-            gemm.run_alone(packing, to_scores, d_head(span.start), block.part(qkv, 2, 0).t(), &store);
+        let [keys, values, keys_as_rows] = &mut *operands;
+        gemm.pack_alone(keys, d, l, block.part(qkv, 1, 0).t());
+        gemm.pack_alone(values, d, l, block.part(qkv, 2, 0).t());
+        gemm.pack_alone(keys_as_rows, l, d, block.part(qkv, 1, 0));
+        for span in block.spans(span_rows(gemm, l)) {
+            let seen = block.keys(&span);
+            let to_scores = Size { m: span.len(), n: seen, k: d };
+            gemm.run_alone(packing, to_scores, block.part(qkv, 0, span.start), keys, &Store::new(scores, l));
+            gemm.run_alone(packing, to_scores, d_head(span.start), values, &Store::new(d_probabilities, l));
             // dS = P (dP − Σ dP P) scale, where Σ dP P of a row is d_out · out.
             vectorize(
                 #[inline(always)]
                 || {
                     // Copies: through the closure's references they would be read again after every store, key by key.
                     let (dropout, scale) = (dropout, scale);
-                    for i in span.clone() {
-                        let scores = &mut scores[i * l..][..keys];
-                        let d_probabilities = &mut d_probabilities[i * l..][..keys];
-                        let probabilities = &mut probabilities[i * l..][..keys];
-                        let d_scores = &mut d_scores[i * l..][..keys];
+                    for (r, i) in span.clone().enumerate() {
+                        let visible = block.visible(i);
+                        let scores = &mut scores[r * l..][..visible];
+                        let d_probabilities = &mut d_probabilities[r * l..][..visible];
+                        let (probabilities, unseen) = probabilities[i * l..][..l].split_at_mut(visible);
+                        let (d_scores, without) = d_scores[i * l..][..l].split_at_mut(visible);
+                        // Products of the keys' spans read as far as these.
+                        let end = (i + 1).next_multiple_of(CAUSAL_SPAN).max(seen).min(l) - visible;
+                        unseen[..end].fill(T::default());
+                        without[..end].fill(T::default());
                         let delta = dot(&d_out[block.row(i)], &out[block.row(i)]);
                         let (row_lse, first) = (lse[at + i], block.dropout_row(i));
-                        let seen = block.visible(i);
-                        probabilities[seen..].fill(T::default());
-                        d_scores[seen..].fill(T::default());
-                        for j in 0..seen {
+                        for j in 0..visible {
                             let keep =
                                 if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
                             let probability = exp(scores[j].mul_add(scale, -row_lse));
                             scores[j] = probability * keep;
                             d_probabilities[j] = probability * d_probabilities[j].mul_add(keep, -delta) * scale;
                         }
-                        T::round(&scores[..seen], &mut probabilities[..seen]);
-                        T::round(&d_probabilities[..seen], &mut d_scores[..seen]);
+                        T::round(scores, probabilities);
+                        T::round(d_probabilities, d_scores);
                     }
                 },
             );
-        }
-        for span in block.spans() {
-            // As queries these rows see the keys up to the last of them; as keys they are seen from the first of them on.
-            let (keys, first) = (block.keys(&span), if shape.causal { span.start } else { 0 });
-            let seen_from = first * l + span.start;
-            let (p, g) = (MatRef::rows(&probabilities[seen_from..], l), MatRef::rows(&d_scores[seen_from..], l));
+            let size = Size { m: span.len(), n: d, k: seen };
             let of_queries = MatRef::rows(&d_scores[span.start * l..], l);
-            for (which, k, a, b) in [
-                (0, keys, of_queries, block.part(qkv, 1, 0)),
-                (1, l - first, g.t(), block.part(qkv, 0, first)),
-                (2, l - first, p.t(), d_head(first)),
-            ] {
-                let size = Size { m: span.len(), n: d, k };
-                let to = (block.from + span.start) * 3 * shape.hidden + which * shape.hidden + block.head * d;
-                // SAFETY: this head's columns of these rows belong to this block alone.
-                let store = unsafe { Store::into_shards(d_qkv, to, 3 * shape.hidden) };
-                gemm.run_alone(packing, size, a, b, &store);
-            }
+            gemm.run_alone(packing, size, of_queries, keys_as_rows, &to(span.start, 0));
+        }
+        let [queries, d_outputs, _] = operands;
+        for span in block.spans(if shape.causal { CAUSAL_SPAN } else { l }) {
+            // Keys are seen by the rows from the first of them on.
+            let first = if shape.causal { span.start } else { 0 };
+            let seen_from = first * l + span.start;
+            let size = Size { m: span.len(), n: d, k: l - first };
+            gemm.pack_alone(queries, l - first, d, block.part(qkv, 0, first));
+            gemm.pack_alone(d_outputs, l - first, d, d_head(first));
+            let (p, g) = (MatRef::rows(&probabilities[seen_from..], l), MatRef::rows(&d_scores[seen_from..], l));
+            gemm.run_alone(packing, size, g.t(), queries, &to(span.start, 1));
+            gemm.run_alone(packing, size, p.t(), d_outputs, &to(span.start, 2));
         }
     });
 }

@@ -56,7 +56,7 @@ impl Kernel for Amx {
         unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
 
-    unsafe fn multiply(&self, left: Left, right: *const u8, depth: usize, tile: *mut f32, add: bool) {
+    unsafe fn multiply(&self, _: usize, left: Left, right: *const u8, depth: usize, tile: *mut f32, add: bool) {
         const WIDTH: usize = 32 * size_of::<f32>();
         // SAFETY: each tile row is 64 bytes inside `tile` (32 rows of 32 floats) or inside a panel, by the caller's promise;
         // tile registers are clobbered and memory is written at `tile` only.

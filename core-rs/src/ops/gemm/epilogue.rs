@@ -52,6 +52,9 @@ pub trait Epilogue: Sync {
     /// Begins to fetch what `finish` will read for the tile of that place and size.
     fn prefetch(&self, _row: usize, _column: usize, _height: usize, _width: usize) {}
 
+    /// Begins to fetch what `finish` will write without reading it.
+    fn prefetch_output(&self, _row: usize, _column: usize, _height: usize, _width: usize) {}
+
     /// Takes a tile.
     fn finish(&self, tile: &mut Tile);
 }
@@ -78,6 +81,10 @@ impl<T: Element> Store<T> {
 impl<T: Element> Epilogue for Store<T> {
     fn check(&self, size: Size) {
         self.0.check(size);
+    }
+
+    fn prefetch_output(&self, row: usize, column: usize, height: usize, width: usize) {
+        self.0.prefetch(row, column, height, width);
     }
 
     fn finish(&self, tile: &mut Tile) {
@@ -131,6 +138,10 @@ impl<T: Element> Epilogue for Bias<'_, T> {
         self.c.check(size);
     }
 
+    fn prefetch_output(&self, row: usize, column: usize, height: usize, width: usize) {
+        self.c.prefetch(row, column, height, width);
+    }
+
     fn finish(&self, tile: &mut Tile) {
         let bias = &self.bias[tile.column..][..tile.width];
         tile.edit(
@@ -159,6 +170,11 @@ impl<T: Element> Epilogue for BiasGelu<'_, T> {
     fn check(&self, size: Size) {
         self.slope.check(size);
         self.c.check(size);
+    }
+
+    fn prefetch_output(&self, row: usize, column: usize, height: usize, width: usize) {
+        self.slope.prefetch(row, column, height, width);
+        self.c.prefetch(row, column, height, width);
     }
 
     fn finish(&self, tile: &mut Tile) {
@@ -201,6 +217,10 @@ impl<T: Element> Epilogue for GeluBackward<'_, T> {
         (row..row + height).for_each(|row| prefetch(&self.slope[self.c.index(row, column)], width));
     }
 
+    fn prefetch_output(&self, row: usize, column: usize, height: usize, width: usize) {
+        self.c.prefetch(row, column, height, width);
+    }
+
     fn finish(&self, tile: &mut Tile) {
         let (row, column) = (tile.row, tile.column);
         tile.edit(
@@ -237,6 +257,10 @@ impl<T: Element> Epilogue for BiasDropoutResidual<'_, T> {
 
     fn prefetch(&self, row: usize, column: usize, height: usize, width: usize) {
         (row..row + height).for_each(|row| prefetch(&self.residual[self.c.index(row, column)], width));
+    }
+
+    fn prefetch_output(&self, row: usize, column: usize, height: usize, width: usize) {
+        self.c.prefetch(row, column, height, width);
     }
 
     fn finish(&self, tile: &mut Tile) {

@@ -34,17 +34,29 @@ macro_rules! kernels {
                 shape($rows, $lanes)
             }
 
-            unsafe fn multiply(&self, left: Left, right: *const u8, depth: usize, tile: *mut f32, add: bool) {
+            unsafe fn multiply(
+                &self,
+                height: usize,
+                left: Left,
+                right: *const u8,
+                depth: usize,
+                tile: *mut f32,
+                add: bool,
+            ) {
                 const GROUP: usize = $rows * size_of::<f32>();
+                const FEW: usize = ($rows + 1) / 2;
                 let simd: $simd = $token;
                 simd.vectorize(
                     #[inline(always)]
                     || {
                         // SAFETY: the caller's promise, passed on; a group that is as wide as the tile is a packed panel.
                         unsafe {
-                            match left.group {
-                                GROUP => product::<$simd, $rows, true>(simd, left, right, depth, tile, add),
-                                _ => product::<$simd, $rows, false>(simd, left, right, depth, tile, add),
+                            match (left.group, height) {
+                                (GROUP, ..=FEW) => {
+                                    product::<$simd, $rows, FEW, true>(simd, left, right, depth, tile, add)
+                                }
+                                (GROUP, _) => product::<$simd, $rows, $rows, true>(simd, left, right, depth, tile, add),
+                                _ => product::<$simd, $rows, $rows, false>(simd, left, right, depth, tile, add),
                             }
                         }
                     },
@@ -79,13 +91,13 @@ kernels! {
     Base: 4 x 4, pulp::Scalar128b, pulp::Scalar128b;
 }
 
-/// `tile[MR][NV vectors] (+)= Σ_p a[r][p] · b[p][·]`.
+/// `tile[ROWS][NV vectors] (+)= Σ_p a[r][p] · b[p][·]`.
 ///
 /// # Safety
-/// As [`Kernel::multiply`]; `PACKED` says that rows of A are neighbours and steps are `MR` apart, instead of the
-/// reverse.
+/// As [`Kernel::multiply`], of the first `ROWS` of `MR` rows; `PACKED` says that rows of A are neighbours and steps are
+/// `MR` apart, instead of the reverse.
 #[inline(always)]
-unsafe fn product<S: Simd, const MR: usize, const PACKED: bool>(
+unsafe fn product<S: Simd, const MR: usize, const ROWS: usize, const PACKED: bool>(
     simd: S,
     left: Left,
     right: *const u8,
@@ -93,16 +105,16 @@ unsafe fn product<S: Simd, const MR: usize, const PACKED: bool>(
     tile: *mut f32,
     add: bool,
 ) {
-    let (mut sums, width) = ([[simd.splat_f32s(0.0); NV]; MR], NV * S::F32_LANES);
+    let (mut sums, width) = ([[simd.splat_f32s(0.0); NV]; ROWS], NV * S::F32_LANES);
     // SAFETY: rows of A, groups of B and the tile are as long as the caller promises; vectors are accessed unaligned.
     unsafe {
         let at = |r: usize, v: usize| tile.add(r * width + v * S::F32_LANES).cast::<S::f32s>();
-        let rows: [*const f32; MR] = std::array::from_fn(|r| left.data.add(r * left.row).cast());
+        let rows: [*const f32; ROWS] = std::array::from_fn(|r| left.data.add(r * left.row).cast());
         let (mut packed, mut b) = (left.data.cast::<f32>(), right.cast::<f32>());
         for p in 0..depth {
             let columns: [S::f32s; NV] =
                 std::array::from_fn(|v| b.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned());
-            for r in 0..MR {
+            for r in 0..ROWS {
                 let a = simd.splat_f32s(if PACKED { *packed.add(r) } else { step(rows[r], p) });
                 for v in 0..NV {
                     sums[r][v] = simd.mul_add_e_f32s(a, columns[v], sums[r][v]);
@@ -111,7 +123,7 @@ unsafe fn product<S: Simd, const MR: usize, const PACKED: bool>(
             packed = packed.add(MR);
             b = b.add(width);
         }
-        for r in 0..MR {
+        for r in 0..ROWS {
             for v in 0..NV {
                 let sum = match add {
                     true => simd.add_f32s(at(r, v).read_unaligned(), sums[r][v]),

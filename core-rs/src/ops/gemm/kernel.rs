@@ -66,12 +66,13 @@ pub(super) trait Kernel: Sync {
     /// Takes it out of that state.
     fn leave(&self) {}
 
-    /// `tile[rows][columns] = A · B` over `depth` steps of k, or `+=` with `add`.
+    /// `tile[rows][columns] = A · B` over `depth` steps of k, or `+=` with `add`. Of the tile's rows `height` count; a
+    /// kernel may spare itself the others.
     ///
     /// # Safety
     /// Between `enter` and `leave`, on a machine that has the kernel's instructions. `left` has to be readable in all
     /// its rows and `right` in all its columns for `depth` steps, a multiple of the shape's; `tile` is writable.
-    unsafe fn multiply(&self, left: Left, right: *const u8, depth: usize, tile: *mut f32, add: bool);
+    unsafe fn multiply(&self, height: usize, left: Left, right: *const u8, depth: usize, tile: *mut f32, add: bool);
 }
 
 /// The kernel for matrices of `dtype` on `isa`. Where there is none for bf16, it is widened while it is packed.

@@ -17,6 +17,7 @@ mod dot_bf16;
 pub mod epilogue;
 mod fma;
 mod kernel;
+mod operands;
 mod output;
 mod pack;
 pub mod panels;
@@ -27,68 +28,15 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::dtype::{Bf16, Dtype, Element};
-use crate::isa::Isa;
+use crate::isa::{self, Isa};
 use crate::ops::ROW_BLOCK;
 use crate::threads::{Shards, Threads};
 pub use epilogue::{Epilogue, Tile};
 use kernel::{Kernel, Left, Shape};
+pub use operands::{MatRef, Right, Size};
 pub use panels::Panels;
-pub use scratch::Scratch;
 use scratch::{Memory, TileMemory};
-
-/// A borrowed matrix view; a transposed view swaps the strides. One of the strides must be 1.
-#[derive(Clone, Copy)]
-pub struct MatRef<'a, T> {
-    /// Elements; entry `(i, j)` is `data[i * row_stride + j * column_stride]`.
-    pub data: &'a [T],
-    /// Distance between rows.
-    pub row_stride: usize,
-    /// Distance between columns.
-    pub column_stride: usize,
-}
-
-impl<'a, T> MatRef<'a, T> {
-    /// A row-major matrix with `columns` columns.
-    pub fn rows(data: &'a [T], columns: usize) -> Self {
-        Self { data, row_stride: columns, column_stride: 1 }
-    }
-
-    /// The transpose.
-    pub fn t(self) -> Self {
-        Self { data: self.data, row_stride: self.column_stride, column_stride: self.row_stride }
-    }
-
-    fn check(&self, name: &str, rows: usize, columns: usize) {
-        assert!(self.row_stride == 1 || self.column_stride == 1, "gemm: {name} has no unit stride");
-        if rows > 0 && columns > 0 {
-            let last = (rows - 1) * self.row_stride + (columns - 1) * self.column_stride;
-            let len = self.data.len();
-            assert!(last < len, "gemm: {name} is {rows}x{columns}, beyond its {len} elements");
-        }
-    }
-}
-
-/// The right operand, B.
-#[derive(Clone, Copy)]
-pub enum Right<'a, T> {
-    /// Activations.
-    Matrix(MatRef<'a, T>),
-    /// Weights, which are f32 whatever activations are.
-    Weights(MatRef<'a, f32>),
-    /// Weights that have been packed before.
-    Panels(&'a Panels),
-}
-
-/// The sizes of a product: `C[m, n] = A[m, k] · B[k, n]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Size {
-    /// Rows of A and C.
-    pub m: usize,
-    /// Columns of B and C.
-    pub n: usize,
-    /// Columns of A, rows of B.
-    pub k: usize,
-}
+pub use scratch::{PackedRight, Scratch};
 
 /// Elements of B that are packed at a time: 8 MiB of f32.
 const PACKED_RIGHT: usize = 2 << 20;
@@ -100,6 +48,7 @@ pub struct Gemm<T: Element> {
     isa: Isa,
     kernel: &'static dyn Kernel,
     shape: Shape,
+    fetches_output: bool,
     packed: Mutex<[Memory; 2]>,
     team: Vec<Mutex<TileMemory>>,
     element: PhantomData<T>,
@@ -113,6 +62,14 @@ pub type Visit<'a> = &'a (dyn Fn(usize) + Sync);
 enum Source<'a, T> {
     Panels(&'a [f32]),
     Rows(MatRef<'a, T>),
+}
+
+/// B as tiles see it: panels of `depth` steps, from column `first` on.
+#[derive(Clone, Copy)]
+struct Columns<'a> {
+    panels: &'a [f32],
+    first: usize,
+    depth: usize,
 }
 
 impl<T: Element> Gemm<T> {
@@ -137,6 +94,7 @@ impl<T: Element> Gemm<T> {
             isa,
             kernel,
             shape,
+            fetches_output: isa::fetches_output(),
             packed: Mutex::new([Memory::new(0), Memory::new(0)]),
             team: (0..threads)
                 .map(|_| Mutex::new(TileMemory::new(shape, shape.tile_rows * shape.tile_columns)))
@@ -219,6 +177,7 @@ impl<T: Element> Gemm<T> {
                     panels
                 }
             };
+            let right = Columns { panels: right, first: from, depth: shape.padded(k) };
             let (rows, width) = self.tiles(m, columns.len());
             let (down, across) = (m.div_ceil(rows), columns.len().div_ceil(width));
             threads.run(down * across, &|thread, tile| {
@@ -226,35 +185,56 @@ impl<T: Element> Gemm<T> {
                 let rows = i..(i + rows).min(m);
                 let columns = j..(j + width).min(columns.end);
                 let mut memory = self.team[thread].lock().unwrap_or_else(PoisonError::into_inner);
-                self.tile(&mut memory, left, right, from, k, rows, columns, epilogue);
+                self.tile(&mut memory, left, right, k, rows, columns, epilogue);
             });
         }
+    }
+
+    /// Rows of a product that cost as much as one: a register tile.
+    pub fn register_rows(&self) -> usize {
+        self.shape.rows
     }
 
     /// Memory for [`Self::run_alone`] with sizes up to `longest`, so that it allocates nothing.
     pub fn scratch(&self, longest: usize) -> Scratch {
         let shape = self.shape;
         let sums = longest.next_multiple_of(shape.rows) * longest.next_multiple_of(shape.columns);
-        Scratch {
-            left: Memory::new(self.bytes(longest, shape.rows, longest)),
-            right: Memory::new(self.bytes(longest, shape.columns, longest)),
-            tile: TileMemory::new(shape, sums),
+        Scratch { left: Memory::new(self.bytes(longest, shape.rows, longest)), tile: TileMemory::new(shape, sums) }
+    }
+
+    /// Memory for [`Self::pack_alone`] with sizes up to `longest`.
+    pub fn packed_right(&self, longest: usize) -> PackedRight {
+        PackedRight { panels: Memory::new(self.bytes(longest, self.shape.columns, longest)), n: 0, k: 0 }
+    }
+
+    /// Packs `B[k, n]` for [`Self::run_alone`].
+    ///
+    /// # Panics
+    /// If the slice is shorter than its matrix.
+    pub fn pack_alone(&self, to: &mut PackedRight, k: usize, n: usize, b: MatRef<T>) {
+        let shape = self.shape;
+        b.check("B", k, n);
+        (to.n, to.k) = (n, k);
+        let panels = Shards::new(to.panels.at_least(self.bytes(n, shape.columns, k)));
+        for panel in 0..n.div_ceil(shape.columns) {
+            self.pack(b.t(), 0..n, k, 0..k, shape.columns, shape.right_group, panel, panels);
         }
     }
 
-    /// The same product by the calling thread alone, for the small products inside a block of attention.
+    /// The same product by the calling thread alone, for the small products inside a block of attention. Of B it takes the
+    /// first `k` rows and `n` columns.
     ///
     /// # Panics
-    /// If a slice is shorter than its matrix.
-    pub fn run_alone(&self, scratch: &mut Scratch, size: Size, a: MatRef<T>, b: MatRef<T>, epilogue: &dyn Epilogue) {
+    /// If a slice is shorter than its matrix, or B smaller than the product.
+    pub fn run_alone(&self, scratch: &mut Scratch, size: Size, a: MatRef<T>, b: &PackedRight, epilogue: &dyn Epilogue) {
         let (Size { m, n, k }, shape) = (size, self.shape);
         a.check("A", m, k);
-        b.check("B", k, n);
+        assert!(n <= b.n && k <= b.k, "gemm: B is smaller than {k}x{n}");
         epilogue.check(size);
         if m == 0 || n == 0 {
             return;
         }
-        let Scratch { left, right, tile } = scratch;
+        let Scratch { left, tile } = scratch;
         let left = match self.in_place(a, k) {
             true => Source::Rows(a),
             false => {
@@ -265,11 +245,8 @@ impl<T: Element> Gemm<T> {
                 Source::Panels(panels)
             }
         };
-        let right = right.at_least(self.bytes(n, shape.columns, k));
-        for panel in 0..n.div_ceil(shape.columns) {
-            self.pack(b.t(), 0..n, k, 0..k, shape.columns, shape.right_group, panel, Shards::new(right));
-        }
-        self.tile(tile, left, right, 0, k, 0..m, 0..n, epilogue);
+        let right = Columns { panels: b.panels.get(), first: 0, depth: shape.padded(b.k) };
+        self.tile(tile, left, right, k, 0..m, 0..n, epilogue);
     }
 
     /// Whether the kernel can read the rows of A where they lie.
@@ -353,14 +330,12 @@ impl<T: Element> Gemm<T> {
         (rows, columns)
     }
 
-    /// Computes and finishes `C[rows, columns]`. Both ranges start at multiples of the register tile, `right` starts at
-    /// column `first_column`.
+    /// Computes and finishes `C[rows, columns]`. Both ranges start at multiples of the register tile.
     fn tile(
         &self,
         memory: &mut TileMemory,
         left: Source<T>,
-        right: &[f32],
-        first_column: usize,
+        right: Columns,
         k: usize,
         rows: Range<usize>,
         columns: Range<usize>,
@@ -394,18 +369,30 @@ impl<T: Element> Gemm<T> {
                     Source::Panels(panels) => self.panel(panels, row / shape.rows * padded, from, to - from),
                 };
                 for (j, column) in columns.clone().step_by(shape.columns).enumerate() {
-                    let at = ((column - first_column) / shape.columns * padded + from) * shape.columns * bytes;
-                    let right = &right[at / 4..][..(to - from) * shape.columns * bytes / 4];
+                    let before = (column - right.first) / shape.columns * right.depth + from;
+                    let at = before * shape.columns * bytes;
+                    let right = &right.panels[at / 4..][..(to - from) * shape.columns * bytes / 4];
                     let slot = if passes == 1 { 0 } else { i * across + j };
                     let sums = &mut sums[slot * size..][..size];
                     let last = pass + 1 == passes;
                     if last {
-                        epilogue.prefetch(row, column, height, shape.columns.min(columns.end - column));
+                        let width = shape.columns.min(columns.end - column);
+                        epilogue.prefetch(row, column, height, width);
+                        if self.fetches_output {
+                            epilogue.prefetch_output(row, column, height, width);
+                        }
                     }
                     // SAFETY: `enter` has been called; `left` has `shape.rows` rows and `right` `shape.columns` columns of
                     // `to - from` steps, by the slices above; `sums` is a register tile.
                     unsafe {
-                        self.kernel.multiply(left, right.as_ptr().cast(), to - from, sums.as_mut_ptr(), pass > 0)
+                        self.kernel.multiply(
+                            height,
+                            left,
+                            right.as_ptr().cast(),
+                            to - from,
+                            sums.as_mut_ptr(),
+                            pass > 0,
+                        )
                     };
                     if last {
                         let (width, stride) = (shape.columns.min(columns.end - column), shape.columns);

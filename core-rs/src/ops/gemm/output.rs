@@ -2,9 +2,9 @@
 
 use super::Size;
 use super::epilogue::Tile;
-use crate::dtype::Element;
 #[cfg(target_arch = "x86_64")]
-use crate::dtype::{Dtype, narrow_rows};
+use crate::dtype::narrow_rows;
+use crate::dtype::{Dtype, Element};
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Isa;
 use crate::simd::{prefetch, vectorize};
@@ -50,7 +50,7 @@ impl<T: Element> Output<T> {
         Rows { data, stride: self.stride }
     }
 
-    /// Begins to fetch elements that will be read.
+    /// Begins to fetch elements that will be read or written.
     pub fn prefetch(&self, row: usize, column: usize, height: usize, width: usize) {
         for row in row..row + height {
             prefetch(self.data.address(self.first + row * self.stride + column), width);
@@ -70,13 +70,18 @@ impl<T: Element> Output<T> {
         vectorize(
             #[inline(always)]
             || {
+                // A loop that converts f32 to f32 is not seen to be a copy, and stays scalar.
+                let convert = match T::DTYPE {
+                    Dtype::F32 => T::round,
+                    Dtype::Bf16 => |from: &[f32], to: &mut [T]| super::pack::convert(from, to),
+                };
                 for r in 0..height {
                     let row = &values[r * stride..][..width];
                     // Whole register tiles get a length that the compiler knows: 8 on ARM.
                     match width {
-                        8 => super::pack::convert(&row[..8], c.row(r, 8)),
-                        32 => super::pack::convert(&row[..32], c.row(r, 32)),
-                        _ => super::pack::convert(row, c.row(r, width)),
+                        8 => convert(&row[..8], c.row(r, 8)),
+                        32 => convert(&row[..32], c.row(r, 32)),
+                        _ => convert(row, c.row(r, width)),
                     }
                 }
             },

@@ -11,6 +11,10 @@ impl Memory {
         Self(Buffer::zeroed(bytes.div_ceil(4)).unwrap_or_else(|error| panic!("{}", error.message)))
     }
 
+    pub fn get(&self) -> &[f32] {
+        &self.0
+    }
+
     pub fn at_least(&mut self, bytes: usize) -> &mut [f32] {
         if self.0.len() * 4 < bytes {
             *self = Self::new(bytes);
@@ -35,6 +39,12 @@ impl TileMemory {
 /// Memory for products that one thread computes alone.
 pub struct Scratch {
     pub(super) left: Memory,
-    pub(super) right: Memory,
     pub(super) tile: TileMemory,
+}
+
+/// An operand B that one thread has packed, for one or several products.
+pub struct PackedRight {
+    pub(super) panels: Memory,
+    pub(super) n: usize,
+    pub(super) k: usize,
 }

@@ -56,7 +56,9 @@ fn equals_f64<T: Element>() {
                 let mut c = vec![0.5f32; m * ldc];
                 gemm.run(&threads, size, a, Right::Matrix(b), &Store::new(&mut c, ldc));
                 let mut alone = vec![0.5f32; m * ldc];
-                gemm.run_alone(&mut gemm.scratch(1), size, a, b, &Store::new(&mut alone, ldc));
+                let mut packed = gemm.packed_right(1);
+                gemm.pack_alone(&mut packed, k, n, b);
+                gemm.run_alone(&mut gemm.scratch(1), size, a, &packed, &Store::new(&mut alone, ldc));
                 for i in 0..m {
                     for j in 0..n {
                         close(c[i * ldc + j], expected[i * n + j], k);
