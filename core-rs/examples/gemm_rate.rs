@@ -64,7 +64,10 @@ fn measure<T: Element>(isa: Isa, count: usize) {
         let rates = [
             rate(forward, || gemm.run(&threads, forward, x, to_output, &Store::new(&mut c, outside))),
             rate(data, || gemm.run(&threads, data, y, to_input, &Store::new(&mut c, inside))),
-            rate(weight, || gemm.run(&threads, weight, y.t(), Right::Matrix(x), &Store::new(&mut gradient, inside))),
+            rate(weight, || {
+                let store = Store::new(&mut gradient, inside);
+                gemm.run_of_columns(&threads, weight, y.t(), x, &store, &|_, _| {});
+            }),
         ];
         let shares = rates.map(|rate| format!("{rate:6.0} ({:2.0}%)", 100.0 * rate / ceiling));
         println!("{name:>14}: forward {}  data {}  weight {}", shares[0], shares[1], shares[2]);

@@ -464,7 +464,7 @@ fn multiply(product: &Product) {
         &Threads::new(1),
         Size { m, n, k },
         view(&a_values, a.transposed, m, k),
-        Right::Matrix(view(&b_values, b.transposed, k, n)),
+        Right::Weights(view(&b_values, b.transposed, k, n)),
         &*epilogue,
     );
     drop(epilogue);

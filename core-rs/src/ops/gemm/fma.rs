@@ -44,7 +44,7 @@ macro_rules! kernels {
                 add: bool,
             ) {
                 const GROUP: usize = $rows * size_of::<f32>();
-                const FEW: usize = ($rows + 1) / 2;
+                const FEW: usize = usize::div_ceil($rows, 2);
                 let simd: $simd = $token;
                 simd.vectorize(
                     #[inline(always)]

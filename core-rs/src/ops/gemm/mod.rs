@@ -22,6 +22,7 @@ mod output;
 mod pack;
 pub mod panels;
 mod scratch;
+mod tile;
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -32,11 +33,12 @@ use crate::isa::{self, Isa};
 use crate::ops::ROW_BLOCK;
 use crate::threads::{Shards, Threads};
 pub use epilogue::{Epilogue, Tile};
-use kernel::{Kernel, Left, Shape};
+use kernel::{Kernel, Shape};
 pub use operands::{MatRef, Right, Size};
 pub use panels::Panels;
 use scratch::{Memory, TileMemory};
 pub use scratch::{PackedRight, Scratch};
+use tile::{LeftSource, RightSource};
 
 /// Elements of B that are packed at a time: 8 MiB of f32.
 const PACKED_RIGHT: usize = 2 << 20;
@@ -54,23 +56,11 @@ pub struct Gemm<T: Element> {
     element: PhantomData<T>,
 }
 
-/// What [`Gemm::run_with`] calls for each block.
-pub type Visit<'a> = &'a (dyn Fn(usize) + Sync);
+/// What [`Gemm::run_of_columns`] calls with steps of k and rows of C.
+pub type Visit<'a> = &'a (dyn Fn(Range<usize>, Range<usize>) + Sync);
 
-/// An operand as tiles see it: panels, or rows of the matrix itself.
-#[derive(Clone, Copy)]
-enum Source<'a, T> {
-    Panels(&'a [f32]),
-    Rows(MatRef<'a, T>),
-}
-
-/// B as tiles see it: panels of `depth` steps, from column `first` on.
-#[derive(Clone, Copy)]
-struct Columns<'a> {
-    panels: &'a [f32],
-    first: usize,
-    depth: usize,
-}
+/// Computes a tile of `(rows, columns)`.
+type OfTile<'a> = dyn Fn(&mut TileMemory, Range<usize>, Range<usize>) + Sync + 'a;
 
 impl<T: Element> Gemm<T> {
     /// For a team of `threads`, with the best kernel of this machine.
@@ -118,24 +108,7 @@ impl<T: Element> Gemm<T> {
     ///
     /// # Panics
     /// If a slice is shorter than its matrix.
-    pub fn run(&self, threads: &Threads, size: Size, a: MatRef<T>, b: Right<T>, epilogue: &dyn Epilogue) {
-        self.run_with(threads, size, a, b, epilogue, None);
-    }
-
-    /// As [`Self::run`], and calls `visit(block)` for each block of [`ROW_BLOCK`] steps of k, by any thread, when it has
-    /// packed these columns of A: whoever wants to read them too finds them in the second cache.
-    ///
-    /// # Panics
-    /// If a slice is shorter than its matrix.
-    pub fn run_with(
-        &self,
-        threads: &Threads,
-        size: Size,
-        a: MatRef<T>,
-        b: Right<T>,
-        epilogue: &dyn Epilogue,
-        visit: Option<Visit>,
-    ) {
+    pub fn run(&self, threads: &Threads, size: Size, a: MatRef<T>, b: Right, epilogue: &dyn Epilogue) {
         let (Size { m, n, k }, shape) = (size, self.shape);
         a.check("A", m, k);
         epilogue.check(size);
@@ -145,31 +118,22 @@ impl<T: Element> Gemm<T> {
         let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
         let [packed_a, packed_b] = &mut *packed;
         let left = match self.in_place(a, k) {
-            true => {
-                visit_all(threads, k, visit);
-                Source::Rows(a)
-            }
+            true => LeftSource::Rows(a),
             false => {
                 let panels = packed_a.at_least(self.bytes(m, shape.rows, k));
-                self.pack_all(threads, a, 0..m, k, shape.rows, shape.left_group, panels, visit);
-                Source::Panels(panels)
+                self.pack_all(threads, a, 0..m, k, shape.rows, shape.left_group, panels, None);
+                LeftSource::Panels(panels)
             }
         };
         // B that has to be packed is taken in pieces of columns, so that packed pieces stay small.
         let piece = match b {
             Right::Panels(_) => n,
-            _ => (PACKED_RIGHT / k.max(1)).max(shape.columns).next_multiple_of(shape.columns),
+            Right::Weights(_) => (PACKED_RIGHT / k.max(1)).max(shape.columns).next_multiple_of(shape.columns),
         };
-        for from in (0..n).step_by(piece) {
-            let columns = from..(from + piece).min(n);
-            let right = match b {
+        for first in (0..n).step_by(piece) {
+            let columns = first..(first + piece).min(n);
+            let panels = match b {
                 Right::Panels(panels) => panels.check(size, shape),
-                Right::Matrix(b) => {
-                    b.check("B", k, n);
-                    let panels = packed_b.at_least(self.bytes(columns.len(), shape.columns, k));
-                    self.pack_all(threads, b.t(), columns.clone(), k, shape.columns, shape.right_group, panels, None);
-                    panels
-                }
                 Right::Weights(b) => {
                     b.check("B", k, n);
                     let panels = packed_b.at_least(self.bytes(columns.len(), shape.columns, k));
@@ -177,17 +141,71 @@ impl<T: Element> Gemm<T> {
                     panels
                 }
             };
-            let right = Columns { panels: right, first: from, depth: shape.padded(k) };
-            let (rows, width) = self.tiles(m, columns.len());
-            let (down, across) = (m.div_ceil(rows), columns.len().div_ceil(width));
-            threads.run(down * across, &|thread, tile| {
-                let (i, j) = (tile % down * rows, columns.start + tile / down * width);
-                let rows = i..(i + rows).min(m);
-                let columns = j..(j + width).min(columns.end);
-                let mut memory = self.team[thread].lock().unwrap_or_else(PoisonError::into_inner);
-                self.tile(&mut memory, left, right, k, rows, columns, epilogue);
+            let right = RightSource::Panels { panels, first, depth: shape.padded(k) };
+            let cut = self.tiles(m, columns.len());
+            self.run_tiles(threads, cut, 0..m, columns, &|memory, rows, columns| {
+                self.tile(memory, left, right, k, rows, columns, epilogue);
             });
         }
+    }
+
+    /// The same product where rows of A, and columns of B, lie side by side, so that both have to be packed: of gradients of
+    /// weights. Calls `visit(steps, rows)`, by any thread, when these steps of these rows of A are in its second cache, once
+    /// for each block of [`ROW_BLOCK`] steps and each row.
+    ///
+    /// Where that is not much more to pack, each tile packs what it needs, into its second cache: through memory, between
+    /// two phases of the team, packing takes a fifth of the time of such a product.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its matrix.
+    pub fn run_of_columns(
+        &self,
+        threads: &Threads,
+        size: Size,
+        a: MatRef<T>,
+        b: MatRef<T>,
+        epilogue: &dyn Epilogue,
+        visit: Visit,
+    ) {
+        let (Size { m, n, k }, shape) = (size, self.shape);
+        a.check("A", m, k);
+        b.check("B", k, n);
+        epilogue.check(size);
+        let large @ (height, width) = self.large_tiles(m, n);
+        if m * n.div_ceil(width) + n * m.div_ceil(height) <= 2 * (m + n) {
+            return self.run_tiles(threads, large, 0..m, 0..n, &|memory, rows, columns| {
+                let left = LeftSource::Unpacked(a, (columns.start == 0).then_some(visit));
+                self.tile(memory, left, RightSource::Unpacked(b), k, rows, columns, epilogue);
+            });
+        }
+        let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        let [packed_a, packed_b] = &mut *packed;
+        let left = packed_a.at_least(self.bytes(m, shape.rows, k));
+        self.pack_all(threads, a, 0..m, k, shape.rows, shape.left_group, left, Some(visit));
+        let panels = packed_b.at_least(self.bytes(n, shape.columns, k));
+        self.pack_all(threads, b.t(), 0..n, k, shape.columns, shape.right_group, panels, None);
+        let (left, right) =
+            (LeftSource::Panels(left), RightSource::Panels { panels, first: 0, depth: shape.padded(k) });
+        self.run_tiles(threads, self.tiles(m, n), 0..m, 0..n, &|memory, rows, columns| {
+            self.tile(memory, left, right, k, rows, columns, epilogue);
+        });
+    }
+
+    /// Runs tiles of `(height, width)`.
+    fn run_tiles(
+        &self,
+        threads: &Threads,
+        (height, width): (usize, usize),
+        rows: Range<usize>,
+        columns: Range<usize>,
+        each: &OfTile,
+    ) {
+        let (down, across) = (rows.len().div_ceil(height), columns.len().div_ceil(width));
+        threads.run(down * across, &|thread, tile| {
+            let (i, j) = (tile % down * height, columns.start + tile / down * width);
+            let mut memory = self.team[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            each(&mut memory, i..(i + height).min(rows.end), j..(j + width).min(columns.end));
+        });
     }
 
     /// Rows of a product that cost as much as one: a register tile.
@@ -215,10 +233,8 @@ impl<T: Element> Gemm<T> {
         let shape = self.shape;
         b.check("B", k, n);
         (to.n, to.k) = (n, k);
-        let panels = Shards::new(to.panels.at_least(self.bytes(n, shape.columns, k)));
-        for panel in 0..n.div_ceil(shape.columns) {
-            self.pack(b.t(), 0..n, k, 0..k, shape.columns, shape.right_group, panel, panels);
-        }
+        let panels = to.panels.at_least(self.bytes(n, shape.columns, k));
+        self.pack_steps(b.t(), 0..n, 0..k, shape.columns, shape.right_group, panels, None);
     }
 
     /// The same product by the calling thread alone, for the small products inside a block of attention. Of B it takes the
@@ -236,16 +252,14 @@ impl<T: Element> Gemm<T> {
         }
         let Scratch { left, tile } = scratch;
         let left = match self.in_place(a, k) {
-            true => Source::Rows(a),
+            true => LeftSource::Rows(a),
             false => {
                 let panels = left.at_least(self.bytes(m, shape.rows, k));
-                for panel in 0..m.div_ceil(shape.rows) {
-                    self.pack(a, 0..m, k, 0..k, shape.rows, shape.left_group, panel, Shards::new(panels));
-                }
-                Source::Panels(panels)
+                self.pack_steps(a, 0..m, 0..k, shape.rows, shape.left_group, panels, None);
+                LeftSource::Panels(panels)
             }
         };
-        let right = Columns { panels: b.panels.get(), first: 0, depth: shape.padded(b.k) };
+        let right = RightSource::Panels { panels: b.panels.get(), first: 0, depth: shape.padded(b.k) };
         self.tile(tile, left, right, k, 0..m, 0..n, epilogue);
     }
 
@@ -259,7 +273,7 @@ impl<T: Element> Gemm<T> {
         rows.next_multiple_of(width) * self.shape.padded(k) * self.shape.bytes()
     }
 
-    /// Packs `rows` of a matrix. A block reads what lies side by side: some rows, or some steps of k.
+    /// Packs `rows` of a matrix, by the whole team. A block reads what lies side by side: some rows, or some steps of k.
     fn pack_all<S: Element>(
         &self,
         threads: &Threads,
@@ -272,19 +286,41 @@ impl<T: Element> Gemm<T> {
         visit: Option<Visit>,
     ) {
         let (to, panels) = (Shards::new(to), rows.len().div_ceil(width));
-        if matrix.row_stride != 1 {
-            threads.run(panels, &|_, panel| {
+        if matrix.row_stride != 1 && visit.is_none() {
+            return threads.run(panels, &|_, panel| {
                 self.pack(matrix, rows.clone(), k, 0..k, width, group, panel, to);
             });
-            return visit_all(threads, k, visit);
         }
         threads.run(k.div_ceil(ROW_BLOCK), &|_, block| {
             let steps = block * ROW_BLOCK..((block + 1) * ROW_BLOCK).min(k);
             for panel in 0..panels {
                 self.pack(matrix, rows.clone(), k, steps.clone(), width, group, panel, to);
             }
-            visit.inspect(|visit| visit(block));
+            visit.inspect(|visit| visit(steps, rows.clone()));
         });
+    }
+
+    /// Packs `steps` of `rows` of a matrix, by the calling thread.
+    fn pack_steps<S: Element>(
+        &self,
+        matrix: MatRef<S>,
+        rows: Range<usize>,
+        steps: Range<usize>,
+        width: usize,
+        group: usize,
+        to: &mut [f32],
+        visit: Option<Visit>,
+    ) {
+        let (to, k) = (Shards::new(to), steps.len());
+        let matrix =
+            MatRef { data: &matrix.data[(steps.start * matrix.column_stride).min(matrix.data.len())..], ..matrix };
+        for from in (0..k).step_by(ROW_BLOCK) {
+            let block = from..(from + ROW_BLOCK).min(k);
+            for panel in 0..rows.len().div_ceil(width) {
+                self.pack(matrix, rows.clone(), k, block.clone(), width, group, panel, to);
+            }
+            visit.inspect(|visit| visit(steps.start + block.start..steps.start + block.end, rows.clone()));
+        }
     }
 
     /// Packs `steps` of k of one panel: all of them, or those of one block.
@@ -330,124 +366,21 @@ impl<T: Element> Gemm<T> {
         (rows, columns)
     }
 
-    /// Computes and finishes `C[rows, columns]`. Both ranges start at multiples of the register tile.
-    fn tile(
-        &self,
-        memory: &mut TileMemory,
-        left: Source<T>,
-        right: Columns,
-        k: usize,
-        rows: Range<usize>,
-        columns: Range<usize>,
-        epilogue: &dyn Epilogue,
-    ) {
-        let shape = self.shape;
-        let (padded, bytes) = (shape.padded(k), shape.bytes());
-        if k == 0 {
-            return self.finish_zero(memory, rows, columns, epilogue);
-        }
-        let passes = padded.div_ceil(shape.most_depth);
-        let depth = padded.div_ceil(passes).next_multiple_of(shape.depth);
-        let across = columns.len().div_ceil(shape.columns);
-        let kept = if passes == 1 { 1 } else { across * rows.len().div_ceil(shape.rows) };
-        let size = shape.rows * shape.columns;
-        let sums = memory.sums.at_least(kept * size * 4);
-        self.kernel.enter();
-        for pass in 0..passes {
-            let (from, to) = (pass * depth, ((pass + 1) * depth).min(padded));
-            let edge = self.edge(&mut memory.edge, left, rows.clone(), from, to - from);
-            for (i, row) in rows.clone().step_by(shape.rows).enumerate() {
-                let height = shape.rows.min(rows.end - row);
-                let left = match left {
-                    Source::Rows(_) if height < shape.rows => edge,
-                    Source::Rows(a) => {
-                        let rows = &a.data[row * a.row_stride + from..];
-                        assert!(rows.len() >= (shape.rows - 1) * a.row_stride + to - from);
-                        let data = rows.as_ptr().cast();
-                        Left { data, row: a.row_stride * bytes, group: shape.left_group * bytes }
-                    }
-                    Source::Panels(panels) => self.panel(panels, row / shape.rows * padded, from, to - from),
-                };
-                for (j, column) in columns.clone().step_by(shape.columns).enumerate() {
-                    let before = (column - right.first) / shape.columns * right.depth + from;
-                    let at = before * shape.columns * bytes;
-                    let right = &right.panels[at / 4..][..(to - from) * shape.columns * bytes / 4];
-                    let slot = if passes == 1 { 0 } else { i * across + j };
-                    let sums = &mut sums[slot * size..][..size];
-                    let last = pass + 1 == passes;
-                    if last {
-                        let width = shape.columns.min(columns.end - column);
-                        epilogue.prefetch(row, column, height, width);
-                        if self.fetches_output {
-                            epilogue.prefetch_output(row, column, height, width);
-                        }
-                    }
-                    // SAFETY: `enter` has been called; `left` has `shape.rows` rows and `right` `shape.columns` columns of
-                    // `to - from` steps, by the slices above; `sums` is a register tile.
-                    unsafe {
-                        self.kernel.multiply(
-                            height,
-                            left,
-                            right.as_ptr().cast(),
-                            to - from,
-                            sums.as_mut_ptr(),
-                            pass > 0,
-                        )
-                    };
-                    if last {
-                        let (width, stride) = (shape.columns.min(columns.end - column), shape.columns);
-                        epilogue.finish(&mut Tile { row, column, height, width, values: sums, stride });
-                    }
-                }
+    /// Tiles as large as the second cache allows with what they pack, as many as keep a team equally busy.
+    fn large_tiles(&self, m: usize, n: usize) -> (usize, usize) {
+        const LARGE: usize = 384;
+        let (shape, team) = (self.shape, self.team.len());
+        let side = |len: usize, parts: usize, unit: usize| len.div_ceil(parts).next_multiple_of(unit).max(unit);
+        let (mut down, mut across) = (m.div_ceil(LARGE).max(1), n.div_ceil(LARGE).max(1));
+        loop {
+            let (rows, columns) = (side(m, down, shape.rows), side(n, across, shape.columns));
+            let tiles = m.div_ceil(rows) * n.div_ceil(columns);
+            let small = rows <= 4 * shape.rows && columns <= 2 * shape.columns;
+            if tiles.is_multiple_of(team) || tiles >= 4 * team || small {
+                return (rows, columns);
             }
+            if rows >= columns { down += 1 } else { across += 1 }
         }
-        self.kernel.leave();
-    }
-
-    /// As `tile`, of a product over nothing.
-    fn finish_zero(&self, memory: &mut TileMemory, rows: Range<usize>, columns: Range<usize>, epilogue: &dyn Epilogue) {
-        let shape = self.shape;
-        let sums = &mut memory.sums.at_least(4 * shape.rows * shape.columns)[..shape.rows * shape.columns];
-        sums.fill(0.0);
-        for row in rows.clone().step_by(shape.rows) {
-            for column in columns.clone().step_by(shape.columns) {
-                let (height, width) = (shape.rows.min(rows.end - row), shape.columns.min(columns.end - column));
-                let stride = shape.columns;
-                epilogue.finish(&mut Tile { row, column, height, width, values: sums, stride });
-            }
-        }
-    }
-
-    /// `depth` steps from `from` of the packed panel that starts `before` steps into `panels`.
-    fn panel(&self, panels: &[f32], before: usize, from: usize, depth: usize) -> Left {
-        let (shape, bytes) = (self.shape, self.shape.bytes());
-        let words = (before + from) * shape.rows * bytes / 4;
-        let data = panels[words..][..depth * shape.rows * bytes / 4].as_ptr().cast();
-        Left { data, row: shape.left_group * bytes, group: shape.rows * shape.left_group * bytes }
-    }
-
-    /// The last rows of an A that is read in place, if they do not fill a register tile, as a panel padded with zeros.
-    fn edge(&self, memory: &mut Memory, left: Source<T>, rows: Range<usize>, from: usize, depth: usize) -> Left {
-        let (shape, height) = (self.shape, rows.len() % self.shape.rows);
-        let words = shape.rows * depth * shape.bytes() / 4;
-        let to = &mut memory.at_least(words * 4)[..words];
-        if let Source::Rows(a) = left
-            && height > 0
-        {
-            let first = rows.end - height;
-            match shape.dtype {
-                Dtype::F32 => pack::pack(a, first, height, from, depth, shape.rows, shape.left_group, to),
-                Dtype::Bf16 => pack::pack(a, first, height, from, depth, shape.rows, shape.left_group, as_bf16(to)),
-            }
-        }
-        self.panel(to, 0, 0, depth)
-    }
-}
-
-/// Calls `visit` for every block of steps.
-fn visit_all(threads: &Threads, k: usize, visit: Option<Visit>) {
-    if let Some(visit) = visit {
-        threads.run(k.div_ceil(ROW_BLOCK), &|_, block| visit(block));
     }
 }
 

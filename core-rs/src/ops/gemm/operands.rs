@@ -37,9 +37,7 @@ impl<'a, T> MatRef<'a, T> {
 
 /// The right operand, B.
 #[derive(Clone, Copy)]
-pub enum Right<'a, T> {
-    /// Activations.
-    Matrix(MatRef<'a, T>),
+pub enum Right<'a> {
     /// Weights, which are f32 whatever activations are.
     Weights(MatRef<'a, f32>),
     /// Weights that have been packed before.

@@ -23,16 +23,19 @@ impl Memory {
     }
 }
 
-/// What one thread needs for its tile: partial sums, and the last panel of an A that is read in place.
+/// What one thread needs for its tile: partial sums, the last panel of an A that is read in place, and what the tile packs
+/// itself.
 pub(super) struct TileMemory {
     pub sums: Memory,
     pub edge: Memory,
+    pub left: Memory,
+    pub right: Memory,
 }
 
 impl TileMemory {
     pub fn new(shape: Shape, sums: usize) -> Self {
         let edge = shape.rows * shape.most_depth * shape.bytes();
-        Self { sums: Memory::new(4 * sums), edge: Memory::new(edge) }
+        Self { sums: Memory::new(4 * sums), edge: Memory::new(edge), left: Memory::new(0), right: Memory::new(0) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Products against f64, for every kernel that this machine can run.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::epilogue::{Add, Bias, BiasDropoutResidual, BiasGelu, GeluBackward, Store};
 use super::*;
 use crate::dtype::Bf16;
@@ -48,13 +50,25 @@ fn equals_f64<T: Element>() {
         for (m, n, k) in SIZES {
             let size = Size { m, n, k };
             let (a, b) = (stored::<T>(m * k, 1), stored::<T>(k * n, 2));
+            let weights: Vec<f32> = b.iter().map(|x| x.to_f32()).collect();
             for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
                 let a = if ta { MatRef::rows(&a, m).t() } else { MatRef::rows(&a, k) };
                 let b = if tb { MatRef::rows(&b, k).t() } else { MatRef::rows(&b, n) };
+                let weights = MatRef { data: &weights, row_stride: b.row_stride, column_stride: b.column_stride };
                 let expected = exact(size, a, b);
                 let ldc = n + 3;
                 let mut c = vec![0.5f32; m * ldc];
-                gemm.run(&threads, size, a, Right::Matrix(b), &Store::new(&mut c, ldc));
+                gemm.run(&threads, size, a, Right::Weights(weights), &Store::new(&mut c, ldc));
+                let mut packing = vec![0.5f32; m * ldc];
+                let visited: Vec<AtomicUsize> = (0..k.div_ceil(ROW_BLOCK) * m).map(|_| AtomicUsize::new(0)).collect();
+                let visit = |steps: Range<usize>, rows: Range<usize>| {
+                    assert_eq!(steps.end, (steps.start + ROW_BLOCK).min(k));
+                    for row in rows {
+                        visited[steps.start / ROW_BLOCK * m + row].fetch_add(1, Ordering::Relaxed);
+                    }
+                };
+                gemm.run_of_columns(&threads, size, a, b, &Store::new(&mut packing, ldc), &visit);
+                assert!(visited.iter().all(|count| count.load(Ordering::Relaxed) == 1), "not visited once");
                 let mut alone = vec![0.5f32; m * ldc];
                 let mut packed = gemm.packed_right(1);
                 gemm.pack_alone(&mut packed, k, n, b);
@@ -63,8 +77,11 @@ fn equals_f64<T: Element>() {
                     for j in 0..n {
                         close(c[i * ldc + j], expected[i * n + j], k);
                         close(alone[i * ldc + j], expected[i * n + j], k);
+                        close(packing[i * ldc + j], expected[i * n + j], k);
                     }
-                    assert!(c[i * ldc + n..(i + 1) * ldc].iter().all(|&x| x == 0.5), "wrote past a row");
+                    for c in [&c, &packing, &alone] {
+                        assert!(c[i * ldc + n..(i + 1) * ldc].iter().all(|&x| x == 0.5), "wrote past a row");
+                    }
                 }
             }
         }
@@ -85,7 +102,7 @@ fn applies_each_epilogue<T: Element>() {
             let (a, b, bias, old) = (stored::<T>(m * k, 1), stored::<T>(k * n, 2), random(n, 3), stored::<T>(m * n, 4));
             let (a, b) = (MatRef::rows(&a, k), MatRef::rows(&b, n));
             let x = exact(size, a, b);
-            let run = |epilogue: &dyn Epilogue| gemm.run(&threads, size, a, Right::Matrix(b), epilogue);
+            let run = |epilogue: &dyn Epilogue| gemm.run_of_columns(&threads, size, a, b, epilogue, &|_, _| {});
             let zeros = || vec![T::default(); m * n];
             let mut sum: Vec<f32> = old.iter().map(|x| x.to_f32()).collect();
             run(&Add::new(&mut sum, n));
@@ -126,7 +143,7 @@ fn run_takes_weights_as_they_are_and_packed_before() {
             // Values that bf16 holds exactly, so that a kernel that widens gives the same.
             let weight: Vec<f32> = stored::<Bf16>(n * k, 2).iter().map(|x| x.to_f32()).collect();
             let a = stored::<Bf16>(m * k, 1);
-            let by = |right: Right<Bf16>| {
+            let by = |right: Right| {
                 let mut c = vec![0.0f32; m * n];
                 gemm.run(&threads, size, MatRef::rows(&a, k), right, &Store::new(&mut c, n));
                 c
@@ -155,12 +172,16 @@ fn run_takes_weights_as_they_are_and_packed_before() {
 fn same_bits<T: Element>() {
     let size = Size { m: 700, n: 300, k: 1040 };
     let (a, b) = (stored::<T>(size.m * size.k, 1), stored::<T>(size.k * size.n, 2));
+    let weights: Vec<f32> = b.iter().map(|x| x.to_f32()).collect();
     each_kernel::<T>(|gemm| {
         let by = |count| {
-            let mut c = vec![0.0f32; size.m * size.n];
-            let (a, b) = (MatRef::rows(&a, size.m).t(), Right::Matrix(MatRef::rows(&b, size.n)));
-            gemm.run(&Threads::new(count), size, a, b, &Store::new(&mut c, size.n));
-            c
+            let (gemm, threads) = (Gemm::<T>::on(gemm.isa, count), Threads::new(count));
+            let (mut c, mut packing) = (vec![0.0f32; size.m * size.n], vec![0.0f32; size.m * size.n]);
+            let (a, b) = (MatRef::rows(&a, size.m).t(), MatRef::rows(&b, size.n));
+            let weights = Right::Weights(MatRef::rows(&weights, size.n));
+            gemm.run(&threads, size, a, weights, &Store::new(&mut c, size.n));
+            gemm.run_of_columns(&threads, size, a, b, &Store::new(&mut packing, size.n), &|_, _| {});
+            (c, packing)
         };
         let one = by(1);
         assert!(one == by(2) && one == by(3));
@@ -177,12 +198,16 @@ fn lets_nan_through<T: Element>() {
     let threads = Threads::new(1);
     each_kernel::<T>(|gemm| {
         let (mut c, size) = (vec![7.0f32; 4], Size { m: 2, n: 2, k: 2 });
-        let (a, b) = ([f32::NAN, 1.0, 1.0, 1.0].map(T::from_f32), [1.0; 4].map(T::from_f32));
-        let b = Right::Matrix(MatRef::rows(&b, 2));
-        gemm.run(&threads, size, MatRef::rows(&a, 2), b, &Store::new(&mut c, 2));
+        let (a, b) = ([f32::NAN, 1.0, 1.0, 1.0].map(T::from_f32), [1.0; 4]);
+        let weights = Right::Weights(MatRef::rows(&b, 2));
+        gemm.run(&threads, size, MatRef::rows(&a, 2), weights, &Store::new(&mut c, 2));
         assert!(c[0].is_nan() && c[2] == 2.0);
         let none = Size { k: 0, ..size };
-        gemm.run(&threads, none, MatRef::rows(&a, 0), b, &Store::new(&mut c, 2));
+        gemm.run(&threads, none, MatRef::rows(&a, 0), weights, &Store::new(&mut c, 2));
+        assert_eq!(c, [0.0; 4]);
+        c.fill(7.0);
+        let (a, b) = (MatRef::rows(&a[..0], 2).t(), b.map(T::from_f32));
+        gemm.run_of_columns(&threads, none, a, MatRef::rows(&b[..0], 2), &Store::new(&mut c, 2), &|_, _| {});
         assert_eq!(c, [0.0; 4]);
     });
 }

@@ -3,6 +3,8 @@
 pub mod cuda;
 pub mod packed;
 
+use std::ops::Range;
+
 use crate::dtype::Element;
 use crate::ops::gemm::epilogue::{Add, Epilogue};
 use crate::ops::gemm::{Gemm, MatRef, Right, Size};
@@ -32,14 +34,14 @@ impl<'a> Weight<'a> {
         self.values.len() / self.inputs
     }
 
-    fn right<T>(&self) -> Right<'a, T> {
+    fn right(&self) -> Right<'a> {
         match self.packed {
             Some(packed) => Right::Panels(packed.forward()),
             None => Right::Weights(MatRef::rows(self.values, self.inputs).t()),
         }
     }
 
-    fn right_of_gradient<T>(&self) -> Right<'a, T> {
+    fn right_of_gradient(&self) -> Right<'a> {
         match self.packed.and_then(PackedWeight::backward) {
             Some(panels) => Right::Panels(panels),
             None => Right::Weights(MatRef::rows(self.values, self.inputs)),
@@ -73,25 +75,26 @@ pub fn backward_parameters<T: Element>(
     let outputs = d_bias.len();
     let inputs = d_weight.len() / outputs;
     let size = Size { m: outputs, n: inputs, k: dy.len() / outputs };
-    let (a, b) = (MatRef::rows(dy, outputs).t(), Right::Matrix(MatRef::rows(x, inputs)));
+    let (a, b) = (MatRef::rows(dy, outputs).t(), MatRef::rows(x, inputs));
     // The bias's gradient reads dy while the product packs it. Blocks of rows are added in order.
     partials.clear();
     partials.resize(size.k.div_ceil(ROW_BLOCK) * outputs, 0.0);
     let partial = Shards::new(partials);
-    let sum_rows = |block: usize| {
-        // SAFETY: one part a block.
-        let partial = unsafe { partial.part(block * outputs..(block + 1) * outputs) };
-        let rows = &dy[block * ROW_BLOCK * outputs..((block + 1) * ROW_BLOCK).min(size.k) * outputs];
+    let sum_rows = |steps: Range<usize>, columns: Range<usize>| {
+        let first = steps.start / ROW_BLOCK * outputs;
+        // SAFETY: one part for each block and column.
+        let partial = unsafe { partial.part(first + columns.start..first + columns.end) };
         vectorize(
             #[inline(always)]
             || {
-                for row in rows.chunks_exact(outputs) {
+                for step in steps {
+                    let row = &dy[step * outputs..][columns.clone()];
                     partial.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f32());
                 }
             },
         );
     };
-    gemm.run_with(threads, size, a, b, &Add::new(d_weight, inputs), Some(&sum_rows));
+    gemm.run_of_columns(threads, size, a, b, &Add::new(d_weight, inputs), &sum_rows);
     partials.chunks_exact(outputs).for_each(|partial| add_partials(d_bias, partial));
 }
 
