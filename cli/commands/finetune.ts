@@ -23,8 +23,8 @@ import { openRun } from "./pretrain_plan.ts";
 
 type FinetuneValues = Values<typeof FINETUNE.flags>;
 
-/** Runs the command. */
-export async function run(args: string[]): Promise<number> {
+/** Runs the command; as a `part` of another one, which takes the folder away, without saying what to do with it. */
+export async function run(args: string[], part = false): Promise<number> {
   const { values } = parseFlags(FINETUNE, args);
   const { model, valid, output } = values;
   if (model === undefined || values.train === undefined || valid === undefined || output === undefined) {
@@ -45,7 +45,12 @@ export async function run(args: string[]): Promise<number> {
   using _lock = await openRun(target, false);
   const stop = stopSignals();
   try {
-    return await train({ output: target, folder, data, labels, config, values, stop });
+    await train({ output: target, folder, data, labels, config, values, stop });
+    if (part) return 0;
+    note(bold("folder   ") + target);
+    note(bold("report   ") + `${target}/report.html`);
+    note(bold("next     ") + `deno run predict --model ${quoted(output)} < lines.txt`);
+    return 0;
   } finally {
     stop.dispose();
   }
@@ -124,7 +129,7 @@ function configOf(values: FinetuneValues, folder: ModelFolder): FinetuneConfig {
   };
 }
 
-async function train({ output, folder, data, labels, config, values, stop }: Finetuning): Promise<number> {
+async function train({ output, folder, data, labels, config, values, stop }: Finetuning): Promise<void> {
   const { tokenizer } = folder;
   const { cls, sep } = tokenizer.special;
   const most = config.max_sequence_length - 2;
@@ -234,10 +239,6 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
   }
   note("");
   for (const [split, evaluation] of Object.entries(result)) note(bold(split.padEnd(9)) + describe(evaluation));
-  note(bold("folder   ") + output);
-  note(bold("report   ") + `${output}/report.html`);
-  note(bold("next     ") + `deno run predict --model ${quoted(values.output!)} < lines.txt`);
-  return 0;
 }
 
 /** The model's file, and which parts of a classifier it may lack. */

@@ -31,8 +31,8 @@ const EVALUATION_TOKENS = 1 << 16;
 /** Sentences that are filled at every evaluation, and answers for each. */
 const WATCHED_BLANKS = 8, ANSWERS = 3;
 
-/** Runs the command. */
-export async function run(args: string[]): Promise<number> {
+/** Runs the command; as a `part` of another one, which takes the folder away, without saying what to do with it. */
+export async function run(args: string[], part = false): Promise<number> {
   const { values, positionals } = parseFlags(PRETRAIN, args);
   const resumed = values.resume === undefined ? undefined : await planResumed(values, positionals);
   const plan = resumed ?? await newRun(values, positionals);
@@ -40,13 +40,13 @@ export async function run(args: string[]): Promise<number> {
   const stop = stopSignals();
   try {
     if (plan.stdin !== undefined) await saveStdin(plan.stdin);
-    return await pretrain(plan, values, stop);
+    return await pretrain(plan, values, stop, part);
   } finally {
     stop.dispose();
   }
 }
 
-async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop): Promise<number> {
+async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop, part: boolean): Promise<number> {
   note(
     bold("data     ") +
       (plan.corpus === "practice"
@@ -73,7 +73,7 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop):
   using heldOut = data.heldOut;
   const model = plan.modelConfig(tokenizer.size);
   checkSizes(plan, model, tokenizer);
-  return await trainOn(plan, values, { ...data, train, heldOut }, tokenizer, model, stop);
+  return await trainOn(plan, values, { ...data, train, heldOut }, tokenizer, model, stop, part);
 }
 
 /** The run's own tokenizer if it has one, the one asked for, or a new one learned from the data. */
@@ -131,6 +131,7 @@ async function trainOn(
   tokenizer: Tokenizer,
   model: ModelConfig,
   stop: Stop,
+  part: boolean,
 ): Promise<number> {
   const { training, output } = plan;
   const { objective } = training;
@@ -225,7 +226,7 @@ async function trainOn(
     throw await withLastCheckpoint(error, output);
   });
   await observer.end({ ...result.state, interrupted: result.interrupted });
-  return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, blanks[0]?.text);
+  return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, blanks[0]?.text, part);
 }
 
 /** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */
@@ -249,6 +250,7 @@ async function conclude(
   result: TrainResult,
   baseline: Guessing,
   blank: string | undefined,
+  part: boolean,
 ): Promise<number> {
   const { state, evaluation, interrupted } = result;
   if (interrupted) {
@@ -263,6 +265,7 @@ async function conclude(
   note("");
   note(bold("trained  ") + `${grouped(state.step)} steps, ${grouped(state.tokens)} tokens, ${clock(state.elapsed_ms)}`);
   if (evaluation !== undefined) reportEvaluation(evaluation, baseline, plan.training.objective);
+  if (part) return 0;
   note(bold("folder   ") + plan.output);
   note(bold("report   ") + `${plan.output}/report.html`);
   if (plan.training.objective === "clm") {

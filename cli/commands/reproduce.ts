@@ -274,5 +274,5 @@ async function command(name: "train-tokenizer" | "pretrain" | "finetune", flags:
     pretrain: () => import("./pretrain.ts"),
     finetune: () => import("./finetune.ts"),
   };
-  await (await commands[name]()).run(flags);
+  await (await commands[name]()).run(flags, true);
 }

@@ -36,7 +36,7 @@ pub use epilogue::{Epilogue, Tile};
 use kernel::{Kernel, Shape};
 pub use operands::{MatRef, Right, Size};
 pub use panels::Panels;
-use scratch::{Memory, TileMemory};
+use scratch::{LARGE, Memory, TileMemory};
 pub use scratch::{PackedRight, Scratch};
 use tile::{LeftSource, RightSource};
 
@@ -86,9 +86,7 @@ impl<T: Element> Gemm<T> {
             shape,
             fetches_output: isa::fetches_output(),
             packed: Mutex::new([Memory::new(0), Memory::new(0)]),
-            team: (0..threads)
-                .map(|_| Mutex::new(TileMemory::new(shape, shape.tile_rows * shape.tile_columns)))
-                .collect(),
+            team: (0..threads).map(|_| Mutex::new(TileMemory::of_a_team(shape))).collect(),
             element: PhantomData,
         }
     }
@@ -368,7 +366,6 @@ impl<T: Element> Gemm<T> {
 
     /// Tiles as large as the second cache allows with what they pack, as many as keep a team equally busy.
     fn large_tiles(&self, m: usize, n: usize) -> (usize, usize) {
-        const LARGE: usize = 384;
         let (shape, team) = (self.shape, self.team.len());
         let side = |len: usize, parts: usize, unit: usize| len.div_ceil(parts).next_multiple_of(unit).max(unit);
         let (mut down, mut across) = (m.div_ceil(LARGE).max(1), n.div_ceil(LARGE).max(1));

@@ -23,6 +23,9 @@ impl Memory {
     }
 }
 
+/// Rows and columns of the largest tile that packs its operands itself.
+pub(super) const LARGE: usize = 384;
+
 /// What one thread needs for its tile: partial sums, the last panel of an A that is read in place, and what the tile packs
 /// itself.
 pub(super) struct TileMemory {
@@ -33,9 +36,18 @@ pub(super) struct TileMemory {
 }
 
 impl TileMemory {
+    /// For a tile of that many sums in products whose operands are packed or read in place.
     pub fn new(shape: Shape, sums: usize) -> Self {
         let edge = shape.rows * shape.most_depth * shape.bytes();
         Self { sums: Memory::new(4 * sums), edge: Memory::new(edge), left: Memory::new(0), right: Memory::new(0) }
+    }
+
+    /// For every tile of a team: which thread gets the largest one, and when, is chance.
+    pub fn of_a_team(shape: Shape) -> Self {
+        let (rows, columns) = (LARGE.next_multiple_of(shape.rows), LARGE.next_multiple_of(shape.columns));
+        let panels = |width: usize| Memory::new(width * shape.most_depth * shape.bytes());
+        let sums = (shape.tile_rows * shape.tile_columns).max(rows * columns);
+        Self { left: panels(rows), right: panels(columns), ..Self::new(shape, sums) }
     }
 }
 
