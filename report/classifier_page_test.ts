@@ -79,6 +79,8 @@ Deno.test("classifierVerdict holds accuracy against the commonest class, and kno
   const { headline, findings } = classifierVerdict(example());
   assertStringIncludes(headline, "It learned: 80.0% of 40 texts told right; always the commonest class gets 50.0%");
   assert(findings.some(({ text }) => text.includes("It overfits: 95.0%")), JSON.stringify(findings));
+  const alike = classifierVerdict(example({ right: [19] })).findings;
+  assert(alike.some(({ text }) => text.includes("No sign of overfitting: 95.0%")), JSON.stringify(alike));
   assertStringIncludes(classifierVerdict(example({ right: [11] })).headline, "Not better than guessing");
   const stopped = classifierVerdict(example({ interrupted: true })).findings;
   assert(stopped.some(({ text }) => text.includes("stopped before its end")));

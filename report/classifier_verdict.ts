@@ -97,11 +97,13 @@ function found({ run, evaluations, onTraining }: ClassifierRecord, last: Classif
   if (onTraining === undefined) return findings;
   const gap = onTraining.accuracy - last.accuracy;
   const figures = `${percent(onTraining.accuracy)} on its training file, ${percent(last.accuracy)} on the other`;
-  findings.push(
-    gap > GAP
-      ? { tone: "bad", text: `It overfits: ${figures}. More labels, or fewer epochs, may help.` }
-      : { tone: "good", text: `No sign of overfitting: ${figures}.` },
-  );
+  if (gap > GAP) {
+    findings.push({ tone: "bad", text: `It overfits: ${figures}. More labels, or fewer epochs, may help.` });
+  } else if (onTraining.accuracy > last.accuracy_interval[1]) {
+    findings.push({ tone: "neutral", text: `It knows its training file better: ${figures}.` });
+  } else {
+    findings.push({ tone: "good", text: `No sign of overfitting: ${figures}.` });
+  }
   return findings;
 }
 
