@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
@@ -283,6 +283,11 @@ Deno.test("pairs are refused where there is nothing to make them of", async () =
   await withShard(documentsOf(50).map(([sentence]) => [sentence]), (shard) => {
     const options = { ...OPTIONS, sequences: "pair" as const };
     assertThrows(() => new MlmBatches(shard, tokenizer, options), ClozeError, "documents of several sentences");
+  });
+  await withShard(documentsOf(1), (shard) => {
+    const open = () => new MlmBatches(shard, tokenizer, { ...OPTIONS, sequences: "pair" });
+    const error = assertThrows(open, ClozeError, "sentences in 1 document");
+    assertStringIncludes(error.hint ?? "", "2% of the documents are held out");
   });
 });
 

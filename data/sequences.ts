@@ -9,6 +9,7 @@ import type { Tokenizer } from "../tokenizer/mod.ts";
 import { PAIR_SPECIALS, type Sentence, sentencePairs } from "./pairs.ts";
 import { Random, STREAMS } from "./rng.ts";
 import { type IndexEntry, SequenceIndex } from "./sequence_index.ts";
+import { HELD_OUT } from "./sentence_encoder.ts";
 import type { Shard } from "./shard.ts";
 import { endsDocument, sentenceLength } from "./shard_format.ts";
 
@@ -58,10 +59,14 @@ export class Sequences implements Disposable {
     if (options.sequences === "pair" && (documents < 2 || sentences <= documents)) {
       throw new ClozeError(
         "input",
-        `sentence pairs need documents of several sentences, but the text has ${sentences} sentences in ${documents} documents`,
+        `sentence pairs need several documents of several sentences, but ${shard.path} has ${sentences} sentences in ` +
+          `${documents} ${documents === 1 ? "document" : "documents"}`,
         {
-          hint:
-            "put one sentence on a line and a blank line between documents, or train without next-sentence prediction",
+          hint: sentences > documents
+            ? `${
+              100 * HELD_OUT
+            }% of the documents are held out: give more of them, or train without next-sentence prediction`
+            : "put one sentence on a line and a blank line between documents, or train without next-sentence prediction",
         },
       );
     }
