@@ -3,9 +3,10 @@
 //! One block is one head of one sequence: its scores stay in cache and are never written to memory. Backward computes
 //! them again from the saved log-sum-exp of each row, which costs one small product and saves `[N, H, T]` of storage.
 //!
-//! Rows are taken in spans whose scores stay in the first cache: written to the second, they cost a product of that depth
-//! as much time as its multiplications. Where attention is causal, a span's products end with its last key: of a long
-//! sequence little more than the half of the square that is seen is computed.
+//! Keys and values are packed once, and rows taken in spans whose scores stay in the first cache. At T = 128 that is as fast
+//! as all rows at once, at T = 512 1 to 3% faster and less memory. Where attention is causal, a span's products end with
+//! its last key, so that of a long sequence little more than the half of the square that is seen is computed: a sixth
+//! less time than with spans of 64 that pack for themselves.
 
 pub mod cuda;
 

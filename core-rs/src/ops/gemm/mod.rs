@@ -29,7 +29,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::dtype::{Bf16, Dtype, Element};
-use crate::isa::{self, Isa};
+use crate::isa::Isa;
 use crate::ops::ROW_BLOCK;
 use crate::threads::{Shards, Threads};
 pub use epilogue::{Epilogue, Tile};
@@ -84,7 +84,7 @@ impl<T: Element> Gemm<T> {
             isa,
             kernel,
             shape,
-            fetches_output: isa::fetches_output(),
+            fetches_output: Isa::fetches_output(),
             packed: Mutex::new([Memory::new(0), Memory::new(0)]),
             team: (0..threads).map(|_| Mutex::new(TileMemory::of_a_team(shape))).collect(),
             element: PhantomData,

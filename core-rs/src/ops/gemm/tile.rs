@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::epilogue::{Epilogue, Tile};
 use super::kernel::Left;
 use super::scratch::{Memory, TileMemory};
-use super::{Gemm, MatRef, Visit, as_bf16, pack};
-use crate::dtype::{Dtype, Element};
+use super::{Gemm, MatRef, Visit};
+use crate::dtype::Element;
 use crate::ops::ROW_BLOCK;
 
 /// A as tiles see it: panels, rows that are read where they lie, or a matrix that each tile packs for itself.
@@ -66,7 +66,7 @@ impl<T: Element> Gemm<T> {
                 }
                 _ => &mut [],
             };
-            // Steps before a column's first one of this pass, and the column that panels begin with.
+            // Panels, the column that they begin with, the step of a panel that this pass begins with, steps of a panel.
             let (panels, first, before, each) = match right {
                 RightSource::Panels { panels, first, depth } => (panels, first, from, depth),
                 RightSource::Unpacked(b) => {
@@ -93,9 +93,8 @@ impl<T: Element> Gemm<T> {
                     let right = &panels[at / 4..][..(to - from) * shape.columns * bytes / 4];
                     let slot = if passes == 1 { 0 } else { i * across + j };
                     let sums = &mut sums[slot * size..][..size];
-                    let last = pass + 1 == passes;
+                    let (last, width) = (pass + 1 == passes, shape.columns.min(columns.end - column));
                     if last {
-                        let width = shape.columns.min(columns.end - column);
                         epilogue.prefetch(row, column, height, width);
                         if self.fetches_output {
                             epilogue.prefetch_output(row, column, height, width);
@@ -114,7 +113,7 @@ impl<T: Element> Gemm<T> {
                         )
                     };
                     if last {
-                        let (width, stride) = (shape.columns.min(columns.end - column), shape.columns);
+                        let stride = shape.columns;
                         epilogue.finish(&mut Tile { row, column, height, width, values: sums, stride });
                     }
                 }
@@ -153,11 +152,7 @@ impl<T: Element> Gemm<T> {
         if let LeftSource::Rows(a) = left
             && height > 0
         {
-            let first = rows.end - height;
-            match shape.dtype {
-                Dtype::F32 => pack::pack(a, first, height, from, depth, shape.rows, shape.left_group, to),
-                Dtype::Bf16 => pack::pack(a, first, height, from, depth, shape.rows, shape.left_group, as_bf16(to)),
-            }
+            self.pack_steps(a, rows.end - height..rows.end, from..from + depth, shape.rows, shape.left_group, to, None);
         }
         self.panel(to, 0, 0, depth)
     }
