@@ -24,11 +24,22 @@ pub(super) fn pack<T: Element, P: Element>(
     if words::pack(matrix, first, count, from, depth, width, group, to) {
         return;
     }
+    if group == 1 && count == width {
+        match width {
+            6 => return whole::<T, P, 6>(matrix, first, from, depth, to),
+            12 => return whole::<T, P, 12>(matrix, first, from, depth, to),
+            14 => return whole::<T, P, 14>(matrix, first, from, depth, to),
+            8 => return whole::<T, P, 8>(matrix, first, from, depth, to),
+            16 => return whole::<T, P, 16>(matrix, first, from, depth, to),
+            32 => return whole::<T, P, 32>(matrix, first, from, depth, to),
+            _ => {}
+        }
+    }
     let MatRef { data, row_stride, column_stride } = matrix;
     vectorize(
         #[inline(always)]
         || match row_stride {
-            // Rows lie side by side: whole runs of them for each step of k.
+            // Rows lie side by side: runs of them for each step of k.
             1 => {
                 for p in 0..depth {
                     let run = &data[first + (from + p) * column_stride..][..count];
@@ -52,6 +63,49 @@ pub(super) fn pack<T: Element, P: Element>(
                             }),
                         }
                     }
+                }
+            }
+        },
+    );
+}
+
+/// [`pack`] of `WIDTH` rows, one element of each after the other: a length that the compiler knows becomes vectors.
+fn whole<T: Element, P: Element, const WIDTH: usize>(
+    matrix: MatRef<T>,
+    first: usize,
+    from: usize,
+    depth: usize,
+    to: &mut [P],
+) {
+    /// Steps of k that are transposed at a time.
+    const STEPS: usize = 8;
+    let MatRef { data, row_stride, column_stride } = matrix;
+    let (to, _) = to.as_chunks_mut::<WIDTH>();
+    let to = &mut to[..depth];
+    vectorize(
+        #[inline(always)]
+        || match row_stride {
+            1 => {
+                for (p, to) in to.iter_mut().enumerate() {
+                    let run: &[T; WIDTH] = data[first + (from + p) * column_stride..].first_chunk().expect("checked");
+                    *to = std::array::from_fn(|i| P::from_f32(run[i].to_f32()));
+                }
+            }
+            _ => {
+                let row = |r: usize, p: usize| &data[(first + r) * row_stride + from + p..];
+                let (blocks, rest) = to.as_chunks_mut::<STEPS>();
+                for (block, to) in blocks.iter_mut().enumerate() {
+                    let rows: [&[T; STEPS]; WIDTH] =
+                        std::array::from_fn(|r| row(r, block * STEPS).first_chunk().expect("checked"));
+                    for p in 0..STEPS {
+                        for r in 0..WIDTH {
+                            to[p][r] = P::from_f32(rows[r][p].to_f32());
+                        }
+                    }
+                }
+                let done = depth - rest.len();
+                for (p, to) in rest.iter_mut().enumerate() {
+                    *to = std::array::from_fn(|r| P::from_f32(row(r, done + p)[0].to_f32()));
                 }
             }
         },
