@@ -2,7 +2,11 @@
 
 use super::MatRef;
 use crate::dtype::Element;
-use crate::simd::vectorize;
+use crate::simd::{prefetch, vectorize};
+
+/// Elements between what is read and what is fetched of a step. A panel reads a line or less of each of many steps, in
+/// which no machine sees a pattern: without this packing takes half as long again.
+const AHEAD: usize = 64;
 
 /// Writes rows `first..first + count` of `matrix`, columns `from..from + depth`, as `to[padded / group][width][group]`,
 /// where `padded` is `to.len() / width`; what lies beyond `count` or `depth` becomes zero. (Columns of B are rows of its
@@ -87,7 +91,9 @@ fn whole<T: Element, P: Element, const WIDTH: usize>(
         || match row_stride {
             1 => {
                 for (p, to) in to.iter_mut().enumerate() {
-                    let run: &[T; WIDTH] = data[first + (from + p) * column_stride..].first_chunk().expect("checked");
+                    let run = &data[first + (from + p) * column_stride..];
+                    prefetch(run.as_ptr().wrapping_add(AHEAD), 1);
+                    let run: &[T; WIDTH] = run.first_chunk().expect("a panel is inside its matrix");
                     *to = std::array::from_fn(|i| P::from_f32(run[i].to_f32()));
                 }
             }
@@ -96,7 +102,7 @@ fn whole<T: Element, P: Element, const WIDTH: usize>(
                 let (blocks, rest) = to.as_chunks_mut::<STEPS>();
                 for (block, to) in blocks.iter_mut().enumerate() {
                     let rows: [&[T; STEPS]; WIDTH] =
-                        std::array::from_fn(|r| row(r, block * STEPS).first_chunk().expect("checked"));
+                        std::array::from_fn(|r| row(r, block * STEPS).first_chunk().expect("a panel is inside its matrix"));
                     for p in 0..STEPS {
                         for r in 0..WIDTH {
                             to[p][r] = P::from_f32(rows[r][p].to_f32());
@@ -126,7 +132,7 @@ pub(super) fn convert<'a, T: Element, P: Element>(from: &[T], to: impl IntoItera
 mod words {
     use std::arch::x86_64::*;
 
-    use super::MatRef;
+    use super::{AHEAD, MatRef};
     use crate::dtype::{Dtype, Element};
     use crate::isa::Isa;
 
@@ -254,10 +260,6 @@ mod words {
             _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
         }
     }
-
-    /// Elements between what is read and what is fetched of a step. A panel reads a line or less of each of many steps, in
-    /// which no machine sees a pattern: without this packing takes half as long again.
-    const AHEAD: usize = 64;
 
     /// `to[word][width]` from steps of bf16.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
