@@ -23,6 +23,35 @@ export function progressOf(extent: Extent, reached: Reached): number {
   return Math.min(1, reached.elapsed_ms / available);
 }
 
+/** Pauses for an evaluation and a checkpoint in a run, unless asked for by steps. */
+const MILESTONES = 10;
+/** Most of a run by time that such pauses take, as a share: a short one has fewer of them instead. */
+const PAUSED = 0.1;
+
+/** When a run pauses. */
+export class Milestones {
+  #next: number;
+  #rested_ms = 0;
+  readonly #extent: Extent;
+
+  /** Of a run that is at `progress`. */
+  constructor(extent: Extent, progress: number) {
+    this.#extent = extent;
+    this.#next = Math.floor(progress * MILESTONES) + 1;
+  }
+
+  /** Whether it is time, at this progress and this wall clock of the run. */
+  isDue(progress: number, elapsed_ms: number): boolean {
+    return progress * MILESTONES >= this.#next && elapsed_ms >= this.#rested_ms;
+  }
+
+  /** Notes that the run has paused, at `progress`, until `elapsed_ms`. */
+  paused(progress: number, elapsed_ms: number, pause_ms: number): void {
+    this.#next = Math.floor(progress * MILESTONES) + 1;
+    if ("budget_ms" in this.#extent) this.#rested_ms = elapsed_ms + pause_ms * (1 / PAUSED - 1);
+  }
+}
+
 /** Linear warmup, then linear decay to zero (Devlin et al., 2019, appendix A.2). */
 export function learningRate(progress: number, training: OptimizerConfig): number {
   const { learning_rate, warmup_ratio } = training;

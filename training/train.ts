@@ -9,12 +9,10 @@ import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { evaluate, type Evaluation } from "./evaluation.ts";
 import type { Metric, MetricsFile } from "./metrics.ts";
-import { hyperparameters, learningRate, progressOf } from "./schedule.ts";
+import { hyperparameters, learningRate, Milestones, progressOf } from "./schedule.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */
 const MICRO_BATCH_TOKENS = 16384;
-/** Evaluations and checkpoints in a run, unless asked for by steps. */
-const MILESTONES = 10;
 /** An engine's answer that was there before it was waited for comes within this time. */
 const AT_ONCE_MS = 0.5;
 /** Time between lines of metrics. */
@@ -51,7 +49,7 @@ export interface TrainOptions {
   training: TrainingConfig;
   start: Start;
   metrics: MetricsFile;
-  /** In steps; by default ten times in a run. */
+  /** In steps; by default ten times in a run, less often in a short run by time. */
   saveEvery?: number;
   evaluateEvery?: number;
   save: (state: Start) => Promise<void>;
@@ -97,7 +95,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const take = () => micro === 1 ? batches.next() : copyOf(batches.next());
   let update = Array.from({ length: micro }, take);
   let interval = newInterval();
-  let milestone = Math.floor(progress() * MILESTONES) + 1;
+  const milestones = new Milestones(training.extent, progress());
   while (progress() < 1 && !signal.aborted) {
     const rate = learningRate(progress(), training);
     const weight = sequenceWeight(update);
@@ -125,9 +123,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
     const now = performance.now();
     const done = progress();
-    const due = (
-      every: number | undefined,
-    ) => (every === undefined ? done * MILESTONES >= milestone : step % every === 0);
+    const milestone = milestones.isDue(done, elapsed());
+    const due = (every: number | undefined) => every === undefined ? milestone : step % every === 0;
     const pauses = done < 1 && !signal.aborted && (due(options.evaluateEvery) || due(options.saveEvery));
     if (interval.predicted > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pauses)) {
       const sums = await engine.report();
@@ -157,8 +154,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const before = performance.now();
       if (due(options.evaluateEvery)) await evaluateNow();
       if (due(options.saveEvery)) await options.save(state());
-      reserved_ms = Math.max(reserved_ms, 1.2 * (performance.now() - before));
-      milestone = Math.floor(done * MILESTONES) + 1;
+      const pause_ms = performance.now() - before;
+      reserved_ms = Math.max(reserved_ms, 1.2 * pause_ms);
+      if (milestone) milestones.paused(done, elapsed(), pause_ms);
       interval = newInterval();
     }
   }

@@ -5,7 +5,7 @@ import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts"
 import { causalBatch } from "./causal_batches.ts";
 import { unigramBaseline } from "./evaluation.ts";
 import { MetricsFile } from "./metrics.ts";
-import { learningRate, progressOf } from "./schedule.ts";
+import { learningRate, Milestones, progressOf } from "./schedule.ts";
 import { wilson } from "./tally.ts";
 import { microBatches, sequenceWeight } from "./train.ts";
 
@@ -38,6 +38,26 @@ Deno.test("progressOf reaches 1 by steps, epochs or time, and keeps time for wha
   assertEquals(progressOf({ epochs: 2 }, reached), 0.25);
   assertEquals(progressOf({ budget_ms: 10_000 }, reached), 0.5);
   assertEquals(progressOf({ budget_ms: 10_000 }, { ...reached, reserved_ms: 5000 }), 1);
+});
+
+/** Pauses of 400 ms in a run of ten seconds. */
+function pausesOf(extent: TrainingConfig["extent"]): number {
+  const milestones = new Milestones(extent, 0);
+  let pauses = 0;
+  for (let elapsed = 0; elapsed < 10_000; elapsed += 10) {
+    const progress = elapsed / 10_000;
+    if (!milestones.isDue(progress, elapsed)) continue;
+    pauses++;
+    elapsed += 400;
+    milestones.paused(progress, elapsed, 400);
+  }
+  return pauses;
+}
+
+Deno.test("Milestones are ten of a run by steps, and at most a tenth of the time of a run by time", () => {
+  assertEquals(pausesOf({ steps: 1000 }), 9); // the tenth is its end
+  assertEquals(pausesOf({ budget_ms: 10_000 }), 3); // at 1 s, and each time 3.6 s after a pause
+  assert(!new Milestones({ steps: 10 }, 0.35).isDue(0.39, 0), "a resumed run goes on to the next one");
 });
 
 Deno.test("microBatches cuts an update into equal parts that the engine can take", () => {
