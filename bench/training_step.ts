@@ -3,10 +3,11 @@
  * results/training_step-SIZES.json. Both sides compute in the same dtype, each in a process of its own, whose peak memory
  * is its VmHWM. Not part of the product.
  *
- * usage: deno run -A bench/training_step.ts [a b c] [--peers eager|compiled|padded] [--rounds 7]
+ * usage: deno run -A bench/training_step.ts [a b c] [--peers eager|compiled|padded|f32] [--rounds 7]
  *
  * Sizes: a (C 128, 2 layers, 2 heads, F 512, V 8192, T 128, B 32), b (C 256, 4, 4, 1024, 8192, 128, 32), c (BERT-base,
  * V 30522, T 128, B 8). Random ids, 15% masked, dropout 0.1, clip 1.0, AdamW with no-decay groups; two threads a side.
+ * `f32`: for machines without AVX-512, where PyTorch's bf16 takes ten times as long as its f32.
  * `padded`: lengths uniform from 32 to 128; PyTorch pads and masks, cloze does not, and only real tokens count.
  */
 
@@ -20,6 +21,11 @@ const PEERS = {
     { variant: "trainer", dtype: "bf16", env: {} },
     { variant: "tuned", dtype: "f32", env: TUNED_MALLOC },
     { variant: "tuned", dtype: "bf16", env: TUNED_MALLOC },
+  ],
+  f32: [
+    { variant: "huggingface", dtype: "f32", env: {} },
+    { variant: "tuned", dtype: "f32", env: TUNED_MALLOC },
+    { variant: "compiled", dtype: "f32", env: TUNED_MALLOC },
   ],
   compiled: [
     { variant: "compiled", dtype: "f32", env: TUNED_MALLOC },

@@ -15,8 +15,8 @@ export interface Blank {
   answer?: string;
 }
 
-/** Shorter sentences say too little about the blank; longer ones are no joy to read. */
-const SHORTEST = 6, LONGEST = 30;
+/** Sentences with fewer tokens that have letters say too little about the blank; longer ones are no joy to read. */
+const FEWEST_WORDS = 6, LONGEST = 30;
 /** Sentences that are tried. */
 const TRIED = 5000;
 
@@ -34,9 +34,10 @@ export function heldOutBlanks(shard: Shard, tokenizer: Tokenizer, count: number,
   for (const i of order) {
     if (blanks.length === count) break;
     const { start, length } = places.get(i)!;
-    if (length < SHORTEST || length > Math.min(LONGEST, max_length)) continue;
+    if (length < FEWEST_WORDS || length > Math.min(LONGEST, max_length)) continue;
     const ids = shard.buffer(length);
     shard.readIds(start, ids);
+    if (ids.filter((id) => /\p{L}/u.test(tokenizer.tokenOf(id))).length < FEWEST_WORDS) continue;
     const words = [...ids.keys()].filter((at) =>
       /^\p{L}{2,}$/u.test(tokenizer.tokenOf(ids[at])) && !(at + 1 < ids.length && tokenizer.isContinuation(ids[at + 1]))
     );

@@ -28,7 +28,7 @@ Deno.test("heldOutBlanks gives the same sentences each time, each with a word le
       assertEquals(text.split("[MASK]").length, 2, text);
       assert(tokenizer.idOf(answer!) !== undefined && /^\p{L}+$/u.test(answer!), answer);
       const { ids } = tokenizer.encode(text, { specials: "mask" });
-      assert(ids.length >= 6 && ids.length <= 12, `${text} has ${ids.length} tokens`);
+      assert(ids.length <= 12 && text.match(/\p{L}+/gu)!.length >= 6, text);
       assert(sentences.includes(text.replace("[MASK]", answer!)), `${text} does not stand in the text`);
     }
     assertEquals(heldOutBlanks(shard, tokenizer, 5, 3), [], "nothing fits in three tokens");

@@ -3,7 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { ModelConfig } from "../../config/model_config.ts";
 import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
-import { heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
+import { type Blank, heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
@@ -226,7 +226,7 @@ async function trainOn(
     throw await withLastCheckpoint(error, output);
   });
   await observer.end({ ...result.state, interrupted: result.interrupted });
-  return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, blanks[0]?.text, part);
+  return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, toTry(blanks), part);
 }
 
 /** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */
@@ -235,6 +235,11 @@ async function withLastCheckpoint(error: NativeError, output: string): Promise<C
   const kept = step === undefined ? "no checkpoint was saved before" : `the last checkpoint is step ${step}`;
   const hint = error.hint === undefined ? NON_FINITE_CAUSES : `${error.hint}; ${NON_FINITE_CAUSES}`;
   return new ClozeError("engine", `${error.message}; ${kept}`, { hint, cause: error });
+}
+
+/** A sentence to type: one that a shell takes as it is, if there is one. */
+function toTry(blanks: readonly Blank[]): string | undefined {
+  return (blanks.find(({ text }) => !/["'`\\]/.test(text)) ?? blanks[0])?.text;
 }
 
 /** What guessing gets: loss and accuracy on tokens, accuracy on pairs if there are any. */

@@ -33,8 +33,7 @@ pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
 #[inline(always)]
 fn fold<T: Copy>(x: &[T], empty: f32, step: impl Fn(f32, T) -> f32) -> [f32; LANES] {
     let mut lanes = [empty; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let tail = chunks.remainder();
+    let (chunks, tail) = x.as_chunks::<LANES>();
     for chunk in chunks {
         for l in 0..LANES {
             lanes[l] = step(lanes[l], chunk[l]);
@@ -98,9 +97,8 @@ pub fn dot<T: Element>(x: &[T], y: &[T]) -> f32 {
 #[inline(always)]
 pub fn dot_of<T: Element, U: Element>(x: &[T], y: &[U], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
-    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    let (xt, yt) = (xs.remainder(), ys.remainder());
-    for (a, b) in xs.zip(ys) {
+    let ((xs, xt), (ys, yt)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (a, b) in xs.iter().zip(ys) {
         for l in 0..LANES {
             lanes[l] = f(a[l].to_f32()).mul_add(b[l].to_f32(), lanes[l]);
         }

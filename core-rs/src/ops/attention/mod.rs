@@ -185,12 +185,8 @@ pub fn forward<T: Element>(
                         let total = sum(row);
                         lse[i] = top + total.ln();
                         let inverse = 1.0 / total;
-                        let first = block.dropout_row(i);
-                        for (j, p) in row.iter_mut().enumerate() {
-                            let keep =
-                                if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
-                            *p *= inverse * keep;
-                        }
+                        let factors = dropout.factors(block.dropout_row(i), row.len());
+                        row.iter_mut().zip(factors).for_each(|(p, keep)| *p *= inverse * keep);
                         T::round(row, to);
                     }
                 },
@@ -245,8 +241,8 @@ pub fn backward<T: Element>(
             vectorize(
                 #[inline(always)]
                 || {
-                    // Copies: through the closure's references they would be read again after every store, key by key.
-                    let (dropout, scale) = (dropout, scale);
+                    // A copy: through the closure's reference it would be read again after every store, key by key.
+                    let scale = scale;
                     for (r, i) in span.clone().enumerate() {
                         let visible = block.visible(i);
                         let scores = &mut scores[r * l..][..visible];
@@ -258,13 +254,12 @@ pub fn backward<T: Element>(
                         unseen[..end].fill(T::default());
                         without[..end].fill(T::default());
                         let delta = dot(&d_out[block.row(i)], &out[block.row(i)]);
-                        let (row_lse, first) = (lse[at + i], block.dropout_row(i));
-                        for j in 0..visible {
-                            let keep =
-                                if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(j as u32)) };
-                            let probability = exp(scores[j].mul_add(scale, -row_lse));
-                            scores[j] = probability * keep;
-                            d_probabilities[j] = probability * d_probabilities[j].mul_add(keep, -delta) * scale;
+                        let row_lse = lse[at + i];
+                        let factors = dropout.factors(block.dropout_row(i), visible);
+                        for ((score, d), keep) in scores.iter_mut().zip(&mut *d_probabilities).zip(factors) {
+                            let probability = exp(score.mul_add(scale, -row_lse));
+                            *score = probability * keep;
+                            *d = probability * d.mul_add(keep, -delta) * scale;
                         }
                         T::round(scores, probabilities);
                         T::round(d_probabilities, d_scores);

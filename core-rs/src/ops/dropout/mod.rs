@@ -42,6 +42,13 @@ impl Dropout {
     pub fn factor(&self, index: u32) -> f32 {
         if self.key.bits(index) < self.threshold { 0.0 } else { self.scale }
     }
+
+    /// What `count` elements from number `first` on are multiplied by. By value: through a reference the key is read again
+    /// for every element, and a loop that does so does not become vectors.
+    #[inline(always)]
+    pub fn factors(self, first: u32, count: usize) -> impl Iterator<Item = f32> {
+        (0..count as u32).map(move |i| if self.is_none() { 1.0 } else { self.factor(first.wrapping_add(i)) })
+    }
 }
 
 /// `x[i] *= factor(i)`: forward on activations, backward on gradients.
@@ -58,9 +65,8 @@ pub fn apply<T: Element>(threads: &Threads, x: &mut [T], dropout: Dropout) {
         vectorize(
             #[inline(always)]
             || {
-                for (i, x) in part.iter_mut().enumerate() {
-                    *x = T::from_f32(x.to_f32() * dropout.factor((range.start + i) as u32));
-                }
+                let factors = dropout.factors(range.start as u32, part.len());
+                part.iter_mut().zip(factors).for_each(|(x, keep)| *x = T::from_f32(x.to_f32() * keep));
             },
         );
     });

@@ -270,10 +270,10 @@ impl<T: Element> Epilogue for BiasDropoutResidual<'_, T> {
             #[inline(always)]
             |r, x| {
                 let at = self.c.index(row + r, column);
-                let (residual, bias) = (&self.residual[at..][..x.len()], &bias[..x.len()]);
-                for l in 0..x.len() {
-                    let keep = if dropout.is_none() { 1.0 } else { dropout.factor((at + l) as u32) };
-                    x[l] = (x[l] + bias[l]).mul_add(keep, residual[l].to_f32());
+                let residual = &self.residual[at..][..x.len()];
+                let factors = dropout.factors(at as u32, x.len());
+                for (((x, bias), residual), keep) in x.iter_mut().zip(bias).zip(residual).zip(factors) {
+                    *x = (*x + bias).mul_add(keep, residual.to_f32());
                 }
             },
         );

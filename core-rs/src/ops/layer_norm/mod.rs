@@ -97,11 +97,8 @@ pub fn backward<T: Element>(
                     }
                     if let Some((dropout, to)) = &mut dropped {
                         let to = &mut to[r * c..(r + 1) * c];
-                        let first = (row * c) as u32;
-                        for i in 0..c {
-                            let keep =
-                                if dropout.is_none() { 1.0 } else { dropout.factor(first.wrapping_add(i as u32)) };
-                            to[i] = T::from_f32(dy[i] * keep);
+                        for ((to, dy), keep) in to.iter_mut().zip(dy).zip(dropout.factors((row * c) as u32, c)) {
+                            *to = T::from_f32(*dy * keep);
                         }
                     }
                 }
