@@ -1,11 +1,11 @@
 /**
  * How the cost of a training step grows with sequence length, batch, threads and model size, with the best tuned eager
- * PyTorch beside (`tuned`, bf16), in turns; prints and writes results/scaling-WHAT.json. Not part of the product.
+ * PyTorch beside (`tuned`), in turns; prints and writes results/scaling-WHAT.json. Not part of the product.
  *
- * usage: deno run -A bench/scaling.ts length|batch|model|threads [--rounds 3]
+ * usage: deno run -A bench/scaling.ts length|batch|model|threads [--rounds 3] [--dtype bf16|f32]
  */
 
-import { inTurns, StepSide, type StepSize, stepSize, TUNED_MALLOC, writeResult } from "./step_sizes.ts";
+import { inTurns, type StepRequest, StepSide, type StepSize, stepSize, TUNED_MALLOC, writeResult } from "./step_sizes.ts";
 
 const VOCAB_SIZE = 8192, TOKENS = 4096;
 const mini = (batch: number, length: number) => stepSize(256, 4, VOCAB_SIZE, batch, length);
@@ -27,11 +27,13 @@ const TURN_MS = 400;
 
 if (import.meta.main) {
   const [what] = Deno.args;
-  const rounds = Number(Deno.args[Deno.args.indexOf("--rounds") + 1] ?? 3) || 3;
+  const flag = (name: string) => Deno.args.includes(name) ? Deno.args[Deno.args.indexOf(name) + 1] : undefined;
+  const rounds = Number(flag("--rounds") ?? 3);
+  const dtype = flag("--dtype") === "f32" ? "f32" : "bf16";
   const rows = [];
   for (const { size, threads, model = "mini" } of SERIES[what]) {
     const lengths = Array(size.batch).fill(size.sequence_length);
-    const request = { size, dtype: "bf16" as const, lengths, variant: "tuned" };
+    const request: StepRequest = { size, dtype, lengths, variant: "tuned" };
     await using ours = await StepSide.cloze(threads, request);
     await using theirs = await StepSide.pytorch(threads, request, TUNED_MALLOC);
     await ours.steps(1);
@@ -47,5 +49,5 @@ if (import.meta.main) {
     rows.push(row);
     console.log(row);
   }
-  await writeResult(`scaling-${what}`, "scaling.ts", { dtype: "bf16", rounds, rows });
+  await writeResult(`scaling-${what}`, "scaling.ts", { dtype, rounds, rows });
 }

@@ -288,6 +288,9 @@ pub fn backward<T: Element>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dtype::Bf16;
+    use crate::isa::Isa;
+    use crate::ops::gemm::tests::each_kernel;
     use crate::ops::tests::{check_gradient, random};
     use crate::rng::DropoutKey;
 
@@ -378,6 +381,36 @@ mod tests {
         backward(&gemm, &threads, &team, LONG, &qkv, Dropout::none(), &out, &lse, &d_out, &mut d_qkv);
         for (found, expected) in out.iter().zip(&expected_out).chain(d_qkv.iter().zip(&expected)) {
             assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} instead of {expected}");
+        }
+    }
+
+    fn both_ways<T: Element>(gemm: &Gemm<T>, shape: Shape) -> Vec<f32> {
+        let n = shape.cu_seqlens[shape.cu_seqlens.len() - 1] as usize;
+        let stored = |len, seed| random(len, seed).into_iter().map(T::from_f32).collect::<Vec<_>>();
+        let (qkv, d_out) = (stored(3 * shape.hidden * n, 6), stored(shape.hidden * n, 7));
+        let dropout = Dropout::new(DropoutKey::new(4, 3, 2, 1), 0.25);
+        let (threads, mut lse) = (Threads::new(2), vec![0.0; shape.heads * n]);
+        let team = TeamScratch::new(gemm, 2, shape.max_sequence_length, shape.hidden / shape.heads, true);
+        let (mut out, mut d_qkv) = (vec![T::default(); shape.hidden * n], vec![T::default(); 3 * shape.hidden * n]);
+        forward(gemm, &threads, &team, shape, &qkv, dropout, &mut out, &mut lse);
+        backward(gemm, &threads, &team, shape, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
+        out.iter().chain(&d_qkv).map(|x| x.to_f32()).collect()
+    }
+
+    #[test]
+    fn forward_and_backward_are_the_same_by_every_kernel() {
+        const LONG: Shape =
+            Shape { heads: 2, hidden: 64, cu_seqlens: &[0, 201, 218], max_sequence_length: 201, causal: false };
+        for causal in [false, true] {
+            let shape = Shape { causal, ..LONG };
+            let expected = both_ways(&Gemm::<f32>::on(Isa::Base, 2), shape);
+            let close = |found: Vec<f32>, tolerance: f32, name: &str| {
+                for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    assert!((found - expected).abs() < tolerance, "{name}, {i}: {found} instead of {expected}");
+                }
+            };
+            each_kernel::<f32>(|gemm| close(both_ways(&gemm, shape), 1e-5, gemm.name()));
+            each_kernel::<Bf16>(|gemm| close(both_ways(&gemm, shape), 2e-2, gemm.name()));
         }
     }
 

@@ -22,6 +22,8 @@ mod output;
 mod pack;
 pub mod panels;
 mod scratch;
+#[cfg(test)]
+mod simulated;
 mod tile;
 
 use std::marker::PhantomData;
@@ -47,7 +49,7 @@ const ENOUGH_TILES: usize = 16;
 
 /// Products of matrices of `T` for one engine: the kernel of this machine, and packing memory for a team.
 pub struct Gemm<T: Element> {
-    isa: Isa,
+    name: &'static str,
     kernel: &'static dyn Kernel,
     shape: Shape,
     fetches_output: bool,
@@ -78,10 +80,13 @@ impl<T: Element> Gemm<T> {
     /// If this machine cannot run it.
     pub fn on(isa: Isa, threads: usize) -> Self {
         assert!(isa.is_available(), "gemm: this machine has no {}", isa.name());
-        let kernel = kernel::choose(isa, T::DTYPE);
+        Self::with(kernel::choose(isa, T::DTYPE), isa.name(), threads)
+    }
+
+    fn with(kernel: &'static dyn Kernel, name: &'static str, threads: usize) -> Self {
         let shape = kernel.shape();
         Self {
-            isa,
+            name,
             kernel,
             shape,
             fetches_output: Isa::fetches_output(),
@@ -93,7 +98,7 @@ impl<T: Element> Gemm<T> {
 
     /// The instruction set of its kernel, for reports.
     pub fn name(&self) -> &'static str {
-        self.isa.name()
+        self.name
     }
 
     /// Whether weights should stay packed between products: bf16 is a copy of the weights that has to be made anyway; of
@@ -388,4 +393,4 @@ fn as_bf16(words: &mut [f32]) -> &mut [Bf16] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

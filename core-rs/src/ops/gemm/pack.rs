@@ -101,8 +101,9 @@ fn whole<T: Element, P: Element, const WIDTH: usize>(
                 let row = |r: usize, p: usize| &data[(first + r) * row_stride + from + p..];
                 let (blocks, rest) = to.as_chunks_mut::<STEPS>();
                 for (block, to) in blocks.iter_mut().enumerate() {
-                    let rows: [&[T; STEPS]; WIDTH] =
-                        std::array::from_fn(|r| row(r, block * STEPS).first_chunk().expect("a panel is inside its matrix"));
+                    let rows: [&[T; STEPS]; WIDTH] = std::array::from_fn(|r| {
+                        row(r, block * STEPS).first_chunk().expect("a panel is inside its matrix")
+                    });
                     for p in 0..STEPS {
                         for r in 0..WIDTH {
                             to[p][r] = P::from_f32(rows[r][p].to_f32());

@@ -1,4 +1,4 @@
-//! Products against f64, for every kernel that this machine can run.
+//! Products against f64, for every kernel that this machine can run, and for those of other machines in plain code.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,9 +10,14 @@ use crate::ops::tests::random;
 use crate::rng::DropoutKey;
 use crate::simd::gelu_and_slope;
 
-/// Products by every kernel that this machine can run.
-fn each_kernel<T: Element>(each: impl Fn(Gemm<T>)) {
+/// Products by every kernel that this machine can run, and as those of other machines would be.
+pub(crate) fn each_kernel<T: Element>(each: impl Fn(Gemm<T>)) {
     Isa::ALL.into_iter().filter(|isa| isa.is_available()).for_each(|isa| each(Gemm::on(isa, 3)));
+    for (name, kernel) in simulated::KERNELS {
+        if T::DTYPE == Dtype::Bf16 || kernel.shape().dtype == Dtype::F32 {
+            each(Gemm::with(kernel, name, 3));
+        }
+    }
 }
 
 fn stored<T: Element>(len: usize, seed: u64) -> Vec<T> {
@@ -175,7 +180,7 @@ fn same_bits<T: Element>() {
     let weights: Vec<f32> = b.iter().map(|x| x.to_f32()).collect();
     each_kernel::<T>(|gemm| {
         let by = |count| {
-            let (gemm, threads) = (Gemm::<T>::on(gemm.isa, count), Threads::new(count));
+            let (gemm, threads) = (Gemm::<T>::with(gemm.kernel, gemm.name, count), Threads::new(count));
             let (mut c, mut packing) = (vec![0.0f32; size.m * size.n], vec![0.0f32; size.m * size.n]);
             let (a, b) = (MatRef::rows(&a, size.m).t(), MatRef::rows(&b, size.n));
             let weights = Right::Weights(MatRef::rows(&weights, size.n));
