@@ -5,7 +5,15 @@
  * usage: deno run -A bench/scaling.ts length|batch|model|threads [--rounds 3] [--dtype bf16|f32]
  */
 
-import { inTurns, type StepRequest, StepSide, type StepSize, stepSize, TUNED_MALLOC, writeResult } from "./step_sizes.ts";
+import {
+  inTurns,
+  type StepRequest,
+  StepSide,
+  type StepSize,
+  stepSize,
+  TUNED_MALLOC,
+  writeResult,
+} from "./step_sizes.ts";
 
 const VOCAB_SIZE = 8192, TOKENS = 4096;
 const mini = (batch: number, length: number) => stepSize(256, 4, VOCAB_SIZE, batch, length);

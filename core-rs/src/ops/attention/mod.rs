@@ -164,7 +164,6 @@ pub fn forward<T: Element>(
         let at = block.head * block.tokens + block.from;
         // SAFETY: these rows of this head belong to this block alone.
         let lse = unsafe { lse.part(at..at + l) };
-        let scale = block.scale();
         gemm.pack_alone(keys, d, l, block.part(qkv, 1, 0).t());
         gemm.pack_alone(values, l, d, block.part(qkv, 2, 0));
         for span in block.spans(span_rows(gemm, l)) {
@@ -174,6 +173,7 @@ pub fn forward<T: Element>(
             vectorize(
                 #[inline(always)]
                 || {
+                    let scale = block.scale();
                     for (r, i) in span.clone().enumerate() {
                         let (to, unseen) = probabilities[r * l..][..seen].split_at_mut(block.visible(i));
                         let row = &mut scores[r * l..][..to.len()];
@@ -227,7 +227,6 @@ pub fn backward<T: Element>(
             // SAFETY: this head's columns of these rows belong to this block alone.
             unsafe { Store::into_shards(d_qkv, at, 3 * shape.hidden) }
         };
-        let scale = block.scale();
         let [keys, values, keys_as_rows] = &mut *operands;
         gemm.pack_alone(keys, d, l, block.part(qkv, 1, 0).t());
         gemm.pack_alone(values, d, l, block.part(qkv, 2, 0).t());
@@ -241,8 +240,8 @@ pub fn backward<T: Element>(
             vectorize(
                 #[inline(always)]
                 || {
-                    // A copy: through the closure's reference it would be read again after every store, key by key.
-                    let scale = scale;
+                    // Here and not outside: through the closure's reference it would be read again after every store.
+                    let scale = block.scale();
                     for (r, i) in span.clone().enumerate() {
                         let visible = block.visible(i);
                         let scores = &mut scores[r * l..][..visible];

@@ -43,7 +43,9 @@ impl<K: Kernel> Kernel for Simulated<K> {
         assert!(INSIDE.get(), "not entered");
         assert!((1..=shape.rows).contains(&height) && depth > 0 && depth.is_multiple_of(shape.depth));
         // Tile loads of operands that are not on such a boundary take twice as long.
-        assert!(right.addr().is_multiple_of(64) || shape.columns * shape.right_group * shape.bytes() % 64 > 0);
+        assert!(
+            right.addr().is_multiple_of(64) || !(shape.columns * shape.right_group * shape.bytes()).is_multiple_of(64)
+        );
         assert!(tile.addr().is_multiple_of(64));
         let read = |at: *const u8| match shape.dtype {
             // SAFETY: the caller's promise; elements are aligned.
