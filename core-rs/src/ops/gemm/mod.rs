@@ -22,7 +22,7 @@ mod output;
 mod pack;
 pub mod panels;
 mod scratch;
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod simulated;
 mod tile;
 

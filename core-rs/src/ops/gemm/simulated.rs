@@ -1,5 +1,6 @@
 //! A kernel in plain code with the shape of another one, so that what a machine cannot run is packed, cut and read as it
-//! would be there: all of a product but the instruction. It insists on what instructions need.
+//! would be there: all of a product but the instruction. It insists on what instructions need. On x86-64 only: elsewhere
+//! there is one kernel, and it runs.
 
 use std::cell::Cell;
 
@@ -12,16 +13,11 @@ thread_local! {
 }
 
 /// The kernels of other machines, in plain code.
-#[cfg(target_arch = "x86_64")]
 pub(super) static KERNELS: [(&str, &(dyn Kernel + Sync)); 3] = [
     ("amx", &Simulated(&super::amx::Amx)),
     ("avx512_bf16", &Simulated(&super::dot_bf16::DotBf16)),
     ("avx512f", &Simulated(&super::fma::Avx512)),
 ];
-/// None: there is one kernel, and it runs.
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) static KERNELS: [(&str, &(dyn Kernel + Sync)); 0] = [];
-
 /// Computes what the other kernel would.
 struct Simulated<K: 'static>(&'static K);
 

@@ -13,6 +13,7 @@ use crate::simd::gelu_and_slope;
 /// Products by every kernel that this machine can run, and as those of other machines would be.
 pub(crate) fn each_kernel<T: Element>(each: impl Fn(Gemm<T>)) {
     Isa::ALL.into_iter().filter(|isa| isa.is_available()).for_each(|isa| each(Gemm::on(isa, 3)));
+    #[cfg(target_arch = "x86_64")]
     for (name, kernel) in simulated::KERNELS {
         if T::DTYPE == Dtype::Bf16 || kernel.shape().dtype == Dtype::F32 {
             each(Gemm::with(kernel, name, 3));
