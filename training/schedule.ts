@@ -31,7 +31,8 @@ const PAUSED = 0.1;
 /** When a run pauses. */
 export class Milestones {
   #next: number;
-  #rested_ms = 0;
+  #ended_ms = 0;
+  #rest_ms = 0;
   readonly #extent: Extent;
 
   /** Of a run that is at `progress`. */
@@ -42,13 +43,15 @@ export class Milestones {
 
   /** Whether it is time, at this progress and this wall clock of the run. */
   isDue(progress: number, elapsed_ms: number): boolean {
-    return progress * MILESTONES >= this.#next && elapsed_ms >= this.#rested_ms;
+    const left_ms = elapsed_ms / progress - elapsed_ms; // until the last evaluation
+    return progress * MILESTONES >= this.#next && Math.min(elapsed_ms - this.#ended_ms, left_ms) >= this.#rest_ms;
   }
 
   /** Notes that the run has paused, at `progress`, until `elapsed_ms`. */
   paused(progress: number, elapsed_ms: number, pause_ms: number): void {
     this.#next = Math.floor(progress * MILESTONES) + 1;
-    if ("budget_ms" in this.#extent) this.#rested_ms = elapsed_ms + pause_ms * (1 / PAUSED - 1);
+    this.#ended_ms = elapsed_ms;
+    if ("budget_ms" in this.#extent) this.#rest_ms = pause_ms * (1 / PAUSED - 1);
   }
 }
 

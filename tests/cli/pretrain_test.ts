@@ -116,14 +116,13 @@ testWithCore("pretrain stops at the next step on Ctrl-C, saves, exits 130 and ca
   assert(step > 0);
 });
 
-testWithCore("pretrain with a budget ends by the clock, with its learning rate near its end", async () => {
+testWithCore("pretrain with a budget ends by the clock, with its learning rate near zero", async () => {
   using place = smallPlace();
   const { code, stderr } = await place.cloze(["pretrain", ...SMALL_RUN, "--output", "out", "--budget", "4s"]);
   assertEquals(code, 0, stderr);
   const lines = read(place, "out/metrics.jsonl").trim().split("\n").map((line) => JSON.parse(line));
   const rates = lines.filter((line) => line.kind === "train").map((line) => line.learning_rate);
-  // A pause of a busy machine in the last evaluation ends the run by as much earlier: it may stop well above zero.
-  assert(rates[rates.length - 1] < 0.3 * 3e-3, `it ends with a learning rate of ${rates[rates.length - 1]}`);
+  assert(rates[rates.length - 1] < 0.1 * 3e-3, `it ends with a learning rate of ${rates[rates.length - 1]}`);
   assert(lines.filter((line) => line.kind === "evaluation").length >= 2);
   const [{ elapsed_ms }] = lines.slice(-1);
   assert(elapsed_ms > 2500, `${elapsed_ms} ms`);
