@@ -6,6 +6,7 @@
  */
 
 import {
+  flag,
   inTurns,
   type StepRequest,
   StepSide,
@@ -35,7 +36,6 @@ const TURN_MS = 400;
 
 if (import.meta.main) {
   const [what] = Deno.args;
-  const flag = (name: string) => Deno.args.includes(name) ? Deno.args[Deno.args.indexOf(name) + 1] : undefined;
   const rounds = Number(flag("--rounds") ?? 3);
   const dtype = flag("--dtype") === "f32" ? "f32" : "bf16";
   const rows = [];

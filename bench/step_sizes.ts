@@ -132,3 +132,9 @@ async function peerVersions(): Promise<Record<string, string>> {
   const [torch, transformers] = new TextDecoder().decode(stdout).trim().split(" ");
   return { torch, transformers };
 }
+
+/** What stands after `name` on the command line. */
+export function flag(name: string): string | undefined {
+  const at = Deno.args.indexOf(name);
+  return at < 0 ? undefined : Deno.args[at + 1];
+}

@@ -11,7 +11,7 @@
  * `padded`: lengths uniform from 32 to 128; PyTorch pads and masks, cloze does not, and only real tokens count.
  */
 
-import { inTurns, SIZES, type StepRequest, StepSide, TUNED_MALLOC, writeResult } from "./step_sizes.ts";
+import { flag, inTurns, SIZES, type StepRequest, StepSide, TUNED_MALLOC, writeResult } from "./step_sizes.ts";
 
 const THREADS = 2;
 const PEERS = {
@@ -67,7 +67,6 @@ async function compare(name: keyof typeof SIZES, kind: keyof typeof PEERS, round
 }
 
 if (import.meta.main) {
-  const flag = (name: string) => Deno.args.includes(name) ? Deno.args[Deno.args.indexOf(name) + 1] : undefined;
   const rounds = Number(flag("--rounds") ?? 7);
   const kind = (flag("--peers") ?? "eager") as keyof typeof PEERS;
   const chosen = Deno.args.filter((x) => x in SIZES) as (keyof typeof SIZES)[];

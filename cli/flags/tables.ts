@@ -78,6 +78,9 @@ const COMPAT = choice(
   "huggingface",
 );
 
+/** How often a run pauses unless told. */
+const EVERY_TENTH = "a tenth of the run, more where pauses would take over 10% of a --budget";
+
 /** Flags of `cloze pretrain`. */
 export const PRETRAIN = {
   name: "pretrain",
@@ -116,13 +119,13 @@ export const PRETRAIN = {
     "save-every": number(
       { min: 1, max: 1e9, integer: true },
       "Steps between checkpoints.",
-      "a tenth of the run, more where pauses would take over 10% of a --budget",
+      EVERY_TENTH,
     ),
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number(
       { min: 1, max: 1e9, integer: true },
       "Steps between evaluations.",
-      "a tenth of the run, more where pauses would take over 10% of a --budget",
+      EVERY_TENTH,
     ),
     chart: toggle("Draw the loss while it trains, on a terminal."),
     resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads and --device from it."),
