@@ -3,7 +3,9 @@
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { type ModelConfig, parseModelConfig } from "../config/model_config.ts";
 import { type ModelHeads, parseModelHeads } from "../config/model_heads.ts";
-import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
+// Not from mod.ts, which also loads all that learning a vocabulary takes: predict would start later.
+import { loadTokenizer } from "../tokenizer/files.ts";
+import type { Tokenizer } from "../tokenizer/mod.ts";
 
 /** The parts of a model folder. */
 export interface ModelFolder {

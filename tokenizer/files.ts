@@ -134,20 +134,24 @@ function expect(found: unknown, expected: string, what: string): void {
   });
 }
 
+/** Tokens by id. Visits names one by one: making lists of 30,000 of them takes as long as parsing the file. */
 function readVocabulary(vocab: Record<string, number>, added: { content: string; id: number }[]): string[] {
-  const entries: [string, number][] = Object.entries(vocab);
-  for (const { content, id } of added) if (!Object.hasOwn(vocab, content)) entries.push([content, id]);
-  const vocabulary = new Array<string>(entries.length);
-  for (const [token, id] of entries) {
-    if (!Number.isInteger(id) || id < 0 || id >= entries.length || vocabulary[id] !== undefined) {
-      throw new ClozeError(
-        "input",
-        `the id ${id} of ${JSON.stringify(token)} is taken or outside 0..${entries.length}`,
-        { hint: "a vocabulary has every id from 0 on once" },
-      );
-    }
+  for (const { content, id } of added) if (!Object.hasOwn(vocab, content)) vocab[content] = id;
+  const refusal = (token: string) =>
+    new ClozeError(
+      "input",
+      `the id ${vocab[token]} of ${JSON.stringify(token)} is taken or outside 0..${Object.keys(vocab).length}`,
+      { hint: "a vocabulary has every id from 0 on once" },
+    );
+  const vocabulary: string[] = [];
+  let size = 0;
+  for (const token in vocab) {
+    const id = vocab[token];
+    if (!Number.isInteger(id) || id < 0 || vocabulary[id] !== undefined) throw refusal(token);
     vocabulary[id] = token;
+    size++;
   }
+  if (vocabulary.length !== size) throw refusal(Object.keys(vocab).find((token) => vocab[token] >= size)!);
   return vocabulary;
 }
 

@@ -196,6 +196,11 @@ Deno.test("what would be tokenized differently is refused, with the reason", asy
   await refuse((json) => ({ ...json, model: { ...json.model, unk_token: "<unk>" } }), "unk_token");
   await refuse((json) => ({ ...json, model: { ...json.model, continuing_subword_prefix: "@@" } }), "@@");
   await refuse((json) => ({ ...json, added_tokens: [{ ...json.added_tokens[0], id: 99, content: "far" }] }), "99");
+  for (const id of [3, 13, -1, 1.5, 2 ** 40, "12"]) {
+    const vocab = (json: ReturnType<typeof googleBert>) => ({ ...json.model.vocab, far: id });
+    const message = `the id ${id} of "far" is taken or outside 0..13`;
+    await refuse((json) => ({ ...json, model: { ...json.model, vocab: vocab(json) } }), message);
+  }
   await withFiles({ "vocab.txt": "[PAD]\n", "tokenizer_config.json": "{" }, async (folder) => {
     await assertRejects(() => loadTokenizer(folder), ClozeError, "tokenizer_config.json is not JSON");
   });

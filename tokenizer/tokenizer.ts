@@ -315,7 +315,8 @@ export class Tokenizer {
 
   /** Whether it is a placeholder, `[unused0]` and so on, which no text is encoded as. */
   isUnused(id: number): boolean {
-    return /^\[unused\d+\]$/.test(this.vocabulary[id] ?? "");
+    const token = this.vocabulary[id];
+    return token !== undefined && token.startsWith("[unused") && /^\[unused\d+\]$/.test(token);
   }
 
   /** Whether it is a piece inside a word. */

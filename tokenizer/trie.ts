@@ -1,6 +1,8 @@
 /**
  * Strings with numbers, and the longest of them that a text begins with. Edges are in one hash table over typed arrays,
- * keyed by node and code point. Used by `word_piece.ts`.
+ * keyed by node and code point. Strings that begin with the same code point get their edges when a text first begins with
+ * it: a sentence needs few of a vocabulary, whose edges take 40 ms of a process that has just started. Used by
+ * `word_piece.ts`.
  */
 
 import { codePointAt, widthOf } from "./utf8.ts";
@@ -12,15 +14,34 @@ export class Trie {
   #shift = 24;
   #edges = 0;
   #nodes: number;
+  /** Strings that have no edges yet, each followed by its value, by root and first code point. */
+  readonly #waiting: Map<number, (string | number)[]>[];
   /** Where the match found last ends. */
   end = 0;
 
   constructor(roots: number) {
     this.#nodes = roots;
+    this.#waiting = Array.from({ length: roots }, () => new Map());
   }
 
   /** Adds a string, which is not empty, under a root. */
   add(root: number, text: string, value: number): void {
+    const first = text.codePointAt(0)!, waiting = this.#waiting[root];
+    const group = waiting.get(first);
+    if (group !== undefined) group.push(text, value);
+    else if (this.#edges === 0) waiting.set(first, [text, value]);
+    else this.#addEdges(root, text, value);
+  }
+
+  /** Makes the edges of strings that wait for this code point. Returns whether there were any. */
+  #open(root: number, first: number): boolean {
+    const group = this.#waiting[root].get(first);
+    if (group === undefined) return false;
+    for (let i = 0; i < group.length; i += 2) this.#addEdges(root, group[i] as string, group[i + 1] as number);
+    return this.#waiting[root].delete(first);
+  }
+
+  #addEdges(root: number, text: string, value: number): void {
     let node = root, slot = 0;
     for (const character of text) {
       slot = this.#slotOf(node, character.codePointAt(0)!);
@@ -59,6 +80,12 @@ export class Trie {
 
   /** The value of the longest string under the root that `bytes[start..to)` begins with, or -1; sets `end`. */
   longest(root: number, bytes: Uint8Array, start: number, to: number): number {
+    const found = this.#longest(root, bytes, start, to);
+    if (found >= 0 || start === to || !this.#open(root, codePointAt(bytes, start))) return found;
+    return this.#longest(root, bytes, start, to);
+  }
+
+  #longest(root: number, bytes: Uint8Array, start: number, to: number): number {
     const slots = this.#slots, shift = this.#shift, last = slots.length - 4;
     let value = 0, node = root;
     for (let i = start; i < to;) {

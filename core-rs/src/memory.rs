@@ -1,7 +1,8 @@
 //! Storage for weights, gradients, moments and activations: zeroed memory that is planned when an engine opens.
 //!
 //! Large buffers are mapped at 2 MiB boundaries and ask for huge pages: page faults and TLB misses cost a third of a
-//! training step otherwise. A buffer that cannot be had is an error, not an abort.
+//! training step otherwise. Middling ones are mapped too: the allocator would write their zeros, and an engine that is
+//! opened for one sentence never touches most of them. A buffer that cannot be had is an error, not an abort.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ops::{Deref, DerefMut};
@@ -11,6 +12,9 @@ use crate::error::{Code, Error, Result};
 use crate::threads::Shards;
 
 const HUGE_PAGE: usize = 2 << 20;
+/// Bytes from which on a buffer is a mapping of its own.
+#[cfg(unix)]
+const MAPPED: usize = 64 << 10;
 /// Where every buffer that is not a file's starts: a cache line, which tile loads are twice as fast from.
 const ALIGNMENT: usize = 64;
 
@@ -59,7 +63,7 @@ impl<T: Element> Buffer<T> {
             return Ok(Self { data: std::ptr::NonNull::dangling().as_ptr(), len, storage: Storage::Empty });
         }
         #[cfg(unix)]
-        if bytes >= HUGE_PAGE {
+        if bytes >= MAPPED {
             return Self::mapped(len, bytes);
         }
         let alignment = if bytes >= HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
@@ -79,7 +83,10 @@ impl<T: Element> Buffer<T> {
 
     #[cfg(unix)]
     fn mapped(len: usize, bytes: usize) -> Result<Self> {
-        let total = bytes.checked_add(HUGE_PAGE).ok_or_else(|| out_of_memory(bytes))?;
+        // A mapping starts at a page, which is a boundary of ALIGNMENT as well.
+        let is_large = bytes >= HUGE_PAGE;
+        let room = if is_large { HUGE_PAGE } else { 0 };
+        let total = bytes.checked_add(room).ok_or_else(|| out_of_memory(bytes))?;
         // SAFETY: a fresh private anonymous mapping touches no existing memory.
         let base = unsafe {
             libc::mmap(
@@ -94,13 +101,13 @@ impl<T: Element> Buffer<T> {
         if base == libc::MAP_FAILED {
             return Err(out_of_memory(bytes));
         }
-        let shift = base.align_offset(HUGE_PAGE);
-        // SAFETY: `shift < HUGE_PAGE`, so `bytes` bytes from here are inside the mapping.
+        let shift = if is_large { base.align_offset(HUGE_PAGE) } else { 0 };
+        // SAFETY: `shift < room`, so `bytes` bytes from here are inside the mapping.
         let data = unsafe { base.byte_add(shift) };
         #[cfg(target_os = "linux")]
-        // SAFETY: advice about our own mapping; a refusal changes only speed.
-        unsafe {
-            libc::madvise(data, bytes, libc::MADV_HUGEPAGE);
+        if is_large {
+            // SAFETY: advice about our own mapping; a refusal changes only speed.
+            unsafe { libc::madvise(data, bytes, libc::MADV_HUGEPAGE) };
         }
         Ok(Self { data: data.cast(), len, storage: Storage::Mapped { base, bytes: total } })
     }
@@ -148,7 +155,7 @@ mod tests {
 
     #[test]
     fn zeroed_is_zero_writable_and_aligned_when_large() {
-        for len in [0, 1, 1000, HUGE_PAGE / 4, HUGE_PAGE + 3] {
+        for len in [0, 1, 1000, 20_000, HUGE_PAGE / 4, HUGE_PAGE + 3] {
             let mut buffer = Buffer::<f32>::zeroed(len).unwrap();
             assert_eq!(buffer.len(), len);
             assert!(buffer.iter().all(|&x| x == 0.0));
