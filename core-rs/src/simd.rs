@@ -117,6 +117,26 @@ pub fn add(y: &mut [f32], x: &[f32]) {
     }
 }
 
+/// y = f(y, x) in short rows, as those of register tiles. Loops over them stay scalar: of a length that the compiler knows
+/// because it unrolls them first, of any other because a row is all remainder.
+#[inline(always)]
+pub fn combine<T: Element>(y: &mut [f32], x: &[T], f: impl Fn(f32, f32) -> f32) {
+    if combine_whole::<32, T>(y, x, &f) || combine_whole::<16, T>(y, x, &f) || combine_whole::<8, T>(y, x, &f) {
+        return;
+    }
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = f(*y, x.to_f32());
+    }
+}
+
+/// The same for rows of N; whether they are.
+#[inline(always)]
+fn combine_whole<const N: usize, T: Element>(y: &mut [f32], x: &[T], f: &impl Fn(f32, f32) -> f32) -> bool {
+    let (Ok(y), Ok(x)) = (<&mut [f32; N]>::try_from(y), <&[T; N]>::try_from(x)) else { return false };
+    *y = std::array::from_fn(|l| f(y[l], x[l].to_f32()));
+    true
+}
+
 /// eˣ for x ≤ 88 within 2 units in the last place; 0 below −87.3. NaN stays NaN.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
@@ -276,6 +296,22 @@ mod tests {
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);
         assert_eq!(exp(-1000.0), 0.0);
         assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn combine_agrees_with_a_plain_loop_at_every_length() {
+        for len in 0..70 {
+            let x: Vec<f32> = (0..len).map(|i| (i as f32 * 0.37).sin()).collect();
+            let narrow: Vec<Bf16> = x.iter().map(|&x| Bf16::from_f32(x)).collect();
+            let before: Vec<f32> = (0..len).map(|i| (i as f32 * 0.91).cos()).collect();
+            let (mut y, mut z) = (before.clone(), before.clone());
+            combine(&mut y, &x, |y, x| y * 2.0 - x);
+            combine(&mut z, &narrow, |y, x| y * 2.0 - x);
+            for i in 0..len {
+                assert_eq!(y[i], before[i] * 2.0 - x[i]);
+                assert_eq!(z[i], before[i] * 2.0 - narrow[i].to_f32());
+            }
+        }
     }
 
     #[test]

@@ -29,15 +29,16 @@ pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> f6
         vectorize(
             #[inline(always)]
             || {
-                let mut lanes = [0.0f64; LANES];
-                let chunks = x.chunks_exact(LANES);
-                let rest = chunks.remainder();
-                // A length that the compiler knows: with any other it neither vectorizes nor keeps lanes in registers.
+                let mut lanes = [[0.0f64; 8]; LANES / 8];
+                let (chunks, rest) = x.as_chunks::<LANES>();
                 for chunk in chunks {
-                    for l in 0..LANES {
-                        lanes[l] += f64::from(chunk[l]) * f64::from(chunk[l]);
+                    // Eight at a time, as arrays: a loop over all lanes is unrolled into scalars that do not fit registers.
+                    for (lanes, chunk) in lanes.iter_mut().zip(chunk.as_chunks::<8>().0) {
+                        let wide = chunk.map(f64::from);
+                        *lanes = std::array::from_fn(|l| lanes[l] + wide[l] * wide[l]);
                     }
                 }
+                let lanes = lanes.as_flattened_mut();
                 for (lane, &v) in lanes.iter_mut().zip(rest) {
                     *lane += f64::from(v) * f64::from(v);
                 }

@@ -5,7 +5,7 @@ use super::Size;
 use super::output::Output;
 use crate::dtype::Element;
 use crate::ops::dropout::Dropout;
-use crate::simd::{gelu_and_slope, prefetch, vectorize};
+use crate::simd::{combine, gelu_and_slope, prefetch, vectorize};
 use crate::threads::Shards;
 
 /// A finished piece of C.
@@ -33,8 +33,10 @@ impl Tile<'_> {
                 for r in 0..height {
                     let row = &mut self.values[r * stride..][..width];
                     // Whole register tiles get a length that the compiler knows. Not the 8 of ARM: it unrolls such a loop
-                    // before it would vectorize it, and GELU stays scalar.
+                    // before it would vectorize it, and GELU stays scalar. What is simple it unrolls at 16 and 32 as
+                    // well: see [`combine`].
                     match width {
+                        16 => each(r, &mut row[..16]),
                         32 => each(r, &mut row[..32]),
                         _ => each(r, row),
                     }
@@ -115,7 +117,7 @@ impl Epilogue for Add {
         let c = self.0.of(tile);
         tile.edit(
             #[inline(always)]
-            |r, x| crate::simd::add(c.row(r, x.len()), x),
+            |r, x| combine(c.row(r, x.len()), x, |c, x| c + x),
         );
     }
 }
@@ -146,7 +148,7 @@ impl<T: Element> Epilogue for Bias<'_, T> {
         let bias = &self.bias[tile.column..][..tile.width];
         tile.edit(
             #[inline(always)]
-            |_, x| crate::simd::add(x, &bias[..x.len()]),
+            |_, x| combine(x, &bias[..x.len()], |x, bias| x + bias),
         );
         self.c.store(tile, tile.values);
     }
@@ -227,7 +229,7 @@ impl<T: Element> Epilogue for GeluBackward<'_, T> {
             #[inline(always)]
             |r, x| {
                 let slope = &self.slope[self.c.index(row + r, column)..][..x.len()];
-                x.iter_mut().zip(slope).for_each(|(x, slope)| *x *= slope.to_f32());
+                combine(x, slope, |x, slope| x * slope);
             },
         );
         self.c.store(tile, tile.values);

@@ -77,9 +77,10 @@ impl<T: Element> Output<T> {
                 };
                 for r in 0..height {
                     let row = &values[r * stride..][..width];
-                    // Whole register tiles get a length that the compiler knows: 8 on ARM.
+                    // Whole register tiles get a length that the compiler knows: 8 on ARM, 16 with AVX2, 32 with AVX-512.
                     match width {
                         8 => convert(&row[..8], c.row(r, 8)),
+                        16 => convert(&row[..16], c.row(r, 16)),
                         32 => convert(&row[..32], c.row(r, 32)),
                         _ => convert(row, c.row(r, width)),
                     }
