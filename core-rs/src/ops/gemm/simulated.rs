@@ -13,11 +13,13 @@ thread_local! {
 }
 
 /// The kernels of other machines, in plain code.
-pub(super) static KERNELS: [(&str, &(dyn Kernel + Sync)); 3] = [
+pub(super) static KERNELS: [(&str, &(dyn Kernel + Sync)); 4] = [
     ("amx", &Simulated(&super::amx::Amx)),
     ("avx512_bf16", &Simulated(&super::dot_bf16::DotBf16)),
     ("avx512f", &Simulated(&super::fma::Avx512)),
+    ("fourteen rows", &super::fma::Fourteen),
 ];
+
 /// Computes what the other kernel would.
 struct Simulated<K: 'static>(&'static K);
 
