@@ -203,7 +203,8 @@ impl<const ROWS: usize> Rows<ROWS> {
 
     #[inline(always)]
     fn address(&self, row: usize) -> *const f32 {
-        self.addresses[row / SHARED].wrapping_byte_add(row % SHARED * self.stride)
+        let group = row / SHARED;
+        self.addresses[group].wrapping_byte_add((row - group * SHARED) * self.stride)
     }
 
     /// What stands `p` steps on in the row of that address.
