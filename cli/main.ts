@@ -17,7 +17,9 @@ export type Command = (args: string[]) => Promise<number>;
  * starts: 150 files, an eighth of the time to the first answer of `predict`.
  */
 async function load(name: string): Promise<Command> {
-  const { run } = await import(new URL(`commands/${name.replaceAll("-", "_")}.ts`, import.meta.url).href);
+  const { run }: { run: Command } = await import(
+    new URL(`commands/${name.replaceAll("-", "_")}.ts`, import.meta.url).href
+  );
   return run;
 }
 

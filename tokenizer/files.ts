@@ -136,22 +136,23 @@ function expect(found: unknown, expected: string, what: string): void {
 
 /** Tokens by id. Visits names one by one: making lists of 30,000 of them takes as long as parsing the file. */
 function readVocabulary(vocab: Record<string, number>, added: { content: string; id: number }[]): string[] {
-  for (const { content, id } of added) if (!Object.hasOwn(vocab, content)) vocab[content] = id;
-  const refusal = (token: string) =>
-    new ClozeError(
-      "input",
-      `the id ${vocab[token]} of ${JSON.stringify(token)} is taken or outside 0..${Object.keys(vocab).length}`,
-      { hint: "a vocabulary has every id from 0 on once" },
-    );
-  const vocabulary: string[] = [];
+  const vocabulary: string[] = [], refused: [token: string, id: number][] = [];
   let size = 0;
-  for (const token in vocab) {
-    const id = vocab[token];
-    if (!Number.isInteger(id) || id < 0 || vocabulary[id] !== undefined) throw refusal(token);
-    vocabulary[id] = token;
+  const place = (token: string, id: number) => {
     size++;
+    const isId = Number.isInteger(id) && id >= 0 && id < 2 ** 31; // the engine takes them as Int32
+    if (isId && vocabulary[id] === undefined) vocabulary[id] = token;
+    else refused.push([token, id]);
+  };
+  for (const token in vocab) place(token, vocab[token]);
+  for (const { content, id } of added) if (!Object.hasOwn(vocab, content)) place(content, id);
+  if (vocabulary.length > size) refused.push([vocabulary[vocabulary.length - 1], vocabulary.length - 1]);
+  if (refused.length > 0) {
+    const [[token, id]] = refused;
+    throw new ClozeError("input", `the id ${id} of ${JSON.stringify(token)} is taken or outside 0..${size}`, {
+      hint: "a vocabulary has every id from 0 on once",
+    });
   }
-  if (vocabulary.length !== size) throw refusal(Object.keys(vocab).find((token) => vocab[token] >= size)!);
   return vocabulary;
 }
 

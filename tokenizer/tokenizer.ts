@@ -89,6 +89,7 @@ export class Tokenizer {
   readonly #normalizedAdded: AddedTokens;
   readonly #ids: Map<string, number>;
   readonly #specialIds: Set<number>;
+  readonly #unusedIds = new Set<number>();
   readonly #preTokenizer: PreTokenizer;
   readonly #wordPiece: WordPiece;
   readonly #scanner: WordScanner;
@@ -126,7 +127,8 @@ export class Tokenizer {
     this.#specialIds = new Set(
       this.added_tokens.filter((token) => token.special).map((token) => this.idOf(token.content)!),
     );
-    vocabulary.forEach((_, id) => this.isUnused(id) && this.#specialIds.add(id));
+    vocabulary.forEach((token, id) => /^\[unused\d+\]$/.test(token) && this.#unusedIds.add(id));
+    this.#unusedIds.forEach((id) => this.#specialIds.add(id));
     const preTokenizer = this.#preTokenizer = new PreTokenizer(this.normalizer);
     const { normalized = [], asItStands = [] } = Object.groupBy(
       this.added_tokens,
@@ -315,8 +317,7 @@ export class Tokenizer {
 
   /** Whether it is a placeholder, `[unused0]` and so on, which no text is encoded as. */
   isUnused(id: number): boolean {
-    const token = this.vocabulary[id];
-    return token !== undefined && token.startsWith("[unused") && /^\[unused\d+\]$/.test(token);
+    return this.#unusedIds.has(id);
   }
 
   /** Whether it is a piece inside a word. */

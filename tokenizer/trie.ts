@@ -24,7 +24,7 @@ export class Trie {
     this.#waiting = Array.from({ length: roots }, () => new Map());
   }
 
-  /** Adds a string, which is not empty, under a root. */
+  /** Adds a string, which is not empty, under a root. It waits for its edges, after a search only beside others. */
   add(root: number, text: string, value: number): void {
     const first = text.codePointAt(0)!, waiting = this.#waiting[root];
     const group = waiting.get(first);

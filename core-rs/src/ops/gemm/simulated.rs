@@ -12,7 +12,7 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The kernels of other machines, in plain code.
+/// The kernels of other machines, in plain code, and the f32 kernel with as many rows as it has with AVX-512.
 pub(super) static KERNELS: [(&str, &(dyn Kernel + Sync)); 4] = [
     ("amx", &Simulated(&super::amx::Amx)),
     ("avx512_bf16", &Simulated(&super::dot_bf16::DotBf16)),
