@@ -3,6 +3,8 @@
  * memory, and mergeable: the sum over parts does not depend on how the corpus was cut.
  */
 
+import type { UnknownCauses } from "./unknown_words.ts";
+
 /** Most hashes that are kept; the share of repeated lines is then known to about ±0.2 percentage points. */
 const MOST_HASHES = 1 << 17;
 
@@ -17,10 +19,12 @@ export interface CorpusCounts {
   empty: number;
   /** Share of the lines that an earlier line is equal to: exact for small corpora, estimated from a sample otherwise. */
   duplicate_share: number;
+  /** Why words became `[UNK]`; missing if none did, or if it was not recorded. */
+  unknown?: UnknownCauses;
 }
 
 /** A report that can be sent to another thread. */
-export interface ReportState extends Omit<CorpusCounts, "duplicate_share"> {
+export interface ReportState extends Omit<CorpusCounts, "duplicate_share" | "unknown"> {
   level: number;
   hashes: Float64Array;
   counts: Float64Array;

@@ -14,6 +14,7 @@ import { Shard } from "./shard.ts";
 import { BlockWriter, ShardWriter } from "./shard_writer.ts";
 import { partPath } from "./unit_jobs.ts";
 import { runUnits } from "./worker_pool.ts";
+import { UnknownSample } from "./unknown_words.ts";
 
 /** Both shards, open. */
 export interface PreparedData {
@@ -104,12 +105,14 @@ async function write(
   });
   const train = new ShardWriter(`${folder}/${NAMES.train}`, tokenizer.size, source);
   const heldOut = new ShardWriter(`${folder}/${NAMES.heldOut}`, tokenizer.size, source);
-  const report = new CorpusReport();
+  const found = { report: new CorpusReport(), unknown: new UnknownSample() };
   try {
-    if (corpus === "practice") await encodeHere(corpus, tokenizer, parts, train, heldOut, report);
-    else await encodeUnits(corpus, tokenizer, parts, train, heldOut, report, options);
-    heldOut.finish(report.counts);
-    train.finish(report.counts); // last: both are there when this one is
+    if (corpus === "practice") await encodeHere(corpus, tokenizer, parts, train, heldOut, found);
+    else await encodeUnits(corpus, tokenizer, parts, train, heldOut, found, options);
+    const unknown = found.unknown.causes(tokenizer);
+    const counts = { ...found.report.counts, ...(unknown === undefined ? {} : { unknown }) };
+    heldOut.finish(counts);
+    train.finish(counts); // last: both are there when this one is
   } catch (error) {
     train.discard();
     heldOut.discard();
@@ -119,13 +122,19 @@ async function write(
   }
 }
 
+/** What is found while the text is encoded. */
+interface Found {
+  report: CorpusReport;
+  unknown: UnknownSample;
+}
+
 async function encodeUnits(
   corpus: Exclude<CorpusSource, "practice">,
   tokenizer: Tokenizer,
   folder: string,
   train: ShardWriter,
   heldOut: ShardWriter,
-  report: CorpusReport,
+  { report, unknown }: Found,
   { threads, onProgress = () => {} }: PrepareOptions,
 ): Promise<void> {
   const withText = new FilesWithText();
@@ -143,7 +152,10 @@ async function encodeUnits(
     },
   });
   withText.end();
-  for (const result of results) report.merge(result.report);
+  for (const result of results) {
+    report.merge(result.report);
+    unknown.merge(result.unknown!);
+  }
 }
 
 /** The practice corpus comes from a generator: nothing to share out. */
@@ -153,13 +165,13 @@ async function encodeHere(
   folder: string,
   train: ShardWriter,
   heldOut: ShardWriter,
-  report: CorpusReport,
+  { report, unknown }: Found,
 ): Promise<void> {
   const writers = {
     train: new BlockWriter(partPath(folder, 0, "train"), tokenizer.size),
     heldOut: new BlockWriter(partPath(folder, 0, "held_out"), tokenizer.size),
   };
-  const encoder = new SentenceEncoder(tokenizer, 0, writers);
+  const encoder = new SentenceEncoder(tokenizer, 0, writers, unknown);
   const sink = {
     sentence: (bytes: Uint8Array, from: number, to: number) => {
       report.sentence(bytes, from, to);

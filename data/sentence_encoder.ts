@@ -7,6 +7,7 @@ import { IdBuffer, type Tokenizer } from "../tokenizer/mod.ts";
 import type { TextSink } from "./corpus.ts";
 import { Random, STREAMS } from "./rng.ts";
 import type { BlockWriter } from "./shard_writer.ts";
+import type { UnknownSample } from "./unknown_words.ts";
 
 /** Share of the documents that training never sees. */
 export const HELD_OUT = 0.02;
@@ -18,18 +19,30 @@ export class SentenceEncoder implements TextSink {
   readonly #tokenizer: Tokenizer;
   readonly #train: BlockWriter;
   readonly #heldOut: BlockWriter;
+  readonly #unknown: UnknownSample;
   readonly #unit: number;
   readonly #random = new Random(0, STREAMS.holdout);
   #ids = new IdBuffer();
   readonly #starts: number[] = [];
+  /** Of each eojeol that `#starts` has, the offset of its first byte. */
+  readonly #places: number[] = [];
   #document = 0;
   #target: BlockWriter;
   /** Tokens so far. */
   tokens = 0;
 
-  /** Which documents are held out depends on the number of the unit that they are in, and on their number in it. */
-  constructor(tokenizer: Tokenizer, unit: number, writers: { train: BlockWriter; heldOut: BlockWriter }) {
+  /**
+   * Which documents are held out depends on the number of the unit that they are in, and on their number in it. What
+   * became `[UNK]` goes to `unknown`.
+   */
+  constructor(
+    tokenizer: Tokenizer,
+    unit: number,
+    writers: { train: BlockWriter; heldOut: BlockWriter },
+    unknown: UnknownSample,
+  ) {
     this.#tokenizer = tokenizer;
+    this.#unknown = unknown;
     this.#unit = unit;
     this.#train = writers.train;
     this.#heldOut = writers.heldOut;
@@ -41,9 +54,9 @@ export class SentenceEncoder implements TextSink {
   }
 
   sentence(bytes: Uint8Array, from: number, to: number): void {
-    const ids = this.#ids, starts = this.#starts;
+    const ids = this.#ids, starts = this.#starts, places = this.#places;
     ids.truncate(0);
-    starts.length = 0;
+    starts.length = places.length = 0;
     // White space separates words for every tokenizer, so that each eojeol can be encoded on its own.
     for (let at = from; at < to;) {
       const length = spaceAt(bytes, at);
@@ -55,11 +68,26 @@ export class SentenceEncoder implements TextSink {
       while (end < to && spaceAt(bytes, end) === 0) end++;
       const before = ids.length;
       this.#tokenizer.encodeUtf8(bytes, at, end, ids);
-      if (ids.length > before) starts.push(before);
+      if (ids.length > before) {
+        starts.push(before);
+        places.push(at);
+      }
       at = end;
     }
     this.tokens += ids.length;
     this.#target.sentence(ids.view(), starts);
+    if (ids.view().includes(this.#tokenizer.special.unk)) this.#sample(bytes, to);
+  }
+
+  /** Hands on the eojeols in which a word became `[UNK]`. */
+  #sample(bytes: Uint8Array, to: number): void {
+    const ids = this.#ids.view(), { unk } = this.#tokenizer.special;
+    this.#starts.forEach((start, i) => {
+      if (!ids.subarray(start, this.#starts[i + 1] ?? ids.length).includes(unk)) return;
+      let end = this.#places[i];
+      while (end < to && spaceAt(bytes, end) === 0) end++;
+      this.#unknown.add(bytes, this.#places[i], end);
+    });
   }
 
   endDocument(): void {

@@ -6,6 +6,7 @@
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { Shard } from "./shard.ts";
+import { unknownOf } from "./unknown_words.ts";
 
 /** A tokenized text in numbers. */
 export interface TextStatistics {
@@ -16,6 +17,9 @@ export interface TextStatistics {
   sha256: string;
   /** Tokens per word; words and punctuation marks are counted as the pre-tokenizer cuts them. */
   fertility: number;
+  words: number;
+  /** Words that became `[UNK]`; each is one token. */
+  unknown_words: number;
   /** Share of the tokens that are `[UNK]`. */
   unknown_share: number;
   /** Tokens of the vocabulary that occur. */
@@ -42,7 +46,7 @@ const MOST_FREQUENT = 10;
 export function textStatistics(shard: Shard, tokenizer: Tokenizer): TextStatistics {
   const { counts, header } = shard;
   const ids = [...counts.keys()].filter((id) => counts[id] > 0).sort((a, b) => counts[b] - counts[a] || a - b);
-  const words = ids.reduce((sum, id) => tokenizer.isContinuation(id) ? sum : sum + counts[id], 0);
+  const { words, unknown } = unknownOf(counts, tokenizer);
   const total = Math.max(1, header.tokens);
   return {
     tokens: header.tokens,
@@ -50,7 +54,9 @@ export function textStatistics(shard: Shard, tokenizer: Tokenizer): TextStatisti
     documents: header.documents,
     sha256: header.sha256,
     fertility: header.tokens / Math.max(1, words),
-    unknown_share: counts[tokenizer.special.unk] / total,
+    words,
+    unknown_words: unknown,
+    unknown_share: unknown / total,
     vocabulary_used: ids.length,
     most_frequent: ids.slice(0, MOST_FREQUENT).map((id) => ({
       token: tokenizer.tokenOf(id),

@@ -10,6 +10,7 @@ import { CorpusReport, type ReportState } from "./corpus_report.ts";
 import { SentenceCounter } from "./sentence_counter.ts";
 import { SentenceEncoder } from "./sentence_encoder.ts";
 import { BlockWriter, type ShardPart } from "./shard_writer.ts";
+import { type SampleState, UnknownSample } from "./unknown_words.ts";
 
 /** A job as plain data. */
 export type JobSetup =
@@ -29,6 +30,8 @@ export interface UnitResult {
 /** What a job has collected over all its units. */
 export interface JobResult {
   report: ReportState;
+  /** Of `encode`: what became `[UNK]`. */
+  unknown?: SampleState;
   /** Of `count`. */
   words?: WordCounts;
   characters?: number;
@@ -55,6 +58,7 @@ class EncodeJob implements UnitJob {
   readonly #folder: string;
   readonly #tokenizer: Tokenizer;
   readonly #report = new CorpusReport();
+  readonly #unknown = new UnknownSample();
 
   constructor(setup: JobSetup & { kind: "encode" }) {
     this.#corpus = setup.corpus;
@@ -69,7 +73,7 @@ class EncodeJob implements UnitJob {
       heldOut: new BlockWriter(partPath(this.#folder, number, "held_out"), size),
     };
     const before = this.#report.documents;
-    const encoder = new SentenceEncoder(this.#tokenizer, number, writers);
+    const encoder = new SentenceEncoder(this.#tokenizer, number, writers, this.#unknown);
     try {
       for await (const _ of readUnit(unit, this.#corpus, this.#report, encoder)) onProgress(encoder.tokens);
       writers.train.flush();
@@ -84,7 +88,7 @@ class EncodeJob implements UnitJob {
   }
 
   finish(): JobResult {
-    return { report: this.#report.state };
+    return { report: this.#report.state, unknown: this.#unknown.state };
   }
 }
 

@@ -30,6 +30,8 @@ const TEXT = {
   documents: 800,
   sha256: "a".repeat(64),
   fertility: 1.31,
+  words: 91_603,
+  unknown_words: 48,
   unknown_share: 0.0004,
   vocabulary_used: 2900,
   most_frequent: [{ token: ".", share: 0.07 }, { token: "the", share: 0.05 }],

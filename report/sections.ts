@@ -3,7 +3,7 @@
 import { grouped, percent } from "../config/numbers.ts";
 import type { TextStatistics } from "../training/metrics.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
+import { conforms, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 
 /** Checkpoints that the blanks are shown at: the first, the last and some between. */
 const SHOWN = 6;
@@ -106,6 +106,7 @@ ${
       both("sentences", ({ sentences }) => grouped(sentences)),
       both("documents", ({ documents }) => grouped(documents)),
       both("fertility: tokens per word", ({ fertility }) => fertility.toFixed(2)),
+      both("[UNK] among the words", unknownWords),
       both("[UNK] among the tokens", ({ unknown_share }) => share(unknown_share)),
       both(
         `of the vocabulary of ${grouped(tokenizer.size)} in use`,
@@ -116,7 +117,11 @@ ${
         : []),
     ])
   }
-<p class="note">A word is what the pre-tokenizer cuts: words and punctuation marks.</p>
+<p class="note">A word is what the pre-tokenizer cuts: words and punctuation marks.${
+    conforms(start.unknown?.examples, [""])
+      ? ` Became [UNK], for example: ${start.unknown!.examples.join(", ")}.`
+      : undefined
+  }</p>
 <p>Most frequent in training: ${
     train.most_frequent.map(({ token, share }, i) => html`${i > 0 ? ", " : ""}<code>${token}</code> ${percent(share)}`)
   }. The entropy of these frequencies is ${unigram.entropy.toFixed(3)} nats a token; on the held-out blanks they cost
@@ -139,6 +144,14 @@ ${
       ])
   }
 </section>`;
+}
+
+/** How many of the words; an older record has tokens only. */
+function unknownWords({ words, unknown_words }: TextStatistics): string {
+  if (!(words > 0)) return "–";
+  return unknown_words === 0
+    ? "none"
+    : `${share(unknown_words / words)} (${grouped(unknown_words)} of ${grouped(words)})`;
 }
 
 const share = (value: number) => (value === 0 ? "none" : value < 0.001 ? "under 0.1%" : percent(value));

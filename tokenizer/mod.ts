@@ -16,4 +16,5 @@ export {
 export { type TrainerOptions, VocabularyTrainer } from "./vocabulary_trainer.ts";
 export { WordCounter, type WordCounts } from "./word_counter.ts";
 export { type ExtensionOptions, learnExtension } from "./vocabulary_extension.ts";
+export { scriptOf } from "./script_of.ts";
 export { type ScriptCoverage, type VocabularyReport, vocabularyReport } from "./vocabulary_report.ts";

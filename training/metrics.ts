@@ -1,7 +1,7 @@
 /** `metrics.jsonl`: one JSON object a line, appended as the run goes. */
 
 import { ioError } from "../config/cloze_error.ts";
-import type { MaskingStatistics, TextStatistics } from "../data/mod.ts";
+import type { MaskingStatistics, TextStatistics, UnknownCauses } from "../data/mod.ts";
 import type { Evaluation, UnigramBaseline } from "./evaluation.ts";
 import { writeWhole } from "./files.ts";
 import type { ClassifierEvaluation } from "./finetune.ts";
@@ -58,6 +58,8 @@ export interface RunStart {
   held_out: TextStatistics;
   /** Share of the lines of both texts that an earlier line is equal to; `null` if they were not counted. */
   duplicate_share: number | null;
+  /** Why words became `[UNK]`; missing if none did, or if it was not recorded. */
+  unknown?: UnknownCauses;
   masking: MaskingStatistics;
   unigram: UnigramBaseline;
   /** Next-sentence prediction: accuracy of always giving the answer that is right more often. */
@@ -84,7 +86,7 @@ export interface Warning {
   kind: "warning";
   step: number;
   elapsed_ms: number;
-  rule: "non_finite" | "plateau" | "repeated_text" | "data_stall";
+  rule: "non_finite" | "plateau" | "repeated_text" | "data_stall" | "unknown_words";
   message: string;
   hint: string;
 }

@@ -122,6 +122,11 @@ export function repeatedText(duplicate_share: number): Warning | undefined {
   };
 }
 
+/** The warning about words that became `[UNK]`. */
+export function unknownWords(advice: { message: string; hint: string }): Warning {
+  return { ...at({ step: 0, elapsed_ms: 0 }), rule: "unknown_words", ...advice };
+}
+
 /** The record of a run that ended because a number was no longer finite. */
 export function nonFinite(message: string, last: { step: number; elapsed_ms: number }): Warning {
   return { ...at(last), rule: "non_finite", message, hint: NON_FINITE_CAUSES };

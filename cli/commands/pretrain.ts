@@ -3,7 +3,15 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { ModelConfig } from "../../config/model_config.ts";
 import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
-import { type Blank, heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
+import {
+  type Blank,
+  bothCounts,
+  heldOutBlanks,
+  PRACTICE_BLANKS,
+  type PreparedData,
+  prepareShards,
+  unknownOf,
+} from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
@@ -21,6 +29,7 @@ import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
+import { checkUnknown, unknownLine, type UnknownWords } from "../unknown_words.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 import { PretrainObserver } from "./pretrain_observer.ts";
 import { batchOptions, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
@@ -136,6 +145,12 @@ async function trainOn(
   const { training, output } = plan;
   const { objective } = training;
   const options = batchOptions(training);
+  const unknown = unknownIn(data, tokenizer);
+  const advice = checkUnknown(
+    unknown,
+    { from: plan.tokenizerPath === undefined ? "text" : "tokenizer" },
+    values["allow-unknown"] === true || plan.start !== undefined,
+  );
   if (data.train.header.tokens === 0) throw new ClozeError("input", "there is not enough text to train on");
   using batches = trainingBatches(objective, data.train, tokenizer, options);
   const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
@@ -152,6 +167,7 @@ async function trainOn(
         baseline.entropy.toFixed(2)
       } nats a token`,
   );
+  note(`         ${unknownLine(unknown.counts)}`);
 
   const files = {
     "config.json": modelConfigJson(model, { objective }),
@@ -197,6 +213,7 @@ async function trainOn(
     output,
     metrics,
     start: runStart({ ...start, engine: about, data, tokenizer, heldOut, unigram: baseline }),
+    unknown: advice,
     blanks,
     model: FillMask.over(
       engine,
@@ -227,6 +244,12 @@ async function trainOn(
   });
   await observer.end({ ...result.state, interrupted: result.interrupted });
   return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, toTry(blanks), part);
+}
+
+/** What became `[UNK]` in both parts of the text. */
+function unknownIn({ train, heldOut }: PreparedData, tokenizer: Tokenizer): UnknownWords {
+  const counts = bothCounts(unknownOf(train.counts, tokenizer), unknownOf(heldOut.counts, tokenizer));
+  return { counts, causes: train.header.corpus?.unknown };
 }
 
 /** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */

@@ -8,8 +8,9 @@ import type { Blank } from "../../data/mod.ts";
 import type { FillMask } from "../../inference/fill_mask.ts";
 import { readRun } from "../../report/mod.ts";
 import type { Metric, MetricsFile, RunStart, Warning } from "../../training/metrics.ts";
-import { nonFinite, repeatedText, Watchdogs } from "../../training/watchdogs.ts";
+import { nonFinite, repeatedText, unknownWords, Watchdogs } from "../../training/watchdogs.ts";
 import { grouped, isLive, note, percent, progress, warn } from "../terminal.ts";
+import type { Advice } from "../unknown_words.ts";
 import { LiveChart, LivePage, trainingLine } from "../training_view.ts";
 
 /** What it watches. */
@@ -18,6 +19,8 @@ export interface ObserverOptions {
   output: string;
   metrics: MetricsFile;
   start: RunStart;
+  /** What there is to say of words that became `[UNK]`. */
+  unknown: Advice | undefined;
   /** Filled at every evaluation. */
   blanks: readonly Blank[];
   model: FillMask;
@@ -48,8 +51,9 @@ export class PretrainObserver {
 
   /** Records that the run begins or goes on, and what is wrong with its text. */
   async begin(isPractice: boolean): Promise<void> {
-    const { start, metrics } = this.#options;
+    const { start, metrics, unknown } = this.#options;
     await metrics.write(start);
+    if (unknown !== undefined && start.step === 0) await this.#warn(unknownWords(unknown));
     // The practice corpus has few sentences by design, and is no text that one could mend.
     const warning = isPractice || start.step > 0 ? undefined : repeatedText(start.duplicate_share ?? 0);
     if (warning !== undefined) await this.#warn(warning);

@@ -25,6 +25,7 @@ export interface RunParts {
 export function runStart(parts: RunParts): RunStart {
   const { step, elapsed_ms, data, tokenizer, heldOut, unigram } = parts;
   const nsp_majority = nspMajority(heldOut);
+  const { unknown } = data.train.header.corpus ?? {};
   const { engine, instruction_set, threads, parameter_count } = parts.engine;
   return {
     kind: "start",
@@ -39,6 +40,7 @@ export function runStart(parts: RunParts): RunStart {
     train: textStatistics(data.train, tokenizer),
     held_out: textStatistics(data.heldOut, tokenizer),
     duplicate_share: data.train.header.corpus?.duplicate_share ?? null,
+    ...(unknown === undefined ? {} : { unknown }),
     masking: maskingStatistics(heldOut, tokenizer),
     unigram,
     ...(nsp_majority === undefined ? {} : { nsp_majority }),

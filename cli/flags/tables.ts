@@ -70,6 +70,9 @@ export const BATCH_FLAGS = {
   "mask-shares": shares("M/R/K", "Of the chosen tokens: percent masked, replaced at random, kept.", "80/10/10"),
   "static-masking": toggle("The same masks in every epoch."),
 };
+const ALLOW_UNKNOWN = toggle(
+  "Go on where more than 20% of the words are none that the vocabulary can write ([UNK]).",
+);
 const LOWERCASE = toggle("Lowercase the text. Accents and Korean stay as they are.");
 
 const COMPAT = choice(
@@ -95,6 +98,7 @@ export const PRETRAIN = {
     tokenizer: text("PATH", "Use this tokenizer (a model folder, tokenizer.json or vocab.txt) and learn none."),
     "vocab-size": VOCAB_SIZE,
     lowercase: LOWERCASE,
+    "allow-unknown": ALLOW_UNKNOWN,
     objective: choice(
       PRETRAINING_OBJECTIVES,
       "mlm fills blanks; mlm+nsp also tells whether two segments follow each other; clm predicts the next token, left to right.",

@@ -1,0 +1,89 @@
+/**
+ * What people are told of words that became `[UNK]`, which a model can neither read nor learn: how many, why, and what to do
+ * about it. From some share on it is a warning, from a larger one on the command refuses to go on.
+ */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import type { UnknownCauses, UnknownCounts } from "../data/mod.ts";
+import { grouped, percent } from "./terminal.ts";
+
+/** Above this share of the words there is a warning; above that one a refusal, unless --allow-unknown is given. */
+const WARNED = 0.01, REFUSED = 0.2;
+
+/** Words of a text that became `[UNK]`. */
+export interface UnknownWords {
+  counts: UnknownCounts;
+  causes?: UnknownCauses | undefined;
+}
+
+/** Where the vocabulary comes from, which decides what can be done: this text, a tokenizer that was given, or a model. */
+export type Vocabulary = { from: "text" } | { from: "tokenizer" } | { from: "model"; path: string };
+
+/** How many words and tokens became `[UNK]`, in a few words. */
+export function unknownLine({ words, tokens, unknown }: UnknownCounts): string {
+  if (unknown === 0) return `no word of ${grouped(words)} became [UNK]`;
+  return `[UNK]: ${share(unknown / words)} of the words (${grouped(unknown)} of ${grouped(words)}), ` +
+    `${share(unknown / tokens)} of the tokens`;
+}
+
+/** A share that is not shown as nothing where it is something. */
+function share(value: number): string {
+  return value > 0 && value < 0.0005 ? "under 0.1%" : percent(value);
+}
+
+/** A message with what to do about it. */
+export interface Advice {
+  message: string;
+  hint: string;
+}
+
+/**
+ * What to warn of, if anything.
+ *
+ * @param allowed whether --allow-unknown is given.
+ * @throws {ClozeError} `input` if so many words became `[UNK]` that a result would mean nothing, and it is not allowed.
+ */
+export function checkUnknown(found: UnknownWords, vocabulary: Vocabulary, allowed: boolean): Advice | undefined {
+  const { words, unknown } = found.counts;
+  if (words === 0 || unknown <= WARNED * words) return undefined;
+  const message = `${share(unknown / words)} of the words (${grouped(unknown)} of ${grouped(words)}) became [UNK]` +
+    why(found.causes);
+  const hint = remedy(found.causes, vocabulary);
+  if (unknown <= REFUSED * words || allowed) return { message, hint };
+  throw new ClozeError("input", message, { hint: `${hint}; or go on all the same: --allow-unknown` });
+}
+
+function why(causes: UnknownCauses | undefined): string {
+  if (causes === undefined) return "";
+  const { cased, too_long, lacking: [most], examples } = causes;
+  const reasons = [
+    ...(too_long > 0 ? [`${percent(too_long)} of them are longer than the tokenizer takes`] : []),
+    ...(cased > 0 ? [`${percent(cased)} of them would be known in lower case`] : []),
+    ...(most === undefined || cased >= most.share ? [] : [
+      `${percent(most.share)} of them have ${most.script} that no token stands for, such as ${
+        most.characters.join(" ")
+      }`,
+    ]),
+  ];
+  return [`, for example ${examples.join(", ")}`, ...reasons].join("; ");
+}
+
+/** What to do about the most frequent cause. */
+function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary): string {
+  const { too_long = 0, cased = 0, lacking: [most] = [] } = causes ?? {};
+  if (too_long >= Math.max(cased, most?.share ?? 0) && too_long > 0) {
+    return "put white space between the words, or for sequences of letters between the letters, or use a tokenizer " +
+      "with a larger max_input_chars_per_word";
+  }
+  if (vocabulary.from === "text") return "a larger vocabulary keeps more of the characters: --vocab-size";
+  if (cased > 0 && cased >= (most?.share ?? 0)) {
+    return "the vocabulary is lowercase, but its tokenizer keeps capital letters: set do_lower_case in its " +
+      "tokenizer_config.json to true, or lowercase the text";
+  }
+  const script = most === undefined ? "this text" : `${most.script} text`;
+  if (vocabulary.from === "tokenizer") {
+    return `use a tokenizer that was made for ${script}, or leave --tokenizer out to learn one from it`;
+  }
+  return `use a model that was made for ${script}, or give this one more tokens: deno run extend-vocab --model ` +
+    `${vocabulary.path} --data TEXT --output DIR`;
+}
