@@ -13,7 +13,10 @@ export {
   type TokenizerData,
   type TokenizerOptions,
 } from "./tokenizer.ts";
+export type { Alphabet } from "./alphabet.ts";
 export { type TrainerOptions, VocabularyTrainer } from "./vocabulary_trainer.ts";
+export { suitableVocabSize } from "./vocabulary_size.ts";
+export { LONGEST_WORD, suitableWordLimit, type WordLimit } from "./word_lengths.ts";
 export { WordCounter, type WordCounts } from "./word_counter.ts";
 export { type ExtensionOptions, learnExtension } from "./vocabulary_extension.ts";
 export { scriptOf } from "./script_of.ts";

@@ -3,17 +3,20 @@
  * a pure function of the counted words: everything is sorted, and every tie is broken. Used by the commands.
  */
 
+import { Alphabet } from "./alphabet.ts";
 import { learnMerges } from "./merges.ts";
 import type { NormalizerOptions } from "./pre_tokenizer.ts";
 import { SPECIAL_TOKENS } from "./tokenizer.ts";
-import { codePointAt, widthOf } from "./utf8.ts";
 import { WordCounter, type WordCounts } from "./word_counter.ts";
 
 /** What to learn. */
 export interface TrainerOptions {
   /** Pairs that are rarer are not merged. */
   min_frequency?: number;
-  /** Most characters that are tokens of their own; Hangul alone has 11,172 syllables, of which a text uses some 2,500. */
+  /**
+   * Most characters that are tokens of their own; the rarest go. By default all of them are, up to 6,000, and of more as
+   * many as leave at most one word in 100,000 without a token.
+   */
   limit_alphabet?: number;
   /**
    * Fills the vocabulary up to a multiple of this with `[unused0]`, `[unused1]`, …, as BERT's own vocabularies do. They
@@ -27,29 +30,37 @@ export interface TrainerOptions {
 
 /** Words whose characters and pairs are counted together. */
 export class VocabularyTrainer {
-  readonly #options: Required<Omit<TrainerOptions, "normalizer" | "onProgress">>;
+  readonly #minFrequency: number;
+  readonly #limitAlphabet: number | undefined;
+  readonly #padToMultipleOf: number;
   readonly #onProgress: (tokens: number) => void;
   readonly #counter: WordCounter;
+  /** Of the words so far, once it was asked for. */
+  #alphabet: Alphabet | undefined;
 
   constructor(options: TrainerOptions = {}) {
-    const { min_frequency = 2, limit_alphabet = 6000, pad_to_multiple_of = 1 } = options;
-    this.#options = { min_frequency, limit_alphabet, pad_to_multiple_of };
+    this.#minFrequency = options.min_frequency ?? 2;
+    this.#limitAlphabet = options.limit_alphabet;
+    this.#padToMultipleOf = options.pad_to_multiple_of ?? 1;
     this.#counter = new WordCounter(options.normalizer);
     this.#onProgress = options.onProgress ?? (() => {});
   }
 
   /** Counts the words of a text. */
   add(text: string): void {
+    this.#alphabet = undefined;
     this.#counter.add(text);
   }
 
   /** Counts the words of UTF-8 text; see {@linkcode WordCounter.addUtf8}. */
   addUtf8(bytes: Uint8Array, from?: number, to?: number): void {
+    this.#alphabet = undefined;
     this.#counter.addUtf8(bytes, from, to);
   }
 
   /** Adds the words that a `WordCounter` with the same normalizer has counted. */
   merge(counts: WordCounts): void {
+    this.#alphabet = undefined;
     this.#counter.merge(counts);
   }
 
@@ -63,65 +74,27 @@ export class VocabularyTrainer {
     return this.#counter.words;
   }
 
+  /** The characters of the words so far that are tokens. */
+  get alphabet(): Alphabet {
+    return this.#alphabet ??= new Alphabet(this.#counter.words, this.#limitAlphabet);
+  }
+
   /**
-   * At most `vocab_size` tokens (before padding): special ones first, then characters in code point order, then merges in
-   * the order they were made; fewer if the text has no more pairs.
+   * At most `vocab_size` tokens (before padding): special ones first, then the alphabet in code point order, then merges
+   * in the order they were made. There are fewer if the text has no more pairs, and more if special tokens and alphabet
+   * are more: they are never cut, as in Hugging Face's trainer, so that every word of the alphabet can be written.
    */
   train(vocab_size: number): string[] {
-    const { min_frequency, limit_alphabet, pad_to_multiple_of } = this.#options;
-    const words = this.#counter.words;
-    const tokens: string[] = [...SPECIAL_TOKENS];
-    const alphabet = new Alphabet(words, limit_alphabet, tokens);
+    const alphabet = this.alphabet;
+    const tokens: string[] = [...SPECIAL_TOKENS, ...alphabet.tokens];
     learnMerges(tokens, {
-      words,
-      cut: (bytes, start, end, out) => alphabet.pieces(bytes, start, end, out),
+      words: this.#counter.words,
+      cut: (bytes, start, end, out) => alphabet.pieces(bytes, start, end, out, SPECIAL_TOKENS.length),
       vocab_size,
-      min_frequency,
+      min_frequency: this.#minFrequency,
       onProgress: this.#onProgress,
     });
-    // An alphabet larger than the vocabulary is cut like everything else: from the end.
-    tokens.length = Math.min(tokens.length, Math.max(vocab_size, SPECIAL_TOKENS.length));
-    for (let i = 0; tokens.length % pad_to_multiple_of !== 0; i++) tokens.push(`[unused${i}]`);
+    for (let i = 0; tokens.length % this.#padToMultipleOf !== 0; i++) tokens.push(`[unused${i}]`);
     return tokens;
-  }
-}
-
-/** The characters that are tokens, at the beginning of a word and inside one. */
-class Alphabet {
-  /** Ids of characters that are tokens. */
-  readonly #initial = new Map<number, number>();
-  readonly #continuing = new Map<number, number>();
-
-  /** Appends the most frequent `limit` characters of the words to `tokens`, then those inside words with `##`. */
-  constructor({ bytes, ends, counts }: WordCounts, limit: number, tokens: string[]) {
-    const frequency = new Float64Array(0x110000);
-    const inside = new Uint8Array(0x110000);
-    for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
-      for (let i = start; i < ends[word]; i += widthOf(bytes[i])) {
-        const code = codePointAt(bytes, i);
-        frequency[code] += counts[word];
-        if (i > start) inside[code] = 1;
-      }
-    }
-    const codes = [];
-    for (let code = 0; code < frequency.length; code++) if (frequency[code] > 0) codes.push(code);
-    const frequent = codes.sort((a, b) => frequency[b] - frequency[a] || a - b).slice(0, limit).sort((a, b) => a - b);
-    for (const code of frequent) this.#initial.set(code, tokens.push(String.fromCodePoint(code)) - 1);
-    for (const code of frequent) {
-      if (inside[code]) this.#continuing.set(code, tokens.push(`##${String.fromCodePoint(code)}`) - 1);
-    }
-  }
-
-  /**
-   * The characters of a word as ids in `out`; returns how many. A character outside the alphabet is passed over, as
-   * Hugging Face's trainer does.
-   */
-  pieces(bytes: Uint8Array, start: number, end: number, out: Int32Array): number {
-    let length = 0;
-    for (let i = start; i < end; i += widthOf(bytes[i])) {
-      const id = (i === start ? this.#initial : this.#continuing).get(codePointAt(bytes, i));
-      if (id !== undefined) out[length++] = id;
-    }
-    return length;
   }
 }

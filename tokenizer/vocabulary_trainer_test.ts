@@ -42,6 +42,22 @@ Deno.test("train keeps to its size, its minimum frequency and its alphabet", () 
   assertEquals([...tokenizer.encode("qqq").ids], [tokenizer.special.unk]);
 });
 
+Deno.test("train never cuts the alphabet: a smaller size gives specials and alphabet, and no merge", () => {
+  const text = ["가나 나다 다가", "abc"];
+  const alphabet = ["a", "b", "c", "가", "나", "다", "##b", "##c", "##가", "##나", "##다"];
+  for (const size of [1, 8, 16]) assertEquals(train(text, size), [...SPECIAL_TOKENS, ...alphabet]);
+  assertEquals(train(text, 1, { pad_to_multiple_of: 8 }).length, 16);
+  assertEquals(train(text, 20, { pad_to_multiple_of: 20 }).length, 20);
+});
+
+Deno.test("train sees words that were added after its alphabet was asked for", () => {
+  const trainer = new VocabularyTrainer();
+  trainer.add("ab");
+  assertEquals(trainer.alphabet.tokens, ["a", "b", "##b"]);
+  trainer.add("ca");
+  assertEquals(trainer.train(1), [...SPECIAL_TOKENS, "a", "b", "c", "##a", "##b"]);
+});
+
 Deno.test("train covers its own text without [UNK]", () => {
   const tokenizer = new Tokenizer(train(LINES, 200));
   for (const line of LINES) assert(![...tokenizer.encode(line).ids].includes(tokenizer.special.unk));

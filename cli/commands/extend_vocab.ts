@@ -17,6 +17,7 @@ import { parseFlags, type Values } from "../flags/flag.ts";
 import { EXTEND_VOCAB } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
 import { grouped, note, progress } from "../terminal.ts";
+import { wordLimit } from "./train_tokenizer.ts";
 
 /** Tokens to learn unless told otherwise. */
 const ADD = 1000;
@@ -34,8 +35,12 @@ export async function run(args: string[]): Promise<number> {
   const from = resolve(values.model), to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
   await openModelFolder(from); // says what is wrong with it
-  const tokenizer = await loadTokenizer(from);
+  let tokenizer = await loadTokenizer(from);
   const counts = data.length === 0 ? undefined : await wordsOf(data, values, tokenizer);
+  if (counts !== undefined) {
+    const max_input_chars_per_word = wordLimit(counts, tokenizer.max_input_chars_per_word);
+    tokenizer = Tokenizer.from({ ...tokenizer.data, max_input_chars_per_word });
+  }
   const tokens = counts === undefined
     ? await readTokens(tokenizer, resolve(values.tokens!))
     : learnExtension(tokenizer, counts, {

@@ -48,11 +48,14 @@ export async function run(args: string[]): Promise<number> {
 /** The tokenizer with the rules of one or the other. */
 function following(compat: Compat, tokenizer: Tokenizer): Tokenizer {
   const { vocabulary, data } = tokenizer;
+  if (compat === data.normalizer.compat) return tokenizer;
   const google = compat === "google";
+  const longest = data.max_input_chars_per_word;
   return new Tokenizer(vocabulary, {
     ...data,
     normalizer: { ...data.normalizer, compat, ...(google ? { nfc: false, strip_accents: null } : {}) },
-    max_input_chars_per_word: google ? 200 : 100,
+    // A tokenizer that was learned from longer words keeps them.
+    max_input_chars_per_word: google ? Math.max(200, longest) : longest === 200 ? 100 : longest,
   });
 }
 

@@ -3,7 +3,12 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { type CorpusCounts, type CorpusSource, countWords, tokenizerHash } from "../../data/mod.ts";
 import {
+  type Alphabet,
   type Compat,
+  LONGEST_WORD,
+  SPECIAL_TOKENS,
+  suitableVocabSize,
+  suitableWordLimit,
   Tokenizer,
   tokenizerFiles,
   type VocabularyReport,
@@ -16,10 +21,13 @@ import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../corpus.
 import { parseFlags } from "../flags/flag.ts";
 import { TRAIN_TOKENIZER } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
-import { endProgress, grouped, note, progress } from "../terminal.ts";
+import { endProgress, grouped, note, percent, progress, warn } from "../terminal.ts";
 
 /** What `tokenizer_config.json` says is the longest text: BERT's 512. */
 const MODEL_MAX_LENGTH = 512;
+/** What may stand in words that are too long for any tokenizer, as a share of the characters. */
+const MOST_IN_LONG_WORDS = 0.2;
+const WORTH_A_WARNING = 0.001;
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
@@ -73,7 +81,7 @@ function describe({ words, tokens, fertility, unk_rate, scripts }: VocabularyRep
 
 /** Options of {@linkcode learnTokenizer}. */
 export interface LearnOptions {
-  /** By default by the size of the text. */
+  /** By default by the size of the text and its alphabet. */
   vocab_size?: number;
   min_frequency?: number;
   limit_alphabet?: number;
@@ -92,7 +100,12 @@ interface Learned {
   corpus: CorpusCounts;
 }
 
-/** Learns a tokenizer from a corpus. */
+/**
+ * Learns a tokenizer from a corpus. Says on standard error where the vocabulary had to be larger than asked for, what the
+ * alphabet leaves out, and where words may be longer than usual.
+ *
+ * @throws {ClozeError} `input` if the text has no words, or is mostly made of words that no tokenizer takes.
+ */
 export async function learnTokenizer(
   source: CorpusSource,
   options: LearnOptions,
@@ -114,10 +127,12 @@ export async function learnTokenizer(
   });
   for (const counts of words) trainer.merge(counts);
   if (trainer.words === 0) throw new ClozeError("input", "the text has no words, so there is no vocabulary to learn");
+  const max_input_chars_per_word = wordLimit(trainer.counts, compat === "google" ? 200 : 100);
   progress(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
-  const vocabulary = trainer.train(vocab_size ?? suitableSize(characters));
+  const { alphabet } = trainer;
+  const vocabulary = trainer.train(vocab_size ?? suitableVocabSize(characters, alphabet.tokens.length));
   endProgress();
-  const max_input_chars_per_word = compat === "google" ? 200 : 100;
+  noteAlphabet(alphabet, trainer.counts, vocabulary.length, vocab_size);
   return {
     tokenizer: new Tokenizer(vocabulary, { normalizer, max_input_chars_per_word }),
     counts: trainer.counts,
@@ -125,7 +140,41 @@ export async function learnTokenizer(
   };
 }
 
-/** A vocabulary for a text of that length: large texts can afford, and fill, larger ones. */
-export function suitableSize(characters: number): number {
-  return Math.max(1000, Math.min(16_000, Math.round(4 * Math.sqrt(characters) / 500) * 500));
+/**
+ * The longest words that are no `[UNK]`: `usual`, or more where the text has longer ones, which is said.
+ *
+ * @throws {ClozeError} `input` if most of the text would become `[UNK]` all the same.
+ */
+export function wordLimit(words: WordCounts, usual: number): number {
+  const { max_input_chars_per_word, lost, longest } = suitableWordLimit(words, usual);
+  const hint =
+    "for letters without spaces, as of proteins or DNA, learn a vocabulary with --pre-tokenizer characters; " +
+    "other text needs spaces between its words";
+  const found = `${percent(lost)} of the text's characters stand in words of more than ` +
+    `${grouped(Math.max(LONGEST_WORD, usual))} characters, the longest of ${grouped(longest)}`;
+  if (lost > MOST_IN_LONG_WORDS) throw new ClozeError("input", `${found}: they would become [UNK]`, { hint });
+  if (lost > WORTH_A_WARNING) warn(`${found}: they become [UNK]`, hint);
+  if (max_input_chars_per_word > usual) {
+    note(`words may have ${grouped(max_input_chars_per_word)} characters, not ${usual}: the text has such long ones`);
+  }
+  return max_input_chars_per_word;
+}
+
+/** Says what the alphabet did to the vocabulary's size, and what it leaves out. */
+function noteAlphabet(alphabet: Alphabet, { counts }: WordCounts, tokens: number, asked: number | undefined): void {
+  const { characters, kept, lostWords } = alphabet;
+  const least = SPECIAL_TOKENS.length + alphabet.tokens.length;
+  if (asked !== undefined && least > asked) {
+    note(
+      `the vocabulary has ${grouped(tokens)} tokens, more than the ${grouped(asked)} asked for: ` +
+        `the text's ${grouped(kept)} characters need that many`,
+    );
+  }
+  if (kept < characters) {
+    const words = counts.reduce((sum, count) => sum + count, 0);
+    note(
+      `the ${grouped(characters - kept)} rarest of the text's ${grouped(characters)} characters are no tokens: ` +
+        `at most ${(100 * lostWords / words).toFixed(3)}% of the words have one of them and become [UNK]`,
+    );
+  }
 }

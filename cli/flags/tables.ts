@@ -26,7 +26,7 @@ const DEVICE = choice(
 const VOCAB_SIZE = number(
   { min: 32, max: 1_000_000, integer: true },
   "Tokens in a vocabulary that is learned from the data.",
-  "by the size of the text, at most 16000",
+  "by the size of the text, at most 16000, more where its characters need it",
 );
 
 /** Flags of every command that reads a corpus. */
@@ -295,8 +295,8 @@ export const TRAIN_TOKENIZER = {
     "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
     "limit-alphabet": number(
       { min: 1, max: 1_114_112, integer: true },
-      "Most characters that are tokens of their own. Korean text has some 2,500.",
-      "6000",
+      "Most characters that are tokens of their own; the rarest go. Korean text has some 2,500.",
+      "all up to 6000, and of more as many as leave one word in 100,000 [UNK]",
     ),
     "pad-to-multiple": number(
       { min: 1, max: 65536, integer: true },

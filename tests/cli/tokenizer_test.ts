@@ -24,6 +24,69 @@ Deno.test("train-tokenizer says how well the vocabulary fits, by script", async 
   assertStringIncludes(vocabulary[vocabulary.length - 1], "[unused");
 });
 
+/** Lines of one word each: letters in a row that only looks random. */
+function letters(lengths: number[], alphabet = "ACDEFGHIKLMNPQRSTVWY"): string {
+  let seed = 3;
+  const letter = () => alphabet[(seed = Math.imul(seed, 1664525) + 1013904223 >>> 0) % 9973 % alphabet.length];
+  return lengths.map((length) => Array.from({ length }, letter).join("") + "\n").join("");
+}
+
+Deno.test("train-tokenizer keeps an alphabet larger than --vocab-size, and says so", async () => {
+  const syllables = Array.from({ length: 400 }, (_, i) => String.fromCodePoint(0xAC00 + 13 * i));
+  const text = syllables.map((syllable, i) => `${syllable}${syllables[(7 * i + 1) % 400]}\n`).join("");
+  using place = smallPlace();
+  place.file("ko.txt", text);
+  const train = (...flags: string[]) => place.cloze(["train-tokenizer", "--data", "ko.txt", "--output", "t", ...flags]);
+  const asked = await train("--vocab-size", "300");
+  assertEquals(asked.code, 0, asked.stderr);
+  assertStringIncludes(
+    asked.stderr,
+    "the vocabulary has 805 tokens, more than the 300 asked for: the text's 400 characters need that many",
+  );
+  assertStringIncludes(asked.stderr, "[UNK]     0.000% of words (0)");
+  const chosen = await train();
+  assert(!chosen.stderr.includes("asked for"), chosen.stderr);
+  assertStringIncludes(chosen.stderr, "[UNK]     0.000% of words (0)");
+  const limited = await train("--limit-alphabet", "300");
+  assertStringIncludes(limited.stderr, "the 100 rarest of the text's 400 characters are no tokens");
+});
+
+Deno.test("train-tokenizer takes words as long as the text has them, and transformers is told so", async () => {
+  using place = smallPlace();
+  place.file("protein.txt", letters([120, 250, 395, 380]));
+  const args = ["train-tokenizer", "--data", "protein.txt", "--output", "t"];
+  for (const [flags, usual] of [[[], "100"], [["--compat", "google"], "200"]] as const) {
+    const { code, stderr } = await place.cloze([...args, ...flags]);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, `words may have 400 characters, not ${usual}`);
+    assertStringIncludes(stderr, "[UNK]     0.000% of words (0)");
+    assertEquals(
+      JSON.parse(Deno.readTextFileSync(`${place.path}/t/tokenizer.json`)).model.max_input_chars_per_word,
+      400,
+    );
+    const { stdout } = await place.cloze(["tokenize", "--model", "t"], { input: letters([390]) });
+    assert(!stdout.includes("[UNK]"), stdout);
+  }
+  place.file("url.txt", "the cat sees the dog\n".repeat(20_000) + letters([300]));
+  const { stderr } = await place.cloze(["train-tokenizer", "--data", "url.txt", "--output", "u"]);
+  assert(!stderr.includes("words may have"), stderr);
+});
+
+Deno.test("train-tokenizer and pretrain refuse text of words that are too long for any tokenizer", async () => {
+  using place = smallPlace();
+  place.file("dna.txt", letters([5000, 4000, 3000], "ACGT"));
+  for (const args of [["train-tokenizer", "--output", "t"], ["pretrain", "--steps", "2", "--output", "r"]]) {
+    const { code, stderr } = await place.cloze([...args, "--data", "dna.txt"]);
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "100.0% of the text's characters stand in words of more than 1,000 characters");
+    assertStringIncludes(stderr, "--pre-tokenizer characters");
+  }
+  place.file("mixed.txt", "the cat sees the dog\n".repeat(500) + letters([1500]));
+  const { code, stderr } = await place.cloze(["train-tokenizer", "--data", "mixed.txt", "--output", "t"]);
+  assertEquals(code, 0);
+  assertStringIncludes(stderr, "warning: 15.8% of the text's characters stand in words of more than 1,000 characters");
+});
+
 Deno.test("tokenize and tokenize --decode bring Korean text back as it was, also text that came decomposed", async () => {
   const { place } = await tokenizerPlace();
   using _ = place;
