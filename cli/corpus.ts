@@ -2,6 +2,7 @@
 
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
+import { folderOf, writeAll, writeWith } from "../config/whole_file.ts";
 import { type CorpusCounts, expandPaths } from "../data/mod.ts";
 import type { Values } from "./flags/flag.ts";
 import type { CORPUS_FLAGS } from "./flags/tables.ts";
@@ -42,16 +43,15 @@ export async function corpusFiles(
 /** Writes standard input to a file, whose folder is made if need be. */
 export async function saveStdin(path: string): Promise<void> {
   if (Deno.stdin.isTerminal()) note("reading text from the terminal; Ctrl-D ends it");
-  try {
-    await Deno.mkdir(path.replace(/\/[^/]*$/, ""), { recursive: true });
-    using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  await Deno.mkdir(folderOf(path), { recursive: true }).catch((error) => {
+    throw ioError(error, "create the folder", folderOf(path));
+  });
+  await writeWith(path, async (file) => {
     const buffer = new Uint8Array(1 << 16);
     for (let read = await Deno.stdin.read(buffer); read !== null; read = await Deno.stdin.read(buffer)) {
-      for (let at = 0; at < read;) at += await file.write(buffer.subarray(at, read));
+      writeAll(file, buffer.subarray(0, read));
     }
-  } catch (error) {
-    throw ioError(error, "write", path);
-  }
+  });
 }
 
 /** What was found in a corpus, in one line; what is as it should be is left out. */

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import type { CorpusConfig } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
+import { writeWhole } from "../config/whole_file.ts";
 import { type Document, readDocuments } from "./corpus.ts";
 import { practiceCorpus } from "./practice/practice_corpus.ts";
 
@@ -43,9 +44,7 @@ export async function contentHash(source: CorpusSource, known: string): Promise<
     now[file] = { size, modified, sha256 };
     hash.update(`${sha256}${/\.[^/\\]*$/.exec(file)?.[0] ?? ""}\n`); // the ending says how it is read
   }
-  await Deno.writeTextFile(known, JSON.stringify(now, null, 1)).catch((error) => {
-    throw ioError(error, "write", known);
-  });
+  await writeWhole(known, JSON.stringify(now, null, 1) + "\n");
   return hash.digest("hex");
 }
 

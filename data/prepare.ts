@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
+import { removeLeftovers } from "../config/whole_file.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { FilesWithText, planUnits } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
@@ -98,6 +99,7 @@ async function write(
   source: string,
   options: PrepareOptions,
 ): Promise<void> {
+  await removeLeftovers(folder);
   const parts = `${folder}/parts.tmp`;
   await Deno.remove(parts, { recursive: true }).catch(() => {});
   await Deno.mkdir(parts).catch((error) => {

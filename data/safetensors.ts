@@ -5,6 +5,7 @@
 
 import { ioError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
+import { createFile, giveName, temporaryBeside, writeAll } from "../config/whole_file.ts";
 
 /** The arrays of a batch, in the order in which they are written. */
 const ARRAYS = [
@@ -31,12 +32,12 @@ export async function writeBatches(
   metadata: Record<string, string>,
 ): Promise<{ batches: number; bytes: number }> {
   // The header comes first but knows all lengths: the tensors go to a file of their own before.
-  const body = `${path}.body.tmp`, whole = `${path}.tmp`;
+  const body = temporaryBeside(path), whole = temporaryBeside(path);
   const header: Record<string, unknown> = { __metadata__: metadata };
   let count = 0, at = 0;
   try {
     {
-      using file = await Deno.open(body, { write: true, create: true, truncate: true });
+      using file = createFile(body);
       for (const batch of batches) {
         for (const name of ARRAYS) {
           const array = batch[name];
@@ -47,29 +48,27 @@ export async function writeBatches(
             shape: [array.length],
             data_offsets: [at, at + bytes.length],
           };
-          for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+          writeAll(file, bytes);
           at += bytes.length;
         }
         count++;
       }
     }
-    using file = await Deno.open(whole, { write: true, create: true, truncate: true });
+    using file = createFile(whole);
     const text = JSON.stringify(header);
     const json = new TextEncoder().encode(
       text.padEnd(text.length + (8 - new TextEncoder().encode(text).length % 8) % 8),
     );
     const length = new Uint8Array(8);
     new DataView(length.buffer).setBigUint64(0, BigInt(json.length), true);
-    for (const bytes of [length, json]) {
-      for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-    }
+    for (const bytes of [length, json]) writeAll(file, bytes);
     using tensors = await Deno.open(body);
     const buffer = new Uint8Array(1 << 20);
     for (let read = await tensors.read(buffer); read !== null; read = await tensors.read(buffer)) {
-      for (let done = 0; done < read;) done += await file.write(buffer.subarray(done, read));
+      writeAll(file, buffer.subarray(0, read));
     }
-    await file.syncData();
-    await Deno.rename(whole, path);
+    await file.sync();
+    giveName(whole, path);
     return { batches: count, bytes: 8 + json.length + at };
   } catch (error) {
     await Deno.remove(whole).catch(() => {});

@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { type SamplingConfig, SEQUENCES } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
+import { createFile, giveName, temporaryBeside, writeAll } from "../config/whole_file.ts";
 import { Random, STREAMS } from "./rng.ts";
 import type { Shard } from "./shard.ts";
 import { endsDocument, readAt, sentenceLength } from "./shard_format.ts";
@@ -124,11 +125,10 @@ function write(path: string, shard: Shard, kind: SequenceKind, max_sequence_leng
   const entries = new Uint8Array(ENTRY << 15);
   const view = new DataView(entries.buffer);
   let used = 0, count = 0, tokens = 0;
+  const temporary = temporaryBeside(path);
   try {
-    using file = Deno.openSync(`${path}.tmp`, { write: true, create: true, truncate: true });
-    const put = (bytes: Uint8Array) => {
-      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-    };
+    using file = createFile(temporary);
+    const put = (bytes: Uint8Array) => writeAll(file, bytes);
     put(new Uint8Array(HEADER));
     for (const { entry, length } of cut(shard, kind, max_sequence_length)) {
       view.setBigUint64(used, BigInt(entry.token), true);
@@ -147,9 +147,14 @@ function write(path: string, shard: Shard, kind: SequenceKind, max_sequence_leng
     put(entries.subarray(0, used));
     file.seekSync(0, Deno.SeekMode.Start);
     put(header(shard, kind, max_sequence_length, count, tokens));
-    file.syncDataSync();
-    Deno.renameSync(`${path}.tmp`, path);
+    file.syncSync();
+    giveName(temporary, path);
   } catch (error) {
+    try {
+      Deno.removeSync(temporary);
+    } catch {
+      // It is not there.
+    }
     throw ioError(error, "write", path);
   }
 }

@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
+import { createFile, giveName, temporaryBeside, writeAll } from "../config/whole_file.ts";
 import type { CorpusCounts } from "./corpus_report.ts";
 import {
   BLOCK_TOKENS,
@@ -104,16 +105,16 @@ export interface ShardPart {
 /** Writes blocks to a file: those of a shard, or of a part that will be appended to one. */
 export class BlockWriter {
   readonly entries: BlockEntry[] = [];
-  readonly #path: string;
+  readonly path: string;
   readonly #file: Deno.FsFile;
   readonly #builder: BlockBuilder;
 
   /** @throws {ClozeError} `io` */
   constructor(path: string, vocab_size: number, from = 0) {
-    this.#path = path;
+    this.path = path;
     this.#builder = new BlockBuilder(vocab_size, vocab_size > 0x10000 ? 4 : 2);
     try {
-      this.#file = Deno.openSync(path, { read: true, write: true, create: true, truncate: true });
+      this.#file = createFile(path);
       this.#file.seekSync(from, Deno.SeekMode.Start);
     } catch (error) {
       throw ioError(error, "write", path);
@@ -147,9 +148,9 @@ export class BlockWriter {
   /** Appends bytes as they are. */
   write(bytes: Uint8Array): void {
     try {
-      for (let at = 0; at < bytes.length;) at += this.#file.writeSync(bytes.subarray(at));
+      writeAll(this.#file, bytes);
     } catch (error) {
-      throw ioError(error, "write", this.#path);
+      throw ioError(error, "write", this.path);
     }
   }
 
@@ -159,10 +160,10 @@ export class BlockWriter {
       if (header !== undefined) {
         this.#file.seekSync(0, Deno.SeekMode.Start);
         this.write(header);
-        this.#file.syncDataSync();
+        this.#file.syncSync();
       }
     } catch (error) {
-      throw ioError(error, "write", this.#path);
+      throw ioError(error, "write", this.path);
     } finally {
       this.#file.close();
     }
@@ -181,7 +182,7 @@ export class ShardWriter {
     this.#path = path;
     this.#vocab_size = vocab_size;
     this.#source = source;
-    this.#writer = new BlockWriter(`${path}.tmp`, vocab_size, HEADER);
+    this.#writer = new BlockWriter(temporaryBeside(path), vocab_size, HEADER);
   }
 
   /** Appends a document: the ids of each sentence. Empty sentences are left out, and documents of only those. */
@@ -240,7 +241,7 @@ export class ShardWriter {
     };
     writer.close(headerBytes(header));
     try {
-      Deno.renameSync(`${this.#path}.tmp`, this.#path);
+      giveName(writer.path, this.#path);
     } catch (error) {
       throw ioError(error, "write", this.#path);
     }
@@ -251,7 +252,7 @@ export class ShardWriter {
   discard(): void {
     try {
       this.#writer.close();
-      Deno.removeSync(`${this.#path}.tmp`);
+      Deno.removeSync(this.#writer.path);
     } catch {
       // It was closed, or is not there: then there is nothing to give up.
     }

@@ -1,6 +1,7 @@
 /** Accuracies of an experiment on disk, one JSON object a line, so that a stopped experiment goes on where it was. */
 
 import { ioError } from "../config/cloze_error.ts";
+import { AppendedFile } from "../config/whole_file.ts";
 import { type Condition, sameStart } from "./claims.ts";
 import type { Measured } from "./verdict.ts";
 
@@ -18,11 +19,11 @@ export interface Result {
 
 /** The results file of an experiment. */
 export class Results {
-  readonly #path: string;
+  readonly #file: AppendedFile;
   readonly #results: Result[];
 
-  private constructor(path: string, results: Result[]) {
-    this.#path = path;
+  private constructor(file: AppendedFile, results: Result[]) {
+    this.#file = file;
     this.#results = results;
   }
 
@@ -40,8 +41,8 @@ export class Results {
         // Empty, or cut off.
       }
     }
-    await Deno.writeTextFile(path, results.map((result) => JSON.stringify(result) + "\n").join(""));
-    return new Results(path, results);
+    const file = await AppendedFile.create(path, results.map((result) => JSON.stringify(result) + "\n").join(""));
+    return new Results(file, results);
   }
 
   /** Whether it has been measured. */
@@ -49,11 +50,9 @@ export class Results {
     return this.#results.some((r) => r.condition === condition && r.seed === seed && r.step === step);
   }
 
-  async add(result: Result): Promise<void> {
+  add(result: Result): void {
     this.#results.push(result);
-    await Deno.writeTextFile(this.#path, JSON.stringify(result) + "\n", { append: true }).catch((error) => {
-      throw ioError(error, "write", this.#path);
-    });
+    this.#file.append(JSON.stringify(result) + "\n");
   }
 
   /** Everything measured so far at these steps and seeds; a seed that has not been measured is left out. */

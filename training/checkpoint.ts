@@ -3,11 +3,19 @@
  * newest few are kept. Nothing is removed that this program did not write.
  */
 
-import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
+import {
+  createFile,
+  giveName,
+  removeLeftovers,
+  syncFolder,
+  temporaryBeside,
+  writeWhole,
+} from "../config/whole_file.ts";
 import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { exists, fileHash, makeFolder, syncFolder, writeWhole } from "./files.ts";
+import { exists, fileHash, makeFolder } from "./files.ts";
 
 /** How many checkpoints are kept, unless more are asked for: one may be damaged. */
 const KEPT = 2;
@@ -39,9 +47,9 @@ export async function saveCheckpoint(
 ): Promise<string> {
   const parent = `${run}/checkpoints`;
   const folder = `${parent}/step-${state.step}`;
-  const temporary = `${parent}/.step-${state.step}.tmp`;
+  const temporary = temporaryBeside(folder);
   if (!await exists(folder)) {
-    await removeIfThere(temporary); // left by a crash
+    await removeLeftovers(parent);
     await makeFolder(temporary);
     try {
       for (const [name, text] of Object.entries(files)) await writeWhole(`${temporary}/${name}`, text);
@@ -50,9 +58,8 @@ export async function saveCheckpoint(
       const sha256 = { [WEIGHTS]: await fileHash(weights), [MOMENTS]: await fileHash(training_state) };
       const whole: TrainingState = { cloze_version: VERSION, ...state, sha256 };
       await writeWhole(`${temporary}/${STATE}`, JSON.stringify(whole, null, 2) + "\n");
-      await syncFolder(temporary);
-      await Deno.rename(temporary, folder);
-      await syncFolder(parent);
+      syncFolder(temporary);
+      giveName(temporary, folder);
     } catch (error) {
       await removeIfThere(temporary);
       throw error;
@@ -63,12 +70,19 @@ export async function saveCheckpoint(
   return folder;
 }
 
-/** Makes `to` the same file as `from`, at once. */
+/** Makes `to` a copy of `from`, at once: one of the two stays whole if the other is damaged. */
 async function publish(from: string, to: string): Promise<void> {
-  const temporary = `${to}.tmp`;
-  await removeIfThere(temporary);
-  await Deno.link(from, temporary).catch(() => Deno.copyFile(from, temporary));
-  await Deno.rename(temporary, to);
+  const temporary = temporaryBeside(to);
+  try {
+    createFile(temporary).close();
+    await Deno.copyFile(from, temporary); // shares its blocks, where the file system can do that
+    using file = Deno.openSync(temporary, { write: true });
+    file.syncSync();
+    giveName(temporary, to);
+  } catch (error) {
+    await removeIfThere(temporary);
+    throw ioError(error, "write", to);
+  }
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -4,8 +4,8 @@
  */
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
+import { giveName, syncFolder, temporaryBeside, writeAll, writeWhole } from "../config/whole_file.ts";
 import { type Tokenizer, tokenizerFiles } from "../tokenizer/mod.ts";
-import { exists, syncFolder, writeWhole } from "./files.ts";
 
 /** Tensors with a row a token, under Hugging Face's names. */
 const PER_TOKEN = /(^|\.)embeddings\.word_embeddings\.weight$|^cls\.predictions\.(decoder\.weight|decoder\.bias|bias)$/;
@@ -38,12 +38,7 @@ export interface ExtendedModel {
 export async function writeExtendedModel({ from, to, tokenizer, pieces }: ExtendedModel): Promise<number> {
   const config = JSON.parse(await Deno.readTextFile(`${from}/config.json`));
   const vocab_size = Math.max(config.vocab_size, tokenizer.size);
-  const temporary = `${to}.tmp`;
-  if (await exists(temporary)) {
-    throw new ClozeError("io", `${temporary} is there, from a run that was stopped or one that is in progress`, {
-      hint: "delete it, if no other extend-vocab is running",
-    });
-  }
+  const temporary = temporaryBeside(to);
   try {
     await Deno.mkdir(temporary, { recursive: true });
     await extendWeights(`${from}/model.safetensors`, `${temporary}/model.safetensors`, {
@@ -55,13 +50,12 @@ export async function writeExtendedModel({ from, to, tokenizer, pieces }: Extend
     const texts = tokenizerFiles(tokenizer, config.max_position_embeddings);
     for (const [name, text] of Object.entries(texts)) await writeWhole(`${temporary}/${name}`, text);
     await writeWhole(`${temporary}/config.json`, JSON.stringify({ ...config, vocab_size }, null, 2) + "\n");
-    await syncFolder(temporary);
-    await Deno.rename(temporary, to);
+    syncFolder(temporary);
+    giveName(temporary, to);
   } catch (error) {
     await Deno.remove(temporary, { recursive: true }).catch(() => {});
     throw ioError(error, "write", to);
   }
-  await syncFolder(to.replace(/[/\\]?[^/\\]*$/, "") || ".");
   return vocab_size;
 }
 
@@ -168,10 +162,6 @@ function readAll(file: Deno.FsFile, length: number, path: string): Uint8Array<Ar
     at += read;
   }
   return bytes;
-}
-
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
 }
 
 /** Numbers as safetensors has them, little-endian. */

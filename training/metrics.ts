@@ -1,9 +1,9 @@
 /** `metrics.jsonl`: one JSON object a line, appended as the run goes. */
 
 import { ioError } from "../config/cloze_error.ts";
+import { AppendedFile } from "../config/whole_file.ts";
 import type { MaskingStatistics, TextStatistics, UnknownCauses } from "../data/mod.ts";
 import type { Evaluation, UnigramBaseline } from "./evaluation.ts";
-import { writeWhole } from "./files.ts";
 import type { ClassifierEvaluation } from "./finetune.ts";
 
 export type { MaskingStatistics, TextStatistics } from "../data/mod.ts";
@@ -93,27 +93,24 @@ export interface Warning {
 
 /** Appends to the file; lines of steps after `step` are dropped first, when a run is resumed. */
 export class MetricsFile {
-  readonly #path: string;
+  readonly #file: AppendedFile;
   /** What was in the file already, in order. */
   readonly earlier: readonly Metric[];
 
-  private constructor(path: string, earlier: readonly Metric[]) {
-    this.#path = path;
+  private constructor(file: AppendedFile, earlier: readonly Metric[]) {
+    this.#file = file;
     this.earlier = earlier;
   }
 
   static async open(path: string, step: number): Promise<MetricsFile> {
     const kept = (await readMetrics(path)).filter((metric) => metric.step <= step);
-    await writeWhole(path, kept.map((metric) => JSON.stringify(metric) + "\n").join(""));
-    return new MetricsFile(path, kept);
+    const file = await AppendedFile.create(path, kept.map((metric) => JSON.stringify(metric) + "\n").join(""));
+    return new MetricsFile(file, kept);
   }
 
+  // deno-lint-ignore require-await
   async write(metric: Metric): Promise<void> {
-    try {
-      await Deno.writeTextFile(this.#path, JSON.stringify(metric) + "\n", { append: true });
-    } catch (error) {
-      throw ioError(error, "write", this.#path);
-    }
+    this.#file.append(JSON.stringify(metric) + "\n");
   }
 }
 

@@ -102,7 +102,7 @@ async function measureAll(plan: ExperimentPlan, claim: Claim, output: string): P
       note(bold(`\nrun ${done} of ${total}: ${condition.label}, seed ${seed}, ${grouped(plan.steps)} steps`));
       await pretrainCondition(condition, seed, plan, claim, steps, output);
       for (const step of missing) {
-        await results.add(await finetuned(condition, seed, step, plan, claim, steps, output));
+        results.add(await finetuned(condition, seed, step, plan, claim, steps, output));
         await keepRecord(recordOf(plan, claim, steps, results, output));
       }
     }
