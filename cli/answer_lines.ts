@@ -1,14 +1,17 @@
 /** Answers lines of files or of standard input as they come; goes on after those that cannot be answered, and says why. */
 
 import { ClozeError, ioError } from "../config/cloze_error.ts";
+import type { UnknownCounts } from "../tokenizer/mod.ts";
 import { type Line, lines } from "./lines.ts";
 import { resolve } from "./paths.ts";
-import { printError, writeOut } from "./terminal.ts";
+import { note, printError, writeOut } from "./terminal.ts";
 
 /** A model as a command uses it. */
 export interface Answerer<P> {
   /** @throws {ClozeError} if the line cannot be answered. */
   prepare(text: string): P;
+  /** Words of the line, and those that became `[UNK]`. */
+  counts(prepared: P): UnknownCounts;
   /** What to print for each line. */
   answer(prepared: P[], inputs: string[]): Promise<string[]>;
 }
@@ -33,13 +36,18 @@ async function answerGroup<P>(answerer: Answerer<P>, waiting: Line[], source: st
   const prepared: P[] = [], inputs: string[] = [];
   for (const line of waiting) {
     if (line.text.trim() === "" && line.problem === undefined) continue;
+    const place = source === undefined ? `line ${line.number}` : `${source}: line ${line.number}`;
     try {
       if (line.problem !== undefined) throw line.problem;
-      prepared.push(answerer.prepare(line.text));
+      const ready = answerer.prepare(line.text);
+      prepared.push(ready);
       inputs.push(line.text);
+      const { words, unknown } = answerer.counts(ready);
+      if (2 * unknown > words) {
+        note(`note: ${place}: ${unknown} of ${words} words became [UNK]: the model cannot tell what they are`);
+      }
     } catch (error) {
       if (!(error instanceof ClozeError)) throw error;
-      const place = source === undefined ? `line ${line.number}` : `${source}: line ${line.number}`;
       printError(new ClozeError("input", `${place}: ${error.message}`, { hint: error.hint }));
       good = false;
     }

@@ -4,7 +4,8 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import type { UnknownCauses, UnknownCounts } from "../data/mod.ts";
+import type { UnknownCauses } from "../data/mod.ts";
+import type { UnknownCounts } from "../tokenizer/mod.ts";
 import { grouped, percent } from "./terminal.ts";
 
 /** Above this share of the words there is a warning; above that one a refusal, unless --allow-unknown is given. */

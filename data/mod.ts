@@ -15,12 +15,5 @@ export { Sequences } from "./sequences.ts";
 export { Shard } from "./shard.ts";
 export { ShardWriter } from "./shard_writer.ts";
 export { expandPaths } from "./sources.ts";
-export {
-  bothCounts,
-  type UnknownCauses,
-  type UnknownCounts,
-  unknownCounts,
-  unknownOf,
-  UnknownSample,
-} from "./unknown_words.ts";
+export { type UnknownCauses, unknownOf, UnknownSample } from "./unknown_words.ts";
 export { type MaskingStatistics, maskingStatistics, type TextStatistics, textStatistics } from "./text_statistics.ts";

@@ -4,16 +4,7 @@
  * encoded: into shards, by evaluate and by finetune.
  */
 
-import type { Tokenizer } from "../tokenizer/mod.ts";
-import { scriptOf } from "../tokenizer/mod.ts";
-
-/** Words and tokens of a text, and how many of them became `[UNK]`; a word becomes one. */
-export interface UnknownCounts {
-  /** As the pre-tokenizer cuts them: punctuation marks are words. */
-  words: number;
-  tokens: number;
-  unknown: number;
-}
+import { scriptOf, type Tokenizer, type UnknownCounts } from "../tokenizer/mod.ts";
 
 /** Why words became `[UNK]`; shares are of these words. */
 export interface UnknownCauses {
@@ -43,19 +34,7 @@ const EXAMPLES = 5, EXAMPLE = 24, SCRIPTS = 3, CHARACTERS = 8;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** Counts the words of ids that were made of a text. */
-export function unknownCounts(ids: Iterable<number>, tokenizer: Tokenizer): UnknownCounts {
-  const { unk } = tokenizer.special;
-  const sum = { words: 0, tokens: 0, unknown: 0 };
-  for (const id of ids) {
-    sum.tokens++;
-    if (!tokenizer.isContinuation(id)) sum.words++;
-    if (id === unk) sum.unknown++;
-  }
-  return sum;
-}
-
-/** The same from how often each id occurs. */
+/** Words, tokens and unknown words of a text, from how often each id occurs. */
 export function unknownOf(counts: Float64Array, tokenizer: Tokenizer): UnknownCounts {
   const sum = { words: 0, tokens: 0, unknown: counts[tokenizer.special.unk] };
   counts.forEach((count, id) => {
@@ -63,11 +42,6 @@ export function unknownOf(counts: Float64Array, tokenizer: Tokenizer): UnknownCo
     if (!tokenizer.isContinuation(id)) sum.words += count;
   });
   return sum;
-}
-
-/** Two texts as one. */
-export function bothCounts(a: UnknownCounts, b: UnknownCounts): UnknownCounts {
-  return { words: a.words + b.words, tokens: a.tokens + b.tokens, unknown: a.unknown + b.unknown };
 }
 
 /**

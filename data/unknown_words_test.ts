@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { CORPUS_DEFAULTS } from "../config/batch_config.ts";
-import { SPECIAL_TOKENS, Tokenizer } from "../tokenizer/mod.ts";
+import { SPECIAL_TOKENS, Tokenizer, unknownCounts } from "../tokenizer/mod.ts";
 import { prepareShards } from "./prepare.ts";
 import { Random } from "./rng.ts";
-import { unknownCounts, unknownOf, UnknownSample } from "./unknown_words.ts";
+import { unknownOf, UnknownSample } from "./unknown_words.ts";
 
 const tokenizer = new Tokenizer([...SPECIAL_TOKENS, "the", "cat", "##s", "a", "##b", "."], {
   max_input_chars_per_word: 10,

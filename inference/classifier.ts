@@ -3,6 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
+import { type UnknownCounts, unknownCounts } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { type InferenceOptions, openEngine } from "./open_engine.ts";
 
@@ -18,6 +19,8 @@ export interface ClassifiedText {
   labels: LabelScore[];
   /** Whether the model saw only the beginning, because the text is longer than it takes. */
   truncated: boolean;
+  /** Words that became `[UNK]`: the model cannot tell them apart. */
+  unknown: number;
 }
 
 /** How a {@linkcode Classifier} is opened. */
@@ -27,6 +30,8 @@ export type ClassifierOptions = InferenceOptions;
 interface PreparedText {
   ids: Int32Array;
   truncated: boolean;
+  /** Of the whole text. */
+  counts: UnknownCounts;
 }
 
 /** Tokens that the engine takes at once. */
@@ -79,7 +84,8 @@ export class Classifier implements Disposable {
     const { cls, sep } = tokenizer.special;
     const { ids } = tokenizer.encode(text);
     const most = config.max_position_embeddings - 2;
-    return { ids: Int32Array.of(cls, ...ids.subarray(0, most), sep), truncated: ids.length > most };
+    const counts = unknownCounts(ids, tokenizer);
+    return { ids: Int32Array.of(cls, ...ids.subarray(0, most), sep), truncated: ids.length > most, counts };
   }
 
   /** Classifies prepared texts, several in one call of the engine. */
@@ -89,10 +95,10 @@ export class Classifier implements Disposable {
       const batch = { ...packSequences(group.map(({ ids }) => ids)), labels: new Int32Array(0) };
       const count = this.labels.length;
       const logits = await this.#engine.sequenceLogits(batch, count);
-      group.forEach(({ truncated }, b) => {
+      group.forEach(({ truncated, counts: { unknown } }, b) => {
         const scores = softmax(logits.subarray(b * count, (b + 1) * count));
         const labels = this.labels.map((label, id) => ({ label, probability: scores[id] }));
-        classified.push({ labels: labels.sort((x, y) => y.probability - x.probability), truncated });
+        classified.push({ labels: labels.sort((x, y) => y.probability - x.probability), truncated, unknown });
       });
     }
     return classified;

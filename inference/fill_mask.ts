@@ -8,6 +8,7 @@ import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
 import type { ModelHeads } from "../config/model_heads.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
+import { type UnknownCounts, unknownCounts } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { type InferenceOptions, openEngine } from "./open_engine.ts";
 import { longest, rankTargets, type Target, targetsOf } from "./rank_targets.ts";
@@ -38,6 +39,8 @@ export interface FilledLine {
   sequence: string;
   /** Whether the model saw only the surroundings of the blanks, because the line is longer than it takes. */
   truncated: boolean;
+  /** Words beside the blanks that became `[UNK]`: the model cannot tell them apart. */
+  unknown: number;
 }
 
 /** How a {@linkcode FillMask} is opened. */
@@ -65,6 +68,8 @@ interface Prepared extends MaskedSequence {
   /** Where in `text` the blanks stand. */
   offsets: [number, number][];
   truncated: boolean;
+  /** Of the whole line, without the blanks. */
+  counts: UnknownCounts;
 }
 
 /**
@@ -148,6 +153,7 @@ export class FillMask implements Disposable {
       positions: found.map((i) => i - from + 1),
       offsets: found.map((i) => offsets[i]),
       truncated: ids.length > most,
+      counts: unknownCounts(ids.filter((id) => id !== mask), tokenizer),
     };
   }
 
@@ -254,5 +260,6 @@ function filledLine(line: Prepared, masks: Prediction[][], tokens: readonly stri
     sequence = tokens[i].startsWith("##") ? sequence.trimEnd() + tokens[i].slice(2) : sequence + tokens[i];
     from = end;
   });
-  return { input: line.text, masks, sequence: sequence + line.text.slice(from), truncated: line.truncated };
+  const { text: input, truncated, counts: { unknown } } = line;
+  return { input, masks, sequence: sequence + input.slice(from), truncated, unknown };
 }

@@ -8,6 +8,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
+import { unknownCounts } from "../tokenizer/mod.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { type InferenceOptions, openEngine } from "./open_engine.ts";
 
@@ -21,6 +22,8 @@ export interface ScoredSentence {
   /** exp(−score / number of tokens) */
   perplexity: number;
   tokens: { token: string; log_probability: number }[];
+  /** Words that became `[UNK]`: the score is of `[UNK]` there, and not of the word. */
+  unknown: number;
 }
 
 /** How a {@linkcode Scorer} is opened. */
@@ -69,13 +72,17 @@ export class Scorer implements Disposable {
   /**
    * The ids of a sentence.
    *
-   * @throws {ClozeError} `input` if it is empty or does not fit the model.
+   * @throws {ClozeError} `input` if it is empty, of unknown words only, or does not fit the model.
    */
   prepare(sentence: string): Int32Array {
     const { tokenizer, config } = this.folder;
     const { ids } = tokenizer.encode(sentence);
     const most = config.max_position_embeddings - 2;
     if (ids.length === 0) throw new ClozeError("input", "there is no token in it");
+    const { words, unknown } = unknownCounts(ids, tokenizer);
+    if (unknown === words) {
+      throw new ClozeError("input", "no word in it is known to the vocabulary: all became [UNK], which has no score");
+    }
     if (ids.length > most) {
       throw new ClozeError("input", `it has ${ids.length} tokens, but the model takes at most ${most}`);
     }
@@ -101,7 +108,8 @@ export class Scorer implements Disposable {
         log_probability,
       }));
       const kind = this.#causal ? "log_likelihood" as const : "pseudo_log_likelihood" as const;
-      return { score, kind, perplexity: Math.exp(-score / tokens.length), tokens };
+      const { unknown } = unknownCounts(sentences[s], tokenizer);
+      return { score, kind, perplexity: Math.exp(-score / tokens.length), tokens, unknown };
     });
   }
 

@@ -248,10 +248,14 @@ function frequentConfusions({ confusion }: Classification, labels: readonly stri
 
 function settingsSection({ path, run }: ClassifierRecord): Html {
   const { engine, versions, finetuning } = run;
-  const file = ({ path, texts, cut_off, sha256 }: LabeledFile) =>
-    html`<code>${path}</code>, ${grouped(texts)} texts, ${
+  const about = (file: LabeledFile) => {
+    const { path, texts, cut_off, sha256 } = file;
+    return html`<code>${path}</code>, ${grouped(texts)} texts, ${
       cut_off === 0 ? "none" : `${grouped(cut_off)} (${percent(cut_off / Math.max(1, texts))})`
-    } cut off at ${grouped(finetuning.max_sequence_length)} tokens; SHA-256 <code>${sha256}</code>`;
+    } cut off at ${grouped(finetuning.max_sequence_length)} tokens${
+      unknownWords(file)
+    }; SHA-256 <code>${sha256}</code>`;
+  };
   return html`
     <section>
       <h2>To repeat it</h2>
@@ -260,8 +264,8 @@ function settingsSection({ path, run }: ClassifierRecord): Html {
       ${factsTable([
         ["folder of the classifier", html`<code>${path}</code>`],
         ["pretrained model", html`<code>${run.model}</code>`],
-        ["training file", file(run.train)],
-        ["validation file", file(run.valid)],
+        ["training file", about(run.train)],
+        ["validation file", about(run.valid)],
         ["engine", `${engine.dtype}, ${engine.instruction_set}, ${engine.threads} threads`],
         ["parameters", grouped(engine.parameter_count)],
         ["versions", `cloze ${versions.cloze}, Deno ${versions.deno}, ${versions.platform}`],
@@ -272,4 +276,13 @@ function settingsSection({ path, run }: ClassifierRecord): Html {
       </details>
     </section>
   `;
+}
+
+/** How many words of a file became `[UNK]`, where that is recorded. */
+function unknownWords({ words, unknown_words }: LabeledFile): string {
+  if (!(Number(words) > 0) || typeof unknown_words !== "number") return "";
+  const share = unknown_words / words!;
+  return unknown_words === 0
+    ? ", no word [UNK]"
+    : `, ${share < 0.001 ? "under 0.1%" : percent(share)} of the words [UNK]`;
 }

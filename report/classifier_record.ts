@@ -2,7 +2,7 @@
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import type { FinetuneConfig } from "../config/run_config.ts";
-import { type Metric, readMetrics } from "../training/metrics.ts";
+import { type Metric, readMetrics, type UnknownCauses } from "../training/metrics.ts";
 import { conforms, nameOf, type RunRecord } from "./run_record.ts";
 
 /** The content of `finetune.json`: everything that defines a fine-tuning. */
@@ -21,6 +21,8 @@ export interface FinetuneRun {
   labels: string[];
   train: LabeledFile;
   valid: LabeledFile;
+  /** Why words became `[UNK]`; missing if none did. */
+  unknown?: UnknownCauses;
   finetuning: FinetuneConfig;
 }
 
@@ -31,6 +33,9 @@ export interface LabeledFile {
   texts: number;
   /** Texts whose end was cut off. */
   cut_off: number;
+  /** Words of the texts, and those that became `[UNK]`; missing in older records. */
+  words?: number;
+  unknown_words?: number;
 }
 
 /** An evaluation of the classifier. */

@@ -2,6 +2,7 @@
 
 import { clock, grouped, percent } from "../config/numbers.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
+import { conforms } from "./run_record.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 
 /** Training accuracy above that of the validation file by more than this: overfitting. */
@@ -44,7 +45,12 @@ export function guessingLoss({ confusion, count }: Classification): number {
 /** Judges a fine-tuning by its metrics. */
 export function classifierVerdict(record: ClassifierRecord): Verdict {
   const last = record.evaluations.at(-1);
-  const findings = [start(record), status(record), ...(last === undefined ? [] : found(record, last))];
+  const findings = [
+    start(record),
+    status(record),
+    ...unknown(record),
+    ...(last === undefined ? [] : found(record, last)),
+  ];
   if (last === undefined) {
     return { headline: "Nothing has been measured on the validation file yet", tone: "neutral", findings };
   }
@@ -70,6 +76,20 @@ function status({ end, train }: ClassifierRecord): Finding {
   return end.interrupted
     ? { tone: "bad", text: `${done} It was stopped before its end; the learning rate had not come down.` }
     : { tone: "good", text: `${done} It ran to its end.` };
+}
+
+/** Words that the model cannot read, where they are more than a hundredth. */
+function unknown({ run: { train, valid, unknown } }: ClassifierRecord): Finding[] {
+  const words = (train.words ?? 0) + (valid.words ?? 0);
+  const missing = (train.unknown_words ?? 0) + (valid.unknown_words ?? 0);
+  if (!(words > 0 && missing > 0.01 * words)) return [];
+  const examples = conforms(unknown?.examples, [""]) ? `, for example ${unknown!.examples.join(", ")}` : "";
+  return [{
+    tone: "bad",
+    text:
+      `${percent(missing / words)} of the words (${grouped(missing)} of ${grouped(words)}) became [UNK], which the ` +
+      `model cannot tell apart${examples}.`,
+  }];
 }
 
 function found({ run, evaluations, onTraining }: ClassifierRecord, last: Classification): Finding[] {

@@ -20,4 +20,5 @@ export { LONGEST_WORD, suitableWordLimit, type WordLimit } from "./word_lengths.
 export { WordCounter, type WordCounts } from "./word_counter.ts";
 export { type ExtensionOptions, learnExtension } from "./vocabulary_extension.ts";
 export { scriptOf } from "./script_of.ts";
+export { bothCounts, type UnknownCounts, unknownCounts } from "./unknown_counts.ts";
 export { type ScriptCoverage, type VocabularyReport, vocabularyReport } from "./vocabulary_report.ts";

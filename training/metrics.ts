@@ -6,7 +6,7 @@ import type { MaskingStatistics, TextStatistics, UnknownCauses } from "../data/m
 import type { Evaluation, UnigramBaseline } from "./evaluation.ts";
 import type { ClassifierEvaluation } from "./finetune.ts";
 
-export type { MaskingStatistics, TextStatistics } from "../data/mod.ts";
+export type { MaskingStatistics, TextStatistics, UnknownCauses } from "../data/mod.ts";
 
 /** A line of `metrics.jsonl`. Losses in nats per predicted token. */
 export type Metric =

@@ -4,11 +4,19 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
 import type { MlmBatch } from "../../config/mlm_batch.ts";
-import { type BatchOptions, expandPaths, readDocuments, Shard, ShardWriter } from "../../data/mod.ts";
+import {
+  type BatchOptions,
+  expandPaths,
+  readDocuments,
+  Shard,
+  ShardWriter,
+  unknownOf,
+  UnknownSample,
+} from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
-import type { Tokenizer } from "../../tokenizer/mod.ts";
+import { type Tokenizer, unknownCounts } from "../../tokenizer/mod.ts";
 import { bandOf, Breakdown, type Group, scriptOf } from "../../training/breakdown.ts";
 import {
   evaluate,
@@ -25,7 +33,8 @@ import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { callerFolder, newestRun, resolve } from "../paths.ts";
-import { grouped, note, percent, table, writeOut } from "../terminal.ts";
+import { grouped, note, percent, table, warn, writeOut } from "../terminal.ts";
+import { checkUnknown, unknownLine } from "../unknown_words.ts";
 
 type EvaluateValues = Values<typeof EVALUATE.flags>;
 
@@ -60,6 +69,7 @@ async function score(folder: ModelFolder, values: EvaluateValues, data: string[]
       : `${line.score.toFixed(3)}\t${line.tokens.length}\t${line.input}\n`;
   return await answerLines({
     prepare: (text) => model.prepare(text),
+    counts: (ids) => unknownCounts(ids, folder.tokenizer),
     answer: async (prepared, inputs) => {
       const scored = await model.scorePrepared(prepared);
       return scored.map((result, i) => show({ input: inputs[i], ...result }));
@@ -71,6 +81,10 @@ async function score(folder: ModelFolder, values: EvaluateValues, data: string[]
 interface Measured extends Evaluation {
   model: string;
   objective: PretrainingObjective;
+  /** Words and tokens of the text, and how many of them became `[UNK]`: one of each for a word. */
+  words: number;
+  tokens: number;
+  unknown_words: number;
   /** Blanks in sentence pairs, which a model with next-sentence prediction was trained on. */
   in_pairs?: { loss: number; accuracy: number; masked: number };
   /** Next-sentence prediction: always giving the answer that is right more often. */
@@ -100,7 +114,11 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
   const options = { ...plain, ...objectiveOptions(objective) };
   const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });
   try {
-    using shard = await shardOf(data, values, tokenizer, temporary);
+    const unknown = new UnknownSample();
+    using shard = await shardOf(data, values, tokenizer, temporary, unknown);
+    const found = { counts: unknownOf(shard.counts, tokenizer), causes: unknown.causes(tokenizer) };
+    const advice = checkUnknown(found, { from: "model", path: values.model ?? path }, values["allow-unknown"] === true);
+    if (advice !== undefined) warn(advice.message, advice.hint);
     const batches = heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6);
     using engine = await engineFor(folder, objective, options, values);
     noteDevice(values.device, engine.describe().device);
@@ -117,6 +135,9 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
     return {
       model: path,
       objective: heads.objective,
+      words: found.counts.words,
+      tokens: found.counts.tokens,
+      unknown_words: found.counts.unknown,
       ...evaluation,
       ...pairs,
       unigram: baseline,
@@ -180,8 +201,14 @@ async function measurePairs(
   };
 }
 
-/** The text as ids, in a file of that folder. */
-async function shardOf(data: string[], values: EvaluateValues, tokenizer: Tokenizer, folder: string): Promise<Shard> {
+/** The text as ids, in a file of that folder; what became `[UNK]` goes to `unknown`. */
+async function shardOf(
+  data: string[],
+  values: EvaluateValues,
+  tokenizer: Tokenizer,
+  folder: string,
+  unknown: UnknownSample,
+): Promise<Shard> {
   const { files, stdin } = await corpusFiles(data, values, folder);
   if (stdin !== undefined) await saveStdin(stdin);
   const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
@@ -189,6 +216,7 @@ async function shardOf(data: string[], values: EvaluateValues, tokenizer: Tokeni
     writer.add(document.map((sentence) => {
       const ids: number[] = [];
       tokenizer.encodeIds(sentence, ids);
+      unknown.addText(sentence, ids, tokenizer);
       return ids;
     }));
   }
@@ -209,6 +237,7 @@ function readable(result: Measured): string {
       ? `predicted   ${grouped(masked)} next tokens, left to right: not comparable with masked tokens, which have ` +
         "text on both sides"
       : `masked      ${grouped(masked)} tokens`,
+    `unknown     ${unknownLine({ ...result, unknown: result.unknown_words })}`,
   ];
   if (result.nsp_accuracy !== undefined) {
     const [low, high] = result.nsp_accuracy_interval!.map(percent);

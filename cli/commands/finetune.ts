@@ -3,10 +3,10 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { modelConfigJson } from "../../config/model_heads.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../config/run_config.ts";
-import { CorpusReport, type LabeledText, readLabeled } from "../../data/mod.ts";
+import { CorpusReport, type LabeledText, readLabeled, UnknownSample } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
-import { tokenizerFiles } from "../../tokenizer/mod.ts";
+import { bothCounts, tokenizerFiles, type UnknownCounts, unknownCounts } from "../../tokenizer/mod.ts";
 import type { FinetuneRun, LabeledFile } from "../../report/mod.ts";
 import { fileHash, publishWeights, writeWhole } from "../../training/files.ts";
 import { EVALUATION_SEQUENCES, finetune, type LabeledSequence } from "../../training/finetune.ts";
@@ -17,7 +17,8 @@ import { parseFlags, type Values } from "../flags/flag.ts";
 import { FINETUNE } from "../flags/tables.ts";
 import { callerFolder, resolve } from "../paths.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
-import { bold, grouped, note } from "../terminal.ts";
+import { bold, grouped, note, warn } from "../terminal.ts";
+import { checkUnknown, unknownLine } from "../unknown_words.ts";
 import { describe, FinetuneObserver } from "./finetune_observer.ts";
 import { openRun } from "./pretrain_plan.ts";
 
@@ -56,8 +57,8 @@ export async function run(args: string[], part = false): Promise<number> {
   }
 }
 
-/** A text, and whether its end was cut off. */
-type CutSequence = LabeledSequence & { isCut: boolean };
+/** A text, whether its end was cut off, and how many of all its words became `[UNK]`. */
+type CutSequence = LabeledSequence & { isCut: boolean; counts: UnknownCounts };
 
 /** What a run is about. */
 interface Finetuning {
@@ -133,17 +134,29 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
   const { tokenizer } = folder;
   const { cls, sep } = tokenizer.special;
   const most = config.max_sequence_length - 2;
+  const sample = new UnknownSample();
   const sequences = (records: LabeledText[]): CutSequence[] =>
     records.map(({ text, label }) => {
       const { ids } = tokenizer.encode(text);
+      sample.addText(text, ids, tokenizer);
       const kept = Int32Array.of(cls, ...ids.subarray(0, most), sep);
-      return { ids: kept, label: labels.indexOf(label), isCut: ids.length > most };
+      return {
+        ids: kept,
+        label: labels.indexOf(label),
+        isCut: ids.length > most,
+        counts: unknownCounts(ids, tokenizer),
+      };
     });
   const trainSet = sequences(data.train), validSet = sequences(data.valid);
   note(
     bold("data     ") + `${grouped(trainSet.length)} texts to train on, ${grouped(validSet.length)} to measure on; ` +
       `classes ${labels.length > 10 ? `${labels.length}` : labels.join(", ")}`,
   );
+  const counts = sumOf([...trainSet, ...validSet]), causes = sample.causes(tokenizer);
+  const vocabulary = { from: "model" as const, path: values.model! };
+  const advice = checkUnknown({ counts, causes }, vocabulary, values["allow-unknown"] === true);
+  note(`         ${unknownLine(counts)}`);
+  if (advice !== undefined) warn(advice.message, advice.hint);
   // What transformers takes for BertForSequenceClassification: the encoder's own dropout.
   const classifier_dropout = folder.config.hidden_dropout_prob;
   const left_to_right = folder.heads.objective === "clm" ||
@@ -206,6 +219,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     labels,
     train: await labeledFile(resolve(values.train!), trainSet),
     valid: await labeledFile(resolve(values.valid!), validSet),
+    ...(causes === undefined ? {} : { unknown: causes }),
     finetuning: config,
   };
   for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
@@ -255,5 +269,11 @@ function newParts(names: readonly string[]): string {
 /** What is recorded of a file of labeled text. */
 async function labeledFile(path: string, sequences: readonly CutSequence[]): Promise<LabeledFile> {
   const cut_off = sequences.filter(({ isCut }) => isCut).length;
-  return { path, sha256: await fileHash(path), texts: sequences.length, cut_off };
+  const { words, unknown } = sumOf(sequences);
+  return { path, sha256: await fileHash(path), texts: sequences.length, cut_off, words, unknown_words: unknown };
+}
+
+/** Words and tokens of all texts. */
+function sumOf(sequences: readonly CutSequence[]): UnknownCounts {
+  return sequences.reduce((sum, { counts }) => bothCounts(sum, counts), { words: 0, tokens: 0, unknown: 0 });
 }

@@ -48,6 +48,7 @@ function fills(model: FillMask, values: PredictValues): Answerer<ReturnType<Fill
   const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : readable;
   return {
     prepare: (text) => model.prepare(text),
+    counts: ({ counts }) => counts,
     answer: async (prepared, inputs) => {
       const filled = await model.fillPrepared(prepared);
       return filled.map((line, i) => show({ ...line, input: inputs[i] }));
@@ -74,6 +75,7 @@ function classifies(model: Classifier, values: PredictValues): Answerer<ReturnTy
   };
   return {
     prepare: (text) => model.prepare(text),
+    counts: ({ counts }) => counts,
     answer: async (prepared, inputs) => {
       const classified = await model.classifyPrepared(prepared);
       return classified.map((result, i) => show({ input: inputs[i], ...result }));

@@ -5,7 +5,6 @@ import type { ModelConfig } from "../../config/model_config.ts";
 import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
 import {
   type Blank,
-  bothCounts,
   heldOutBlanks,
   PRACTICE_BLANKS,
   type PreparedData,
@@ -14,7 +13,7 @@ import {
 } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
-import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
+import { bothCounts, loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
 import { checkpointSteps, saveCheckpoint } from "../../training/checkpoint.ts";
 import { type Evaluation, nspMajority, unigramBaseline } from "../../training/evaluation.ts";
 import { writeWhole } from "../../training/files.ts";
