@@ -10,7 +10,7 @@ import { callerFolder } from "./paths.ts";
 import { grouped, note, percent } from "./terminal.ts";
 
 /** The flags that say how text is read. */
-export type CorpusValues = Pick<Values<typeof CORPUS_FLAGS>, "text-field" | "text-column" | "on-invalid">;
+export type CorpusValues = Omit<Values<typeof CORPUS_FLAGS>, "data">;
 
 /** How the flags say that text is read. */
 export function corpusConfig(values: CorpusValues): CorpusConfig {
@@ -33,11 +33,16 @@ export async function corpusFiles(
   values: CorpusValues,
   folder: string,
 ): Promise<{ files: string[]; stdin?: string }> {
-  const files = await expandPaths(paths.filter((path) => path !== STDIN), callerFolder());
+  const files = await findFiles(paths.filter((path) => path !== STDIN), values);
   if (!paths.includes(STDIN)) return { files };
   const ending = values["text-field"] !== undefined ? "jsonl" : values["text-column"] !== undefined ? "csv" : "txt";
   const stdin = `${folder}/stdin.${ending}`;
   return { files: [...files, stdin], stdin };
+}
+
+/** The files behind paths, as the flags have it; says what is left out. */
+export function findFiles(paths: readonly string[], { exclude = [] }: CorpusValues): Promise<string[]> {
+  return expandPaths(paths, callerFolder(), { exclude, onNote: note });
 }
 
 /** Writes standard input to a file, whose folder is made if need be. */

@@ -15,8 +15,8 @@ export const LONGEST_FILE = {
   tokenizer: 256 * MIB,
 } as const;
 
-/** What a path leads to, if that is nothing to read; links are followed. */
-function kindOf(info: Deno.FileInfo): string | undefined {
+/** What a path leads to, if that is no regular file; links are followed. */
+export function kindOf(info: Deno.FileInfo): string | undefined {
   if (info.isFile) return undefined;
   if (info.isDirectory) return "a folder";
   if (info.isFifo) return "a FIFO (a named pipe)";

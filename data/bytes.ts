@@ -1,9 +1,14 @@
-/** A file's bytes, as a range of it or decompressed from its beginning. Knows no format. Used by the readers. */
+/**
+ * A file's bytes, as a range of it or decompressed from its beginning. Refuses what begins like a file of another kind;
+ * knows no format otherwise. Used by the readers.
+ */
 
 import { createGunzip } from "node:zlib";
 import { Readable } from "node:stream";
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
-import { sourceKind } from "./sources.ts";
+import { regularFile } from "../config/regular_file.ts";
+import { binaryStructure, refuseBinary } from "./known_structure.ts";
+import { hasKnownEnding, sourceKind } from "./sources.ts";
 
 const CHUNK = 1 << 18;
 
@@ -11,23 +16,62 @@ const CHUNK = 1 << 18;
  * The bytes from `from` to `to` of a plain file, or all bytes of a decompressed one. A chunk is valid until the next one
  * is asked for.
  *
- * @throws {ClozeError} `io`, or `input` if a compressed file is broken or cut off.
+ * @throws {ClozeError} `io`, or `input` if a compressed file is broken or cut off, or if what comes is no text.
  */
 export async function* readBytes(file: string, from = 0, to = Infinity): AsyncGenerator<Uint8Array> {
-  const { compression } = sourceKind(file);
-  if (compression === "none") return yield* range(file, from, to);
+  const { format, compression } = sourceKind(file);
+  let isFirst = from === 0;
+  for await (const chunk of compression === "none" ? range(file, from, to) : decompressed(file, compression)) {
+    // A compressed Parquet file is unpacked this way.
+    if (isFirst && !(isParquet(chunk) && (format === "parquet" || !hasKnownEnding(file)))) refuseBinary(chunk, file);
+    isFirst = false;
+    yield chunk;
+  }
+}
+
+const isParquet = (bytes: Uint8Array) => bytes.length > 3 && String.fromCharCode(...bytes.subarray(0, 4)) === "PAR1";
+
+async function* decompressed(file: string, compression: "gzip" | "zstd"): AsyncGenerator<Uint8Array> {
+  const compressed = range(file, 0, Infinity);
+  const { value: first } = await compressed.next();
+  if (first === undefined) return; // an empty file is empty, whatever it is called
+  expectCompressed(first, file, compression);
+  async function* all() {
+    yield first!.slice();
+    for await (const chunk of compressed) yield chunk.slice();
+  }
   try {
-    yield* compression === "gzip" ? gunzip(file) : unzstd(file);
+    yield* compression === "gzip" ? gunzip(all()) : unzstd(all());
   } catch (error) {
     if (error instanceof ClozeError) throw error;
     throw new ClozeError("input", `${file} is a broken ${compression} file: ${messageOf(error)}`, {
       hint: "it may be cut off: copy or download it again",
       cause: error,
     });
+  } finally {
+    await compressed.return(undefined);
   }
 }
 
+/** Refuses a file that its name calls compressed, and that does not begin so. */
+function expectCompressed(beginning: Uint8Array, file: string, compression: "gzip" | "zstd"): void {
+  const [a, b, c, d] = beginning;
+  if (compression === "gzip" && a === 0x1F && b === 0x8B) return;
+  const isFrame = a === 0x28 && b === 0xB5 && c === 0x2F && d === 0xFD;
+  const isSkippable = a >= 0x50 && a <= 0x5F && b === 0x2A && c === 0x4D && d === 0x18;
+  if (compression === "zstd" && (isFrame || isSkippable)) return;
+  const looks = binaryStructure(beginning)?.what ?? (beginning.includes(0) ? "another kind of file" : "plain text");
+  throw new ClozeError(
+    "input",
+    `${file} is a broken ${compression} file: it begins like ${looks}, whatever its name says`,
+    {
+      hint: "give it a name that ends as what it is, such as .txt, or copy or download it again",
+    },
+  );
+}
+
 async function* range(file: string, from: number, to: number): AsyncGenerator<Uint8Array> {
+  await regularFile(file); // opening a FIFO would wait
   try {
     using opened = await Deno.open(file);
     if (from > 0) await opened.seek(from, Deno.SeekMode.Start);
@@ -44,26 +88,22 @@ async function* range(file: string, from: number, to: number): AsyncGenerator<Ui
 }
 
 /** Also files of several members, as pigz and `cat` make them, which DecompressionStream does not read. */
-async function* gunzip(file: string): AsyncGenerator<Uint8Array> {
-  const source = Readable.from(copies(range(file, 0, Infinity)));
+async function* gunzip(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const source = Readable.from(compressed);
   const unzipped = createGunzip({ chunkSize: 1 << 18 });
   source.on("error", (error: Error) => unzipped.destroy(error));
   yield* source.pipe(unzipped);
-}
-
-async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) yield chunk.slice();
 }
 
 /** Compressed bytes that are decompressed at once: what they become, a hundred times as much at most for text, has to fit. */
 const ZSTD_CHUNK = 1 << 16;
 
 /** fzstd and not node:zlib, which takes the end of the first frame, or of a file that is cut off, for the end. */
-async function* unzstd(file: string): AsyncGenerator<Uint8Array> {
+async function* unzstd(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const { Decompress } = await import("fzstd");
   const ready: Uint8Array[] = [];
   const decompress = new Decompress((chunk) => ready.push(chunk));
-  for await (const chunk of range(file, 0, Infinity)) {
+  for await (const chunk of compressed) {
     for (let at = 0; at < chunk.length; at += ZSTD_CHUNK) {
       decompress.push(chunk.slice(at, at + ZSTD_CHUNK));
       yield* ready.splice(0);

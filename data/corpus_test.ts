@@ -6,7 +6,6 @@ import { planUnits, readDocuments, readUnit } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { and, by, object, subject, topic } from "./practice/particles.ts";
 import { practiceCorpus } from "./practice/practice_corpus.ts";
-import { expandPaths } from "./sources.ts";
 
 async function withFiles(
   files: Record<string, string | Uint8Array>,
@@ -246,21 +245,6 @@ Deno.test("CorpusReport tells the share of repeated lines, exactly or from a sam
     for (let part = 0; part < parts; part++) merged.merge(report(lines.filter((_, i) => i % parts === part)).state);
     assertEquals(merged.counts, whole.counts);
   }
-});
-
-Deno.test("expandPaths finds files, folders and globs, sorted, once each", async () => {
-  const files = { "a/x.txt": "x", "a/b/y.jsonl.zst": "y", "a/z.md": "z", "a/w.PARQUET": "w", "top.txt": "t" };
-  await withFiles(files, async (folder) => {
-    const expand = async (...paths: string[]) =>
-      (await expandPaths(paths, folder)).map((path) => path.slice(folder.length + 1));
-    assertEquals(await expand("a"), ["a/b/y.jsonl.zst", "a/w.PARQUET", "a/x.txt"]);
-    assertEquals(await expand("a", "a/x.txt", "top.txt"), ["a/b/y.jsonl.zst", "a/w.PARQUET", "a/x.txt", "top.txt"]);
-    assertEquals(await expand("a/*.txt"), ["a/x.txt"]);
-    assertEquals(await expand("**/*.txt"), ["a/x.txt", "top.txt"]);
-    assertEquals(await expand("{top,other}.txt"), ["top.txt"]);
-    await assertRejects(() => expand("none.txt"), ClozeError, "does not exist");
-    await assertRejects(() => expandPaths(["/dev/null"], folder), ClozeError, "is no file");
-  });
 });
 
 Deno.test("particles follow the last syllable", () => {

@@ -7,12 +7,10 @@ import { PRESET_TRAINING } from "../../config/run_config.ts";
 import { gemmRate } from "../../ffi/mod.ts";
 import { vocabularyReport } from "../../tokenizer/mod.ts";
 import { type StepRate, stepRate } from "../../training/step_rate.ts";
-import { corpusConfig, corpusFindings } from "../corpus.ts";
-import { expandPaths } from "../../data/mod.ts";
+import { corpusConfig, corpusFindings, findFiles } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { BENCH } from "../flags/tables.ts";
-import { callerFolder } from "../paths.ts";
 import { bold, clock, endProgress, grouped, note, progress, size, table, writeOut } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 
@@ -66,7 +64,7 @@ export async function run(args: string[]): Promise<number> {
  * `[SEP]` around about as many sequences as a run cuts it into.
  */
 async function corpusTokens(data: string[], values: BenchValues, threads: number) {
-  const files = await expandPaths(data, callerFolder());
+  const files = await findFiles(data, values);
   const { tokenizer, counts, corpus } = await learnTokenizer({ files, config: corpusConfig(values) }, {
     ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
     lowercase: false,

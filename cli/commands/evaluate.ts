@@ -4,15 +4,7 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
 import type { MlmBatch } from "../../config/mlm_batch.ts";
-import {
-  type BatchOptions,
-  expandPaths,
-  readDocuments,
-  Shard,
-  ShardWriter,
-  unknownOf,
-  UnknownSample,
-} from "../../data/mod.ts";
+import { type BatchOptions, readDocuments, Shard, ShardWriter, unknownOf, UnknownSample } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
@@ -28,11 +20,11 @@ import {
 import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
-import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
+import { corpusConfig, corpusFiles, findFiles, saveStdin } from "../corpus.ts";
 import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
-import { callerFolder, newestRun, resolve } from "../paths.ts";
+import { newestRun, resolve } from "../paths.ts";
 import { grouped, note, percent, table, warn, writeOut } from "../terminal.ts";
 import { checkUnknown, unknownLine } from "../unknown_words.ts";
 
@@ -58,7 +50,7 @@ export async function run(args: string[]): Promise<number> {
 
 /** Scores lines as they come. */
 async function score(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<number> {
-  const files = await expandPaths(data.filter((path) => path !== "-"), callerFolder());
+  const files = await findFiles(data.filter((path) => path !== "-"), values);
   using model = await Scorer.open(folder, inferenceOptions(values));
   noteDevice(values.device, model.device);
   const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";

@@ -61,7 +61,8 @@ export function outlineOf(
   const flags = (...names: (keyof typeof values)[]) =>
     names.flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, String(values[name])]));
   const paths = data.flatMap((path) => ["--data", path]);
-  const text = flags("text-field", "text-column", "on-invalid");
+  const exclude = (values.exclude ?? []).flatMap((glob) => ["--exclude", glob]);
+  const text = [...flags("text-field", "text-column", "on-invalid"), ...exclude];
   const labeled = flags("text-column", "on-invalid", "label-column", "device", "dtype");
   return {
     experiment,

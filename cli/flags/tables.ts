@@ -34,7 +34,11 @@ export const CORPUS_FLAGS = {
   data: texts(
     "PATH",
     "Text: .txt, .jsonl, .csv, .tsv and .parquet files, also .gz and .zst of them, folders, globs, or - for standard " +
-      "input. May be repeated, and further paths may follow.",
+      "input. May be repeated, and further paths may follow. Of a folder, hidden files and those of a model are left out.",
+  ),
+  exclude: texts(
+    "GLOB",
+    "Leave files and folders out: by name, or where it has a slash by the path below the folder given. May be repeated.",
   ),
   "text-field": text("NAME", "Field of a .jsonl record that holds the text.", "text"),
   "text-column": text(
