@@ -4,6 +4,7 @@
  */
 
 import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type BatchLimits, Collator, tokenKinds } from "./collator.ts";
@@ -98,7 +99,11 @@ export class MlmBatches implements Disposable {
     const { window: number, batch } = this.#position;
     const window = this.#enter(number);
     const batches = window.batches();
-    if (batch >= batches.length) throw new Error(`window ${number} has ${batches.length} batches, not ${batch + 1}`);
+    if (batch >= batches.length) {
+      throw new ClozeError("input", `window ${number} of the text has ${batches.length} batches, not ${batch + 1}`, {
+        hint: "the run's training_state.json or its shards belong to another run",
+      });
+    }
     const collator = this.#collators[this.#turn ^= 1];
     collator.clear();
     for (const i of batches[batch]) collator.add(window.sequences[i], window.contentEpoch);

@@ -4,6 +4,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { SPECIAL_TOKENS, Tokenizer } from "../tokenizer/mod.ts";
 import { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches } from "./batches.ts";
+import { fromPages, PAGE, toPages } from "./checked_pages.ts";
 import { Random } from "./rng.ts";
 import { SequenceIndex } from "./sequence_index.ts";
 import { Sequences, type TrainingSequence } from "./sequences.ts";
@@ -308,6 +309,60 @@ Deno.test("an index that is cut off, of another shard or of another version is m
       const bad = good.slice();
       bad[at] ^= 1;
       check(bad);
+    }
+  });
+});
+
+Deno.test("a changed byte of a shard or of its index is noticed when it is read, or changes nothing", async () => {
+  await withShard(documentsOf(300), (shard) => {
+    const index = shard.path.replace(".shard", ".full-64.index");
+    const options: BatchOptions = { ...OPTIONS, masking: "eojeol", sequences: "full" };
+    /** An epoch as text, or what was wrong. */
+    const epoch = (): string => {
+      using reopened = Shard.open(shard.path);
+      using batches = new MlmBatches(reopened, tokenizer, options);
+      const seen: string[] = [];
+      while (batches.epoch < 1) seen.push(JSON.stringify(copy(batches.next())));
+      return seen.join();
+    };
+    const good = epoch();
+    for (const path of [shard.path, index]) {
+      const whole = Deno.readFileSync(path);
+      let noticed = 0;
+      for (let at = 3; at < whole.length; at += Math.ceil(whole.length / 150)) {
+        const bad = whole.slice();
+        bad[at] ^= 1 << (at % 8);
+        Deno.writeFileSync(path, bad);
+        try {
+          assertEquals(epoch(), good, `byte ${at} of ${path}`);
+        } catch (error) {
+          assert(error instanceof ClozeError, `byte ${at} of ${path}: ${error}`);
+          assertStringIncludes(error.message, path);
+          noticed++;
+        }
+      }
+      assert(path === index || noticed > 100, `${noticed} noticed`);
+      // What the hint says: the index is made again from the shard.
+      Deno.writeFileSync(path, whole);
+    }
+    Deno.removeSync(index);
+    assertEquals(epoch(), good);
+  });
+});
+
+Deno.test("an index that its checksums cover but that leads out of the shard is refused", async () => {
+  await withShard(documentsOf(200), (shard) => {
+    const path = shard.path.replace(".shard", ".document-64.index");
+    SequenceIndex.open(shard, "document", 64)[Symbol.dispose]();
+    const content = fromPages(Deno.readFileSync(path).subarray(PAGE));
+    const view = new DataView(content.buffer);
+    for (const [at, value] of [[0, 2 ** 31], [8, 2 ** 31], [16, 2 ** 32 - 1], [20, 2 ** 32 - 1], [32, 0]]) {
+      const old = view.getUint32(at, true);
+      view.setUint32(at, value, true);
+      Deno.writeFileSync(path, new Uint8Array([...Deno.readFileSync(path).subarray(0, PAGE), ...toPages(content)]));
+      view.setUint32(at, old, true);
+      using index = SequenceIndex.open(shard, "document", 64);
+      assertThrows(() => index.entries(0, 2), ClozeError, "lies outside the shard");
     }
   });
 });

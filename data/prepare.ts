@@ -59,7 +59,7 @@ export async function prepareShards(
   const source = createHash("sha256").update(`2 ${content} ${tokenizerHash(tokenizer)} ${HELD_OUT}`).digest("hex");
   let reused = holds(folder, source);
   for (const other of options.others ?? []) {
-    if (!reused && holds(other, source)) reused = await link(other, folder);
+    if (!reused && holds(other, source)) reused = await link(other, folder) && isWhole(folder, tokenizer.size);
   }
   if (!reused) await write(folder, corpus, tokenizer, source, options);
   const train = Shard.open(`${folder}/${NAMES.train}`);
@@ -80,9 +80,26 @@ function holds(folder: string, source: string): boolean {
   }
 }
 
+/** Whether every byte of both shards is as it was written. */
+function isWhole(folder: string, vocab_size: number): boolean {
+  try {
+    return Object.values(NAMES).every((name) => {
+      using shard = Shard.open(`${folder}/${name}`);
+      for (const _ of shard.blocks());
+      return shard.header.vocab_size === vocab_size;
+    });
+  } catch {
+    return false;
+  }
+}
+
+/** Links the shards of another folder, if they are files of the same user. */
 async function link(from: string, to: string): Promise<boolean> {
   try {
+    const { uid } = await Deno.stat(to);
     for (const name of Object.values(NAMES)) {
+      const other = await Deno.lstat(`${from}/${name}`);
+      if (!other.isFile || other.uid !== uid) return false;
       await Deno.remove(`${to}/${name}`).catch(() => {});
       await Deno.link(`${from}/${name}`, `${to}/${name}`);
     }

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import { CORPUS_DEFAULTS, MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
@@ -143,6 +143,32 @@ Deno.test("shards are used again while content, reading and tokenizer are the sa
     assertEquals([changed.reused, changed.source === first.source], [false, false]);
     using linked = Shard.open(`${folder}/two/train.shard`);
     assertEquals(linked.header.source, first.source, "a shard that is made anew leaves the linked one alone");
+  });
+});
+
+Deno.test("shards that are damaged, or no files, are not linked, and a shard that is deleted is made again", async () => {
+  await withFolder(async (folder) => {
+    const source = writeCorpus(folder);
+    await prepare(`${folder}/one`, source, 1);
+    const path = `${folder}/one/train.shard`, good = Deno.readFileSync(path);
+    const bad = good.slice();
+    bad[5000] ^= 4; // in a block, which opening a shard does not read
+    Deno.writeFileSync(path, bad);
+    const second = await prepare(`${folder}/two`, source, 1, [`${folder}/one`]);
+    assertEquals([second.reused, Deno.readFileSync(`${folder}/two/train.shard`)], [false, good]);
+    const options = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, seed: 1, batch_tokens: 512 };
+    {
+      using shard = Shard.open(path);
+      const error = assertThrows(() => new MlmBatches(shard, tokenizer, options), ClozeError, "block 0 is wrong");
+      assert(error.hint?.includes("delete that file"), error.hint);
+    }
+    Deno.removeSync(path);
+    assertEquals((await prepare(`${folder}/one`, source, 1)).reused, false);
+    assertEquals(Deno.readFileSync(path), good);
+    Deno.removeSync(path);
+    Deno.symlinkSync(`${folder}/two/train.shard`, path);
+    assertEquals((await prepare(`${folder}/three`, source, 1, [`${folder}/one`])).reused, false, "a link");
+    assertEquals((await prepare(`${folder}/four`, source, 1, [`${folder}/two`])).reused, true);
   });
 });
 

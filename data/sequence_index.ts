@@ -6,11 +6,12 @@
 
 import { Buffer } from "node:buffer";
 import { type SamplingConfig, SEQUENCES } from "../config/batch_config.ts";
-import { ioError } from "../config/cloze_error.ts";
+import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { createFile, giveName, temporaryBeside, writeAll } from "../config/whole_file.ts";
+import { CONTENT, PAGE, PageReader, pagesFor, toPages } from "./checked_pages.ts";
 import { Random, STREAMS } from "./rng.ts";
 import type { Shard } from "./shard.ts";
-import { endsDocument, readAt, sentenceLength } from "./shard_format.ts";
+import { corrupt, endsDocument, openRegular, sentenceLength } from "./shard_format.ts";
 
 /** How documents become sequences. */
 export type SequenceKind = SamplingConfig["sequences"];
@@ -30,9 +31,12 @@ export interface IndexEntry {
 }
 
 const MAGIC = "CLZINDEX";
-const VERSION = 2;
+const VERSION = 3;
+/** Bytes of the header, which has the first page for itself. */
 const HEADER = 72;
 const ENTRY = 32;
+/** Entries that are written at once: as many as fill whole pages. */
+const WRITTEN = 32 * 8 * CONTENT / ENTRY;
 /** A document of pairs is cut into sections of so many sequences' tokens: what has to be read to make one pair. */
 const SECTION_SEQUENCES = 32;
 /**
@@ -51,10 +55,14 @@ export class SequenceIndex implements Disposable {
   readonly tokens: number;
   readonly #file: Deno.FsFile;
   readonly #path: string;
+  readonly #pages: PageReader;
+  readonly #shard: Shard;
 
-  private constructor(path: string, file: Deno.FsFile, header: DataView) {
+  private constructor(path: string, file: Deno.FsFile, header: DataView, shard: Shard) {
     this.#path = path;
     this.#file = file;
+    this.#pages = pagesOf(file, path);
+    this.#shard = shard;
     this.count = Number(header.getBigUint64(24, true));
     this.tokens = Number(header.getBigUint64(32, true));
   }
@@ -74,16 +82,15 @@ export class SequenceIndex implements Disposable {
   static #openFile(path: string, shard: Shard, kind: SequenceKind, length: number): SequenceIndex | undefined {
     let file;
     try {
-      file = Deno.openSync(path);
-      const bytes = new Uint8Array(HEADER);
-      const read = file.readSync(bytes);
+      file = openRegular(path);
+      const bytes = new Uint8Array(HEADER), view = new DataView(bytes.buffer);
       const expected = header(shard, kind, length, 0, 0);
-      const view = new DataView(bytes.buffer);
       const same = (from: number, to: number) =>
         expected.subarray(from, to).every((byte, i) => byte === bytes[from + i]);
-      const whole = read === HEADER && same(0, 24) && same(40, HEADER) &&
-        file.statSync().size === HEADER + ENTRY * Number(view.getBigUint64(24, true));
-      if (whole) return new SequenceIndex(path, file, view);
+      if (isPage(file, path, bytes) && same(0, 24) && same(40, HEADER)) {
+        const pages = 1 + pagesFor(ENTRY * Number(view.getBigUint64(24, true)));
+        if (file.statSync().size === PAGE * pages) return new SequenceIndex(path, file, view, shard);
+      }
       file.close();
     } catch (error) {
       file?.close();
@@ -95,16 +102,39 @@ export class SequenceIndex implements Disposable {
   /** Entries from number `from` to `to`. */
   entries(from: number, to: number): IndexEntry[] {
     const bytes = new Uint8Array(ENTRY * (to - from)), view = new DataView(bytes.buffer);
-    readAt(this.#file, HEADER + ENTRY * from, bytes, this.#path);
+    this.#pages.read(PAGE, ENTRY * from, bytes);
+    const { header } = this.#shard;
+    let end = 0;
     return Array.from({ length: to - from }, (_, i) => {
       const u32 = (at: number) => view.getUint32(ENTRY * i + at, true);
       const u64 = (at: number) => u32(at) + 2 ** 32 * u32(at + 4);
-      return { token: u64(0), sentence: u64(8), tokens: u32(16), sentences: u32(20), skip: u32(24), document: u32(28) };
+      const [token, sentence, tokens, sentences, skip] = [u64(0), u64(8), u32(16), u32(20), u32(24)];
+      // What a checksum does not say: that a program wrote it which knew what it did.
+      if (token < end || token + tokens > header.tokens || sentence + sentences > header.sentences) {
+        throw damaged(this.#path, `its entry ${from + i} lies outside the shard`);
+      }
+      end = token + tokens;
+      return { token, sentence, tokens, sentences, skip, document: u32(28) };
     });
   }
 
   [Symbol.dispose](): void {
     this.#file.close();
+  }
+}
+
+const damaged = (path: string, why: string) => corrupt(path, why, "index", "shard");
+
+const pagesOf = (file: Deno.FsFile, path: string) => new PageReader(file, (why) => damaged(path, why));
+
+/** Reads the header, and says whether its page is whole. */
+function isPage(file: Deno.FsFile, path: string, header: Uint8Array): boolean {
+  try {
+    pagesOf(file, path).read(0, 0, header);
+    return true;
+  } catch (error) {
+    if (error instanceof ClozeError) return false;
+    throw error;
   }
 }
 
@@ -122,14 +152,17 @@ function header(shard: Shard, kind: SequenceKind, length: number, count: number,
 }
 
 function write(path: string, shard: Shard, kind: SequenceKind, max_sequence_length: number): void {
-  const entries = new Uint8Array(ENTRY << 15);
+  const entries = new Uint8Array(ENTRY * WRITTEN);
   const view = new DataView(entries.buffer);
-  let used = 0, count = 0, tokens = 0;
+  let used = 0, count = 0, tokens = 0, pages = 0;
   const temporary = temporaryBeside(path);
   try {
     using file = createFile(temporary);
-    const put = (bytes: Uint8Array) => writeAll(file, bytes);
-    put(new Uint8Array(HEADER));
+    writeAll(file, new Uint8Array(PAGE)); // the header's, which is known at the end
+    const put = (content: Uint8Array) => {
+      writeAll(file, toPages(content, pages));
+      pages += pagesFor(content.length);
+    };
     for (const { entry, length } of cut(shard, kind, max_sequence_length)) {
       view.setBigUint64(used, BigInt(entry.token), true);
       view.setBigUint64(used + 8, BigInt(entry.sentence), true);
@@ -146,7 +179,7 @@ function write(path: string, shard: Shard, kind: SequenceKind, max_sequence_leng
     }
     put(entries.subarray(0, used));
     file.seekSync(0, Deno.SeekMode.Start);
-    put(header(shard, kind, max_sequence_length, count, tokens));
+    writeAll(file, toPages(header(shard, kind, max_sequence_length, count, tokens)));
     file.syncSync();
     giveName(temporary, path);
   } catch (error) {

@@ -5,12 +5,14 @@
 
 import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
+import { fromPages, PageReader } from "./checked_pages.ts";
 import {
   blockLayout,
   corrupt,
   ENTRY,
   HEADER,
   type Ids,
+  openRegular,
   readAt,
   readHeader,
   sentenceLength,
@@ -24,6 +26,7 @@ export class Shard implements Disposable {
   /** How often each id occurs. */
   readonly counts: Float64Array;
   readonly #file: Deno.FsFile;
+  readonly #pages: PageReader;
   readonly #width: 2 | 4;
   /** Of each block its place in the file, and the number of its first token and sentence; one more ends the last. */
   readonly #offsets: Float64Array;
@@ -37,6 +40,7 @@ export class Shard implements Disposable {
     this.path = path;
     this.header = header;
     this.#file = file;
+    this.#pages = new PageReader(file, (why) => corrupt(path, why));
     this.#width = header.dtype === "u32" ? 4 : 2;
     const view = new DataView(tail.buffer, tail.byteOffset);
     [this.#offsets, this.#tokens, this.#sentences] = [0, 0, 0].map(() => new Float64Array(blocks + 1));
@@ -57,7 +61,7 @@ export class Shard implements Disposable {
   /** The header alone, or `undefined` if there is no such file. */
   static peek(path: string): ShardHeader | undefined {
     try {
-      using file = Deno.openSync(path);
+      using file = openRegular(path);
       return readHeader(file, path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
@@ -66,24 +70,28 @@ export class Shard implements Disposable {
   }
 
   /**
-   * Opens a shard and checks its header, its directory and its length. `blocks` checks what they hold.
+   * Opens a shard and checks its header, its directory and its length. The rest is checked as it is read.
    *
    * @throws {ClozeError} `input` if the file is not a whole shard, `io` if it cannot be read.
    */
   static open(path: string): Shard {
     let file;
     try {
-      file = Deno.openSync(path);
+      file = openRegular(path);
       const header = readHeader(file, path);
-      const tail = new Uint8Array(ENTRY * header.blocks + 8 * header.vocab_size);
       const { size } = file.statSync();
-      if (size < HEADER + tail.length) throw corrupt(path, "it is cut off");
+      const length = ENTRY * header.blocks + 8 * header.vocab_size;
+      if (size < HEADER + length) throw corrupt(path, "it is cut off");
+      const tail = new Uint8Array(length);
       readAt(file, size - tail.length, tail, path);
       if (createHash("sha256").update(tail).digest("hex") !== header.sha256) {
         throw corrupt(path, "the checksum of its directory is wrong");
       }
       const shard = new Shard(path, file, header, tail);
-      if (shard.#offsets[header.blocks] + tail.length !== size) throw corrupt(path, "its length is wrong");
+      if (shard.#offsets[header.blocks] + length !== size) throw corrupt(path, "its length is wrong");
+      if (shard.#tokens[header.blocks] !== header.tokens || shard.#sentences[header.blocks] !== header.sentences) {
+        throw corrupt(path, "its header counts other tokens or sentences than its directory");
+      }
       return shard;
     } catch (error) {
       file?.close();
@@ -93,30 +101,44 @@ export class Shard implements Disposable {
 
   /** Reads `out.length` ids from token `first` on. */
   readIds(first: number, out: Ids): void {
-    for (const { b, at, from, to } of byBlock(this.#tokens, first, out.length)) {
-      this.#read(this.#offsets[b] + at * this.#width, out.subarray(from, to));
+    for (const { b, at, from, to } of this.#byBlock(this.#tokens, first, out.length)) {
+      this.#read(b, at * this.#width, out.subarray(from, to));
     }
   }
 
   /** For each of `out.length` tokens from `first` on, whether an eojeol begins there: 1 or 0. */
   readWordStarts(first: number, out: Uint8Array): void {
-    for (const { b, at, from, to } of byBlock(this.#tokens, first, out.length)) {
+    for (const { b, at, from, to } of this.#byBlock(this.#tokens, first, out.length)) {
       const byte = at >>> 3, bytes = ((at + to - from + 7) >>> 3) - byte;
       if (this.#bits.length < bytes) this.#bits = new Uint8Array(2 * bytes);
-      this.#read(this.#offsets[b] + this.#layout(b).words + byte, this.#bits.subarray(0, bytes));
+      this.#read(b, this.#layout(b).words + byte, this.#bits.subarray(0, bytes));
       for (let i = from, bit = at & 7; i < to; i++, bit++) out[i] = (this.#bits[bit >>> 3] >>> (bit & 7)) & 1;
     }
   }
 
   /** Reads `out.length` sentences from number `first` on: see {@linkcode sentenceLength}. */
   readSentences(first: number, out: Uint32Array): void {
-    for (const { b, at, from, to } of byBlock(this.#sentences, first, out.length)) {
-      this.#read(this.#offsets[b] + this.#layout(b).ends + 4 * at, out.subarray(from, to));
+    for (const { b, at, from, to } of this.#byBlock(this.#sentences, first, out.length)) {
+      this.#read(b, this.#layout(b).ends + 4 * at, out.subarray(from, to));
     }
   }
 
-  #read(offset: number, out: Ids | Uint8Array | Uint32Array): void {
-    readAt(this.#file, offset, new Uint8Array(out.buffer, out.byteOffset, out.byteLength), this.path);
+  #read(b: number, from: number, out: Ids | Uint8Array | Uint32Array): void {
+    this.#pages.read(this.#offsets[b], from, new Uint8Array(out.buffer, out.byteOffset, out.byteLength));
+  }
+
+  /** The blocks that hold `count` numbers from `first` on: each from its number `at` on, for `from` to `to` of the count. */
+  *#byBlock(firsts: Float64Array, first: number, count: number) {
+    const all = firsts[this.header.blocks];
+    if (!(first >= 0 && first + count <= all)) {
+      throw corrupt(this.path, `it has no number ${first + count - 1}, only ${all} in all`);
+    }
+    for (let from = 0, b = blockOf(firsts, first); from < count; b++) {
+      const at = first + from - firsts[b];
+      const to = Math.min(count, firsts[b + 1] - first);
+      yield { b, at, from, to };
+      from = to;
+    }
   }
 
   #layout(b: number) {
@@ -132,21 +154,20 @@ export class Shard implements Disposable {
   *blocks(): Generator<{ firstToken: number; firstSentence: number; sentences: Uint32Array }> {
     const { blocks, vocab_size } = this.header;
     for (let b = 0; b < blocks; b++) {
-      const bytes = new Uint8Array(this.#offsets[b + 1] - this.#offsets[b]);
-      readAt(this.#file, this.#offsets[b], bytes, this.path);
-      const found = createHash("sha256").update(bytes).digest();
+      const pages = new Uint8Array(this.#offsets[b + 1] - this.#offsets[b]);
+      readAt(this.#file, this.#offsets[b], pages, this.path);
+      const found = createHash("sha256").update(pages).digest();
       if (!found.every((byte, i) => byte === this.#checksums[b][i])) {
         throw corrupt(this.path, `the checksum of block ${b} is wrong`);
       }
+      const { buffer } = fromPages(pages);
       const tokens = this.#tokens[b + 1] - this.#tokens[b], count = this.#sentences[b + 1] - this.#sentences[b];
       for (
-        const id of this.#width === 4
-          ? new Uint32Array(bytes.buffer, 0, tokens)
-          : new Uint16Array(bytes.buffer, 0, tokens)
+        const id of this.#width === 4 ? new Uint32Array(buffer, 0, tokens) : new Uint16Array(buffer, 0, tokens)
       ) {
         if (id >= vocab_size) throw corrupt(this.path, `it has the id ${id}, but a vocabulary of ${vocab_size}`);
       }
-      const sentences = new Uint32Array(bytes.buffer, this.#layout(b).ends, count);
+      const sentences = new Uint32Array(buffer, this.#layout(b).ends, count);
       let sum = 0;
       for (const sentence of sentences) sum += sentenceLength(sentence);
       if (sum !== tokens) throw corrupt(this.path, `the sentences of block ${b} have ${sum} tokens, not ${tokens}`);
@@ -161,16 +182,6 @@ export class Shard implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file.close();
-  }
-}
-
-/** The blocks that hold `count` numbers from `first` on: each from its number `at` on, for `from` to `to` of the count. */
-function* byBlock(firsts: Float64Array, first: number, count: number) {
-  for (let from = 0, b = blockOf(firsts, first); from < count; b++) {
-    const at = first + from - firsts[b];
-    const to = Math.min(count, firsts[b + 1] - first);
-    yield { b, at, from, to };
-    from = to;
   }
 }
 

@@ -4,11 +4,12 @@
  */
 
 import { createHash } from "node:crypto";
-import { ClozeError } from "../config/cloze_error.ts";
+import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { PAGE, pagesFor } from "./checked_pages.ts";
 import type { CorpusCounts } from "./corpus_report.ts";
 
 const MAGIC = "CLZSHARD";
-const VERSION = 2;
+const VERSION = 3;
 /** Bytes before the first block. The last 32 are the checksum of the others. */
 export const HEADER = 4096;
 /** Bytes of a block's entry in the directory. */
@@ -48,11 +49,12 @@ export interface BlockEntry {
 
 const aligned = (bytes: number) => Math.ceil(bytes / 8) * 8;
 
-/** Where the parts of a block begin, and how long it is. */
+/** Where the parts of a block begin in its content, how long that is, and how many bytes its pages are. */
 export function blockLayout(tokens: number, sentences: number, width: number) {
   const words = aligned(tokens * width);
   const ends = words + aligned(Math.ceil(tokens / 8));
-  return { words, ends, bytes: ends + aligned(4 * sentences) };
+  const content = ends + aligned(4 * sentences);
+  return { words, ends, content, bytes: PAGE * pagesFor(content) };
 }
 
 /** The header as the first bytes of a file. */
@@ -84,11 +86,26 @@ export function readAt(file: Deno.FsFile, offset: number, bytes: Uint8Array, pat
   }
 }
 
-/** What is said of a file that is damaged. */
-export function corrupt(path: string, why: string): ClozeError {
-  return new ClozeError("input", `${path} is not a whole shard: ${why}`, {
-    hint: "delete the file: it is made again from the text",
+/** What is said of a file that is damaged, and what it is made from. */
+export function corrupt(path: string, why: string, what = "shard", from = "text"): ClozeError {
+  return new ClozeError("input", `${path} is not a whole ${what}: ${why}`, {
+    hint: `delete that file and go on with the run (--resume): it is made again from the ${from}`,
   });
+}
+
+/** Opens a file for reading; only a regular one, because others may never end. */
+export function openRegular(path: string): Deno.FsFile {
+  if (!Deno.statSync(path).isFile) throw corrupt(path, "it is not a regular file");
+  return Deno.openSync(path);
+}
+
+/** A header that a program wrote. */
+function isHeader(value: unknown): value is ShardHeader {
+  if (typeof value !== "object" || value === null) return false;
+  const { dtype, source, sha256, ...rest } = value as Record<string, unknown>;
+  const counts = ["tokens", "sentences", "documents", "blocks", "vocab_size"].map((name) => rest[name]);
+  return (dtype === "u16" || dtype === "u32") && typeof source === "string" && typeof sha256 === "string" &&
+    counts.every((count) => Number.isSafeInteger(count) && count as number >= 0);
 }
 
 /** The header of a file, checked. */
@@ -102,5 +119,12 @@ export function readHeader(file: Deno.FsFile, path: string): ShardHeader {
   if (version !== VERSION) throw corrupt(path, `its version is ${version}, but this program reads ${VERSION}`);
   const checksum = createHash("sha256").update(bytes.subarray(0, HEADER - 32)).digest();
   if (!checksum.every((byte, i) => byte === bytes[HEADER - 32 + i])) throw corrupt(path, "its header is damaged");
-  return JSON.parse(new TextDecoder().decode(bytes.subarray(16, 16 + length)));
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(16, Math.min(16 + length, HEADER - 32))));
+  } catch (error) {
+    throw corrupt(path, `its header is not JSON: ${messageOf(error)}`);
+  }
+  if (!isHeader(header)) throw corrupt(path, "its header lacks what every shard has");
+  return header;
 }

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
 import { createFile, giveName, temporaryBeside, writeAll } from "../config/whole_file.ts";
+import { toPages } from "./checked_pages.ts";
 import type { CorpusCounts } from "./corpus_report.ts";
 import {
   BLOCK_TOKENS,
@@ -79,10 +80,11 @@ class BlockBuilder {
   take(): { bytes: Uint8Array<ArrayBuffer>; entry: BlockEntry } {
     const [tokens, sentences, documents] = [this.#tokens, this.#count, this.#documents];
     const layout = blockLayout(tokens, sentences, this.#width);
-    const bytes = new Uint8Array(layout.bytes);
-    bytes.set(new Uint8Array(this.#ids.buffer, 0, tokens * this.#width));
-    for (let i = 0; i < tokens; i++) bytes[layout.words + (i >>> 3)] |= this.#words[i] << (i & 7);
-    bytes.set(new Uint8Array(this.#sentences.buffer, 0, 4 * sentences), layout.ends);
+    const content = new Uint8Array(layout.content);
+    content.set(new Uint8Array(this.#ids.buffer, 0, tokens * this.#width));
+    for (let i = 0; i < tokens; i++) content[layout.words + (i >>> 3)] |= this.#words[i] << (i & 7);
+    content.set(new Uint8Array(this.#sentences.buffer, 0, 4 * sentences), layout.ends);
+    const bytes = toPages(content);
     this.#words.fill(0, 0, tokens);
     this.#tokens = this.#count = this.#documents = 0;
     const sha256 = new Uint8Array(createHash("sha256").update(bytes).digest());
