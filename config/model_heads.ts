@@ -4,7 +4,8 @@
  */
 
 import { ClozeError } from "./cloze_error.ts";
-import { LEFT_TO_RIGHT_CLASSIFIER, type ModelConfig, parseJsonObject } from "./model_config.ts";
+import { parseJsonObject, shown } from "./json_object.ts";
+import { LEFT_TO_RIGHT_CLASSIFIER, type ModelConfig, own } from "./model_config.ts";
 
 /**
  * Objectives of pretraining: masked LM (`BertForMaskedLM`), masked LM and next sentence (`BertForPreTraining`), and left to
@@ -33,7 +34,14 @@ export type Objective =
 /** The heads of a model folder. `none` is a bare encoder. */
 export type ModelHeads =
   | { objective: PretrainingObjective | "none" }
-  | { objective: "sequence_classification"; labels: string[]; classifier_dropout: number; left_to_right: boolean };
+  | {
+    objective: "sequence_classification";
+    labels: string[];
+    classifier_dropout: number;
+    left_to_right: boolean;
+    /** Whether a text may have any number of the labels, each with a probability of its own. */
+    multi_label?: boolean;
+  };
 
 const ARCHITECTURES: Record<string, PretrainingObjective | "sequence_classification" | "none"> = {
   BertForMaskedLM: "mlm",
@@ -43,6 +51,9 @@ const ARCHITECTURES: Record<string, PretrainingObjective | "sequence_classificat
   BertModel: "none",
 };
 
+/** Classes of a classifier; the core's bound. */
+const MOST_LABELS = 2 ** 20;
+
 /**
  * Reads the heads from the text of a `config.json`. Without `architectures` it is a masked language model.
  *
@@ -50,31 +61,94 @@ const ARCHITECTURES: Record<string, PretrainingObjective | "sequence_classificat
  */
 export function parseModelHeads(text: string, path: string): ModelHeads {
   const json = parseJsonObject(text, path);
-  const architecture = Array.isArray(json.architectures) ? String(json.architectures[0]) : "BertForMaskedLM";
-  const objective = Object.hasOwn(ARCHITECTURES, architecture) ? ARCHITECTURES[architecture] : undefined;
-  if (objective === undefined) {
-    throw new ClozeError("input", `${path}: the architecture is ${architecture}, which cloze does not know`, {
-      hint: `it knows ${Object.keys(ARCHITECTURES).join(", ")}`,
-    });
+  const architecture = architectureOf(json, path);
+  const objective = ARCHITECTURES[architecture];
+  const isDecoder = own(json, "is_decoder") === true;
+  if (objective === "sequence_classification") return classifierOf(json, path);
+  if (own(json, "model_type") === LEFT_TO_RIGHT_CLASSIFIER) {
+    throw new ClozeError("input", `${path}: model_type is a classifier's, but architectures says ${architecture}`);
   }
-  if (objective === "sequence_classification") {
-    const dropout = json.classifier_dropout ?? json.hidden_dropout_prob ?? 0;
-    const left_to_right = json.is_decoder === true;
-    return { objective, labels: labelsOf(json, path), classifier_dropout: Number(dropout), left_to_right };
+  if (objective !== "none" && own(json, "tie_word_embeddings") === false) {
+    throw new ClozeError(
+      "input",
+      `${path}: tie_word_embeddings is false, but cloze ties the decoder to the embeddings`,
+      {
+        hint: "a model with a decoder of its own would give other answers here than in transformers",
+      },
+    );
   }
-  return { objective: json.is_decoder === true ? "clm" : objective };
+  return { objective: isDecoder ? "clm" : objective };
 }
 
-/** Names of the classes by their number. */
+/** The first architecture that is named. */
+function architectureOf(json: Record<string, unknown>, path: string): string {
+  const named = own(json, "architectures") ?? [];
+  if (!Array.isArray(named) || !named.every((name) => typeof name === "string")) {
+    throw new ClozeError("input", `${path}: architectures is ${shown(named)}, but has to be an array of names`);
+  }
+  const architecture: string = named[0] ?? "BertForMaskedLM";
+  if (Object.hasOwn(ARCHITECTURES, architecture)) return architecture;
+  throw new ClozeError("input", `${path}: the architecture is ${shown(architecture)}, which cloze does not know`, {
+    hint: `it knows ${Object.keys(ARCHITECTURES).join(", ")}`,
+  });
+}
+
+function classifierOf(json: Record<string, unknown>, path: string): ModelHeads {
+  const left_to_right = own(json, "model_type") === LEFT_TO_RIGHT_CLASSIFIER;
+  if (own(json, "is_decoder") === true && !left_to_right) {
+    throw new ClozeError("input", `${path}: is_decoder is true, but a BERT classifier sees the whole text`);
+  }
+  const dropout = own(json, "classifier_dropout") ?? own(json, "hidden_dropout_prob") ?? 0;
+  if (typeof dropout !== "number" || !(dropout >= 0 && dropout < 1)) {
+    throw new ClozeError(
+      "input",
+      `${path}: classifier_dropout is ${shown(dropout)}, but has to be a number from 0 to below 1`,
+    );
+  }
+  const problem = own(json, "problem_type") ?? "single_label_classification";
+  if (problem !== "single_label_classification" && problem !== "multi_label_classification") {
+    const expected = `cloze knows "single_label_classification" and "multi_label_classification"`;
+    throw new ClozeError("input", `${path}: problem_type is ${shown(problem)}, but ${expected}`, {
+      hint: problem === "regression" ? "a model that predicts numbers has no classes" : undefined,
+    });
+  }
+  const labels = labelsOf(json, path);
+  return {
+    objective: "sequence_classification",
+    labels,
+    classifier_dropout: dropout,
+    left_to_right,
+    ...(problem === "multi_label_classification" ? { multi_label: true } : {}),
+  };
+}
+
+/** Names of the classes by their number, and whether there are as many as `num_labels` says. */
 function labelsOf(json: Record<string, unknown>, path: string): string[] {
-  const wrong = () => new ClozeError("input", `${path}: id2label has to name the classes from 0 on, at least two`);
+  const count = own(json, "num_labels"), named = own(json, "id2label") ?? undefined;
+  const isCount = typeof count === "number" && Number.isInteger(count) && count >= 2 && count <= MOST_LABELS;
+  if (count !== undefined && count !== null && !isCount) {
+    throw new ClozeError(
+      "input",
+      `${path}: num_labels is ${shown(count)}, but has to be a whole number from 2 to ${MOST_LABELS}`,
+    );
+  }
   // transformers writes id2label for other numbers than two only.
-  if (json.id2label === undefined) return ["LABEL_0", "LABEL_1"];
-  if (typeof json.id2label !== "object" || json.id2label === null) throw wrong();
-  const names = json.id2label as Record<string, unknown>;
-  const labels = Object.keys(names).map((_, id) => names[id]);
-  if (labels.length < 2 || !labels.every((label) => typeof label === "string")) throw wrong();
-  return labels as string[];
+  if (named === undefined) return Array.from({ length: isCount ? count : 2 }, (_, id) => `LABEL_${id}`);
+  const wrong = (found: string) =>
+    new ClozeError("input", `${path}: id2label has to name the classes from 0 on, at least two; ${found}`);
+  if (typeof named !== "object" || Array.isArray(named)) throw wrong(`it is ${shown(named)}`);
+  const names = named as Record<string, unknown>;
+  const length = Object.keys(names).length;
+  if (length < 2 || length > MOST_LABELS) throw wrong(`it has ${length}`);
+  const labels = Array.from({ length }, (_, id) => {
+    const label = own(names, String(id));
+    if (typeof label !== "string") throw wrong(`the name of ${id} is ${shown(label)}`);
+    return label;
+  });
+  if (isCount && count !== length) {
+    throw new ClozeError("input", `${path}: num_labels is ${count}, but id2label names ${length} classes`);
+  }
+  return labels;
 }
 
 /** The text of a `config.json` that transformers loads as the class of these heads. */
@@ -85,7 +159,7 @@ export function modelConfigJson(config: ModelConfig, heads: ModelHeads): string 
       classifier_dropout: heads.classifier_dropout,
       id2label: Object.fromEntries(heads.labels.map((label, id) => [id, label])),
       label2id: Object.fromEntries(heads.labels.map((label, id) => [label, id])),
-      problem_type: "single_label_classification",
+      problem_type: heads.multi_label === true ? "multi_label_classification" : "single_label_classification",
       ...(heads.left_to_right ? { model_type: LEFT_TO_RIGHT_CLASSIFIER, is_decoder: true } : {}),
     }
     : heads.objective === "clm"

@@ -19,6 +19,7 @@ Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig"
     [{ objective: "none" }, "BertModel"],
     [{ ...classifier, left_to_right: false }, "BertForSequenceClassification"],
     [{ ...classifier, left_to_right: true }, "BertForSequenceClassification"],
+    [{ ...classifier, left_to_right: false, multi_label: true }, "BertForSequenceClassification"],
   ];
   for (const [heads, architecture] of all) {
     const text = modelConfigJson(config, heads);
@@ -36,13 +37,44 @@ Deno.test("parseModelHeads takes folders as transformers writes them", () => {
   assertEquals(read(classifier), { ...heads, labels: ["LABEL_0", "LABEL_1"] } as ModelHeads);
   const named = { ...classifier, id2label: { "1": "y", "0": "n", "2": "m" }, classifier_dropout: null };
   assertEquals(read(named), { ...heads, labels: ["n", "y", "m"] } as ModelHeads);
+  const counted = { ...classifier, num_labels: 3, problem_type: "multi_label_classification" };
+  assertEquals(read(counted), {
+    ...heads,
+    labels: ["LABEL_0", "LABEL_1", "LABEL_2"],
+    multi_label: true,
+  } as ModelHeads);
+  // A classifier and a bare encoder have no decoder to tie.
+  assertEquals(read({ ...classifier, tie_word_embeddings: false }).objective, "sequence_classification");
+  assertEquals(read({ architectures: ["BertModel"], tie_word_embeddings: false }), { objective: "none" });
 });
 
 Deno.test("parseModelHeads refuses what it does not know", () => {
   const refuse = (json: unknown, message: string) => assertThrows(() => read(json), ClozeError, message);
-  refuse({ architectures: ["BertForTokenClassification"] }, "BertForTokenClassification, which cloze does not know");
+  refuse({ architectures: ["BertForTokenClassification"] }, '"BertForTokenClassification", which cloze does not know');
   refuse({ architectures: ["toString"] }, "toString");
   refuse({ architectures: ["BertForSequenceClassification"], id2label: { "0": "one" } }, "at least two");
   refuse({ architectures: ["BertForSequenceClassification"], id2label: { "1": "a", "2": "b" } }, "from 0 on");
   refuse([], "JSON object");
+  const classifier = { architectures: ["BertForSequenceClassification"] };
+  const two = { "0": "a", "1": "b" };
+  for (
+    const [fields, message] of [
+      [{ problem_type: "regression" }, "problem_type"],
+      [{ problem_type: ["multi_label_classification"] }, "problem_type"],
+      [{ is_decoder: true }, "is_decoder"],
+      [{ classifier_dropout: "0.1" }, "classifier_dropout"],
+      [{ classifier_dropout: 1 }, "classifier_dropout"],
+      [{ num_labels: 1e9 }, "num_labels"],
+      [{ num_labels: 1 }, "num_labels"],
+      [{ num_labels: 3, id2label: two }, "num_labels is 3"],
+      [{ id2label: ["a", "b"] }, "an array"],
+      [{ id2label: { "0": "a", "1": 2 } }, "the name of 1 is 2"],
+      [{ id2label: { "0": "a", toString: "b" } }, "the name of 1 is missing"],
+    ] as [object, string][]
+  ) refuse({ ...classifier, ...fields }, message);
+  refuse({ architectures: "BertForMaskedLM" }, "architectures");
+  refuse({ architectures: [null] }, "architectures");
+  refuse({ tie_word_embeddings: false }, "tie_word_embeddings");
+  refuse({ architectures: ["BertForPreTraining"], tie_word_embeddings: false }, "tie_word_embeddings");
+  refuse({ model_type: "cloze_left_to_right_classifier" }, "architectures");
 });

@@ -136,6 +136,10 @@ fn unreadable(path: &Path, e: &std::io::Error) -> Error {
 }
 
 fn open(path: &Path) -> Result<File> {
+    // Looked at before it is opened: a FIFO would wait for someone who writes to it.
+    if !std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.is_file() {
+        return Err(Error::new(Code::Io, format!("{}: could not be read: it is not a regular file", path.display())));
+    }
     let file = File::open(path).map_err(|e| unreadable(path, &e))?;
     match file.metadata().map_err(|e| unreadable(path, &e))?.len() {
         0 => Err(corrupt(path, "it is empty")),

@@ -51,7 +51,7 @@ impl ModelConfig {
         for (name, value, most) in [
             ("vocab_size", self.vocab_size, 1 << 28),
             ("hidden_size", self.hidden_size, 1 << 17),
-            ("num_hidden_layers", self.num_hidden_layers, 1 << 12),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
             ("num_attention_heads", self.num_attention_heads, 1 << 12),
             ("intermediate_size", self.intermediate_size, 1 << 19),
             ("max_position_embeddings", self.max_position_embeddings, 1 << 20),
@@ -80,6 +80,11 @@ impl ModelConfig {
         ] {
             if !(0.0..1.0).contains(&rate) {
                 return invalid(format!("config.json: {name} is {rate}, outside 0 (inclusive) to 1 (exclusive)"));
+            }
+        }
+        for (name, value) in [("layer_norm_eps", self.layer_norm_eps), ("initializer_range", self.initializer_range)] {
+            if !value.is_finite() || value < 0.0 {
+                return invalid(format!("config.json: {name} is {value}, but has to be a number from 0"));
             }
         }
         if self.pad_token_id >= self.vocab_size {
@@ -125,6 +130,9 @@ pub(crate) mod tests {
             (ModelConfig { hidden_act: "relu".into(), ..tiny() }, "hidden_act"),
             (ModelConfig { hidden_dropout_prob: 1.0, ..tiny() }, "hidden_dropout_prob"),
             (ModelConfig { pad_token_id: 23, ..tiny() }, "pad_token_id"),
+            (ModelConfig { layer_norm_eps: f32::INFINITY, ..tiny() }, "layer_norm_eps"),
+            (ModelConfig { layer_norm_eps: -1e-12, ..tiny() }, "layer_norm_eps"),
+            (ModelConfig { initializer_range: f32::NAN, ..tiny() }, "initializer_range"),
         ] {
             let message = config.validate().unwrap_err().message;
             assert!(message.contains(field), "{message}");

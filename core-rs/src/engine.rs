@@ -11,6 +11,9 @@ use crate::ops::cross_entropy::RowLoss;
 use crate::parameters::ParameterLayout;
 use crate::profile::Entry;
 
+/// Threads of the largest team.
+pub const MOST_THREADS: usize = 1024;
+
 /// What an engine is opened with. The caller (TypeScript) chooses every value; the core has no defaults.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -46,15 +49,17 @@ impl EngineOptions {
     pub fn validate(&self) -> Result<()> {
         self.config.validate()?;
         self.objective.validate()?;
-        for (name, value) in [
-            ("threads", self.threads),
-            ("max_tokens", self.max_tokens),
-            ("max_sequences", self.max_sequences),
-            ("max_masked", self.max_masked),
-            ("max_sequence_length", self.max_sequence_length),
+        // Tokens are counted in i32. With the bounds of the configuration, no product of sizes overflows.
+        let most = i32::MAX as usize;
+        for (name, value, most) in [
+            ("threads", self.threads, MOST_THREADS),
+            ("max_tokens", self.max_tokens, most),
+            ("max_sequences", self.max_sequences, most),
+            ("max_masked", self.max_masked, most),
+            ("max_sequence_length", self.max_sequence_length, most),
         ] {
-            if value == 0 {
-                return Err(Error::new(Code::InvalidArgument, format!("{name} is 0, but has to be at least 1")));
+            if value == 0 || value > most {
+                return Err(Error::new(Code::InvalidArgument, format!("{name} is {value}, outside 1..={most}")));
             }
         }
         if self.max_sequence_length > self.config.max_position_embeddings {
@@ -162,6 +167,35 @@ pub struct AdamW {
     pub weight_decay: f64,
     /// Largest global gradient norm; gradients are scaled down to it.
     pub max_grad_norm: f64,
+}
+
+impl AdamW {
+    /// Checks that an update with these makes numbers of numbers.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the one that is wrong.
+    pub fn validate(&self) -> Result<()> {
+        let from_zero = 0.0..f64::INFINITY;
+        for (name, value, range) in [
+            ("learning_rate", self.learning_rate, from_zero.clone()),
+            ("beta1", self.beta1, 0.0..1.0),
+            ("beta2", self.beta2, 0.0..1.0),
+            ("epsilon", self.epsilon, from_zero.clone()),
+            ("weight_decay", self.weight_decay, from_zero),
+        ] {
+            if !range.contains(&value) {
+                let message = format!("{name} is {value}, outside {} to {} (exclusive)", range.start, range.end);
+                return Err(Error::new(Code::InvalidArgument, message));
+            }
+        }
+        match self.max_grad_norm > 0.0 {
+            true => Ok(()), // infinite: nothing is clipped
+            false => Err(Error::new(
+                Code::InvalidArgument,
+                format!("max_grad_norm is {}, but has to be above 0", self.max_grad_norm),
+            )),
+        }
+    }
 }
 
 /// What an engine reports of its training since the last report.

@@ -3,13 +3,28 @@
 //! Large buffers are mapped at 2 MiB boundaries and ask for huge pages: page faults and TLB misses cost a third of a
 //! training step otherwise. Middling ones are mapped too: the allocator would write their zeros, and an engine that is
 //! opened for one sentence never touches most of them. A buffer that cannot be had is an error, not an abort.
+//!
+//! A mapping that succeeds is no promise: Linux hands out more than it has and ends the process that touches it. So what
+//! an engine plans is added up, and compared with what the machine has ([`Plan`]) before anything is touched.
+
+mod available;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
+
+pub use available::available;
 
 use crate::dtype::Element;
 use crate::error::{Code, Error, Result};
 use crate::threads::Shards;
+
+thread_local! {
+    /// Bytes that this thread has asked for so far, whether or not it still has them.
+    static PLANNED: Cell<usize> = const { Cell::new(0) };
+    /// Bytes up to which it may touch what it asks for, while a plan is made.
+    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
 
 const HUGE_PAGE: usize = 2 << 20;
 /// Bytes from which on a buffer is a mapping of its own.
@@ -62,9 +77,13 @@ impl<T: Element> Buffer<T> {
         if bytes == 0 {
             return Ok(Self { data: std::ptr::NonNull::dangling().as_ptr(), len, storage: Storage::Empty });
         }
+        let planned = plan_bytes(bytes);
         #[cfg(unix)]
         if bytes >= MAPPED {
             return Self::mapped(len, bytes);
+        }
+        if planned > LIMIT.get() {
+            return Err(too_much(planned, LIMIT.get(), "more than "));
         }
         let alignment = if bytes >= HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
         let layout = Layout::from_size_align(bytes, alignment).map_err(|_| out_of_memory(bytes))?;
@@ -113,9 +132,115 @@ impl<T: Element> Buffer<T> {
     }
 }
 
+/// What is asked for from here on, until it is checked: made on the thread that makes the buffers.
+pub struct Plan {
+    before: usize,
+    limit: usize,
+}
+
+impl Plan {
+    /// Begins to add up.
+    pub fn begin() -> Self {
+        let before = PLANNED.get();
+        let limit = LIMIT.replace(before.saturating_add(available().unwrap_or(usize::MAX)));
+        Self { before, limit }
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> usize {
+        PLANNED.get().saturating_sub(self.before)
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// `OutOfMemory`, with both figures, if that is more than the machine has.
+    pub fn check(self) -> Result<()> {
+        match available() {
+            Some(free) if self.bytes() > free => Err(too_much(self.bytes(), free, "")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        LIMIT.set(self.limit);
+    }
+}
+
+fn plan_bytes(bytes: usize) -> usize {
+    PLANNED.set(PLANNED.get().saturating_add(bytes));
+    PLANNED.get()
+}
+
+/// A vector of `len` zeros, which are not written where the system hands out zeros.
+///
+/// # Errors
+/// `OutOfMemory` with the size that was asked for.
+pub fn zeros<T: Zero>(len: usize) -> Result<Vec<T>> {
+    let layout = Layout::array::<T>(len).map_err(|_| out_of_memory(usize::MAX))?;
+    if layout.size() == 0 {
+        return Ok(Vec::new());
+    }
+    plan_bytes(layout.size());
+    // SAFETY: the size is not zero.
+    let data = unsafe { alloc_zeroed(layout) };
+    if data.is_null() {
+        return Err(out_of_memory(layout.size()));
+    }
+    // SAFETY: from the global allocator for an array of `len`, all of it a `T` by `Zero`.
+    Ok(unsafe { Vec::from_raw_parts(data.cast(), len, len) })
+}
+
+/// Types whose value zero is all-zero bytes.
+///
+/// # Safety
+/// All-zero bytes have to be a value.
+pub unsafe trait Zero: Copy {}
+// SAFETY: plain numbers.
+unsafe impl Zero for i32 {}
+// SAFETY: plain numbers.
+unsafe impl Zero for f32 {}
+
+/// Makes a vector of scratch `len` zeros; it keeps its memory.
+pub(crate) fn refill<T: Copy + Default>(vector: &mut Vec<T>, len: usize) {
+    vector.clear();
+    if vector.try_reserve(len).is_err() {
+        fail(out_of_memory(len.saturating_mul(size_of::<T>())));
+    }
+    vector.resize(len, T::default());
+}
+
+/// Gives up inside an operation that has no result to return an error with: unwinds with the error itself, which the
+/// boundary returns as it is. The engine is lost.
+pub(crate) fn fail(error: Error) -> ! {
+    std::panic::panic_any(error)
+}
+
+/// Bytes as people say them.
+fn said(bytes: usize) -> String {
+    match bytes {
+        usize::MAX => "more than any machine has".into(),
+        _ if bytes < 10 << 20 => format!("{} KiB", bytes >> 10),
+        _ if bytes < 10 << 30 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}
+
+const OUT_OF_MEMORY_HINT: &str =
+    "use a smaller model, fewer tokens in a batch (--batch-tokens), shorter sequences or fewer threads (--threads)";
+
+fn too_much(bytes: usize, free: usize, more: &str) -> Error {
+    let message =
+        format!("this model with these batches needs {more}{} of memory, but {} are free", said(bytes), said(free));
+    Error::new(Code::OutOfMemory, message).with_hint(OUT_OF_MEMORY_HINT)
+}
+
 fn out_of_memory(bytes: usize) -> Error {
-    Error::new(Code::OutOfMemory, format!("could not reserve {} MiB of memory", bytes >> 20))
-        .with_hint("use a smaller model, fewer tokens per batch or a shorter sequence length")
+    let free = available().map_or(String::new(), |free| format!("; {} are free", said(free)));
+    Error::new(Code::OutOfMemory, format!("could not reserve {} of memory{free}", said(bytes)))
+        .with_hint(OUT_OF_MEMORY_HINT)
 }
 
 impl<T: Element> Deref for Buffer<T> {
@@ -189,6 +314,37 @@ mod tests {
         for len in [usize::MAX, usize::MAX / 8] {
             let error = Buffer::<f32>::zeroed(len).err().unwrap();
             assert_eq!(error.code, Code::OutOfMemory);
+            assert_eq!(zeros::<f32>(len).unwrap_err().code, Code::OutOfMemory);
         }
+        assert_eq!(zeros::<i32>(5).unwrap(), [0; 5]);
+        assert!(zeros::<i32>(0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn plan_adds_up_what_is_reserved_and_refuses_what_is_more_than_is_free() {
+        let plan = Plan::begin();
+        let _small = Buffer::<f32>::zeroed(100).unwrap();
+        let _large = Buffer::<Bf16>::zeroed(1 << 20).unwrap();
+        assert_eq!(plan.bytes(), 400 + (2 << 20));
+        plan.check().unwrap();
+        let Some(free) = available() else { return };
+        let plan = Plan::begin();
+        // As many mappings as it takes, each of which Linux grants, because none is touched.
+        let _buffers: Vec<_> = (0..3).map(|_| Buffer::<f32>::zeroed(free / 8)).collect::<Result<_>>().unwrap();
+        let error = plan.check().unwrap_err();
+        assert!(error.code == Code::OutOfMemory && error.message.contains("free"), "{error}");
+        assert!(error.hint.contains("--batch-tokens"));
+        let plan = Plan::begin();
+        let _buffers: Vec<_> = (0..3).map(|_| Buffer::<f32>::zeroed(free / 8)).collect::<Result<_>>().unwrap();
+        let error = Buffer::<f32>::zeroed(1).err().unwrap();
+        assert!(error.message.contains("needs more than"), "what would be touched at once: {error}");
+        drop(plan);
+        Buffer::<f32>::zeroed(1).unwrap();
+    }
+
+    #[test]
+    fn fail_unwinds_with_the_error_itself() {
+        let payload = std::panic::catch_unwind(|| refill(&mut Vec::<f32>::new(), usize::MAX / 8)).unwrap_err();
+        assert_eq!(payload.downcast_ref::<Error>().unwrap().code, Code::OutOfMemory);
     }
 }

@@ -11,7 +11,7 @@ use crate::checkpoint;
 use crate::dtype::{Bf16, Dtype, Element};
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
-use crate::memory::Buffer;
+use crate::memory::{Buffer, Plan, zeros};
 use crate::model::{Bert, DropoutPlan};
 use crate::ops::cross_entropy::RowLoss;
 use crate::parameters::ParameterLayout;
@@ -61,8 +61,8 @@ impl<T: Element> Trainer<Cpu<T>> {
     pub fn new(options: EngineOptions, weights: Option<&Weights>) -> Result<Self> {
         options.validate()?;
         let EngineOptions { threads, max_sequence_length, training, profile, .. } = options;
-        let backend = Cpu::new(threads, max_sequence_length, options.config.head_size(), training, profile);
-        Self::on(backend, options, weights)
+        let head = options.config.head_size();
+        Self::build(|| Cpu::new(threads, max_sequence_length, head, training, profile), options, weights)
     }
 }
 
@@ -71,10 +71,15 @@ impl<B: Backend> Trainer<B> {
     ///
     /// # Errors
     /// As [`open`].
-    pub fn on(mut backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
+    pub fn on(backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
+        Self::build(|| backend, options, file)
+    }
+
+    /// Reserves everything first: only when all of it is known to fit is anything written.
+    fn build(backend: impl FnOnce() -> B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
+        let plan = Plan::begin();
+        let mut backend = backend();
         let layout = ParameterLayout::new(&options.config, &options.objective);
-        let (host, initialized) = initial_weights(&options, &layout, file)?;
-        let weights = backend.upload(host)?;
         let training = match options.training {
             false => None,
             true => Some(Training {
@@ -89,6 +94,10 @@ impl<B: Backend> Trainer<B> {
         let planned = if B::DEFERS { bucket::planned(&options) } else { options.clone() };
         let model = Bert::new(&backend, &planned, &layout)?;
         backend.plan(&layout, &model.layers(), options.training)?;
+        let start = reserve_weights(&options, &layout, file)?;
+        plan.check()?;
+        let (host, initialized) = start.fill(&options, &layout, file)?;
+        let weights = backend.upload(host)?;
         backend.weights_changed(&weights);
         Ok(Self { backend, options, layout, model, weights, initialized, training, bucket: Bucket::default() })
     }
@@ -142,21 +151,40 @@ fn bucketed<'a, B: Backend>(bucket: &'a mut Bucket, batch: &Batch<'a>, options: 
     if B::DEFERS { bucket.fill(batch, options) } else { *batch }
 }
 
-/// Weights of a file, or fresh ones, and the names of those that the file lacks. What is never trained is used where it
-/// lies in the file.
-fn initial_weights(
-    options: &EngineOptions,
-    layout: &ParameterLayout,
-    file: Option<&Weights>,
-) -> Result<(Buffer, Vec<String>)> {
+/// The weights that an engine starts with.
+enum Start {
+    /// Where they lie in a file.
+    InFile(Buffer),
+    /// Still zeros.
+    Reserved(Buffer),
+}
+
+/// Room for the weights. What is never trained is used where it lies in the file, if it can be.
+fn reserve_weights(options: &EngineOptions, layout: &ParameterLayout, file: Option<&Weights>) -> Result<Start> {
     if let (Some(file), false) = (file, options.training)
         && let Some(mapped) = checkpoint::map_weights(&file.path, layout)?
     {
-        return Ok((mapped, Vec::new()));
+        return Ok(Start::InFile(mapped));
     }
-    let mut weights = Buffer::zeroed(layout.len())?;
-    let initialized = checkpoint::start_weights(file, options, layout, &mut weights)?;
-    Ok((weights, initialized))
+    Ok(Start::Reserved(Buffer::zeroed(layout.len())?))
+}
+
+impl Start {
+    /// Weights of a file, or fresh ones, and the names of those that the file lacks.
+    fn fill(
+        self,
+        options: &EngineOptions,
+        layout: &ParameterLayout,
+        file: Option<&Weights>,
+    ) -> Result<(Buffer, Vec<String>)> {
+        match self {
+            Self::InFile(weights) => Ok((weights, Vec::new())),
+            Self::Reserved(mut weights) => {
+                let initialized = checkpoint::start_weights(file, options, layout, &mut weights)?;
+                Ok((weights, initialized))
+            }
+        }
+    }
 }
 
 fn not_for_training() -> Error {
@@ -235,7 +263,7 @@ impl<B: Backend> Engine for Trainer<B> {
         self.check(batch, true)?;
         results.validate(batch)?;
         let (mut tokens, mut sequences) =
-            (vec![RowLoss::default(); batch.labels.len()], vec![RowLoss::default(); batch.sequence_labels.len()]);
+            (zeros::<RowLoss>(batch.labels.len())?, zeros::<RowLoss>(batch.sequence_labels.len())?);
         let mut bucket = std::mem::take(&mut self.bucket);
         let tokens_of_its_own = batch.input_ids.len();
         let batch = bucketed::<B>(&mut bucket, batch, &self.options);
@@ -309,7 +337,7 @@ impl<B: Backend> Engine for Trainer<B> {
         if self.training.is_some() {
             self.collect()?; // what failed meanwhile is no state to go on from
         }
-        let mut weights = vec![0.0; self.layout.len()];
+        let mut weights = zeros(self.layout.len())?;
         self.backend.read(&self.weights, 0, &mut weights);
         self.backend.check()?;
         checkpoint::save_weights(path, &self.layout, &weights)
@@ -317,7 +345,7 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn save_training_state(&mut self, path: &Path) -> Result<()> {
         let training = self.training.as_ref().ok_or_else(not_for_training)?;
-        let (mut first, mut second) = (vec![0.0; self.layout.len()], vec![0.0; self.layout.len()]);
+        let (mut first, mut second) = (zeros(self.layout.len())?, zeros(self.layout.len())?);
         self.backend.read(&training.exp_avg, 0, &mut first);
         self.backend.read(&training.exp_avg_sq, 0, &mut second);
         self.backend.check()?;
@@ -326,7 +354,7 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn load_training_state(&mut self, path: &Path) -> Result<()> {
         let training = self.training.as_mut().ok_or_else(not_for_training)?;
-        let (mut first, mut second) = (vec![0.0; self.layout.len()], vec![0.0; self.layout.len()]);
+        let (mut first, mut second) = (zeros(self.layout.len())?, zeros(self.layout.len())?);
         checkpoint::load_training_state(path, &self.layout, &mut first, &mut second)?;
         self.backend.write(&mut training.exp_avg, 0, &first);
         self.backend.write(&mut training.exp_avg_sq, 0, &second);
@@ -336,14 +364,14 @@ impl<B: Backend> Engine for Trainer<B> {
     fn gradient(&mut self, name: &str) -> Result<Vec<f32>> {
         let training = self.training.as_ref().ok_or_else(not_for_training)?;
         let parameter = self.layout.find(name)?;
-        let mut out = vec![0.0; parameter.len];
+        let mut out = zeros(parameter.len)?;
         self.backend.read(&training.gradients, parameter.offset, &mut out);
         self.backend.check().map(|()| out)
     }
 
     fn parameter(&mut self, name: &str) -> Result<Vec<f32>> {
         let parameter = self.layout.find(name)?;
-        let mut out = vec![0.0; parameter.len];
+        let mut out = zeros(parameter.len)?;
         self.backend.read(&self.weights, parameter.offset, &mut out);
         self.backend.check().map(|()| out)
     }

@@ -123,6 +123,18 @@ impl Arguments {
     }
 }
 
+/// A step's number: JavaScript's numbers are whole up to 2⁵³.
+pub(super) fn step_number(step: f64) -> Result<u64> {
+    let most = (1u64 << 53) as f64;
+    match (0.0..most).contains(&step) && step.fract() == 0.0 {
+        true => Ok(step as u64),
+        false => Err(Error::new(
+            Code::InvalidArgument,
+            format!("step is {step}, but has to be a whole number from 0 below 2^53"),
+        )),
+    }
+}
+
 /// Runs the body of an export: an error or a panic becomes JSON in `error` and a status.
 pub(super) fn guard(error: Bytes, body: impl FnOnce() -> Result<()>) -> i32 {
     let found = match catch_unwind(AssertUnwindSafe(body)) {
@@ -136,8 +148,11 @@ pub(super) fn guard(error: Bytes, body: impl FnOnce() -> Result<()>) -> i32 {
     found.code as i32
 }
 
-/// The error that a panic becomes.
+/// The error that a panic becomes; one that an operation gave up with ([`crate::memory`]) is that error.
 pub(super) fn panicked(panic: &Box<dyn Any + Send>) -> Error {
+    if let Some(error) = panic.downcast_ref::<Error>() {
+        return error.clone();
+    }
     let what = panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
     Error::new(Code::Panic, format!("the core panicked: {}", what.as_deref().unwrap_or("for an unknown reason")))
         .with_hint("this is a bug in cloze; the engine's handle can only be closed now")

@@ -10,11 +10,11 @@ mod open;
 mod registry;
 mod symbols;
 
-use call::{Arguments, Bytes, guard};
+use call::{Arguments, Bytes, guard, step_number};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
 use crate::dtype::Bf16;
-use crate::engine::{AdamW, Report, RowResults};
+use crate::engine::{AdamW, MOST_THREADS, Report, RowResults};
 use crate::error::Result;
 use crate::gemm_rate::gemm_gflops;
 
@@ -72,8 +72,9 @@ macro_rules! exports {
 exports! {
     /// Opens an engine from a JSON request and writes its handle (u32).
     long fn cloze_open(request: buffer, request_len: u32, handle: buffer) => |request, len, handle| {
-        let engine = open::open(Bytes::new(request, len).read("request")?)?;
-        Bytes::one(handle).write("handle", &[registry::register(engine)])
+        let handle: &mut [u32] = Bytes::one(handle).write_through("handle")?;
+        handle[0] = registry::register(open::open(Bytes::new(request, len).read("request")?)?)?;
+        Ok(())
     };
     /// Frees an engine. The handle is never used again.
     quick fn cloze_close(handle: u32) => registry::close;
@@ -104,8 +105,8 @@ exports! {
             ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels, sequence_labels_len,
             sequence_weight,
         };
-        let batch = arguments.batch()?;
-        registry::with_engine(handle, |engine| engine.forward_backward(&batch, step as u64, micro_step))
+        let (batch, step) = (arguments.batch()?, step_number(step)?);
+        registry::with_engine(handle, |engine| engine.forward_backward(&batch, step, micro_step))
     };
     /// Updates the weights; `hyper` is f64[6]: learning rate, beta1, beta2, epsilon, weight decay, largest gradient norm.
     /// On a GPU it returns before that is done.
@@ -119,15 +120,19 @@ exports! {
             weight_decay: hyper[4],
             max_grad_norm: hyper[5],
         };
-        registry::with_engine(handle, |engine| engine.update(&hyper, step as u64))
+        hyper.validate()?;
+        let step = step_number(step)?;
+        registry::with_engine(handle, |engine| engine.update(&hyper, step))
     };
     /// Waits for all training and writes what came of it since the last report; `out` is f64[8]: loss sum, masked tokens,
     /// right ones, then the same of the sequences, the last update's gradient norm, and what that was divided by.
     long fn cloze_report(handle: u32, out: buffer) => |handle, out| {
+        let out: &mut [f64] = Bytes::new(out, 8).write_through("out")?;
         let Report { sums, grad_norm, units } = registry::with_engine(handle, |engine| engine.report())?;
         let tokens = [sums.loss_sum, sums.masked as f64, sums.correct as f64];
         let sequences = [sums.sequence_loss_sum, sums.sequences as f64, sums.sequences_correct as f64];
-        Bytes::new(out, 8).write("out", &[&tokens[..], &sequences, &[grad_norm, units as f64]].concat())
+        out.copy_from_slice(&[&tokens[..], &sequences, &[grad_norm, units as f64]].concat());
+        Ok(())
     };
     /// Loss (f32, nats) and rank of the label (i32) of each of M masked rows and B sequences, without dropout.
     long fn cloze_evaluate(
@@ -184,7 +189,7 @@ exports! {
     };
     /// GFLOP/s (f64) of the engine's matrix product with `threads` threads, in bf16 or, for 0, f32.
     long fn cloze_gemm_rate(bf16: u32, threads: u32, out: buffer) => |bf16, threads, out| {
-        let threads = threads.clamp(1, 1024) as usize;
+        let threads = threads.clamp(1, MOST_THREADS as u32) as usize;
         let rate = if bf16 == 0 { gemm_gflops::<f32>(threads)? } else { gemm_gflops::<Bf16>(threads)? };
         Bytes::one(out).write("out", &[rate])
     };

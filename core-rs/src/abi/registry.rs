@@ -19,6 +19,8 @@ struct Slot {
 
 static ENGINES: Mutex<BTreeMap<u32, Arc<Slot>>> = Mutex::new(BTreeMap::new());
 static NEXT: AtomicU32 = AtomicU32::new(1);
+/// Engines that may be open at once: handles stay few, and threads and mappings too.
+const MOST_OPEN: usize = 4096;
 
 fn engines() -> MutexGuard<'static, BTreeMap<u32, Arc<Slot>>> {
     ENGINES.lock().unwrap_or_else(PoisonError::into_inner)
@@ -29,10 +31,23 @@ fn unknown(handle: u32) -> Error {
 }
 
 /// Keeps an engine and returns its handle.
-pub(super) fn register(engine: Box<dyn Engine>) -> u32 {
-    let handle = NEXT.fetch_add(1, Ordering::Relaxed);
-    engines().insert(handle, Arc::new(Slot { engine: Mutex::new(Some(engine)), lane: Lane::default() }));
-    handle
+///
+/// # Errors
+/// `InvalidState` if too many are open, or no number is left.
+pub(super) fn register(engine: Box<dyn Engine>) -> Result<u32> {
+    let slot = Arc::new(Slot { engine: Mutex::new(Some(engine)), lane: Lane::default() });
+    let mut open = engines();
+    if open.len() >= MOST_OPEN {
+        return Err(Error::new(
+            Code::InvalidState,
+            format!("{MOST_OPEN} engines are open, which is the most there may be"),
+        )
+        .with_hint("close those that are no longer used"));
+    }
+    let handle = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| next.checked_add(1));
+    let handle = handle.map_err(|_| Error::new(Code::InvalidState, "no handle is left for another engine"))?;
+    open.insert(handle, slot);
+    Ok(handle)
 }
 
 /// Forgets a handle. A call still running on it finishes; its engine goes away then.
@@ -54,8 +69,11 @@ pub(super) fn with_engine<T: Send>(handle: u32, call: impl FnOnce(&mut dyn Engin
         }
     };
     let Some(running) = engine.as_deref_mut() else {
-        return Err(Error::new(Code::InvalidState, format!("engine {handle} panicked in an earlier call"))
-            .with_hint("close it and open another one"));
+        return Err(Error::new(
+            Code::InvalidState,
+            format!("engine {handle} failed in an earlier call: it panicked, or had no memory left"),
+        )
+        .with_hint("close it and open another one"));
     };
     match slot.lane.run(|| catch_unwind(AssertUnwindSafe(|| call(running)))) {
         Ok(result) => result,

@@ -155,12 +155,20 @@ fn open_refuses_what_it_does_not_know() {
         (request(|r| r["colour"] = 1.into()), 1, "colour"),
         (request(|r| r["config"]["num_attention_heads"] = 3.into()), 1, "num_attention_heads"),
         (request(|r| r["weights"] = "/nowhere/model.safetensors".into()), 3, "/nowhere"),
-        (request(|r| r["max_tokens"] = (1u64 << 45).into()), 7, "memory"),
+        (request(|r| r["max_tokens"] = (1u64 << 45).into()), 1, "max_tokens"),
+        (request(|r| r["max_tokens"] = i32::MAX.into()), 7, "memory"),
+        (request(|r| (r["max_masked"], r["engine"]) = (i32::MAX.into(), "candle".into())), 7, "memory"),
+        (request(|r| r["max_sequences"] = (1u64 << 53).into()), 1, "max_sequences"),
+        (request(|r| r["max_sequences"] = 1e300.into()), 1, "request"),
+        (request(|r| r["threads"] = (1u64 << 31).into()), 1, "threads"),
+        (request(|r| r["seed"] = (-1).into()), 1, "request"),
+        (request(|r| r["weights"] = "/dev/zero".into()), 3, "regular file"),
+        (request(|r| r["config"]["layer_norm_eps"] = (-1).into()), 1, "layer_norm_eps"),
         (request(|r| r["config"]["num_hidden_layers"] = 9999.into()), 1, "num_hidden_layers"),
         (
             request(|r| {
                 r["config"]["hidden_size"] = 131_072.into();
-                r["config"]["num_hidden_layers"] = 4096.into();
+                r["config"]["num_hidden_layers"] = 1024.into();
             }),
             7,
             "memory",
@@ -169,6 +177,40 @@ fn open_refuses_what_it_does_not_know() {
         let ((status, message), _) = open(bytes);
         assert!(status == code && message.contains(word), "{status} {message}");
     }
+}
+
+#[test]
+fn update_and_step_refuse_numbers_that_would_spoil_the_weights() {
+    let (_, handle) = open(request(|_| {}));
+    assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5]).0, 0);
+    let good = [1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0];
+    // SAFETY: buffers as long as the call says.
+    let update = |hyper: &mut [f64; 6], step| {
+        call(|e, l| unsafe { cloze_update(handle, hyper.as_mut_ptr().cast(), step, e, l) })
+    };
+    let names = ["learning_rate", "beta1", "beta2", "epsilon", "weight_decay", "max_grad_norm"];
+    for (i, name) in names.into_iter().enumerate() {
+        for bad in [f64::NAN, -1.0, if i < 5 { f64::INFINITY } else { 0.0 }] {
+            let mut hyper = good;
+            hyper[i] = bad;
+            let (status, message) = update(&mut hyper, 0.0);
+            assert!(status == 1 && message.contains(name), "{status} {message}");
+        }
+    }
+    for bad in [f64::NAN, -1.0, 0.5, 1e300, f64::INFINITY] {
+        let (status, message) = update(&mut good.clone(), bad);
+        assert!(status == 1 && message.contains("step"), "{status} {message}");
+    }
+    assert_eq!(update(&mut good.clone(), 9e15).0, 0, "the last step that there may be");
+    assert_eq!(
+        call(|e, l| {
+            let mut request = request(|_| {});
+            // SAFETY: the request is as long as said; there is no room for a handle.
+            unsafe { cloze_open(request.as_mut_ptr(), request.len() as u32, null_mut(), e, l) }
+        })
+        .0,
+        1
+    );
 }
 
 #[test]
@@ -262,7 +304,8 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         training: true,
         profile: false,
     };
-    let handle = registry::register(Box::new(Bomb(ParameterLayout::new(&config, &Objective::MaskedLm), options)));
+    let bomb = Bomb(ParameterLayout::new(&config, &Objective::MaskedLm), options);
+    let handle = registry::register(Box::new(bomb)).unwrap();
     let (status, message) = step(handle, &mut [1], &mut [0], &mut [1]);
     assert!(status == 8 && message.contains("the bomb"), "{message}");
     let (status, message) = step(handle, &mut [1], &mut [0], &mut [1]);

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::dtype::Element;
 use crate::engine::AdamW;
 use crate::error::Result;
-use crate::memory::Buffer;
+use crate::memory::{Buffer, zeros};
 use crate::ops::attention::{self, Shape, TeamScratch};
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::ops::dropout::{self, Dropout};
@@ -134,7 +134,7 @@ impl<T: Element> Backend for Cpu<T> {
     }
 
     fn rows(&self, len: usize) -> Result<Vec<RowLoss>> {
-        Ok(vec![RowLoss::default(); len])
+        zeros(len)
     }
 
     fn logits_at_a_time(&self) -> usize {

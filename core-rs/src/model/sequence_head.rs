@@ -7,6 +7,7 @@ use crate::backend::{Backend, DataGradient, Head, Linear};
 use crate::batch::Batch;
 use crate::engine::EngineOptions;
 use crate::error::Result;
+use crate::memory::zeros;
 use crate::objective::SequenceTask;
 
 /// The head and its activations.
@@ -55,7 +56,7 @@ impl<B: Backend> SequenceHead<B> {
             output: modules.dense(task.module)?,
             rate: task.dropout,
             pools_last: task.pools_last,
-            tokens: Vec::with_capacity(b),
+            tokens: zeros(b)?,
             gathered: matrix()?,
             pre: matrix()?,
             pooled: matrix()?,

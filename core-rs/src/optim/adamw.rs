@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::dtype::Bf16;
 use crate::engine::AdamW;
+use crate::memory::refill;
 use crate::ops::gemm::panels::ROWS;
 use crate::ops::linear::packed::PackedWeight;
 use crate::parameters::{Linear, ParameterLayout};
@@ -19,8 +20,7 @@ const LANES: usize = 32;
 /// Σ x² in f64, in blocks that are added in order. `partials` is scratch.
 pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> f64 {
     let blocks = x.len().div_ceil(BLOCK);
-    partials.clear();
-    partials.resize(blocks, 0.0);
+    refill(partials, blocks);
     let partial = Shards::new(partials);
     threads.run(blocks, &|_, block| {
         let x = &x[block * BLOCK..((block + 1) * BLOCK).min(x.len())];
@@ -91,7 +91,7 @@ impl Plan {
             match layers.binary_search_by_key(&p.offset, |layer| layer.weight) {
                 Ok(index) => {
                     let Linear { inputs, outputs, .. } = layers[index];
-                    let rows = (BLOCK / inputs).next_multiple_of(ROWS);
+                    let rows = (BLOCK / inputs).max(1).next_multiple_of(ROWS);
                     for first in (0..outputs).step_by(rows) {
                         let last = (first + rows).min(outputs);
                         let range = p.offset + first * inputs..p.offset + last * inputs;

@@ -16,7 +16,7 @@ use crate::checkpoint;
 use crate::dtype::Dtype;
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
-use crate::memory::Buffer;
+use crate::memory::{Buffer, Plan};
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::parameters::ParameterLayout;
 use crate::threads::Threads;
@@ -47,6 +47,21 @@ fn candle(error: candle_core::Error) -> Error {
     Error::new(Code::Panic, format!("candle: {error}"))
 }
 
+/// candle ends the process where memory is refused, so what a batch takes at least is asked for, and given back, before.
+fn check_memory(options: &EngineOptions, layout: &ParameterLayout) -> Result<()> {
+    let (config, n) = (&options.config, options.max_tokens);
+    // Weights and a flat copy; in training also gradients, theirs and ours, and both moments.
+    let copies = if options.training { 6 } else { 2 };
+    let layers = if options.training { config.num_hidden_layers } else { 1 };
+    let activations = n * (6 * config.hidden_size + 2 * config.intermediate_size) * layers;
+    let logits = if options.objective.predicts_tokens() { options.max_masked * config.vocab_size } else { 0 };
+    let plan = Plan::begin();
+    for len in [copies * layout.len(), activations, logits] {
+        Buffer::<f32>::zeroed(len)?;
+    }
+    plan.check()
+}
+
 impl CandleEngine {
     /// As [`crate::trainer::Trainer::new`]; the same initial weights for the same seed.
     ///
@@ -59,6 +74,7 @@ impl CandleEngine {
                 .with_hint("use --dtype f32, or the fused engine"));
         }
         let layout = ParameterLayout::new(&options.config, &options.objective);
+        check_memory(&options, &layout)?;
         let mut flat = Buffer::zeroed(layout.len())?;
         let initialized = checkpoint::start_weights(weights, &options, &layout, &mut flat)?;
         let variables = layout

@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::dtype::Element;
+use crate::memory::{Buffer, fail};
 use crate::ops::dropout::Dropout;
 use crate::ops::gemm::epilogue::Store;
 use crate::ops::gemm::{Gemm, MatRef, PackedRight, Scratch, Size};
@@ -41,21 +42,21 @@ const SPAN_SCORES: usize = 4096;
 const CAUSAL_SPAN: usize = 64;
 
 /// What a block of attention needs beside its inputs: one for each thread of the team.
-struct HeadScratch<T> {
+struct HeadScratch<T: Element> {
     gemm: Scratch,
     /// Keys and values of the head as its products read them.
     operands: [PackedRight; 3],
     /// `[span, L]` scores, and in backward the gradient of the probabilities.
-    scores: Vec<f32>,
-    d_probabilities: Vec<f32>,
+    scores: Buffer,
+    d_probabilities: Buffer,
     /// What the values are weighted with, `[span, L]` or in backward `[L, L]`, and in backward the gradient of the scores,
     /// `[L, L]`: operands of products.
-    probabilities: Vec<T>,
-    d_scores: Vec<T>,
+    probabilities: Buffer<T>,
+    d_scores: Buffer<T>,
 }
 
 /// Scratch of a team.
-pub struct TeamScratch<T>(Vec<Mutex<HeadScratch<T>>>);
+pub struct TeamScratch<T: Element>(Vec<Mutex<HeadScratch<T>>>);
 
 impl<T: Element> TeamScratch<T> {
     /// For `threads` threads, sequences up to `longest` and heads of size `d`; with `backward`, for gradients too.
@@ -65,13 +66,17 @@ impl<T: Element> TeamScratch<T> {
         let make = || HeadScratch {
             gemm: gemm.scratch(longest.max(d)),
             operands: std::array::from_fn(|_| gemm.packed_right(longest.max(d))),
-            scores: vec![0.0; span],
-            d_probabilities: vec![0.0; gradients],
-            probabilities: vec![T::default(); span.max(square)],
-            d_scores: vec![T::default(); square],
+            scores: zeroed(span),
+            d_probabilities: zeroed(gradients),
+            probabilities: zeroed(span.max(square)),
+            d_scores: zeroed(square),
         };
         Self((0..threads).map(|_| Mutex::new(make())).collect())
     }
+}
+
+fn zeroed<T: Element>(len: usize) -> Buffer<T> {
+    Buffer::zeroed(len).unwrap_or_else(|error| fail(error))
 }
 
 /// Rows of a span: whole register tiles, as many as the first cache holds.

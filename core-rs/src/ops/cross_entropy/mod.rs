@@ -3,6 +3,7 @@
 pub mod cuda;
 
 use crate::dtype::Element;
+use crate::memory::Zero;
 use crate::simd::{exp, max, sum, sum_of, vectorize};
 use crate::threads::{Shards, Threads};
 
@@ -14,6 +15,9 @@ pub struct RowLoss {
     /// How many entries are strictly greater than the label's; 0 is a right argmax.
     pub rank: i32,
 }
+
+// SAFETY: two plain numbers.
+unsafe impl Zero for RowLoss {}
 
 /// Fills `rows` from `logits` (`[rows, V]`) and `labels`. With `gradient`, writes the gradient of each row's loss there,
 /// softmax − onehot; the logits are lost.

@@ -1,14 +1,14 @@
 //! Memory that products work in: grown once, then reused. What a product puts there is [`super::Gemm`]'s business.
 
 use super::kernel::Shape;
-use crate::memory::Buffer;
+use crate::memory::{Buffer, fail};
 
 /// Packed operands, 64-byte aligned: grow to the largest product and are then reused, so that a step allocates nothing.
 pub(super) struct Memory(Buffer<f32>);
 
 impl Memory {
     pub fn new(bytes: usize) -> Self {
-        Self(Buffer::zeroed(bytes.div_ceil(4)).unwrap_or_else(|error| panic!("{}", error.message)))
+        Self(Buffer::zeroed(bytes.div_ceil(4)).unwrap_or_else(|error| fail(error)))
     }
 
     pub fn get(&self) -> &[f32] {

@@ -4,6 +4,7 @@
 pub mod cuda;
 
 use crate::dtype::Element;
+use crate::memory::refill;
 use crate::ops::dropout::Dropout;
 use crate::ops::{ROW_BLOCK, add_partials};
 use crate::simd::{dot_of, sum, sum_of_squares, vectorize};
@@ -62,8 +63,7 @@ pub fn backward<T: Element>(
     let c = weight.len();
     let rows = x.len() / c;
     let blocks = rows.div_ceil(ROW_BLOCK);
-    partials.clear();
-    partials.resize(blocks * 2 * c, 0.0);
+    refill(partials, blocks * 2 * c);
     let (gradient, partial) = (Shards::new(gradient), Shards::new(partials));
     let dropped = dropped.map(|(dropout, to)| (dropout, Shards::new(to)));
     threads.run(blocks, &|_, block| {

@@ -6,6 +6,7 @@ pub mod packed;
 use std::ops::Range;
 
 use crate::dtype::Element;
+use crate::memory::refill;
 use crate::ops::gemm::epilogue::{Add, Epilogue};
 use crate::ops::gemm::{Gemm, MatRef, Right, Size};
 use crate::ops::{ROW_BLOCK, add_partials};
@@ -77,8 +78,7 @@ pub fn backward_parameters<T: Element>(
     let size = Size { m: outputs, n: inputs, k: dy.len() / outputs };
     let (a, b) = (MatRef::rows(dy, outputs).t(), MatRef::rows(x, inputs));
     // The bias's gradient reads dy while the product packs it. Blocks of rows are added in order.
-    partials.clear();
-    partials.resize(size.k.div_ceil(ROW_BLOCK) * outputs, 0.0);
+    refill(partials, size.k.div_ceil(ROW_BLOCK) * outputs);
     let partial = Shards::new(partials);
     let sum_rows = |steps: Range<usize>, columns: Range<usize>| {
         let first = steps.start / ROW_BLOCK * outputs;
