@@ -5,6 +5,7 @@
 
 import type { ClassificationBatch } from "../config/classification_batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
+import { shown } from "../config/json_object.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import type { Objective } from "../config/model_heads.ts";
@@ -110,12 +111,14 @@ export class Engine implements Disposable {
   readonly #library: Library;
   readonly #handle: number;
   readonly #hasSequences: boolean;
+  readonly #vocabSize: number;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  private constructor(library: Library, handle: number, objective: Objective) {
+  private constructor(library: Library, handle: number, { objective, config }: EngineOptions) {
     this.#library = library;
     this.#handle = handle;
+    this.#vocabSize = config.vocab_size;
     this.#hasSequences = objective !== "mlm" && objective !== "clm";
   }
 
@@ -125,6 +128,7 @@ export class Engine implements Disposable {
    * @throws {ClozeError} what is wrong with the options, the weights, the memory or the library.
    */
   static async open(options: EngineOptions): Promise<Engine> {
+    for (const name of WHOLE) checkWhole(name, options[name], 0);
     const library = loadLibrary();
     const cuda = options.device === "cpu" ? {} : { cuda: cudaOptions() };
     const request = new TextEncoder().encode(JSON.stringify({ ...options, ...cuda }));
@@ -138,7 +142,7 @@ export class Engine implements Disposable {
       error.length,
     );
     throwIfFailed(status, error);
-    return new Engine(library, handle[0], options.objective);
+    return new Engine(library, handle[0], options);
   }
 
   /**
@@ -148,6 +152,8 @@ export class Engine implements Disposable {
    */
   async forwardBackward(batch: Batch, step: number, microStep: number, sequenceWeight = 1): Promise<void> {
     const { labels, sequence_labels } = this.#labels(batch);
+    checkWhole("step", step, 0);
+    checkWhole("microStep", microStep, 0, 2 ** 32 - 1);
     await this.#call((error) =>
       this.#library.symbols.cloze_forward_backward(
         this.#handle,
@@ -167,6 +173,7 @@ export class Engine implements Disposable {
 
   /** Divides the gradient by the accumulated count of tokens (sequences, where none are predicted), clips it and updates the weights as update `step`, from 0. */
   async update(hyper: AdamWOptions, step: number): Promise<void> {
+    checkWhole("step", step, 0);
     const values = Float64Array.of(
       hyper.learning_rate,
       hyper.beta1,
@@ -218,6 +225,7 @@ export class Engine implements Disposable {
 
   /** The `k` most probable ids of each masked row, `[M, k]`, best first, and their probabilities. */
   async topK(batch: MlmBatch, k: number): Promise<{ ids: Int32Array; probabilities: Float32Array }> {
+    checkWhole("k", k, 1, this.#vocabSize);
     const length = batch.masked_positions.length * k;
     const ids = new Int32Array(length);
     const probabilities = new Float32Array(length);
@@ -238,7 +246,7 @@ export class Engine implements Disposable {
 
   /** The logits `[M, V]` of the masked rows. */
   async logits(batch: MlmBatch): Promise<Float32Array> {
-    const out = new Float32Array(batch.masked_positions.length * this.describe().parameters[0].shape[0]);
+    const out = new Float32Array(batch.masked_positions.length * this.#vocabSize);
     await this.#call((error) =>
       this.#library.symbols.cloze_logits(
         this.#handle,
@@ -254,7 +262,8 @@ export class Engine implements Disposable {
 
   /** The logits `[B, K]` of the sequences, for a head of `outputs` outputs. */
   async sequenceLogits(batch: Batch, outputs: number): Promise<Float32Array> {
-    const out = new Float32Array((batch.cu_seqlens.length - 1) * outputs);
+    checkWhole("outputs", outputs, 1, 2 ** 20);
+    const out = new Float32Array(Math.max(0, batch.cu_seqlens.length - 1) * outputs);
     const [ids, types, positions, tokens, bounds, boundsLength] = arrays(batch);
     await this.#call((error) =>
       this.#library.symbols.cloze_sequence_logits(
@@ -284,7 +293,7 @@ export class Engine implements Disposable {
 
   /** Parameters, device and instruction set. */
   describe(): EngineDescription {
-    this.#check();
+    this.checkOpen();
     const error = new Uint8Array(ERROR_LENGTH);
     const written = new Uint32Array(1);
     for (let out = new Uint8Array(1 << 14);; out = new Uint8Array(written[0])) {
@@ -309,16 +318,21 @@ export class Engine implements Disposable {
 
   /** The labels of both heads, each where the objective has that head. */
   #labels(batch: Batch): { labels: Int32Array; sequence_labels: Int32Array } {
+    checkArray("labels", batch.labels);
     if (!("masked_positions" in batch)) return { labels: NONE, sequence_labels: batch.labels };
-    return { labels: batch.labels, sequence_labels: this.#hasSequences ? batch.next_sentence_label ?? NONE : NONE };
+    const { next_sentence_label = NONE } = batch;
+    checkArray("next_sentence_label", next_sentence_label);
+    return { labels: batch.labels, sequence_labels: this.#hasSequences ? next_sentence_label : NONE };
   }
 
-  #check(): void {
-    if (this.#closed) throw new ClozeError("engine", "the engine has been closed");
+  /** @throws {ClozeError} if it has been closed. */
+  checkOpen(): void {
+    if (!this.#closed) return;
+    throw new ClozeError("engine", "the engine has been closed: its model was disposed of", { hint: "open it again" });
   }
 
   #call(run: (error: Uint8Array<ArrayBuffer>) => Promise<number>): Promise<void> {
-    this.#check();
+    this.checkOpen();
     const error = new Uint8Array(ERROR_LENGTH);
     const result = this.#last.catch(() => {}).then(() => run(error)).then((status) => throwIfFailed(status, error));
     this.#last = result;
@@ -328,6 +342,20 @@ export class Engine implements Disposable {
 
 const NONE = new Int32Array(0);
 
+/** Options that are whole numbers. */
+const WHOLE = ["threads", "seed", "max_tokens", "max_sequences", "max_masked", "max_sequence_length"] as const;
+
+/** The core reads as many bytes as the entries of an array of this kind have: another kind would be read beyond its end. */
+function checkArray(name: string, array: Int32Array): void {
+  if (array instanceof Int32Array) return;
+  throw new ClozeError("engine", `${name} is ${shown(array)}, but has to be an Int32Array`);
+}
+
+function checkWhole(name: string, value: number, least: number, most: number = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  throw new ClozeError("engine", `${name} is ${shown(value)}, but has to be a whole number from ${least} to ${most}`);
+}
+
 function maskedPositions(batch: Batch): Int32Array {
   return "masked_positions" in batch ? batch.masked_positions : NONE;
 }
@@ -336,6 +364,8 @@ function maskedPositions(batch: Batch): Int32Array {
 function arrays(batch: Batch) {
   const { input_ids, token_type_ids, position_ids, cu_seqlens } = batch;
   const masked_positions = maskedPositions(batch);
+  const all = { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions };
+  for (const [name, array] of Object.entries(all)) checkArray(name, array);
   if (token_type_ids.length !== input_ids.length || position_ids.length !== input_ids.length) {
     throw new ClozeError(
       "engine",

@@ -175,3 +175,34 @@ testWithCore("a closed Engine says so", async () => {
   await running; // a call in progress is finished
   assertThrows(() => engine.describe(), ClozeError, "closed");
 });
+
+testWithCore("Engine refuses arrays and numbers of another kind before the core sees them", async () => {
+  const open = (options: object) => Engine.open({ ...OPTIONS, ...options } as EngineOptions);
+  for (const bad of [NaN, -1, 1.5, Infinity, 2 ** 60, "2", null]) {
+    await assertRejects(() => open({ threads: bad }), ClozeError, "threads is");
+    await assertRejects(() => open({ seed: bad }), ClozeError, "seed is");
+  }
+  for (const [name, bad] of [["threads", 2 ** 31], ["max_sequences", 2 ** 52], ["max_tokens", 2 ** 40]] as const) {
+    await assertRejects(() => open({ [name]: bad }), NativeError, `${name} is ${bad}`);
+  }
+  const error = await assertRejects(() => open({ max_tokens: 2 ** 31 - 1 }), NativeError, "are free");
+  assertEquals([error.native, error.hint?.includes("--batch-tokens")], ["OutOfMemory", true]);
+  using engine = await open({});
+  // deno-lint-ignore no-explicit-any
+  const wrong = (value: unknown) => value as any;
+  for (const name of ["input_ids", "token_type_ids", "position_ids", "cu_seqlens", "masked_positions", "labels"]) {
+    for (const array of [new Int8Array(9), new Float64Array(9), [2, 10], undefined]) {
+      const bad = wrong({ ...batch(), [name]: array });
+      await assertRejects(() => engine.forwardBackward(bad, 0, 0), ClozeError, `${name} is`);
+    }
+  }
+  for (const step of [-1, 0.5, NaN, 2 ** 53]) {
+    await assertRejects(() => engine.forwardBackward(batch(), step, 0), ClozeError, "step is");
+    await assertRejects(() => engine.update(HYPER, step), ClozeError, "step is");
+  }
+  await assertRejects(() => engine.forwardBackward(batch(), 0, 2 ** 32), ClozeError, "microStep is");
+  for (const k of [0, 41, 1e12, NaN]) await assertRejects(() => engine.topK(batch(), k), ClozeError, "k is");
+  await engine.forwardBackward(batch(), 0, 0);
+  await assertRejects(() => engine.update({ ...HYPER, beta1: 1 }, 0), NativeError, "beta1 is 1");
+  await engine.update(HYPER, 0);
+});

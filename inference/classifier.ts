@@ -4,8 +4,9 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/mod.ts";
+import { prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
-import { type InferenceOptions, openEngine } from "./open_engine.ts";
+import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
 
 /** A class with its probability. */
 export interface LabelScore {
@@ -52,30 +53,37 @@ export class Classifier implements Disposable {
   readonly folder: ModelFolder;
   /** Names of the classes, by number. */
   readonly labels: readonly string[];
+  /**
+   * Whether a text may have any number of the labels: each one's probability is then its own (a sigmoid), and they do not
+   * add up to 1.
+   */
+  readonly multiLabel: boolean;
   readonly #engine: Engine;
 
-  private constructor(folder: ModelFolder, labels: readonly string[], engine: Engine) {
+  private constructor(folder: ModelFolder, labels: readonly string[], multiLabel: boolean, engine: Engine) {
     this.folder = folder;
     this.labels = labels;
+    this.multiLabel = multiLabel;
     this.#engine = engine;
   }
 
   /** @throws {ClozeError} if the folder holds no classifier, or it or the core cannot be used. */
   static async open(model: string | ModelFolder, options: ClassifierOptions = {}): Promise<Classifier> {
-    const folder = typeof model === "string" ? await openModelFolder(model) : model;
+    checkOptions(options);
+    const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
     const { heads, path } = folder;
     if (heads.objective !== "sequence_classification") {
       throw new ClozeError("input", `${path} does not classify: it has no classifier`, {
         hint: `fine-tune it: deno run finetune --model ${path} --train FILE --valid FILE --output DIR`,
       });
     }
-    const { labels, classifier_dropout, left_to_right } = heads;
+    const { labels, classifier_dropout, left_to_right, multi_label = false } = heads;
     const objective = {
       sequence_classification: { num_labels: labels.length, classifier_dropout, left_to_right, freeze_encoder: false },
     };
     const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 2, predicts_tokens: false };
     const engine = await openEngine(folder, objective, shape, options);
-    return new Classifier(folder, labels, engine);
+    return new Classifier(folder, labels, multi_label, engine);
   }
 
   /** A text as the model sees it: `[CLS]`, its tokens as far as they fit, `[SEP]`. */
@@ -96,7 +104,8 @@ export class Classifier implements Disposable {
       const count = this.labels.length;
       const logits = await this.#engine.sequenceLogits(batch, count);
       group.forEach(({ truncated, counts: { unknown } }, b) => {
-        const scores = softmax(logits.subarray(b * count, (b + 1) * count));
+        const row = logits.subarray(b * count, (b + 1) * count);
+        const scores = this.multiLabel ? Array.from(row, sigmoid) : softmax(row);
         const labels = this.labels.map((label, id) => ({ label, probability: scores[id] }));
         classified.push({ labels: labels.sort((x, y) => y.probability - x.probability), truncated, unknown });
       });
@@ -104,9 +113,15 @@ export class Classifier implements Disposable {
     return classified;
   }
 
-  /** Classifies texts. */
+  /**
+   * Classifies texts.
+   *
+   * @throws {ClozeError} if a text is no string, with its number, or if the model has been disposed of.
+   */
   async classify(texts: readonly string[]): Promise<ClassifiedText[]> {
-    const classified = await this.classifyPrepared(texts.map((text) => this.prepare(text)));
+    const prepared = prepareEach("texts", texts, (text) => this.prepare(text));
+    this.#engine.checkOpen();
+    const classified = await this.classifyPrepared(prepared);
     return classified.map((result, i) => ({ input: texts[i], ...result }));
   }
 
@@ -120,8 +135,10 @@ export class Classifier implements Disposable {
   }
 }
 
+const sigmoid = (logit: number): number => 1 / (1 + Math.exp(-logit));
+
 function softmax(logits: Float32Array): number[] {
-  const top = Math.max(...logits);
+  const top = logits.reduce((a, b) => Math.max(a, b), -Infinity);
   const powers = Array.from(logits, (x) => Math.exp(x - top));
   const total = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / total);

@@ -9,8 +9,9 @@ import type { ModelHeads } from "../config/model_heads.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/mod.ts";
+import { checkCount, checkTexts, prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
-import { type InferenceOptions, openEngine } from "./open_engine.ts";
+import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
 import { longest, rankTargets, type Target, targetsOf } from "./rank_targets.ts";
 
 /** What filling needs to know of a model. */
@@ -105,18 +106,25 @@ export class FillMask implements Disposable {
 
   /** @throws {ClozeError} if the folder, the core or a target cannot be used. */
   static async open(model: string | ModelFolder, options: FillMaskOptions = {}): Promise<FillMask> {
-    const folder = typeof model === "string" ? await openModelFolder(model) : model;
+    checkOptions(options);
+    const { topK = 5, targets: answers } = options;
+    checkCount("topK", topK, 1, 2 ** 28);
+    if (answers !== undefined) {
+      checkTexts("targets", answers);
+      if (answers.length === 0) throw new ClozeError("usage", "targets is empty: there is no answer to choose");
+    }
+    const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
     const { config, heads, path } = folder;
     const refusal = REFUSALS[heads.objective];
     if (refusal !== undefined) {
       const [what, hint] = refusal;
       throw new ClozeError("input", `${path} cannot fill blanks: it ${what}`, { hint });
     }
-    const targets = targetsOf(options.targets ?? [], folder.tokenizer);
+    const targets = targetsOf([...new Set(answers)], folder.tokenizer);
     const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
     const engine = await openEngine(folder, "mlm", shape, options);
     const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
-    return new FillMask(folder, engine, limits, options.topK ?? 5, targets);
+    return new FillMask(folder, engine, limits, topK, targets);
   }
 
   /** Over an engine that is open, as while it trains; `limits` are those that it was opened with. Disposing closes it. */
@@ -208,9 +216,14 @@ export class FillMask implements Disposable {
     });
   }
 
-  /** Fills the blanks of lines of text. */
+  /**
+   * Fills the blanks of lines of text.
+   *
+   * @throws {ClozeError} if one cannot be filled, with its number, or if the model has been disposed of.
+   */
   async fill(lines: readonly string[]): Promise<FilledLine[]> {
-    const prepared = lines.map((line) => this.prepare(line));
+    const prepared = prepareEach("lines", lines, (line) => this.prepare(line));
+    this.#engine.checkOpen();
     const filled = await this.fillPrepared(prepared);
     return filled.map((result, i) => ({ ...result, input: lines[i] }));
   }

@@ -72,4 +72,63 @@ testWithCore("a model folder fills blanks and scores; fine-tuned, it classifies"
   for (const open of [FillMask.open, Scorer.open]) {
     await assertRejects(async () => await open(`${place.path}/classifier`), ClozeError, "cannot");
   }
+
+  // With problem_type multi_label_classification each label has the sigmoid of its logit; softmax is their odds' share.
+  const config = JSON.parse(Deno.readTextFileSync(`${place.path}/classifier/config.json`));
+  const several = JSON.stringify({ ...config, problem_type: "multi_label_classification" });
+  Deno.writeTextFileSync(`${place.path}/classifier/config.json`, several);
+  using multi = await Classifier.open(`${place.path}/classifier`);
+  assert(multi.multiLabel && !classifier.multiLabel);
+  const [labels] = (await multi.classify([texts[0]])).map(({ labels }) => labels);
+  const odds = labels.map(({ probability }) => probability / (1 - probability));
+  const share = odds[0] / (odds[0] + odds[1]);
+  assertEquals(labels.map(({ label }) => label), classified[0].labels.map(({ label }) => label));
+  assertAlmostEquals(share, classified[0].labels[0].probability, 1e-5);
 });
+
+testWithCore(
+  "models refuse what the command line refuses, by name and number, and work while they are open",
+  async () => {
+    using place = await trainedPlace();
+    const path = `${place.path}/model`;
+    const refuse = (open: () => Promise<unknown>, message: string) => assertRejects(open, ClozeError, message);
+    // deno-lint-ignore no-explicit-any
+    const wrong = (value: unknown) => value as any; // as a program in JavaScript passes it
+    for (const open of [FillMask.open, Scorer.open]) {
+      for (const threads of [0, -1, 1.5, 1025, 2 ** 31, NaN, "2"]) {
+        await refuse(() => open(path, wrong({ threads })), "threads is");
+      }
+      await refuse(() => open(path, wrong({ device: "tpu" })), 'device is "tpu"');
+      await refuse(() => open(path, wrong({ dtype: "f16" })), 'dtype is "f16"');
+      await refuse(() => open(path, wrong({ engine: null })), "engine is null");
+      for (const model of ["", null, 3, undefined]) await refuse(() => open(wrong(model)), "path of a folder");
+    }
+    for (const topK of [0, 1.5, -3, NaN, "5"]) await refuse(() => FillMask.open(path, wrong({ topK })), "topK is");
+    await refuse(() => FillMask.open(path, { targets: [] }), "targets is empty");
+    await refuse(() => FillMask.open(path, wrong({ targets: "cat" })), "array of strings");
+    await refuse(() => FillMask.open(path, wrong({ targets: ["cat", 3] })), "targets[1] is 3");
+    await refuse(() => FillMask.open(path, { targets: ["cat", ""] }), "cannot be an answer");
+
+    const blanks = await FillMask.open(path);
+    const scorer = await Scorer.open(path);
+    await refuse(() => blanks.fill(["The ____ sees.", "The cat sees."]), "lines[1]: there is no blank");
+    await refuse(() => blanks.fill(wrong("The ____ sees.")), "array of strings");
+    await refuse(() => blanks.fill(wrong(["The ____ sees.", undefined])), "lines[1] is missing");
+    await refuse(() => blanks.fill(wrong(new Array(1))), "lines[0] is missing");
+    await refuse(() => scorer.score(["The cat.", " "]), "sentences[1]: there is no token");
+
+    // Calls at the same time take turns.
+    const lines = ["The ____ sees.", "Every ____ hears the ____.", "A ____ at night."];
+    const alone = [];
+    for (const line of lines) alone.push(await blanks.fill([line]));
+    assertEquals(await Promise.all(lines.map((line) => blanks.fill([line]))), alone);
+    const running = blanks.fill([lines[0]]);
+    blanks[Symbol.dispose]();
+    blanks[Symbol.dispose]();
+    scorer[Symbol.dispose]();
+    await running.then(() => {}, (error) => assert(error instanceof ClozeError && /closed/.test(error.message)));
+    for (const use of [() => blanks.fill([]), () => blanks.fill(lines), () => scorer.score(["The cat."])]) {
+      await refuse(use, "disposed");
+    }
+  },
+);

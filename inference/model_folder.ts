@@ -1,8 +1,10 @@
 /** Opens a model folder, made by cloze or by transformers: configuration, tokenizer and weights that belong together. */
 
-import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { shown } from "../config/json_object.ts";
 import { type ModelConfig, parseModelConfig } from "../config/model_config.ts";
 import { type ModelHeads, parseModelHeads } from "../config/model_heads.ts";
+import { LONGEST_FILE, readWholeText, regularFile } from "../config/regular_file.ts";
 // Not from mod.ts, which also loads all that learning a vocabulary takes: predict would start later.
 import { loadTokenizer } from "../tokenizer/files.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
@@ -19,9 +21,10 @@ export interface ModelFolder {
 
 /** @throws {ClozeError} naming what is missing or disagrees. */
 export async function openModelFolder(path: string): Promise<ModelFolder> {
-  const text = await Deno.readTextFile(`${path}/config.json`).catch((error) => {
-    throw ioError(error, "read the model", `${path}/config.json`);
-  });
+  if (typeof path !== "string" || path === "") {
+    throw new ClozeError("usage", `the model is ${shown(path)}, but has to be the path of a folder`);
+  }
+  const text = await readWholeText(`${path}/config.json`, LONGEST_FILE.config, "read the model");
   const config = parseModelConfig(text, `${path}/config.json`);
   const heads = parseModelHeads(text, `${path}/config.json`);
   const tokenizer = await loadTokenizer(path);
@@ -34,11 +37,12 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
     );
   }
   const weights = `${path}/model.safetensors`;
-  const isThere = await Deno.stat(weights).then((info) => info.isFile, () => false);
+  const isThere = await Deno.stat(weights).then(() => true, () => false);
   if (!isThere) {
     throw new ClozeError("input", `${path} has no model.safetensors`, {
       hint: "a run has one after its first checkpoint; pytorch_model.bin has to be saved as safetensors first",
     });
   }
+  await regularFile(weights, "read the model");
   return { path, config, heads, tokenizer, weights };
 }

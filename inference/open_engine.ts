@@ -1,5 +1,6 @@
 /** Opens an engine on a model folder for answers only: no gradients, no dropout. Called by what else is in this room. */
 
+import { checkChoice, checkCount, MOST_THREADS } from "./arguments.ts";
 import { type Device, Engine, type EngineOptions } from "../ffi/mod.ts";
 import type { ModelFolder } from "./model_folder.ts";
 
@@ -22,6 +23,14 @@ interface BatchShape {
   predicts_tokens: boolean;
 }
 
+/** @throws {ClozeError} `usage` naming the option that is wrong. */
+export function checkOptions(options: InferenceOptions): void {
+  if (options.threads !== undefined) checkCount("threads", options.threads, 1, MOST_THREADS);
+  if (options.device !== undefined) checkChoice("device", options.device, ["cpu", "cuda", "auto"]);
+  if (options.engine !== undefined) checkChoice("engine", options.engine, ["fused", "candle"]);
+  if (options.dtype !== undefined) checkChoice("dtype", options.dtype, ["auto", "f32", "bf16"]);
+}
+
 /** @throws {ClozeError} if the weights, the device or the core cannot be used. */
 export function openEngine(
   { config, weights }: ModelFolder,
@@ -37,7 +46,7 @@ export function openEngine(
     engine: options.engine ?? "fused",
     device: options.device ?? "cpu",
     dtype: options.dtype ?? "f32",
-    threads: options.threads ?? navigator.hardwareConcurrency,
+    threads: options.threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS),
     seed: 0,
     max_tokens,
     max_sequences: Math.ceil(max_tokens / shape.shortest_sequence),

@@ -9,8 +9,9 @@ import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { unknownCounts } from "../tokenizer/mod.ts";
+import { prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
-import { type InferenceOptions, openEngine } from "./open_engine.ts";
+import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
 
 /** A sentence with its score, in nats. */
 export interface ScoredSentence {
@@ -56,7 +57,8 @@ export class Scorer implements Disposable {
 
   /** @throws {ClozeError} if the folder predicts no tokens, or it or the core cannot be used. */
   static async open(model: string | ModelFolder, options: ScorerOptions = {}): Promise<Scorer> {
-    const folder = typeof model === "string" ? await openModelFolder(model) : model;
+    checkOptions(options);
+    const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
     const { heads, path } = folder;
     if (heads.objective === "sequence_classification" || heads.objective === "none") {
       throw new ClozeError("input", `${path} cannot score sentences: it does not predict tokens`, {
@@ -130,9 +132,15 @@ export class Scorer implements Disposable {
     }
   }
 
-  /** Scores sentences. */
+  /**
+   * Scores sentences.
+   *
+   * @throws {ClozeError} if one cannot be scored, with its number, or if the model has been disposed of.
+   */
   async score(sentences: readonly string[]): Promise<ScoredSentence[]> {
-    const scored = await this.scorePrepared(sentences.map((sentence) => this.prepare(sentence)));
+    const prepared = prepareEach("sentences", sentences, (sentence) => this.prepare(sentence));
+    this.#engine.checkOpen();
+    const scored = await this.scorePrepared(prepared);
     return scored.map((result, i) => ({ input: sentences[i], ...result }));
   }
 

@@ -67,7 +67,7 @@ function readable(line: FilledLine): string {
 }
 
 function classifies(model: Classifier, values: PredictValues): Answerer<ReturnType<Classifier["prepare"]>> {
-  const shown = values["top-k"] ?? (values.json === true ? model.labels.length : 1);
+  const shown = values["top-k"] ?? (values.json === true || model.multiLabel ? model.labels.length : 1);
   const show = (text: ClassifiedText): string => {
     const labels = text.labels.slice(0, shown);
     if (values.json === true) return JSON.stringify({ ...text, labels }) + "\n";

@@ -159,7 +159,7 @@ export const PREDICT = {
     "top-k": number(
       { min: 1, max: 1000, integer: true },
       "Answers for each blank; of a classifier, classes for each line, most probable first.",
-      "5 answers; 1 class, with --json all",
+      "5 answers; 1 class, all with --json or of a multi-label classifier",
     ),
     targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     json: toggle(
