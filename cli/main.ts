@@ -5,6 +5,7 @@
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
+import { visible } from "../config/visible.ts";
 import { helpText, nearest } from "./flags/flag.ts";
 import { TABLES } from "./flags/tables.ts";
 import { bold, printError, writeOut } from "./terminal.ts";
@@ -78,7 +79,7 @@ export async function main(args: string[]): Promise<number> {
         hint: "CLOZE_DEBUG=1 shows where; please report it",
       }),
     );
-    if (debugging()) console.error(error);
+    if (debugging()) console.error(visible(Deno.inspect(error)));
     return 1;
   }
 }

@@ -1,6 +1,11 @@
-/** What people see on standard error: notes, a live progress line on a terminal, plain lines elsewhere. */
+/**
+ * The one place that writes to standard output and standard error: notes, a live progress line on a terminal, plain lines
+ * elsewhere. Whatever text holds (words of a vocabulary, labels, paths, messages), no control character of it reaches a
+ * terminal: only what is styled here does.
+ */
 
 import type { ClozeError } from "../config/cloze_error.ts";
+import { visible, visibleLine } from "../config/visible.ts";
 
 export { clock, grouped, percent } from "../config/numbers.ts";
 
@@ -12,6 +17,18 @@ const PLAIN_EVERY_MS = 10_000;
 let live: string[] = [];
 let lastPlain = -Infinity;
 
+/** Begins a style of ours. No text can hold it: it is another one in each process. */
+const STYLE = `\x1b${crypto.randomUUID()}`;
+const STYLES = new RegExp(`${STYLE}(\\d+)m`); // split() keeps the number between the texts
+
+const styled = (on: number, off: number, text: string): string => `${STYLE}${on}m${text}${STYLE}${off}m`;
+
+/** Text for a terminal: its own control characters escaped, our styles put in. */
+function shown(text: string): string {
+  if (!text.includes(STYLE)) return visible(text);
+  return text.split(STYLES).map((part, i) => i % 2 === 0 ? visible(part) : `\x1b[${part}m`).join("");
+}
+
 function write(text: string): void {
   try {
     Deno.stderr.writeSync(encoder.encode(text));
@@ -20,9 +37,12 @@ function write(text: string): void {
   }
 }
 
-/** Writes data to standard output, all of it. */
+/**
+ * Writes data to standard output, all of it. Control characters and those that turn the direction of text are escaped,
+ * in JSON too, which then holds the same.
+ */
 export async function writeOut(text: string): Promise<void> {
-  const bytes = encoder.encode(text);
+  const bytes = encoder.encode(shown(text));
   for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
 }
 
@@ -33,32 +53,32 @@ function colours(): boolean {
 
 /** Bold text, on a terminal that shows it. */
 export function bold(text: string): string {
-  return colours() ? `\x1b[1m${text}\x1b[22m` : text;
+  return colours() ? styled(1, 22, text) : text;
 }
 
 /** Text in colours, on a stream that shows them. */
 export function painter(stream: { isTerminal(): boolean }) {
-  const shown = stream.isTerminal() && !Deno.noColor;
-  const paint = (on: number, off: number) => (text: string) => shown ? `\x1b[${on}m${text}\x1b[${off}m` : text;
+  const shows = stream.isTerminal() && !Deno.noColor;
+  const paint = (on: number, off: number) => (text: string) => shows ? styled(on, off, text) : text;
   return { bold: paint(1, 22), dim: paint(2, 22), red: paint(31, 39), green: paint(32, 39), cyan: paint(36, 39) };
 }
 
 /** A line that stays. */
 export function note(text: string): void {
   endProgress();
-  write(`${text}\n`);
+  write(`${shown(text)}\n`);
 }
 
 /** Lines that the next ones replace; where standard error is no terminal, the last one stays, every ten seconds. */
 export function progress(...lines: string[]): void {
   if (isTerminal()) {
     const width = terminalSize().columns - 1;
-    const next = lines.map((line) => line.slice(0, width));
+    const next = lines.map((line) => visible(line).slice(0, width));
     write(erasure() + next.join("\n"));
     live = next;
   } else if (performance.now() - lastPlain >= PLAIN_EVERY_MS) {
     lastPlain = performance.now();
-    write(`${lines.at(-1)}\n`);
+    write(`${visible(lines.at(-1)!)}\n`);
   }
 }
 
@@ -97,8 +117,8 @@ export function warn(message: string, hint?: string): void {
 
 function labelled(label: string, colour: number, message: string, hint: string | undefined): void {
   endProgress();
-  write(`${colours() ? `\x1b[${colour}m${label}\x1b[39m` : label} ${message}\n`);
-  if (hint !== undefined) write(`hint: ${hint}\n`);
+  write(`${shown(`${colours() ? styled(colour, 39, label) : label} ${visibleLine(message)}`)}\n`);
+  if (hint !== undefined) write(`hint: ${visibleLine(hint)}\n`);
 }
 
 /** Bytes as people say them. */

@@ -1,4 +1,9 @@
-/** HTML from templates in which everything that is put in is escaped, unless it is HTML itself. Knows no report. */
+/**
+ * HTML from templates in which everything that is put in is escaped, unless it is HTML itself: characters of markup, and
+ * those that would turn the direction of the text around it. Knows no report.
+ */
+
+import { visible } from "../config/visible.ts";
 
 /** Text that is HTML already. */
 export class Html {
@@ -23,5 +28,5 @@ function render(content: Content): string {
   if (content === undefined) return "";
   if (content instanceof Html) return content.text;
   if (Array.isArray(content)) return content.map(render).join("");
-  return String(content).replace(/[&<>"']/g, (character) => ENTITIES[character]);
+  return visible(String(content)).replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }

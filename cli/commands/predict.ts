@@ -1,6 +1,7 @@
 /** `cloze predict`: lines in, answers out, each line as it comes: filled blanks, or classes where the model classifies. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
+import { visibleLine } from "../../config/visible.ts";
 import { type ClassifiedText, Classifier } from "../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../inference/fill_mask.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
@@ -60,7 +61,7 @@ function fills(model: FillMask, values: PredictValues): Answerer<ReturnType<Fill
 function readable(line: FilledLine): string {
   const rows = line.masks.map((answers, i) => {
     const label = line.masks.length > 1 ? `  ${i + 1}. ` : "  ";
-    return label + answers.map(({ token, probability }) => `${token} ${percent(probability)}`).join("  ");
+    return label + answers.map(({ token, probability }) => `${visibleLine(token)} ${percent(probability)}`).join("  ");
   });
   const seen = line.truncated ? ["  (from what stands around the blank: the line is longer than the model takes)"] : [];
   return [line.sequence, ...rows, ...seen, ""].join("\n");
@@ -71,7 +72,8 @@ function classifies(model: Classifier, values: PredictValues): Answerer<ReturnTy
   const show = (text: ClassifiedText): string => {
     const labels = text.labels.slice(0, shown);
     if (values.json === true) return JSON.stringify({ ...text, labels }) + "\n";
-    return labels.map(({ label, probability }) => `${label} ${percent(probability)}`).join("  ") + `\t${text.input}\n`;
+    return labels.map(({ label, probability }) => `${visibleLine(label)} ${percent(probability)}`).join("  ") +
+      `\t${text.input}\n`;
   };
   return {
     prepare: (text) => model.prepare(text),

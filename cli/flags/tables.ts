@@ -153,7 +153,10 @@ export const PREDICT = {
     "Fills the blanks in lines of text: [MASK], or three or more underscores. With a fine-tuned model, classifies them.",
   usage: "[FILE…] [flags]",
   positional: "FILE",
-  details: "Reads standard input, or files, line by line, and answers each line as it comes.",
+  details:
+    "Reads standard input, or files, line by line, and answers each line as it comes. Control characters, and those that " +
+    "turn the direction of text, are written as escapes (\\x1b, \\u202e); with --json nothing of the text is lost. Of a " +
+    "multi-label classifier each label's probability is its own, and they do not add up to 100%.",
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
     "top-k": number(

@@ -184,8 +184,8 @@ fn update_and_step_refuse_numbers_that_would_spoil_the_weights() {
     let (_, handle) = open(request(|_| {}));
     assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5]).0, 0);
     let good = [1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0];
-    // SAFETY: buffers as long as the call says.
     let update = |hyper: &mut [f64; 6], step| {
+        // SAFETY: six numbers, as the call says.
         call(|e, l| unsafe { cloze_update(handle, hyper.as_mut_ptr().cast(), step, e, l) })
     };
     let names = ["learning_rate", "beta1", "beta2", "epsilon", "weight_decay", "max_grad_norm"];
