@@ -13,3 +13,10 @@ export function codePointAt(bytes: Uint8Array, i: number): number {
   if (byte < 0xF0) return (byte & 15) << 12 | (bytes[i + 1] & 63) << 6 | bytes[i + 2] & 63;
   return (byte & 7) << 18 | (bytes[i + 1] & 63) << 12 | (bytes[i + 2] & 63) << 6 | bytes[i + 3] & 63;
 }
+
+/** How many code points there are in `bytes[start..end)`. */
+export function codePoints(bytes: Uint8Array, start: number, end: number): number {
+  let count = 0;
+  for (let i = start; i < end; i++) if ((bytes[i] & 0xC0) !== 0x80) count++;
+  return count;
+}

@@ -7,6 +7,7 @@ import { Alphabet } from "./alphabet.ts";
 import { learnMerges } from "./merges.ts";
 import type { NormalizerOptions } from "./pre_tokenizer.ts";
 import { SPECIAL_TOKENS } from "./tokenizer.ts";
+import { codePoints } from "./utf8.ts";
 import { WordCounter, type WordCounts } from "./word_counter.ts";
 
 /** What to learn. */
@@ -83,13 +84,18 @@ export class VocabularyTrainer {
    * At most `vocab_size` tokens (before padding): special ones first, then the alphabet in code point order, then merges
    * in the order they were made. There are fewer if the text has no more pairs, and more if special tokens and alphabet
    * are more: they are never cut, as in Hugging Face's trainer, so that every word of the alphabet can be written.
+   *
+   * @param max_input_chars_per_word of the tokenizer to be: longer words become `[UNK]` there, so nothing is merged for them
    */
-  train(vocab_size: number): string[] {
+  train(vocab_size: number, max_input_chars_per_word: number = Infinity): string[] {
     const alphabet = this.alphabet;
     const tokens: string[] = [...SPECIAL_TOKENS, ...alphabet.tokens];
     learnMerges(tokens, {
       words: this.#counter.words,
-      cut: (bytes, start, end, out) => alphabet.pieces(bytes, start, end, out, SPECIAL_TOKENS.length),
+      cut: (bytes, start, end, out) =>
+        end - start > max_input_chars_per_word && codePoints(bytes, start, end) > max_input_chars_per_word
+          ? 0
+          : alphabet.pieces(bytes, start, end, out, SPECIAL_TOKENS.length),
       vocab_size,
       min_frequency: this.#minFrequency,
       onProgress: this.#onProgress,

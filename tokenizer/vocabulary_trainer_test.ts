@@ -50,6 +50,14 @@ Deno.test("train never cuts the alphabet: a smaller size gives specials and alph
   assertEquals(train(text, 20, { pad_to_multiple_of: 20 }).length, 20);
 });
 
+Deno.test("train merges nothing for words that become [UNK] for their length, and keeps their characters", () => {
+  const trainer = new VocabularyTrainer();
+  trainer.add("가나가나가 가나가나가 ab ab cab");
+  const alphabet = ["a", "b", "c", "가", "나", "##a", "##b", "##가", "##나"];
+  assertEquals(trainer.train(100, 4), [...SPECIAL_TOKENS, ...alphabet, "ab"]);
+  assert(trainer.train(100, 5).includes("가나가나가"), "a word of just that length is taken");
+});
+
 Deno.test("train sees words that were added after its alphabet was asked for", () => {
   const trainer = new VocabularyTrainer();
   trainer.add("ab");

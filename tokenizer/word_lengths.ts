@@ -1,5 +1,6 @@
 /** How long the words of a text are, and how long a word a tokenizer for it has to take. Used by the commands. */
 
+import { codePoints } from "./utf8.ts";
 import type { WordCounts } from "./word_counter.ts";
 
 /**
@@ -32,8 +33,7 @@ export function suitableWordLimit({ bytes, ends, counts }: WordCounts, least: nu
   const needing = new Float64Array(steps + 1);
   let characters = 0, lost = 0, longest = 0;
   for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
-    let length = 0;
-    for (let i = start; i < ends[word]; i++) if ((bytes[i] & 0xC0) !== 0x80) length++;
+    const length = codePoints(bytes, start, ends[word]);
     longest = Math.max(longest, length);
     characters += counts[word] * length;
     if (length > most) lost += counts[word] * length;

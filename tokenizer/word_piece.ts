@@ -2,6 +2,7 @@
 
 import { IdBuffer } from "./id_buffer.ts";
 import { Trie } from "./trie.ts";
+import { codePoints } from "./utf8.ts";
 import { grown, WordTable } from "./word_table.ts";
 
 /** Words whose pieces are remembered: text repeats most of its words. About 40 bytes each. */
@@ -74,10 +75,4 @@ export class WordPiece {
     out.truncate(before);
     out.push(this.#unk);
   }
-}
-
-function codePoints(bytes: Uint8Array, start: number, end: number): number {
-  let count = 0;
-  for (let i = start; i < end; i++) if ((bytes[i] & 0xC0) !== 0x80) count++;
-  return count;
 }

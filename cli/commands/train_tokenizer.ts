@@ -130,7 +130,8 @@ export async function learnTokenizer(
   const max_input_chars_per_word = wordLimit(trainer.counts, compat === "google" ? 200 : 100);
   progress(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
   const { alphabet } = trainer;
-  const vocabulary = trainer.train(vocab_size ?? suitableVocabSize(characters, alphabet.tokens.length));
+  const size = vocab_size ?? suitableVocabSize(characters, alphabet.tokens.length);
+  const vocabulary = trainer.train(size, max_input_chars_per_word);
   endProgress();
   noteAlphabet(alphabet, trainer.counts, vocabulary.length, vocab_size);
   return {
