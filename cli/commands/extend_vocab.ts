@@ -16,12 +16,14 @@ import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EXTEND_VOCAB } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
-import { grouped, note, progress } from "../terminal.ts";
+import { grouped, note, percent, progress, warn } from "../terminal.ts";
 import { wordLimit } from "./train_tokenizer.ts";
 
 /** Tokens to learn unless told otherwise. */
 const ADD = 1000;
 const MIN_FREQUENCY = 2;
+/** Above this share of the words it is said what to do. */
+const MOST_UNKNOWN = 0.01;
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
@@ -35,12 +37,12 @@ export async function run(args: string[]): Promise<number> {
   const from = resolve(values.model), to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
   await openModelFolder(from); // says what is wrong with it
-  let tokenizer = await loadTokenizer(from);
-  const counts = data.length === 0 ? undefined : await wordsOf(data, values, tokenizer);
-  if (counts !== undefined) {
-    const max_input_chars_per_word = wordLimit(counts, tokenizer.max_input_chars_per_word);
-    tokenizer = Tokenizer.from({ ...tokenizer.data, max_input_chars_per_word });
-  }
+  const own = await loadTokenizer(from);
+  const counts = data.length === 0 ? undefined : await wordsOf(data, values, own);
+  const max_input_chars_per_word = counts === undefined
+    ? own.max_input_chars_per_word
+    : wordLimit(counts, own.max_input_chars_per_word);
+  const tokenizer = Tokenizer.from({ ...own.data, max_input_chars_per_word });
   const tokens = counts === undefined
     ? await readTokens(tokenizer, resolve(values.tokens!))
     : learnExtension(tokenizer, counts, {
@@ -57,8 +59,15 @@ export async function run(args: string[]): Promise<number> {
   });
   note(`wrote ${to}: ${grouped(tokens.length)} new tokens, ${grouped(larger.size)} in all, vocab_size ${vocab_size}`);
   if (counts !== undefined) {
-    const [before, after] = [tokenizer, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
+    const [before, after] = [own, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
     note(`tokens a word in the text: ${before.fertility.toFixed(3)} before, ${after.fertility.toFixed(3)} now`);
+    note(`words that are [UNK]: ${percent(before.unk_rate)} before, ${percent(after.unk_rate)} now`);
+    if (after.unk_rate > MOST_UNKNOWN) {
+      warn(
+        `${percent(after.unk_rate)} of the text's words are [UNK] all the same`,
+        "take in more of its characters: --add",
+      );
+    }
   }
   return 0;
 }

@@ -145,6 +145,7 @@ testWithCore("extend-vocab makes a model with more tokens that predicts as befor
     const { code, stderr } = await place.cloze(args);
     assertEquals(code, 0, stderr);
     assertStringIncludes(stderr, "tokens a word in the text: ");
+    assert(/words that are \[UNK\]: \d+\.\d% before, 0\.0% now/.test(stderr), stderr);
     const tokens = await place.cloze(["tokenize", "--model", "larger"], { input: "hedgehog 뽀로로\n" });
     assertEquals(tokens.stdout, "hedgehog 뽀로로\n");
     const config = (name: string) => JSON.parse(Deno.readTextFileSync(`${place.path}/${name}/config.json`));
@@ -156,6 +157,22 @@ testWithCore("extend-vocab makes a model with more tokens that predicts as befor
     const ids = (answers: { id: number }[]) => answers.map(({ id }) => id).filter((id) => id < old);
     assertEquals(ids(now.masks[0]).slice(0, 1), ids(then.masks[0]).slice(0, 1));
   });
+
+  await t.step(
+    "words longer than the model took are taken, and characters that --add leaves out are told of",
+    async () => {
+      place.file("long.txt", letters([150, 380, 395, 390], "abc").repeat(2));
+      const extend = (output: string, add: string) =>
+        place.cloze(["extend-vocab", "--model", "model", "--output", output, "--data", "long.txt", "--add", add]);
+      const few = await extend("few", "1");
+      assertStringIncludes(few.stderr, "warning: 100.0% of the text's words are [UNK] all the same");
+      const many = await extend("many", "20");
+      assertStringIncludes(many.stderr, "words may have 400 characters, not 100");
+      assertStringIncludes(many.stderr, "words that are [UNK]: 100.0% before, 0.0% now");
+      const { stdout } = await place.cloze(["tokenize", "--model", "many"], { input: letters([398], "abc") });
+      assert(!stdout.includes("[UNK]"), stdout);
+    },
+  );
 
   await t.step("from a list, rows begin as the mean of the old pieces", async () => {
     place.file("tokens.txt", "catdog\nThe\n##nightly\n");
