@@ -1,9 +1,11 @@
 /** The corpus that a command's flags name: files, how they are read, standard input, and what is said of what was found. */
 
+import { createHash } from "node:crypto";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
 import { folderOf, writeAll, writeWith } from "../config/whole_file.ts";
 import { type CorpusCounts, expandPaths } from "../data/mod.ts";
+import { exists, fileHash } from "../training/files.ts";
 import type { Values } from "./flags/flag.ts";
 import type { CORPUS_FLAGS } from "./flags/tables.ts";
 import { callerFolder } from "./paths.ts";
@@ -57,6 +59,18 @@ export async function saveStdin(path: string): Promise<void> {
       writeAll(file, buffer.subarray(0, read));
     }
   });
+}
+
+/**
+ * Reads standard input to its end and compares it with the file that an earlier one became, if that is still there.
+ *
+ * @returns whether they are the same.
+ */
+export async function isSameStdin(path: string): Promise<boolean> {
+  if (Deno.stdin.isTerminal()) return true; // nobody types a text twice
+  const hash = createHash("sha256");
+  for await (const bytes of Deno.stdin.readable) hash.update(bytes);
+  return !await exists(path) || await fileHash(path) === hash.digest("hex");
 }
 
 /** What was found in a corpus, in one line; what is as it should be is left out. */

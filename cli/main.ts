@@ -8,7 +8,7 @@ import { VERSION } from "../config/run_config.ts";
 import { visible } from "../config/visible.ts";
 import { helpText, nearest } from "./flags/flag.ts";
 import { TABLES } from "./flags/tables.ts";
-import { bold, printError, writeOut } from "./terminal.ts";
+import { bold, printError, printStop, writeOut } from "./terminal.ts";
 
 /** A command: takes its arguments and resolves to the exit code. */
 export type Command = (args: string[]) => Promise<number>;
@@ -71,7 +71,8 @@ export async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader has had enough, as `head` has
     if (error instanceof ClozeError) {
-      printError(error);
+      if (error.code === "interrupted") printStop(error);
+      else printError(error);
       return error.exitCode;
     }
     printError(

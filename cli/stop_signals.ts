@@ -1,32 +1,85 @@
-/** Ctrl-C and SIGTERM for commands that train: the first stops after the step in progress, the second at once. */
+/**
+ * What stops commands that train: Ctrl-C, SIGTERM, and SIGHUP, which comes when the terminal is closed. The first one lets
+ * the run save and end; one that comes later ends the process at once.
+ */
 
+import { fstatSync } from "node:fs";
 import { endProgress, note } from "./terminal.ts";
 
-/** What Ctrl-C and SIGTERM do. */
+/** What a signal does to the run in progress. */
 export interface Stop {
   signal: AbortSignal;
-  /** From now on the first one stops the run after its step; before, it ends the process at once, like the second. */
+  /** From now on a signal stops the run after its step. Before, nothing was learned yet, and it ends the process at once. */
   arm: () => void;
+  /** The run has ended. */
   dispose: () => void;
 }
 
-/** Listens for both. */
-export function stopSignals(): Stop {
-  const controller = new AbortController();
-  let armed = false;
-  const stop = () => {
-    if (!armed || controller.signal.aborted) {
-      endProgress();
-      Deno.exit(130);
-    }
-    note("stopping after this step; press Ctrl-C again to stop at once");
-    controller.abort();
-  };
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, stop);
+/**
+ * npx and the runner of tasks send on what the terminal has sent to all of them: one press arrives two or three times. What
+ * comes within this time is the same press.
+ */
+const SAME_PRESS_MS = 1000;
+/** The time passes in so many turns of the event loop, so that signals which wait for a busy thread are seen in it. */
+const TURNS = 10;
+
+/** The run that is in progress, of this process. */
+let run: { controller: AbortController; armed: boolean; before: string } | undefined;
+let pressed = false;
+let isNextPress = false;
+let listening = false;
+
+/**
+ * Listens from now on until the process ends, because the second part of a press may come when the run has been saved.
+ *
+ * @param before what is said when a signal comes before training has begun.
+ */
+export function stopSignals(before: string): Stop {
+  const own = { controller: new AbortController(), armed: false, before };
+  run = own;
+  if (!listening) { for (const signal of signals()) Deno.addSignalListener(signal, stop); }
+  listening = true;
   return {
-    signal: controller.signal,
-    arm: () => armed = true,
-    dispose: () => signals.forEach((signal) => Deno.removeSignalListener(signal, stop)),
+    signal: own.controller.signal,
+    arm: () => own.armed = true,
+    dispose: () => {
+      if (run === own) run = undefined;
+    },
   };
+}
+
+function stop(): void {
+  if (pressed && !isNextPress) return;
+  if (pressed || run?.armed !== true) {
+    endProgress();
+    if (!pressed && run !== undefined) note(run.before);
+    Deno.exit(130);
+  }
+  pressed = true;
+  passTurn(TURNS);
+  note("stopping; press Ctrl-C again to stop at once, without saving");
+  run.controller.abort();
+}
+
+function passTurn(left: number): void {
+  if (left === 0) isNextPress = true;
+  else setTimeout(passTurn, SAME_PRESS_MS / TURNS, left - 1);
+}
+
+function signals(): Deno.Signal[] {
+  if (Deno.build.os === "windows") return ["SIGINT", "SIGBREAK"];
+  return outlivesTerminal() ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
+}
+
+/**
+ * Whether the command looks as if `nohup` had started it, whose wish a listener would overrule: no stream is a terminal,
+ * and there is no input.
+ */
+function outlivesTerminal(): boolean {
+  if (Deno.stdin.isTerminal() || Deno.stdout.isTerminal() || Deno.stderr.isTerminal()) return false;
+  try {
+    return fstatSync(0).isCharacterDevice();
+  } catch {
+    return true; // the input is closed
+  }
 }

@@ -110,6 +110,12 @@ export function printError(error: ClozeError): void {
   labelled("error:", 31, error.message, error.hint);
 }
 
+/** Says that a command ended because it was asked to, and how to go on. */
+export function printStop(error: ClozeError): void {
+  note(error.message);
+  if (error.hint !== undefined) note(`${bold("next     ")}${error.hint}`);
+}
+
 /** Says what may be wrong and what to do about it; nothing stops. */
 export function warn(message: string, hint?: string): void {
   labelled("warning:", 33, message, hint);

@@ -19,6 +19,18 @@ export type Extent =
   /** Wall clock, evaluation and saving included. */
   | { budget_ms: number };
 
+/** That a run was made longer, and from where on: what its learning rate follows from there. */
+export interface Extension {
+  /** Updates done when it was. */
+  step: number;
+  /** Of the whole run. */
+  extent: Extent;
+  /** Share of that extent that was done. */
+  progress: number;
+  /** Learning rate at which the run stood. */
+  learning_rate: number;
+}
+
 /** What decides an update. Names are those of Hugging Face's TrainingArguments where it has one. */
 export interface OptimizerConfig {
   /** At its peak. */
@@ -55,6 +67,9 @@ export interface FinetuneConfig extends OptimizerConfig {
   probe: boolean;
 }
 
+/** Where a run's vocabulary comes from. `vocab_size` is `null` if the text decides. */
+export type TokenizerChoice = { path: string } | { vocab_size: number | null; lowercase: boolean };
+
 /** The content of `run.json`. */
 export interface RunConfig {
   cloze_version: string;
@@ -64,6 +79,8 @@ export interface RunConfig {
   engine: "fused" | "candle";
   /** Runs of version 0.1.0 have none: f32. */
   dtype?: "f32" | "bf16";
+  /** Runs of version 0.1.0 have none. */
+  tokenizer?: TokenizerChoice;
   data: {
     /** `practice`, or absolute paths. */
     files: string[] | "practice";
@@ -72,6 +89,15 @@ export interface RunConfig {
     /** Hash of files, tokenizer and options that the shards were made from. */
     source: string;
   };
+  /** In order; the last one says how long the run is. */
+  extensions?: Extension[];
+}
+
+/** What `run.json` holds until the text was read: what that decides is `null`, or `auto`. */
+export interface PlannedRun extends Omit<RunConfig, "model" | "dtype" | "data"> {
+  model: Omit<ModelConfig, "vocab_size"> & { vocab_size: number | null };
+  dtype: "f32" | "bf16" | "auto";
+  data: Omit<RunConfig["data"], "source"> & { source: null };
 }
 
 /** Peak learning rate and tokens of an update that suit a preset trained from scratch for minutes to hours. */

@@ -4,8 +4,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { ioError } from "../config/cloze_error.ts";
-import { removeLeftovers } from "../config/whole_file.ts";
+import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { folderOf, removeLeftovers } from "../config/whole_file.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { FilesWithText, planUnits } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
@@ -25,6 +25,8 @@ export interface PreparedData {
   source: string;
   /** Whether they were there already. */
   reused: boolean;
+  /** A file of the text that is not there any more; the shards are, and stand for it. */
+  gone?: string;
 }
 
 /** How shards are made. */
@@ -33,6 +35,8 @@ export interface PrepareOptions {
   threads: number;
   /** Told now and then how many tokens are done. */
   onProgress?: (tokens: number) => void;
+  /** Of a run that goes on: what its shards were made from. */
+  source?: string;
   /** Folders that may hold the same shards: they are linked, not copied. */
   others?: readonly string[];
 }
@@ -45,7 +49,11 @@ export function tokenizerHash(tokenizer: Tokenizer): string {
   return createHash("sha256").update(JSON.stringify(encoding)).digest("hex");
 }
 
-/** Opens the shards in `folder`, after writing them if they are not there or were made from something else. */
+/**
+ * Opens the shards in `folder`, after writing them if they are not there or were made from something else.
+ *
+ * @throws {ClozeError} `input` if that is not the `source` that is asked for: then nothing is written; `io`.
+ */
 export async function prepareShards(
   folder: string,
   corpus: CorpusSource,
@@ -55,20 +63,42 @@ export async function prepareShards(
   await Deno.mkdir(folder, { recursive: true }).catch((error) => {
     throw ioError(error, "create the folder", folder);
   });
+  const gone = options.source !== undefined && holds(folder, options.source) ? await missingFile(corpus) : undefined;
+  if (gone !== undefined) return { ...open(folder, options.source!), reused: true, gone };
   const content = await contentHash(corpus, `${folder}/files.json`);
   const source = createHash("sha256").update(`2 ${content} ${tokenizerHash(tokenizer)} ${HELD_OUT}`).digest("hex");
+  if (options.source !== undefined && options.source !== source) {
+    throw new ClozeError("input", `the data files of the run in ${folderOf(folder)} have changed since it began`, {
+      hint: "resume with the same files, or begin a new run",
+    });
+  }
   let reused = holds(folder, source);
   for (const other of options.others ?? []) {
     if (!reused && holds(other, source)) reused = await link(other, folder) && isWhole(folder, tokenizer.size);
   }
   if (!reused) await write(folder, corpus, tokenizer, source, options);
+  return { ...open(folder, source), reused };
+}
+
+/** Opens both shards. @throws {ClozeError} `input` if one is damaged. */
+function open(folder: string, source: string): Omit<PreparedData, "reused"> {
   const train = Shard.open(`${folder}/${NAMES.train}`);
   try {
-    return { train, heldOut: Shard.open(`${folder}/${NAMES.heldOut}`), source, reused };
+    return { train, heldOut: Shard.open(`${folder}/${NAMES.heldOut}`), source };
   } catch (error) {
     train[Symbol.dispose]();
     throw error;
   }
+}
+
+/** A file of the corpus that is not there, if there is one. */
+async function missingFile(corpus: CorpusSource): Promise<string | undefined> {
+  if (corpus === "practice") return undefined;
+  for (const file of corpus.files) {
+    const isMissing = await Deno.stat(file).then(() => false, (error) => error instanceof Deno.errors.NotFound);
+    if (isMissing) return file;
+  }
+  return undefined;
 }
 
 /** Whether both shards are there and were made from that source. A file that is no shard, or of an older version, is not. */

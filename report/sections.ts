@@ -166,7 +166,9 @@ export function settingsSection(run: RunRecord): Html {
       name,
       typeof value === "object" ? JSON.stringify(value) : String(value),
     ]);
-  const budget = config !== undefined && "budget_ms" in config.training.extent;
+  const extensions = Array.isArray(config?.extensions) ? config.extensions : [];
+  const extents: unknown[] = [config?.training.extent, ...extensions.map((extension) => extension?.extent)];
+  const budget = extents.some((extent) => typeof extent === "object" && extent !== null && "budget_ms" in extent);
   const files: unknown = config?.data.files;
   return html`<section>
 <h2>To repeat it</h2>
@@ -181,6 +183,15 @@ ${
             "--epochs it would be the same, bit for bit."
           : "The same files and the same version give the same run, bit for bit, whatever the number of threads."
       }</p>`
+  }
+${
+    extensions.length === 0
+      ? ""
+      : html`<p class="note">It was made longer after it was begun: with <code>--resume</code>, ${
+        extensions.map((extension) => `after step ${extension?.step} to ${JSON.stringify(extension?.extent)}`).join(
+          ", ",
+        )
+      }.</p>`
   }
 ${
     table([], [

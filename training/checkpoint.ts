@@ -29,6 +29,8 @@ export interface TrainingState {
   position: Position;
   elapsed_ms: number;
   tokens: number;
+  /** Whether the run has come to its end. */
+  done: boolean;
   /** SHA-256 of the files beside it. */
   sha256: Record<string, string>;
 }
@@ -37,13 +39,31 @@ const WEIGHTS = "model.safetensors";
 const MOMENTS = "training_state.safetensors";
 const STATE = "training_state.json";
 
+/** Bytes of a checkpoint a parameter: weights and two moments. */
+const BYTES = 12;
+/** What a checkpoint takes, as a guess before there is one: rather much of a slow disk, and the files beside the weights. */
+const BYTES_A_MS = 200_000, FILES_MS = 50;
+
+/** How long a checkpoint of so many parameters takes, about, before one was measured. */
+export function savingTime(parameters: number): number {
+  return FILES_MS + BYTES * parameters / BYTES_A_MS;
+}
+
+/** Which checkpoints stay. */
+export interface Keeping {
+  /** How many of the newest. */
+  kept?: number | undefined;
+  /** Only those of whole multiples of it count, and the newest: others go as soon as there is a newer one. */
+  every?: number | undefined;
+}
+
 /** Writes `checkpoints/step-N` in the run's folder and lets the run's `model.safetensors` be its weights. */
 export async function saveCheckpoint(
   run: string,
   engine: Engine,
   files: Record<string, string>,
   state: Omit<TrainingState, "cloze_version" | "sha256">,
-  kept = KEPT,
+  { kept = KEPT, every = 1 }: Keeping = {},
 ): Promise<string> {
   const parent = `${run}/checkpoints`;
   const folder = `${parent}/step-${state.step}`;
@@ -64,10 +84,21 @@ export async function saveCheckpoint(
       await removeIfThere(temporary);
       throw error;
     }
+  } else if (state.done) {
+    // It was saved as one of the way, and then there was no time for another step.
+    const before = JSON.parse(await Deno.readTextFile(`${folder}/${STATE}`));
+    await writeWhole(`${folder}/${STATE}`, JSON.stringify({ ...before, ...state }, null, 2) + "\n");
   }
   await publish(`${folder}/${WEIGHTS}`, `${run}/${WEIGHTS}`);
-  for (const step of (await checkpointSteps(run)).slice(kept)) await removeIfThere(`${parent}/step-${step}`);
+  for (const step of surplus(await checkpointSteps(run), kept, every)) await removeIfThere(`${parent}/step-${step}`);
   return folder;
+}
+
+/** Of the steps, newest first, those that need not stay. */
+export function surplus(steps: readonly number[], kept: number, every: number): number[] {
+  const regular = steps.filter((step) => step % every === 0).slice(0, kept);
+  // One may be damaged: the newest is not alone.
+  return steps.filter((step, i) => i > 0 && !regular.includes(step) && !(i === 1 && regular.length < 2 && kept > 1));
 }
 
 /** Makes `to` a copy of `from`, at once: one of the two stays whole if the other is damaged. */

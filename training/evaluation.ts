@@ -33,15 +33,23 @@ export interface UnigramBaseline {
   accuracy: number;
 }
 
-/** Evaluates the engine on batches. `onToken` is called with each predicted token's id, loss and rank. */
+/**
+ * Evaluates the engine on batches.
+ *
+ * @param onToken is called with each predicted token's id, loss and rank.
+ * @param signal ends it before the next batch.
+ * @throws the signal's reason.
+ */
 export async function evaluate(
   engine: Engine,
   batches: readonly MlmBatch[],
   onToken: (label: number, loss: number, rank: number) => void = () => {},
+  signal?: AbortSignal,
 ): Promise<Evaluation> {
   const tokens = new Tally(), pairs = new Tally();
   for (const batch of batches) {
     if (batch.labels.length === 0 && batch.next_sentence_label === undefined) continue;
+    signal?.throwIfAborted();
     const { row_loss, row_rank, sequence_loss, sequence_rank } = await engine.evaluate(batch);
     tokens.addAll(row_loss, row_rank);
     pairs.addAll(sequence_loss, sequence_rank);

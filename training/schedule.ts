@@ -1,6 +1,6 @@
-/** Progress of a run, from 0 to 1, and the learning rate that follows from it. */
+/** Progress of a run, from 0 to 1, the learning rate that follows from it, and when a run pauses. */
 
-import type { Extent, OptimizerConfig } from "../config/run_config.ts";
+import type { Extension, Extent, OptimizerConfig } from "../config/run_config.ts";
 import type { AdamWOptions } from "../ffi/mod.ts";
 
 /** Where a run is. */
@@ -25,33 +25,112 @@ export function progressOf(extent: Extent, reached: Reached): number {
 
 /** Pauses for an evaluation and a checkpoint in a run, unless asked for by steps. */
 const MILESTONES = 10;
-/** Most of a run by time that such pauses take, as a share: a short one has fewer of them instead. */
+/** Most wall clock between two checkpoints, about. */
+const SAVE_EVERY_MS = 180_000;
+/** Most of a run's time that pauses take, as a share; those for milestones only in a run by time, which then has fewer. */
 const PAUSED = 0.1;
+/** Time that has to follow a pause, in lengths of the pause. */
+const REST = 1 / PAUSED - 1;
 
-/** When a run pauses. */
-export class Milestones {
+/** When a run pauses: at milestones to evaluate and save, and in between, by the clock, to save. */
+export class Pauses {
+  readonly #byTime: boolean;
+  /** The next milestone. */
   #next: number;
-  #ended_ms = 0;
-  #rest_ms = 0;
-  readonly #extent: Extent;
+  /** Length of the last pause at a milestone. */
+  #milestone_ms = 0;
+  /** Length of the last pause, and when it ended. */
+  #pause_ms: number;
+  #ended_ms: number;
+  #saved_ms: number;
 
-  /** Of a run that is at `progress`. */
-  constructor(extent: Extent, progress: number) {
-    this.#extent = extent;
+  /**
+   * Of a run that is at `progress`. The first checkpoint of a new one comes soon.
+   *
+   * @param save_ms how long a checkpoint takes, as far as that can be known before.
+   */
+  constructor(extent: Extent, progress: number, elapsed_ms: number, save_ms: number) {
+    this.#byTime = "budget_ms" in extent;
     this.#next = Math.floor(progress * MILESTONES) + 1;
-  }
-
-  /** Whether it is time, at this progress and this wall clock of the run. */
-  isDue(progress: number, elapsed_ms: number): boolean {
-    const left_ms = elapsed_ms / progress - elapsed_ms; // until the last evaluation
-    return progress * MILESTONES >= this.#next && Math.min(elapsed_ms - this.#ended_ms, left_ms) >= this.#rest_ms;
-  }
-
-  /** Notes that the run has paused, at `progress`, until `elapsed_ms`. */
-  paused(progress: number, elapsed_ms: number, pause_ms: number): void {
-    this.#next = Math.floor(progress * MILESTONES) + 1;
+    this.#pause_ms = save_ms;
     this.#ended_ms = elapsed_ms;
-    if ("budget_ms" in this.#extent) this.#rest_ms = pause_ms * (1 / PAUSED - 1);
+    this.#saved_ms = elapsed_ms === 0 ? -SAVE_EVERY_MS : elapsed_ms;
+  }
+
+  /** Whether the run is at a milestone, at this progress and this wall clock of the run. */
+  isMilestone(progress: number, elapsed_ms: number): boolean {
+    if (progress * MILESTONES < this.#next) return false;
+    return !this.#byTime ||
+      (this.#hasRested(elapsed_ms) && leftOf(progress, elapsed_ms) >= REST * this.#milestone_ms);
+  }
+
+  /** Whether it is time for a checkpoint in between. */
+  isSaveDue(progress: number, elapsed_ms: number): boolean {
+    return elapsed_ms - this.#saved_ms >= SAVE_EVERY_MS && this.#hasRested(elapsed_ms) &&
+      (!this.#byTime || leftOf(progress, elapsed_ms) >= REST * this.#pause_ms);
+  }
+
+  #hasRested(elapsed_ms: number): boolean {
+    return elapsed_ms - this.#ended_ms >= REST * this.#pause_ms;
+  }
+
+  /** Notes that the run has paused, until `elapsed_ms`, and what for. */
+  paused(progress: number, elapsed_ms: number, pause_ms: number, what: { milestone: boolean; saved: boolean }): void {
+    this.#pause_ms = pause_ms;
+    this.#ended_ms = elapsed_ms;
+    if (what.saved) this.#saved_ms = elapsed_ms;
+    if (!what.milestone) return;
+    this.#next = Math.floor(progress * MILESTONES) + 1;
+    this.#milestone_ms = pause_ms;
+  }
+}
+
+/** Time until the run's end, if it goes on as before. */
+function leftOf(progress: number, elapsed_ms: number): number {
+  return elapsed_ms / progress - elapsed_ms;
+}
+
+/** What a run's learning rate and its end follow from: its configuration, and what it was extended by. */
+export class Schedule {
+  readonly #training: OptimizerConfig & { extent: Extent };
+  readonly #extensions: readonly Extension[];
+
+  constructor(training: OptimizerConfig & { extent: Extent }, extensions: readonly Extension[] = []) {
+    this.#training = training;
+    this.#extensions = extensions;
+  }
+
+  /** How long the run is. */
+  get extent(): Extent {
+    return this.#extensions.at(-1)?.extent ?? this.#training.extent;
+  }
+
+  progress(reached: Reached): number {
+    return progressOf(this.extent, reached);
+  }
+
+  /**
+   * The learning rate of the next update. From an extension on it is that of a run which had the new extent from the
+   * beginning; it moves there from where it stood in the first `warmup_ratio` of what was added.
+   */
+  learningRate(reached: Reached): number {
+    const extension = this.#extensions.findLast(({ step }) => step <= reached.step);
+    const progress = progressOf(extension?.extent ?? this.#training.extent, reached);
+    const target = learningRate(progress, this.#training);
+    if (extension === undefined) return target;
+    const share = (progress - extension.progress) / (1 - extension.progress);
+    const weight = Math.min(1, Math.max(0.01, share / Math.max(1e-9, this.#training.warmup_ratio)));
+    return (1 - weight) * extension.learning_rate + weight * target;
+  }
+
+  /** What an extension by `extent` is where the run stands. */
+  extension(extent: Extent, reached: Reached): Extension {
+    return {
+      step: reached.step,
+      extent,
+      progress: progressOf(extent, reached),
+      learning_rate: this.learningRate(reached),
+    };
   }
 }
 

@@ -9,7 +9,7 @@ import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { evaluate, type Evaluation } from "./evaluation.ts";
 import type { Metric, MetricsFile } from "./metrics.ts";
-import { hyperparameters, learningRate, Milestones, progressOf } from "./schedule.ts";
+import { hyperparameters, Pauses, type Schedule } from "./schedule.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */
 const MICRO_BATCH_TOKENS = 16384;
@@ -30,6 +30,8 @@ export interface Start {
   position: Position;
   elapsed_ms: number;
   tokens: number;
+  /** Whether the run's extent was reached. */
+  done?: boolean;
 }
 
 /** An endless stream of batches that can be gone to at any position. The arrays of a batch live until the one after next. */
@@ -47,15 +49,19 @@ export interface TrainOptions {
   batches: BatchStream;
   heldOut: readonly MlmBatch[];
   training: TrainingConfig;
+  schedule: Schedule;
   start: Start;
   metrics: MetricsFile;
-  /** In steps; by default ten times in a run, less often in a short run by time. */
+  /** In steps; by default ten times in a run, less often in a short run by time. It also saves every few minutes. */
   saveEvery?: number;
   evaluateEvery?: number;
-  save: (state: Start) => Promise<void>;
+  /** `done`: whether it is the end of the run. */
+  save: (state: Required<Start>) => Promise<void>;
+  /** How long that takes, about. */
+  save_ms: number;
   /** The loop waits for it. */
   onMetric: (metric: Metric, progress: number) => void | Promise<void>;
-  /** Stops the run after the step in progress. */
+  /** Stops the run after the step in progress, or the batch of an evaluation. */
   signal: AbortSignal;
 }
 
@@ -67,9 +73,12 @@ export interface TrainResult {
   interrupted: boolean;
 }
 
-/** Trains until the run's extent is reached or the signal says stop; saves at its end in both cases. */
+/**
+ * Trains until the run's extent is reached or the signal says stop; saves at its end in both cases. A run whose extent was
+ * reached before trains no step, and is measured if it was not.
+ */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { engine, batches, heldOut, training, metrics, signal } = options;
+  const { engine, batches, heldOut, training, schedule, metrics, signal } = options;
   const micro = microBatches(training.batch_tokens).count;
   const began = performance.now() - options.start.elapsed_ms;
   let { step, tokens } = options.start;
@@ -79,13 +88,22 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
   let position = batches.position; // of the first batch that is not yet part of an update
   let epoch = batches.epoch;
-  const progress = () => progressOf(training.extent, { step, epoch, elapsed_ms: elapsed(), reserved_ms });
+  const reached = () => ({ step, epoch, elapsed_ms: elapsed(), reserved_ms });
+  const progress = () => schedule.progress(reached());
   const state = (): Start => ({ step, position, elapsed_ms: Math.round(elapsed()), tokens });
 
-  let evaluation: Evaluation | undefined;
+  // Of this step: it may have been stopped after its last evaluation.
+  let evaluation = metrics.earlier.findLast((metric) => metric.kind === "evaluation" && metric.step === step) as
+    | Evaluation
+    | undefined;
   const evaluateNow = async () => {
     if (heldOut.length === 0) return;
-    evaluation = await evaluate(engine, heldOut);
+    try {
+      evaluation = await evaluate(engine, heldOut, undefined, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
     const metric = { kind: "evaluation" as const, step, elapsed_ms: Math.round(elapsed()), ...evaluation };
     await metrics.write(metric);
     await options.onMetric(metric, progress());
@@ -95,9 +113,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const take = () => micro === 1 ? batches.next() : copyOf(batches.next());
   let update = Array.from({ length: micro }, take);
   let interval = newInterval();
-  const milestones = new Milestones(training.extent, progress());
-  while (progress() < 1 && !signal.aborted) {
-    const rate = learningRate(progress(), training);
+  const pauses = new Pauses(schedule.extent, progress(), options.start.elapsed_ms, options.save_ms);
+  while (!options.start.done && progress() < 1 && !signal.aborted) {
+    const rate = schedule.learningRate(reached());
     const weight = sequenceWeight(update);
     const upcoming: MlmBatch[] = [];
     let predicted = 0;
@@ -120,13 +138,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     interval.predicted += predicted;
     if (predicted > 0) await engine.update(hyperparameters(training, rate), step);
     step++;
+    evaluation = undefined;
 
     const now = performance.now();
     const done = progress();
-    const milestone = milestones.isDue(done, elapsed());
+    const milestone = pauses.isMilestone(done, elapsed());
     const due = (every: number | undefined) => every === undefined ? milestone : step % every === 0;
-    const pauses = done < 1 && !signal.aborted && (due(options.evaluateEvery) || due(options.saveEvery));
-    if (interval.predicted > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pauses)) {
+    const evaluates = due(options.evaluateEvery);
+    const saves = due(options.saveEvery) || pauses.isSaveDue(done, elapsed());
+    const pause = done < 1 && !signal.aborted && (evaluates || saves);
+    if (interval.predicted > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pause)) {
       const sums = await engine.report();
       const seconds = (performance.now() - interval.began) / 1000; // a GPU has done it all only now
       const metric: Metric = {
@@ -150,20 +171,21 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       await options.onMetric(metric, done);
       interval = newInterval();
     }
-    if (pauses) {
+    if (pause) {
       const before = performance.now();
-      if (due(options.evaluateEvery)) await evaluateNow();
-      if (due(options.saveEvery)) await options.save(state());
+      if (evaluates) await evaluateNow();
+      if (saves) await options.save({ ...state(), done: false });
       const pause_ms = performance.now() - before;
       reserved_ms = Math.max(reserved_ms, 1.2 * pause_ms);
-      if (milestone) milestones.paused(done, elapsed(), pause_ms);
+      pauses.paused(done, elapsed(), pause_ms, { milestone, saved: saves });
       interval = newInterval();
     }
   }
-  const interrupted = signal.aborted && progress() < 1;
-  if (!interrupted) await evaluateNow();
-  await options.save(state());
-  return { evaluation, state: state(), interrupted };
+  const done = options.start.done === true || progress() >= 1;
+  await options.save({ ...state(), done });
+  if (done && evaluation === undefined) await evaluateNow();
+  const isMeasured = evaluation !== undefined || heldOut.length === 0;
+  return { evaluation, state: state(), interrupted: !done || !isMeasured };
 }
 
 /**

@@ -5,7 +5,7 @@ import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts"
 import { causalBatch } from "./causal_batches.ts";
 import { unigramBaseline } from "./evaluation.ts";
 import { MetricsFile } from "./metrics.ts";
-import { learningRate, Milestones, progressOf } from "./schedule.ts";
+import { learningRate, Pauses, progressOf, Schedule } from "./schedule.ts";
 import { wilson } from "./tally.ts";
 import { microBatches, sequenceWeight } from "./train.ts";
 
@@ -40,24 +40,69 @@ Deno.test("progressOf reaches 1 by steps, epochs or time, and keeps time for wha
   assertEquals(progressOf({ budget_ms: 10_000 }, { ...reached, reserved_ms: 5000 }), 1);
 });
 
-/** Pauses of 400 ms in a run of ten seconds. */
-function pausesOf(extent: TrainingConfig["extent"]): number {
-  const milestones = new Milestones(extent, 0);
-  let pauses = 0;
-  for (let elapsed = 0; elapsed < 10_000; elapsed += 10) {
-    const progress = elapsed / 10_000;
-    if (!milestones.isDue(progress, elapsed)) continue;
-    pauses++;
-    elapsed += 400;
-    milestones.paused(progress, elapsed, 400);
+/** When a run of so long pauses, in ms, at milestones (400 ms) and only to save (`save_ms`). */
+function pausesOf(extent: TrainingConfig["extent"], total_ms: number, save_ms = 100) {
+  const pauses = new Pauses(extent, 0, 0, save_ms);
+  const times: { milestones: number[]; saves: number[]; paused_ms: number } = {
+    milestones: [],
+    saves: [],
+    paused_ms: 0,
+  };
+  for (let elapsed = 0; elapsed < total_ms; elapsed += 10) {
+    const progress = elapsed / total_ms;
+    const milestone = pauses.isMilestone(progress, elapsed);
+    if (!milestone && !pauses.isSaveDue(progress, elapsed)) continue;
+    times[milestone ? "milestones" : "saves"].push(elapsed);
+    const pause_ms = milestone ? 400 : save_ms;
+    elapsed += pause_ms;
+    times.paused_ms += pause_ms;
+    pauses.paused(progress, elapsed, pause_ms, { milestone, saved: true });
   }
-  return pauses;
+  return times;
 }
 
-Deno.test("Milestones are ten of a run by steps, and at most a tenth of the time of a run by time", () => {
-  assertEquals(pausesOf({ steps: 1000 }), 9); // the tenth is its end
-  assertEquals(pausesOf({ budget_ms: 10_000 }), 2); // at 1 s, and 3.6 s after that; less is left after the second
-  assert(!new Milestones({ steps: 10 }, 0.35).isDue(0.39, 0), "a resumed run goes on to the next one");
+Deno.test("Pauses are ten of a run by steps, and at most a tenth of the time of a run by time", () => {
+  assertEquals(pausesOf({ steps: 1000 }, 10_000).milestones.length, 9); // the tenth is its end
+  assertEquals(pausesOf({ budget_ms: 10_000 }, 10_000).milestones.length, 2);
+  assert(!new Pauses({ steps: 10 }, 0.35, 0, 0).isMilestone(0.39, 0), "a resumed run goes on to the next one");
+});
+
+Deno.test("Pauses save soon after the beginning, then every three minutes, and never for a tenth of the time", () => {
+  const { saves, milestones } = pausesOf({ steps: 1000 }, 3 * 3_600_000);
+  assertEquals(saves[0], 900, "after nine times as long as it takes");
+  assertEquals(milestones.length, 9);
+  const all = [...saves, ...milestones].sort((a, b) => a - b);
+  assert(all.every((time, i) => i === 0 || time - all[i - 1] <= 181_000), "no gap is longer");
+  for (const save_ms of [100, 3000, 30_000]) {
+    for (const total_ms of [10_000, 60_000, 600_000]) {
+      const { paused_ms } = pausesOf({ budget_ms: total_ms }, total_ms, save_ms);
+      assert(paused_ms <= 0.1 * total_ms, `${paused_ms} of ${total_ms} ms with saves of ${save_ms}`);
+    }
+  }
+  assertEquals(new Pauses({ steps: 10 }, 0.35, 5000, 0).isSaveDue(0.4, 6000), false, "a resumed run has one already");
+});
+
+Deno.test("Schedule of an extension goes from where the run stood to that of a longer run, and ends at zero", () => {
+  const before = new Schedule(TRAINING);
+  const at = (step: number) => ({ step, epoch: 0, elapsed_ms: 0, reserved_ms: 0 });
+  for (const stopped of [100, 40]) {
+    const extension = before.extension({ steps: 200 }, at(stopped));
+    assertEquals(extension.progress, stopped / 200);
+    assertAlmostEquals(extension.learning_rate, learningRate(stopped / 100, TRAINING), 1e-12);
+    const after = new Schedule(TRAINING, [extension]);
+    const long = new Schedule({ ...TRAINING, extent: { steps: 200 } });
+    assertEquals(after.progress(at(100)), 0.5);
+    for (let step = 0; step < stopped; step++) {
+      assertEquals(after.learningRate(at(step)), before.learningRate(at(step)));
+    }
+    const met = stopped + Math.ceil(0.1 * (200 - stopped));
+    for (let step = met; step <= 200; step++) {
+      assertAlmostEquals(after.learningRate(at(step)), long.learningRate(at(step)), 1e-12);
+    }
+    const [first, second] = [stopped, stopped + 1].map((step) => after.learningRate(at(step)));
+    assert(first > 0 && first >= extension.learning_rate && second > first, "it rises again, step by step");
+    assertEquals(after.learningRate(at(200)), 0);
+  }
 });
 
 Deno.test("microBatches cuts an update into equal parts that the engine can take", () => {

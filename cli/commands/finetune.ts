@@ -20,7 +20,7 @@ import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, grouped, note, warn } from "../terminal.ts";
 import { checkUnknown, unknownLine } from "../unknown_words.ts";
 import { describe, FinetuneObserver } from "./finetune_observer.ts";
-import { openRun } from "./pretrain_plan.ts";
+import { openRun } from "./run_folder.ts";
 
 type FinetuneValues = Values<typeof FINETUNE.flags>;
 
@@ -43,8 +43,8 @@ export async function run(args: string[], part = false): Promise<number> {
   const labels = labelsOf(data, folder, values);
   const config = configOf(values, folder);
   const target = resolve(output);
-  using _lock = await openRun(target, false);
-  const stop = stopSignals();
+  using _lock = await openRun(target, "finetune.json", false);
+  const stop = stopSignals("stopped before training began; the same command begins again");
   try {
     await train({ output: target, folder, data, labels, config, values, stop });
     if (part) return 0;

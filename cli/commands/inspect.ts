@@ -13,7 +13,8 @@ import { parseFlags, type Values } from "../flags/flag.ts";
 import { INSPECT } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
 import { grouped, note, painter, percent, progress, size, writeOut } from "../terminal.ts";
-import { batchOptions, maskingOf, readRun, samplingOf } from "./pretrain_plan.ts";
+import { batchOptions, maskingOf, samplingOf } from "./pretrain_plan.ts";
+import { readRun } from "./run_folder.ts";
 
 type InspectValues = Values<typeof INSPECT.flags>;
 

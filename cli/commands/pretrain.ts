@@ -14,24 +14,36 @@ import {
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { bothCounts, loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
-import { checkpointSteps, saveCheckpoint } from "../../training/checkpoint.ts";
+import { checkpointSteps, saveCheckpoint, savingTime } from "../../training/checkpoint.ts";
 import { type Evaluation, nspMajority, unigramBaseline } from "../../training/evaluation.ts";
-import { writeWhole } from "../../training/files.ts";
+import { exists, writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
 import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
 import { quoted } from "../command_line.ts";
-import { corpusFindings, saveStdin } from "../corpus.ts";
+import { corpusFindings } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
+import { resolve } from "../paths.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
 import { checkUnknown, unknownLine, type UnknownWords } from "../unknown_words.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 import { PretrainObserver } from "./pretrain_observer.ts";
-import { batchOptions, newRun, openRun, type Plan, planResumed, type PretrainValues } from "./pretrain_plan.ts";
+import {
+  finished,
+  isFinished,
+  lengthened,
+  longerExtent,
+  planHere,
+  resumeFlags,
+  resumeWords,
+  scheduleOf,
+} from "./pretrain_again.ts";
+import { batchOptions, newRun, type Plan, type PretrainValues } from "./pretrain_plan.ts";
+import { openRun, withdraw, writeRecord } from "./run_folder.ts";
 import { runStart } from "./run_start.ts";
 
 /** Most held-out tokens that an evaluation looks at. */
@@ -42,13 +54,25 @@ const WATCHED_BLANKS = 8, ANSWERS = 3;
 /** Runs the command; as a `part` of another one, which takes the folder away, without saying what to do with it. */
 export async function run(args: string[], part = false): Promise<number> {
   const { values, positionals } = parseFlags(PRETRAIN, args);
-  const resumed = values.resume === undefined ? undefined : await planResumed(values, positionals);
-  const plan = resumed ?? await newRun(values, positionals);
-  using _lock = await openRun(plan.output, resumed !== undefined);
-  const stop = stopSignals();
+  const extent = values.resume === undefined ? undefined : resumeFlags(values, positionals);
+  const asked = values.resume === undefined ? await newRun(values, positionals) : undefined;
+  const shown = values.resume ?? asked!.shown;
+  const output = resolve(shown);
+  using _lock = await openRun(output, "run.json", asked === undefined);
+  const stop = stopSignals(
+    `stopped before training began; ${asked === undefined ? "this" : "the same"} command goes on`,
+  );
+  const isNew = !await exists(`${output}/run.json`);
   try {
-    if (plan.stdin !== undefined) await saveStdin(plan.stdin);
-    return await pretrain(plan, values, stop, part);
+    const plan = await planHere(asked, output, shown);
+    const longer = extent === undefined ? undefined : longerExtent(plan, extent);
+    if (longer === undefined && await isFinished(plan)) return finished(plan);
+    return await pretrain(longer === undefined ? plan : await lengthened(plan, longer), values, stop, part);
+  } catch (error) {
+    if (isNew && error instanceof ClozeError && (error.code === "input" || error.code === "usage")) {
+      await withdraw(output); // it will be called with other flags, or with other text
+    }
+    throw error;
   } finally {
     stop.dispose();
   }
@@ -70,12 +94,11 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop, 
       threads: values.threads ?? navigator.hardwareConcurrency,
       onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
       others: await neighbours(plan.output),
+      ...(plan.source === undefined ? {} : { source: plan.source }),
     },
   );
-  if (plan.source !== undefined && plan.source !== data.source) {
-    throw new ClozeError("input", `the data files of ${plan.output} have changed since the run began`, {
-      hint: "resume with the same files, or begin a new run",
-    });
+  if (data.gone !== undefined) {
+    note(`         ${data.gone} is not there any more; the run goes on with the text as it was tokenized`);
   }
   using train = data.train;
   using heldOut = data.heldOut;
@@ -89,8 +112,7 @@ async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<
   if (plan.start !== undefined) return await loadTokenizer(plan.output);
   if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
   const { tokenizer } = await learnTokenizer(plan.corpus, {
-    ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
-    lowercase: values.lowercase ?? false,
+    ...plan.vocabulary,
     threads: values.threads ?? navigator.hardwareConcurrency,
   });
   return tokenizer;
@@ -153,6 +175,7 @@ async function trainOn(
   if (data.train.header.tokens === 0) throw new ClozeError("input", "there is not enough text to train on");
   using batches = trainingBatches(objective, data.train, tokenizer, options);
   const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
+  const schedule = await scheduleOf(plan, batches);
   const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, heldOut), heldOut);
   const { header } = data.train;
   note(
@@ -187,11 +210,13 @@ async function trainOn(
   const about = engine.describe();
   noteDevice(values.device, about.device);
   if (plan.start === undefined) {
+    await writeRecord(output, {
+      ...plan.run,
+      model,
+      dtype: about.dtype,
+      data: { ...plan.run.data, source: data.source },
+    });
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
-    await writeWhole(
-      `${output}/run.json`,
-      JSON.stringify(plan.runConfig(model, data.source, about.dtype), null, 2) + "\n",
-    );
   }
   note(
     bold("model    ") +
@@ -200,7 +225,7 @@ async function trainOn(
   );
   if (plan.start !== undefined) note(bold("resume   ") + `after step ${grouped(plan.start.step)}`);
 
-  const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? 0);
+  const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? -1);
   const start = plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 };
   // A left-to-right model does not see what follows a blank.
   const blanks = objective === "clm"
@@ -223,6 +248,7 @@ async function trainOn(
     chart: values.chart ?? false,
   });
   await observer.begin(plan.corpus === "practice");
+  const keeping = { kept: values["keep-checkpoints"], every: values["save-every"] };
   stop.arm();
   const result = await train({
     engine,
@@ -233,7 +259,9 @@ async function trainOn(
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
-    save: async (state) => void await saveCheckpoint(output, engine, files, state, values["keep-checkpoints"]),
+    save: async (state) => void await saveCheckpoint(output, engine, files, state, keeping),
+    save_ms: savingTime(about.parameter_count),
+    schedule,
     signal: stop.signal,
     onMetric: (metric, done) => observer.see(metric, done),
   }).catch(async (error) => {
@@ -242,7 +270,7 @@ async function trainOn(
     throw await withLastCheckpoint(error, output);
   });
   await observer.end({ ...result.state, interrupted: result.interrupted });
-  return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, toTry(blanks), part);
+  return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, toTry(blanks), values, part);
 }
 
 /** What became `[UNK]` in both parts of the text. */
@@ -277,6 +305,7 @@ async function conclude(
   result: TrainResult,
   baseline: Guessing,
   blank: string | undefined,
+  values: Values<PretrainValues>,
   part: boolean,
 ): Promise<number> {
   const { state, evaluation, interrupted } = result;
@@ -284,9 +313,7 @@ async function conclude(
     throw new ClozeError(
       "interrupted",
       `stopped after step ${grouped(state.step)}; everything is saved in ${plan.output}`,
-      {
-        hint: `go on with: deno run pretrain --resume ${plan.shown}`,
-      },
+      { hint: `deno run pretrain --resume ${quoted(plan.shown)}${resumeWords(values)}` },
     );
   }
   note("");

@@ -1,26 +1,25 @@
 /** What a pretraining run is going to do: worked out from the flags, or read from a run that is resumed. */
 
 import {
-  CORPUS_DEFAULTS,
   MASKING_DEFAULTS,
   type MaskingConfig,
   SAMPLING_DEFAULTS,
   type SamplingConfig,
 } from "../../config/batch_config.ts";
-import { ClozeError, ioError, messageOf } from "../../config/cloze_error.ts";
+import { ClozeError, ioError } from "../../config/cloze_error.ts";
 import { type ModelConfig, parseModelConfig, presetConfig } from "../../config/model_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
 import {
   type Extent,
+  type PlannedRun,
   PRESET_TRAINING,
   type RunConfig,
+  type TokenizerChoice,
   TRAINING_DEFAULTS,
   type TrainingConfig,
   VERSION,
 } from "../../config/run_config.ts";
 import type { BatchOptions, CorpusSource } from "../../data/mod.ts";
-import { newestCheckpoint } from "../../training/checkpoint.ts";
-import { exists, makeFolder } from "../../training/files.ts";
 import { objectiveOptions } from "../../training/objective_data.ts";
 import { microBatches, type Start } from "../../training/train.ts";
 import { corpusConfig, corpusFiles } from "../corpus.ts";
@@ -44,19 +43,27 @@ export interface Plan {
   dtype: "f32" | "bf16" | "auto";
   training: TrainingConfig;
   tokenizerPath?: string;
+  /** Of a tokenizer that is learned. */
+  vocabulary: { vocab_size?: number; lowercase: boolean };
   modelConfig: (vocab_size: number) => ModelConfig;
-  runConfig: (model: ModelConfig, source: string, dtype: "f32" | "bf16") => RunConfig;
-  /** Set when a run is resumed. */
+  /** What `run.json` holds before the text is read; it has been written. */
+  run: PlannedRun | RunConfig;
+  /** Set when a run goes on from a checkpoint. */
   start?: Start;
   source?: string;
   weights?: { weights: string; training_state: string };
+  /** Set when a run is made longer: of the whole run. */
+  extent?: Extent;
 }
 
 /** How long the practice run takes, and what suits its short sentences. */
 const PRACTICE = { budget_ms: 140_000, batch_tokens: 1024, max_sequence_length: 32, learning_rate: 3e-3 };
 
-/** A new run, from the flags. */
-export async function newRun(values: Values<PretrainValues>, positionals: string[]): Promise<Plan> {
+/** A run as the flags ask for it. */
+export async function newRun(
+  values: Values<PretrainValues>,
+  positionals: string[],
+): Promise<Plan & { run: PlannedRun }> {
   const data = [...(values.data ?? []), ...positionals];
   if (values.data === undefined && positionals.length > 0) {
     throw new ClozeError("usage", `cloze pretrain does not know what ${JSON.stringify(positionals[0])} is`, {
@@ -74,28 +81,39 @@ export async function newRun(values: Values<PretrainValues>, positionals: string
   const { files, stdin } = await corpusFiles(data, values, `${output}/data`);
   const config = corpusConfig(values);
   const practice = files.length === 0;
-  const modelConfig = await modelConfigOf(values);
-  const training = trainingOf(values, practice);
-  const engine = values.engine ?? "fused";
+  const run: PlannedRun = {
+    cloze_version: VERSION,
+    created: new Date().toISOString(),
+    model: await modelOf(values),
+    training: trainingOf(values, practice),
+    engine: values.engine ?? "fused",
+    dtype: values.dtype ?? "auto",
+    tokenizer: values.tokenizer === undefined
+      ? { vocab_size: values["vocab-size"] ?? null, lowercase: values.lowercase ?? false }
+      : { path: resolve(values.tokenizer) },
+    data: { files: practice ? "practice" : files, corpus: config, source: null },
+  };
+  return { ...planOf(run, output, shown), run, ...(stdin === undefined ? {} : { stdin }) };
+}
+
+/** The plan that a run's record makes, from its beginning. */
+export function planOf(run: PlannedRun | RunConfig, output: string, shown: string): Plan {
+  const { files, corpus: config } = run.data;
+  const tokenizer: TokenizerChoice = run.tokenizer ?? { vocab_size: null, lowercase: false };
+  const isGiven = "path" in tokenizer;
   return {
     output,
     shown,
-    corpus: practice ? "practice" : { files, config },
-    ...(stdin === undefined ? {} : { stdin }),
-    engine,
-    dtype: values.dtype ?? "auto",
-    training,
-    ...(values.tokenizer === undefined ? {} : { tokenizerPath: resolve(values.tokenizer) }),
-    modelConfig,
-    runConfig: (model, source, dtype) => ({
-      cloze_version: VERSION,
-      created: new Date().toISOString(),
-      model,
-      training,
-      engine,
-      dtype,
-      data: { files: practice ? "practice" : files, corpus: config, source },
-    }),
+    corpus: files === "practice" ? "practice" : { files, config },
+    engine: run.engine,
+    dtype: run.dtype ?? "f32",
+    training: run.training,
+    ...(isGiven ? { tokenizerPath: tokenizer.path } : {}),
+    vocabulary: isGiven || tokenizer.vocab_size === null
+      ? { lowercase: !isGiven && tokenizer.lowercase }
+      : { vocab_size: tokenizer.vocab_size, lowercase: tokenizer.lowercase },
+    modelConfig: (vocab_size) => ({ ...run.model, vocab_size: run.model.vocab_size ?? vocab_size }),
+    run,
   };
 }
 
@@ -174,7 +192,7 @@ export function batchOptions(training: TrainingConfig): BatchOptions {
   return { ...training, batch_tokens };
 }
 
-function extentOf(values: Values<PretrainValues>): Extent | undefined {
+export function extentOf(values: Values<PretrainValues>): Extent | undefined {
   const { steps, epochs, budget } = values;
   const given = [
     ...(steps === undefined ? [] : [{ steps }]),
@@ -187,96 +205,16 @@ function extentOf(values: Values<PretrainValues>): Extent | undefined {
   return given[0];
 }
 
-async function modelConfigOf(values: Values<PretrainValues>): Promise<(vocab_size: number) => ModelConfig> {
-  if (values.config === undefined) return (vocab_size) => presetConfig(values.preset ?? "tiny", vocab_size);
+/** The model that the flags ask for; one without `vocab_size` takes the tokenizer's. */
+async function modelOf(values: Values<PretrainValues>): Promise<PlannedRun["model"]> {
+  if (values.config === undefined) return { ...presetConfig(values.preset ?? "tiny", 1), vocab_size: null };
   const path = resolve(values.config);
   const text = await Deno.readTextFile(path).catch((error) => {
     throw ioError(error, "read the config", path);
   });
-  return (vocab_size) => {
-    // A config without vocab_size takes the tokenizer's.
-    const hasSize = /"vocab_size"\s*:/.test(text);
-    return parseModelConfig(hasSize ? text : text.replace("{", `{"vocab_size": ${vocab_size},`), path);
-  };
-}
-
-/** A run that goes on, from its folder. */
-export async function planResumed(values: Values<PretrainValues>, positionals: string[]): Promise<Plan> {
-  const allowed = new Set(["resume", "threads", "device", "save-every", "keep-checkpoints", "evaluate-every", "chart"]);
-  const other = Object.keys(values).find((name) => !allowed.has(name));
-  if (other !== undefined || positionals.length > 0) {
-    throw new ClozeError(
-      "usage",
-      `--resume takes everything from the run, but ${other ? `--${other}` : positionals[0]} is given too`,
-      {
-        hint: "begin a new run to change it",
-      },
-    );
-  }
-  const shown = values.resume!;
-  const output = resolve(shown);
-  const run = await readRun(output);
-  const { state, weights, training_state } = await newestCheckpoint(output);
-  const { step, position, elapsed_ms, tokens } = state;
-  const { files, corpus: config, source } = run.data;
-  return {
-    output,
-    shown,
-    corpus: files === "practice" ? "practice" : { files, config },
-    engine: run.engine,
-    dtype: run.dtype ?? "f32",
-    training: run.training,
-    modelConfig: () => run.model,
-    runConfig: () => run,
-    start: { step, position, elapsed_ms, tokens },
-    source,
-    weights: { weights, training_state },
-  };
-}
-
-/** What `run.json` says of the run in a folder. */
-export async function readRun(output: string): Promise<RunConfig> {
-  let run: RunConfig;
-  try {
-    run = JSON.parse(await Deno.readTextFile(`${output}/run.json`));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new ClozeError("input", `${output} is not the folder of a run: it has no run.json`);
-    }
-    throw new ClozeError("input", `${output}/run.json cannot be read: ${messageOf(error)}`);
-  }
-  return {
-    ...run,
-    training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
-    data: { ...run.data, corpus: { ...CORPUS_DEFAULTS, ...run.data.corpus } },
-  };
-}
-
-/** Makes the run's folder this process's own, until it ends however it ends. */
-export async function openRun(output: string, resumed: boolean): Promise<Disposable> {
-  await makeFolder(output);
-  if (!resumed) {
-    for await (const { name } of Deno.readDir(output)) {
-      if (name === ".lock" || name === "data") continue; // of a run that failed before it began
-      const own = await exists(`${output}/run.json`);
-      throw new ClozeError("input", `the output folder ${output} already has ${own ? "a run" : "files"} in it`, {
-        hint: own
-          ? "give another --output, or go on with that run: --resume DIR"
-          : "give a new or empty folder as --output",
-      });
-    }
-  }
-  const path = `${output}/.lock`;
-  const file = await Deno.open(path, { create: true, write: true }).catch((error) => {
-    throw ioError(error, "write", path);
-  });
-  if (!file.tryLockSync(true)) {
-    file.close();
-    throw new ClozeError("input", `another process is using the output folder ${output}`, {
-      hint: "wait for it to end, or give another --output",
-    });
-  }
-  return { [Symbol.dispose]: () => file.close() };
+  const hasSize = /"vocab_size"\s*:/.test(text);
+  const model = parseModelConfig(hasSize ? text : text.replace("{", `{"vocab_size": 1,`), path);
+  return { ...model, vocab_size: hasSize ? model.vocab_size : null };
 }
 
 /** `2026-01-31-235959` */

@@ -87,6 +87,7 @@ const COMPAT = choice(
 
 /** How often a run pauses unless told. */
 const EVERY_TENTH = "a tenth of the run, more where pauses would take over 10% of a --budget";
+const SAVES = `${EVERY_TENTH}; soon after the beginning and every three minutes in any case`;
 
 /** Flags of `cloze pretrain`. */
 export const PRETRAIN = {
@@ -95,7 +96,9 @@ export const PRETRAIN = {
   usage: "[--data PATH… --output DIR] [flags]",
   positional: "PATH",
   details: "Without --data it trains on the embedded practice corpus, which is for trying cloze out. " +
-    "One of --steps, --epochs and --budget says how long; the learning rate schedule ends with it.",
+    "One of --steps, --epochs and --budget says how long; the learning rate schedule ends with it. Stopped or killed at " +
+    "any time, a run goes on when the same command is given again, or with --resume; with --resume, --steps, --epochs " +
+    "or --budget make it longer (docs/runs.md).",
   flags: {
     ...CORPUS_FLAGS,
     output: text("DIR", "Folder of the run: the model, its metrics and checkpoints.", "runs/<date and time>"),
@@ -127,7 +130,7 @@ export const PRETRAIN = {
     "save-every": number(
       { min: 1, max: 1e9, integer: true },
       "Steps between checkpoints.",
-      EVERY_TENTH,
+      SAVES,
     ),
     "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
     "evaluate-every": number(
@@ -136,13 +139,18 @@ export const PRETRAIN = {
       EVERY_TENTH,
     ),
     chart: toggle("Draw the loss while it trains, on a terminal."),
-    resume: text("DIR", "Go on with a run that was stopped; takes everything but --threads and --device from it."),
+    resume: text(
+      "DIR",
+      "Go on with the run in that folder, which has everything but --threads, --device and what is saved when. --steps, " +
+        "--epochs or --budget, of the whole run, make it longer.",
+    ),
   },
   examples: [
     "cloze pretrain",
     "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
     "cloze pretrain --data 'news/*.jsonl.zst' --text-field body --output runs/news --epochs 3",
     "cloze pretrain --resume runs/mine",
+    "cloze pretrain --resume runs/mine --budget 2h",
   ],
 } satisfies CommandTable;
 

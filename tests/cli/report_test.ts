@@ -73,10 +73,12 @@ testWithCore("report --text writes the verdict and the curve to standard output"
 testWithCore("report of a run that is resumed says so", async () => {
   using place = smallPlace();
   await train(place, "--output", "out", "--steps", "6");
-  const { code, stderr } = await place.cloze(["pretrain", "--resume", "out"]);
+  const { code, stderr } = await place.cloze(["pretrain", "--resume", "out", "--steps", "9"]);
   assertEquals(code, 0, stderr);
   assertEquals(lines(place, "out").filter(({ kind }) => kind === "start").length, 2);
-  assertStringIncludes(read(place, "out/report.html"), "It was resumed once.");
+  const page = read(place, "out/report.html");
+  assertStringIncludes(page, "It was resumed once.");
+  assertStringIncludes(page, "after step 6 to {&quot;steps&quot;:9}");
 });
 
 testWithCore("report refuses what is no run, and what is no report in its way", async () => {

@@ -1,0 +1,142 @@
+/**
+ * The folder of a run: whose it is, what its record says, and that one process at a time works in it. The record is written
+ * before anything else but `.lock` and `data/`, so that from any instant on the run can be told from other people's files,
+ * and be begun again or gone on with. Called by the commands that train.
+ */
+
+import { CORPUS_DEFAULTS } from "../../config/batch_config.ts";
+import { ClozeError, ioError, messageOf } from "../../config/cloze_error.ts";
+import { type PlannedRun, type RunConfig, TRAINING_DEFAULTS } from "../../config/run_config.ts";
+import { isTemporary, removeLeftovers, writeWhole } from "../../config/whole_file.ts";
+import { exists, makeFolder } from "../../training/files.ts";
+
+/** Name of a run's record: of a pretraining or of a fine-tuning. */
+export type RecordName = "run.json" | "finetune.json";
+
+/**
+ * Makes the run's folder this process's own, until it ends however it ends.
+ *
+ * @param resumed whether there has to be a run in it; if not, it may also be new or empty.
+ * @throws {ClozeError} `input` if other files are in it, or another process is.
+ */
+export async function openRun(output: string, record: RecordName, resumed: boolean): Promise<Disposable> {
+  if (!resumed) await makeFolder(output);
+  if (!await exists(`${output}/${record}`)) {
+    if (resumed) {
+      throw new ClozeError("input", `${output} is not the folder of a run: it has no ${record}`, {
+        hint:
+          "give the folder that was the --output of a run; one that was stopped before it had any goes on with its " +
+          "original command",
+      });
+    }
+    await checkEmpty(output, record);
+  }
+  const path = `${output}/.lock`;
+  const file = await Deno.open(path, { create: true, write: true }).catch((error) => {
+    throw ioError(error, "write", path);
+  });
+  if (!file.tryLockSync(true)) {
+    file.close();
+    throw new ClozeError("input", `another process is using the output folder ${output}`, {
+      hint: "wait for it to end, or give another --output",
+    });
+  }
+  await removeLeftovers(output);
+  return { [Symbol.dispose]: () => file.close() };
+}
+
+/** Refuses a folder with files that no run has left there before it wrote its record. */
+async function checkEmpty(output: string, record: RecordName): Promise<void> {
+  for await (const { name } of Deno.readDir(output)) {
+    if (name === ".lock" || name === "data" || (isTemporary(name) && name.startsWith(`.${record}.`))) continue;
+    throw new ClozeError("input", `the output folder ${output} already has files in it, and no ${record}`, {
+      hint: "give a new or empty folder as --output",
+    });
+  }
+}
+
+/**
+ * What `run.json` says of the run in a folder.
+ *
+ * @throws {ClozeError} `input` if it cannot be read, or there is none.
+ */
+export async function readRecord(output: string): Promise<PlannedRun | RunConfig> {
+  let run: PlannedRun | RunConfig;
+  try {
+    run = JSON.parse(await Deno.readTextFile(`${output}/run.json`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new ClozeError("input", `${output} is not the folder of a run: it has no run.json`);
+    }
+    throw new ClozeError("input", `${output}/run.json cannot be read: ${messageOf(error)}`);
+  }
+  return {
+    ...run,
+    training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
+    data: { ...run.data, corpus: { ...CORPUS_DEFAULTS, ...run.data.corpus } },
+  } as PlannedRun | RunConfig;
+}
+
+/** The record of a run that has begun to train. @throws {ClozeError} `input` */
+export async function readRun(output: string): Promise<RunConfig> {
+  const run = await readRecord(output);
+  if (isBegun(run)) return run;
+  throw new ClozeError("input", `the run in ${output} was stopped before its text was read`, {
+    hint: `go on with: deno run pretrain --resume ${output}`,
+  });
+}
+
+/** Whether its text was read. */
+export function isBegun(run: PlannedRun | RunConfig): run is RunConfig {
+  return run.data.source !== null;
+}
+
+/** Writes `run.json`. */
+export async function writeRecord(output: string, run: PlannedRun | RunConfig): Promise<void> {
+  await writeWhole(`${output}/run.json`, JSON.stringify(run, null, 2) + "\n");
+}
+
+/** Takes back the record of a run whose text was not read. */
+export async function withdraw(output: string): Promise<void> {
+  const isPlanned = await readRecord(output).then((run) => !isBegun(run), () => false);
+  if (isPlanned) await Deno.remove(`${output}/run.json`).catch(() => {});
+}
+
+/** What a record says of the program and not of the run, and what came later. */
+const PASSED_OVER = ["cloze_version", "created", "extensions", "data.source"];
+/** Values that are compared as a whole. */
+const WHOLE = ["training.extent", "tokenizer"];
+
+/**
+ * In what the run that a command asks for differs from the one that is there, such as `training.seed is 1, but that of the
+ * run is 0`; `undefined` if in nothing.
+ */
+export function difference(asked: PlannedRun, kept: PlannedRun | RunConfig): string | undefined {
+  const found = leaves(kept);
+  const wanted = leaves(asked);
+  // What the text, or the machine, decides.
+  if (wanted.get("model.vocab_size") === "null") wanted.set("model.vocab_size", found.get("model.vocab_size"));
+  if (wanted.get("dtype") === '"auto"') wanted.set("dtype", found.get("dtype"));
+  for (const name of new Set([...wanted.keys(), ...found.keys()])) {
+    // Records of version 0.1.0 lack these two.
+    if (PASSED_OVER.includes(name) || (["dtype", "tokenizer"].includes(name) && !found.has(name))) continue;
+    const [value, other] = [wanted.get(name), found.get(name)];
+    if (value !== other) return `${name} is ${shown(value)}, but that of the run is ${shown(other)}`;
+  }
+  return undefined;
+}
+
+/** The values of a record as JSON, by the path to them. */
+function leaves(value: object, prefix = ""): Map<string, string | undefined> {
+  return new Map(
+    Object.entries(value).flatMap(([field, part]) => {
+      const name = `${prefix}${field}`;
+      const isInner = typeof part === "object" && part !== null && !Array.isArray(part) && !WHOLE.includes(name);
+      return isInner ? [...leaves(part, `${name}.`)] : [[name, JSON.stringify(part)]];
+    }),
+  );
+}
+
+function shown(text = "not given"): string {
+  return text.length <= 200 ? text : `${text.slice(0, 200)}…`;
+}
