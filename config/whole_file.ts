@@ -20,11 +20,12 @@ export function isTemporary(name: string): boolean {
   return /^\..+\.[0-9a-f]{8}\.tmp$/.test(name);
 }
 
-/** Removes what crashes have left in a folder that no other process is writing to. */
-export async function removeLeftovers(folder: string): Promise<void> {
+/** Removes what crashes have left in a folder that no other process is writing to, or of one name only. */
+export async function removeLeftovers(folder: string, of = ""): Promise<void> {
   const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
   for (const { name } of entries) {
-    if (isTemporary(name)) await Deno.remove(`${folder}/${name}`, { recursive: true }).catch(() => {});
+    if (!isTemporary(name) || !name.startsWith(`.${of}`)) continue;
+    await Deno.remove(`${folder}/${name}`, { recursive: true }).catch(() => {});
   }
 }
 

@@ -1,7 +1,8 @@
 /** What a fine-tuning has left in its folder, for reading. Called by the report command and by the finetune command. */
 
-import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { ClozeError } from "../config/cloze_error.ts";
 import type { FinetuneConfig } from "../config/run_config.ts";
+import { readSealed } from "../config/sealed_json.ts";
 import { type Metric, readMetrics, type UnknownCauses } from "../training/metrics.ts";
 import { conforms, nameOf, type RunRecord } from "./run_record.ts";
 
@@ -84,19 +85,14 @@ const EVALUATION = {
 
 /** @throws {ClozeError} `input` if it is not the folder of a fine-tuning, or one of a version that recorded less. */
 export async function readClassifier(path: string): Promise<ClassifierRecord> {
-  let run: unknown;
-  try {
-    run = JSON.parse(await Deno.readTextFile(`${path}/finetune.json`));
-  } catch (error) {
-    throw new ClozeError("input", `${path}/finetune.json cannot be read: ${messageOf(error)}`);
-  }
+  const { value: run } = await readSealed(`${path}/finetune.json`);
   const metrics = await readMetrics(`${path}/metrics.jsonl`);
   if (!conforms(run, EXAMPLE)) {
     throw new ClozeError("input", `${path} was fine-tuned by a version that recorded less than a report needs`, {
       hint: `its figures are in ${path}/metrics.jsonl`,
     });
   }
-  return classifierRecord(path, run as FinetuneRun, metrics);
+  return classifierRecord(path, run as unknown as FinetuneRun, metrics);
 }
 
 /** Sorts metrics by kind, without lines that lack what the report cannot do without. */

@@ -1,6 +1,7 @@
 /** What an experiment of `cloze reproduce` has found so far: the content of its `result.json`. */
 
-import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { readSealed } from "../config/sealed_json.ts";
 import type { Claim } from "../experiments/claims.ts";
 import type { Finding, Measured, Verdict } from "../experiments/verdict.ts";
 import { conforms } from "./run_record.ts";
@@ -48,12 +49,7 @@ const EXAMPLE = {
 
 /** @throws {ClozeError} `input` if the folder's `result.json` cannot be read or is of a version that recorded less. */
 export async function readExperiment(path: string): Promise<ExperimentRecord> {
-  let record: unknown;
-  try {
-    record = JSON.parse(await Deno.readTextFile(`${path}/result.json`));
-  } catch (error) {
-    throw new ClozeError("input", `${path}/result.json cannot be read: ${messageOf(error)}`);
-  }
+  const record: unknown = (await readSealed(`${path}/result.json`)).value;
   const isWhole = conforms(record, EXAMPLE) &&
     [(record as ExperimentRecord).accuracies, { all: Object.values((record as ExperimentRecord).untrained) }]
       .every((by) => Object.values(by).every((rows) => conforms(rows, [[0]])));

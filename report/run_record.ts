@@ -3,8 +3,10 @@
  * of other versions, are simply absent here. Called by the report command and by the pretrain command.
  */
 
-import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { ClozeError } from "../config/cloze_error.ts";
 import type { RunConfig } from "../config/run_config.ts";
+import { readSealed } from "../config/sealed_json.ts";
+import { exists } from "../training/files.ts";
 import type { Blanks, Metric, RunStart, Warning } from "../training/metrics.ts";
 import { readMetrics } from "../training/metrics.ts";
 
@@ -30,14 +32,8 @@ export interface RunRecord {
 
 /** @throws {ClozeError} `input` if it is not the folder of a run, or holds no metrics yet. */
 export async function readRun(path: string): Promise<RunRecord> {
-  let config: unknown;
-  try {
-    config = JSON.parse(await Deno.readTextFile(`${path}/run.json`));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) {
-      throw new ClozeError("input", `${path}/run.json cannot be read: ${messageOf(error)}`);
-    }
-  }
+  const record = `${path}/run.json`;
+  const config = await exists(record) ? (await readSealed(record)).value : undefined;
   const metrics = await readMetrics(`${path}/metrics.jsonl`);
   if (metrics.length === 0) {
     throw new ClozeError("input", `${path} is not the folder of a run: it has no metrics.jsonl with figures in it`, {

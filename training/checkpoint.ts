@@ -3,19 +3,17 @@
  * newest few are kept. Nothing is removed that this program did not write.
  */
 
-import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
+import { CHECKSUMS, checksumsText } from "../config/model_checksums.ts";
 import { VERSION } from "../config/run_config.ts";
-import {
-  createFile,
-  giveName,
-  removeLeftovers,
-  syncFolder,
-  temporaryBeside,
-  writeWhole,
-} from "../config/whole_file.ts";
+import { sealed } from "../config/sealed_json.ts";
+import { giveName, removeLeftovers, syncFolder, temporaryBeside, writeWhole } from "../config/whole_file.ts";
 import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { exists, fileHash, makeFolder } from "./files.ts";
+import { checkpointsThere, MOMENTS, readCheckpoint, STATE, WEIGHTS } from "./checkpoint_folder.ts";
+import { exists, fileHash, makeFolder, textHash } from "./files.ts";
+import { modelChecksums, publishModel } from "./publish_model.ts";
+
+export { checkpointSteps, newestCheckpoint } from "./checkpoint_folder.ts";
 
 /** How many checkpoints are kept, unless more are asked for: one may be damaged. */
 const KEPT = 2;
@@ -31,13 +29,9 @@ export interface TrainingState {
   tokens: number;
   /** Whether the run has come to its end. */
   done: boolean;
-  /** SHA-256 of the files beside it. */
+  /** SHA-256 of all files beside it. Its own is the last field of the file. */
   sha256: Record<string, string>;
 }
-
-const WEIGHTS = "model.safetensors";
-const MOMENTS = "training_state.safetensors";
-const STATE = "training_state.json";
 
 /** Bytes of a checkpoint a parameter: weights and two moments. */
 const BYTES = 12;
@@ -68,17 +62,25 @@ export async function saveCheckpoint(
   const parent = `${run}/checkpoints`;
   const folder = `${parent}/step-${state.step}`;
   const temporary = temporaryBeside(folder);
-  if (!await exists(folder)) {
+  const before = await readCheckpoint(run, state.step).catch(() => undefined);
+  if (before === undefined) {
     await removeLeftovers(parent);
     await makeFolder(temporary);
     try {
-      for (const [name, text] of Object.entries(files)) await writeWhole(`${temporary}/${name}`, text);
       const [weights, training_state] = [`${temporary}/${WEIGHTS}`, `${temporary}/${MOMENTS}`];
       await engine.save({ weights, training_state });
-      const sha256 = { [WEIGHTS]: await fileHash(weights), [MOMENTS]: await fileHash(training_state) };
+      const model = await modelChecksums(files, weights);
+      const texts = { ...files, [CHECKSUMS]: checksumsText(model) };
+      for (const [name, text] of Object.entries(texts)) await writeWhole(`${temporary}/${name}`, text);
+      const sha256 = {
+        ...Object.fromEntries(model),
+        [CHECKSUMS]: textHash(texts[CHECKSUMS]),
+        [MOMENTS]: await fileHash(training_state),
+      };
       const whole: TrainingState = { cloze_version: VERSION, ...state, sha256 };
-      await writeWhole(`${temporary}/${STATE}`, JSON.stringify(whole, null, 2) + "\n");
+      await writeWhole(`${temporary}/${STATE}`, sealed(whole));
       syncFolder(temporary);
+      await putAside(folder);
       giveName(temporary, folder);
     } catch (error) {
       await removeIfThere(temporary);
@@ -86,11 +88,11 @@ export async function saveCheckpoint(
     }
   } else if (state.done) {
     // It was saved as one of the way, and then there was no time for another step.
-    const before = JSON.parse(await Deno.readTextFile(`${folder}/${STATE}`));
-    await writeWhole(`${folder}/${STATE}`, JSON.stringify({ ...before, ...state }, null, 2) + "\n");
+    await writeWhole(`${folder}/${STATE}`, sealed({ ...before.state, ...state }));
   }
-  await publish(`${folder}/${WEIGHTS}`, `${run}/${WEIGHTS}`);
-  for (const step of surplus(await checkpointSteps(run), kept, every)) await removeIfThere(`${parent}/step-${step}`);
+  await publishModel(run, files, `${folder}/${WEIGHTS}`);
+  const there = (await checkpointsThere(run)).filter((step) => step <= state.step);
+  for (const step of surplus(there, kept, every)) await removeIfThere(`${parent}/step-${step}`);
   return folder;
 }
 
@@ -101,67 +103,18 @@ export function surplus(steps: readonly number[], kept: number, every: number): 
   return steps.filter((step, i) => i > 0 && !regular.includes(step) && !(i === 1 && regular.length < 2 && kept > 1));
 }
 
-/** Makes `to` a copy of `from`, at once: one of the two stays whole if the other is damaged. */
-async function publish(from: string, to: string): Promise<void> {
-  const temporary = temporaryBeside(to);
-  try {
-    createFile(temporary).close();
-    await Deno.copyFile(from, temporary); // shares its blocks, where the file system can do that
-    using file = Deno.openSync(temporary, { write: true });
-    file.syncSync();
-    giveName(temporary, to);
-  } catch (error) {
-    await removeIfThere(temporary);
-    throw ioError(error, "write", to);
-  }
-}
-
 async function removeIfThere(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
 }
 
-/** Steps of the run's checkpoints, newest first. */
-export async function checkpointSteps(run: string): Promise<number[]> {
-  const steps: number[] = [];
-  try {
-    for await (const { name } of Deno.readDir(`${run}/checkpoints`)) {
-      const match = /^step-(\d+)$/.exec(name);
-      if (match !== null) steps.push(Number(match[1]));
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+/** Renames what stands where a checkpoint is to be and is none that is whole: nothing of the user's is lost. */
+async function putAside(path: string): Promise<void> {
+  if (!await exists(path)) return;
+  for (let n = 1;; n++) {
+    const aside = `${path}.damaged${n === 1 ? "" : `-${n}`}`;
+    if (await exists(aside)) continue;
+    return await Deno.rename(path, aside);
   }
-  return steps.sort((a, b) => b - a);
-}
-
-/** The run's newest checkpoint, its checksums verified. */
-export async function newestCheckpoint(run: string): Promise<{
-  state: TrainingState;
-  weights: string;
-  training_state: string;
-}> {
-  const [step] = await checkpointSteps(run);
-  if (step === undefined) {
-    throw new ClozeError("input", `${run} has no checkpoint to resume from`, {
-      hint: "give the folder that was the --output of a run",
-    });
-  }
-  const folder = `${run}/checkpoints/step-${step}`;
-  let state: TrainingState;
-  try {
-    state = JSON.parse(await Deno.readTextFile(`${folder}/${STATE}`));
-  } catch (error) {
-    throw new ClozeError("input", `${folder}/${STATE} cannot be read: ${messageOf(error)}`);
-  }
-  for (const [name, expected] of Object.entries(state.sha256)) {
-    const found = await fileHash(`${folder}/${name}`);
-    if (found !== expected) {
-      throw new ClozeError("input", `${folder}/${name} is damaged: its SHA-256 is ${found}, expected ${expected}`, {
-        hint: `move that folder away to resume from the checkpoint before it`,
-      });
-    }
-  }
-  return { state, weights: `${folder}/${WEIGHTS}`, training_state: `${folder}/${MOMENTS}` };
 }

@@ -1,14 +1,20 @@
-/** What training asks of the file system beside `config/whole_file.ts`: hashes, folders, weights in place. */
+/** What training asks of the file system beside `config/whole_file.ts`: hashes and folders. */
 
 import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
-import { folderOf, giveName, syncFolder, temporaryBeside, writeWhole } from "../config/whole_file.ts";
-import type { Engine } from "../ffi/mod.ts";
+import { regularFile } from "../config/regular_file.ts";
+import { folderOf, syncFolder, writeWhole } from "../config/whole_file.ts";
 
 export { syncFolder, writeWhole };
 
+/** SHA-256 of a text, in hexadecimal. */
+export function textHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
 /** SHA-256 of a file, in hexadecimal. */
 export async function fileHash(path: string): Promise<string> {
+  await regularFile(path);
   const hash = createHash("sha256");
   try {
     for await (const bytes of (await Deno.open(path)).readable) hash.update(bytes);
@@ -31,16 +37,4 @@ export async function makeFolder(path: string): Promise<void> {
 /** Whether there is anything at that path. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
-}
-
-/** Writes an engine's weights so that a crash leaves either the old file or the new one. */
-export async function publishWeights(engine: Engine, path: string): Promise<void> {
-  const temporary = temporaryBeside(path);
-  try {
-    await engine.save({ weights: temporary });
-    giveName(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw ioError(error, "write", path);
-  }
 }

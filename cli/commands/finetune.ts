@@ -3,14 +3,16 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { modelConfigJson } from "../../config/model_heads.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../config/run_config.ts";
+import { sealed } from "../../config/sealed_json.ts";
 import { CorpusReport, type LabeledText, readLabeled, UnknownSample } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { bothCounts, tokenizerFiles, type UnknownCounts, unknownCounts } from "../../tokenizer/mod.ts";
 import type { FinetuneRun, LabeledFile } from "../../report/mod.ts";
-import { fileHash, publishWeights, writeWhole } from "../../training/files.ts";
+import { fileHash, writeWhole } from "../../training/files.ts";
 import { EVALUATION_SEQUENCES, finetune, type LabeledSequence } from "../../training/finetune.ts";
 import { MetricsFile } from "../../training/metrics.ts";
+import { publishWeights } from "../../training/publish_model.ts";
 import { commandLine, quoted } from "../command_line.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
@@ -223,7 +225,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     finetuning: config,
   };
   for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
-  await writeWhole(`${output}/finetune.json`, JSON.stringify(run, null, 2) + "\n");
+  await writeWhole(`${output}/finetune.json`, sealed(run));
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, 0);
   const observer = new FinetuneObserver(output, values.chart ?? false);
   stop.arm();
@@ -237,7 +239,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     onMetric: (metric, done) => observer.see(metric, done),
     signal: stop.signal,
   });
-  await publishWeights(engine, `${output}/model.safetensors`);
+  await publishWeights(output, files, engine);
   await metrics.write({ kind: "end", step, elapsed_ms, interrupted: result === undefined });
   await observer.report();
   if (result === undefined) {

@@ -3,6 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { ModelConfig } from "../../config/model_config.ts";
 import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
+import { folderOf } from "../../config/whole_file.ts";
 import {
   type Blank,
   heldOutBlanks,
@@ -109,7 +110,7 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop, 
 
 /** The run's own tokenizer if it has one, the one asked for, or a new one learned from the data. */
 async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<Tokenizer> {
-  if (plan.start !== undefined) return await loadTokenizer(plan.output);
+  if (plan.weights !== undefined) return await loadTokenizer(folderOf(plan.weights.weights)); // checked, as they are
   if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
   const { tokenizer } = await learnTokenizer(plan.corpus, {
     ...plan.vocabulary,

@@ -5,7 +5,7 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { Extent, PlannedRun, RunConfig } from "../../config/run_config.ts";
-import { checkpointSteps, newestCheckpoint } from "../../training/checkpoint.ts";
+import { newestCheckpoint } from "../../training/checkpoint.ts";
 import { exists, fileHash } from "../../training/files.ts";
 import { readMetrics } from "../../training/metrics.ts";
 import { Schedule } from "../../training/schedule.ts";
@@ -81,7 +81,8 @@ function extentText(extent: Extent): string {
  */
 async function planAgain(run: PlannedRun | RunConfig, output: string, shown: string): Promise<Plan> {
   const plan = planOf(run, output, shown);
-  if ((await checkpointSteps(output)).length === 0) return plan;
+  const newest = await newestCheckpoint(output, note);
+  if (newest === undefined) return plan;
   if (run.data.source === null) {
     throw new ClozeError(
       "input",
@@ -91,7 +92,7 @@ async function planAgain(run: PlannedRun | RunConfig, output: string, shown: str
       },
     );
   }
-  const { state, weights, training_state } = await newestCheckpoint(output);
+  const { state, weights, training_state } = newest;
   const { step, position, elapsed_ms, tokens, done } = state;
   // One that was made longer where it stood is not at its end any more.
   const isExtended = run.extensions?.at(-1)?.step === step;

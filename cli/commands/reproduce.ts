@@ -5,6 +5,7 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import { VERSION } from "../../config/run_config.ts";
+import { sealed } from "../../config/sealed_json.ts";
 import type { Claim, Condition } from "../../experiments/claims.ts";
 import { Results } from "../../experiments/results.ts";
 import { decide, overall } from "../../experiments/verdict.ts";
@@ -83,7 +84,7 @@ async function newPlan(
   const steps = values.steps ?? await stepsWithin(left_ms(), claim, outline, output);
   // A whole number of steps between checkpoints.
   const plan = { ...outline, steps: Math.max(SAVES, Math.floor(steps / SAVES) * SAVES) };
-  await writeWhole(`${output}/plan.json`, JSON.stringify(plan, null, 2) + "\n");
+  await writeWhole(`${output}/plan.json`, sealed(plan));
   return plan;
 }
 
@@ -142,7 +143,7 @@ function recordOf(
 }
 
 async function keepRecord(record: ExperimentRecord): Promise<void> {
-  await writeWhole(`${record.path}/result.json`, JSON.stringify(record, null, 2) + "\n");
+  await writeWhole(`${record.path}/result.json`, sealed(record));
   await writeReport([record], `${record.path}/report.html`);
 }
 

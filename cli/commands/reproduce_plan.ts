@@ -3,7 +3,8 @@
  * of every command that it runs, so that they can be told. Runs nothing. Called by the reproduce command.
  */
 
-import { ClozeError, messageOf } from "../../config/cloze_error.ts";
+import { ClozeError } from "../../config/cloze_error.ts";
+import { readSealed } from "../../config/sealed_json.ts";
 import { type Claim, CLAIMS, type Condition, sameStart } from "../../experiments/claims.ts";
 import { exists } from "../../training/files.ts";
 import { quoted } from "../command_line.ts";
@@ -87,12 +88,7 @@ export async function keptPlan(
 ): Promise<ExperimentPlan | undefined> {
   const path = `${output}/plan.json`;
   if (!await exists(path)) return undefined;
-  let kept: ExperimentPlan;
-  try {
-    kept = JSON.parse(await Deno.readTextFile(path));
-  } catch (error) {
-    throw new ClozeError("input", `${path} cannot be read: ${messageOf(error)}`, { hint: "give another --output" });
-  }
+  const kept = (await readSealed(path)).value as unknown as ExperimentPlan;
   const same = JSON.stringify({ ...kept, steps: 0 }) === JSON.stringify({ ...outline, steps: 0 });
   if (!same || (steps !== undefined && steps !== kept.steps)) {
     throw new ClozeError("input", `${output} holds an experiment that was begun with other flags`, {

@@ -5,10 +5,12 @@
  */
 
 import { CORPUS_DEFAULTS } from "../../config/batch_config.ts";
-import { ClozeError, ioError, messageOf } from "../../config/cloze_error.ts";
+import { ClozeError, ioError } from "../../config/cloze_error.ts";
 import { type PlannedRun, type RunConfig, TRAINING_DEFAULTS } from "../../config/run_config.ts";
+import { readSealed, sealed } from "../../config/sealed_json.ts";
 import { isTemporary, removeLeftovers, writeWhole } from "../../config/whole_file.ts";
 import { exists, makeFolder } from "../../training/files.ts";
+import { note } from "../terminal.ts";
 
 /** Name of a run's record: of a pretraining or of a fine-tuning. */
 export type RecordName = "run.json" | "finetune.json";
@@ -61,15 +63,14 @@ async function checkEmpty(output: string, record: RecordName): Promise<void> {
  * @throws {ClozeError} `input` if it cannot be read, or there is none.
  */
 export async function readRecord(output: string): Promise<PlannedRun | RunConfig> {
-  let run: PlannedRun | RunConfig;
-  try {
-    run = JSON.parse(await Deno.readTextFile(`${output}/run.json`));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new ClozeError("input", `${output} is not the folder of a run: it has no run.json`);
-    }
-    throw new ClozeError("input", `${output}/run.json cannot be read: ${messageOf(error)}`);
+  const path = `${output}/run.json`;
+  if (!await exists(path)) throw new ClozeError("input", `${output} is not the folder of a run: it has no run.json`);
+  const { value, isSealed } = await readSealed(path);
+  const run = value as unknown as PlannedRun | RunConfig;
+  if (![run.model, run.training, run.training?.extent, run.data].every((part) => typeof part === "object" && part)) {
+    throw new ClozeError("input", `${path} lacks what every run has`, { hint: "it is of another program, or damaged" });
   }
+  if (!isSealed) note(`note: ${path} has no checksum; it is taken as it is`);
   return {
     ...run,
     training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
@@ -93,7 +94,7 @@ export function isBegun(run: PlannedRun | RunConfig): run is RunConfig {
 
 /** Writes `run.json`. */
 export async function writeRecord(output: string, run: PlannedRun | RunConfig): Promise<void> {
-  await writeWhole(`${output}/run.json`, JSON.stringify(run, null, 2) + "\n");
+  await writeWhole(`${output}/run.json`, sealed(run));
 }
 
 /** Takes back the record of a run whose text was not read. */

@@ -125,22 +125,55 @@ testWithCore("a report that cannot be written does not stop a run, and what stan
   assertEquals(Deno.readTextFileSync(`${place.path}/out/report.html`), "my own notes");
 });
 
-testWithCore("a run whose checkpoint is damaged, or whose data has changed, is not resumed", async () => {
+testWithCore(
+  "a run whose newest checkpoint is damaged goes on from the one before it, with the same result",
+  async () => {
+    using place = smallPlace();
+    const flags = [
+      "pretrain",
+      ...SMALL_RUN,
+      "--output",
+      "out",
+      "--steps",
+      "4",
+      "--save-every",
+      "2",
+      "--keep-checkpoints",
+    ];
+    assertEquals((await place.cloze([...flags, "3"])).code, 0);
+    const weights = `${place.path}/out/model.safetensors`, good = Deno.readFileSync(weights);
+    const moments = (step: number) => `${place.path}/out/checkpoints/step-${step}/training_state.safetensors`;
+    const damage = (step: number) => {
+      const bad = Deno.readFileSync(moments(step));
+      bad[bad.length - 1] ^= 1;
+      Deno.writeFileSync(moments(step), bad);
+    };
+    damage(4);
+    const again = await place.cloze(["pretrain", "--resume", "out"]);
+    assertEquals(again.code, 0, again.stderr);
+    assertStringIncludes(again.stderr, "step-4/training_state.safetensors is damaged: its SHA-256 is");
+    assertStringIncludes(again.stderr, "after step 2");
+    assertEquals(Deno.readFileSync(weights), good);
+    for (const { name } of [...Deno.readDirSync(`${place.path}/out/checkpoints`)]) {
+      if (/^step-\d+$/.test(name)) damage(Number(name.slice(5)));
+    }
+    assertRefused(await place.cloze(["pretrain", "--resume", "out"]), 1, "no checkpoint of", "is whole");
+  },
+);
+
+testWithCore("a run whose record was edited, or whose data has changed, is not resumed", async () => {
   using place = smallPlace();
   const first = await place.cloze(["pretrain", ...SMALL_RUN, "--output", "out", "--steps", "2"]);
   assertEquals(first.code, 0, first.stderr);
-  const path = `${place.path}/out/checkpoints/step-2/training_state.safetensors`;
-  const good = Deno.readFileSync(path);
-  const bad = good.slice();
-  bad[bad.length - 1] ^= 1;
-  Deno.writeFileSync(path, bad);
-  assertRefused(
-    await place.cloze(["pretrain", "--resume", "out", "--steps", "4"]),
-    1,
-    "training_state.safetensors is damaged",
-    "SHA-256",
-  );
-  Deno.writeFileSync(path, good);
+  const record = Deno.readTextFileSync(`${place.path}/out/run.json`);
+  place.file("out/run.json", record.replace('"seed": 0', '"seed": 1'));
+  const refused = await place.cloze(["pretrain", "--resume", "out"]);
+  assertRefused(refused, 1, "run.json is damaged or was edited", 'remove the field "checksum"');
+  place.file("out/run.json", record.replace(/,\s*"checksum": "\w+"/, ""));
+  const taken = await place.cloze(["pretrain", "--resume", "out"]);
+  assertEquals(taken.code, 0, taken.stderr);
+  assertStringIncludes(taken.stderr, "run.json has no checksum");
+  place.file("out/run.json", record);
   place.file("text.txt", smallText(150));
   assertRefused(await place.cloze(["pretrain", "--resume", "out", "--steps", "4"]), 1, "have changed");
   assertRefused(await place.cloze(["pretrain", "--resume", "nowhere"]), 1, "run.json");

@@ -1,0 +1,100 @@
+/**
+ * The checksums of a model folder, so that a damaged byte gives an error and not other answers. They are in `SHA256SUMS`,
+ * in the format of `sha256sum -c`; folders of other programs have none, and are taken as they are.
+ */
+
+import { ClozeError } from "./cloze_error.ts";
+import { readWhole, readWholeText, regularFile } from "./regular_file.ts";
+import { writeWhole } from "./whole_file.ts";
+
+/** Name of the file. */
+export const CHECKSUMS = "SHA256SUMS";
+/** What a model is made of, as far as this program reads it. */
+export const MODEL_FILES = [
+  "config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "vocab.txt",
+  "added_tokens.json",
+  "model.safetensors",
+] as const;
+
+const LONGEST = 1 << 16;
+/** Up to here a file is read as one, and its hash is made beside other work. */
+const AT_ONCE = 1 << 24;
+
+/** A file's name with a hash that it may have. */
+export type Checksum = readonly [name: string, sha256: string];
+
+/** Writes the checksums; a name with two hashes may have either. */
+export async function writeChecksums(folder: string, checksums: readonly Checksum[]): Promise<void> {
+  await writeWhole(`${folder}/${CHECKSUMS}`, checksumsText(checksums));
+}
+
+/** The content of the file. */
+export function checksumsText(checksums: readonly Checksum[]): string {
+  return checksums.map(([name, sha256]) => `${sha256}  ${name}\n`).join("");
+}
+
+/**
+ * The checksums of a folder, or `undefined` if it has none.
+ *
+ * @throws {ClozeError} `input` if the file is damaged.
+ */
+export async function readChecksums(folder: string): Promise<Checksum[] | undefined> {
+  const path = `${folder}/${CHECKSUMS}`;
+  if (!await isThere(path)) return undefined;
+  const text = await readWholeText(path, LONGEST);
+  const lines = text.split("\n");
+  if (lines.pop() !== "") throw damaged(path, "it is cut off", folder);
+  return lines.map((line) => {
+    const [, sha256, name] = /^([0-9a-f]{64}) [ *]([^/\\]+)$/.exec(line) ?? [];
+    if (name === undefined) throw damaged(path, `${JSON.stringify(line)} is no checksum and name`, folder);
+    return [name, sha256];
+  });
+}
+
+/**
+ * Checks those of a folder's files that a model is made of, if the folder has checksums.
+ *
+ * @throws {ClozeError} `input` naming the file that is not what it was.
+ */
+export async function checkModelFiles(folder: string, names: readonly string[] = MODEL_FILES): Promise<void> {
+  const checksums = await readChecksums(folder);
+  if (checksums === undefined) return;
+  await Promise.all(names.map(async (name) => {
+    const path = `${folder}/${name}`;
+    if (!await isThere(path)) return; // who needs it says so
+    const listed = checksums.filter((checksum) => checksum[0] === name).map(([, sha256]) => sha256);
+    if (listed.length === 0) throw damaged(path, `${CHECKSUMS} does not list it`, folder);
+    if (!listed.includes(await sha256Of(path))) {
+      throw damaged(path, `its SHA-256 is not that in ${CHECKSUMS}`, folder);
+    }
+  }));
+}
+
+function damaged(path: string, why: string, folder: string): ClozeError {
+  return new ClozeError("input", `${path} is damaged or was changed: ${why}`, {
+    hint:
+      `copy it again, for example from a checkpoint of the run; if you changed it on purpose, delete ${folder}/${CHECKSUMS}`,
+  });
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const { size } = await regularFile(path);
+  if (size <= AT_ONCE) {
+    // Web Crypto hashes on another thread and is there at once, but takes all of a file.
+    const bytes = await readWhole(path, 2 * AT_ONCE);
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  }
+  const { createHash } = await import("node:crypto");
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(1 << 20);
+  using file = await Deno.open(path);
+  for (let read = await file.read(buffer); read !== null; read = await file.read(buffer)) {
+    hash.update(buffer.subarray(0, read));
+  }
+  return hash.digest("hex");
+}
+
+const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);
