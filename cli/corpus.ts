@@ -2,29 +2,103 @@
 
 import { createHash } from "node:crypto";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
-import { ioError } from "../config/cloze_error.ts";
+import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { folderOf, writeAll, writeWith } from "../config/whole_file.ts";
-import { type CorpusCounts, expandPaths } from "../data/mod.ts";
+import { type CorpusCounts, expandPaths, type FindOptions, refuseStructure, sourceKind } from "../data/mod.ts";
 import { exists, fileHash } from "../training/files.ts";
 import type { Values } from "./flags/flag.ts";
-import type { CORPUS_FLAGS } from "./flags/tables.ts";
+import { type CORPUS_FLAGS, TEXT_FLAGS } from "./flags/tables.ts";
 import { callerFolder } from "./paths.ts";
 import { grouped, note, percent } from "./terminal.ts";
 
 /** The flags that say how text is read. */
+export type TextValues = Values<typeof TEXT_FLAGS>;
+type TextFlag = keyof typeof TEXT_FLAGS;
+
+/** The flags that say which files are read, and how. */
 export type CorpusValues = Omit<Values<typeof CORPUS_FLAGS>, "data">;
 
 /** How the flags say that text is read. */
-export function corpusConfig(values: CorpusValues): CorpusConfig {
+export function corpusConfig(values: TextValues): CorpusConfig {
+  const { format, delimiter, quoting } = values;
   return {
-    text_field: values["text-field"] ?? CORPUS_DEFAULTS.text_field,
-    text_column: values["text-column"] ?? CORPUS_DEFAULTS.text_column,
+    text_column: textColumn(values) ?? CORPUS_DEFAULTS.text_column,
     on_invalid: values["on-invalid"] ?? CORPUS_DEFAULTS.on_invalid,
+    ...(format === undefined ? {} : { format }),
+    ...(delimiter === undefined ? {} : { delimiter }),
+    ...(quoting === undefined ? {} : { quoting }),
   };
+}
+
+/** The column of the text, if one of its two flags gives it. */
+export function textColumn({ "text-column": column, "text-field": field }: TextValues): string | undefined {
+  if (column !== undefined && field !== undefined && column !== field) {
+    throw new ClozeError("usage", "--text-column and --text-field both name the column of the text: give one of them");
+  }
+  return column ?? field;
+}
+
+/**
+ * Refuses flags that apply to none of the files: nothing would say that they were passed over.
+ *
+ * @throws {ClozeError} `usage`
+ */
+export function checkTextFlags(values: TextValues, files: readonly string[]): void {
+  const given = givenTextFlags(values);
+  if (given.length > 0 && files.length === 0) {
+    throw new ClozeError("usage", `--${given[0]} says how text is read, but no text is given`, {
+      hint: "give files with --data",
+    });
+  }
+  const used = textFlagsFor(values, files);
+  const other = given.find((name) => !used.includes(name));
+  if (other !== undefined) throw useless(other, files);
+}
+
+/** Those of the given flags that apply to any of the files. */
+export function textFlagsFor(values: TextValues, files: readonly string[]): TextFlag[] {
+  return givenTextFlags(values).filter((name) => files.some((file) => isFor(name, file, values.format)));
+}
+
+/** Those of the flags that are given. */
+export function givenTextFlags(values: TextValues): TextFlag[] {
+  return (Object.keys(TEXT_FLAGS) as TextFlag[]).filter((name) => values[name] !== undefined);
+}
+
+function isFor(name: TextFlag, file: string, otherwise: TextValues["format"]): boolean {
+  const { format, isNamed } = sourceKind(file, otherwise);
+  if (name === "on-invalid") return true;
+  if (name === "format") return !isNamed;
+  if (name === "delimiter" || name === "quoting") return format === "csv" || format === "tsv";
+  return format !== "text";
+}
+
+function useless(name: TextFlag, files: readonly string[]): ClozeError {
+  const shown = files.slice(0, 3).map((file) => isStdin(file) ? "standard input" : file.replace(/^.*[/\\]/, ""));
+  const list = shown.join(", ") + (files.length > 3 ? ", …" : "");
+  if (name === "format") {
+    return new ClozeError(
+      "usage",
+      `--format is for files whose names do not tell what they are, but there is ${list}`,
+      {
+        hint: "leave it out",
+      },
+    );
+  }
+  const what = name === "delimiter" || name === "quoting" ? ".csv and .tsv files" : "tables and JSON records";
+  return new ClozeError("usage", `--${name} is for ${what}, but there is ${list}`, {
+    hint: `leave it out, or say what files are whose names do not tell, and standard input: --format ${
+      what.startsWith(".") ? "csv" : "jsonl"
+    }`,
+  });
 }
 
 /** What `-` stands for among paths. */
 const STDIN = "-";
+/** The name of the file that it becomes. Has no ending: `--format` says what it is. */
+const STDIN_FILE = "stdin";
+
+const isStdin = (file: string) => file.endsWith(`/${STDIN_FILE}`);
 
 /**
  * The files behind paths. Text is read more than once, so that standard input, `-`, becomes a file: `stdin` is its path,
@@ -36,19 +110,28 @@ export async function corpusFiles(
   folder: string,
 ): Promise<{ files: string[]; stdin?: string }> {
   const files = await findFiles(paths.filter((path) => path !== STDIN), values);
-  if (!paths.includes(STDIN)) return { files };
-  const ending = values["text-field"] !== undefined ? "jsonl" : values["text-column"] !== undefined ? "csv" : "txt";
-  const stdin = `${folder}/stdin.${ending}`;
-  return { files: [...files, stdin], stdin };
+  const stdin = paths.includes(STDIN) ? `${folder}/${STDIN_FILE}` : undefined;
+  if (stdin !== undefined) files.push(stdin);
+  checkTextFlags(values, files);
+  return { files, ...(stdin === undefined ? {} : { stdin }) };
 }
 
 /** The files behind paths, as the flags have it; says what is left out. */
-export function findFiles(paths: readonly string[], { exclude = [] }: CorpusValues): Promise<string[]> {
-  return expandPaths(paths, callerFolder(), { exclude, onNote: note });
+export function findFiles(paths: readonly string[], values: CorpusValues): Promise<string[]> {
+  return expandPaths(paths, callerFolder(), { ...findOptions(values), onNote: note });
 }
 
-/** Writes standard input to a file, whose folder is made if need be. */
-export async function saveStdin(path: string): Promise<void> {
+/** How files are looked for, as the flags have it. */
+export function findOptions({ exclude = [], format }: CorpusValues): FindOptions {
+  return { exclude, isFormatGiven: format !== undefined };
+}
+
+/**
+ * Writes standard input to a file, whose folder is made if need be.
+ *
+ * @throws {ClozeError} `input` for what is no plain text, unless `--format` says what it is; `io`.
+ */
+export async function saveStdin(path: string, format: TextValues["format"]): Promise<void> {
   if (Deno.stdin.isTerminal()) note("reading text from the terminal; Ctrl-D ends it");
   await Deno.mkdir(folderOf(path), { recursive: true }).catch((error) => {
     throw ioError(error, "create the folder", folderOf(path));
@@ -59,6 +142,7 @@ export async function saveStdin(path: string): Promise<void> {
       writeAll(file, buffer.subarray(0, read));
     }
   });
+  if (format === undefined) await refuseStructure(path, "standard input");
 }
 
 /**
@@ -77,7 +161,20 @@ export async function isSameStdin(path: string): Promise<boolean> {
 export function corpusFindings(counts: CorpusCounts): string {
   const parts = [`${grouped(counts.sentences)} lines`];
   if (counts.duplicate_share > 0) parts.push(`${percent(counts.duplicate_share)} of them repeated`);
-  if (counts.invalid > 0) parts.push(`${grouped(counts.invalid)} not valid UTF-8`);
+  parts.push(...readingFindings(counts));
   if (counts.empty > 0) parts.push(`${grouped(counts.empty)} records without text`);
   return parts.join(", ");
+}
+
+/** What was wrong with what was read, in words; shards of version 0.1.0 do not know all of it. */
+export function readingFindings(
+  { invalid, malformed = 0, unquoted = 0 }: Pick<CorpusCounts, "invalid"> & Partial<CorpusCounts>,
+): string[] {
+  const parts: string[] = [];
+  if (invalid > 0) parts.push(`${grouped(invalid)} not valid UTF-8`);
+  if (malformed > 0) parts.push(`${grouped(malformed)} left out for too many or too few fields`);
+  if (unquoted > 0) {
+    parts.push(`quotes read as text in ${grouped(unquoted)} .tsv ${unquoted === 1 ? "file" : "files"} (see --quoting)`);
+  }
+  return parts;
 }

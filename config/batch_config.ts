@@ -3,13 +3,28 @@
 /** What becomes of a line that is not valid UTF-8: its bad bytes become U+FFFD, it is left out, or reading ends. */
 export const ON_INVALID = ["replace", "skip", "fail"] as const;
 
+/** Formats of text: plain, or of records. `jsonl` has a record a line, `json` also an array of them. */
+export const FORMATS = ["text", "jsonl", "json", "csv", "tsv", "parquet"] as const;
+
+/** Whether a quote at the beginning of a field of CSV or TSV opens it, or quotes are only text. Names of Python's csv. */
+export const QUOTING = ["minimal", "none"] as const;
+
 /** How files of text are read. */
 export interface CorpusConfig {
-  /** Field of a JSONL record that has the text. */
-  text_field: string;
-  /** Column of a CSV, TSV or Parquet file by name; of a CSV or TSV file without names by its number from 1. */
+  /**
+   * Column of a table or field of a JSON record that has the text: by name, with dots for what is inside of others
+   * (`a.b`), several with commas between them; of a CSV or TSV file without names by its number from 1.
+   */
   text_column: string;
   on_invalid: typeof ON_INVALID[number];
+  /** Only in runs of version 0.1.0: the field of JSON records, where tables had another column. */
+  text_field?: string;
+  /** Format of the files whose names tell none. By default plain text. */
+  format?: typeof FORMATS[number];
+  /** What separates the fields of CSV and TSV files. By default what the first line has. */
+  delimiter?: string;
+  /** By default `minimal`; `none` for a TSV file whose quotes can only be text. */
+  quoting?: typeof QUOTING[number];
 }
 
 /** What is chosen as one: a token, a word of the pre-tokenizer, a word between white space, a span of words. */
@@ -52,7 +67,7 @@ export interface SamplingConfig {
 }
 
 /** What is not asked for. */
-export const CORPUS_DEFAULTS: CorpusConfig = { text_field: "text", text_column: "text", on_invalid: "fail" };
+export const CORPUS_DEFAULTS: CorpusConfig = { text_column: "text", on_invalid: "fail" };
 
 /** BERT's masking, as Hugging Face draws it (Devlin et al., 2019, section 3.1). */
 export const MASKING_DEFAULTS: MaskingConfig = {

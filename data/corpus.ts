@@ -7,6 +7,7 @@
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { readBytes } from "./bytes.ts";
+import { kindOf, textOf } from "./columns.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { readLines, SKIPPED, textLines } from "./lines.ts";
 import { type FileRecord, linesTo, readRecords } from "./records.ts";
@@ -46,10 +47,14 @@ const NEWLINE = 10;
  *
  * @throws {ClozeError} `io`, or `input` for what is no text.
  */
-export async function planUnits(files: readonly string[], unitBytes = UNIT): Promise<Unit[]> {
+export async function planUnits(
+  files: readonly string[],
+  { format: otherwise }: Pick<CorpusConfig, "format"> = CORPUS_DEFAULTS,
+  unitBytes = UNIT,
+): Promise<Unit[]> {
   const units: Unit[] = [];
   for (const file of files) {
-    const { format, compression } = sourceKind(file);
+    const { format, compression } = sourceKind(file, otherwise);
     const { size } = await Deno.stat(file).catch((error) => {
       throw ioError(error, "read", file);
     });
@@ -125,17 +130,18 @@ export async function* readUnit(
 ): AsyncGenerator<void> {
   const { file, format, from, to } = unit;
   const documents = new DocumentCounter(report, sink);
-  const { on_invalid } = config;
-  const onInvalid = () => report.invalid++;
   if (format === "text") {
+    const { on_invalid } = config;
+    const onInvalid = () => report.invalid++;
     const options = { file, on_invalid, onInvalid, linesBefore: () => linesTo(file, from), atStart: from === 0 };
     return yield* takeLines(readLines(readBytes(file, from, to), options), unit.document_per_line, documents);
   }
-  const [column, hint] = format === "jsonl"
-    ? [config.text_field, "--text-field names the field of the text"]
-    : [config.text_column, "--text-column gives the column of the text by name, or by number in a file without names"];
+  const { text_column, text_field = text_column } = config;
+  const column = format === "json" || format === "jsonl" ? text_field : text_column;
+  const others = format === "json" ? "; --exclude leaves out what is no corpus" : "";
+  const hint = `--text-column names the column or field of the text, by number in a table without names${others}`;
   const columns = () => [column];
-  const records = readRecords({ file, format, from, to }, { on_invalid, onInvalid, columns, hint });
+  const records = readRecords({ file, format, from, to }, { config, report, columns, hint });
   yield* takeRecords(records, { file, column, hint }, documents, report);
 }
 
@@ -205,10 +211,10 @@ async function* takeRecords(
   let utf8 = new Uint8Array(1 << 16);
   for await (const records of blocks) {
     for (const { values, place } of records) {
-      const text = values[0] ?? "";
-      if (typeof text !== "string") {
+      const text = textOf(values[0])?.replace(/\r\n?/g, "\n");
+      if (text === undefined) {
         const { file, column, hint } = from;
-        const what = `has a ${typeof text} in ${JSON.stringify(column)}, not a text`;
+        const what = `has ${kindOf(values[0])} in ${JSON.stringify(column)}, not a text`;
         throw new ClozeError("input", `${file}: ${await place()} ${what}`, { hint });
       }
       if (3 * text.length > utf8.length) utf8 = new Uint8Array(3 * text.length);
@@ -250,7 +256,7 @@ export async function* readDocuments(
     },
   };
   const withText = new FilesWithText();
-  for (const unit of await planUnits(files)) {
+  for (const unit of await planUnits(files, config)) {
     const before = report.documents;
     for await (const _ of readUnit(unit, config, report, sink)) yield* ready.splice(0);
     yield* ready.splice(0);

@@ -17,6 +17,10 @@ export interface CorpusCounts {
   invalid: number;
   /** Records without text. */
   empty: number;
+  /** Records that were left out because they are no such record: too many fields, too few. */
+  malformed: number;
+  /** TSV files whose quotes are read as text. */
+  unquoted: number;
   /** Share of the lines that an earlier line is equal to: exact for small corpora, estimated from a sample otherwise. */
   duplicate_share: number;
   /** Why words became `[UNK]`; missing if none did, or if it was not recorded. */
@@ -36,6 +40,8 @@ export class CorpusReport {
   sentences = 0;
   invalid = 0;
   empty = 0;
+  malformed = 0;
+  unquoted = 0;
   #level = 0;
   #seen = new Map<number, number>();
 
@@ -60,6 +66,8 @@ export class CorpusReport {
     this.sentences += other.sentences;
     this.invalid += other.invalid;
     this.empty += other.empty;
+    this.malformed += other.malformed;
+    this.unquoted += other.unquoted;
     for (let i = 0; i < other.hashes.length; i++) {
       this.#seen.set(other.hashes[i], (this.#seen.get(other.hashes[i]) ?? 0) + other.counts[i]);
     }
@@ -68,17 +76,18 @@ export class CorpusReport {
 
   /** Everything, for `merge`. */
   get state(): ReportState {
-    const { documents, sentences, invalid, empty } = this;
+    const { documents, sentences, invalid, empty, malformed, unquoted } = this;
     const hashes = Float64Array.from(this.#seen.keys()), counts = Float64Array.from(this.#seen.values());
-    return { documents, sentences, invalid, empty, level: this.#level, hashes, counts };
+    const level = this.#level;
+    return { documents, sentences, invalid, empty, malformed, unquoted, level, hashes, counts };
   }
 
   /** The numbers. */
   get counts(): CorpusCounts {
-    const { documents, sentences, invalid, empty } = this;
+    const { documents, sentences, invalid, empty, malformed, unquoted } = this;
     const sampled = this.#seen.values().reduce((a, b) => a + b, 0);
     const duplicate_share = sampled === 0 ? 0 : Math.round(1e4 * (1 - this.#seen.size / sampled)) / 1e4;
-    return { documents, sentences, invalid, empty, duplicate_share };
+    return { documents, sentences, invalid, empty, malformed, unquoted, duplicate_share };
   }
 }
 

@@ -30,8 +30,9 @@ interface KnownFile {
 export async function contentHash(source: CorpusSource, known: string): Promise<string> {
   const hash = createHash("sha256");
   if (source === "practice") return hash.update("practice corpus 1").digest("hex");
-  const { text_field, text_column, on_invalid } = source.config;
-  hash.update(JSON.stringify({ text_field, text_column, on_invalid }));
+  const { text_column, on_invalid, ...others } = source.config;
+  // Two names as in version 0.1.0, so that its runs can go on.
+  hash.update(JSON.stringify({ text_field: text_column, text_column, on_invalid, ...others }));
   const before: Record<string, KnownFile> = await Deno.readTextFile(known).then(JSON.parse).catch(() => ({}));
   const now: Record<string, KnownFile> = {};
   for (const file of source.files) {

@@ -90,7 +90,7 @@ Deno.test("JSONL: a record is a document, its lines are sentences; what is wrong
     assertEquals([report.documents, report.sentences, report.empty], [2, 3, 2]);
     const read = reader(folder);
     assertEquals(await read("a.ndjson.gz"), [["one"]]);
-    assertEquals(await reader(folder, { text_field: "body" })("body.jsonl"), [["one"], ["two"]]);
+    assertEquals(await reader(folder, { text_column: "body" })("body.jsonl"), [["one"], ["two"]]);
     await assertRejects(() => read("body.jsonl"), ClozeError, 'line 1 has no field "text"; it has: body');
     await assertRejects(() => read("number.jsonl"), ClozeError, 'line 2 has a number in "text"');
     await assertRejects(() => read("broken.jsonl"), ClozeError, "line 2 is not JSON");
@@ -98,7 +98,7 @@ Deno.test("JSONL: a record is a document, its lines are sentences; what is wrong
   });
 });
 
-Deno.test("CSV as RFC 4180 has it: quotes, doubled quotes, commas and line breaks in fields; TSV without quotes", async () => {
+Deno.test("CSV and TSV: a record is a document, whatever is in its quotes", async () => {
   const files = {
     "a.csv": '\uFEFFid,"text"\r\n1,plain\r\n2,"a, b ""c"""\r\n3,"two\r\nlines"\r\n\r\n4,\r\n5,"x"\r\n',
     "none.csv": "1,one\n2,two\n",
@@ -113,8 +113,8 @@ Deno.test("CSV as RFC 4180 has it: quotes, doubled quotes, commas and line break
     assertEquals(report.empty, 1);
     assertEquals(await reader(folder, { text_column: "2" })("none.csv"), [["one"], ["two"]]);
     await assertRejects(() => read("none.csv"), ClozeError, 'no column "text"; it has: "1", "one"');
-    await assertRejects(() => read("short.csv"), ClozeError, "line 2 has 1 columns");
-    await assertRejects(() => read("open.csv"), ClozeError, "line 2 begins a record with a quote that is never closed");
+    await assertRejects(() => read("short.csv"), ClozeError, "line 2 has 1 field; expected 2");
+    await assertRejects(() => read("open.csv"), ClozeError, "line 2 begins a field with a quote that is never closed");
     assertEquals(await read("a.tsv"), [['그는 "왔다'], ["b,c"]]);
   });
 });
@@ -192,7 +192,7 @@ Deno.test("units cut files where a document can begin: together they are the fil
       for (const bytes of [1, 37, 500, 4096, 1e6]) {
         const found: string[][] = [];
         let open: string[] = [];
-        const units = await planUnits([`${folder}/${name}`], bytes);
+        const units = await planUnits([`${folder}/${name}`], CORPUS_DEFAULTS, bytes);
         assert(bytes > 1000 || units.length > 10, `${units.length} units of ${bytes} bytes`);
         for (const unit of units) {
           const sink = {
@@ -214,7 +214,7 @@ Deno.test("units cut files where a document can begin: together they are the fil
 Deno.test("errors in a later unit name the line of the file", async () => {
   const lines = Array.from({ length: 1000 }, (_, i) => `line ${i}`).join("\n");
   await withFiles({ "a.txt": new Uint8Array([...encode(lines), 10, 0xFF, 10]) }, async (folder) => {
-    const [last] = (await planUnits([`${folder}/a.txt`], 1000)).slice(-1);
+    const [last] = (await planUnits([`${folder}/a.txt`], CORPUS_DEFAULTS, 1000)).slice(-1);
     const sink = { sentence: () => {}, endDocument: () => {} };
     const read = () => Array.fromAsync(readUnit(last, CORPUS_DEFAULTS, new CorpusReport(), sink));
     await assertRejects(read, ClozeError, "line 1001 is invalid");

@@ -38,7 +38,7 @@ export async function countWords(source: CorpusSource, options: CountOptions): P
   const withText = new FilesWithText();
   const results = await runUnits({
     setup: { kind: "count", corpus: source.config, normalizer },
-    units: await planUnits(source.files),
+    units: await planUnits(source.files, source.config),
     threads,
     onProgress,
     onResult: ({ documents }, unit) => withText.add(unit.file, documents),

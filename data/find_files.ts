@@ -17,6 +17,8 @@ export interface FindOptions {
   exclude?: readonly string[];
   /** Whether the files are read once only, so that a named pipe can be one of them, and folders are none. */
   once?: boolean;
+  /** Whether the format is known of files whose names do not tell it. */
+  isFormatGiven?: boolean;
   /** Told what a person should know: what is left out, what is taken for plain text. */
   onNote?: (text: string) => void;
 }
@@ -163,13 +165,10 @@ class Search {
       return this.#take(path, real);
     }
     if (hasKnownEnding(real)) return this.#take(real, real);
-    const structure = await structureOf(path);
-    if (structure !== undefined) {
-      throw new ClozeError("input", `${shown} is not plain text: it looks like ${structure.what}`, {
-        hint: structure.hint,
-      });
+    if (!this.#options.isFormatGiven) {
+      await refuseStructure(path, shown);
+      this.#plain.push(shown);
     }
-    this.#plain.push(shown);
     this.#take(path, real);
   }
 
@@ -253,6 +252,20 @@ function realPath(path: string): Promise<string> {
 function entriesOf(folder: string): Promise<Deno.DirEntry[]> {
   return Array.fromAsync(Deno.readDir(folder)).catch((error) => {
     throw ioError(error, "read the folder", folder);
+  });
+}
+
+/**
+ * Refuses a file without a known ending that is not plain text.
+ *
+ * @param shown what it is called in messages.
+ * @throws {ClozeError} `input`, `io`
+ */
+export async function refuseStructure(file: string, shown: string): Promise<void> {
+  const structure = await structureOf(file);
+  if (structure === undefined) return;
+  throw new ClozeError("input", `${shown} is not plain text: it looks like ${structure.what}`, {
+    hint: structure.hint,
   });
 }
 

@@ -190,8 +190,8 @@ Deno.test("expandPaths takes no folder of a model or a tokenizer for text", asyn
     await assertRejects(() => expand("bert"), ClozeError, "it has vocab.txt and config.json");
     await assertRejects(() => expand("runs/bare"), ClozeError, "it has vocab.txt");
     await assertRejects(() => expand("runs/*"), ClozeError, "is a model's or a tokenizer's");
-    assertEquals(await expand("runs"), ["runs/other/notes.txt"]);
-    assertEquals(notes, ["left out of runs: 4 folder of a model or tokenizer (bare with vocab.txt, …), 1 .json"]);
+    assertEquals(await expand("runs"), ["runs/other/notes.txt", "runs/other/run.json"]);
+    assertEquals(notes, ["left out of runs: 4 folder of a model or tokenizer (bare with vocab.txt, …)"]);
     await assertRejects(() => expand("runs/*/*.txt"), ClozeError, "is a tokenizer's vocabulary, not text");
   });
 });

@@ -101,7 +101,7 @@ export function textStructure(beginning: string): Structure | undefined {
     if (isTable(lines, delimiter)) {
       return {
         what: `a table (${name.toUpperCase()})`,
-        hint: `say --format ${name}, or give it a name that ends with .${name}; it is plain text if it ends with .txt`,
+        hint: `say --format ${name}, or give it a name that ends with .${name}; for plain text: --format text`,
       };
     }
   }

@@ -5,6 +5,7 @@
 
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
+import { textOf } from "./columns.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { readRecords } from "./records.ts";
 import { sourceKind } from "./sources.ts";
@@ -26,31 +27,31 @@ export interface LabeledColumns {
 /**
  * All records of a file.
  *
- * @param report counts lines that were not valid UTF-8.
+ * @param report counts what was not valid UTF-8, and what was left out.
  * @throws {ClozeError} `input`, naming file, line and column of what is wrong; `io`.
  */
 export async function readLabeled(
   file: string,
   columns: LabeledColumns = {},
-  on_invalid: CorpusConfig["on_invalid"] = CORPUS_DEFAULTS.on_invalid,
+  config: CorpusConfig = CORPUS_DEFAULTS,
   report: CorpusReport = new CorpusReport(),
 ): Promise<LabeledText[]> {
-  const { format } = sourceKind(file);
+  const { format } = sourceKind(file, config.format);
   if (format === "text") {
     throw new ClozeError("input", `${file} is no kind of file that labels are read from`, {
-      hint: "give a .tsv, .csv, .jsonl or .parquet file, or one of these with .gz or .zst",
+      hint: "give a .tsv, .csv, .jsonl, .json or .parquet file, or say what it is: --format tsv",
     });
   }
   const records: LabeledText[] = [];
   const blocks = readRecords({ file, format, from: 0, to: Infinity }, {
-    on_invalid,
-    onInvalid: () => report.invalid++,
+    config,
+    report,
     columns: (names) => chosen(names, columns),
     hint: "--text-column and --label-column name them, or give their numbers from 1 where the file has no names",
   });
   for await (const block of blocks) {
     for (const { values, place } of block) {
-      const [label, text] = values.map(asText);
+      const label = asText(values[0]), text = values[1] === null ? undefined : textOf(values[1]) ?? asText(values[1]);
       if (text === undefined || label === undefined || label.trim() === "") {
         const what = text === undefined ? `text is ${shown(values[1])}` : `label is ${shown(values[0])}`;
         throw new ClozeError("input", `${file}: ${await place()}: the ${what}`, {

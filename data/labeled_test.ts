@@ -1,17 +1,18 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { zstdCompressSync } from "node:zlib";
+import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { type LabeledColumns, readLabeled } from "./labeled.ts";
 
-async function read(name: string, content: string | Uint8Array, columns?: LabeledColumns) {
+async function read(name: string, content: string | Uint8Array, columns?: LabeledColumns, config?: CorpusConfig) {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeFile(
       `${folder}/${name}`,
       typeof content === "string" ? new TextEncoder().encode(content) : content,
     );
-    return await readLabeled(`${folder}/${name}`, columns);
+    return await readLabeled(`${folder}/${name}`, columns, config);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -30,6 +31,21 @@ Deno.test("readLabeled reads tsv, csv and jsonl alike", async () => {
     new Blob(["text\tlabel\n좋다\t0\n"]).stream().pipeThrough(new CompressionStream("gzip")),
   );
   assertEquals(await read("a.tsv.gz", new Uint8Array(await zipped.arrayBuffer())), [EXPECTED[1]]);
+});
+
+Deno.test("readLabeled reads .json, fields inside of others, several columns, and files whose names do not tell", async () => {
+  const records = [{ meta: { text: "good" }, more: ["a", "b"], label: 1 }, {
+    meta: { text: "bad" },
+    more: null,
+    label: 0,
+  }];
+  assertEquals(await read("a.json", JSON.stringify(records), { text: "meta.text,more" }), [
+    { text: "good\na\nb", label: "1" },
+    { text: "bad", label: "0" },
+  ]);
+  const semicolons = "document;label\n좋다;0\n";
+  assertEquals(await read("a.csv", semicolons), [EXPECTED[1]]);
+  assertEquals(await read("a.dat", semicolons, {}, { ...CORPUS_DEFAULTS, format: "csv" }), [EXPECTED[1]]);
 });
 
 Deno.test("readLabeled takes columns by name, and by number where there are no names", async () => {
@@ -65,7 +81,7 @@ Deno.test("readLabeled fails on invalid UTF-8, or replaces or skips it, and coun
     await Deno.writeFile(`${folder}/a.tsv`, bytes);
     const how = async (on_invalid: "replace" | "skip") => {
       const report = new CorpusReport();
-      return [await readLabeled(`${folder}/a.tsv`, {}, on_invalid, report), report.invalid];
+      return [await readLabeled(`${folder}/a.tsv`, {}, { ...CORPUS_DEFAULTS, on_invalid }, report), report.invalid];
     };
     const good = { text: "good", label: "1" };
     assertEquals(await how("replace"), [[good, { text: "\uFFFD", label: "0" }], 1]);
@@ -81,13 +97,14 @@ Deno.test("readLabeled names file, line and column of what is wrong", async () =
   };
   await refuse("a.tsv", "text\tstars\ngood\t1\n", 'has no column "label"; it has: "text", "stars"');
   await refuse("a.tsv", "a\tb\tlabel\n1\t2\t3\n", 'has no column "text"');
-  await refuse("a.tsv", "text\tlabel\ngood\n", "line 2 has 1 columns, not 2");
+  await refuse("a.tsv", "text\tlabel\ngood\n", "line 2 has 1 field; expected 2");
   await refuse("a.tsv", "text\tlabel\ngood\t \n", "line 2: the label is missing");
-  await refuse("a.csv", 'text,label\n"good,1\n', "line 2 begins a record with a quote that is never closed");
-  await refuse("a.csv", 'text,label\n"a\nb",1\nc\n', "line 4 has 1 columns, not 2");
+  await refuse("a.csv", 'text,label\n"good,1\n', "line 2 begins a field with a quote that is never closed");
+  await refuse("a.csv", 'text,label\n"a\nb",1\nc\n', "line 4 has 1 field; expected 2");
   await refuse("a.csv", "text,label\ngood,", "line 2: the label is missing");
   await refuse("a.jsonl", '{"text":"good","label":1}\n{"text":"bad"}\n', 'line 2 has no field "label"; it has: text');
-  await refuse("a.jsonl", '{"text":["good"],"label":1}\n', 'line 1: the text is ["good"]');
+  await refuse("a.jsonl", '{"text":[5],"label":1}\n', "line 1: the text is [5]");
+  await refuse("a.jsonl", '{"text":"good","label":["a"]}\n', 'line 1: the label is ["a"]');
   await refuse("a.jsonl", "[1]\n", "line 1 is not a JSON object");
   await refuse("a.jsonl", "{\n", "line 1 is not JSON");
   await refuse("a.txt", "good\n", "is no kind of file that labels are read from");

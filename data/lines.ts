@@ -35,10 +35,8 @@ export interface LineOptions {
 export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: LineOptions): AsyncGenerator<Uint8Array> {
   let pending: Uint8Array[] = [], length = 0, done = 0;
   let first = options.atStart;
-  const fail = async (line: number, what: string, hint?: string): Promise<never> => {
-    const number = await options.linesBefore() + line;
-    throw new ClozeError("input", `${options.file}${what.replace("{}", `line ${number}`)}`, { hint });
-  };
+  const { file } = options;
+  const numberOf = async (line: number) => await options.linesBefore() + line;
   const finish = async (last: Uint8Array): Promise<Uint8Array> => {
     let bytes = pending.length === 0 ? last : concatenate([...pending, last], length + last.length);
     [pending, length] = [[], 0];
@@ -46,13 +44,7 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: Lin
     first = false;
     if (!isValid(bytes)) {
       const { repaired, invalid } = repair(bytes, options.on_invalid);
-      if (options.on_invalid === "fail") {
-        await fail(
-          done + invalid[0],
-          " is not UTF-8 text: {} is invalid",
-          "convert it first, for example with: iconv -f CP949 -t UTF-8; or take it as it is: --on-invalid replace",
-        );
-      }
+      if (options.on_invalid === "fail") throw invalidError(file, await numberOf(done + invalid[0]));
       for (const _ of invalid) options.onInvalid();
       bytes = repaired;
     }
@@ -61,9 +53,7 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: Lin
   };
   for await (const chunk of chunks) {
     if (chunk.includes(0)) {
-      const isUtf16 = first && length === 0 && (chunk[0] ^ chunk[1]) === 1 && (chunk[0] & chunk[1]) === 0xFE;
-      const hint = isUtf16 ? "it is UTF-16: convert it first, for example with: iconv -f UTF-16 -t UTF-8" : undefined;
-      await fail(done + 1, " is not a text file: it has a NUL byte at or after {}", hint);
+      throw nulError(file, await numberOf(done + 1), first && length === 0 ? chunk : undefined);
     }
     const end = chunk.lastIndexOf(NEWLINE) + 1;
     if (end > 0) yield await finish(chunk.subarray(0, end));
@@ -71,11 +61,28 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: Lin
     pending.push(chunk.slice(end));
     length += chunk.length - end;
     if (length > LONGEST_LINE) {
-      const hint = "put one sentence, or one record, on a line";
-      await fail(done + 1, `: {} is longer than ${LONGEST_LINE} bytes`, hint);
+      throw new ClozeError("input", `${file}: line ${await numberOf(done + 1)} is longer than ${LONGEST_LINE} bytes`, {
+        hint: "put one sentence, or one record, on a line",
+      });
     }
   }
   if (length > 0) yield await finish(new Uint8Array());
+}
+
+/** Of a file with a NUL byte. @param beginning its first bytes, if they hold it. */
+export function nulError(file: string, line: number, beginning?: Uint8Array): ClozeError {
+  const [a, b] = beginning ?? [];
+  const isUtf16 = (a ^ b) === 1 && (a & b) === 0xFE;
+  return new ClozeError("input", `${file} is not a text file: it has a NUL byte at or after line ${line}`, {
+    hint: isUtf16 ? "it is UTF-16: convert it first, for example with: iconv -f UTF-16 -t UTF-8" : undefined,
+  });
+}
+
+/** Of a file with a line that is not UTF-8. */
+export function invalidError(file: string, line: number): ClozeError {
+  return new ClozeError("input", `${file} is not UTF-8 text: line ${line} is invalid`, {
+    hint: "convert it first, for example with: iconv -f CP949 -t UTF-8; or take it as it is: --on-invalid replace",
+  });
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

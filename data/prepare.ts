@@ -189,7 +189,7 @@ async function encodeUnits(
   const withText = new FilesWithText();
   const results = await runUnits({
     setup: { kind: "encode", corpus: corpus.config, tokenizer: tokenizer.data, folder },
-    units: await planUnits(corpus.files),
+    units: await planUnits(corpus.files, corpus.config),
     threads,
     onProgress,
     onResult: (result, unit, number) => {

@@ -7,7 +7,7 @@ import { PRESET_TRAINING } from "../../config/run_config.ts";
 import { gemmRate } from "../../ffi/mod.ts";
 import { vocabularyReport } from "../../tokenizer/mod.ts";
 import { type StepRate, stepRate } from "../../training/step_rate.ts";
-import { corpusConfig, corpusFindings, findFiles } from "../corpus.ts";
+import { checkTextFlags, corpusConfig, corpusFindings, findFiles } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { BENCH } from "../flags/tables.ts";
@@ -41,6 +41,7 @@ export async function run(args: string[]): Promise<number> {
     throw new ClozeError("usage", "--budget says how many passes over a text fit into it: give the text with --data");
   }
   const threads = values.threads ?? navigator.hardwareConcurrency;
+  if (data.length === 0) checkTextFlags(values, []);
   const corpus = data.length === 0 ? undefined : await corpusTokens(data, values, threads);
   progress("multiplying matrices");
   const gemm: Record<string, number> = {};
@@ -65,6 +66,7 @@ export async function run(args: string[]): Promise<number> {
  */
 async function corpusTokens(data: string[], values: BenchValues, threads: number) {
   const files = await findFiles(data, values);
+  checkTextFlags(values, files);
   const { tokenizer, counts, corpus } = await learnTokenizer({ files, config: corpusConfig(values) }, {
     ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
     lowercase: false,

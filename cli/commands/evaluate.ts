@@ -20,7 +20,7 @@ import {
 import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
-import { corpusConfig, corpusFiles, findFiles, saveStdin } from "../corpus.ts";
+import { corpusConfig, corpusFiles, findFiles, givenTextFlags, saveStdin } from "../corpus.ts";
 import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
@@ -50,6 +50,10 @@ export async function run(args: string[]): Promise<number> {
 
 /** Scores lines as they come. */
 async function score(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<number> {
+  const [useless] = givenTextFlags(values);
+  if (useless !== undefined) {
+    throw new ClozeError("usage", `--${useless} says how records are read, but --sentences scores lines as they are`);
+  }
   const files = await findFiles(data.filter((path) => path !== "-"), values);
   using model = await Scorer.open(folder, inferenceOptions(values));
   noteDevice(values.device, model.device);
@@ -202,7 +206,7 @@ async function shardOf(
   unknown: UnknownSample,
 ): Promise<Shard> {
   const { files, stdin } = await corpusFiles(data, values, folder);
-  if (stdin !== undefined) await saveStdin(stdin);
+  if (stdin !== undefined) await saveStdin(stdin, values.format);
   const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
   for await (const document of readDocuments(files, corpusConfig(values))) {
     writer.add(document.map((sentence) => {

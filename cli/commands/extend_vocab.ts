@@ -12,7 +12,7 @@ import {
   type WordCounts,
 } from "../../tokenizer/mod.ts";
 import { writeExtendedModel } from "../../training/extended_model.ts";
-import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
+import { checkTextFlags, corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EXTEND_VOCAB } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
@@ -34,6 +34,7 @@ export async function run(args: string[]): Promise<number> {
   ) {
     throw new ClozeError("usage", "cloze extend-vocab needs --model DIR, --output DIR and one of --data and --tokens");
   }
+  if (data.length === 0) checkTextFlags(values, []);
   const from = resolve(values.model), to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
   await openModelFolder(from); // says what is wrong with it
@@ -90,7 +91,7 @@ async function wordsOf(
   const folder = await Deno.makeTempDir({ prefix: "cloze-" });
   try {
     const { files, stdin } = await corpusFiles(data, values, folder);
-    if (stdin !== undefined) await saveStdin(stdin);
+    if (stdin !== undefined) await saveStdin(stdin, values.format);
     const counted = await countWords({ files, config: corpusConfig(values) }, {
       normalizer: tokenizer.normalizer,
       threads: values.threads ?? navigator.hardwareConcurrency,

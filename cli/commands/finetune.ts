@@ -14,6 +14,7 @@ import { EVALUATION_SEQUENCES, finetune, type LabeledSequence } from "../../trai
 import { MetricsFile } from "../../training/metrics.ts";
 import { publishWeights } from "../../training/publish_model.ts";
 import { commandLine, quoted } from "../command_line.ts";
+import { checkTextFlags, corpusConfig, readingFindings, textColumn } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { FINETUNE } from "../flags/tables.ts";
@@ -33,15 +34,9 @@ export async function run(args: string[], part = false): Promise<number> {
   if (model === undefined || values.train === undefined || valid === undefined || output === undefined) {
     throw new ClozeError("usage", "cloze finetune needs --model DIR, --train FILE, --valid FILE and --output DIR");
   }
+  checkTextFlags(values, [values.train, valid]);
   const folder = await openModelFolder(resolve(model));
-  const columns = {
-    ...(values["text-column"] === undefined ? {} : { text: values["text-column"] }),
-    ...(values["label-column"] === undefined ? {} : { label: values["label-column"] }),
-  };
-  const report = new CorpusReport();
-  const read = (file: string) => readLabeled(resolve(file), columns, values["on-invalid"], report);
-  const data = { train: await read(values.train), valid: await read(valid) };
-  if (report.invalid > 0) note(`${grouped(report.invalid)} lines were not valid UTF-8`);
+  const data = { train: await readRecords(values.train, values), valid: await readRecords(valid, values) };
   const labels = labelsOf(data, folder, values);
   const config = configOf(values, folder);
   const target = resolve(output);
@@ -57,6 +52,17 @@ export async function run(args: string[], part = false): Promise<number> {
   } finally {
     stop.dispose();
   }
+}
+
+/** The records of a file; says what was wrong with it. */
+async function readRecords(file: string, values: FinetuneValues): Promise<LabeledText[]> {
+  const text = textColumn(values), label = values["label-column"];
+  const columns = { ...(text === undefined ? {} : { text }), ...(label === undefined ? {} : { label }) };
+  const report = new CorpusReport();
+  const records = await readLabeled(resolve(file), columns, corpusConfig(values), report);
+  const findings = readingFindings(report);
+  if (findings.length > 0) note(`${file}: ${findings.join(", ")}`);
+  return records;
 }
 
 /** A text, whether its end was cut off, and how many of all its words became `[UNK]`. */

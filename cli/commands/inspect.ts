@@ -36,7 +36,7 @@ export async function run(args: string[]): Promise<number> {
   const temporary = await Deno.makeTempDir({ prefix: "cloze-inspect-" });
   try {
     const { files, stdin } = await corpusFiles(data, values, temporary);
-    if (stdin !== undefined) await saveStdin(stdin);
+    if (stdin !== undefined) await saveStdin(stdin, values.format);
     const { train, heldOut } = await prepareShards(temporary, { files, config: corpusConfig(values) }, tokenizer, {
       threads: values.threads ?? navigator.hardwareConcurrency,
       onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),

@@ -131,7 +131,7 @@ export async function planHere(
   }
   if (asked === undefined) return kept!;
   await writeRecord(output, asked.run);
-  if (asked.stdin !== undefined) await saveStdin(asked.stdin);
+  if (asked.stdin !== undefined) await saveStdin(asked.stdin, asked.run.data.corpus.format);
   return asked;
 }
 

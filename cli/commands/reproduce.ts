@@ -49,7 +49,7 @@ const PLANNED = 0.85;
 export async function run(args: string[]): Promise<number> {
   const { values, positionals: [name, ...more] } = parseFlags(REPRODUCE, args);
   const claim = claimOf(name);
-  const outline = outlineOf(name, values, more);
+  const outline = await outlineOf(name, values, more);
   const output = resolve(values.output ?? `runs/${name}`);
   const began = performance.now();
   await makeFolder(output);

@@ -6,11 +6,13 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { readSealed } from "../../config/sealed_json.ts";
 import { type Claim, CLAIMS, type Condition, sameStart } from "../../experiments/claims.ts";
+import { expandPaths } from "../../data/mod.ts";
 import { exists } from "../../training/files.ts";
 import { quoted } from "../command_line.ts";
+import { checkTextFlags, findOptions, textFlagsFor } from "../corpus.ts";
 import { nearest, type Values } from "../flags/flag.ts";
 import type { REPRODUCE } from "../flags/tables.ts";
-import { resolve } from "../paths.ts";
+import { callerFolder, resolve } from "../paths.ts";
 
 /** Checkpoints of a run; those that a claim compares are among them. */
 export const SAVES = 16;
@@ -46,12 +48,12 @@ export function claimOf(name: string | undefined): Claim {
   );
 }
 
-/** What the flags ask for. */
-export function outlineOf(
+/** What the flags ask for. Each command gets those of the flags that apply to what it reads. */
+export async function outlineOf(
   experiment: string,
   values: Values<typeof REPRODUCE.flags>,
   more: string[],
-): ExperimentOutline {
+): Promise<ExperimentOutline> {
   const data = [...(values.data ?? []), ...more];
   if (data.length === 0 || values.train === undefined || values.valid === undefined) {
     throw new ClozeError("usage", "cloze reproduce needs --data PATH…, --train FILE and --valid FILE");
@@ -62,9 +64,16 @@ export function outlineOf(
   const flags = (...names: (keyof typeof values)[]) =>
     names.flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, String(values[name])]));
   const paths = data.flatMap((path) => ["--data", path]);
+  const files = await expandPaths(data, callerFolder(), findOptions(values));
+  checkTextFlags(values, [...files, values.train, values.valid]);
   const exclude = (values.exclude ?? []).flatMap((glob) => ["--exclude", glob]);
-  const text = [...flags("text-field", "text-column", "on-invalid"), ...exclude];
-  const labeled = flags("text-column", "on-invalid", "label-column", "device", "dtype");
+  const text = [...flags(...textFlagsFor(values, files)), ...exclude];
+  const labeled = flags(
+    ...textFlagsFor(values, [values.train, values.valid]),
+    "label-column",
+    "device",
+    "dtype",
+  );
   return {
     experiment,
     shared: [...paths, ...text, ...flags("preset", "max-sequence-length", "threads", "device", "dtype")],

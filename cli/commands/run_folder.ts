@@ -4,7 +4,7 @@
  * and be begun again or gone on with. Called by the commands that train.
  */
 
-import { CORPUS_DEFAULTS } from "../../config/batch_config.ts";
+import { CORPUS_DEFAULTS, type CorpusConfig } from "../../config/batch_config.ts";
 import { ClozeError, ioError } from "../../config/cloze_error.ts";
 import { type PlannedRun, type RunConfig, TRAINING_DEFAULTS } from "../../config/run_config.ts";
 import { readSealed, sealed } from "../../config/sealed_json.ts";
@@ -74,8 +74,14 @@ export async function readRecord(output: string): Promise<PlannedRun | RunConfig
   return {
     ...run,
     training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
-    data: { ...run.data, corpus: { ...CORPUS_DEFAULTS, ...run.data.corpus } },
+    data: { ...run.data, corpus: corpusOf(run.data.corpus) },
   } as PlannedRun | RunConfig;
+}
+
+/** How text is read. Version 0.1.0 has two names, for JSON records and for tables: mostly the same, or one unused. */
+function corpusOf(kept: Partial<CorpusConfig>): CorpusConfig {
+  const { text_field, ...corpus } = { ...CORPUS_DEFAULTS, ...kept };
+  return text_field === undefined || text_field === corpus.text_column ? corpus : { ...corpus, text_field };
 }
 
 /** The record of a run that has begun to train. @throws {ClozeError} `input` */

@@ -41,7 +41,7 @@ export async function run(args: string[]): Promise<number> {
   const { files, stdin } = await corpusFiles(data, values, output);
   let learned: Learned;
   try {
-    if (stdin !== undefined) await saveStdin(stdin);
+    if (stdin !== undefined) await saveStdin(stdin, values.format);
     learned = await learnTokenizer({ files, config: corpusConfig(values) }, {
       ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
       ...(values["min-frequency"] === undefined ? {} : { min_frequency: values["min-frequency"] }),

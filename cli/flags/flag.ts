@@ -85,6 +85,31 @@ export function choice<T extends string>(choices: readonly T[], help: string, fa
   };
 }
 
+const CHARACTERS: Record<string, string> = {
+  comma: ",",
+  semicolon: ";",
+  tab: "\t",
+  "\\t": "\t",
+  pipe: "|",
+  space: " ",
+};
+
+/** A character that separates fields, as it is or by name. */
+export function separator(help: string, fallback: string): Flag<string> {
+  return {
+    value: "comma|semicolon|tab|pipe|CHARACTER",
+    help,
+    fallback,
+    read: (text) => {
+      const character = Object.hasOwn(CHARACTERS, text) ? CHARACTERS[text] : text;
+      if (character.length !== 1 || /["\r\n\uD800-\uDFFF]/.test(character)) {
+        throw new Error("has to be one character, or comma, semicolon, tab, pipe or space");
+      }
+      return character;
+    },
+  };
+}
+
 /** A number in a range. */
 export function number(
   range: { min: number; max: number; integer?: boolean },

@@ -1,9 +1,9 @@
 /** The flag tables of all commands. */
 
-import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID } from "../../config/batch_config.ts";
+import { BATCHING, FORMATS, MASK_COUNTS, MASKING, ON_INVALID, QUOTING } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
-import { choice, type CommandTable, duration, number, shares, text, texts, toggle, words } from "./flag.ts";
+import { choice, type CommandTable, duration, number, separator, shares, text, texts, toggle, words } from "./flag.ts";
 
 const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];
 const SEED = number({ min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }, "Seed of everything random.", "0");
@@ -29,24 +29,44 @@ const VOCAB_SIZE = number(
   "by the size of the text, at most 16000, more where its characters need it",
 );
 
+/** How text is read: flags of every command that reads files of it. */
+export const TEXT_FLAGS = {
+  "text-column": text(
+    "NAME",
+    "Column of a table, or field of a JSON record, that holds the text: a name, a.b for what is inside of another, " +
+      "title,body for several that become lines of one text, or a number from 1 where a table's first line has no " +
+      "names. A column with the comma or the dot in its name goes first.",
+    "text",
+  ),
+  "text-field": text("NAME", "Another name for --text-column."),
+  format: choice(FORMATS, "What files are whose names do not tell, and standard input.", "text"),
+  delimiter: separator("What separates fields of .csv and .tsv.", "what the first line has, of the four named"),
+  quoting: choice(
+    QUOTING,
+    "Whether a quote that begins a field of .csv or .tsv opens it, as in Python's csv, or quotes are only text.",
+    "minimal; none for a .tsv where they can only be text",
+  ),
+  "on-invalid": choice(
+    ON_INVALID,
+    "What is not UTF-8: replace the bad bytes, skip the line or record, or fail. skip also leaves out lines of a table " +
+      "with too many fields or too few.",
+    "fail",
+  ),
+};
+
 /** Flags of every command that reads a corpus. */
 export const CORPUS_FLAGS = {
   data: texts(
     "PATH",
-    "Text: .txt, .jsonl, .csv, .tsv and .parquet files, also .gz and .zst of them, folders, globs, or - for standard " +
-      "input. May be repeated, and further paths may follow. Of a folder, hidden files and those of a model are left out.",
+    "Text: .txt, .jsonl, .json, .csv, .tsv and .parquet files, also .gz and .zst of them, folders, globs, or - for " +
+      "standard input. May be repeated, and further paths may follow. Of a folder, hidden files and those of a model " +
+      "are left out.",
   ),
   exclude: texts(
     "GLOB",
     "Leave files and folders out: by name, or where it has a slash by the path below the folder given. May be repeated.",
   ),
-  "text-field": text("NAME", "Field of a .jsonl record that holds the text.", "text"),
-  "text-column": text(
-    "NAME",
-    "Column of a .csv, .tsv or .parquet file that holds the text; its number, from 1, where the first line has no names.",
-    "text",
-  ),
-  "on-invalid": choice(ON_INVALID, "Lines that are not UTF-8: replace the bad bytes, skip the line, or fail.", "fail"),
+  ...TEXT_FLAGS,
 };
 
 /** How text becomes masked batches: flags of `pretrain` and `inspect`. */
@@ -148,7 +168,7 @@ export const PRETRAIN = {
   examples: [
     "cloze pretrain",
     "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
-    "cloze pretrain --data 'news/*.jsonl.zst' --text-field body --output runs/news --epochs 3",
+    "cloze pretrain --data 'news/*.jsonl.zst' --text-column title,body --output runs/news --epochs 3",
     "cloze pretrain --resume runs/mine",
     "cloze pretrain --resume runs/mine --budget 2h",
   ],
@@ -199,16 +219,15 @@ export const FINETUNE = {
   summary: "Trains a classifier of texts on top of a pretrained model.",
   usage: "--model DIR --train FILE --valid FILE --output DIR [flags]",
   details:
-    "Files are .tsv, .csv, .jsonl or .parquet, also .gz and .zst of them, with a text and a label in each record. " +
+    "Files are .tsv, .csv, .jsonl, .json or .parquet, also .gz and .zst of them, with a text and a label in each record. " +
     "predict classifies with what comes out.",
   flags: {
     model: text("DIR", "Pretrained model folder, made by cloze or by transformers."),
     train: text("FILE", "Labeled text to train on."),
     valid: text("FILE", "Labeled text to measure on, none of it in --train."),
     output: text("DIR", "Folder for the classifier and its metrics."),
-    "text-column": text("NAME", "Column (field) of the text; its number from 1 in a file without names.", "text"),
+    ...TEXT_FLAGS,
     "label-column": text("NAME", "Column (field) of the label; its number from 1 in a file without names.", "label"),
-    "on-invalid": CORPUS_FLAGS["on-invalid"],
     "allow-unknown": ALLOW_UNKNOWN,
     probe: toggle("Leave the encoder as it is and train only pooler and classifier on top: how much it knows already."),
     "from-scratch": toggle("Start from random weights of the model's size, as a baseline."),
@@ -247,13 +266,8 @@ export const REPRODUCE = {
     "text, and says whether the differences support the claim. Stopped, it goes on where it was when called again.",
   flags: {
     ...CORPUS_FLAGS,
-    train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv, .jsonl or .parquet."),
+    train: text("FILE", "Labeled text to fine-tune on: .tsv, .csv, .jsonl, .json or .parquet."),
     valid: text("FILE", "Labeled text to measure on, none of it in --train."),
-    "text-column": text(
-      "NAME",
-      "Column of the text, in --train and --valid as in .csv, .tsv and .parquet files of --data.",
-      "text",
-    ),
     "label-column": text("NAME", "Column (field) of the label in --train and --valid.", "label"),
     output: text("DIR", "Folder of the experiment.", "runs/<experiment>"),
     seeds: number({ min: 2, max: 100, integer: true }, "Repetitions of every condition.", "3"),

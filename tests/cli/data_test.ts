@@ -69,8 +69,69 @@ Deno.test("the same documents give the same batches from text, JSONL, CSV, compr
   ) assertEquals(await inspect(["--data", ...args]), expected, args.join(" "));
   assertEquals(await inspect(["--data", "-"], smallText()), expected);
   assertEquals(
-    await inspect(["--data", "-", "--text-field", "body"], Deno.readTextFileSync(`${place.path}/a.jsonl`)),
+    await inspect(
+      ["--data", "-", "--format", "jsonl", "--text-field", "body"],
+      Deno.readTextFileSync(`${place.path}/a.jsonl`),
+    ),
     expected,
+  );
+});
+
+Deno.test("flags that say how text is read apply to something that is given, or are refused", async () => {
+  using place = smallPlace();
+  place.file("a.csv", "text\nx\n");
+  place.file("a.dat", "text\nx\n");
+  place.file("a.jsonl", '{"text": "x"}\n');
+  const train = ["train-tokenizer", "--output", "t", "--data"];
+  const cases: [string[], string][] = [
+    [
+      [...train, "text.txt", "--text-column", "body"],
+      "--text-column is for tables and JSON records, but there is text.txt",
+    ],
+    [
+      [...train, "-", "--text-field", "body"],
+      "--text-field is for tables and JSON records, but there is standard input",
+    ],
+    [[...train, "a.jsonl", "--delimiter", "tab"], "--delimiter is for .csv and .tsv files, but there is a.jsonl"],
+    [[...train, "text.txt", "--quoting", "none"], "--quoting is for .csv and .tsv files"],
+    [[...train, "a.csv", "a.jsonl", "--format", "csv"], "--format is for files whose names do not tell"],
+    [[...train, "a.csv", "--delimiter", "ab"], "has to be one character"],
+    [[...train, "a.csv", "--text-column", "a", "--text-field", "b"], "give one of them"],
+    [["pretrain", "--text-column", "body"], "no text is given"],
+    [["bench", "--on-invalid", "skip"], "no text is given"],
+    [["extend-vocab", "--model", "m", "--output", "o", "--tokens", "f", "--format", "csv"], "no text is given"],
+    [
+      ["finetune", "--model", "m", "--train", "a.jsonl", "--valid", "a.jsonl", "--output", "o"].concat(
+        "--delimiter",
+        ";",
+      ),
+      "--delimiter",
+    ],
+  ];
+  for (const [args, part] of cases) {
+    const { code, stderr } = await place.cloze(args);
+    assertEquals(code, 2, `${args.join(" ")}: ${stderr}`);
+    assertStringIncludes(stderr, part);
+  }
+  for (const args of [["a.dat", "--format", "csv"], ["a.csv", "text.txt", "--text-column", "text"]]) {
+    const { code, stderr } = await place.cloze([...train, ...args]);
+    assertEquals(code, 0, stderr);
+  }
+});
+
+Deno.test("what is left out of a table is counted and said", async () => {
+  using place = smallPlace();
+  place.file("a.csv", "id;text\n1;a b\n2;a;b\n3\n4;b a\n");
+  place.file("a.tsv", 'text\tid\n"a b\t1\na "b" b\t2\nb"\t3\n');
+  const train = ["train-tokenizer", "--output", "t", "--data", "a.csv", "a.tsv"];
+  const refused = await place.cloze(train);
+  assertEquals(refused.code, 1);
+  assertStringIncludes(refused.stderr, "a.csv: line 3 has 3 fields; expected 2, as the first line has");
+  const { code, stderr } = await place.cloze([...train, "--on-invalid", "skip"]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(
+    stderr,
+    "read 5 lines, 2 left out for too many or too few fields, quotes read as text in 1 .tsv file",
   );
 });
 

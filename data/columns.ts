@@ -1,0 +1,48 @@
+/**
+ * What a person means by the name of a column, and what the values of columns are as text. The same for columns of tables
+ * and fields of JSON records. Used by the readers of records and by those who take their values.
+ */
+
+/** Columns of a name: one, or several whose texts are joined. */
+export type Found<T> = { parts: T[] } | { missing: string };
+
+/**
+ * The columns behind a name: that of one column, or of several with commas between them. A column whose name has the
+ * comma in it goes first.
+ */
+export function findColumns<T>(name: string, find: (name: string) => T | undefined): Found<T> {
+  const whole = find(name);
+  if (whole !== undefined) return { parts: [whole] };
+  const parts: T[] = [];
+  for (const part of name.split(",")) {
+    const found = find(part);
+    if (found === undefined) return { missing: part };
+    parts.push(found);
+  }
+  return { parts };
+}
+
+/** One value: that of one column as it is, or the texts of several as lines. Of several, the first that is no text. */
+export function joined(parts: readonly unknown[]): unknown {
+  if (parts.length === 1) return parts[0];
+  const texts = parts.map(textOf);
+  const wrong = texts.indexOf(undefined);
+  return wrong < 0 ? texts.filter((text) => text !== "").join("\n") : parts[wrong];
+}
+
+/** A value as text: null is none, a list of texts is their lines; `undefined` if it is something else. */
+export function textOf(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  if (value === null || value === undefined) return "";
+  if (!Array.isArray(value)) return undefined;
+  const isText = (item: unknown) => item === null || typeof item === "string";
+  return value.every(isText) ? value.filter((item) => item !== null).join("\n") : undefined;
+}
+
+/** What a value is that is no text, in words. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (!Array.isArray(value)) return typeof value === "object" ? "an object" : `a ${typeof value}`;
+  const other = value.find((item) => item !== null && typeof item !== "string");
+  return Array.isArray(other) ? "a list of lists" : `a list with ${kindOf(other)} in it`;
+}
