@@ -103,16 +103,19 @@ const isStdin = (file: string) => file.endsWith(`/${STDIN_FILE}`);
 /**
  * The files behind paths. Text is read more than once, so that standard input, `-`, becomes a file: `stdin` is its path,
  * which {@linkcode saveStdin} has to fill.
+ *
+ * @param others files that the flags are for, too.
  */
 export async function corpusFiles(
   paths: readonly string[],
   values: CorpusValues,
   folder: string,
+  others: readonly string[] = [],
 ): Promise<{ files: string[]; stdin?: string }> {
   const files = await findFiles(paths.filter((path) => path !== STDIN), values);
   const stdin = paths.includes(STDIN) ? `${folder}/${STDIN_FILE}` : undefined;
   if (stdin !== undefined) files.push(stdin);
-  checkTextFlags(values, files);
+  checkTextFlags(values, [...files, ...others]);
   return { files, ...(stdin === undefined ? {} : { stdin }) };
 }
 
@@ -124,6 +127,43 @@ export function findFiles(paths: readonly string[], values: CorpusValues): Promi
 /** How files are looked for, as the flags have it. */
 export function findOptions({ exclude = [], format }: CorpusValues): FindOptions {
   return { exclude, isFormatGiven: format !== undefined };
+}
+
+/**
+ * The files of --valid: text to measure on, read like --data. What --exclude leaves out is of --data.
+ *
+ * @throws {ClozeError} `usage`, `input`
+ */
+export async function validFiles(paths: readonly string[], values: CorpusValues): Promise<string[]> {
+  if (paths.includes(STDIN)) throw new ClozeError("usage", "--valid takes files, not standard input (-)");
+  return await findFiles(paths, { ...values, exclude: [] });
+}
+
+/**
+ * Refuses text to measure on that is trained on.
+ *
+ * @throws {ClozeError} `input` if it is the same file, `usage` where nothing of one's own is trained on.
+ */
+export async function checkApart(valid: readonly string[], data: readonly string[]): Promise<void> {
+  if (data.length === 0) {
+    throw new ClozeError("usage", "--valid is text to measure on, but the practice corpus is trained on", {
+      hint: "give the text to train on with --data PATH…",
+    });
+  }
+  const real = (path: string) => Deno.realPath(path).catch(() => path); // standard input is no file yet
+  const trained = new Set(await Promise.all(data.map(real)));
+  for (const file of valid) {
+    if (!trained.has(await real(file))) continue;
+    throw new ClozeError(
+      "input",
+      `${file} is in --valid and in --data, but a model is not measured on what it learned`,
+      {
+        hint: data.length > 1
+          ? `leave it out of --data: --exclude ${file.replace(/^.*[/\\]/, "")}`
+          : "give text that is not trained on",
+      },
+    );
+  }
 }
 
 /**
@@ -163,6 +203,7 @@ export function corpusFindings(counts: CorpusCounts): string {
   if (counts.duplicate_share > 0) parts.push(`${percent(counts.duplicate_share)} of them repeated`);
   parts.push(...readingFindings(counts));
   if (counts.empty > 0) parts.push(`${grouped(counts.empty)} records without text`);
+  if ((counts.in_training ?? 0) > 0) parts.push(`${percent(counts.in_training!)} of them in the training text, too`);
   return parts.join(", ");
 }
 

@@ -42,12 +42,21 @@ export interface Advice {
  * What to warn of, if anything.
  *
  * @param allowed whether --allow-unknown is given.
+ * @param where whose words: `of --valid`.
  * @throws {ClozeError} `input` if so many words became `[UNK]` that a result would mean nothing, and it is not allowed.
  */
-export function checkUnknown(found: UnknownWords, vocabulary: Vocabulary, allowed: boolean): Advice | undefined {
+export function checkUnknown(
+  found: UnknownWords,
+  vocabulary: Vocabulary,
+  allowed: boolean,
+  where = "",
+): Advice | undefined {
   const { words, unknown } = found.counts;
   if (words === 0 || unknown <= WARNED * words) return undefined;
-  const message = `${share(unknown / words)} of the words (${grouped(unknown)} of ${grouped(words)}) became [UNK]` +
+  const message =
+    `${share(unknown / words)} of the words${where && ` ${where}`} (${grouped(unknown)} of ${
+      grouped(words)
+    }) became [UNK]` +
     why(found.causes);
   const hint = remedy(found.causes, vocabulary);
   if (unknown <= REFUSED * words || allowed) return { message, hint };

@@ -13,3 +13,7 @@ export function clock(ms: number): string {
   if (s < 3600) return `${Math.floor(s / 60)}m ${s % 60}s`;
   return `${Math.floor(s / 3600)}h ${Math.floor(s % 3600 / 60)}m`;
 }
+
+/** A figure as `format` has it, or – where there is none. */
+export const orDash = (value: number | null | undefined, format: (n: number) => string): string =>
+  typeof value === "number" ? format(value) : "–";

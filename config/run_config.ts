@@ -84,6 +84,8 @@ export interface RunConfig {
   data: {
     /** `practice`, or absolute paths. */
     files: string[] | "practice";
+    /** Files of the held-out text, absolute; missing where it is a share of `files`. */
+    valid_files?: string[];
     /** How they were read. */
     corpus: CorpusConfig;
     /** Hash of files, tokenizer and options that the shards were made from. */

@@ -23,12 +23,14 @@ export interface CorpusCounts {
   unquoted: number;
   /** Share of the lines that an earlier line is equal to: exact for small corpora, estimated from a sample otherwise. */
   duplicate_share: number;
+  /** Of held-out text that was given: share of its lines that are trained on, too; `null` if it has none. */
+  in_training?: number | null;
   /** Why words became `[UNK]`; missing if none did, or if it was not recorded. */
   unknown?: UnknownCauses;
 }
 
 /** A report that can be sent to another thread. */
-export interface ReportState extends Omit<CorpusCounts, "duplicate_share" | "unknown"> {
+export interface ReportState extends Omit<CorpusCounts, "duplicate_share" | "in_training" | "unknown"> {
   level: number;
   hashes: Float64Array;
   counts: Float64Array;
@@ -72,6 +74,18 @@ export class CorpusReport {
       this.#seen.set(other.hashes[i], (this.#seen.get(other.hashes[i]) ?? 0) + other.counts[i]);
     }
     this.#raise(Math.max(this.#level, other.level)); // what only one of them has sampled goes away
+  }
+
+  /** Share of the lines that the other report has seen, too, as exact as `duplicate_share`; `null` if there are none. */
+  shareIn(other: CorpusReport): number | null {
+    const level = Math.max(this.#level, other.#level);
+    let all = 0, both = 0;
+    for (const [key, count] of this.#seen) {
+      if (Math.floor(key / 2 ** 32) % 2 ** level !== 0) continue;
+      all += count;
+      if (other.#seen.has(key)) both += count;
+    }
+    return all === 0 ? null : Math.round(1e4 * both / all) / 1e4;
   }
 
   /** Everything, for `merge`. */

@@ -1,5 +1,5 @@
 /**
- * A corpus → two shards, for training and held out. They are made once and used again as long as content, tokenizer and
+ * A corpus → two shards, for training and held out: a share of its documents, or text of its own. They are made once and used again as long as content, tokenizer and
  * options are the same, by the same run or by another one beside it. Called by the commands.
  */
 
@@ -8,7 +8,7 @@ import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { folderOf, removeLeftovers } from "../config/whole_file.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { FilesWithText, planUnits } from "./corpus.ts";
-import { CorpusReport } from "./corpus_report.ts";
+import { type CorpusCounts, CorpusReport } from "./corpus_report.ts";
 import { contentHash, type CorpusSource, documentsOf } from "./corpus_source.ts";
 import { HELD_OUT, SentenceEncoder, sinkDocument } from "./sentence_encoder.ts";
 import { Shard } from "./shard.ts";
@@ -39,7 +39,12 @@ export interface PrepareOptions {
   source?: string;
   /** Folders that may hold the same shards: they are linked, not copied. */
   others?: readonly string[];
+  /** Text to measure on: it is held out, and all of the corpus is trained on. */
+  valid?: FileSource | undefined;
 }
+
+/** Files with how they are read. */
+type FileSource = Exclude<CorpusSource, "practice">;
 
 const NAMES = { train: "train.shard", heldOut: "held_out.shard" };
 
@@ -63,10 +68,15 @@ export async function prepareShards(
   await Deno.mkdir(folder, { recursive: true }).catch((error) => {
     throw ioError(error, "create the folder", folder);
   });
-  const gone = options.source !== undefined && holds(folder, options.source) ? await missingFile(corpus) : undefined;
+  const gone = options.source !== undefined && holds(folder, options.source)
+    ? await missingFile(corpus) ?? (options.valid && await missingFile(options.valid))
+    : undefined;
   if (gone !== undefined) return { ...open(folder, options.source!), reused: true, gone };
   const content = await contentHash(corpus, `${folder}/files.json`);
-  const source = createHash("sha256").update(`2 ${content} ${tokenizerHash(tokenizer)} ${HELD_OUT}`).digest("hex");
+  const heldOut = options.valid === undefined
+    ? HELD_OUT
+    : `all of ${await contentHash(options.valid, `${folder}/valid_files.json`)}`;
+  const source = createHash("sha256").update(`2 ${content} ${tokenizerHash(tokenizer)} ${heldOut}`).digest("hex");
   if (options.source !== undefined && options.source !== source) {
     throw new ClozeError("input", `the data files of the run in ${folderOf(folder)} have changed since it began`, {
       hint: "resume with the same files, or begin a new run",
@@ -154,14 +164,13 @@ async function write(
   });
   const train = new ShardWriter(`${folder}/${NAMES.train}`, tokenizer.size, source);
   const heldOut = new ShardWriter(`${folder}/${NAMES.heldOut}`, tokenizer.size, source);
-  const found = { report: new CorpusReport(), unknown: new UnknownSample() };
+  const target = { tokenizer, folder: parts, train, heldOut };
+  const found = new Found();
   try {
-    if (corpus === "practice") await encodeHere(corpus, tokenizer, parts, train, heldOut, found);
-    else await encodeUnits(corpus, tokenizer, parts, train, heldOut, found, options);
-    const unknown = found.unknown.causes(tokenizer);
-    const counts = { ...found.report.counts, ...(unknown === undefined ? {} : { unknown }) };
-    heldOut.finish(counts);
-    train.finish(counts); // last: both are there when this one is
+    if (corpus === "practice") await encodeHere(corpus, target, found);
+    else await encodeUnits(corpus, options.valid === undefined ? HELD_OUT : 0, target, found, options);
+    heldOut.finish(options.valid === undefined ? found.counts(tokenizer) : await encodeValid(target, found, options));
+    train.finish(found.counts(tokenizer)); // last: both are there when this one is
   } catch (error) {
     train.discard();
     heldOut.discard();
@@ -171,24 +180,43 @@ async function write(
   }
 }
 
-/** What is found while the text is encoded. */
-interface Found {
-  report: CorpusReport;
-  unknown: UnknownSample;
+/** What is found while a text is encoded. */
+class Found {
+  readonly report = new CorpusReport();
+  readonly unknown = new UnknownSample();
+
+  counts(tokenizer: Tokenizer): CorpusCounts {
+    const unknown = this.unknown.causes(tokenizer);
+    return { ...this.report.counts, ...(unknown === undefined ? {} : { unknown }) };
+  }
+}
+
+/** What text is encoded with, and where to. */
+interface Target {
+  tokenizer: Tokenizer;
+  /** Of the parts. */
+  folder: string;
+  train: ShardWriter;
+  heldOut: ShardWriter;
+}
+
+/** Encodes the text to measure on, all of it held out. Returns what was found, also how much of it is trained on. */
+async function encodeValid(target: Target, trained: Found, options: PrepareOptions): Promise<CorpusCounts> {
+  const found = new Found();
+  await encodeUnits(options.valid!, 1, target, found, options);
+  return { ...found.counts(target.tokenizer), in_training: found.report.shareIn(trained.report) };
 }
 
 async function encodeUnits(
-  corpus: Exclude<CorpusSource, "practice">,
-  tokenizer: Tokenizer,
-  folder: string,
-  train: ShardWriter,
-  heldOut: ShardWriter,
+  corpus: FileSource,
+  held_out: number,
+  { tokenizer, folder, train, heldOut }: Target,
   { report, unknown }: Found,
   { threads, onProgress = () => {} }: PrepareOptions,
 ): Promise<void> {
   const withText = new FilesWithText();
   const results = await runUnits({
-    setup: { kind: "encode", corpus: corpus.config, tokenizer: tokenizer.data, folder },
+    setup: { kind: "encode", corpus: corpus.config, tokenizer: tokenizer.data, folder, held_out },
     units: await planUnits(corpus.files, corpus.config),
     threads,
     onProgress,
@@ -210,17 +238,14 @@ async function encodeUnits(
 /** The practice corpus comes from a generator: nothing to share out. */
 async function encodeHere(
   corpus: CorpusSource,
-  tokenizer: Tokenizer,
-  folder: string,
-  train: ShardWriter,
-  heldOut: ShardWriter,
+  { tokenizer, folder, train, heldOut }: Target,
   { report, unknown }: Found,
 ): Promise<void> {
   const writers = {
     train: new BlockWriter(partPath(folder, 0, "train"), tokenizer.size),
     heldOut: new BlockWriter(partPath(folder, 0, "held_out"), tokenizer.size),
   };
-  const encoder = new SentenceEncoder(tokenizer, 0, writers, unknown);
+  const encoder = new SentenceEncoder(tokenizer, 0, writers, unknown, HELD_OUT);
   const sink = {
     sentence: (bytes: Uint8Array, from: number, to: number) => {
       report.sentence(bytes, from, to);

@@ -9,7 +9,7 @@ import { Random, STREAMS } from "./rng.ts";
 import type { BlockWriter } from "./shard_writer.ts";
 import type { UnknownSample } from "./unknown_words.ts";
 
-/** Share of the documents that training never sees. */
+/** Share of the documents that training never sees, where no text is given to measure on. */
 export const HELD_OUT = 0.02;
 
 const SPACE = 32, TAB = 9, RETURN = 13;
@@ -20,6 +20,7 @@ export class SentenceEncoder implements TextSink {
   readonly #train: BlockWriter;
   readonly #heldOut: BlockWriter;
   readonly #unknown: UnknownSample;
+  readonly #heldOutShare: number;
   readonly #unit: number;
   readonly #random = new Random(0, STREAMS.holdout);
   #ids = new IdBuffer();
@@ -32,15 +33,17 @@ export class SentenceEncoder implements TextSink {
   tokens = 0;
 
   /**
-   * Which documents are held out depends on the number of the unit that they are in, and on their number in it. What
-   * became `[UNK]` goes to `unknown`.
+   * Which documents are held out depends on the number of the unit that they are in, and on their number in it: a share of
+   * 0 is none, 1 is all. What became `[UNK]` goes to `unknown`.
    */
   constructor(
     tokenizer: Tokenizer,
     unit: number,
     writers: { train: BlockWriter; heldOut: BlockWriter },
     unknown: UnknownSample,
+    heldOutShare: number,
   ) {
+    this.#heldOutShare = heldOutShare;
     this.#tokenizer = tokenizer;
     this.#unknown = unknown;
     this.#unit = unit;
@@ -50,7 +53,7 @@ export class SentenceEncoder implements TextSink {
   }
 
   #choose(): BlockWriter {
-    return this.#random.at(this.#unit, this.#document).uniform() < HELD_OUT ? this.#heldOut : this.#train;
+    return this.#random.at(this.#unit, this.#document).uniform() < this.#heldOutShare ? this.#heldOut : this.#train;
   }
 
   sentence(bytes: Uint8Array, from: number, to: number): void {

@@ -15,13 +15,13 @@ export interface TextStatistics {
   documents: number;
   /** SHA-256 of the shard's payload. */
   sha256: string;
-  /** Tokens per word; words and punctuation marks are counted as the pre-tokenizer cuts them. */
-  fertility: number;
+  /** Tokens per word, `null` without words; words and punctuation marks are counted as the pre-tokenizer cuts them. */
+  fertility: number | null;
   words: number;
   /** Words that became `[UNK]`; each is one token. */
   unknown_words: number;
-  /** Share of the tokens that are `[UNK]`. */
-  unknown_share: number;
+  /** Share of the tokens that are `[UNK]`; `null` without tokens. */
+  unknown_share: number | null;
   /** Tokens of the vocabulary that occur. */
   vocabulary_used: number;
   /** The most frequent tokens, with their share of the text. */
@@ -34,10 +34,10 @@ export interface MaskingStatistics {
   /** Those that may be chosen: all but special tokens. */
   tokens: number;
   masked: number;
-  /** Of the masked tokens: replaced by `[MASK]`, by another token, not replaced. Sums to 1. */
-  mask_share: number;
-  random_share: number;
-  kept_share: number;
+  /** Of the masked tokens: replaced by `[MASK]`, by another token, not replaced. Sums to 1; `null` if none is masked. */
+  mask_share: number | null;
+  random_share: number | null;
+  kept_share: number | null;
 }
 
 const MOST_FREQUENT = 10;
@@ -47,20 +47,19 @@ export function textStatistics(shard: Shard, tokenizer: Tokenizer): TextStatisti
   const { counts, header } = shard;
   const ids = [...counts.keys()].filter((id) => counts[id] > 0).sort((a, b) => counts[b] - counts[a] || a - b);
   const { words, unknown } = unknownOf(counts, tokenizer);
-  const total = Math.max(1, header.tokens);
   return {
     tokens: header.tokens,
     sentences: header.sentences,
     documents: header.documents,
     sha256: header.sha256,
-    fertility: header.tokens / Math.max(1, words),
+    fertility: words === 0 ? null : header.tokens / words,
     words,
     unknown_words: unknown,
-    unknown_share: unknown / total,
+    unknown_share: header.tokens === 0 ? null : unknown / header.tokens,
     vocabulary_used: ids.length,
     most_frequent: ids.slice(0, MOST_FREQUENT).map((id) => ({
       token: tokenizer.tokenOf(id),
-      share: counts[id] / total,
+      share: counts[id] / header.tokens,
     })),
   };
 }
@@ -79,13 +78,13 @@ export function maskingStatistics(batches: readonly MlmBatch[], tokenizer: Token
       else if (id !== label) asRandom++;
     });
   }
-  const n = Math.max(1, masked);
+  const share = (count: number) => (masked === 0 ? null : count / masked);
   return {
     sequences,
     tokens,
     masked,
-    mask_share: asMask / n,
-    random_share: asRandom / n,
-    kept_share: (masked - asMask - asRandom) / n,
+    mask_share: share(asMask),
+    random_share: share(asRandom),
+    kept_share: share(masked - asMask - asRandom),
   };
 }

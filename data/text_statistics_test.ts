@@ -18,8 +18,8 @@ Deno.test("textStatistics equals counts worked out by hand", async () => {
     using shard = Shard.open(`${folder}/text.shard`);
     const found = textStatistics(shard, new Tokenizer(VOCABULARY));
     assertEquals([found.tokens, found.sentences, found.documents], [10, 3, 2]);
-    assertAlmostEquals(found.fertility, 10 / 8, 1e-12);
-    assertAlmostEquals(found.unknown_share, 0.2, 1e-12);
+    assertAlmostEquals(found.fertility!, 10 / 8, 1e-12);
+    assertAlmostEquals(found.unknown_share!, 0.2, 1e-12);
     assertEquals([found.words, found.unknown_words], [8, 2]);
     assertEquals(found.vocabulary_used, 4);
     assertEquals(found.most_frequent[0], { token: "a", share: 0.5 });

@@ -14,7 +14,7 @@ import { type SampleState, UnknownSample } from "./unknown_words.ts";
 
 /** A job as plain data. */
 export type JobSetup =
-  | { kind: "encode"; corpus: CorpusConfig; tokenizer: TokenizerData; folder: string }
+  | { kind: "encode"; corpus: CorpusConfig; tokenizer: TokenizerData; folder: string; held_out: number }
   | { kind: "count"; corpus: CorpusConfig; normalizer: Partial<NormalizerOptions> };
 
 /** What comes of one unit. */
@@ -56,6 +56,8 @@ export function partPath(folder: string, number: number, name: "train" | "held_o
 class EncodeJob implements UnitJob {
   readonly #corpus: CorpusConfig;
   readonly #folder: string;
+  /** Share of the documents. */
+  readonly #heldOut: number;
   readonly #tokenizer: Tokenizer;
   readonly #report = new CorpusReport();
   readonly #unknown = new UnknownSample();
@@ -63,6 +65,7 @@ class EncodeJob implements UnitJob {
   constructor(setup: JobSetup & { kind: "encode" }) {
     this.#corpus = setup.corpus;
     this.#folder = setup.folder;
+    this.#heldOut = setup.held_out;
     this.#tokenizer = Tokenizer.from(setup.tokenizer);
   }
 
@@ -73,7 +76,7 @@ class EncodeJob implements UnitJob {
       heldOut: new BlockWriter(partPath(this.#folder, number, "held_out"), size),
     };
     const before = this.#report.documents;
-    const encoder = new SentenceEncoder(this.#tokenizer, number, writers, this.#unknown);
+    const encoder = new SentenceEncoder(this.#tokenizer, number, writers, this.#unknown, this.#heldOut);
     try {
       for await (const _ of readUnit(unit, this.#corpus, this.#report, encoder)) onProgress(encoder.tokens);
       writers.train.flush();

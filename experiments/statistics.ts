@@ -18,6 +18,7 @@ const T_975 = [
 /** Mean of independent values, with the interval in which the mean of many more would lie. */
 export function estimate(values: readonly number[]): Estimate {
   const n = values.length;
+  if (n === 0) throw new Error("there is no value to estimate from");
   const mean = values.reduce((sum, x) => sum + x, 0) / n;
   if (n < 2) return { mean, interval: [-Infinity, Infinity], values: [...values] };
   const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (n - 1);

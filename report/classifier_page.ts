@@ -3,7 +3,7 @@
  * Called by any_record.ts.
  */
 
-import { clock, grouped, percent } from "../config/numbers.ts";
+import { clock, grouped, orDash, percent } from "../config/numbers.ts";
 import type { Classification, ClassifierRecord, LabeledFile } from "./classifier_record.ts";
 import {
   bestClassifier,
@@ -192,9 +192,9 @@ function classesSection({ run, evaluations }: ClassifierRecord): Html {
           label,
           grouped(there),
           grouped(said),
-          percent(precision),
-          percent(recall),
-          percent(f1),
+          orDash(precision, percent),
+          orDash(recall, percent),
+          orDash(f1, percent),
         ]),
       )}
       <p class="note">Measured on the validation file at update ${grouped(
@@ -217,15 +217,15 @@ function matrix({ confusion }: Classification, labels: readonly string[]): Html 
         </thead>
         <tbody>
     ${confusion.map((row, i) => {
-      const total = Math.max(1, row.reduce((a, b) => a + b, 0));
+      const total = row.reduce((a, b) => a + b, 0), share = (count: number) => (total === 0 ? null : count / total);
       return html`
         <tr><th scope="row">${labels[i]}</th>${row.map((count) => {
-          const shade = new Html((60 * count / total).toFixed(0));
+          const shade = new Html((60 * (share(count) ?? 0)).toFixed(0));
           return html`
             <td class="number"
               style="background: color-mix(in srgb, var(--run-0) ${shade}%, transparent)">${grouped(
                 count,
-              )} <small>${percent(count / total)}</small></td>
+              )} <small>${orDash(share(count), percent)}</small></td>
           `;
         })}</tr>
       `;

@@ -71,7 +71,9 @@ Deno.test("classResults and guessingLoss are what one works out by hand", () => 
   const classes = classResults({ ...only, confusion: [[6, 2], [3, 9]], count: 20 }, run.labels);
   const told = classes.map(({ there, said, precision, recall }) => [there, said, precision, recall]);
   assertEquals(told, [[8, 9, 6 / 9, 6 / 8], [12, 11, 9 / 11, 9 / 12]]);
-  assertAlmostEquals(classes[0].f1, 2 * 6 / (8 + 9));
+  assertAlmostEquals(classes[0].f1!, 2 * 6 / (8 + 9));
+  const [absent, all] = classResults({ ...only, confusion: [[0, 0], [0, 20]], count: 20 }, run.labels);
+  assertEquals([absent.precision, absent.recall, absent.f1, all.f1], [null, null, null, 1], "of nothing, no figure");
   assertAlmostEquals(guessingLoss(only), Math.log(2));
 });
 

@@ -1,6 +1,6 @@
 /** What came of a fine-tuning, in words. Draws nothing. */
 
-import { clock, grouped, percent } from "../config/numbers.ts";
+import { clock, grouped, orDash, percent } from "../config/numbers.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
 import { conforms } from "./run_record.ts";
 import type { Finding, Verdict } from "./verdict.ts";
@@ -14,13 +14,16 @@ export interface ClassResult {
   /** Texts of this class, and texts that were taken for it. */
   there: number;
   said: number;
-  /** Of what was taken for it, the share that was right; of what is there, the share that was found; their harmonic mean. */
-  precision: number;
-  recall: number;
-  f1: number;
+  /**
+   * Of what was taken for it, the share that was right; of what is there, the share that was found; their harmonic mean.
+   * `null` where there is nothing to divide by.
+   */
+  precision: number | null;
+  recall: number | null;
+  f1: number | null;
 }
 
-/** Precision, recall and F1 of each class; 0 where there is nothing to divide by. */
+/** Precision, recall and F1 of each class. */
 export function classResults({ confusion }: Classification, labels: readonly string[]): ClassResult[] {
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
   return labels.map((label, i) => {
@@ -29,12 +32,14 @@ export function classResults({ confusion }: Classification, labels: readonly str
       label,
       there,
       said,
-      precision: right / Math.max(1, said),
-      recall: right / Math.max(1, there),
-      f1: 2 * right / Math.max(1, there + said),
+      precision: ratio(right, said),
+      recall: ratio(right, there),
+      f1: ratio(2 * right, there + said),
     };
   });
 }
+
+const ratio = (part: number, whole: number) => (whole === 0 ? null : part / whole);
 
 /** What guessing by the frequency of the classes in the validation file costs, nats a text. */
 export function guessingLoss({ confusion, count }: Classification): number {
@@ -101,11 +106,11 @@ function found({ run, evaluations, onTraining }: ClassifierRecord, last: Classif
       `${above ? "lies above" : "does not lie above"} what always the commonest class gets, ${percent(last.majority)}.`,
   }];
   const classes = classResults(last, run.labels);
-  const worst = classes.reduce((a, b) => (b.f1 < a.f1 ? b : a));
+  const worst = classes.reduce((a, b) => ((b.f1 ?? 1) < (a.f1 ?? 1) ? b : a));
   findings.push({
     tone: worst.said === 0 ? "bad" : "neutral",
     text: `Macro-F1 ${percent(last.macro_f1)} (95% interval ${last.macro_f1_interval.map(percent).join(" to ")}); ` +
-      `lowest is ${worst.label}, ${percent(worst.f1)}${worst.said === 0 ? ", which it never says" : ""}.`,
+      `lowest is ${worst.label}, ${orDash(worst.f1, percent)}${worst.said === 0 ? ", which it never says" : ""}.`,
   });
   const best = evaluations.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
   if (best.accuracy_interval[0] > last.accuracy) {

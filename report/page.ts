@@ -15,7 +15,7 @@ import {
   swatch,
 } from "./document.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { lastStart, type RunRecord } from "./run_record.ts";
+import { guessing, lastStart, type RunRecord } from "./run_record.ts";
 import { blanksSection, settingsSection, textSection } from "./sections.ts";
 import { runSeries, whyNoReference } from "./series.ts";
 import { bestOf, incomparable, verdict } from "./verdict.ts";
@@ -96,7 +96,7 @@ function comparison(runs: readonly RunRecord[]): Html {
     return [
       html`${swatch(i)}${run.name}`,
       evaluation?.loss.toFixed(3) ?? "–",
-      start?.unigram.loss.toFixed(3) ?? "–",
+      guessing(run)?.loss.toFixed(3) ?? "–",
       evaluation === undefined ? "–" : percent(evaluation.accuracy),
       interval === undefined ? "–" : `${percent(interval[0])} to ${percent(interval[1])}`,
       start === undefined ? "–" : grouped(start.engine.parameter_count),
@@ -116,13 +116,13 @@ function comparison(runs: readonly RunRecord[]): Html {
 function verdictSection(run: RunRecord): Html {
   const { headline, tone, findings } = verdict(run);
   const evaluation = run.evaluations.at(-1), start = lastStart(run), train = run.train.at(-1);
-  const { model } = run.config ?? {};
+  const { model } = run.config ?? {}, guessed = guessing(run);
   return html`
     <section class="${tone}">
       <h1>${headline}</h1>
       ${findingsList(findings)}
       ${figuresList([
-        ["held-out loss", evaluation?.loss.toFixed(3), start && `guessing: ${start.unigram.loss.toFixed(3)}`],
+        ["held-out loss", evaluation?.loss.toFixed(3), guessed && `guessing: ${guessed.loss.toFixed(3)}`],
         [
           "accuracy",
           evaluation && percent(evaluation.accuracy),

@@ -4,7 +4,7 @@ import { grouped } from "../config/numbers.ts";
 import { lineChart } from "./line_chart.ts";
 import type { ClassifierRecord } from "./classifier_record.ts";
 import { classifierVerdict, guessingLoss } from "./classifier_verdict.ts";
-import { lastStart, type RunRecord } from "./run_record.ts";
+import { guessing, type RunRecord } from "./run_record.ts";
 import { thinned } from "./series.ts";
 import { verdict } from "./verdict.ts";
 
@@ -20,13 +20,13 @@ export function reportText(run: RunRecord | ClassifierRecord, columns: number): 
       ...(hint === undefined ? [] : wrapped(`${hint}.`, columns, "  ", "  ")),
     ]),
     "",
-    ...lossChart(run, guessing(run), columns, 12),
+    ...lossChart(run, guessedLoss(run), columns, 12),
   ].join("\n") + "\n";
 }
 
 /** What guessing by frequency costs. */
-function guessing(run: RunRecord | ClassifierRecord): number | undefined {
-  if (run.kind === "run") return lastStart(run)?.unigram.loss;
+function guessedLoss(run: RunRecord | ClassifierRecord): number | undefined {
+  if (run.kind === "run") return guessing(run)?.loss;
   const last = run.evaluations.at(-1);
   return last && guessingLoss(last);
 }

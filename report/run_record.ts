@@ -44,7 +44,15 @@ export async function readRun(path: string): Promise<RunRecord> {
 }
 
 /** Fields that the report cannot do without, by kind: a value of the right type in each place. */
-const TEXT = { tokens: 0, sentences: 0, documents: 0, sha256: "", fertility: 0, unknown_share: 0, vocabulary_used: 0 };
+const TEXT = {
+  tokens: 0,
+  sentences: 0,
+  documents: 0,
+  sha256: "",
+  fertility: null,
+  unknown_share: null,
+  vocabulary_used: 0,
+};
 const NEEDED = {
   start: {
     step: 0,
@@ -56,8 +64,8 @@ const NEEDED = {
     tokenizer: { size: 0, lowercase: false, sha256: "" },
     train: { ...TEXT, most_frequent: [{ token: "", share: 0 }] },
     held_out: TEXT,
-    masking: { sequences: 0, tokens: 0, masked: 0, mask_share: 0, random_share: 0, kept_share: 0 },
-    unigram: { entropy: 0, loss: 0, accuracy: 0 },
+    masking: { sequences: 0, tokens: 0, masked: 0, mask_share: null, random_share: null, kept_share: null },
+    unigram: { entropy: null, loss: null, accuracy: null },
   },
   train: { step: 0, elapsed_ms: 0, tokens: 0, loss: 0 },
   evaluation: { step: 0, elapsed_ms: 0, loss: 0, accuracy: 0, accuracy_interval: [0], top5_accuracy: 0, masked: 0 },
@@ -80,7 +88,8 @@ export function runRecord(path: string, config: unknown, metrics: readonly Metri
     config: conforms(config, { model: {}, training: { extent: {} }, data: {} }) ? config as RunConfig : undefined,
     starts: of("start"),
     train: of("train"),
-    evaluations: of("evaluation").filter(({ accuracy_interval }) => accuracy_interval.length === 2),
+    evaluations: of("evaluation").filter(({ accuracy_interval, masked }) => accuracy_interval.length === 2 && masked > 0 // of nothing, older versions recorded figures
+    ),
     blanks: of("blanks"),
     warnings: of("warning"),
     end: last?.kind === "end" ? last : undefined,
@@ -92,11 +101,15 @@ export function nameOf(path: string): string {
   return path.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) || path;
 }
 
-/** Whether a value has everything that the example has, of the same types: all elements of an array like the first. */
+/**
+ * Whether a value has everything that the example has, of the same types: all elements of an array like the first. `null`
+ * is an example of a figure that may be missing.
+ */
 export function conforms(value: unknown, example: unknown): boolean {
   if (Array.isArray(example)) return Array.isArray(value) && value.every((element) => conforms(element, example[0]));
+  if (example === null) return value === null || Number.isFinite(value);
   if (typeof example === "number") return Number.isFinite(value);
-  if (typeof example !== "object" || example === null) return typeof value === typeof example;
+  if (typeof example !== "object") return typeof value === typeof example;
   return typeof value === "object" && value !== null &&
     Object.entries(example).every(([name, part]) => conforms((value as Record<string, unknown>)[name], part));
 }
@@ -110,4 +123,15 @@ export function lastStart(run: RunRecord): RunStart | undefined {
 export function objectiveOf(run: RunRecord): string {
   const { objective } = (run.config?.training ?? {}) as { objective?: unknown };
   return typeof objective === "string" ? objective : "mlm";
+}
+
+/** What guessing by frequency gets on the held-out tokens, where that is recorded and there are any. */
+export function guessing(run: RunRecord): { loss: number; accuracy: number } | undefined {
+  const { loss, accuracy } = lastStart(run)?.unigram ?? {};
+  return typeof loss === "number" && typeof accuracy === "number" ? { loss, accuracy } : undefined;
+}
+
+/** Whether nothing can be measured, because no held-out token is predicted. */
+export function isUnmeasured(run: RunRecord): boolean {
+  return lastStart(run)?.masking.masked === 0 && run.evaluations.length === 0;
 }

@@ -1,6 +1,6 @@
 /** The report's sections about one run: filled blanks, its text and masks, its settings. Called by page.ts. */
 
-import { grouped, percent } from "../config/numbers.ts";
+import { grouped, orDash, percent } from "../config/numbers.ts";
 import type { TextStatistics } from "../training/metrics.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { conforms, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
@@ -105,9 +105,9 @@ ${
       both("tokens", ({ tokens }) => grouped(tokens)),
       both("sentences", ({ sentences }) => grouped(sentences)),
       both("documents", ({ documents }) => grouped(documents)),
-      both("fertility: tokens per word", ({ fertility }) => fertility.toFixed(2)),
+      both("fertility: tokens per word", ({ fertility }) => orDash(fertility, (n) => n.toFixed(2))),
       both("[UNK] among the words", unknownWords),
-      both("[UNK] among the tokens", ({ unknown_share }) => share(unknown_share)),
+      both("[UNK] among the tokens", ({ unknown_share }) => orDash(unknown_share, share)),
       both(
         `of the vocabulary of ${grouped(tokenizer.size)} in use`,
         ({ vocabulary_used }) => `${grouped(vocabulary_used)} (${percent(vocabulary_used / tokenizer.size)})`,
@@ -124,8 +124,8 @@ ${
   }</p>
 <p>Most frequent in training: ${
     train.most_frequent.map(({ token, share }, i) => html`${i > 0 ? ", " : ""}<code>${token}</code> ${percent(share)}`)
-  }. The entropy of these frequencies is ${unigram.entropy.toFixed(3)} nats a token; on the held-out blanks they cost
-${unigram.loss.toFixed(3)}.</p>
+  }. The entropy of these frequencies is ${orDash(unigram.entropy, nats)} nats a token; on the held-out blanks they cost
+${orDash(unigram.loss, nats)}.</p>
 <h2>Masks</h2>
 ${
     objectiveOf(run) === "clm"
@@ -134,13 +134,13 @@ ${
         [
           "chosen for prediction",
           chosen("mlm_probability"),
-          `${percent(masking.masked / Math.max(1, masking.tokens))} (${grouped(masking.masked)} of ${
-            grouped(masking.tokens)
-          } tokens in ${grouped(masking.sequences)} sequences)`,
+          `${orDash(masking.tokens === 0 ? null : masking.masked / masking.tokens, percent)} (${
+            grouped(masking.masked)
+          } of ${grouped(masking.tokens)} tokens in ${grouped(masking.sequences)} sequences)`,
         ],
-        ["of these, replaced by [MASK]", chosen("mask_share", 0.8), percent(masking.mask_share)],
-        ["replaced by another token", chosen("random_share", 0.1), percent(masking.random_share)],
-        ["left as they are", "the rest", percent(masking.kept_share)],
+        ["of these, replaced by [MASK]", chosen("mask_share", 0.8), orDash(masking.mask_share, percent)],
+        ["replaced by another token", chosen("random_share", 0.1), orDash(masking.random_share, percent)],
+        ["left as they are", "the rest", orDash(masking.kept_share, percent)],
       ])
   }
 </section>`;
@@ -154,6 +154,7 @@ function unknownWords({ words, unknown_words }: TextStatistics): string {
     : `${share(unknown_words / words)} (${grouped(unknown_words)} of ${grouped(words)})`;
 }
 
+const nats = (value: number) => value.toFixed(3);
 const share = (value: number) => (value === 0 ? "none" : value < 0.001 ? "under 0.1%" : percent(value));
 
 /** How to repeat the run. */
@@ -169,7 +170,7 @@ export function settingsSection(run: RunRecord): Html {
   const extensions = Array.isArray(config?.extensions) ? config.extensions : [];
   const extents: unknown[] = [config?.training.extent, ...extensions.map((extension) => extension?.extent)];
   const budget = extents.some((extent) => typeof extent === "object" && extent !== null && "budget_ms" in extent);
-  const files: unknown = config?.data.files;
+  const files: unknown = config?.data.files, valid: unknown = config?.data.valid_files;
   return html`<section>
 <h2>To repeat it</h2>
 ${
@@ -204,6 +205,9 @@ ${
           ? "the embedded practice corpus"
           : String(files),
       ] as [string, Content]]),
+      ...(Array.isArray(valid)
+        ? [["held out", valid.map((file) => html`<code>${String(file)}</code><br>`)] as [string, Content]]
+        : []),
       ...(start === undefined ? [] : [
         ["training text, SHA-256", html`<code>${start.train.sha256}</code>`],
         ["held-out text, SHA-256", html`<code>${start.held_out.sha256}</code>`],

@@ -1,7 +1,7 @@
 /** Metrics as columns that a chart can draw, thinned where there are more points than pixels. */
 
 import { referenceBand } from "./reference_band.ts";
-import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
+import { guessing, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 
 /** Points that a curve keeps; about as many as it has pixels. */
 const MOST_POINTS = 1200;
@@ -32,7 +32,7 @@ export function runSeries(run: RunRecord): Series {
   const start = lastStart(run);
   return {
     ...trainingSeries(run),
-    guessing: start && { ...start.unigram, nsp_accuracy: start.nsp_majority },
+    guessing: start && { ...guessing(run), nsp_accuracy: start.nsp_majority },
     reference: reference(run),
   };
 }
@@ -73,6 +73,7 @@ function columns(rows: readonly object[], names: readonly string[]): Columns {
 /** Why a run has no reference band, or `undefined` if it has one. */
 export function whyNoReference(run: RunRecord): string | undefined {
   if (lastStart(run) === undefined) return "what guessing by frequency costs is not recorded";
+  if (guessing(run) === undefined) return "nothing is measured on held-out text";
   if (run.config?.data.files === "practice") return "the practice corpus is generated, and the recorded runs are not";
   const objective = objectiveOf(run);
   if (objective !== "mlm") return `its objective is ${objective}, and that of the recorded runs is mlm`;
@@ -83,7 +84,7 @@ export function whyNoReference(run: RunRecord): string | undefined {
 
 function reference(run: RunRecord): Series["reference"] {
   if (whyNoReference(run) !== undefined) return undefined;
-  const { step, low, high } = referenceBand(lastStart(run)!.unigram.loss, run.train.at(-1)!.step);
+  const { step, low, high } = referenceBand(guessing(run)!.loss, run.train.at(-1)!.step);
   // The band is given over updates; on the other axes it stands where this run made those updates.
   return {
     step,

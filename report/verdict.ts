@@ -4,7 +4,7 @@
  */
 
 import { clock, grouped, percent } from "../config/numbers.ts";
-import { lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
+import { guessing, isUnmeasured, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 
 /** A sentence, and whether it is good news. */
 export interface Finding {
@@ -40,9 +40,12 @@ export function verdict(run: RunRecord): Verdict {
 
 function headline(run: RunRecord): Pick<Verdict, "headline" | "tone"> {
   const evaluation = run.evaluations.at(-1);
-  const unigram = lastStart(run)?.unigram;
+  const unigram = guessing(run);
   if (run.warnings.some(({ rule }) => rule === "non_finite")) {
     return { headline: "The run broke off: a number was no longer finite", tone: "bad" };
+  }
+  if (isUnmeasured(run)) {
+    return { headline: "Nothing is measured: no token of the held-out text is predicted", tone: "bad" };
   }
   if (evaluation === undefined) return { headline: "Nothing has been measured on held-out text yet", tone: "neutral" };
   const right = `${percent(evaluation.accuracy)} of the held-out ${targets(run)} right`;
@@ -77,7 +80,7 @@ function status(run: RunRecord): Finding {
 
 function loss(run: RunRecord): Finding[] {
   const evaluation = run.evaluations.at(-1);
-  const unigram = lastStart(run)?.unigram;
+  const unigram = guessing(run);
   if (evaluation === undefined) return [];
   const measured = `Held-out loss ${evaluation.loss.toFixed(3)} nats a token (perplexity ${
     perplexity(evaluation.loss)
@@ -86,17 +89,17 @@ function loss(run: RunRecord): Finding[] {
     return [{ tone: "neutral", text: `${measured}. What guessing by frequency costs is not recorded.` }];
   }
   const below = unigram.loss - evaluation.loss;
-  const guessing = `guessing by word frequency, ${unigram.loss.toFixed(3)} (perplexity ${perplexity(unigram.loss)})`;
+  const against = `guessing by word frequency, ${unigram.loss.toFixed(3)} (perplexity ${perplexity(unigram.loss)})`;
   return [
     below > 0
-      ? { tone: "good", text: `${measured}: ${below.toFixed(3)} below ${guessing}.` }
-      : { tone: "bad", text: `${measured}: ${(-below).toFixed(3)} above ${guessing}.` },
+      ? { tone: "good", text: `${measured}: ${below.toFixed(3)} below ${against}.` }
+      : { tone: "bad", text: `${measured}: ${(-below).toFixed(3)} above ${against}.` },
   ];
 }
 
 function accuracy(run: RunRecord): Finding[] {
   const evaluation = run.evaluations.at(-1);
-  const unigram = lastStart(run)?.unigram;
+  const unigram = guessing(run);
   if (evaluation === undefined) return [];
   const [low, high] = evaluation.accuracy_interval;
   const measured =
@@ -117,17 +120,18 @@ function sentencePairs(run: RunRecord): Finding[] {
   const measured = `Next-sentence prediction ${percent(nsp_accuracy)} on ${grouped(nsp_pairs)} pairs ` +
     `(95% interval ${percent(interval[0])} to ${percent(interval[1])})`;
   if (majority === undefined) return [{ tone: "neutral", text: `${measured}.` }];
-  const guessing = `what always giving the commoner answer gets, ${percent(majority)}`;
+  const always = `what always giving the commoner answer gets, ${percent(majority)}`;
   return [
     interval[0] > majority
-      ? { tone: "good", text: `${measured}: the interval lies above ${guessing}.` }
-      : { tone: "bad", text: `${measured}: the interval does not lie above ${guessing}.` },
+      ? { tone: "good", text: `${measured}: the interval lies above ${always}.` }
+      : { tone: "bad", text: `${measured}: the interval does not lie above ${always}.` },
   ];
 }
 
 function trend(run: RunRecord): Finding[] {
   const last = run.evaluations.at(-1);
   const before = run.evaluations.findLast(({ step }) => last !== undefined && step <= 0.75 * last.step);
+  if (isUnmeasured(run)) return [];
   if (last === undefined || before === undefined) {
     return [{ tone: "neutral", text: "There are too few evaluations to say whether the loss still falls." }];
   }

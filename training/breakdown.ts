@@ -63,8 +63,8 @@ export class Breakdown {
   get groups(): Group[] {
     const all = [...this.#groups].map(([name, { model, unigram }]) => ({
       name,
-      model: model.result,
-      unigram: unigram.result,
+      model: model.result!, // a group has what made it
+      unigram: unigram.result!,
     }));
     return all.sort((a, b) => b.model.count - a.model.count);
   }

@@ -7,7 +7,7 @@ export interface ClassificationResult {
   accuracy: number;
   /** 95% interval of the accuracy (Wilson, 1927). */
   accuracy_interval: [number, number];
-  /** Mean of the classes' F1; 0 for a class that is neither there nor predicted. */
+  /** Mean of the classes' F1; one that is neither there nor predicted has none and is left out, as in scikit-learn. */
   macro_f1: number;
   /** 95% interval of macro-F1 by the delta method (Takahashi et al., 2022). */
   macro_f1_interval: [number, number];
@@ -34,18 +34,20 @@ export class Confusion {
     const cells = this.#counts, classes = cells.map((_, i) => i);
     const there = cells.map((row) => row.reduce((a, b) => a + b, 0));
     const said = classes.map((j) => cells.reduce((sum, row) => sum + row[j], 0));
-    const count = there.reduce((a, b) => a + b, 0), n = Math.max(1, count);
+    const count = there.reduce((a, b) => a + b, 0), n = count;
+    if (count === 0) throw new Error("a classifier cannot be measured on no text");
     const right = classes.reduce((sum, i) => sum + cells[i][i], 0);
     // F1 of class i is 2 p_ii / (p_i. + p_.i).
     const slope = classes.map((i) => there[i] + said[i] === 0 ? 0 : 2 * n / (there[i] + said[i]));
     const f1 = classes.map((i) => slope[i] * cells[i][i] / n);
-    const macro_f1 = f1.reduce((a, b) => a + b, 0) / cells.length;
+    const counted = classes.filter((i) => there[i] + said[i] > 0).length;
+    const macro_f1 = f1.reduce((a, b) => a + b, 0) / counted;
     // Variance of macro-F1 as a function of the multinomial cells p_ij, by its derivative in each.
     let mean = 0, square = 0;
     for (const i of classes) {
       for (const j of classes) {
         const pull = (slope[i] * f1[i] + slope[j] * f1[j]) / 2;
-        const derivative = ((i === j ? slope[i] : 0) - pull) / cells.length;
+        const derivative = ((i === j ? slope[i] : 0) - pull) / counted;
         mean += derivative * cells[i][j] / n;
         square += derivative ** 2 * cells[i][j] / n;
       }

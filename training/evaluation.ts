@@ -23,18 +23,28 @@ export interface Evaluation {
   nsp_pairs?: number;
 }
 
+/** What JSON has where nothing could be measured. */
+export const UNMEASURED = {
+  loss: null,
+  perplexity: null,
+  accuracy: null,
+  accuracy_interval: null,
+  top5_accuracy: null,
+  masked: 0,
+} as const;
+
 /** What predicting every masked token from the training text's token frequencies gives. */
 export interface UnigramBaseline {
-  /** Entropy of the training text's distribution of tokens, nats. */
-  entropy: number;
-  /** Cross-entropy of the held-out labels under it (add-one smoothed), nats. */
-  loss: number;
-  /** Accuracy of always predicting the most frequent token. */
-  accuracy: number;
+  /** Entropy of the training text's distribution of tokens, nats; `null` if it has none. */
+  entropy: number | null;
+  /** Cross-entropy of the held-out labels under it (add-one smoothed), nats; `null` if there are none. */
+  loss: number | null;
+  /** Accuracy of always predicting the most frequent token; `null` if there is nothing to predict. */
+  accuracy: number | null;
 }
 
 /**
- * Evaluates the engine on batches.
+ * Evaluates the engine on batches; nothing comes of it if they predict no token.
  *
  * @param onToken is called with each predicted token's id, loss and rank.
  * @param signal ends it before the next batch.
@@ -45,7 +55,7 @@ export async function evaluate(
   batches: readonly MlmBatch[],
   onToken: (label: number, loss: number, rank: number) => void = () => {},
   signal?: AbortSignal,
-): Promise<Evaluation> {
+): Promise<Evaluation | undefined> {
   const tokens = new Tally(), pairs = new Tally();
   for (const batch of batches) {
     if (batch.labels.length === 0 && batch.next_sentence_label === undefined) continue;
@@ -55,10 +65,11 @@ export async function evaluate(
     pairs.addAll(sequence_loss, sequence_rank);
     batch.labels.forEach((label, i) => onToken(label, row_loss[i], row_rank[i]));
   }
+  if (tokens.result === undefined) return undefined;
   const { count: masked, ...result } = tokens.result;
   const evaluation: Evaluation = { ...result, masked };
   const nsp = pairs.result;
-  if (nsp.count > 0) {
+  if (nsp !== undefined) {
     evaluation.nsp_loss = nsp.loss;
     evaluation.nsp_accuracy = nsp.accuracy;
     evaluation.nsp_accuracy_interval = nsp.accuracy_interval;
@@ -82,6 +93,6 @@ export function unigramBaseline(counts: Float64Array, batches: readonly MlmBatch
   for (const { labels } of batches) {
     for (const label of labels) tally.add(unigram.loss(label), unigram.rank(label));
   }
-  const { loss, accuracy } = tally.result;
+  const { loss = null, accuracy = null } = tally.result ?? {};
   return { entropy: unigram.entropy, loss, accuracy };
 }

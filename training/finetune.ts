@@ -135,5 +135,5 @@ export async function evaluateClassifier(
       loss += top - row[label] + Math.log(row.reduce((sum, x) => sum + Math.exp(x - top), 0));
     });
   }
-  return { loss: loss / Math.max(1, sequences.length), ...confusion.result };
+  return { loss: loss / sequences.length, ...confusion.result };
 }

@@ -1,6 +1,6 @@
 /** Tally, Unigram, Breakdown and Confusion: what evaluations are counted with. */
 
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { Random } from "../data/rng.ts";
 import { bandOf, Breakdown, scriptOf } from "./breakdown.ts";
 import { Confusion } from "./confusion.ts";
@@ -10,11 +10,11 @@ import { Unigram } from "./unigram.ts";
 Deno.test("Tally means losses and counts ranks", () => {
   const tally = new Tally();
   tally.addAll([1, 2, 6], [0, 4, 5]);
-  const { loss, perplexity, accuracy, top5_accuracy, count, accuracy_interval } = tally.result;
+  const { loss, perplexity, accuracy, top5_accuracy, count, accuracy_interval } = tally.result!;
   assertEquals([loss, accuracy, top5_accuracy, count], [3, 1 / 3, 2 / 3, 3]);
   assertAlmostEquals(perplexity, Math.exp(3), 1e-12);
   assert(accuracy_interval[0] < 1 / 3 && accuracy_interval[1] > 1 / 3);
-  assertEquals(new Tally().result.loss, 0);
+  assertEquals(new Tally().result, undefined, "of nothing there is no figure");
 });
 
 Deno.test("Unigram's probabilities sum to one, and ranks follow the counts", () => {
@@ -22,6 +22,8 @@ Deno.test("Unigram's probabilities sum to one, and ranks follow the counts", () 
   assertAlmostEquals([0, 1, 2, 3, 4].reduce((sum, id) => sum + Math.exp(-unigram.loss(id)), 0), 1, 1e-12);
   assertEquals([1, 3, 2, 4, 0].map((id) => unigram.rank(id)), [0, 1, 2, 3, 4]);
   assertEquals(unigram.commonest, 1);
+  const none = new Unigram(new Float64Array(3));
+  assertEquals([none.entropy, none.commonest], [null, null]);
 });
 
 Deno.test("scriptOf and bandOf name what people look for", () => {
@@ -50,8 +52,9 @@ Deno.test("Confusion gives accuracy and macro-F1 worked out by hand", () => {
   for (const [truth, answer] of [[0, 0], [0, 0], [0, 0], [0, 1], [1, 1], [1, 1]]) confusion.add(truth, answer);
   const { accuracy, macro_f1, majority, count } = confusion.result;
   assertAlmostEquals(accuracy, 5 / 6, 1e-12);
-  assertAlmostEquals(macro_f1, (2 * 3 / (4 + 3) + 2 * 2 / (2 + 3) + 0) / 3, 1e-12);
+  assertAlmostEquals(macro_f1, (2 * 3 / (4 + 3) + 2 * 2 / (2 + 3)) / 2, 1e-12, "of classes that are there");
   assertEquals([majority, count], [4 / 6, 6]);
+  assertThrows(() => new Confusion(2).result, Error, "no text");
 });
 
 Deno.test("Confusion's interval of macro-F1 is as wide as samples of that size scatter", () => {

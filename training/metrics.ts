@@ -86,7 +86,14 @@ export interface Warning {
   kind: "warning";
   step: number;
   elapsed_ms: number;
-  rule: "non_finite" | "plateau" | "repeated_text" | "data_stall" | "unknown_words";
+  rule:
+    | "non_finite"
+    | "plateau"
+    | "repeated_text"
+    | "data_stall"
+    | "unknown_words"
+    | "seen_text"
+    | "nothing_held_out";
   message: string;
   hint: string;
 }

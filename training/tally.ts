@@ -34,16 +34,17 @@ export class Tally {
     for (let i = 0; i < losses.length; i++) this.add(losses[i], ranks[i]);
   }
 
-  /** Of nothing, a loss and an accuracy of 0. */
-  get result(): TallyResult {
-    const n = Math.max(1, this.#count), loss = this.#loss / n;
+  /** Nothing, if nothing was counted: a measure over nothing is no figure. */
+  get result(): TallyResult | undefined {
+    const n = this.#count, loss = this.#loss / n;
+    if (n === 0) return undefined;
     return {
       loss,
       perplexity: Math.exp(loss),
       accuracy: this.#right / n,
       accuracy_interval: wilson(this.#right, n),
       top5_accuracy: this.#top5 / n,
-      count: this.#count,
+      count: n,
     };
   }
 }

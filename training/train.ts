@@ -3,6 +3,7 @@
  * the engine's. Called by the pretrain command.
  */
 
+import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { TrainingConfig } from "../config/run_config.ts";
 import type { Position } from "../data/mod.ts";
@@ -104,6 +105,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       if (signal.aborted) return;
       throw error;
     }
+    if (evaluation === undefined) return;
     const metric = { kind: "evaluation" as const, step, elapsed_ms: Math.round(elapsed()), ...evaluation };
     await metrics.write(metric);
     await options.onMetric(metric, progress());
@@ -112,6 +114,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   // The batches of an update; several have to be kept until all of them are there.
   const take = () => micro === 1 ? batches.next() : copyOf(batches.next());
   let update = Array.from({ length: micro }, take);
+  let hasPredicted = options.start.step > 0; // a run that goes on was checked when it began
   let interval = newInterval();
   const pauses = new Pauses(schedule.extent, progress(), options.start.elapsed_ms, options.save_ms);
   while (!options.start.done && progress() < 1 && !signal.aborted) {
@@ -136,12 +139,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
     update = upcoming;
     interval.predicted += predicted;
+    hasPredicted ||= predicted > 0;
     if (predicted > 0) await engine.update(hyperparameters(training, rate), step);
     step++;
     evaluation = undefined;
 
     const now = performance.now();
     const done = progress();
+    if (!hasPredicted && (done >= 1 || (training.static_masking && epoch >= 1))) throw nothingPredicted(step);
     const milestone = pauses.isMilestone(done, elapsed());
     const due = (every: number | undefined) => every === undefined ? milestone : step % every === 0;
     const evaluates = due(options.evaluateEvery);
@@ -186,6 +191,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (done && evaluation === undefined) await evaluateNow();
   const isMeasured = evaluation !== undefined || heldOut.length === 0;
   return { evaluation, state: state(), interrupted: !done || !isMeasured };
+}
+
+/** What is said of a run that had nothing to learn from. */
+function nothingPredicted(steps: number): ClozeError {
+  return new ClozeError("input", `nothing was learned: in ${steps} steps no token was chosen to be predicted`, {
+    hint: "give more text, more --steps or a higher --mlm-probability",
+  });
 }
 
 /**

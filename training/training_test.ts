@@ -147,9 +147,11 @@ Deno.test("unigramBaseline equals entropy and cross-entropy worked out by hand",
   const counts = Float64Array.of(0, 2, 1, 1);
   const batch = { labels: Int32Array.of(1, 3) } as MlmBatch;
   const { entropy, loss, accuracy } = unigramBaseline(counts, [batch]);
-  assertAlmostEquals(entropy, 1.5 * Math.LN2, 1e-12);
-  assertAlmostEquals(loss, -(Math.log(3 / 8) + Math.log(2 / 8)) / 2, 1e-12);
+  assertAlmostEquals(entropy!, 1.5 * Math.LN2, 1e-12);
+  assertAlmostEquals(loss!, -(Math.log(3 / 8) + Math.log(2 / 8)) / 2, 1e-12);
   assertEquals(accuracy, 0.5);
+  // Without a label there is nothing to guess, without a count nothing to guess from.
+  assertEquals(unigramBaseline(new Float64Array(4), []), { entropy: null, loss: null, accuracy: null });
 });
 
 Deno.test("MetricsFile drops what came after the checkpoint and a line that was cut off", async () => {

@@ -2,10 +2,10 @@
 
 /** Predicts every token from frequencies, add-one smoothed. */
 export class Unigram {
-  /** Entropy of the distribution, nats. */
-  readonly entropy: number;
-  /** The most frequent token. */
-  readonly commonest: number;
+  /** Entropy of the distribution, nats; `null` if no token occurs. */
+  readonly entropy: number | null;
+  /** The most frequent token; `null` if none occurs. */
+  readonly commonest: number | null;
   readonly #counts: Float64Array;
   readonly #total: number;
   readonly #ranks: Int32Array;
@@ -18,11 +18,11 @@ export class Unigram {
     for (const count of counts) {
       if (count > 0) entropy -= count / this.#total * Math.log(count / this.#total);
     }
-    this.entropy = entropy;
+    this.entropy = this.#total > 0 ? entropy : null;
     const order = [...counts.keys()].sort((a, b) => counts[b] - counts[a] || a - b);
     this.#ranks = new Int32Array(counts.length);
     order.forEach((id, rank) => this.#ranks[id] = rank);
-    this.commonest = order[0];
+    this.commonest = this.#total > 0 ? order[0] : null;
   }
 
   /** −log of the token's probability, nats. */

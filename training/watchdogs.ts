@@ -19,6 +19,8 @@ const PLATEAU_FALL = 0.01;
 const PLATEAU_LEFT = 0.8;
 /** Of natural text 1 to 6% of the lines stand there before (measured on reviews, novels, news and an encyclopedia). */
 const REPEATED_SHARE = 0.2;
+/** Of short lines a few are the same everywhere, as natural text has them twice. */
+const SEEN_SHARE = 0.1;
 
 type Train = Extract<Metric, { kind: "train" }>;
 
@@ -119,6 +121,33 @@ export function repeatedText(duplicate_share: number): Warning | undefined {
     hint: "usual causes: the same file twice under two names, headers and footers on every page, a crawl of mirrored " +
       "pages. Held-out text then has copies of training text in it, and its loss flatters the model: " +
       "remove the copies, for example with: awk '!NF || !seen[$0]++'",
+  };
+}
+
+/** The warning about held-out text that is trained on. `in_training`: share of its lines, see `CorpusCounts`. */
+export function seenText(in_training: number): Warning | undefined {
+  if (in_training <= SEEN_SHARE) return undefined;
+  return {
+    ...at({ step: 0, elapsed_ms: 0 }),
+    rule: "seen_text",
+    message: `${percent(in_training)} of the lines of the held-out text are lines of the training text, too`,
+    hint: "the held-out loss flatters the model there: leave these lines out of one of the two",
+  };
+}
+
+/** The warning about a run that can measure nothing: no held-out token is predicted. */
+export function nothingHeldOut({ documents, tokens }: { documents: number; tokens: number }, hasOwn: boolean): Warning {
+  const text = tokens === 0
+    ? `${hasOwn ? "the held-out text has no word in it" : "the text is too short for a held-out part"}`
+    : `the held-out text is so short (${tokens} tokens in ${documents} ${
+      documents === 1 ? "document" : "documents"
+    }) ` +
+      "that no token of it is predicted";
+  return {
+    ...at({ step: 0, elapsed_ms: 0 }),
+    rule: "nothing_held_out",
+    message: `${text}, so that nothing is measured and there is no held-out loss or accuracy`,
+    hint: hasOwn ? "give more text with --valid FILE" : "give text to measure on: --valid FILE",
   };
 }
 

@@ -16,6 +16,7 @@ import {
   nspMajority,
   type UnigramBaseline,
   unigramBaseline,
+  UNMEASURED,
 } from "../../training/evaluation.ts";
 import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
@@ -25,7 +26,7 @@ import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { newestRun, resolve } from "../paths.ts";
-import { grouped, note, percent, table, warn, writeOut } from "../terminal.ts";
+import { grouped, note, orDash, percent, table, warn, writeOut } from "../terminal.ts";
 import { checkUnknown, unknownLine } from "../unknown_words.ts";
 
 type EvaluateValues = Values<typeof EVALUATE.flags>;
@@ -44,6 +45,9 @@ export async function run(args: string[]): Promise<number> {
   const folder = await openModelFolder(path);
   if (values.sentences === true) return await score(folder, values, data);
   const result = await measure(folder, values, data);
+  if (result.loss === null) {
+    warn(`nothing is measured: ${UNPREDICTED}`, "give more text, in words that the vocabulary has");
+  }
   await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result));
   return 0;
 }
@@ -73,25 +77,33 @@ async function score(folder: ModelFolder, values: EvaluateValues, data: string[]
   }, files);
 }
 
+/** Figures on tokens; `null` where none was predicted. */
+type MeasuredTokens = Omit<Evaluation, `nsp_${string}`> | typeof UNMEASURED;
+
+/** Next-sentence prediction. */
+interface MeasuredPairs
+  extends Required<Pick<Evaluation, "nsp_loss" | "nsp_accuracy" | "nsp_accuracy_interval" | "nsp_pairs">> {
+  /** What always giving the answer that is right more often gets. */
+  nsp_majority: number;
+  /** Blanks in sentence pairs, which a model with next-sentence prediction was trained on. */
+  in_pairs: { loss: number; accuracy: number; masked: number };
+}
+
 /** What the command prints as JSON. */
-interface Measured extends Evaluation {
+type Measured = MeasuredTokens & Partial<MeasuredPairs> & {
   model: string;
   objective: PretrainingObjective;
   /** Words and tokens of the text, and how many of them became `[UNK]`: one of each for a word. */
   words: number;
   tokens: number;
   unknown_words: number;
-  /** Blanks in sentence pairs, which a model with next-sentence prediction was trained on. */
-  in_pairs?: { loss: number; accuracy: number; masked: number };
-  /** Next-sentence prediction: always giving the answer that is right more often. */
-  nsp_majority?: number;
   /** Guessing by the text's own frequencies, which no model has seen. */
   unigram: UnigramBaseline;
   /** Always answering the commonest token. */
-  most_frequent: { token: string; accuracy: number };
+  most_frequent: { token: string; accuracy: number | null } | null;
   by_script: Group[];
   by_frequency: Group[];
-}
+};
 
 async function measure(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<Measured> {
   const { config, heads, tokenizer, path } = folder;
@@ -115,7 +127,9 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
     const found = { counts: unknownOf(shard.counts, tokenizer), causes: unknown.causes(tokenizer) };
     const advice = checkUnknown(found, { from: "model", path: values.model ?? path }, values["allow-unknown"] === true);
     if (advice !== undefined) warn(advice.message, advice.hint);
-    const batches = heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6);
+    // Of [UNK] alone nothing is predicted, not even left to right.
+    const hasWords = shard.counts.some((count, id) => count > 0 && !tokenizer.isSpecial(id));
+    const batches = hasWords ? heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6) : [];
     using engine = await engineFor(folder, objective, options, values);
     noteDevice(values.device, engine.describe().device);
     const counts = predictedCounts(objective, shard, tokenizer, batches);
@@ -134,10 +148,12 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
       words: found.counts.words,
       tokens: found.counts.tokens,
       unknown_words: found.counts.unknown,
-      ...evaluation,
+      ...(evaluation ?? UNMEASURED),
       ...pairs,
       unigram: baseline,
-      most_frequent: { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
+      most_frequent: unigram.commonest === null
+        ? null
+        : { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
       by_script: byScript.groups,
       by_frequency: byFrequency.groups.sort((a, b) => a.unigram.loss - b.unigram.loss), // the commonest first
     };
@@ -173,7 +189,7 @@ async function measurePairs(
   values: EvaluateValues,
   shard: Shard,
   plain: BatchOptions,
-): Promise<Partial<Measured>> {
+): Promise<Partial<MeasuredPairs>> {
   const options = { ...plain, ...objectiveOptions("mlm+nsp") };
   let batches: MlmBatch[];
   try {
@@ -184,16 +200,19 @@ async function measurePairs(
     return {};
   }
   using engine = await engineFor(folder, "mlm+nsp", options, values);
-  const { loss, accuracy, masked, ...rest } = await evaluate(engine, batches);
-  const { nsp_loss = 0, nsp_accuracy = 0, nsp_accuracy_interval = [0, 1], nsp_pairs = 0 } = rest;
-  const in_pairs = { loss, accuracy, masked };
+  const evaluation = await evaluate(engine, batches), nsp_majority = nspMajority(batches);
+  if (evaluation?.nsp_pairs === undefined || nsp_majority === undefined) {
+    note("next-sentence prediction is not measured: no token is predicted in the pairs of the text");
+    return {};
+  }
+  const { loss, accuracy, masked } = evaluation;
   return {
-    nsp_loss,
-    nsp_accuracy,
-    nsp_accuracy_interval,
-    nsp_pairs,
-    nsp_majority: nspMajority(batches) ?? 1,
-    in_pairs,
+    nsp_loss: evaluation.nsp_loss!, // with the pairs, all of them are there
+    nsp_accuracy: evaluation.nsp_accuracy!,
+    nsp_accuracy_interval: evaluation.nsp_accuracy_interval!,
+    nsp_pairs: evaluation.nsp_pairs,
+    nsp_majority,
+    in_pairs: { loss, accuracy, masked },
   };
 }
 
@@ -220,20 +239,27 @@ async function shardOf(
   return Shard.open(`${folder}/text.shard`);
 }
 
+/** Said where there is nothing to measure. */
+const UNPREDICTED = "no token of the text is predicted";
+
 function readable(result: Measured): string {
+  const unknown = `unknown     ${unknownLine({ ...result, unknown: result.unknown_words })}`;
+  if (result.loss === null) return `measured    nothing: ${UNPREDICTED}\n${unknown}\n`;
   const { loss, perplexity, accuracy, accuracy_interval, top5_accuracy, masked, unigram, most_frequent } = result;
   const causal = result.objective === "clm";
   const lines = [
     `loss        ${loss.toFixed(3)} nats (perplexity ${perplexity.toFixed(1)}); guessing by frequency: ` +
-    `${unigram.loss.toFixed(3)}`,
-    `accuracy    ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")}); always ` +
-    `${JSON.stringify(most_frequent.token)}: ${percent(most_frequent.accuracy)}`,
+    orDash(unigram.loss, (n) => n.toFixed(3)),
+    `accuracy    ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")})` +
+    (most_frequent === null
+      ? ""
+      : `; always ${JSON.stringify(most_frequent.token)}: ${orDash(most_frequent.accuracy, percent)}`),
     `top 5       ${percent(top5_accuracy)}`,
     causal
       ? `predicted   ${grouped(masked)} next tokens, left to right: not comparable with masked tokens, which have ` +
         "text on both sides"
       : `masked      ${grouped(masked)} tokens`,
-    `unknown     ${unknownLine({ ...result, unknown: result.unknown_words })}`,
+    unknown,
   ];
   if (result.nsp_accuracy !== undefined) {
     const [low, high] = result.nsp_accuracy_interval!.map(percent);

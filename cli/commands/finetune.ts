@@ -160,6 +160,10 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     bold("data     ") + `${grouped(trainSet.length)} texts to train on, ${grouped(validSet.length)} to measure on; ` +
       `classes ${labels.length > 10 ? `${labels.length}` : labels.join(", ")}`,
   );
+  const unmeasured = labels.filter((_, id) => !validSet.some(({ label }) => label === id));
+  if (unmeasured.length > 0) {
+    warn(`${values.valid} has no text of the class ${unmeasured.join(", ")}: it is not measured`);
+  }
   const counts = sumOf([...trainSet, ...validSet]), causes = sample.causes(tokenizer);
   const vocabulary = { from: "model" as const, path: values.model! };
   const advice = checkUnknown({ counts, causes }, vocabulary, values["allow-unknown"] === true);

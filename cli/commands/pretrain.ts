@@ -4,17 +4,10 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import type { ModelConfig } from "../../config/model_config.ts";
 import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
 import { folderOf } from "../../config/whole_file.ts";
-import {
-  type Blank,
-  heldOutBlanks,
-  PRACTICE_BLANKS,
-  type PreparedData,
-  prepareShards,
-  unknownOf,
-} from "../../data/mod.ts";
+import { type Blank, heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
-import { bothCounts, loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
+import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
 import { checkpointSteps, saveCheckpoint, savingTime } from "../../training/checkpoint.ts";
 import { type Evaluation, nspMajority, unigramBaseline } from "../../training/evaluation.ts";
 import { exists, writeWhole } from "../../training/files.ts";
@@ -23,14 +16,12 @@ import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } fro
 import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
 import { quoted } from "../command_line.ts";
-import { corpusFindings } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
-import { bold, clock, grouped, note, percent, progress } from "../terminal.ts";
-import { checkUnknown, unknownLine, type UnknownWords } from "../unknown_words.ts";
+import { bold, clock, grouped, note, orDash, percent, progress } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 import { PretrainObserver } from "./pretrain_observer.ts";
 import {
@@ -44,6 +35,7 @@ import {
   scheduleOf,
 } from "./pretrain_again.ts";
 import { batchOptions, newRun, type Plan, type PretrainValues } from "./pretrain_plan.ts";
+import { checkText, measurable, sayFiles, sayText } from "./pretrain_text.ts";
 import { openRun, withdraw, writeRecord } from "./run_folder.ts";
 import { runStart } from "./run_start.ts";
 
@@ -80,12 +72,7 @@ export async function run(args: string[], part = false): Promise<number> {
 }
 
 async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop, part: boolean): Promise<number> {
-  note(
-    bold("data     ") +
-      (plan.corpus === "practice"
-        ? "the embedded practice corpus (generated; for trying cloze out)"
-        : shortList(plan.corpus.files)),
-  );
+  sayFiles(plan);
   const tokenizer = await tokenizerOf(plan, values);
   const data = await prepareShards(
     `${plan.output}/data`,
@@ -96,6 +83,7 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop, 
       onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
       others: await neighbours(plan.output),
       ...(plan.source === undefined ? {} : { source: plan.source }),
+      valid: plan.valid,
     },
   );
   if (data.gone !== undefined) {
@@ -125,11 +113,6 @@ async function neighbours(output: string): Promise<string[]> {
   const folders = await Array.fromAsync(Deno.readDir(runs)).catch(() => []);
   return folders.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${runs}/${name}/data`)
     .filter((folder) => folder !== `${output}/data`).sort();
-}
-
-/** The files, if they are few. */
-function shortList(files: readonly string[]): string {
-  return files.length <= 3 ? files.join(" ") : `${files.slice(0, 2).join(" ")} and ${files.length - 2} more files`;
 }
 
 function checkSizes(plan: Plan, model: ModelConfig, tokenizer: Tokenizer): void {
@@ -167,30 +150,13 @@ async function trainOn(
   const { training, output } = plan;
   const { objective } = training;
   const options = batchOptions(training);
-  const unknown = unknownIn(data, tokenizer);
-  const advice = checkUnknown(
-    unknown,
-    { from: plan.tokenizerPath === undefined ? "text" : "tokenizer" },
-    values["allow-unknown"] === true || plan.start !== undefined,
-  );
-  if (data.train.header.tokens === 0) throw new ClozeError("input", "there is not enough text to train on");
+  const warnings = checkText(plan, data, tokenizer, values["allow-unknown"] === true || plan.start !== undefined);
   using batches = trainingBatches(objective, data.train, tokenizer, options);
-  const heldOut = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
+  const made = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
+  const { heldOut, warnings: unmeasured } = measurable(made, data, plan.valid !== undefined);
   const schedule = await scheduleOf(plan, batches);
   const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, heldOut), heldOut);
-  const { header } = data.train;
-  note(
-    `         ${grouped(header.tokens)} tokens in ${grouped(header.documents)} documents for training, ` +
-      `${grouped(data.heldOut.header.tokens)} held out${data.reused ? " (tokenized before)" : ""}`,
-  );
-  if (plan.corpus !== "practice" && header.corpus !== null) note(`         ${corpusFindings(header.corpus)}`);
-  note(
-    bold("tokens   ") +
-      `a vocabulary of ${grouped(tokenizer.size)}; guessing by frequency costs ${
-        baseline.entropy.toFixed(2)
-      } nats a token`,
-  );
-  note(`         ${unknownLine(unknown.counts)}`);
+  sayText(plan, data, tokenizer, baseline);
 
   const files = {
     "config.json": modelConfigJson(model, { objective }),
@@ -238,7 +204,7 @@ async function trainOn(
     output,
     metrics,
     start: runStart({ ...start, engine: about, data, tokenizer, heldOut, unigram: baseline }),
-    unknown: advice,
+    warnings: [...warnings, ...unmeasured],
     blanks,
     model: FillMask.over(
       engine,
@@ -248,7 +214,7 @@ async function trainOn(
     ),
     chart: values.chart ?? false,
   });
-  await observer.begin(plan.corpus === "practice");
+  await observer.begin();
   const keeping = { kept: values["keep-checkpoints"], every: values["save-every"] };
   stop.arm();
   const result = await train({
@@ -274,12 +240,6 @@ async function trainOn(
   return await conclude(plan, result, { ...baseline, nsp: nspMajority(heldOut) }, toTry(blanks), values, part);
 }
 
-/** What became `[UNK]` in both parts of the text. */
-function unknownIn({ train, heldOut }: PreparedData, tokenizer: Tokenizer): UnknownWords {
-  const counts = bothCounts(unknownOf(train.counts, tokenizer), unknownOf(heldOut.counts, tokenizer));
-  return { counts, causes: train.header.corpus?.unknown };
-}
-
 /** Adds to a loss that is not finite where the last good weights are, and what is usually behind it. */
 async function withLastCheckpoint(error: NativeError, output: string): Promise<ClozeError> {
   const [step] = await checkpointSteps(output);
@@ -295,8 +255,8 @@ function toTry(blanks: readonly Blank[]): string | undefined {
 
 /** What guessing gets: loss and accuracy on tokens, accuracy on pairs if there are any. */
 interface Guessing {
-  loss: number;
-  accuracy: number;
+  loss: number | null;
+  accuracy: number | null;
   nsp: number | undefined;
 }
 
@@ -319,7 +279,8 @@ async function conclude(
   }
   note("");
   note(bold("trained  ") + `${grouped(state.step)} steps, ${grouped(state.tokens)} tokens, ${clock(state.elapsed_ms)}`);
-  if (evaluation !== undefined) reportEvaluation(evaluation, baseline, plan.training.objective);
+  if (evaluation === undefined) note(bold("measured ") + "nothing: no token of the held-out text is predicted");
+  else reportEvaluation(evaluation, baseline, plan.training.objective);
   if (part) return 0;
   note(bold("folder   ") + plan.output);
   note(bold("report   ") + `${plan.output}/report.html`);
@@ -351,18 +312,18 @@ function reportEvaluation(
   note(
     bold("loss     ") +
       `${evaluation.loss.toFixed(3)} nats on held-out ${what} (perplexity ${evaluation.perplexity.toFixed(1)}); ` +
-      `guessing by frequency: ${baseline.loss.toFixed(3)}`,
+      `guessing by frequency: ${orDash(baseline.loss, (n) => n.toFixed(3))}`,
   );
   note(
     bold("accuracy ") + `${percent(evaluation.accuracy)} of ${grouped(evaluation.masked)} held-out ${what} right ` +
-      `(95% interval ${low}–${high}); the commonest token: ${percent(baseline.accuracy)}`,
+      `(95% interval ${low}–${high}); the commonest token: ${orDash(baseline.accuracy, percent)}`,
   );
   if (evaluation.nsp_accuracy !== undefined) {
     note(
       bold("pairs    ") +
         `${percent(evaluation.nsp_accuracy)} of ${grouped(evaluation.nsp_pairs!)} held-out pairs told right ` +
         `(95% interval ${evaluation.nsp_accuracy_interval!.map(percent).join("–")}); the commoner answer: ` +
-        percent(baseline.nsp ?? 1),
+        orDash(baseline.nsp, percent),
     );
   }
 }

@@ -8,9 +8,8 @@ import type { Blank } from "../../data/mod.ts";
 import type { FillMask } from "../../inference/fill_mask.ts";
 import { readRun } from "../../report/mod.ts";
 import type { Metric, MetricsFile, RunStart, Warning } from "../../training/metrics.ts";
-import { nonFinite, repeatedText, unknownWords, Watchdogs } from "../../training/watchdogs.ts";
-import { grouped, isLive, note, percent, progress, warn } from "../terminal.ts";
-import type { Advice } from "../unknown_words.ts";
+import { nonFinite, Watchdogs } from "../../training/watchdogs.ts";
+import { grouped, isLive, note, orDash, percent, progress, warn } from "../terminal.ts";
 import { LiveChart, LivePage, trainingLine } from "../training_view.ts";
 
 /** What it watches. */
@@ -19,8 +18,8 @@ export interface ObserverOptions {
   output: string;
   metrics: MetricsFile;
   start: RunStart;
-  /** What there is to say of words that became `[UNK]`. */
-  unknown: Advice | undefined;
+  /** What is wrong with its text. */
+  warnings: readonly Warning[];
   /** Filled at every evaluation. */
   blanks: readonly Blank[];
   model: FillMask;
@@ -43,20 +42,17 @@ export class PretrainObserver {
   constructor(options: ObserverOptions) {
     this.#options = options;
     this.#blanks = options.blanks.filter(({ text }) => fits(options.model, text));
-    this.#watchdogs = new Watchdogs(options.start.unigram.entropy);
+    this.#watchdogs = new Watchdogs(options.start.unigram.entropy ?? Infinity);
     this.#chart = new LiveChart(options.chart);
     this.#page = new LivePage(options.output, readRun);
     for (const metric of options.metrics.earlier) this.#take(metric);
   }
 
   /** Records that the run begins or goes on, and what is wrong with its text. */
-  async begin(isPractice: boolean): Promise<void> {
-    const { start, metrics, unknown } = this.#options;
+  async begin(): Promise<void> {
+    const { start, metrics, warnings } = this.#options;
     await metrics.write(start);
-    if (unknown !== undefined && start.step === 0) await this.#warn(unknownWords(unknown));
-    // The practice corpus has few sentences by design, and is no text that one could mend.
-    const warning = isPractice || start.step > 0 ? undefined : repeatedText(start.duplicate_share ?? 0);
-    if (warning !== undefined) await this.#warn(warning);
+    if (start.step === 0) { for (const warning of warnings) await this.#warn(warning); }
     this.#chart.announce();
     await this.#page.write();
   }
@@ -68,7 +64,7 @@ export class PretrainObserver {
       const { loss, accuracy, accuracy_interval, step } = metric;
       note(
         `step ${grouped(step)}: held-out loss ${loss.toFixed(3)} (guessing: ${
-          this.#options.start.unigram.loss.toFixed(3)
+          orDash(this.#options.start.unigram.loss, (n) => n.toFixed(3))
         }), accuracy ${percent(accuracy)} (${accuracy_interval.map(percent).join("–")})` +
           (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
       );
@@ -122,7 +118,7 @@ export class PretrainObserver {
 
   #chartLines(): string[] {
     const { unigram } = this.#options.start;
-    return this.#chart.lines({ train: this.#train, evaluations: this.#evaluations }, unigram.loss);
+    return this.#chart.lines({ train: this.#train, evaluations: this.#evaluations }, unigram.loss ?? undefined);
   }
 }
 

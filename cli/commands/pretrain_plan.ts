@@ -1,6 +1,7 @@
 /** What a pretraining run is going to do: worked out from the flags, or read from a run that is resumed. */
 
 import {
+  type CorpusConfig,
   MASKING_DEFAULTS,
   type MaskingConfig,
   SAMPLING_DEFAULTS,
@@ -22,7 +23,7 @@ import {
 import type { BatchOptions, CorpusSource } from "../../data/mod.ts";
 import { objectiveOptions } from "../../training/objective_data.ts";
 import { microBatches, type Start } from "../../training/train.ts";
-import { corpusConfig, corpusFiles } from "../corpus.ts";
+import { checkApart, corpusConfig, corpusFiles, validFiles } from "../corpus.ts";
 import type { Values } from "../flags/flag.ts";
 import type { BATCH_FLAGS, PRETRAIN } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
@@ -37,6 +38,8 @@ export interface Plan {
   /** As the user wrote it. */
   shown: string;
   corpus: CorpusSource;
+  /** Text to measure on, if it is not a share of the corpus. */
+  valid?: { files: readonly string[]; config: CorpusConfig };
   /** Among the files, the one that standard input becomes. */
   stdin?: string;
   engine: "fused" | "candle";
@@ -78,7 +81,9 @@ export async function newRun(
   }
   const shown = values.output ?? `runs/${timestamp()}`;
   const output = resolve(shown);
-  const { files, stdin } = await corpusFiles(data, values, `${output}/data`);
+  const valid = values.valid === undefined ? undefined : await validFiles(values.valid, values);
+  const { files, stdin } = await corpusFiles(data, values, `${output}/data`, valid);
+  if (valid !== undefined) await checkApart(valid, files);
   const config = corpusConfig(values);
   const practice = files.length === 0;
   const run: PlannedRun = {
@@ -91,20 +96,26 @@ export async function newRun(
     tokenizer: values.tokenizer === undefined
       ? { vocab_size: values["vocab-size"] ?? null, lowercase: values.lowercase ?? false }
       : { path: resolve(values.tokenizer) },
-    data: { files: practice ? "practice" : files, corpus: config, source: null },
+    data: {
+      files: practice ? "practice" : files,
+      ...(valid === undefined ? {} : { valid_files: valid }),
+      corpus: config,
+      source: null,
+    },
   };
   return { ...planOf(run, output, shown), run, ...(stdin === undefined ? {} : { stdin }) };
 }
 
 /** The plan that a run's record makes, from its beginning. */
 export function planOf(run: PlannedRun | RunConfig, output: string, shown: string): Plan {
-  const { files, corpus: config } = run.data;
+  const { files, valid_files, corpus: config } = run.data;
   const tokenizer: TokenizerChoice = run.tokenizer ?? { vocab_size: null, lowercase: false };
   const isGiven = "path" in tokenizer;
   return {
     output,
     shown,
     corpus: files === "practice" ? "practice" : { files, config },
+    ...(valid_files === undefined ? {} : { valid: { files: valid_files, config } }),
     engine: run.engine,
     dtype: run.dtype ?? "f32",
     training: run.training,
@@ -145,6 +156,9 @@ function checkObjective(objective: PretrainingObjective, values: Values<Pretrain
     "clm": ["mlm-probability", "masking", "mask-count", "mask-shares", "short-seq-prob"],
   }[objective];
   const given = useless.find((flag) => (values as Record<string, unknown>)[flag] !== undefined);
+  if (objective !== "clm" && values["mlm-probability"] === 0) {
+    throw new ClozeError("usage", "--mlm-probability is 0, so that no token is predicted and nothing is learned");
+  }
   if (given === undefined) return;
   const why = given === "short-seq-prob"
     ? "is for the pairs of --objective mlm+nsp"

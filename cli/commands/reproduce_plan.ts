@@ -68,15 +68,14 @@ export async function outlineOf(
   checkTextFlags(values, [...files, values.train, values.valid]);
   const exclude = (values.exclude ?? []).flatMap((glob) => ["--exclude", glob]);
   const text = [...flags(...textFlagsFor(values, files)), ...exclude];
-  const labeled = flags(
-    ...textFlagsFor(values, [values.train, values.valid]),
-    "label-column",
-    "device",
-    "dtype",
-  );
+  const allowed = values["allow-unknown"] === true ? ["--allow-unknown"] : [];
+  const labeled = [
+    ...flags(...textFlagsFor(values, [values.train, values.valid]), "label-column", "device", "dtype"),
+    ...allowed,
+  ];
   return {
     experiment,
-    shared: [...paths, ...text, ...flags("preset", "max-sequence-length", "threads", "device", "dtype")],
+    shared: [...paths, ...text, ...flags("preset", "max-sequence-length", "threads", "device", "dtype"), ...allowed],
     train: values.train,
     valid: values.valid,
     vocabulary: [...text, ...flags("vocab-size")],

@@ -1,4 +1,4 @@
-/** The flag tables of all commands. */
+/** The flag tables of all commands. Long because they share flags, and people look for all of them in one place. */
 
 import { BATCHING, FORMATS, MASK_COUNTS, MASKING, ON_INVALID, QUOTING } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
@@ -121,6 +121,11 @@ export const PRETRAIN = {
     "or --budget make it longer (docs/runs.md).",
   flags: {
     ...CORPUS_FLAGS,
+    valid: texts(
+      "PATH",
+      "Text to measure on, none of it in --data, in the same formats. Without it 2% of the documents of --data are held " +
+        "out. May be repeated.",
+    ),
     output: text("DIR", "Folder of the run: the model, its metrics and checkpoints.", "runs/<date and time>"),
     tokenizer: text("PATH", "Use this tokenizer (a model folder, tokenizer.json or vocab.txt) and learn none."),
     "vocab-size": VOCAB_SIZE,
@@ -279,6 +284,7 @@ export const REPRODUCE = {
     threads: THREADS,
     device: DEVICE,
     dtype: dtype("auto"),
+    "allow-unknown": ALLOW_UNKNOWN,
     json: toggle("One JSON object instead of a table."),
   },
   examples: [
