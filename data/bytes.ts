@@ -4,11 +4,11 @@
  */
 
 import { createGunzip } from "node:zlib";
-import { Readable } from "node:stream";
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { regularFile } from "../config/regular_file.ts";
 import { binaryStructure, refuseBinary } from "./known_structure.ts";
 import { hasKnownEnding, sourceKind } from "./sources.ts";
+import { decompress } from "./decompress.ts";
 
 const CHUNK = 1 << 18;
 
@@ -41,7 +41,9 @@ async function* decompressed(file: string, compression: "gzip" | "zstd"): AsyncG
     for await (const chunk of compressed) yield chunk.slice();
   }
   try {
-    yield* compression === "gzip" ? gunzip(all()) : unzstd(all());
+    // Also files of several members, as pigz and `cat` make them, which DecompressionStream does not read.
+    if (compression === "gzip") yield* decompress(all(), createGunzip({ chunkSize: CHUNK }));
+    else yield* (await import("./zstd/unzstd.ts")).unzstd(all());
   } catch (error) {
     if (error instanceof ClozeError) throw error;
     throw new ClozeError("input", `${file} is a broken ${compression} file: ${messageOf(error)}`, {
@@ -85,30 +87,4 @@ async function* range(file: string, from: number, to: number): AsyncGenerator<Ui
   } catch (error) {
     throw ioError(error, "read", file);
   }
-}
-
-/** Also files of several members, as pigz and `cat` make them, which DecompressionStream does not read. */
-async function* gunzip(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const source = Readable.from(compressed);
-  const unzipped = createGunzip({ chunkSize: 1 << 18 });
-  source.on("error", (error: Error) => unzipped.destroy(error));
-  yield* source.pipe(unzipped);
-}
-
-/** Compressed bytes that are decompressed at once: what they become, a hundred times as much at most for text, has to fit. */
-const ZSTD_CHUNK = 1 << 16;
-
-/** fzstd and not node:zlib, which takes the end of the first frame, or of a file that is cut off, for the end. */
-async function* unzstd(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const { Decompress } = await import("fzstd");
-  const ready: Uint8Array[] = [];
-  const decompress = new Decompress((chunk) => ready.push(chunk));
-  for await (const chunk of compressed) {
-    for (let at = 0; at < chunk.length; at += ZSTD_CHUNK) {
-      decompress.push(chunk.slice(at, at + ZSTD_CHUNK));
-      yield* ready.splice(0);
-    }
-  }
-  decompress.push(new Uint8Array(), true);
-  yield* ready.splice(0);
 }

@@ -31,7 +31,7 @@ testWithCore("a dry run of compile embeds the core library and every command", a
       "practice/*",
       "unit_worker.ts",
     ]
-      .concat(["fzstd", "hyparquet", "uplot/", "page/*", "dry run:"])
+      .concat(["hyparquet", "uplot/", "page/*", "dry run:"])
   ) {
     assertStringIncludes(text, part);
   }
