@@ -114,6 +114,7 @@ export class Engine implements Disposable {
   readonly #vocabSize: number;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
+  #watch = () => {};
 
   private constructor(library: Library, handle: number, { objective, config }: EngineOptions) {
     this.#library = library;
@@ -291,6 +292,11 @@ export class Engine implements Disposable {
     );
   }
 
+  /** Lets `check` look, before and after each call, at whether what the engine reads is still what it was; it throws if not. */
+  watch(check: () => void): void {
+    this.#watch = check;
+  }
+
   /** Parameters, device and instruction set. */
   describe(): EngineDescription {
     this.checkOpen();
@@ -334,7 +340,13 @@ export class Engine implements Disposable {
   #call(run: (error: Uint8Array<ArrayBuffer>) => Promise<number>): Promise<void> {
     this.checkOpen();
     const error = new Uint8Array(ERROR_LENGTH);
-    const result = this.#last.catch(() => {}).then(() => run(error)).then((status) => throwIfFailed(status, error));
+    const result = this.#last.catch(() => {}).then(() => {
+      this.#watch();
+      return run(error);
+    }).then((status) => {
+      this.#watch();
+      throwIfFailed(status, error);
+    });
     this.#last = result;
     return result;
   }

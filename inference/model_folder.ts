@@ -4,10 +4,12 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
 import { type ModelConfig, parseModelConfig } from "../config/model_config.ts";
 import { type ModelHeads, parseModelHeads } from "../config/model_heads.ts";
+import { checkModelFiles } from "../config/model_checksums.ts";
 import { LONGEST_FILE, readWholeText, regularFile } from "../config/regular_file.ts";
 // Not from mod.ts, which also loads all that learning a vocabulary takes: predict would start later.
 import { loadTokenizer } from "../tokenizer/files.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
+import { WeightsWatch } from "./weights_watch.ts";
 
 /** The parts of a model folder. */
 export interface ModelFolder {
@@ -17,6 +19,8 @@ export interface ModelFolder {
   tokenizer: Tokenizer;
   /** Path of model.safetensors. */
   weights: string;
+  /** Says whether that file is still the same. */
+  watch: WeightsWatch;
 }
 
 /** @throws {ClozeError} naming what is missing or disagrees. */
@@ -24,6 +28,10 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
   if (typeof path !== "string" || path === "") {
     throw new ClozeError("usage", `the model is ${shown(path)}, but has to be the path of a folder`);
   }
+  const weights = `${path}/model.safetensors`;
+  const watch = await exists(weights) ? new WeightsWatch(weights) : undefined;
+  const checked = checkModelFiles(path); // beside the tokenizer, which takes longer
+  checked.catch(() => {});
   const text = await readWholeText(`${path}/config.json`, LONGEST_FILE.config, "read the model");
   const config = parseModelConfig(text, `${path}/config.json`);
   const heads = parseModelHeads(text, `${path}/config.json`);
@@ -36,13 +44,14 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
       { hint: "tokenizer and model belong to different runs" },
     );
   }
-  const weights = `${path}/model.safetensors`;
-  const isThere = await Deno.stat(weights).then(() => true, () => false);
-  if (!isThere) {
+  if (watch === undefined) {
     throw new ClozeError("input", `${path} has no model.safetensors`, {
       hint: "a run has one after its first checkpoint; pytorch_model.bin has to be saved as safetensors first",
     });
   }
   await regularFile(weights, "read the model");
-  return { path, config, heads, tokenizer, weights };
+  await checked;
+  return { path, config, heads, tokenizer, weights, watch };
 }
+
+const exists = (path: string) => Deno.stat(path).then(() => true, () => false);

@@ -3,6 +3,7 @@
 import { checkChoice, checkCount, MOST_THREADS } from "./arguments.ts";
 import { type Device, Engine, type EngineOptions } from "../ffi/mod.ts";
 import type { ModelFolder } from "./model_folder.ts";
+import type { WeightsWatch } from "./weights_watch.ts";
 
 /** How a model is opened for answers. */
 export interface InferenceOptions {
@@ -32,14 +33,14 @@ export function checkOptions(options: InferenceOptions): void {
 }
 
 /** @throws {ClozeError} if the weights, the device or the core cannot be used. */
-export function openEngine(
-  { config, weights }: ModelFolder,
+export async function openEngine(
+  { config, weights, watch }: ModelFolder,
   objective: EngineOptions["objective"],
   shape: BatchShape,
   options: InferenceOptions,
 ): Promise<Engine> {
   const max_tokens = Math.max(shape.batch_tokens, config.max_position_embeddings);
-  return Engine.open({
+  const engine = await Engine.open({
     config,
     objective,
     weights,
@@ -54,4 +55,21 @@ export function openEngine(
     max_sequence_length: config.max_position_embeddings,
     training: false,
   });
+  return watched(engine, watch);
+}
+
+/**
+ * The engine, which from now on refuses to answer if its weights are not what they were.
+ *
+ * @throws {ClozeError} if they changed while it was opened.
+ */
+export function watched(engine: Engine, watch: WeightsWatch): Engine {
+  try {
+    watch.check();
+  } catch (error) {
+    engine.close();
+    throw error;
+  }
+  engine.watch(() => watch.check());
+  return engine;
 }

@@ -4,8 +4,10 @@
  */
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
+import { writeChecksums } from "../config/model_checksums.ts";
 import { giveName, syncFolder, temporaryBeside, writeAll, writeWhole } from "../config/whole_file.ts";
 import { type Tokenizer, tokenizerFiles } from "../tokenizer/mod.ts";
+import { modelChecksums } from "./publish_model.ts";
 
 /** Tensors with a row a token, under Hugging Face's names. */
 const PER_TOKEN = /(^|\.)embeddings\.word_embeddings\.weight$|^cls\.predictions\.(decoder\.weight|decoder\.bias|bias)$/;
@@ -47,9 +49,12 @@ export async function writeExtendedModel({ from, to, tokenizer, pieces }: Extend
       first: tokenizer.size - pieces.length,
       pieces,
     });
-    const texts = tokenizerFiles(tokenizer, config.max_position_embeddings);
+    const texts = {
+      ...tokenizerFiles(tokenizer, config.max_position_embeddings),
+      "config.json": JSON.stringify({ ...config, vocab_size }, null, 2) + "\n",
+    };
     for (const [name, text] of Object.entries(texts)) await writeWhole(`${temporary}/${name}`, text);
-    await writeWhole(`${temporary}/config.json`, JSON.stringify({ ...config, vocab_size }, null, 2) + "\n");
+    await writeChecksums(temporary, await modelChecksums(texts, `${temporary}/model.safetensors`));
     syncFolder(temporary);
     giveName(temporary, to);
   } catch (error) {

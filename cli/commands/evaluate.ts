@@ -7,6 +7,7 @@ import type { MlmBatch } from "../../config/mlm_batch.ts";
 import { type BatchOptions, readDocuments, Shard, ShardWriter, unknownOf, UnknownSample } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
+import { watched } from "../../inference/open_engine.ts";
 import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
 import { type Tokenizer, unknownCounts } from "../../tokenizer/mod.ts";
 import { bandOf, Breakdown, type Group, scriptOf } from "../../training/breakdown.ts";
@@ -163,13 +164,13 @@ async function measure(folder: ModelFolder, values: EvaluateValues, data: string
 }
 
 /** An engine for batches of these options, without dropout. */
-function engineFor(
-  { config, weights }: ModelFolder,
+async function engineFor(
+  { config, weights, watch }: ModelFolder,
   objective: PretrainingObjective,
   options: BatchOptions,
   values: EvaluateValues,
 ): Promise<Engine> {
-  return Engine.open({
+  const engine = await Engine.open({
     config,
     objective,
     weights,
@@ -181,6 +182,7 @@ function engineFor(
     ...objectiveLimits(objective, options),
     training: false,
   });
+  return watched(engine, watch);
 }
 
 /** Next-sentence prediction on pairs that are always the same; nothing, with a note, if the text makes none. */

@@ -200,6 +200,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     training: true,
     ...(values["from-scratch"] === true ? {} : weightsOf(folder)),
   });
+  folder.watch.check(); // it has read them
   const about = engine.describe();
   noteDevice(values.device, about.device);
   const fresh = values["from-scratch"] === true ? "everything starts at random" : newParts(about.initialized);

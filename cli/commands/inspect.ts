@@ -5,9 +5,10 @@ import type { MlmBatch } from "../../config/mlm_batch.ts";
 import { PRESET_TRAINING, VERSION } from "../../config/run_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
 import { type BatchOptions, prepareShards, Shard, tokenizerHash, writeBatches } from "../../data/mod.ts";
-import { loadTokenizer, type Tokenizer } from "../../tokenizer/mod.ts";
+import type { Tokenizer } from "../../tokenizer/mod.ts";
 import { trainingBatches } from "../../training/objective_data.ts";
 import type { BatchStream } from "../../training/train.ts";
+import { checkedTokenizer } from "../checked_tokenizer.ts";
 import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { INSPECT } from "../flags/tables.ts";
@@ -31,7 +32,7 @@ export async function run(args: string[]): Promise<number> {
       hint: "learn one with: deno run train-tokenizer",
     });
   }
-  const tokenizer = await loadTokenizer(resolve(values.tokenizer));
+  const tokenizer = await checkedTokenizer(resolve(values.tokenizer));
   const options = optionsOf(values);
   const temporary = await Deno.makeTempDir({ prefix: "cloze-inspect-" });
   try {
@@ -58,7 +59,7 @@ async function inspectRun(model: string, values: InspectValues): Promise<number>
   }
   const folder = resolve(model);
   const { training } = await readRun(folder);
-  const tokenizer = await loadTokenizer(folder);
+  const tokenizer = await checkedTokenizer(folder);
   using shard = Shard.open(`${folder}/data/train.shard`);
   return await show(shard, tokenizer, training.objective, batchOptions(training), values);
 }

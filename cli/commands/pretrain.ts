@@ -7,7 +7,7 @@ import { folderOf } from "../../config/whole_file.ts";
 import { type Blank, heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
-import { loadTokenizer, type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
+import { type Tokenizer, tokenizerFiles } from "../../tokenizer/mod.ts";
 import { checkpointSteps, saveCheckpoint, savingTime } from "../../training/checkpoint.ts";
 import { type Evaluation, nspMajority, unigramBaseline } from "../../training/evaluation.ts";
 import { exists, writeWhole } from "../../training/files.ts";
@@ -15,6 +15,7 @@ import { MetricsFile } from "../../training/metrics.ts";
 import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
 import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
+import { checkedTokenizer } from "../checked_tokenizer.ts";
 import { quoted } from "../command_line.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
@@ -98,8 +99,8 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop, 
 
 /** The run's own tokenizer if it has one, the one asked for, or a new one learned from the data. */
 async function tokenizerOf(plan: Plan, values: Values<PretrainValues>): Promise<Tokenizer> {
-  if (plan.weights !== undefined) return await loadTokenizer(folderOf(plan.weights.weights)); // checked, as they are
-  if (plan.tokenizerPath !== undefined) return await loadTokenizer(plan.tokenizerPath);
+  if (plan.weights !== undefined) return await checkedTokenizer(folderOf(plan.weights.weights));
+  if (plan.tokenizerPath !== undefined) return await checkedTokenizer(plan.tokenizerPath);
   const { tokenizer } = await learnTokenizer(plan.corpus, {
     ...plan.vocabulary,
     threads: values.threads ?? navigator.hardwareConcurrency,

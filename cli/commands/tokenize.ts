@@ -1,7 +1,8 @@
 /** `cloze tokenize`: lines in, their tokens out; or ids in, text out. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { type Compat, loadTokenizer, Tokenizer } from "../../tokenizer/mod.ts";
+import { type Compat, Tokenizer } from "../../tokenizer/mod.ts";
+import { checkedTokenizer } from "../checked_tokenizer.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { TOKENIZE } from "../flags/tables.ts";
 import { type Line, lines } from "../lines.ts";
@@ -11,7 +12,7 @@ import { note, printError, writeOut } from "../terminal.ts";
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
   const { values } = parseFlags(TOKENIZE, args);
-  const loaded = await loadTokenizer(values.model === undefined ? await newestRun() : resolve(values.model));
+  const loaded = await checkedTokenizer(values.model === undefined ? await newestRun() : resolve(values.model));
   const tokenizer = values.compat === undefined ? loaded : following(values.compat, loaded);
   // Google's code knows no special tokens in text.
   const specials = tokenizer.normalizer.compat === "google" ? "text" : "all";

@@ -213,6 +213,8 @@ testWithCore("extend-vocab makes a model with more tokens that predicts as befor
     const weights = `${place.path}/model/model.safetensors`;
     const bytes = Deno.readFileSync(weights);
     Deno.writeFileSync(weights, bytes.subarray(0, bytes.length - 1000));
+    await refuse(["--output", "x", "--tokens", "tokens.txt"], 1, "is damaged or was changed");
+    Deno.removeSync(`${place.path}/model/SHA256SUMS`);
     await refuse(["--output", "x", "--tokens", "tokens.txt"], 1, "not a whole safetensors file");
     Deno.writeFileSync(weights, bytes);
     const left = [...Deno.readDirSync(place.path)].map(({ name }) => name).filter((name) => name.startsWith("x"));

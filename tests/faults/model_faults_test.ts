@@ -18,6 +18,8 @@ function assertRefused(outcome: Outcome, ...parts: string[]): void {
 testWithCore("a model folder that is broken is refused with what is wrong in it", async (t) => {
   using place = await trainedPlace();
   const model = `${place.path}/model`;
+  // Of a folder with checksums nothing more would be said than that they are wrong.
+  Deno.removeSync(`${model}/SHA256SUMS`);
   const predict = () => place.cloze(["predict", "--model", "model"], { input: LINE });
   /** Replaces a file for one step. */
   const broken = async (name: string, change: (old: Uint8Array) => Uint8Array | undefined, ...parts: string[]) => {
@@ -55,6 +57,71 @@ testWithCore("a model folder that is broken is refused with what is wrong in it"
   );
 });
 
+testWithCore("a changed byte of any file of a model folder is refused by predict, evaluate and finetune", async () => {
+  using place = await trainedPlace();
+  const model = `${place.path}/model`;
+  place.file("labeled.tsv", "text\tlabel\n" + "The cat sees.\ta\nThe dog hears.\tb\n".repeat(10));
+  const flags = ["--train", "labeled.tsv", "--valid", "labeled.tsv", "--output", "tuned"];
+  const commands = [["predict", "--model", "model"], ["evaluate", "--model", "model", "--data", "text.txt"], [
+    "finetune",
+    "--model",
+    "model",
+    ...flags,
+  ], ["extend-vocab", "--model", "model", "--data", "text.txt", "--output", "more"]];
+  let turn = 0;
+  for (const name of ["model.safetensors", "config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json"]) {
+    const path = `${model}/${name}`, good = Deno.readFileSync(path);
+    const bad = good.slice();
+    // The lowest bit of a weight; in a text a space, which nothing but a checksum notices.
+    const at = name === "model.safetensors" ? good.length - 4 : good.findLastIndex((byte) => byte === 10);
+    bad[at] ^= name === "model.safetensors" ? 1 : 10 ^ 13;
+    Deno.writeFileSync(path, bad);
+    const args = commands[turn++ % commands.length];
+    assertRefused(await place.cloze(args, { input: LINE }), `${name} is damaged or was changed`, "delete ");
+    Deno.writeFileSync(path, good);
+  }
+  Deno.writeTextFileSync(`${model}/SHA256SUMS`, "");
+  assertRefused(await place.cloze(commands[0], { input: LINE }), "SHA256SUMS does not list it");
+  Deno.removeSync(`${model}/SHA256SUMS`);
+  assertEquals((await place.cloze(commands[0], { input: LINE })).code, 0, "a folder of another program has none");
+});
+
+testWithCore("a model that is replaced under a running predict gives an error and no other answers", async (t) => {
+  using place = await trainedPlace();
+  const path = `${place.path}/model/model.safetensors`, good = Deno.readFileSync(path);
+  const other = good.slice();
+  for (let i = good.length - 4000; i < good.length; i += 4) other[i] ^= 0x40;
+  const changes: Record<string, () => void> = {
+    "another file of its name": () => {
+      Deno.writeFileSync(`${path}.new`, other);
+      Deno.renameSync(`${path}.new`, path);
+    },
+    "written over": () => Deno.writeFileSync(path, other),
+    "cut short": () => Deno.truncateSync(path, 1000),
+    "removed": () => Deno.removeSync(path),
+  };
+  for (const [name, change] of Object.entries(changes)) {
+    await t.step(name, async () => {
+      Deno.writeFileSync(path, good);
+      const child = place.start(["predict", "--model", "model"]);
+      const writer = child.stdin.getWriter(), reader = child.stdout.getReader();
+      await writer.write(new TextEncoder().encode(LINE));
+      const { value } = await reader.read();
+      assert(value !== undefined && value.length > 0);
+      change();
+      await writer.write(new TextEncoder().encode(LINE));
+      await writer.close();
+      assertEquals((await reader.read()).done, true, "no second answer");
+      const stderr = await new Response(child.stderr).text();
+      assertEquals((await child.status).code, 1, stderr);
+      assertStringIncludes(
+        stderr,
+        `error: ${name === "removed" ? "could not read the model " : ""}${path}`.slice(0, 60),
+      );
+    });
+  }
+});
+
 testWithCore("tokenizer and config that disagree are refused", async () => {
   using place = await trainedPlace();
   const path = `${place.path}/model/tokenizer.json`;
@@ -62,6 +129,7 @@ testWithCore("tokenizer and config that disagree are refused", async () => {
   const size = Object.keys(json.model.vocab).length;
   json.model.vocab["surplus"] = size;
   Deno.writeTextFileSync(path, JSON.stringify(json));
+  Deno.removeSync(`${place.path}/model/SHA256SUMS`);
   assertRefused(
     await place.cloze(["predict", "--model", "model"], { input: LINE }),
     `${size + 1} tokens`,

@@ -1,0 +1,20 @@
+/** Loads a tokenizer alone, from a folder that may say what its files' checksums are. */
+
+import { checkModelFiles, MODEL_FILES } from "../config/model_checksums.ts";
+import { folderOf } from "../config/whole_file.ts";
+import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
+
+/** What a tokenizer is read from. */
+const TOKENIZER_FILES = MODEL_FILES.filter((name) => !["config.json", "model.safetensors"].includes(name));
+
+/**
+ * The tokenizer of a model folder, or of a file in one.
+ *
+ * @throws {ClozeError} as `loadTokenizer`; `input` if a file is not what it was.
+ */
+export async function checkedTokenizer(path: string): Promise<Tokenizer> {
+  const tokenizer = await loadTokenizer(path);
+  const isFolder = await Deno.stat(path).then((info) => info.isDirectory);
+  await checkModelFiles(isFolder ? path : folderOf(path), TOKENIZER_FILES);
+  return tokenizer;
+}
