@@ -14,6 +14,8 @@ export interface FinetuneRun {
   /** As typed, and where. */
   command: string;
   folder: string;
+  /** That define the run, by name, with absolute paths; missing in older records. */
+  flags?: Record<string, unknown>;
   versions: { cloze: string; deno: string; platform: string };
   engine: { dtype: string; instruction_set: string; threads: number; parameter_count: number };
   /** Folder of the pretrained model. */

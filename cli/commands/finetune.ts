@@ -9,49 +9,98 @@ import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { bothCounts, tokenizerFiles, type UnknownCounts, unknownCounts } from "../../tokenizer/mod.ts";
 import type { FinetuneRun, LabeledFile } from "../../report/mod.ts";
-import { fileHash, writeWhole } from "../../training/files.ts";
+import { saveCheckpoint, savingTime } from "../../training/checkpoint.ts";
+import { exists, fileHash, writeWhole } from "../../training/files.ts";
 import { EVALUATION_SEQUENCES, finetune, type LabeledSequence } from "../../training/finetune.ts";
 import { MetricsFile } from "../../training/metrics.ts";
-import { publishWeights } from "../../training/publish_model.ts";
-import { commandLine, quoted } from "../command_line.ts";
+import { quoted } from "../command_line.ts";
 import { checkTextFlags, corpusConfig, readingFindings, textColumn } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
-import { parseFlags, type Values } from "../flags/flag.ts";
+import { parseFlags } from "../flags/flag.ts";
 import { FINETUNE } from "../flags/tables.ts";
-import { callerFolder, resolve } from "../paths.ts";
+import { resolve } from "../paths.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, grouped, note, warn } from "../terminal.ts";
 import { checkUnknown, unknownLine } from "../unknown_words.ts";
 import { describe, FinetuneObserver } from "./finetune_observer.ts";
+import {
+  checkLabeledFile,
+  checkResumeFlags,
+  finetuneHere,
+  type FinetunePlan,
+  type FinetuneStart,
+  type FinetuneValues,
+  finetuningFinished,
+  type PlannedFinetuning,
+  resumeCommand,
+  withdrawFinetuning,
+} from "./finetune_again.ts";
 import { openRun } from "./run_folder.ts";
-
-type FinetuneValues = Values<typeof FINETUNE.flags>;
 
 /** Runs the command; as a `part` of another one, which takes the folder away, without saying what to do with it. */
 export async function run(args: string[], part = false): Promise<number> {
   const { values } = parseFlags(FINETUNE, args);
-  const { model, valid, output } = values;
-  if (model === undefined || values.train === undefined || valid === undefined || output === undefined) {
+  const isResumed = values.resume !== undefined;
+  const shown = values.resume ?? values.output;
+  if (isResumed) checkResumeFlags(values);
+  else if (values.model === undefined || values.train === undefined || values.valid === undefined) {
     throw new ClozeError("usage", "cloze finetune needs --model DIR, --train FILE, --valid FILE and --output DIR");
   }
-  checkTextFlags(values, [values.train, valid]);
-  const folder = await openModelFolder(resolve(model));
-  const data = { train: await readRecords(values.train, values), valid: await readRecords(valid, values) };
-  const labels = labelsOf(data, folder, values);
-  const config = configOf(values, folder);
-  const target = resolve(output);
-  using _lock = await openRun(target, "finetune.json", false);
-  const stop = stopSignals("stopped before training began; the same command begins again");
+  if (shown === undefined) throw new ClozeError("usage", "cloze finetune needs --output DIR");
+  const output = resolve(shown);
+  if (!isResumed) {
+    checkTextFlags(values, [values.train!, values.valid!]);
+    await openModelFolder(resolve(values.model!)); // before a folder is made
+  }
+  using _lock = await openRun(output, "finetune.json", isResumed);
+  const stop = stopSignals(`stopped before training began; ${isResumed ? "this" : "the same"} command goes on`);
+  const isNew = !await exists(`${output}/finetune.json`);
   try {
-    await train({ output: target, folder, data, labels, config, values, stop });
+    const plan = await finetuneHere(values, output, shown);
+    if (plan.finished === undefined) await prepareAndTrain(plan, output, shown, stop);
+    else finetuningFinished(plan.finished, output);
+    await Deno.remove(`${output}/checkpoints`, { recursive: true }).catch(() => {}); // they were for going on
     if (part) return 0;
-    note(bold("folder   ") + target);
-    note(bold("report   ") + `${target}/report.html`);
-    note(bold("next     ") + `deno run predict --model ${quoted(output)} < lines.txt`);
+    note(bold("folder   ") + output);
+    note(bold("report   ") + `${output}/report.html`);
+    note(bold("next     ") + `deno run predict --model ${quoted(shown)} < lines.txt`);
     return 0;
+  } catch (error) {
+    if (isNew && error instanceof ClozeError && (error.code === "input" || error.code === "usage")) {
+      await withdrawFinetuning(output); // it will be called with other flags, or with other text
+    }
+    throw error;
   } finally {
     stop.dispose();
   }
+}
+
+/** Reads model and text, and trains. */
+async function prepareAndTrain(
+  { values, record, start }: FinetunePlan,
+  output: string,
+  shown: string,
+  stop: Stop,
+): Promise<void> {
+  const folder = await openModelFolder(start?.folder ?? resolve(values.model!));
+  const data = {
+    train: await readRecords(values.train!, values),
+    valid: await readRecords(values.valid!, values),
+  };
+  const labels = start?.run.labels ?? labelsOf(data, folder, values);
+  const config = start?.run.finetuning ?? configOf(values, folder);
+  await train({
+    output,
+    shown,
+    folder,
+    data,
+    labels,
+    config,
+    values,
+    record,
+    stop,
+    ...(start === undefined ? {} : { start }),
+  });
 }
 
 /** The records of a file; says what was wrong with it. */
@@ -76,7 +125,11 @@ interface Finetuning {
   labels: string[];
   config: FinetuneConfig;
   values: FinetuneValues;
+  record: PlannedFinetuning;
   stop: Stop;
+  shown: string;
+  /** Set when it goes on from a checkpoint. */
+  start?: FinetuneStart;
 }
 
 /** The classes: those of a classifier that is trained further, or those of the training file. */
@@ -138,7 +191,9 @@ function configOf(values: FinetuneValues, folder: ModelFolder): FinetuneConfig {
   };
 }
 
-async function train({ output, folder, data, labels, config, values, stop }: Finetuning): Promise<void> {
+async function train(
+  { output, shown, folder, data, labels, config, values, record, stop, start }: Finetuning,
+): Promise<void> {
   const { tokenizer } = folder;
   const { cls, sep } = tokenizer.special;
   const most = config.max_sequence_length - 2;
@@ -166,7 +221,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
   }
   const counts = sumOf([...trainSet, ...validSet]), causes = sample.causes(tokenizer);
   const vocabulary = { from: "model" as const, path: values.model! };
-  const advice = checkUnknown({ counts, causes }, vocabulary, values["allow-unknown"] === true);
+  const advice = checkUnknown({ counts, causes }, vocabulary, values["allow-unknown"] === true || start !== undefined);
   note(`         ${unknownLine(counts)}`);
   if (advice !== undefined) warn(advice.message, advice.hint);
   // What transformers takes for BertForSequenceClassification: the encoder's own dropout.
@@ -190,7 +245,7 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     },
     engine: "fused",
     device: values.device ?? "cpu",
-    dtype: values.dtype ?? "auto",
+    dtype: (start?.run.engine.dtype ?? values.dtype ?? "auto") as "f32" | "bf16" | "auto",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: config.seed,
     max_tokens: Math.max(config.batch_size, EVALUATION_SEQUENCES) * config.max_sequence_length,
@@ -198,12 +253,20 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     max_masked: 1,
     max_sequence_length: config.max_sequence_length,
     training: true,
-    ...(values["from-scratch"] === true ? {} : weightsOf(folder)),
+    ...(start !== undefined
+      ? { weights: folder.weights, training_state: start.training_state }
+      : values["from-scratch"] === true
+      ? {}
+      : weightsOf(folder)),
   });
   folder.watch.check(); // it has read them
   const about = engine.describe();
   noteDevice(values.device, about.device);
-  const fresh = values["from-scratch"] === true ? "everything starts at random" : newParts(about.initialized);
+  const fresh = start !== undefined
+    ? `after step ${grouped(start.state.step)}`
+    : values["from-scratch"] === true
+    ? "everything starts at random"
+    : newParts(about.initialized);
   note(
     bold("model    ") +
       `${folder.config.num_hidden_layers} layers of ${folder.config.hidden_size}, ` +
@@ -215,30 +278,35 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
       "         left to right: attention sees what stands before, and the last token is pooled; for comparison, and not for transformers",
     );
   }
-  const run: FinetuneRun = {
-    cloze_version: VERSION,
-    created: new Date().toISOString(),
-    command: commandLine(),
-    folder: callerFolder(),
-    versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
-    engine: {
-      dtype: about.dtype,
-      instruction_set: about.instruction_set,
-      threads: about.threads,
-      parameter_count: about.parameter_count,
-    },
-    model: folder.path,
-    from_scratch: values["from-scratch"] ?? false,
-    labels,
+  const read = {
     train: await labeledFile(resolve(values.train!), trainSet),
     valid: await labeledFile(resolve(values.valid!), validSet),
-    ...(causes === undefined ? {} : { unknown: causes }),
-    finetuning: config,
   };
-  for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
-  await writeWhole(`${output}/finetune.json`, sealed(run));
-  const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, 0);
-  const observer = new FinetuneObserver(output, values.chart ?? false);
+  if (start === undefined) {
+    const run: FinetuneRun = {
+      ...record,
+      versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
+      engine: {
+        dtype: about.dtype,
+        instruction_set: about.instruction_set,
+        threads: about.threads,
+        parameter_count: about.parameter_count,
+      },
+      model: folder.path,
+      from_scratch: values["from-scratch"] ?? false,
+      labels,
+      ...read,
+      ...(causes === undefined ? {} : { unknown: causes }),
+      finetuning: config,
+    };
+    await writeWhole(`${output}/finetune.json`, sealed(run));
+    for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
+  } else {
+    checkLabeledFile(read.train, start.run.train);
+    checkLabeledFile(read.valid, start.run.valid);
+  }
+  const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, start?.state.step ?? -1);
+  const observer = new FinetuneObserver(output, values.chart ?? false, metrics.earlier);
   stop.arm();
   const { step, steps, elapsed_ms, result } = await finetune({
     engine,
@@ -248,20 +316,21 @@ async function train({ output, folder, data, labels, config, values, stop }: Fin
     config,
     metrics,
     onMetric: (metric, done) => observer.see(metric, done),
+    start: start?.state ?? { step: 0, elapsed_ms: 0, tokens: 0 },
+    save: async (state) =>
+      void await saveCheckpoint(output, engine, files, { ...state, position: { window: 0, batch: 0 } }),
+    save_ms: savingTime(about.parameter_count),
     signal: stop.signal,
   });
-  await publishWeights(output, files, engine);
   await metrics.write({ kind: "end", step, elapsed_ms, interrupted: result === undefined });
   await observer.report();
   if (result === undefined) {
     throw new ClozeError(
       "interrupted",
-      `stopped after step ${grouped(step)} of ${grouped(steps)}; the classifier so far is in ${output}`,
-      {
-        hint:
-          "it predicts, but a fine-tuning cannot go on where it stopped: its optimizer state and learning rate are " +
-          "not kept, so the same command with another --output begins again",
-      },
+      `stopped after step ${grouped(step)} of ${
+        grouped(steps)
+      }; everything is saved in ${output}, and predicts already`,
+      { hint: resumeCommand(values, shown) },
     );
   }
   note("");

@@ -16,23 +16,29 @@ export class FinetuneObserver {
   readonly #train: Extract<Metric, { kind: "train" }>[] = [];
   readonly #evaluations: Extract<Metric, { kind: "classification" }>[] = [];
 
-  constructor(output: string, chart: boolean) {
+  /** @param earlier what was recorded before a run that goes on was stopped. */
+  constructor(output: string, chart: boolean, earlier: readonly Metric[] = []) {
     this.#chart = new LiveChart(chart);
     this.#page = new LivePage(output, readClassifier);
     this.#chart.announce();
+    for (const metric of earlier) this.#take(metric);
   }
 
   /** Takes what the loop says. What is measured at the end is left to the command to tell. */
   async see(metric: Metric, done: number): Promise<void> {
+    this.#take(metric);
     if (metric.kind === "classification") {
-      if (metric.split === "valid") this.#evaluations.push(metric);
       if (done < 1) note(`step ${grouped(metric.step)}: ${describe(metric)}`);
       await this.report();
     } else if (metric.kind === "train") {
-      this.#train.push(metric);
       const chart = this.#chart.lines({ train: this.#train, evaluations: this.#evaluations });
       progress(...chart, trainingLine(metric, done));
     }
+  }
+
+  #take(metric: Metric): void {
+    if (metric.kind === "train") this.#train.push(metric);
+    if (metric.kind === "classification" && metric.split === "valid") this.#evaluations.push(metric);
   }
 
   /** Writes the page. */

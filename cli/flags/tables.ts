@@ -225,7 +225,8 @@ export const FINETUNE = {
   usage: "--model DIR --train FILE --valid FILE --output DIR [flags]",
   details:
     "Files are .tsv, .csv, .jsonl, .json or .parquet, also .gz and .zst of them, with a text and a label in each record. " +
-    "predict classifies with what comes out.",
+    "predict classifies with what comes out. Stopped or killed at any time, a run goes on when the same command is given " +
+    "again, or with --resume.",
   flags: {
     model: text("DIR", "Pretrained model folder, made by cloze or by transformers."),
     train: text("FILE", "Labeled text to train on."),
@@ -253,10 +254,12 @@ export const FINETUNE = {
     device: DEVICE,
     dtype: dtype("auto"),
     chart: toggle("Draw the loss while it trains, on a terminal."),
+    resume: text("DIR", "Go on with the run in that folder; takes everything but --threads and --device from it."),
   },
   examples: [
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
     "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out",
+    "cloze finetune --resume runs/reviews",
   ],
 } satisfies CommandTable;
 
