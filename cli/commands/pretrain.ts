@@ -60,7 +60,7 @@ export async function run(args: string[], part = false): Promise<number> {
   try {
     const plan = await planHere(asked, output, shown);
     const longer = extent === undefined ? undefined : longerExtent(plan, extent);
-    if (longer === undefined && await isFinished(plan)) return finished(plan);
+    if (longer === undefined && await isFinished(plan)) return finished(plan, part);
     return await pretrain(longer === undefined ? plan : await lengthened(plan, longer), values, stop, part);
   } catch (error) {
     if (isNew && error instanceof ClozeError && (error.code === "input" || error.code === "usage")) {

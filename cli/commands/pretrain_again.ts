@@ -155,8 +155,9 @@ export async function isFinished({ start, weights, output }: Plan): Promise<bool
 }
 
 /** Says that there is nothing to do, and how there would be. */
-export function finished({ start, output, shown }: Plan): number {
+export function finished({ start, output, shown }: Plan, part: boolean): number {
   note(`the run in ${output} is finished: ${grouped(start!.step)} steps, ${clock(start!.elapsed_ms)}`);
+  if (part) return 0;
   const resume = `deno run pretrain --resume ${quoted(shown)}`;
   note(bold("next     ") + `to train it longer: ${resume} --steps N, --epochs N or --budget TIME, of the whole run`);
   return 0;

@@ -32,8 +32,8 @@ import {
   runFlags,
   runFolder,
   SAVES,
-  saving,
   tokenizerFlags,
+  wholeSteps,
 } from "./reproduce_plan.ts";
 import { claimReport } from "./reproduce_report.ts";
 
@@ -82,8 +82,7 @@ async function newPlan(
   await command("train-tokenizer", tokenizerFlags(outline, output));
   const left_ms = () => values.budget! - (performance.now() - began);
   const steps = values.steps ?? await stepsWithin(left_ms(), claim, outline, output);
-  // A whole number of steps between checkpoints.
-  const plan = { ...outline, steps: Math.max(SAVES, Math.floor(steps / SAVES) * SAVES) };
+  const plan = { ...outline, steps: wholeSteps(steps) };
   await writeWhole(`${output}/plan.json`, sealed(plan));
   return plan;
 }
@@ -209,10 +208,7 @@ async function pretrainCondition(
   const kept = await Promise.all(steps.map((step) => exists(modelFolder(output, condition, seed, step))));
   if (!kept.includes(false)) return;
   const run = runFolder(output, condition, seed);
-  const begun = await exists(`${run}/checkpoints`);
-  if (!begun) await Deno.remove(run, { recursive: true }).catch(() => {}); // stopped before its first checkpoint
-  const flags = begun ? ["--resume", run, ...saving(plan)] : runFlags(plan, condition, seed, output);
-  await command("pretrain", flags);
+  await command("pretrain", runFlags(plan, condition, seed, output)); // goes on, if it was stopped
   await checkEpochs(claim, run, output);
   for (const step of steps) {
     await keepModel(`${run}/checkpoints/step-${step}`, modelFolder(output, condition, seed, step));

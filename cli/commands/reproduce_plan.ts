@@ -31,6 +31,11 @@ export interface ExperimentPlan {
   steps: number;
 }
 
+/** A length of runs that has a whole number of steps between checkpoints: at most the one that is asked for. */
+export function wholeSteps(steps: number): number {
+  return Math.max(SAVES, Math.floor(steps / SAVES) * SAVES);
+}
+
 /** A plan before it is known how long its runs are. */
 export type ExperimentOutline = Omit<ExperimentPlan, "steps">;
 
@@ -98,7 +103,7 @@ export async function keptPlan(
   if (!await exists(path)) return undefined;
   const kept = (await readSealed(path)).value as unknown as ExperimentPlan;
   const same = JSON.stringify({ ...kept, steps: 0 }) === JSON.stringify({ ...outline, steps: 0 });
-  if (!same || (steps !== undefined && steps !== kept.steps)) {
+  if (!same || (steps !== undefined && wholeSteps(steps) !== kept.steps)) {
     throw new ClozeError("input", `${output} holds an experiment that was begun with other flags`, {
       hint: "give the same flags to go on with it, or another --output",
     });
@@ -131,7 +136,7 @@ export function runFlags(plan: ExperimentPlan, condition: Condition, seed: numbe
 }
 
 /** Flags that keep every checkpoint of a run. */
-export function saving(plan: ExperimentPlan): string[] {
+function saving(plan: ExperimentPlan): string[] {
   return ["--save-every", String(plan.steps / SAVES), "--keep-checkpoints", String(SAVES)];
 }
 

@@ -61,6 +61,27 @@ testWithCore("reproduce compares its conditions, keeps every accuracy, and goes 
   assertStringIncludes(seeds.stderr, "begun with other flags");
 });
 
+testWithCore("reproduce goes on after Ctrl-C with the same command, also where its steps were rounded", async () => {
+  using place = experimentPlace();
+  const experiment = EXPERIMENT.map((word, i) => EXPERIMENT[i - 1] === "--steps" ? "335" : word);
+  const child = place.start(experiment);
+  await child.stdin.close();
+  const done = child.output();
+  const metrics = `${place.path}/out/pretraining/mlm-0/metrics.jsonl`;
+  await until(() => Deno.readTextFile(metrics).then((text) => text.includes('"kind":"train"'), () => false));
+  child.kill("SIGINT");
+  const stopped = await done;
+  assertEquals(stopped.code, 130, new TextDecoder().decode(stopped.stderr));
+  assertEquals(JSON.parse(Deno.readTextFileSync(`${place.path}/out/plan.json`)).steps, 320);
+  const again = place.start(experiment);
+  await again.stdin.close();
+  const ended = again.output();
+  // The checkpoint of Ctrl-C has not driven out the first of those that are compared.
+  await until(() => Deno.stat(`${place.path}/out/models/mlm-0/step-20`).then(() => true, () => false));
+  again.kill("SIGKILL");
+  await ended;
+});
+
 testWithCore(
   "reproduce hands on columns and dtype, and refuses an experiment whose conditions cannot differ",
   async () => {
