@@ -185,8 +185,8 @@ testWithCore("pretrain on standard input goes on with the same text, and refuses
   const { code, stderr } = await place.cloze(args, { input: smallText(20) });
   assertEquals(code, 1, stderr);
   assertStringIncludes(stderr, "standard input is not the text");
-  for (const name of ["checkpoints/step-12", "model.safetensors", "data/stdin.txt"]) {
+  for (const name of ["checkpoints/step-12", "model.safetensors", "data/stdin"]) {
     Deno.removeSync(`${place.path}/out/${name}`, { recursive: true });
   }
-  assertStringIncludes(await good(place, ["pretrain", "--resume", "out"]), "stdin.txt is not there any more");
+  assertStringIncludes(await good(place, ["pretrain", "--resume", "out"]), "stdin is not there any more");
 });
