@@ -2,13 +2,14 @@
 
 import { checkModelFiles, MODEL_FILES } from "../config/model_checksums.ts";
 import { folderOf } from "../config/whole_file.ts";
+import { noteTokenizer } from "./tokenizer_notes.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 
 /** What a tokenizer is read from. */
 const TOKENIZER_FILES = MODEL_FILES.filter((name) => !["config.json", "model.safetensors"].includes(name));
 
 /**
- * The tokenizer of a model folder, or of a file in one.
+ * The tokenizer of a model folder, or of a file in one. Says on standard error what a person should know of it.
  *
  * @throws {ClozeError} as `loadTokenizer`; `input` if a file is not what it was.
  */
@@ -16,5 +17,6 @@ export async function checkedTokenizer(path: string): Promise<Tokenizer> {
   const tokenizer = await loadTokenizer(path);
   const isFolder = await Deno.stat(path).then((info) => info.isDirectory);
   await checkModelFiles(isFolder ? path : folderOf(path), TOKENIZER_FILES);
+  noteTokenizer(tokenizer);
   return tokenizer;
 }

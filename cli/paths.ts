@@ -23,6 +23,7 @@ export function resolve(path: string): string {
 /** What commands look for in `runs/`: the file that has to be there, and how else it is given. */
 const WANTED = {
   model: { file: "model.safetensors", give: "--model DIR" },
+  tokenizer: { file: "tokenizer.json", give: "--tokenizer PATH" },
   run: { file: "metrics.jsonl", give: "DIR" },
 };
 

@@ -67,8 +67,19 @@ export interface FinetuneConfig extends OptimizerConfig {
   probe: boolean;
 }
 
-/** Where a run's vocabulary comes from. `vocab_size` is `null` if the text decides. */
-export type TokenizerChoice = { path: string } | { vocab_size: number | null; lowercase: boolean };
+/** How a run's vocabulary is learned. */
+export interface LearnedTokenizer {
+  /** `null` if the text decides. */
+  vocab_size: number | null;
+  lowercase: boolean;
+  /** What a word is; `bert` if it is absent. */
+  pre_tokenizer?: "bert" | "whitespace" | "characters";
+  /** Special tokens besides BERT's. */
+  special_tokens?: readonly string[];
+}
+
+/** Where a run's vocabulary comes from. */
+export type TokenizerChoice = { path: string } | LearnedTokenizer;
 
 /** The content of `run.json`. */
 export interface RunConfig {

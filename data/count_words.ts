@@ -1,6 +1,6 @@
 /** The words of a corpus, counted by several workers. Used by the commands that learn a vocabulary. */
 
-import type { NormalizerOptions, WordCounts } from "../tokenizer/mod.ts";
+import type { AddedToken, NormalizerOptions, WordCounts } from "../tokenizer/mod.ts";
 import { FilesWithText, planUnits } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { type CorpusSource, documentsOf } from "./corpus_source.ts";
@@ -11,6 +11,8 @@ import { runUnits } from "./worker_pool.ts";
 /** How words are counted. */
 export interface CountOptions {
   normalizer: Partial<NormalizerOptions>;
+  /** What is cut out before words are counted. */
+  added_tokens?: readonly AddedToken[];
   /** Most workers. */
   threads: number;
   /** Told now and then how many sentences are done. */
@@ -28,16 +30,16 @@ export interface CountedWords {
 
 /** Counts the words of a corpus. The sum of the counts does not depend on the number of workers. */
 export async function countWords(source: CorpusSource, options: CountOptions): Promise<CountedWords> {
-  const { normalizer, threads, onProgress = () => {} } = options;
+  const { normalizer, added_tokens = [], threads, onProgress = () => {} } = options;
   const report = new CorpusReport();
   if (source === "practice") {
-    const counter = new SentenceCounter(normalizer);
+    const counter = new SentenceCounter(normalizer, added_tokens);
     for await (const document of documentsOf(source)) sinkDocument(document, counter);
     return { words: [counter.words], characters: counter.characters, report };
   }
   const withText = new FilesWithText();
   const results = await runUnits({
-    setup: { kind: "count", corpus: source.config, normalizer },
+    setup: { kind: "count", corpus: source.config, normalizer, added_tokens },
     units: await planUnits(source.files, source.config),
     threads,
     onProgress,

@@ -46,7 +46,7 @@ export function heldOutBlanks(shard: Shard, tokenizer: Tokenizer, count: number,
     const masked = Int32Array.from(ids);
     masked[at] = tokenizer.special.mask;
     const text = tokenizer.decode(masked);
-    const again = tokenizer.encode(text, { specials: "mask" }).ids;
+    const again = tokenizer.encode(text).ids;
     if (again.length !== masked.length || again.some((id, k) => id !== masked[k])) continue;
     if (blanks.some((blank) => blank.text === text)) continue;
     blanks.push({ text, answer: tokenizer.tokenOf(ids[at]) });

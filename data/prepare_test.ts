@@ -86,7 +86,7 @@ Deno.test("a shard holds the ids of the text, whole: eojeols begin after white s
     using shard = Shard.open(`${folder}/train.shard`);
     const expected = text.map((sentence) => {
       const ids: number[] = [];
-      tokenizer.encodeIds(sentence, ids);
+      tokenizer.encodeIds(sentence, ids, "corpus");
       return ids;
     });
     assert(expected.flat().every((id) => id !== tokenizer.special.sep && id !== tokenizer.special.mask));
@@ -99,7 +99,7 @@ Deno.test("a shard holds the ids of the text, whole: eojeols begin after white s
       for (const eojeol of sentence.split(/[ \u3000]+/).filter((part) => part !== "")) {
         eojeols.push(1);
         const ids: number[] = [];
-        tokenizer.encodeIds(eojeol, ids);
+        tokenizer.encodeIds(eojeol, ids, "corpus");
         for (let i = 1; i < ids.length; i++) eojeols.push(0);
       }
     }

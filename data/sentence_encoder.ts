@@ -13,6 +13,11 @@ import type { UnknownSample } from "./unknown_words.ts";
 export const HELD_OUT = 0.02;
 
 const SPACE = 32, TAB = 9, RETURN = 13;
+/** The same in a string as `spaceAt` in bytes. */
+const EOJEOL_SPACE = /[ \t\r\u3000]/;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Takes documents, and sends each to one of two writers. */
 export class SentenceEncoder implements TextSink {
@@ -57,10 +62,19 @@ export class SentenceEncoder implements TextSink {
   }
 
   sentence(bytes: Uint8Array, from: number, to: number): void {
-    const ids = this.#ids, starts = this.#starts, places = this.#places;
+    const ids = this.#ids, starts = this.#starts;
     ids.truncate(0);
-    starts.length = places.length = 0;
-    // White space separates words for every tokenizer, so that each eojeol can be encoded on its own.
+    starts.length = this.#places.length = 0;
+    if (this.#tokenizer.mayHoldAdded(bytes, from, to)) this.#encodeWhole(bytes, from, to);
+    else this.#encodeEojeols(bytes, from, to);
+    this.tokens += ids.length;
+    this.#target.sentence(ids.view(), starts);
+    if (ids.view().includes(this.#tokenizer.special.unk)) this.#sample(bytes, to);
+  }
+
+  /** White space separates words for every tokenizer, so that each eojeol can be encoded on its own. */
+  #encodeEojeols(bytes: Uint8Array, from: number, to: number): void {
+    const ids = this.#ids;
     for (let at = from; at < to;) {
       const length = spaceAt(bytes, at);
       if (length > 0) {
@@ -70,16 +84,33 @@ export class SentenceEncoder implements TextSink {
       let end = at + 1;
       while (end < to && spaceAt(bytes, end) === 0) end++;
       const before = ids.length;
-      this.#tokenizer.encodeUtf8(bytes, at, end, ids);
+      this.#tokenizer.encodeWords(bytes, at, end, ids);
       if (ids.length > before) {
-        starts.push(before);
-        places.push(at);
+        this.#starts.push(before);
+        this.#places.push(at);
       }
       at = end;
     }
-    this.tokens += ids.length;
-    this.#target.sentence(ids.view(), starts);
-    if (ids.view().includes(this.#tokenizer.special.unk)) this.#sample(bytes, to);
+  }
+
+  /** An added token may hold white space, or take what is beside it: then an eojeol begins where white space is between pieces. */
+  #encodeWhole(bytes: Uint8Array, from: number, to: number): void {
+    const text = decoder.decode(bytes.slice(from, to));
+    const encoding = this.#tokenizer.encode(text, { specials: "corpus" });
+    // How far the text is read, and the byte that stands there; where the piece before ended.
+    let read = 0, byte = from, last = 0;
+    encoding.offsets.forEach(([start, end], i) => {
+      const piece = text.slice(start, end);
+      const begins = end - piece.trimStart().length, ends = start + piece.trimEnd().length;
+      if (i === 0 || EOJEOL_SPACE.test(text.slice(last, begins))) {
+        byte += encoder.encode(text.slice(read, begins)).length;
+        read = Math.max(read, begins);
+        this.#starts.push(i);
+        this.#places.push(byte);
+      }
+      this.#ids.push(encoding.ids[i]);
+      last = Math.max(last, ends);
+    });
   }
 
   /** Hands on the eojeols in which a word became `[UNK]`. */
@@ -106,8 +137,6 @@ function spaceAt(bytes: Uint8Array, at: number): number {
   if (byte === SPACE || byte === TAB || byte === RETURN) return 1;
   return byte === 0xE3 && bytes[at + 1] === 0x80 && bytes[at + 2] === 0x80 ? 3 : 0;
 }
-
-const encoder = new TextEncoder();
 
 /** Hands a document of strings to a sink. */
 export function sinkDocument(document: readonly string[], sink: TextSink): void {

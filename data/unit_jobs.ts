@@ -4,7 +4,13 @@
  */
 
 import type { CorpusConfig } from "../config/batch_config.ts";
-import { type NormalizerOptions, Tokenizer, type TokenizerData, type WordCounts } from "../tokenizer/mod.ts";
+import {
+  type AddedToken,
+  type NormalizerOptions,
+  Tokenizer,
+  type TokenizerData,
+  type WordCounts,
+} from "../tokenizer/mod.ts";
 import { readUnit, type Unit } from "./corpus.ts";
 import { CorpusReport, type ReportState } from "./corpus_report.ts";
 import { SentenceCounter } from "./sentence_counter.ts";
@@ -15,7 +21,12 @@ import { type SampleState, UnknownSample } from "./unknown_words.ts";
 /** A job as plain data. */
 export type JobSetup =
   | { kind: "encode"; corpus: CorpusConfig; tokenizer: TokenizerData; folder: string; held_out: number }
-  | { kind: "count"; corpus: CorpusConfig; normalizer: Partial<NormalizerOptions> };
+  | {
+    kind: "count";
+    corpus: CorpusConfig;
+    normalizer: Partial<NormalizerOptions>;
+    added_tokens: readonly AddedToken[];
+  };
 
 /** What comes of one unit. */
 export interface UnitResult {
@@ -102,7 +113,7 @@ class CountJob implements UnitJob {
 
   constructor(setup: JobSetup & { kind: "count" }) {
     this.#corpus = setup.corpus;
-    this.#counter = new SentenceCounter(setup.normalizer);
+    this.#counter = new SentenceCounter(setup.normalizer, setup.added_tokens);
   }
 
   async run(unit: Unit, _number: number, onProgress: (amount: number) => void): Promise<UnitResult> {

@@ -141,7 +141,7 @@ export class FillMask implements Disposable {
     const { tokenizer } = this.#parts;
     const { cls, sep, mask } = tokenizer.special;
     const text = line.replace(BLANK, "[MASK]");
-    const { ids, offsets } = tokenizer.encode(text, { specials: "mask" });
+    const { ids, offsets } = tokenizer.encode(text);
     const found = [...ids.keys()].filter((i) => ids[i] === mask);
     if (found.length === 0) {
       throw new ClozeError("input", "there is no blank in it", {
@@ -268,7 +268,10 @@ class Filling implements MaskedSequence {
 /** A piece inside a word is joined to what stands before it. */
 function filledLine(line: Prepared, masks: Prediction[][], tokens: readonly string[]): FilledLine {
   let sequence = "", from = 0;
-  line.offsets.forEach(([start, end], i) => {
+  line.offsets.forEach(([first, last], i) => {
+    // A [MASK] that takes the white space beside it (lstrip, rstrip) leaves it where it is.
+    const blank = line.text.slice(first, last);
+    const start = last - blank.trimStart().length, end = first + blank.trimEnd().length;
     sequence += line.text.slice(from, start);
     sequence = tokens[i].startsWith("##") ? sequence.trimEnd() + tokens[i].slice(2) : sequence + tokens[i];
     from = end;

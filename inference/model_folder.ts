@@ -35,7 +35,7 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
   const text = await readWholeText(`${path}/config.json`, LONGEST_FILE.config, "read the model");
   const config = parseModelConfig(text, `${path}/config.json`);
   const heads = parseModelHeads(text, `${path}/config.json`);
-  const tokenizer = await loadTokenizer(path);
+  const tokenizer = await loadTokenizer(path, "model");
   // A vocabulary may be smaller than the embedding, which is often padded to a round number, but never larger.
   if (tokenizer.size > config.vocab_size) {
     throw new ClozeError(

@@ -1,6 +1,6 @@
 /**
  * Tokens that are found in the text before it is split into words: the special ones, and what people added to a
- * vocabulary. As Hugging Face's `AddedVocabulary`. Used by the tokenizer.
+ * vocabulary. As Hugging Face's `AddedVocabulary`. Used by the tokenizer and by the word counter.
  */
 
 /** A token as tokenizer.json describes it. */
@@ -18,8 +18,17 @@ export interface AddedToken {
   normalized?: boolean;
 }
 
-/** Which added tokens are found: those that are not special, `[MASK]` as well, or all. */
-export type Specials = "text" | "mask" | "all";
+/** A special token that is found wherever it stands. */
+export const SPECIAL: Omit<AddedToken, "content"> = { special: true, lstrip: false, rstrip: false, single_word: false };
+
+/** BERT's special tokens, in the order in which a new vocabulary has them. */
+export const SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;
+
+/**
+ * Which added tokens are found: all of them, as Hugging Face does and as a person means who types a line; or in a corpus
+ * all but BERT's own five, since a raw text that says `[SEP]` must teach nothing false.
+ */
+export type Specials = "all" | "corpus";
 
 /** A part of a text: an added token, or text between two. */
 export interface Part {
@@ -35,31 +44,64 @@ export interface Part {
 const WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 const SPACE = /\p{White_Space}/u;
 
+/** Whether a token is one of BERT's own five. */
+export function isBertSpecial(content: string): boolean {
+  return (SPECIAL_TOKENS as readonly string[]).includes(content);
+}
+
+/** Contents to look for: the longest of those that begin at the same place is found, as Hugging Face's automaton does. */
+class Patterns {
+  readonly #tokens: ReadonlyMap<string, AddedToken>;
+  /** Finds where one may begin. */
+  readonly #first: RegExp;
+  /** The lengths of those that begin with a code point, the longest first. */
+  readonly #lengths = new Map<number, number[]>();
+
+  constructor(tokens: ReadonlyMap<string, AddedToken>) {
+    this.#tokens = tokens;
+    for (const pattern of tokens.keys()) {
+      const code = pattern.codePointAt(0)!, lengths = this.#lengths.get(code) ?? [];
+      if (!lengths.includes(pattern.length)) lengths.push(pattern.length);
+      this.#lengths.set(code, lengths);
+    }
+    for (const lengths of this.#lengths.values()) lengths.sort((a, b) => b - a);
+    const firsts = [...this.#lengths.keys()].map((code) => `\\u{${code.toString(16)}}`).join("");
+    this.#first = new RegExp(`[${firsts}]`, "gu");
+  }
+
+  /** Those in a text, from left to right, none over another. */
+  *in(text: string): Generator<{ token: AddedToken; start: number; end: number }> {
+    for (let at = 0;;) {
+      this.#first.lastIndex = at;
+      const start = this.#first.exec(text)?.index;
+      if (start === undefined) return;
+      at = this.#first.lastIndex;
+      for (const length of this.#lengths.get(text.codePointAt(start)!)!) {
+        const token = this.#tokens.get(text.slice(start, start + length));
+        if (token === undefined) continue;
+        at = start + length;
+        yield { token, start, end: at };
+        break;
+      }
+    }
+  }
+}
+
 /** Finds added tokens in text as it stands, or in normalized text. */
 export class AddedTokens {
-  readonly tokens: readonly AddedToken[];
-  readonly #byPattern: Map<string, AddedToken>;
-  readonly #patterns: Record<Specials, RegExp | undefined>;
+  readonly #patterns: Record<Specials, Patterns | undefined>;
 
   /** @param patternOf what each is found by: not at all if that is empty. */
   constructor(tokens: readonly AddedToken[], patternOf = (content: string) => content) {
-    this.tokens = tokens;
-    this.#byPattern = new Map();
+    const byPattern = new Map<string, AddedToken>();
     for (const token of tokens) {
       const found = patternOf(token.content);
-      if (found !== "" && !this.#byPattern.has(found)) this.#byPattern.set(found, token);
+      if (found !== "" && !byPattern.has(found)) byPattern.set(found, token);
     }
-    const pattern = (isMeant: (token: AddedToken) => boolean) => {
-      const some = [...this.#byPattern].filter(([_, token]) => isMeant(token)).map(([found]) => found);
-      if (some.length === 0) return undefined;
-      // Of tokens that begin at the same place the longest is meant.
-      some.sort((a, b) => b.length - a.length);
-      return new RegExp(some.map((found) => RegExp.escape(found)).join("|"), "gu");
-    };
+    const corpus = new Map([...byPattern].filter(([_, { content }]) => !isBertSpecial(content)));
     this.#patterns = {
-      text: pattern(({ special }) => !special),
-      mask: pattern(({ special, content }) => !special || content === "[MASK]"),
-      all: pattern(() => true),
+      all: byPattern.size === 0 ? undefined : new Patterns(byPattern),
+      corpus: corpus.size === 0 ? undefined : new Patterns(corpus),
     };
   }
 
@@ -68,13 +110,17 @@ export class AddedTokens {
     return this.#patterns[specials] !== undefined;
   }
 
+  /** Whether there is anything in that text that `split` may find. */
+  mayBeIn(text: string, specials: Specials): boolean {
+    return this.#patterns[specials]?.in(text).next().done === false;
+  }
+
   /** Cuts a text at added tokens. */
   *split(text: string, specials: Specials): Generator<Part> {
     let from = 0;
-    const pattern = this.#patterns[specials];
-    for (const match of pattern === undefined ? [] : text.matchAll(pattern)) {
-      let start = match.index, end = start + match[0].length;
-      const { content, lstrip, rstrip, single_word } = this.#byPattern.get(match[0])!;
+    for (const match of this.#patterns[specials]?.in(text) ?? []) {
+      let { start, end } = match;
+      const { content, lstrip, rstrip, single_word } = match.token;
       if (single_word && (WORD.test(characterBefore(text, start)) || WORD.test(characterAt(text, end)))) continue;
       if (lstrip) { while (start > from && SPACE.test(text[start - 1])) start--; }
       if (rstrip) { while (end < text.length && SPACE.test(text[end])) end++; }

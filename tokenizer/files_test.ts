@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
-import { loadTokenizer, tokenizerFiles } from "./files.ts";
+import { loadTokenizer } from "./files.ts";
+import { tokenizerFiles } from "./tokenizer_files.ts";
 import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
 
 /** A folder with files, which goes away. */
@@ -67,8 +68,17 @@ function googleBert() {
         { Sequence: { id: "A", type_id: 0 } },
         { SpecialToken: { id: "[SEP]", type_id: 0 } },
       ],
-      pair: [],
-      special_tokens: {},
+      pair: [
+        { SpecialToken: { id: "[CLS]", type_id: 0 } },
+        { Sequence: { id: "A", type_id: 0 } },
+        { SpecialToken: { id: "[SEP]", type_id: 0 } },
+        { Sequence: { id: "B", type_id: 1 } },
+        { SpecialToken: { id: "[SEP]", type_id: 1 } },
+      ],
+      special_tokens: {
+        "[CLS]": { id: "[CLS]", ids: [id["[CLS]"]], tokens: ["[CLS]"] },
+        "[SEP]": { id: "[SEP]", ids: [id["[SEP]"]], tokens: ["[SEP]"] },
+      },
     },
     decoder: { type: "WordPiece", prefix: "##", cleanup: true },
     model: {
@@ -139,7 +149,7 @@ Deno.test("a vocab.txt in KoELECTRA's style takes its options from tokenizer_con
   const vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "단순", "##함", "the", "The", "[unused0]"];
   await withFiles(
     {
-      "vocab.txt": vocabulary.join("\r\n") + "\n\n",
+      "vocab.txt": vocabulary.join("\r\n") + "\n",
       "tokenizer_config.json": { do_lower_case: false, model_max_length: 512 },
       "added_tokens.json": { "뽀로로": 10 },
     },
@@ -148,7 +158,7 @@ Deno.test("a vocab.txt in KoELECTRA's style takes its options from tokenizer_con
       assertEquals(tokenizer.vocabulary, [...vocabulary, "뽀로로"]);
       assertEquals([...tokenizer.encode("The 단순함뽀로로").ids], [8, 5, 6, 10]);
       const ids: number[] = [];
-      tokenizer.encodeIds("the뽀로로단순", ids);
+      tokenizer.encodeIds("the뽀로로단순", ids, "corpus");
       assertEquals(ids, [7, 10, 5], "an added token that is not special is found in a corpus, too");
     },
   );
@@ -195,10 +205,13 @@ Deno.test("what would be tokenized differently is refused, with the reason", asy
   await refuse((json) => ({ ...json, post_processor: { type: "RobertaProcessing" } }), "post_processor");
   await refuse((json) => ({ ...json, model: { ...json.model, unk_token: "<unk>" } }), "unk_token");
   await refuse((json) => ({ ...json, model: { ...json.model, continuing_subword_prefix: "@@" } }), "@@");
-  await refuse((json) => ({ ...json, added_tokens: [{ ...json.added_tokens[0], id: 99, content: "far" }] }), "99");
+  await refuse(
+    (json) => ({ ...json, added_tokens: [{ ...json.added_tokens[0], special: undefined }] }),
+    "added_tokens[0].special",
+  );
   for (const id of [3, 13, -1, 1.5, 2 ** 40, "12"]) {
     const vocab = (json: ReturnType<typeof googleBert>) => ({ ...json.model.vocab, far: id });
-    const message = `the id ${id} of "far" is taken or outside 0..13`;
+    const message = `the id ${id} of "far" is taken or outside 0..12`;
     await refuse((json) => ({ ...json, model: { ...json.model, vocab: vocab(json) } }), message);
   }
   await withFiles({ "vocab.txt": "[PAD]\n", "tokenizer_config.json": "{" }, async (folder) => {

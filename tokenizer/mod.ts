@@ -1,9 +1,11 @@
 /** Text ↔ token ids, and learning the vocabulary for it. */
 
-export { loadTokenizer, tokenizerFiles } from "./files.ts";
-export type { AddedToken, Specials } from "./added_tokens.ts";
+export { loadTokenizer } from "./files.ts";
+export { newSpecialTokens, specialTokens } from "./special_tokens.ts";
+export { tokenizerFiles } from "./tokenizer_files.ts";
+export { type AddedToken, isBertSpecial, SPECIAL, type Specials } from "./added_tokens.ts";
 export type { Compat } from "./characters.ts";
-export { DEFAULT_NORMALIZER, type NormalizerOptions } from "./pre_tokenizer.ts";
+export { DEFAULT_NORMALIZER, type NormalizerOptions, PRE_TOKENIZERS, type PreTokenizerName } from "./pre_tokenizer.ts";
 export { IdBuffer } from "./id_buffer.ts";
 export {
   type Encoding,

@@ -1,12 +1,21 @@
 /**
  * Text → words: Hugging Face's `BertNormalizer` and `BertPreTokenizer` (google-research/bert's BasicTokenizer), with
- * Unicode composition (NFC) before them where asked for. Knows no vocabulary. Used by the tokenizer and by the
- * vocabulary trainer, so that both see the same words.
+ * Unicode composition (NFC) before them where asked for, or another way to cut words. Knows no vocabulary. Used by the
+ * tokenizer and by the vocabulary trainer, so that both see the same words.
  */
 
 import { CHARACTERS, type Compat, CONTROL, CONTROL_SPACE, IDEOGRAPH, PUNCTUATION, SPACE } from "./characters.ts";
 
-/** Hugging Face's options of `BertNormalizer`, and two of our own. */
+/**
+ * What a word is: what white space and punctuation leave (`bert`), what white space leaves (`whitespace`), or each
+ * character but white space (`characters`), for letters that stand for something, as those of proteins do.
+ */
+export const PRE_TOKENIZERS = ["bert", "whitespace", "characters"] as const;
+
+/** One of {@linkcode PRE_TOKENIZERS}. */
+export type PreTokenizerName = typeof PRE_TOKENIZERS[number];
+
+/** How text becomes words: Hugging Face's options of `BertNormalizer`, and three of our own. */
 export interface NormalizerOptions {
   /** Lowercase every character. */
   lowercase: boolean;
@@ -20,6 +29,8 @@ export interface NormalizerOptions {
   nfc: boolean;
   /** Whose rules: Hugging Face's, or where they differ those of Google's tokenization.py. */
   compat: Compat;
+  /** What a word is. */
+  pre_tokenizer: PreTokenizerName;
 }
 
 /** Safe for Korean and every other script: nothing is lost but white space and control characters. */
@@ -30,6 +41,7 @@ export const DEFAULT_NORMALIZER: NormalizerOptions = {
   handle_chinese_chars: true,
   nfc: true,
   compat: "huggingface",
+  pre_tokenizer: "bert",
 };
 
 const CASED = String.raw`[\p{Cased}--\p{Case_Ignorable}]`;
@@ -86,10 +98,10 @@ export class PreTokenizer {
     return normalized;
   }
 
-  /** What `BertPreTokenizer` makes of a normalized text, or of its part from `from` to `to`. */
+  /** What the pre-tokenizer makes of a normalized text, or of its part from `from` to `to`. */
   split({ text, starts, ends }: Word, from = 0, to = text.length): Word[] {
     const words: Word[] = [];
-    const { compat } = this.options;
+    const { compat, pre_tokenizer } = this.options;
     const add = (from: number, to: number) => {
       if (to > from) {
         words.push({ text: text.slice(from, to), starts: starts.slice(from, to), ends: ends.slice(from, to) });
@@ -99,9 +111,10 @@ export class PreTokenizer {
     for (let i = from; i < to;) {
       const code = text.codePointAt(i)!, next = i + (code < 0x10000 ? 1 : 2);
       const kind = CHARACTERS[compat].classOf(code);
-      if (kind === SPACE || kind === CONTROL_SPACE || kind === PUNCTUATION) {
+      const separates = kind === SPACE || kind === CONTROL_SPACE;
+      if (separates || pre_tokenizer === "characters" || (kind === PUNCTUATION && pre_tokenizer === "bert")) {
         add(start, i);
-        if (kind === PUNCTUATION) add(i, next);
+        if (!separates) add(i, next);
         start = next;
       }
       i = next;

@@ -4,22 +4,28 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import { type AddedToken, AddedTokens, type Specials } from "./added_tokens.ts";
+import { type AddedToken, SPECIAL, SPECIAL_TOKENS, type Specials } from "./added_tokens.ts";
 import { IdBuffer } from "./id_buffer.ts";
-import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer, type Word } from "./pre_tokenizer.ts";
+import { DEFAULT_NORMALIZER, type NormalizerOptions, type Word } from "./pre_tokenizer.ts";
+import { TextScanner, type TextSink } from "./text_scanner.ts";
 import { widthOf } from "./utf8.ts";
 import { WordPiece } from "./word_piece.ts";
-import { WordScanner, type WordSink } from "./word_scanner.ts";
+
+export { SPECIAL_TOKENS } from "./added_tokens.ts";
 
 /** How a tokenizer differs from the default, which is safe for Korean. */
 export interface TokenizerOptions {
   normalizer?: Partial<NormalizerOptions>;
   /** Longer words become `[UNK]`. By default 100, as in Hugging Face; Google has 200. */
   max_input_chars_per_word?: number;
-  /** Tokens that are found before the text is split, besides BERT's special ones. */
+  /** Tokens that are found before the text is split. By default BERT's special ones. */
   added_tokens?: readonly AddedToken[];
+  /** How many tokens, from the first on, words are made of; the others are added tokens only. By default all. */
+  pieces?: number;
   /** Whether `decode` takes out the spaces before English punctuation. By default it does, as Hugging Face does. */
   cleanup?: boolean;
+  /** What whoever uses it should know: sentences for people. */
+  notes?: readonly string[];
 }
 
 /** Ids with where they came from. */
@@ -44,29 +50,32 @@ export interface SpecialIds {
   mask: number;
 }
 
-/** BERT's special tokens, in the order in which a new vocabulary has them. */
-export const SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;
-
 /** What a {@linkcode Tokenizer} is made from. */
 export interface TokenizerData {
   vocabulary: readonly string[];
   normalizer: NormalizerOptions;
   max_input_chars_per_word: number;
   added_tokens: readonly AddedToken[];
+  pieces: number;
   cleanup: boolean;
 }
 
 const CONTINUING = "##";
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Takes words and appends their pieces. */
-class PieceSink implements WordSink {
+/** Takes words and appends their pieces; of an added token it appends the id. */
+class PieceSink implements TextSink {
   readonly #wordPiece: WordPiece;
+  readonly #ids: ReadonlyMap<string, number>;
   out = new IdBuffer();
 
-  constructor(wordPiece: WordPiece) {
+  constructor(wordPiece: WordPiece, ids: ReadonlyMap<string, number>) {
     this.#wordPiece = wordPiece;
+    this.#ids = ids;
+  }
+
+  addedToken(content: string): void {
+    this.out.push(this.#ids.get(content)!);
   }
 
   word(bytes: Uint8Array, start: number, end: number, hash: number): void {
@@ -82,19 +91,19 @@ export class Tokenizer {
   readonly normalizer: NormalizerOptions;
   readonly max_input_chars_per_word: number;
   readonly cleanup: boolean;
-  /** All of them: BERT's special ones and others. */
+  /** Tokens that are found before the text is split, special or not. */
   readonly added_tokens: readonly AddedToken[];
-  /** Those that are found in the text as it stands, and those that are found in normalized text. */
-  readonly #added: AddedTokens;
-  readonly #normalizedAdded: AddedTokens;
+  /** How many tokens, from the first on, words are made of; the others are added tokens only. */
+  readonly pieces: number;
+  /** What whoever uses it should know: sentences for people. */
+  readonly notes: readonly string[];
   readonly #ids: Map<string, number>;
   readonly #specialIds: Set<number>;
   readonly #unusedIds = new Set<number>();
-  readonly #preTokenizer: PreTokenizer;
   readonly #wordPiece: WordPiece;
-  readonly #scanner: WordScanner;
-  readonly #pieces: PieceSink;
-  /** Scratch for text that comes as a string, and for its ids. */
+  readonly #scanner: TextScanner;
+  readonly #sink: PieceSink;
+  /** Scratch for a word that comes as a string, and for ids. */
   #utf8 = new Uint8Array(1 << 12);
   readonly #scratch = new IdBuffer();
 
@@ -119,32 +128,29 @@ export class Tokenizer {
     this.normalizer = { ...DEFAULT_NORMALIZER, ...options.normalizer };
     this.max_input_chars_per_word = options.max_input_chars_per_word ?? 100;
     this.cleanup = options.cleanup ?? true;
-    this.added_tokens = withSpecials(options.added_tokens ?? []);
-    for (const { content } of this.added_tokens) {
-      if (this.#ids.has(content)) continue;
-      throw new ClozeError("input", `the added token ${JSON.stringify(content)} is not in the vocabulary`);
+    this.pieces = options.pieces ?? vocabulary.length;
+    this.notes = options.notes ?? [];
+    this.added_tokens = options.added_tokens ?? SPECIAL_TOKENS.map((content) => ({ content, ...SPECIAL }));
+    this.#specialIds = new Set([pad, unk, cls, sep, mask]);
+    for (const { content, special } of this.added_tokens) {
+      const id = this.#ids.get(content);
+      if (id === undefined) {
+        throw new ClozeError("input", `the added token ${JSON.stringify(content)} is not in the vocabulary`);
+      }
+      if (special) this.#specialIds.add(id);
     }
-    this.#specialIds = new Set(
-      this.added_tokens.filter((token) => token.special).map((token) => this.idOf(token.content)!),
-    );
     vocabulary.forEach((token, id) => /^\[unused\d+\]$/.test(token) && this.#unusedIds.add(id));
     this.#unusedIds.forEach((id) => this.#specialIds.add(id));
-    const preTokenizer = this.#preTokenizer = new PreTokenizer(this.normalizer);
-    const { normalized = [], asItStands = [] } = Object.groupBy(
-      this.added_tokens,
-      (token) => token.normalized ? "normalized" : "asItStands",
-    );
-    this.#added = new AddedTokens(asItStands);
-    this.#normalizedAdded = new AddedTokens(normalized, (content) => preTokenizer.normalize(content).text);
-    this.#wordPiece = new WordPiece(vocabulary, unk, this.max_input_chars_per_word, CONTINUING);
-    this.#scanner = new WordScanner(this.normalizer);
-    this.#pieces = new PieceSink(this.#wordPiece);
+    const pieces = this.pieces === vocabulary.length ? vocabulary : vocabulary.slice(0, this.pieces);
+    this.#wordPiece = new WordPiece(pieces, unk, this.max_input_chars_per_word, CONTINUING);
+    this.#scanner = new TextScanner(this.normalizer, this.added_tokens);
+    this.#sink = new PieceSink(this.#wordPiece, this.#ids);
   }
 
   /** The tokenizer as plain data, which can be posted to another thread. */
   get data(): TokenizerData {
-    const { vocabulary, normalizer, max_input_chars_per_word, added_tokens, cleanup } = this;
-    return { vocabulary, normalizer, max_input_chars_per_word, added_tokens, cleanup };
+    const { vocabulary, normalizer, max_input_chars_per_word, added_tokens, pieces, cleanup } = this;
+    return { vocabulary, normalizer, max_input_chars_per_word, added_tokens, pieces, cleanup };
   }
 
   /** The tokenizer that {@linkcode Tokenizer.data} was taken from. */
@@ -152,29 +158,70 @@ export class Tokenizer {
     return new Tokenizer(data.vocabulary, data);
   }
 
+  /**
+   * The same tokenizer with more tokens: pieces of words, and behind them special ones.
+   *
+   * @throws {ClozeError} `input` if an added token would become a piece, and words would be cut otherwise than before.
+   */
+  extended(tokens: readonly string[], special: readonly string[] = []): Tokenizer {
+    const { vocabulary, data } = this;
+    // A file numbers its pieces before all that is added: what was added before new pieces becomes a piece as well.
+    const outside = tokens.length === 0
+      ? []
+      : this.added_tokens.filter(({ content }) => this.#ids.get(content)! >= this.pieces && this.#isPiece(content));
+    if (outside.length > 0) {
+      const [{ content }] = outside;
+      throw new ClozeError("input", `the added token ${JSON.stringify(content)} would become a piece of other words`, {
+        hint: "extend the model's vocabulary before tokens are added to it",
+      });
+    }
+    return new Tokenizer([...vocabulary, ...tokens, ...special], {
+      ...data,
+      notes: this.notes,
+      pieces: tokens.length === 0 ? this.pieces : vocabulary.length + tokens.length,
+      added_tokens: [...this.added_tokens, ...special.map((content) => ({ content, ...SPECIAL }))],
+    });
+  }
+
+  /** Whether an added token could be found in a word as well, in which it is not found as it is. */
+  #isPiece(content: string): boolean {
+    const { normalized = false, single_word } = this.added_tokens.find((token) => token.content === content)!;
+    const words = this.#scanner.preTokenizer.words(content);
+    return (single_word || !normalized) && words.length === 1 && words[0].text === content;
+  }
+
   /** Number of tokens. */
   get size(): number {
     return this.vocabulary.length;
   }
 
-  /**
-   * Appends the ids of a text, without `[CLS]` and `[SEP]`. Special tokens in it are plain text, unless `specials` says
-   * otherwise.
-   */
-  encodeIds(text: string, out: number[], specials: Specials = "text"): void {
+  /** Appends the ids of a text, without `[CLS]` and `[SEP]`. Added tokens are found in it, those that `specials` says. */
+  encodeIds(text: string, out: number[], specials: Specials = "all"): void {
     const ids = this.#scratch;
     ids.truncate(0);
-    this.#append(text, ids, specials);
+    this.#sink.out = ids;
+    this.#scanner.scan(text, specials, this.#sink);
     for (let i = 0; i < ids.length; i++) out.push(ids.at(i));
   }
 
-  /** The same for the text `bytes[from..to)`, which is whole UTF-8. The fastest way from a file to ids. */
+  /**
+   * The same for a part of a corpus, `bytes[from..to)`, which is whole UTF-8: BERT's own special tokens are plain text in
+   * it. The fastest way from a file to ids.
+   */
   encodeUtf8(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
-    if (this.#added.any("text") || this.#normalizedAdded.any("text")) {
-      return this.#append(decoder.decode(bytes.slice(from, to)), out, "text");
-    }
-    this.#pieces.out = out;
-    this.#scanner.scan(bytes, from, to, this.#pieces);
+    this.#sink.out = out;
+    this.#scanner.scanUtf8(bytes, from, to, this.#sink);
+  }
+
+  /** Whether there may be an added token in a part of a corpus. */
+  mayHoldAdded(bytes: Uint8Array, from: number, to: number): boolean {
+    return this.#scanner.mayHoldAdded(bytes, from, to);
+  }
+
+  /** The same as `encodeUtf8` for text in which there is no added token. */
+  encodeWords(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
+    this.#sink.out = out;
+    this.#scanner.scanWords(bytes, from, to, this.#sink);
   }
 
   /** Appends the ids of one word, which is normalized already. */
@@ -182,33 +229,12 @@ export class Tokenizer {
     this.#wordPiece.match(bytes, start, end, out);
   }
 
-  #append(text: string, out: IdBuffer, specials: Specials): void {
-    if (this.#normalizedAdded.any(specials)) return this.#locate(text, specials, (id) => out.push(id));
-    this.#pieces.out = out;
-    if (!this.#added.any(specials)) return this.#scan(text);
-    for (const part of this.#added.split(text, specials)) {
-      if (part.added) out.push(this.#ids.get(part.token)!);
-      else this.#scan(part.text);
-    }
-  }
-
-  #scan(text: string): void {
-    const length = this.#encode(text); // before its buffer is looked at: that may be a new one
-    this.#scanner.scan(this.#utf8, 0, length, this.#pieces);
-  }
-
-  /** Puts the text into the scratch buffer and returns its length there. */
-  #encode(text: string): number {
-    if (3 * text.length > this.#utf8.length) this.#utf8 = new Uint8Array(3 * text.length);
-    return encoder.encodeInto(text, this.#utf8).written;
-  }
-
   /**
-   * Ids with where they came from. A literal special token in the text is plain text, unless `specials` is `mask` (only
-   * `[MASK]` is special) or `all`. With `template`, `[CLS]` and `[SEP]` stand around it, and around `pair` after it.
+   * Ids with where they came from. A literal special token in the text is that token, as in Hugging Face, unless `specials`
+   * is `corpus`. With `template`, `[CLS]` and `[SEP]` stand around it, and around `pair` after it.
    */
   encode(text: string, options: { specials?: Specials; template?: boolean; pair?: string } = {}): Encoding {
-    const { specials = "text", template = false, pair } = options;
+    const { specials = "all", template = false, pair } = options;
     const encoding = { type_ids: [], offsets: [], words: [], special_tokens_mask: [] } as Omit<Encoding, "ids">;
     const ids = new IdBuffer();
     const add = (id: number, type: number, offsets: [number, number], word: number | null) => {
@@ -233,23 +259,11 @@ export class Tokenizer {
     visit: (id: number, offsets: [number, number], word: number) => void,
   ): void {
     let words = 0;
-    for (const part of this.#added.split(text, specials)) {
-      if (part.added) {
-        visit(this.#ids.get(part.token)!, [part.at, part.at + part.text.length], words++);
-        continue;
-      }
-      const normalized = this.#preTokenizer.normalize(part.text);
-      const { starts, ends } = normalized;
-      for (const { added, token, at, text } of this.#normalizedAdded.split(normalized.text, specials)) {
-        const to = at + text.length;
-        if (added) visit(this.#ids.get(token)!, [part.at + starts[at], part.at + ends[to - 1]], words++);
-        else {
-          for (const word of this.#preTokenizer.split(normalized, at, to)) {
-            this.#locateWord(word, (id, [start, end]) => visit(id, [part.at + start, part.at + end], words));
-            words++;
-          }
-        }
-      }
+    for (const { token, word, at } of this.#scanner.parts(text, specials)) {
+      const number = words++;
+      if (token === undefined) {
+        this.#locateWord(word, (id, [start, end]) => visit(id, [at + start, at + end], number));
+      } else visit(this.#ids.get(token)!, [at + word.starts[0], at + word.ends[word.ends.length - 1]], number);
     }
   }
 
@@ -264,6 +278,12 @@ export class Tokenizer {
       for (; byte < pieceEnds[piece]; byte += widthOf(this.#utf8[byte])) unit += this.#utf8[byte] < 0xF0 ? 1 : 2;
       visit(id, [starts[start], ends[unit - 1]]);
     });
+  }
+
+  /** Puts a word into the scratch buffer and returns its length there. */
+  #encode(text: string): number {
+    if (3 * text.length > this.#utf8.length) this.#utf8 = new Uint8Array(3 * text.length);
+    return encoder.encodeInto(text, this.#utf8).written;
   }
 
   /**
@@ -296,9 +316,10 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
-  /** The words of a text, as the pre-tokenizer makes them. */
+  /** The words of a part of a corpus, between its added tokens. */
   words(text: string): string[] {
-    return this.#preTokenizer.words(text).map((word) => word.text);
+    const parts = [...this.#scanner.parts(text, "corpus")];
+    return parts.filter(({ token }) => token === undefined).map(({ word }) => word.text);
   }
 
   /** The ids of the pieces that a token, which need not be in the vocabulary, is made of. */
@@ -324,13 +345,6 @@ export class Tokenizer {
   isContinuation(id: number): boolean {
     return this.vocabulary[id]?.startsWith(CONTINUING) ?? false;
   }
-}
-
-/** The added tokens with BERT's special ones among them. */
-function withSpecials(added: readonly AddedToken[]): AddedToken[] {
-  const plain = { special: true, lstrip: false, rstrip: false, single_word: false };
-  const missing = SPECIAL_TOKENS.filter((content) => !added.some((token) => token.content === content));
-  return [...missing.map((content) => ({ content, ...plain })), ...added];
 }
 
 const CLEAN_UPS = [

@@ -2,7 +2,7 @@
 
 import { learnMerges } from "./merges.ts";
 import { IdBuffer } from "./id_buffer.ts";
-import { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 import { codePointAt, widthOf } from "./utf8.ts";
 import type { WordCounts } from "./word_counter.ts";
 
@@ -22,7 +22,7 @@ export function learnExtension(tokenizer: Tokenizer, words: WordCounts, options:
   const tokens = [...tokenizer.vocabulary];
   const vocab_size = tokens.length + options.add;
   tokens.push(...unknownCharacters(tokenizer, words, options.min_frequency).slice(0, options.add));
-  const larger = new Tokenizer([...tokens], tokenizer.data);
+  const larger = tokenizer.extended(tokens.slice(tokenizer.size));
   const ids = new IdBuffer();
   learnMerges(tokens, {
     words,

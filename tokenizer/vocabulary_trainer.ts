@@ -6,7 +6,7 @@
 import { Alphabet } from "./alphabet.ts";
 import { learnMerges } from "./merges.ts";
 import type { NormalizerOptions } from "./pre_tokenizer.ts";
-import { SPECIAL_TOKENS } from "./tokenizer.ts";
+import { SPECIAL_TOKENS } from "./added_tokens.ts";
 import { codePoints } from "./utf8.ts";
 import { WordCounter, type WordCounts } from "./word_counter.ts";
 
@@ -25,6 +25,8 @@ export interface TrainerOptions {
    */
   pad_to_multiple_of?: number;
   normalizer?: Partial<NormalizerOptions>;
+  /** Special tokens besides BERT's, behind which they stand. Words have to be counted without them. */
+  special_tokens?: readonly string[];
   /** Told now and then how far it is: tokens so far. */
   onProgress?: (tokens: number) => void;
 }
@@ -35,6 +37,7 @@ export class VocabularyTrainer {
   readonly #limitAlphabet: number | undefined;
   readonly #padToMultipleOf: number;
   readonly #onProgress: (tokens: number) => void;
+  readonly #specialTokens: readonly string[];
   readonly #counter: WordCounter;
   /** Of the words so far, once it was asked for. */
   #alphabet: Alphabet | undefined;
@@ -43,6 +46,7 @@ export class VocabularyTrainer {
     this.#minFrequency = options.min_frequency ?? 2;
     this.#limitAlphabet = options.limit_alphabet;
     this.#padToMultipleOf = options.pad_to_multiple_of ?? 1;
+    this.#specialTokens = [...SPECIAL_TOKENS, ...options.special_tokens ?? []];
     this.#counter = new WordCounter(options.normalizer);
     this.#onProgress = options.onProgress ?? (() => {});
   }
@@ -89,13 +93,14 @@ export class VocabularyTrainer {
    */
   train(vocab_size: number, max_input_chars_per_word: number = Infinity): string[] {
     const alphabet = this.alphabet;
-    const tokens: string[] = [...SPECIAL_TOKENS, ...alphabet.tokens];
+    const first = this.#specialTokens.length;
+    const tokens: string[] = [...this.#specialTokens, ...alphabet.tokens];
     learnMerges(tokens, {
       words: this.#counter.words,
       cut: (bytes, start, end, out) =>
         end - start > max_input_chars_per_word && codePoints(bytes, start, end) > max_input_chars_per_word
           ? 0
-          : alphabet.pieces(bytes, start, end, out, SPECIAL_TOKENS.length),
+          : alphabet.pieces(bytes, start, end, out, first),
       vocab_size,
       min_frequency: this.#minFrequency,
       onProgress: this.#onProgress,

@@ -4,11 +4,10 @@
  */
 
 import { DEFAULT_NORMALIZER, type NormalizerOptions } from "./pre_tokenizer.ts";
+import type { AddedToken } from "./added_tokens.ts";
+import { TextScanner, type TextSink } from "./text_scanner.ts";
 import { codePointAt, widthOf } from "./utf8.ts";
-import { WordScanner, type WordSink } from "./word_scanner.ts";
 import { EMPTY_HASH, grown, nextHash, WordTable } from "./word_table.ts";
-
-const encoder = new TextEncoder();
 
 /** Counted words as plain data, which can be posted to another thread. */
 export interface WordCounts {
@@ -20,15 +19,15 @@ export interface WordCounts {
   counts: Float64Array<ArrayBuffer>;
 }
 
-/** Counts the words of text. */
-export class WordCounter implements WordSink {
-  readonly #scanner: WordScanner;
+/** Counts the words of text, of a corpus: BERT's own special tokens are plain text in it. */
+export class WordCounter implements TextSink {
+  readonly #scanner: TextScanner;
   readonly #table = new WordTable();
   #counts = new Float64Array(1 << 9);
-  #utf8 = new Uint8Array(1 << 12);
 
-  constructor(normalizer: Partial<NormalizerOptions> = {}) {
-    this.#scanner = new WordScanner({ ...DEFAULT_NORMALIZER, ...normalizer });
+  /** @param added_tokens what is cut out before words are counted. */
+  constructor(normalizer: Partial<NormalizerOptions> = {}, added_tokens: readonly AddedToken[] = []) {
+    this.#scanner = new TextScanner({ ...DEFAULT_NORMALIZER, ...normalizer }, added_tokens);
   }
 
   /** Distinct words so far. */
@@ -38,9 +37,7 @@ export class WordCounter implements WordSink {
 
   /** Counts the words of a text. */
   add(text: string): void {
-    if (3 * text.length > this.#utf8.length) this.#utf8 = new Uint8Array(3 * text.length);
-    const { written } = encoder.encodeInto(text, this.#utf8);
-    this.#scanner.scan(this.#utf8, 0, written, this);
+    this.#scanner.scan(text, "corpus", this);
   }
 
   /**
@@ -48,13 +45,16 @@ export class WordCounter implements WordSink {
    * compose with it, so cut text at line ends.
    */
   addUtf8(bytes: Uint8Array, from = 0, to = bytes.length): void {
-    this.#scanner.scan(bytes, from, to, this);
+    this.#scanner.scanUtf8(bytes, from, to, this);
   }
 
   /** @ignore Called by the scanner. */
   word(bytes: Uint8Array, start: number, end: number, hash: number): void {
     this.#count(bytes, start, end, hash, 1);
   }
+
+  /** @ignore Called by the scanner: an added token is no word. */
+  addedToken(): void {}
 
   #count(bytes: Uint8Array, start: number, end: number, hash: number, count: number): void {
     const word = this.#table.findOrAdd(bytes, start, end, hash);

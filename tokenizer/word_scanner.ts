@@ -1,6 +1,6 @@
 /**
- * UTF-8 text → words, the hot path: what `BertNormalizer` and `BertPreTokenizer` do (and NFC before them where asked for),
- * in one pass over the bytes, without a string for anything. Gives the same words as `PreTokenizer.words`, which also
+ * UTF-8 text → words, the hot path: what `BertNormalizer` and the pre-tokenizer do (and NFC before them where asked for), in
+ * one pass over the bytes, without a string for anything. Gives the same words as `PreTokenizer.words`, which also
  * tells where they stood; tests hold the two together. Used by the tokenizer and by the word counter.
  */
 
@@ -184,21 +184,23 @@ export class WordScanner {
   }
 
   #decide(code: number): number {
-    const { clean_text, handle_chinese_chars, compat } = this.#preTokenizer.options;
+    const { clean_text, handle_chinese_chars, compat, pre_tokenizer } = this.#preTokenizer.options;
     const kind = CHARACTERS[compat].classOf(code), character = String.fromCodePoint(code);
     if (this.#composed !== undefined && composes(character)) return COMPOSE;
     if (kind === CONTROL || kind === CONTROL_SPACE) {
       if (clean_text) return DROP;
-      return kind === CONTROL_SPACE ? SEPARATE : KEEP;
+      if (kind === CONTROL_SPACE) return SEPARATE;
+      return pre_tokenizer === "characters" ? ALONE : KEEP;
     }
     if (kind === SPACE) return SEPARATE;
     const folded = this.#preTokenizer.fold(character);
-    const alone = kind === IDEOGRAPH && handle_chinese_chars;
+    const alone = pre_tokenizer === "characters" || (kind === IDEOGRAPH && handle_chinese_chars);
+    const isPunctuation = (kind: number) => kind === PUNCTUATION && pre_tokenizer === "bert";
     if (Array.from(folded).some((part) => this.#preTokenizer.isSorted(part))) return SORT;
-    if (folded === character) return alone || kind === PUNCTUATION ? ALONE : KEEP;
+    if (folded === character) return alone || isPunctuation(kind) ? ALONE : KEEP;
     this.#folds.set(code, encoder.encode(folded));
     const words = Array.from(folded, (part) => CHARACTERS[compat].classOf(part.codePointAt(0)!));
-    return alone || words.some((kind) => kind === SPACE || kind === PUNCTUATION) ? FOLD_ALONE : FOLD;
+    return alone || words.some((kind) => kind === SPACE || isPunctuation(kind)) ? FOLD_ALONE : FOLD;
   }
 }
 

@@ -28,6 +28,7 @@ import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { newestRun, resolve } from "../paths.ts";
 import { grouped, note, orDash, percent, table, warn, writeOut } from "../terminal.ts";
+import { noteTokenizer } from "../tokenizer_notes.ts";
 import { checkUnknown, unknownLine } from "../unknown_words.ts";
 
 type EvaluateValues = Values<typeof EVALUATE.flags>;
@@ -44,6 +45,7 @@ export async function run(args: string[]): Promise<number> {
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
   const folder = await openModelFolder(path);
+  noteTokenizer(folder.tokenizer);
   if (values.sentences === true) return await score(folder, values, data);
   const result = await measure(folder, values, data);
   if (result.loss === null) {
@@ -232,7 +234,7 @@ async function shardOf(
   for await (const document of readDocuments(files, corpusConfig(values))) {
     writer.add(document.map((sentence) => {
       const ids: number[] = [];
-      tokenizer.encodeIds(sentence, ids);
+      tokenizer.encodeIds(sentence, ids, "corpus");
       unknown.addText(sentence, ids, tokenizer);
       return ids;
     }));

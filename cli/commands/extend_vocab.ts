@@ -5,7 +5,7 @@ import { countWords } from "../../data/mod.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
 import {
   learnExtension,
-  loadTokenizer,
+  newSpecialTokens,
   Tokenizer,
   vocabularyReport,
   WordCounter,
@@ -17,6 +17,7 @@ import { parseFlags, type Values } from "../flags/flag.ts";
 import { EXTEND_VOCAB } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
 import { grouped, note, percent, progress, warn } from "../terminal.ts";
+import { noteTokenizer } from "../tokenizer_notes.ts";
 import { wordLimit } from "./train_tokenizer.ts";
 
 /** Tokens to learn unless told otherwise. */
@@ -29,36 +30,48 @@ const MOST_UNKNOWN = 0.01;
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(EXTEND_VOCAB, args);
   const data = [...(values.data ?? []), ...positionals];
+  const named = values["special-token"] ?? [];
+  const sources = [data.length > 0, values.tokens !== undefined].filter((isGiven) => isGiven).length;
   if (
-    values.model === undefined || values.output === undefined || (data.length === 0) === (values.tokens === undefined)
+    values.model === undefined || values.output === undefined || sources > 1 || (sources === 0 && named.length === 0)
   ) {
-    throw new ClozeError("usage", "cloze extend-vocab needs --model DIR, --output DIR and one of --data and --tokens");
+    throw new ClozeError(
+      "usage",
+      "cloze extend-vocab needs --model DIR, --output DIR and one of --data and --tokens, or --special-token",
+    );
   }
   if (data.length === 0) checkTextFlags(values, []);
   const from = resolve(values.model), to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
-  await openModelFolder(from); // says what is wrong with it
-  const own = await loadTokenizer(from);
-  const counts = data.length === 0 ? undefined : await wordsOf(data, values, own);
+  const { tokenizer: own } = await openModelFolder(from);
+  noteTokenizer(own);
+  const special = newSpecialTokens(named, own);
+  const counts = data.length === 0 ? undefined : await wordsOf(data, values, own.extended([], special));
   const max_input_chars_per_word = counts === undefined
     ? own.max_input_chars_per_word
     : wordLimit(counts, own.max_input_chars_per_word);
   const tokenizer = Tokenizer.from({ ...own.data, max_input_chars_per_word });
   const tokens = counts === undefined
-    ? await readTokens(tokenizer, resolve(values.tokens!))
+    ? values.tokens === undefined ? [] : await readTokens(tokenizer, resolve(values.tokens))
     : learnExtension(tokenizer, counts, {
       add: values.add ?? ADD,
       min_frequency: values["min-frequency"] ?? MIN_FREQUENCY,
     });
-  if (tokens.length === 0) throw new ClozeError("input", "there is no new token to add: the model has them all");
-  const larger = new Tokenizer([...tokenizer.vocabulary, ...tokens], tokenizer.data);
+  if (tokens.length + special.length === 0) {
+    throw new ClozeError("input", "there is no new token to add: the model has them all");
+  }
+  const larger = tokenizer.extended(tokens, special);
+  const added = tokens.length + special.length;
   const vocab_size = await writeExtendedModel({
     from,
     to,
     tokenizer: larger,
-    pieces: tokens.map((token) => tokenizer.piecesOf(token)),
+    pieces: [
+      ...tokens.map((token) => tokenizer.piecesOf(token)),
+      ...special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids),
+    ],
   });
-  note(`wrote ${to}: ${grouped(tokens.length)} new tokens, ${grouped(larger.size)} in all, vocab_size ${vocab_size}`);
+  note(`wrote ${to}: ${grouped(added)} new tokens, ${grouped(larger.size)} in all, vocab_size ${vocab_size}`);
   if (counts !== undefined) {
     const [before, after] = [own, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
     note(`tokens a word in the text: ${before.fertility.toFixed(3)} before, ${after.fertility.toFixed(3)} now`);
@@ -94,6 +107,7 @@ async function wordsOf(
     if (stdin !== undefined) await saveStdin(stdin, values.format);
     const counted = await countWords({ files, config: corpusConfig(values) }, {
       normalizer: tokenizer.normalizer,
+      added_tokens: tokenizer.added_tokens,
       threads: values.threads ?? navigator.hardwareConcurrency,
       onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
     });

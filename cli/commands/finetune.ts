@@ -21,6 +21,7 @@ import { FINETUNE } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, grouped, note, warn } from "../terminal.ts";
+import { noteTokenizer } from "../tokenizer_notes.ts";
 import { checkUnknown, unknownLine } from "../unknown_words.ts";
 import { describe, FinetuneObserver } from "./finetune_observer.ts";
 import {
@@ -50,7 +51,7 @@ export async function run(args: string[], part = false): Promise<number> {
   const output = resolve(shown);
   if (!isResumed) {
     checkTextFlags(values, [values.train!, values.valid!]);
-    await openModelFolder(resolve(values.model!)); // before a folder is made
+    noteTokenizer((await openModelFolder(resolve(values.model!))).tokenizer); // before a folder is made
   }
   using _lock = await openRun(output, "finetune.json", isResumed);
   const stop = stopSignals(`stopped before training began; ${isResumed ? "this" : "the same"} command goes on`);

@@ -11,6 +11,7 @@ import { PREDICT } from "../flags/tables.ts";
 import { type Answerer, answerLines } from "../answer_lines.ts";
 import { newestRun, resolve } from "../paths.ts";
 import { note, percent } from "../terminal.ts";
+import { noteTokenizer } from "../tokenizer_notes.ts";
 
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
@@ -18,6 +19,7 @@ export async function run(args: string[]): Promise<number> {
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
   const folder = await openModelFolder(path);
+  noteTokenizer(folder.tokenizer);
   const options = inferenceOptions(values);
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
   if (folder.heads.objective === "sequence_classification") {

@@ -12,6 +12,7 @@ import { type ModelConfig, parseModelConfig, presetConfig } from "../../config/m
 import type { PretrainingObjective } from "../../config/model_heads.ts";
 import {
   type Extent,
+  type LearnedTokenizer,
   type PlannedRun,
   PRESET_TRAINING,
   type RunConfig,
@@ -27,6 +28,7 @@ import { checkApart, corpusConfig, corpusFiles, validFiles } from "../corpus.ts"
 import type { Values } from "../flags/flag.ts";
 import type { BATCH_FLAGS, PRETRAIN } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
+import { learnedFlags } from "./train_tokenizer.ts";
 
 /** The flags of `pretrain`. */
 export type PretrainValues = typeof PRETRAIN.flags;
@@ -47,7 +49,7 @@ export interface Plan {
   training: TrainingConfig;
   tokenizerPath?: string;
   /** Of a tokenizer that is learned. */
-  vocabulary: { vocab_size?: number; lowercase: boolean };
+  vocabulary: Omit<LearnedTokenizer, "vocab_size"> & { vocab_size?: number };
   modelConfig: (vocab_size: number) => ModelConfig;
   /** What `run.json` holds before the text is read; it has been written. */
   run: PlannedRun | RunConfig;
@@ -61,6 +63,9 @@ export interface Plan {
 
 /** How long the practice run takes, and what suits its short sentences. */
 const PRACTICE = { budget_ms: 140_000, batch_tokens: 1024, max_sequence_length: 32, learning_rate: 3e-3 };
+
+/** Flags that say how a vocabulary is learned. */
+const LEARNED_FLAGS = ["vocab-size", "lowercase", "pre-tokenizer", "special-token"] as const;
 
 /** A run as the flags ask for it. */
 export async function newRun(
@@ -76,9 +81,11 @@ export async function newRun(
   if (values.config !== undefined && values.preset !== undefined) {
     throw new ClozeError("usage", "--config and --preset both give the model's size: give one of them");
   }
-  if (values.tokenizer !== undefined && values["vocab-size"] !== undefined) {
-    throw new ClozeError("usage", "--vocab-size is for a vocabulary that is learned, but --tokenizer brings one");
+  const given = LEARNED_FLAGS.find((name) => values[name] !== undefined);
+  if (values.tokenizer !== undefined && given !== undefined) {
+    throw new ClozeError("usage", `--${given} is for a vocabulary that is learned, but --tokenizer brings one`);
   }
+  const learned = learnedFlags(values);
   const shown = values.output ?? `runs/${timestamp()}`;
   const output = resolve(shown);
   const valid = values.valid === undefined ? undefined : await validFiles(values.valid, values);
@@ -94,7 +101,7 @@ export async function newRun(
     engine: values.engine ?? "fused",
     dtype: values.dtype ?? "auto",
     tokenizer: values.tokenizer === undefined
-      ? { vocab_size: values["vocab-size"] ?? null, lowercase: values.lowercase ?? false }
+      ? { vocab_size: values["vocab-size"] ?? null, ...learned }
       : { path: resolve(values.tokenizer) },
     data: {
       files: practice ? "practice" : files,
@@ -110,7 +117,7 @@ export async function newRun(
 export function planOf(run: PlannedRun | RunConfig, output: string, shown: string): Plan {
   const { files, valid_files, corpus: config } = run.data;
   const tokenizer: TokenizerChoice = run.tokenizer ?? { vocab_size: null, lowercase: false };
-  const isGiven = "path" in tokenizer;
+  const { vocab_size = null, ...learned } = "path" in tokenizer ? { lowercase: false } : tokenizer;
   return {
     output,
     shown,
@@ -119,10 +126,8 @@ export function planOf(run: PlannedRun | RunConfig, output: string, shown: strin
     engine: run.engine,
     dtype: run.dtype ?? "f32",
     training: run.training,
-    ...(isGiven ? { tokenizerPath: tokenizer.path } : {}),
-    vocabulary: isGiven || tokenizer.vocab_size === null
-      ? { lowercase: !isGiven && tokenizer.lowercase }
-      : { vocab_size: tokenizer.vocab_size, lowercase: tokenizer.lowercase },
+    ...("path" in tokenizer ? { tokenizerPath: tokenizer.path } : {}),
+    vocabulary: { ...learned, ...(vocab_size === null ? {} : { vocab_size }) },
     modelConfig: (vocab_size) => ({ ...run.model, vocab_size: run.model.vocab_size ?? vocab_size }),
     run,
   };

@@ -12,10 +12,12 @@ import { note, printError, writeOut } from "../terminal.ts";
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
   const { values } = parseFlags(TOKENIZE, args);
-  const loaded = await checkedTokenizer(values.model === undefined ? await newestRun() : resolve(values.model));
+  const loaded = await checkedTokenizer(
+    values.tokenizer === undefined ? await newestRun("tokenizer") : resolve(values.tokenizer),
+  );
   const tokenizer = values.compat === undefined ? loaded : following(values.compat, loaded);
   // Google's code knows no special tokens in text.
-  const specials = tokenizer.normalizer.compat === "google" ? "text" : "all";
+  const specials = tokenizer.normalizer.compat === "google" ? "corpus" : "all";
   const warn = warnOfDecomposed(tokenizer);
   const show = (line: Line) => {
     if (values.decode === true) return tokenizer.decode(readIds(line.text));

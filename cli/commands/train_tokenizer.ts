@@ -6,7 +6,10 @@ import {
   type Alphabet,
   type Compat,
   LONGEST_WORD,
+  type PreTokenizerName,
+  SPECIAL,
   SPECIAL_TOKENS,
+  specialTokens,
   suitableVocabSize,
   suitableWordLimit,
   Tokenizer,
@@ -18,7 +21,7 @@ import {
 } from "../../tokenizer/mod.ts";
 import { makeFolder, writeWhole } from "../../training/files.ts";
 import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../corpus.ts";
-import { parseFlags } from "../flags/flag.ts";
+import { parseFlags, type Values } from "../flags/flag.ts";
 import { TRAIN_TOKENIZER } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
 import { endProgress, grouped, note, percent, progress, warn } from "../terminal.ts";
@@ -36,6 +39,7 @@ export async function run(args: string[]): Promise<number> {
   if (data.length === 0 || values.output === undefined) {
     throw new ClozeError("usage", "cloze train-tokenizer needs --data PATH… and --output DIR");
   }
+  const asked = learnedFlags(values);
   const output = resolve(values.output);
   await makeFolder(output);
   const { files, stdin } = await corpusFiles(data, values, output);
@@ -47,7 +51,7 @@ export async function run(args: string[]): Promise<number> {
       ...(values["min-frequency"] === undefined ? {} : { min_frequency: values["min-frequency"] }),
       ...(values["limit-alphabet"] === undefined ? {} : { limit_alphabet: values["limit-alphabet"] }),
       ...(values["pad-to-multiple"] === undefined ? {} : { pad_to_multiple_of: values["pad-to-multiple"] }),
-      lowercase: values.lowercase ?? false,
+      ...asked,
       compat: values.compat ?? "huggingface",
       threads: values.threads ?? navigator.hardwareConcurrency,
     });
@@ -88,8 +92,22 @@ export interface LearnOptions {
   pad_to_multiple_of?: number;
   lowercase: boolean;
   compat?: Compat;
+  pre_tokenizer?: PreTokenizerName;
+  /** Besides BERT's. */
+  special_tokens?: readonly string[];
   /** Workers that count words. */
   threads: number;
+}
+
+/** What commands that learn a tokenizer ask for alike. */
+export function learnedFlags(
+  values: Pick<Values<typeof TRAIN_TOKENIZER.flags>, "lowercase" | "pre-tokenizer" | "special-token">,
+): Pick<LearnOptions, "lowercase" | "pre_tokenizer" | "special_tokens"> {
+  return {
+    lowercase: values.lowercase ?? false,
+    ...(values["pre-tokenizer"] === undefined ? {} : { pre_tokenizer: values["pre-tokenizer"] }),
+    ...(values["special-token"] === undefined ? {} : { special_tokens: specialTokens(values["special-token"]) }),
+  };
 }
 
 /** A tokenizer, and what it was learned from. */
@@ -110,11 +128,13 @@ export async function learnTokenizer(
   source: CorpusSource,
   options: LearnOptions,
 ): Promise<Learned> {
-  const { lowercase, compat = "huggingface", vocab_size, threads, ...limits } = options;
+  const { lowercase, compat = "huggingface", pre_tokenizer = "bert", vocab_size, threads, ...limits } = options;
   const normalizer = compat === "google"
-    ? { lowercase, strip_accents: null, nfc: false, compat }
+    ? { lowercase, strip_accents: null, nfc: false, compat, pre_tokenizer }
     // Korean needs accents kept: stripping them takes Hangul apart.
-    : { lowercase, strip_accents: false };
+    : { lowercase, strip_accents: false, pre_tokenizer };
+  const special = [...SPECIAL_TOKENS, ...options.special_tokens ?? []];
+  const added_tokens = special.map((content) => ({ content, ...SPECIAL }));
   const trainer = new VocabularyTrainer({
     ...limits,
     normalizer,
@@ -122,6 +142,7 @@ export async function learnTokenizer(
   });
   const { words, characters, report } = await countWords(source, {
     normalizer,
+    added_tokens,
     threads,
     onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
   });
@@ -133,9 +154,14 @@ export async function learnTokenizer(
   const size = vocab_size ?? suitableVocabSize(characters, alphabet.tokens.length);
   const vocabulary = trainer.train(size, max_input_chars_per_word);
   endProgress();
-  noteAlphabet(alphabet, trainer.counts, vocabulary.length, vocab_size);
+  noteAlphabet(alphabet, trainer.counts, { tokens: vocabulary.length, special: special.length }, vocab_size);
   return {
-    tokenizer: new Tokenizer(vocabulary, { normalizer, max_input_chars_per_word }),
+    tokenizer: new Tokenizer(vocabulary, {
+      normalizer,
+      max_input_chars_per_word,
+      added_tokens,
+      cleanup: pre_tokenizer === "bert", // elsewhere a space before a full stop is between words
+    }),
     counts: trainer.counts,
     corpus: report.counts,
   };
@@ -162,9 +188,14 @@ export function wordLimit(words: WordCounts, usual: number): number {
 }
 
 /** Says what the alphabet did to the vocabulary's size, and what it leaves out. */
-function noteAlphabet(alphabet: Alphabet, { counts }: WordCounts, tokens: number, asked: number | undefined): void {
+function noteAlphabet(
+  alphabet: Alphabet,
+  { counts }: WordCounts,
+  { tokens, special }: { tokens: number; special: number },
+  asked: number | undefined,
+): void {
   const { characters, kept, lostWords } = alphabet;
-  const least = SPECIAL_TOKENS.length + alphabet.tokens.length;
+  const least = special + alphabet.tokens.length;
   if (asked !== undefined && least > asked) {
     note(
       `the vocabulary has ${grouped(tokens)} tokens, more than the ${grouped(asked)} asked for: ` +

@@ -35,6 +35,8 @@ export interface CommandTable<F extends Flags = Flags> {
   readonly positional?: string;
   readonly details: string;
   readonly flags: F;
+  /** Names that flags had before, each with the one that it has now. */
+  readonly renamed?: Record<string, string>;
   readonly examples: readonly string[];
 }
 
@@ -188,6 +190,12 @@ export function parseFlags<F extends Flags>(
       const bare = key.replace(/=$/, ""); // parseArgs takes `--flag=` for a flag named `flag=`
       if (bare !== key && Object.hasOwn(flags, bare)) {
         throw new ClozeError("usage", `--${bare} needs a value: ${flags[bare].value}`, { hint });
+      }
+      const now = table.renamed?.[bare];
+      if (now !== undefined) {
+        throw new ClozeError("usage", `cloze ${table.name} has no flag --${bare}: it is called --${now}`, {
+          hint: `give --${now} ${flags[now].value}`,
+        });
       }
       const near = nearest(key, Object.keys(flags));
       throw new ClozeError("usage", `cloze ${table.name} has no flag ${arg.replace(/=.*/s, "")}`, {

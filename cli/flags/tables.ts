@@ -2,6 +2,7 @@
 
 import { BATCHING, FORMATS, MASK_COUNTS, MASKING, ON_INVALID, QUOTING } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
+import { PRE_TOKENIZERS } from "../../tokenizer/pre_tokenizer.ts";
 import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
 import { choice, type CommandTable, duration, number, separator, shares, text, texts, toggle, words } from "./flag.ts";
 
@@ -105,6 +106,18 @@ const COMPAT = choice(
   "huggingface",
 );
 
+const SPECIAL_TOKEN = texts(
+  "TOKEN",
+  "A special token of your own, such as [URL]: one id, whole wherever it stands, no part of a word. May be repeated.",
+);
+
+const PRE_TOKENIZER = choice(
+  PRE_TOKENIZERS,
+  "What a word is: bert separates white space and punctuation, whitespace white space alone; with characters every " +
+    "character is a word, for letters of proteins or DNA.",
+  "bert",
+);
+
 /** How often a run pauses unless told. */
 const EVERY_TENTH = "a tenth of the run, more where pauses would take over 10% of a --budget";
 const SAVES = `${EVERY_TENTH}; soon after the beginning and every three minutes in any case`;
@@ -130,6 +143,8 @@ export const PRETRAIN = {
     tokenizer: text("PATH", "Use this tokenizer (a model folder, tokenizer.json or vocab.txt) and learn none."),
     "vocab-size": VOCAB_SIZE,
     lowercase: LOWERCASE,
+    "pre-tokenizer": PRE_TOKENIZER,
+    "special-token": SPECIAL_TOKEN,
     "allow-unknown": ALLOW_UNKNOWN,
     objective: choice(
       PRETRAINING_OBJECTIVES,
@@ -343,12 +358,16 @@ export const TRAIN_TOKENIZER = {
       "1",
     ),
     lowercase: LOWERCASE,
+    "pre-tokenizer": PRE_TOKENIZER,
+    "special-token": SPECIAL_TOKEN,
     threads: THREADS,
     compat: COMPAT,
   },
   examples: [
     "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 16000",
     "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 30000 --pad-to-multiple 64",
+    "cloze train-tokenizer --data proteins.txt --output tokenizer --pre-tokenizer characters",
+    "cloze train-tokenizer --data corpus/ --output tokenizer --special-token '[URL]' --special-token '[NAME]'",
   ],
 } satisfies CommandTable;
 
@@ -356,12 +375,12 @@ export const TRAIN_TOKENIZER = {
 export const TOKENIZE = {
   name: "tokenize",
   summary: "Shows how lines of text are cut into tokens.",
-  usage: "--model DIR [flags]",
+  usage: "--tokenizer PATH [flags]",
   details:
     "Reads standard input and writes one line for each of its lines. Special tokens in the text, such as [MASK], " +
     "are special.",
   flags: {
-    model: text("PATH", "A model folder, tokenizer.json or vocab.txt.", "the newest run"),
+    tokenizer: text("PATH", "A model folder, tokenizer.json or vocab.txt.", "the newest run"),
     ids: toggle("Ids instead of tokens."),
     json: toggle("One JSON object a line: tokens, ids, offsets, words."),
     decode: toggle("The other way round: lines of ids in, text out."),
@@ -371,8 +390,9 @@ export const TOKENIZE = {
       "as the tokenizer was made",
     ),
   },
+  renamed: { model: "tokenizer" },
   examples: [
-    'echo "단순함을 얻기" | cloze tokenize --model runs/mine',
+    'echo "단순함을 얻기" | cloze tokenize --tokenizer runs/mine',
     "cloze tokenize --ids < text.txt | cloze tokenize --decode",
   ],
 } satisfies CommandTable;
@@ -438,7 +458,7 @@ export const INSPECT = {
 export const EXTEND_VOCAB = {
   name: "extend-vocab",
   summary: "Adds tokens to a trained model, each beginning as the mean of the pieces it was made of.",
-  usage: "--model DIR --output DIR [--data PATH…] [--tokens FILE] [flags]",
+  usage: "--model DIR --output DIR [--data PATH…] [--tokens FILE] [--special-token TOKEN…] [flags]",
   positional: "PATH",
   details:
     "The new tokens are the lines of --tokens, or those that --data most needs: it is split into the model's own " +
@@ -448,6 +468,7 @@ export const EXTEND_VOCAB = {
     output: text("DIR", "Folder for the larger model. It must not be there yet, or be empty."),
     ...CORPUS_FLAGS,
     tokens: text("FILE", "New tokens, one a line; ## begins one that stands inside words."),
+    "special-token": SPECIAL_TOKEN,
     add: number({ min: 1, max: 1_000_000, integer: true }, "Most tokens to learn from --data.", "1000"),
     "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
     threads: THREADS,

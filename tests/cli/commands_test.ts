@@ -44,17 +44,17 @@ Deno.test("train-tokenizer writes the same files each time; tokenize uses them",
     assertEquals(Deno.readTextFileSync(`${place.path}/a/${name}`), Deno.readTextFileSync(`${place.path}/b/${name}`));
   }
   const input = "The cat sees [MASK].\n고양이 고양이\n";
-  const tokens = await place.cloze(["tokenize", "--model", "a"], { input });
+  const tokens = await place.cloze(["tokenize", "--tokenizer", "a"], { input });
   assertEquals(tokens.code, 0, tokens.stderr);
   const [first, second] = tokens.stdout.trim().split("\n");
   assertStringIncludes(first, "[MASK]");
   assertEquals(second.replaceAll(" ##", ""), "고양이 고양이");
-  const json = await place.cloze(["tokenize", "--model", "a", "--json"], { input });
+  const json = await place.cloze(["tokenize", "--tokenizer", "a", "--json"], { input });
   const parsed = JSON.parse(json.stdout.split("\n")[0]);
   assertEquals(parsed.tokens.join(" "), first);
-  const ids = await place.cloze(["tokenize", "--model", "a", "--ids"], { input });
+  const ids = await place.cloze(["tokenize", "--tokenizer", "a", "--ids"], { input });
   assertEquals(ids.stdout.split("\n")[0], parsed.ids.join(" "));
-  const bad = await place.cloze(["tokenize", "--model", "a"], { input: new Uint8Array([0xff, 10, 97, 10]) });
+  const bad = await place.cloze(["tokenize", "--tokenizer", "a"], { input: new Uint8Array([0xff, 10, 97, 10]) });
   assertEquals(bad.code, 1);
   assertStringIncludes(bad.stderr, "line 1: it is not UTF-8");
   const missing = await place.cloze(["train-tokenizer", "--data", "text.txt"]);

@@ -64,7 +64,7 @@ Deno.test("train-tokenizer takes words as long as the text has them, and transfo
       JSON.parse(Deno.readTextFileSync(`${place.path}/t/tokenizer.json`)).model.max_input_chars_per_word,
       400,
     );
-    const { stdout } = await place.cloze(["tokenize", "--model", "t"], { input: letters([390]) });
+    const { stdout } = await place.cloze(["tokenize", "--tokenizer", "t"], { input: letters([390]) });
     assert(!stdout.includes("[UNK]"), stdout);
   }
   place.file("url.txt", "the cat sees the dog\n".repeat(20_000) + letters([300]));
@@ -91,8 +91,10 @@ Deno.test("tokenize and tokenize --decode bring Korean text back as it was, also
   const { place } = await tokenizerPlace();
   using _ = place;
   for (const input of [KOREAN, KOREAN.normalize("NFD")]) {
-    const ids = await place.cloze(["tokenize", "--model", "t", "--ids"], { input });
-    const { code, stdout, stderr } = await place.cloze(["tokenize", "--model", "t", "--decode"], { input: ids.stdout });
+    const ids = await place.cloze(["tokenize", "--tokenizer", "t", "--ids"], { input });
+    const { code, stdout, stderr } = await place.cloze(["tokenize", "--tokenizer", "t", "--decode"], {
+      input: ids.stdout,
+    });
     assertEquals([code, stdout, ids.stderr + stderr], [0, KOREAN, ""]);
   }
 });
@@ -101,7 +103,7 @@ Deno.test("tokenize says when a tokenizer would have needed composed text", asyn
   const { place } = await tokenizerPlace();
   using _ = place;
   place.file("vocab.txt", Deno.readTextFileSync(`${place.path}/t/vocab.txt`));
-  const { stderr, stdout } = await place.cloze(["tokenize", "--model", "vocab.txt"], {
+  const { stderr, stdout } = await place.cloze(["tokenize", "--tokenizer", "vocab.txt"], {
     input: "The cat\n" + KOREAN.normalize("NFD"),
   });
   assertStringIncludes(stderr, "line 2 is not composed (NFC)");
@@ -112,10 +114,10 @@ Deno.test("--compat google is kept by the tokenizer that was trained with it, an
   const { place } = await tokenizerPlace("--compat", "google", "--lowercase");
   using _ = place;
   const input = "The [MASK] cat\n" + "a".repeat(150) + "\n";
-  const trained = await place.cloze(["tokenize", "--model", "t"], { input });
+  const trained = await place.cloze(["tokenize", "--tokenizer", "t"], { input });
   assert(!trained.stdout.includes("[MASK]"), "Google's code knows no special tokens in text");
   assertStringIncludes(trained.stdout.split("\n")[1], "a ##a", "words may have 200 characters");
-  const asked = await place.cloze(["tokenize", "--model", "t", "--compat", "huggingface"], { input });
+  const asked = await place.cloze(["tokenize", "--tokenizer", "t", "--compat", "huggingface"], { input });
   assertStringIncludes(asked.stdout, "[MASK]");
   assertEquals(asked.stdout.split("\n")[1], "[UNK]");
 });
@@ -123,7 +125,7 @@ Deno.test("--compat google is kept by the tokenizer that was trained with it, an
 Deno.test("tokenize --decode refuses what is no id and goes on with the next line", async () => {
   const { place } = await tokenizerPlace();
   using _ = place;
-  const { code, stdout, stderr } = await place.cloze(["tokenize", "--model", "t", "--decode"], {
+  const { code, stdout, stderr } = await place.cloze(["tokenize", "--tokenizer", "t", "--decode"], {
     input: "5 x\n999999\n\n2 3\n",
   });
   assertEquals([code, stdout], [1, "\n[CLS] [SEP]\n"]);
@@ -146,7 +148,7 @@ testWithCore("extend-vocab makes a model with more tokens that predicts as befor
     assertEquals(code, 0, stderr);
     assertStringIncludes(stderr, "tokens a word in the text: ");
     assert(/words that are \[UNK\]: \d+\.\d% before, 0\.0% now/.test(stderr), stderr);
-    const tokens = await place.cloze(["tokenize", "--model", "larger"], { input: "hedgehog 뽀로로\n" });
+    const tokens = await place.cloze(["tokenize", "--tokenizer", "larger"], { input: "hedgehog 뽀로로\n" });
     assertEquals(tokens.stdout, "hedgehog 뽀로로\n");
     const config = (name: string) => JSON.parse(Deno.readTextFileSync(`${place.path}/${name}/config.json`));
     const { vocab_size, ...rest } = config("larger"), { vocab_size: old, ...before } = config("model");
@@ -181,7 +183,7 @@ testWithCore("extend-vocab makes a model with more tokens that predicts as befor
     assertEquals(code, 0, stderr);
     assertStringIncludes(stderr, "2 new tokens"); // "The" is one already
     const vocabulary = Deno.readTextFileSync(`${place.path}/model/vocab.txt`).trimEnd().split("\n");
-    const pieces = await place.cloze(["tokenize", "--model", "model", "--ids"], { input: "catdog\n" });
+    const pieces = await place.cloze(["tokenize", "--tokenizer", "model", "--ids"], { input: "catdog\n" });
     const ids = pieces.stdout.trim().split(" ").map(Number);
     for (const name of ["bert.embeddings.word_embeddings.weight", "cls.predictions.bias"]) {
       const [old, larger] = ["model", "listed"].map((folder) =>

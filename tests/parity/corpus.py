@@ -21,7 +21,7 @@ for name in files:
     lines = raw.decode("utf-8-sig").split("\n")
     if lines[-1] == "":
         lines.pop()
-    command = ["deno", "run", "-q", "-A", str(ROOT / "cli/main.ts"), "tokenize", "--model", folder, "--ids"]
+    command = ["deno", "run", "-q", "-A", str(ROOT / "cli/main.ts"), "tokenize", "--tokenizer", folder, "--ids"]
     output = subprocess.run(command, input=raw, capture_output=True, check=True).stdout.decode().split("\n")[:-1]
     if len(output) != len(lines):
         sys.exit(f"{name}: {len(lines)} lines in, {len(output)} lines out")

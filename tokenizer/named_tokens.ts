@@ -1,0 +1,187 @@
+/**
+ * The added tokens that a folder's configuration names, in the order in which transformers adds them: what
+ * `added_tokens_decoder` lists (in older folders special_tokens_map.json, added_tokens.json and tokenizer.json), then the named
+ * special tokens, then the extra ones. Used by `files.ts`.
+ */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import type { AddedToken } from "./added_tokens.ts";
+import type { AddedVocabulary } from "./added_vocabulary.ts";
+import { boolean, isObject, type Json, list, object, refusal, shown, string } from "./json_fields.ts";
+import type { FileToken } from "./tokenizer_json.ts";
+
+/** The files beside tokenizer.json, as they are. */
+export interface NamingFiles {
+  config: Record<string, Json>;
+  specialTokensMap: Record<string, Json>;
+  addedTokens: Record<string, Json>;
+}
+
+/** The names that transformers knows, and what BERT's tokenizer has for them. */
+const NAMES: Record<string, string | undefined> = {
+  bos_token: undefined,
+  eos_token: undefined,
+  unk_token: "[UNK]",
+  sep_token: "[SEP]",
+  pad_token: "[PAD]",
+  cls_token: "[CLS]",
+  mask_token: "[MASK]",
+};
+
+/** What transformers calls special tokens without a name of their own, and what it called them once. */
+const EXTRA = "extra_special_tokens", OLDER_EXTRA = "additional_special_tokens";
+
+/** Where names are read from, for errors. */
+const CONFIG = "tokenizer_config.json", MAP = "special_tokens_map.json";
+
+/**
+ * The tokens to add, in order.
+ *
+ * @param inFile those of tokenizer.json.
+ * @param isBert whether the names that nothing is said of are BERT's.
+ * @param known what the tokenizer has already.
+ */
+export function namedTokens(
+  files: NamingFiles,
+  inFile: readonly FileToken[],
+  isBert: boolean,
+  known: AddedVocabulary,
+): AddedToken[] {
+  const names = new Names(files.config, isBert);
+  const listed = files.config.added_tokens_decoder === undefined
+    ? listedBefore(files, inFile, names)
+    : [...Object.entries(object(files.config.added_tokens_decoder, `added_tokens_decoder in ${CONFIG}`))].map(
+      ([id, value]) => [Number(id), tokenOf(value, `added_tokens_decoder in ${CONFIG}`)] as const,
+    );
+  const byId = [...new Map(listed)].sort(([a], [b]) => a - b).map(([, token]) => token);
+  const contents = new Set(byId.map(({ content }) => content));
+  const isKnown = (content: string) => known.has(content) || contents.has(content);
+  const { inOrder: named, extra } = names;
+  const isNamed = new Set(named.map(({ content }) => content));
+  return [...byId, ...[...named, ...extra].filter(({ content }) => !isKnown(content))].map((token) => {
+    const special = token.special || isNamed.has(token.content);
+    return { ...token, special };
+  });
+}
+
+/** What a folder without `added_tokens_decoder` lists, by the ids in its files. */
+function listedBefore(files: NamingFiles, inFile: readonly FileToken[], names: Names): [number, AddedToken][] {
+  for (const [name, value] of Object.entries(files.specialTokensMap)) names.set(name, value, MAP);
+  const listed: [number, AddedToken][] = [];
+  for (const [content, id] of Object.entries(files.addedTokens)) {
+    if (!Number.isInteger(id)) throw refusal(`added_tokens.json's ${shown(content)}`, id, "an id");
+    const special = names.isSaid(content);
+    const normalized = special ? {} : { normalized: true };
+    listed.push([id, { content, special, lstrip: false, rstrip: false, single_word: false, ...normalized }]);
+  }
+  return [...listed, ...inFile.map(({ id, ...token }) => [id, token] as [number, AddedToken])];
+}
+
+/** The special tokens that the configuration names. */
+class Names {
+  readonly named = new Map<string, AddedToken>();
+  extra: AddedToken[] = [];
+  readonly #isBert: boolean;
+  /** Whether the extra ones are settled, so that the older name for them means nothing. */
+  #hasExtra = false;
+  /** Contents that make a token of added_tokens.json special. */
+  readonly #said = new Set<string>();
+
+  constructor(config: Record<string, Json>, isBert: boolean) {
+    this.#isBert = isBert;
+    for (const [name, content] of Object.entries(NAMES)) {
+      if (isBert && content !== undefined && config[name] === undefined) this.named.set(name, plain(content));
+      if (config[name] !== undefined) this.set(name, config[name], CONFIG);
+    }
+    const older = config[OLDER_EXTRA];
+    const extra = older !== undefined && isEmpty(config[EXTRA]) ? older : config[EXTRA];
+    if (extra !== undefined) this.set(EXTRA, extra, CONFIG);
+    for (const [name, value] of Object.entries(config)) {
+      if (name.endsWith("_token") && !Object.hasOwn(NAMES, name) && typeof value === "string") {
+        this.set(name, value, CONFIG);
+      }
+    }
+  }
+
+  /** Those that transformers has a name for, in its order, then others. */
+  get inOrder(): AddedToken[] {
+    const first = Object.keys(NAMES).map((name) => this.named.get(name)).filter((token) => token !== undefined);
+    return [...first, ...[...this.named].filter(([name]) => !Object.hasOwn(NAMES, name)).map(([, token]) => token)];
+  }
+
+  /** Takes what a file says of a name. */
+  set(name: string, value: Json, where: string): void {
+    const field = `${name} in ${where}`;
+    if (name === EXTRA || name === OLDER_EXTRA) return this.#setExtra(name, value, field, where);
+    // null is no token, and BERT's tokenizer cannot do without its own.
+    if (value === null && !(this.#isBert && NAMES[name] !== undefined)) return;
+    if (!name.endsWith("_token")) {
+      throw new ClozeError("input", `its ${field} is ${shown(value)}, which cloze does not do`);
+    }
+    const token = named(value, field, where === MAP);
+    const expected = NAMES[name];
+    if (expected !== undefined && token.content !== expected) {
+      throw refusal(field, token.content, JSON.stringify(expected), "cloze reads tokenizers of the BERT family");
+    }
+    this.named.set(name, token);
+    if (Object.hasOwn(NAMES, name)) this.#said.add(token.content);
+  }
+
+  #setExtra(name: string, value: Json, field: string, where: string): void {
+    if (name === OLDER_EXTRA && this.#hasExtra) return;
+    if (isObject(value) && name === EXTRA) {
+      for (const [key, token] of Object.entries(value)) this.named.set(key, named(token, `${field}.${key}`, false));
+      return;
+    }
+    if (name === EXTRA) this.#hasExtra = true;
+    if (value === null) return;
+    const tokens = list(value, field).map((token) => named(token, field, where === MAP && name === EXTRA));
+    this.extra = [...this.extra, ...tokens];
+    if (name === EXTRA) { for (const { content } of tokens) this.#said.add(content); }
+  }
+
+  /** Whether a file names it as special. */
+  isSaid(content: string): boolean {
+    return this.#said.has(content);
+  }
+}
+
+function isEmpty(value: Json): boolean {
+  return value === undefined || value === null || (Array.isArray(value) ? value : Object.keys(value)).length === 0;
+}
+
+function plain(content: string): AddedToken {
+  return { content, special: true, lstrip: false, rstrip: false, single_word: false };
+}
+
+/** A text, or an object that says that it is a token; `anyObject` takes one that does not say so. */
+function named(value: Json, field: string, anyObject: boolean): AddedToken {
+  if (typeof value === "string") return plain(string(value, field));
+  if (!isObject(value) || (!anyObject && value.__type !== "AddedToken")) {
+    throw refusal(field, value, "a text or an AddedToken");
+  }
+  const { __type: _, ...fields } = value;
+  return tokenOf(anyObject ? { ...fields, special: true } : fields, field);
+}
+
+const FIELDS = ["content", "lstrip", "rstrip", "single_word", "normalized", "special"];
+
+/** As Python's `AddedToken(**value)`. */
+function tokenOf(value: Json, field: string): AddedToken {
+  const json = object(value, field);
+  const other = Object.keys(json).find((key) => !FIELDS.includes(key));
+  if (other !== undefined) {
+    throw new ClozeError("input", `its ${field} has ${shown(other)}, which is no field of a token`);
+  }
+  const flag = (name: string, fallback: boolean) =>
+    json[name] === undefined ? fallback : boolean(json[name], `${field}: ${name}`);
+  const special = flag("special", false);
+  return {
+    content: string(json.content, `${field}: content`),
+    special,
+    lstrip: flag("lstrip", false),
+    rstrip: flag("rstrip", false),
+    single_word: flag("single_word", false),
+    ...(flag("normalized", !special) ? { normalized: true } : {}),
+  };
+}
