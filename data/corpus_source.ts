@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import type { CorpusConfig } from "../config/batch_config.ts";
 import { ioError } from "../config/cloze_error.ts";
+import { readSealed, sealed } from "../config/sealed_json.ts";
 import { writeWhole } from "../config/whole_file.ts";
 import { type Document, readDocuments } from "./corpus.ts";
 import { practiceCorpus } from "./practice/practice_corpus.ts";
@@ -33,7 +34,11 @@ export async function contentHash(source: CorpusSource, known: string): Promise<
   const { text_column, on_invalid, ...others } = source.config;
   // Two names as in version 0.1.0, so that its runs can go on.
   hash.update(JSON.stringify({ text_field: text_column, text_column, on_invalid, ...others }));
-  const before: Record<string, KnownFile> = await Deno.readTextFile(known).then(JSON.parse).catch(() => ({}));
+  // Damaged, or of a version without a checksum: the files are read again.
+  const before = await readSealed(known).then(
+    ({ value, isSealed }) => isSealed ? value as Record<string, KnownFile> : {},
+    (): Record<string, KnownFile> => ({}),
+  );
   const now: Record<string, KnownFile> = {};
   for (const file of source.files) {
     const info = await Deno.stat(file).catch((error) => {
@@ -45,7 +50,7 @@ export async function contentHash(source: CorpusSource, known: string): Promise<
     now[file] = { size, modified, sha256 };
     hash.update(`${sha256}${/\.[^/\\]*$/.exec(file)?.[0] ?? ""}\n`); // the ending says how it is read
   }
-  await writeWhole(known, JSON.stringify(now, null, 1) + "\n");
+  await writeWhole(known, sealed(now));
   return hash.digest("hex");
 }
 

@@ -1,6 +1,7 @@
 /** Accuracies of an experiment on disk, one JSON object a line, so that a stopped experiment goes on where it was. */
 
-import { ioError } from "../config/cloze_error.ts";
+import { checkedLine, checkedLines } from "../config/checked_lines.ts";
+import { readWhole } from "../config/regular_file.ts";
 import { AppendedFile } from "../config/whole_file.ts";
 import { type Condition, sameStart } from "./claims.ts";
 import type { Measured } from "./verdict.ts";
@@ -17,6 +18,9 @@ export interface Result {
   examples: number;
 }
 
+/** Most bytes of the file. */
+const LONGEST = 1 << 26;
+
 /** The results file of an experiment. */
 export class Results {
   readonly #file: AppendedFile;
@@ -27,22 +31,13 @@ export class Results {
     this.#results = results;
   }
 
-  /** Reads what is there; a line that a crash cut off is measured again. */
+  /** Reads what is there; a line that is damaged, or that a crash cut off, is measured again. */
   static async open(path: string): Promise<Results> {
-    const text = await Deno.readTextFile(path).catch((error) => {
-      if (error instanceof Deno.errors.NotFound) return "";
-      throw ioError(error, "read", path);
-    });
-    const results: Result[] = [];
-    for (const line of text.split("\n")) {
-      try {
-        results.push(JSON.parse(line));
-      } catch {
-        // Empty, or cut off.
-      }
-    }
-    const file = await AppendedFile.create(path, results.map((result) => JSON.stringify(result) + "\n").join(""));
-    return new Results(file, results);
+    const there = await Deno.lstat(path).then(() => true, () => false);
+    const text = there ? new TextDecoder().decode(await readWhole(path, LONGEST)) : "";
+    const results = checkedLines(text).lines.flatMap(({ value }) => value === undefined ? [] : [value]);
+    const file = await AppendedFile.create(path, results.map(checkedLine).join(""));
+    return new Results(file, results as unknown as Result[]);
   }
 
   /** Whether it has been measured. */
@@ -52,7 +47,7 @@ export class Results {
 
   add(result: Result): void {
     this.#results.push(result);
-    this.#file.append(JSON.stringify(result) + "\n");
+    this.#file.append(checkedLine(result));
   }
 
   /** Everything measured so far at these steps and seeds; a seed that has not been measured is left out. */

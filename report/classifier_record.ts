@@ -3,7 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { FinetuneConfig } from "../config/run_config.ts";
 import { readSealed } from "../config/sealed_json.ts";
-import { type Metric, readMetrics, type UnknownCauses } from "../training/metrics.ts";
+import { type Metric, readMetricsFile, type UnknownCauses } from "../training/metrics.ts";
 import { conforms, nameOf, type RunRecord } from "./run_record.ts";
 
 /** The content of `finetune.json`: everything that defines a fine-tuning. */
@@ -57,6 +57,8 @@ export interface ClassifierRecord {
   /** On the training file, at the end. */
   onTraining: Classification | undefined;
   end: RunRecord["end"];
+  /** What of its metrics could not be read, in sentences. */
+  damages: string[];
 }
 
 const FILE = { path: "", sha256: "", texts: 0, cut_off: 0 };
@@ -88,13 +90,13 @@ const EVALUATION = {
 /** @throws {ClozeError} `input` if it is not the folder of a fine-tuning, or one of a version that recorded less. */
 export async function readClassifier(path: string): Promise<ClassifierRecord> {
   const { value: run } = await readSealed(`${path}/finetune.json`);
-  const metrics = await readMetrics(`${path}/metrics.jsonl`);
+  const { metrics, damages } = await readMetricsFile(`${path}/metrics.jsonl`);
   if (!conforms(run, EXAMPLE)) {
     throw new ClozeError("input", `${path} was fine-tuned by a version that recorded less than a report needs`, {
       hint: `its figures are in ${path}/metrics.jsonl`,
     });
   }
-  return classifierRecord(path, run as unknown as FinetuneRun, metrics);
+  return { ...classifierRecord(path, run as unknown as FinetuneRun, metrics), damages };
 }
 
 /** Sorts metrics by kind, without lines that lack what the report cannot do without. */
@@ -116,5 +118,6 @@ export function classifierRecord(path: string, run: FinetuneRun, metrics: readon
     evaluations: evaluations.filter(({ split }) => split === "valid"),
     onTraining: evaluations.findLast(({ split }) => split === "train"),
     end: last?.kind === "end" && conforms(last, { step: 0, elapsed_ms: 0, interrupted: false }) ? last : undefined,
+    damages: [],
   };
 }

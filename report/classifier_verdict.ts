@@ -3,7 +3,7 @@
 import { clock, grouped, orDash, percent } from "../config/numbers.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
 import { conforms } from "./run_record.ts";
-import type { Finding, Verdict } from "./verdict.ts";
+import { damaged, type Finding, type Verdict } from "./verdict.ts";
 
 /** Training accuracy above that of the validation file by more than this: overfitting. */
 const GAP = 0.1;
@@ -55,6 +55,7 @@ export function classifierVerdict(record: ClassifierRecord): Verdict {
     status(record),
     ...unknown(record),
     ...(last === undefined ? [] : found(record, last)),
+    ...damaged(record),
   ];
   if (last === undefined) {
     return { headline: "Nothing has been measured on the validation file yet", tone: "neutral", findings };

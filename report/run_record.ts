@@ -8,7 +8,8 @@ import type { RunConfig } from "../config/run_config.ts";
 import { readSealed } from "../config/sealed_json.ts";
 import { exists } from "../training/files.ts";
 import type { Blanks, Metric, RunStart, Warning } from "../training/metrics.ts";
-import { readMetrics } from "../training/metrics.ts";
+import { newestState } from "../training/checkpoint_folder.ts";
+import { readMetricsFile } from "../training/metrics.ts";
 
 /** A line of metrics of one kind. */
 type Of<K extends Metric["kind"]> = Extract<Metric, { kind: K }>;
@@ -26,6 +27,8 @@ export interface RunRecord {
   evaluations: Of<"evaluation">[];
   blanks: Blanks[];
   warnings: Warning[];
+  /** What of its metrics could not be read, in sentences. */
+  damages: string[];
   /** How it ended, unless it goes on or was killed. */
   end: Of<"end"> | undefined;
 }
@@ -34,13 +37,17 @@ export interface RunRecord {
 export async function readRun(path: string): Promise<RunRecord> {
   const record = `${path}/run.json`;
   const config = await exists(record) ? (await readSealed(record)).value : undefined;
-  const metrics = await readMetrics(`${path}/metrics.jsonl`);
+  const { metrics, damages, count } = await readMetricsFile(`${path}/metrics.jsonl`);
+  const saved = await newestState(path);
+  if (saved !== undefined && (count < (saved.lines ?? 0) || saved.step > (metrics.at(-1)?.step ?? saved.step))) {
+    damages.push(`lines of metrics.jsonl are missing: the checkpoint of step ${saved.step} knows of more`);
+  }
   if (metrics.length === 0) {
     throw new ClozeError("input", `${path} is not the folder of a run: it has no metrics.jsonl with figures in it`, {
       hint: "give the --output of a pretrain run; its first figures come after the first update",
     });
   }
-  return runRecord(path, config, metrics);
+  return { ...runRecord(path, config, metrics), damages };
 }
 
 /** Fields that the report cannot do without, by kind: a value of the right type in each place. */
@@ -92,6 +99,7 @@ export function runRecord(path: string, config: unknown, metrics: readonly Metri
     ),
     blanks: of("blanks"),
     warnings: of("warning"),
+    damages: [],
     end: last?.kind === "end" ? last : undefined,
   };
 }

@@ -35,7 +35,12 @@ export function verdict(run: RunRecord): Verdict {
     text: `Warning at update ${grouped(step)}: ${message}.`,
     hint,
   }));
-  return { ...headline(run), findings: [...findings, ...warnings] };
+  return { ...headline(run), findings: [...findings, ...warnings, ...damaged(run)] };
+}
+
+/** What could not be read of a record: figures and curves lack it. */
+export function damaged({ damages }: { damages: readonly string[] }): Finding[] {
+  return damages.map((damage) => ({ tone: "bad", text: `Figures and curves are not complete: ${damage}.` }));
 }
 
 function headline(run: RunRecord): Pick<Verdict, "headline" | "tone"> {

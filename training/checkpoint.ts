@@ -29,6 +29,8 @@ export interface TrainingState {
   tokens: number;
   /** Whether the run has come to its end. */
   done: boolean;
+  /** Lines of the run's metrics.jsonl so far; version 0.1.0 did not count them. */
+  lines?: number;
   /** SHA-256 of all files beside it. Its own is the last field of the file. */
   sha256: Record<string, string>;
 }
@@ -91,7 +93,10 @@ export async function saveCheckpoint(
     await writeWhole(`${folder}/${STATE}`, sealed({ ...before.state, ...state }));
   }
   await publishModel(run, files, `${folder}/${WEIGHTS}`);
-  const there = (await checkpointsThere(run)).filter((step) => step <= state.step);
+  const all = await checkpointsThere(run);
+  // Later ones are of a time that the run does not go on from: they were passed over as damaged.
+  for (const later of all.filter((step) => step > state.step)) await putAside(`${parent}/step-${later}`);
+  const there = all.filter((step) => step <= state.step);
   for (const step of surplus(there, kept, every)) await removeIfThere(`${parent}/step-${step}`);
   return folder;
 }

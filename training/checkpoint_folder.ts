@@ -49,6 +49,15 @@ export async function checkpointsThere(run: string): Promise<number[]> {
   return found;
 }
 
+/** What the newest state that can be read says of the run: how far it has come, and with how many lines of metrics. */
+export async function newestState(run: string): Promise<TrainingState | undefined> {
+  for (const step of await checkpointSteps(run)) {
+    const found = await readState(run, step).catch(() => undefined);
+    if (found !== undefined) return found.state;
+  }
+  return undefined;
+}
+
 /**
  * Reads a checkpoint and checks every file of it.
  *
@@ -80,10 +89,11 @@ async function readState(run: string, step: number): Promise<{ state: TrainingSt
 }
 
 function isState(value: unknown): value is TrainingState {
-  const { step, position, elapsed_ms, tokens, sha256 } = value as Partial<TrainingState>;
+  const { step, position, elapsed_ms, tokens, lines, sha256 } = value as Partial<TrainingState>;
   const isCount = (n: unknown) => Number.isSafeInteger(n) && n as number >= 0;
   return isCount(step) && isCount(position?.window) && isCount(position?.batch) && isCount(tokens) &&
-    Number.isFinite(elapsed_ms) && typeof sha256 === "object" && sha256 !== null &&
+    Number.isFinite(elapsed_ms) && (lines === undefined || isCount(lines)) && typeof sha256 === "object" &&
+    sha256 !== null &&
     Object.entries(sha256).every(([name, hash]) => /^[^/\\]+$/.test(name) && typeof hash === "string");
 }
 

@@ -1,12 +1,17 @@
 /** `metrics.jsonl`: one JSON object a line, appended as the run goes. */
 
-import { ioError } from "../config/cloze_error.ts";
+import { type CheckedLine, checkedLine, checkedLines } from "../config/checked_lines.ts";
+import { readWhole } from "../config/regular_file.ts";
 import { AppendedFile } from "../config/whole_file.ts";
 import type { MaskingStatistics, TextStatistics, UnknownCauses } from "../data/mod.ts";
 import type { Evaluation, UnigramBaseline } from "./evaluation.ts";
+import { exists } from "./files.ts";
 import type { ClassifierEvaluation } from "./finetune.ts";
 
 export type { MaskingStatistics, TextStatistics, UnknownCauses } from "../data/mod.ts";
+
+/** Most bytes of a metrics file: months of lines. */
+const LONGEST = 1 << 29;
 
 /** A line of `metrics.jsonl`. Losses in nats per predicted token. */
 export type Metric =
@@ -103,36 +108,77 @@ export class MetricsFile {
   readonly #file: AppendedFile;
   /** What was in the file already, in order. */
   readonly earlier: readonly Metric[];
+  /** What is wrong with that, in sentences. Damaged lines stay in the file as they are. */
+  readonly damages: readonly string[];
+  #count: number;
 
-  private constructor(file: AppendedFile, earlier: readonly Metric[]) {
+  private constructor(file: AppendedFile, count: number, { metrics, damages }: Omit<MetricsRead, "count">) {
     this.#file = file;
-    this.earlier = earlier;
+    this.#count = count;
+    this.earlier = metrics;
+    this.damages = damages;
   }
 
   static async open(path: string, step: number): Promise<MetricsFile> {
-    const kept = (await readMetrics(path)).filter((metric) => metric.step <= step);
-    const file = await AppendedFile.create(path, kept.map((metric) => JSON.stringify(metric) + "\n").join(""));
-    return new MetricsFile(file, kept);
+    const { lines, isCutOff } = await linesOf(path);
+    const isKept = ({ value }: CheckedLine) => value === undefined || (isMetric(value) && value.step <= step);
+    const kept = lines.filter(isKept);
+    const content = kept.map(({ text, value }) => value === undefined ? `${text}\n` : checkedLine(value)).join("");
+    const file = await AppendedFile.create(path, content);
+    return new MetricsFile(file, kept.length, metricsRead({ lines: kept, isCutOff }));
+  }
+
+  /** Lines in the file. */
+  get count(): number {
+    return this.#count;
   }
 
   // deno-lint-ignore require-await
   async write(metric: Metric): Promise<void> {
-    this.#file.append(JSON.stringify(metric) + "\n");
+    this.#file.append(checkedLine(metric));
+    this.#count++;
   }
 }
 
-/** The lines of a metrics file, in order; none if there is no such file. The end of a line that a crash cut off is left out. */
+/** What a metrics file holds. */
+export interface MetricsRead {
+  /** Lines, damaged ones included. */
+  count: number;
+  /** The lines that are whole, in order. */
+  metrics: Metric[];
+  /** What is wrong with the others, in sentences. */
+  damages: string[];
+}
+
+/** Reads a metrics file; there is nothing in one that is not there. */
+export async function readMetricsFile(path: string): Promise<MetricsRead> {
+  return metricsRead(await linesOf(path));
+}
+
+/** The whole lines of a metrics file, in order; none if there is no such file. */
 export async function readMetrics(path: string): Promise<Metric[]> {
-  const text = await Deno.readTextFile(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw ioError(error, "read", path);
-  });
-  return text.split("\n").flatMap((line): Metric[] => {
-    try {
-      const metric = JSON.parse(line);
-      return typeof metric?.step === "number" ? [metric] : [];
-    } catch {
-      return [];
-    }
-  });
+  return (await readMetricsFile(path)).metrics;
+}
+
+async function linesOf(path: string): Promise<ReturnType<typeof checkedLines>> {
+  if (!await exists(path)) return checkedLines("");
+  // A byte that is not UTF-8 damages its line only.
+  return checkedLines(new TextDecoder().decode(await readWhole(path, LONGEST)));
+}
+
+function metricsRead({ lines, isCutOff }: ReturnType<typeof checkedLines>): MetricsRead {
+  const damaged = lines.filter(({ value }) => value === undefined).map(({ number }) => number);
+  const damages: string[] = [];
+  if (damaged.length > 0) {
+    const some = damaged.slice(0, 10).join(", ") + (damaged.length > 10 ? " and others" : "");
+    const [noun, verb] = damaged.length === 1 ? ["line", "is"] : ["lines", "are"];
+    damages.push(`${noun} ${some} of metrics.jsonl ${verb} damaged and left out`);
+  }
+  if (isCutOff) damages.push("the last line of metrics.jsonl is cut off and left out");
+  const metrics = lines.flatMap(({ value }) => value !== undefined && isMetric(value) ? [value] : []);
+  return { count: lines.length, metrics, damages };
+}
+
+function isMetric(value: object): value is Metric {
+  return typeof (value as { step?: unknown }).step === "number";
 }

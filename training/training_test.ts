@@ -4,7 +4,7 @@ import type { MlmBatch } from "../config/mlm_batch.ts";
 import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
 import { causalBatch } from "./causal_batches.ts";
 import { unigramBaseline } from "./evaluation.ts";
-import { MetricsFile } from "./metrics.ts";
+import { MetricsFile, readMetricsFile } from "./metrics.ts";
 import { learningRate, Pauses, progressOf, Schedule } from "./schedule.ts";
 import { wilson } from "./tally.ts";
 import { microBatches, sequenceWeight } from "./train.ts";
@@ -163,6 +163,29 @@ Deno.test("MetricsFile drops what came after the checkpoint and a line that was 
     await file.write(metric);
     const steps = (await Deno.readTextFile(path)).trim().split("\n").map((line) => JSON.parse(line).step);
     assertEquals(steps, [1, 2, 4]);
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("MetricsFile leaves damaged lines where they are, names them, and reads the others", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    const file = await MetricsFile.open(path, 0);
+    const metric = (step: number) => ({ kind: "evaluation", step, loss: 2 }) as Parameters<typeof file.write>[0];
+    for (const step of [1, 2, 3, 4]) await file.write(metric(step));
+    const bytes = await Deno.readFile(path);
+    bytes[bytes.indexOf(10) + 40] ^= 0x80; // in the second line, and no UTF-8 any more
+    await Deno.writeFile(path, bytes);
+    const [, second] = new TextDecoder().decode(bytes).split("\n");
+    const { metrics, damages, count } = await readMetricsFile(path);
+    assertEquals(metrics.map(({ step }) => step), [1, 3, 4]);
+    assertEquals([damages, count], [["line 2 of metrics.jsonl is damaged and left out"], 4]);
+    const again = await MetricsFile.open(path, 3);
+    assertEquals([again.earlier.map(({ step }) => step), again.damages, again.count], [[1, 3], damages, 3]);
+    await again.write(metric(4));
+    assertEquals((await Deno.readTextFile(path)).split("\n")[1], second);
+    assertEquals((await readMetricsFile(path)).metrics.map(({ step }) => step), [1, 3, 4]);
   } finally {
     await Deno.remove(path);
   }

@@ -194,6 +194,10 @@ async function trainOn(
   if (plan.start !== undefined) note(bold("resume   ") + `after step ${grouped(plan.start.step)}`);
 
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? -1);
+  for (const damage of metrics.damages) note(`note: ${output}: ${damage}`);
+  if (metrics.count < (plan.lines ?? 0)) {
+    note(`note: ${output}: metrics.jsonl has ${metrics.count} lines, but had ${plan.lines} at that checkpoint`);
+  }
   const start = plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 };
   // A left-to-right model does not see what follows a blank.
   const blanks = objective === "clm"
@@ -227,7 +231,8 @@ async function trainOn(
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
     ...(values["evaluate-every"] === undefined ? {} : { evaluateEvery: values["evaluate-every"] }),
-    save: async (state) => void await saveCheckpoint(output, engine, files, state, keeping),
+    save: async (state) =>
+      void await saveCheckpoint(output, engine, files, { ...state, lines: metrics.count }, keeping),
     save_ms: savingTime(about.parameter_count),
     schedule,
     signal: stop.signal,

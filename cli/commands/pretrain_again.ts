@@ -99,6 +99,7 @@ async function planAgain(run: PlannedRun | RunConfig, output: string, shown: str
   return {
     ...plan,
     start: { step, position, elapsed_ms, tokens, done: done === true && !isExtended },
+    ...(state.lines === undefined ? {} : { lines: state.lines }),
     source: run.data.source,
     weights: { weights, training_state },
   };

@@ -55,6 +55,8 @@ export interface Plan {
   run: PlannedRun | RunConfig;
   /** Set when a run goes on from a checkpoint. */
   start?: Start;
+  /** Of metrics.jsonl at that checkpoint. */
+  lines?: number;
   source?: string;
   weights?: { weights: string; training_state: string };
   /** Set when a run is made longer: of the whole run. */

@@ -16,7 +16,11 @@ export async function run(args: string[]): Promise<number> {
   }
   const folders = positionals.length === 0 ? [await newestRun("run")] : [...new Set(positionals.map(resolve))];
   const records: AnyRecord[] = [];
-  for (const folder of folders) records.push(await readRecord(folder));
+  for (const folder of folders) {
+    const record = await readRecord(folder);
+    for (const damage of record.kind === "experiment" ? [] : record.damages) note(`note: ${folder}: ${damage}`);
+    records.push(record);
+  }
   if (values.text === true) {
     const told = (record: AnyRecord) =>
       record.kind === "experiment" ? claimReport(record) : reportText(record, terminalSize().columns);

@@ -43,7 +43,9 @@ testWithCore(
     assertEquals(checkpoints, ["step-15", "step-20"]);
     const state = JSON.parse(read(place, "out/checkpoints/step-20/training_state.json"));
     assertEquals(state.step, 20);
-    assertEquals(Object.keys(state.sha256).sort(), ["model.safetensors", "training_state.safetensors"]);
+    const beside = [...Deno.readDirSync(`${place.path}/out/checkpoints/step-20`)].map((entry) => entry.name);
+    assertEquals(Object.keys(state.sha256).concat("training_state.json").sort(), beside.sort());
+    assertEquals(state.lines <= read(place, "out/metrics.jsonl").split("\n").length - 1, true);
     assertEquals(files.filter((name) => name.endsWith(".tmp")), []);
   },
 );
