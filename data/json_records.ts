@@ -6,6 +6,7 @@ import { JsonSplitter } from "./json_splitter.ts";
 import { SKIPPED, textLines } from "./lines.ts";
 import type { FileRecord, RecordOptions } from "./records.ts";
 import { readText } from "./text_blocks.ts";
+import { isWellFormed, soundRecord } from "./well_formed.ts";
 
 /** The records of lines. */
 export async function* readJsonLines(
@@ -52,18 +53,15 @@ async function recordOf(
   text: string,
   file: string,
   place: FileRecord["place"],
-  { columns, hint, config, report }: RecordOptions,
+  options: RecordOptions,
 ): Promise<FileRecord | undefined> {
-  const values = jsonFields(text, columns);
-  if (values instanceof Error) throw new ClozeError("input", `${file}: ${await place()} ${values.message}`, { hint });
-  if (values.every(isWellFormed)) return { values, place };
-  if (config.on_invalid === "fail") {
-    throw new ClozeError("input", `${file}: ${await place()} has half a surrogate pair (\\uD800 to \\uDFFF)`, {
-      hint: "it is no character, and no UTF-8 text has it; to read it as U+FFFD: --on-invalid replace",
-    });
+  const values = jsonFields(text, options.columns);
+  if (values instanceof Error) {
+    throw new ClozeError("input", `${file}: ${await place()} ${values.message}`, { hint: options.hint });
   }
-  report.invalid++;
-  return config.on_invalid === "skip" ? undefined : { values: values.map(toWellFormed), place };
+  return values.every(isWellFormed)
+    ? { values, place }
+    : await soundRecord({ values, place }, file, "has half a surrogate pair (\\uD800 to \\uDFFF)", options);
 }
 
 function jsonFields(text: string, columns: RecordOptions["columns"]): unknown[] | Error {
@@ -115,12 +113,4 @@ function namesOf(object: JsonObject): string[] {
   return Object.entries(object).flatMap(([name, value]) =>
     isObject(value) ? Object.keys(value).map((inner) => `${name}.${inner}`) : [name]
   );
-}
-
-function isWellFormed(value: unknown): boolean {
-  return typeof value === "string" ? value.isWellFormed() : !Array.isArray(value) || value.every(isWellFormed);
-}
-
-function toWellFormed(value: unknown): unknown {
-  return typeof value === "string" ? value.toWellFormed() : Array.isArray(value) ? value.map(toWellFormed) : value;
 }

@@ -22,8 +22,8 @@ export interface TextOptions {
 export async function* readText({ file, on_invalid }: TextOptions): AsyncGenerator<string> {
   let at = 0; // bytes before the block
   let rest = new Uint8Array(); // the beginning of a character
-  const decode = async (bytes: Uint8Array, atEnd: boolean): Promise<string> => {
-    let text = decodeMarked(bytes, atEnd);
+  const decode = async (bytes: Uint8Array): Promise<string> => {
+    let text = decoded(bytes);
     if (on_invalid === "fail" && !text.isWellFormed()) {
       const before = /^[^\uD800-\uDFFF]*/u.exec(text)![0];
       throw invalidError(file, 1 + await lineEnds(file, at) + countLineEnds(before));
@@ -37,20 +37,24 @@ export async function* readText({ file, on_invalid }: TextOptions): AsyncGenerat
     const bytes = rest.length === 0 ? chunk : concatenate(rest, chunk);
     const whole = bytes.length - unfinished(bytes);
     rest = bytes.slice(whole);
-    if (whole > 0) yield await decode(bytes.subarray(0, whole), false);
+    if (whole > 0) yield await decode(bytes.subarray(0, whole));
   }
-  if (rest.length > 0) yield await decode(rest, true);
+  if (rest.length > 0) yield await decode(rest);
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 
-function decodeMarked(bytes: Uint8Array, atEnd: boolean): string {
+/** Bytes as text, with a lone surrogate for what is not UTF-8. */
+export function decoded(bytes: Uint8Array): string {
   try {
-    if (!atEnd) return strict.decode(bytes);
+    return strict.decode(bytes);
   } catch {
-    // marked below
+    return marked(bytes);
   }
+}
+
+function marked(bytes: Uint8Array): string {
   // U+FFFD that stands in the text is not one that the decoder puts there: the bytes are decoded around it.
   const parts: string[] = [];
   for (let from = 0; from <= bytes.length;) {

@@ -1,0 +1,36 @@
+/** Values of a record that hold lone surrogates: text that is not UTF-8 in its file, or half a pair of escapes in JSON. */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import type { FileRecord, RecordOptions } from "./records.ts";
+
+/**
+ * A record, repaired as the flags have it; none if it is to be left out.
+ *
+ * @param what it has that is wrong, for the message: `FILE: LINE WHAT`
+ * @throws {ClozeError} `input` if that is an error.
+ */
+export async function soundRecord(
+  record: FileRecord,
+  file: string,
+  what: string,
+  { config: { on_invalid }, report }: RecordOptions,
+): Promise<FileRecord | undefined> {
+  const { values, place } = record;
+  if (values.every(isWellFormed)) return record;
+  if (on_invalid === "fail") {
+    throw new ClozeError("input", `${file}: ${await place()} ${what}`, {
+      hint: "repair it, or read what is invalid as U+FFFD: --on-invalid replace; or leave it out: --on-invalid skip",
+    });
+  }
+  report.invalid++;
+  return on_invalid === "skip" ? undefined : { values: values.map(toWellFormed), place };
+}
+
+/** Whether a record can be taken as it is. */
+export function isWellFormed(value: unknown): boolean {
+  return typeof value === "string" ? value.isWellFormed() : !Array.isArray(value) || value.every(isWellFormed);
+}
+
+function toWellFormed(value: unknown): unknown {
+  return typeof value === "string" ? value.toWellFormed() : Array.isArray(value) ? value.map(toWellFormed) : value;
+}
