@@ -4,7 +4,8 @@
  */
 
 import { fstatSync } from "node:fs";
-import { endProgress, note } from "./terminal.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { endProgress, note, printStop } from "./terminal.ts";
 
 /** What a signal does to the run in progress. */
 export interface Stop {
@@ -24,21 +25,21 @@ const SAME_PRESS_MS = 1000;
 const TURNS = 10;
 
 /** The run that is in progress, of this process. */
-let run: { controller: AbortController; armed: boolean; before: string } | undefined;
+let run: { controller: AbortController; armed: boolean; next: string } | undefined;
 let pressed = false;
 let isNextPress = false;
-let listening = false;
+/** What is listened for; nothing, as long as no command has asked for it. */
+let listened: Deno.Signal[] = [];
 
 /**
  * Listens from now on until the process ends, because the second part of a press may come when the run has been saved.
  *
- * @param before what is said when a signal comes before training has begun.
+ * @param next what to type to go on, for a signal that comes before training has begun.
  */
-export function stopSignals(before: string): Stop {
-  const own = { controller: new AbortController(), armed: false, before };
+export function stopSignals(next: string): Stop {
+  const own = { controller: new AbortController(), armed: false, next };
   run = own;
-  if (!listening) { for (const signal of signals()) Deno.addSignalListener(signal, stop); }
-  listening = true;
+  if (listened.length === 0) listen(signals());
   return {
     signal: own.controller.signal,
     arm: () => own.armed = true,
@@ -48,11 +49,33 @@ export function stopSignals(before: string): Stop {
   };
 }
 
+/**
+ * Does work that keeps the event loop busy for long: a signal ends the process in the middle of it, as it does where nobody
+ * listens.
+ */
+export function stoppable<T>(work: () => T): T {
+  if (run?.armed === true) return work();
+  const before = listened;
+  for (const signal of before) Deno.removeSignalListener(signal, stop);
+  try {
+    return work();
+  } finally {
+    listen(before);
+  }
+}
+
+function listen(to: Deno.Signal[]): void {
+  for (const signal of to) Deno.addSignalListener(signal, stop);
+  listened = to;
+}
+
 function stop(): void {
   if (pressed && !isNextPress) return;
   if (pressed || run?.armed !== true) {
     endProgress();
-    if (!pressed && run !== undefined) note(run.before);
+    if (!pressed && run !== undefined) {
+      printStop(new ClozeError("interrupted", "stopped before training began", { hint: run.next }));
+    }
     Deno.exit(130);
   }
   pressed = true;

@@ -54,7 +54,7 @@ export async function run(args: string[], part = false): Promise<number> {
     noteTokenizer((await openModelFolder(resolve(values.model!))).tokenizer); // before a folder is made
   }
   using _lock = await openRun(output, "finetune.json", isResumed);
-  const stop = stopSignals(`stopped before training began; ${isResumed ? "this" : "the same"} command goes on`);
+  const stop = stopSignals(part ? "the same command" : resumeCommand(values, shown));
   const isNew = !await exists(`${output}/finetune.json`);
   try {
     const plan = await finetuneHere(values, output, shown);

@@ -31,8 +31,8 @@ import {
   lengthened,
   longerExtent,
   planHere,
+  resumeCommand,
   resumeFlags,
-  resumeWords,
   scheduleOf,
 } from "./pretrain_again.ts";
 import { batchOptions, newRun, type Plan, type PretrainValues } from "./pretrain_plan.ts";
@@ -53,9 +53,7 @@ export async function run(args: string[], part = false): Promise<number> {
   const shown = values.resume ?? asked!.shown;
   const output = resolve(shown);
   using _lock = await openRun(output, "run.json", asked === undefined);
-  const stop = stopSignals(
-    `stopped before training began; ${asked === undefined ? "this" : "the same"} command goes on`,
-  );
+  const stop = stopSignals(part ? "the same command" : resumeCommand(values, shown));
   const isNew = !await exists(`${output}/run.json`);
   try {
     const plan = await planHere(asked, output, shown);
@@ -280,7 +278,7 @@ async function conclude(
     throw new ClozeError(
       "interrupted",
       `stopped after step ${grouped(state.step)}; everything is saved in ${plan.output}`,
-      { hint: `deno run pretrain --resume ${quoted(plan.shown)}${resumeWords(values)}` },
+      { hint: resumeCommand(values, plan.shown) },
     );
   }
   note("");

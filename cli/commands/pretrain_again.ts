@@ -44,12 +44,13 @@ export function resumeFlags(values: Values<PretrainValues>, positionals: string[
   return extentOf(values);
 }
 
-/** The flags of those that are not kept in the run, for the next time that it is resumed. */
-export function resumeWords(values: Values<PretrainValues>): string {
-  return RESUME_FLAGS.map((name) => {
+/** The command that goes on, with the flags that are not kept in the run. */
+export function resumeCommand(values: Values<PretrainValues>, shown: string): string {
+  const words = RESUME_FLAGS.map((name) => {
     const value = values[name];
     return value === undefined ? "" : value === true ? ` --${name}` : ` --${name} ${value}`;
-  }).join("");
+  });
+  return `deno run pretrain --resume ${quoted(shown)}${words.join("")}`;
 }
 
 /**

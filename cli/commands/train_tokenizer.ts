@@ -24,6 +24,7 @@ import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../corpus.
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { TRAIN_TOKENIZER } from "../flags/tables.ts";
 import { resolve } from "../paths.ts";
+import { stoppable } from "../stop_signals.ts";
 import { endProgress, grouped, note, percent, progress, warn } from "../terminal.ts";
 
 /** What `tokenizer_config.json` says is the longest text: BERT's 512. */
@@ -152,7 +153,7 @@ export async function learnTokenizer(
   progress(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
   const { alphabet } = trainer;
   const size = vocab_size ?? suitableVocabSize(characters, alphabet.tokens.length);
-  const vocabulary = trainer.train(size, max_input_chars_per_word);
+  const vocabulary = stoppable(() => trainer.train(size, max_input_chars_per_word));
   endProgress();
   noteAlphabet(alphabet, trainer.counts, { tokens: vocabulary.length, special: special.length }, vocab_size);
   return {

@@ -1,5 +1,8 @@
 /** The campaigns, in the order in which they run. */
 
 import type { Campaign } from "./campaign.ts";
+import { FILE_CALLS } from "./file_calls.ts";
+import { KILLS } from "./kills.ts";
+import { PRESSES_IN_TERMINAL } from "./presses.ts";
 
-export const CAMPAIGNS: readonly Campaign[] = [];
+export const CAMPAIGNS: readonly Campaign[] = [FILE_CALLS, KILLS, PRESSES_IN_TERMINAL];
