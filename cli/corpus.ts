@@ -12,21 +12,22 @@ import { callerFolder } from "./paths.ts";
 import { grouped, note, percent } from "./terminal.ts";
 
 /** The flags that say how text is read. */
-export type TextValues = Values<typeof TEXT_FLAGS>;
-type TextFlag = keyof typeof TEXT_FLAGS;
+export type TextValues = Values<typeof TEXT_FLAGS & Pick<typeof CORPUS_FLAGS, "documents">>;
+type TextFlag = keyof TextValues;
 
 /** The flags that say which files are read, and how. */
 export type CorpusValues = Omit<Values<typeof CORPUS_FLAGS>, "data">;
 
 /** How the flags say that text is read. */
 export function corpusConfig(values: TextValues): CorpusConfig {
-  const { format, delimiter, quoting } = values;
+  const { format, delimiter, quoting, documents } = values;
   return {
     text_column: textColumn(values) ?? CORPUS_DEFAULTS.text_column,
     on_invalid: values["on-invalid"] ?? CORPUS_DEFAULTS.on_invalid,
     ...(format === undefined ? {} : { format }),
     ...(delimiter === undefined ? {} : { delimiter }),
     ...(quoting === undefined ? {} : { quoting }),
+    ...(documents === undefined ? {} : { documents }),
   };
 }
 
@@ -62,13 +63,14 @@ export function textFlagsFor(values: TextValues, files: readonly string[]): Text
 
 /** Those of the flags that are given. */
 export function givenTextFlags(values: TextValues): TextFlag[] {
-  return (Object.keys(TEXT_FLAGS) as TextFlag[]).filter((name) => values[name] !== undefined);
+  return ([...Object.keys(TEXT_FLAGS), "documents"] as TextFlag[]).filter((name) => values[name] !== undefined);
 }
 
 function isFor(name: TextFlag, file: string, otherwise: TextValues["format"]): boolean {
   const { format, isNamed } = sourceKind(file, otherwise);
   if (name === "on-invalid") return true;
   if (name === "format") return !isNamed;
+  if (name === "documents") return format === "text";
   if (name === "delimiter" || name === "quoting") return format === "csv" || format === "tsv";
   return format !== "text";
 }
@@ -84,6 +86,11 @@ function useless(name: TextFlag, files: readonly string[]): ClozeError {
         hint: "leave it out",
       },
     );
+  }
+  if (name === "documents") {
+    return new ClozeError("usage", `--documents is for plain text, but there is ${list}: each record is a document`, {
+      hint: "leave it out",
+    });
   }
   const what = name === "delimiter" || name === "quoting" ? ".csv and .tsv files" : "tables and JSON records";
   return new ClozeError("usage", `--${name} is for ${what}, but there is ${list}`, {
@@ -195,6 +202,14 @@ export async function isSameStdin(path: string): Promise<boolean> {
   const hash = createHash("sha256");
   for await (const bytes of Deno.stdin.readable) hash.update(bytes);
   return !await exists(path) || await fileHash(path) === hash.digest("hex");
+}
+
+const noted = new Set<string>();
+
+/** Says something about the text that is found each time it is read, once. */
+export function noteOnce(text: string): void {
+  if (!noted.has(text)) note(text);
+  noted.add(text);
 }
 
 /** What was found in a corpus, in one line; what is as it should be is left out. */

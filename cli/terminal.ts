@@ -82,6 +82,11 @@ export function progress(...lines: string[]): void {
   }
 }
 
+/** Begins the progress of something else: its first line is shown at once, wherever it is shown. */
+export function newProgress(): void {
+  lastPlain = -Infinity;
+}
+
 /** Takes the progress away. */
 export function endProgress(): void {
   if (live.length > 0) write(erasure());

@@ -9,6 +9,9 @@ export const FORMATS = ["text", "jsonl", "json", "csv", "tsv", "parquet"] as con
 /** Whether a quote at the beginning of a field of CSV or TSV opens it, or quotes are only text. Names of Python's csv. */
 export const QUOTING = ["minimal", "none"] as const;
 
+/** What a document is in a plain text file: a line, or what stands between blank lines. */
+export const DOCUMENTS = ["lines", "blank-lines"] as const;
+
 /** How files of text are read. */
 export interface CorpusConfig {
   /**
@@ -25,6 +28,8 @@ export interface CorpusConfig {
   delimiter?: string;
   /** By default `minimal`; `none` for a TSV file whose quotes can only be text. */
   quoting?: typeof QUOTING[number];
+  /** By default of each file `blank-lines` if it has any between lines with text. */
+  documents?: typeof DOCUMENTS[number];
 }
 
 /** What is chosen as one: a token, a word of the pre-tokenizer, a word between white space, a span of words. */

@@ -12,6 +12,11 @@ import { decompress } from "./decompress.ts";
 
 const CHUNK = 1 << 18;
 
+let read = 0;
+
+/** Bytes of files that this thread has read so far, as they are on the disk: how far reading has come. */
+export const bytesRead = (): number => read;
+
 /**
  * The bytes from `from` to `to` of a plain file, or all bytes of a decompressed one. A chunk is valid until the next one
  * is asked for.
@@ -79,10 +84,11 @@ async function* range(file: string, from: number, to: number): AsyncGenerator<Ui
     if (from > 0) await opened.seek(from, Deno.SeekMode.Start);
     const buffer = new Uint8Array(CHUNK);
     for (let left = to - from; left > 0;) {
-      const read = await opened.read(buffer.subarray(0, Math.min(left, CHUNK)));
-      if (read === null) return;
-      left -= read;
-      yield buffer.subarray(0, read);
+      const count = await opened.read(buffer.subarray(0, Math.min(left, CHUNK)));
+      if (count === null) return;
+      left -= count;
+      read += count;
+      yield buffer.subarray(0, count);
     }
   } catch (error) {
     throw ioError(error, "read", file);

@@ -5,11 +5,15 @@
  */
 
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
-import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { regularFile } from "../config/regular_file.ts";
 import { readBytes } from "./bytes.ts";
 import { kindOf, textOf } from "./columns.ts";
 import { CorpusReport } from "./corpus_report.ts";
-import { readLines, SKIPPED, textLines } from "./lines.ts";
+import { hasNoBreaks, isSpace, knownPerLine, rememberPerLine, stampOf } from "./document_breaks.ts";
+import { DocumentCounter, type LineTaker, takerOf, undecidedTaker } from "./document_counter.ts";
+import { FilesWithText } from "./files_with_text.ts";
+import { readLines, SKIPPED } from "./lines.ts";
 import { type FileRecord, linesTo, readRecords } from "./records.ts";
 import { type Format, sourceKind } from "./sources.ts";
 
@@ -30,16 +34,19 @@ export interface Unit {
   /** Bytes of a plain file; 0 and Infinity for a whole one. */
   from: number;
   to: number;
-  /** Of plain text: whether every line is a document, because the file has no blank lines between documents. */
-  document_per_line: boolean;
+  /**
+   * Of plain text: whether every line is a document, because the file has no blank lines between documents. Undefined of
+   * a whole file that nobody has looked through yet.
+   */
+  document_per_line: boolean | undefined;
+  /** Bytes of the file that are read for it. */
+  bytes: number;
+  /** Tells the file from what it was before. */
+  stamp: string;
 }
 
 /** Bytes of a unit, about. */
 const UNIT = 1 << 22;
-/** How much of a file decides whether it has blank lines between documents. */
-const PROBE = 1 << 16;
-/** Bytes of a document, about: a longer one is taken for several, so that memory stays bounded. */
-const LONGEST_DOCUMENT = 1 << 20;
 const NEWLINE = 10;
 
 /**
@@ -49,50 +56,35 @@ const NEWLINE = 10;
  */
 export async function planUnits(
   files: readonly string[],
-  { format: otherwise }: Pick<CorpusConfig, "format"> = CORPUS_DEFAULTS,
+  { format: otherwise, documents }: Pick<CorpusConfig, "format" | "documents"> = CORPUS_DEFAULTS,
   unitBytes = UNIT,
 ): Promise<Unit[]> {
   const units: Unit[] = [];
   for (const file of files) {
     const { format, compression } = sourceKind(file, otherwise);
-    const { size } = await Deno.stat(file).catch((error) => {
-      throw ioError(error, "read", file);
-    });
-    const document_per_line = format !== "text" || await hasNoBlankLines(file);
+    const info = await regularFile(file);
+    const { size } = info, stamp = stampOf(info);
+    let document_per_line = format === "text" ? knownPerLine(file, stamp, documents) : true;
     if (compression !== "none" || (format !== "text" && format !== "jsonl") || size <= unitBytes) {
-      units.push({ file, format, from: 0, to: Infinity, document_per_line });
+      units.push({ file, format, from: 0, to: Infinity, document_per_line, bytes: size, stamp });
       continue;
+    }
+    if (document_per_line === undefined) {
+      document_per_line = await hasNoBreaks(file);
+      rememberPerLine(file, stamp, document_per_line);
     }
     for (let from = 0; from < size;) {
       const to = from + unitBytes >= size ? size : await boundary(file, from + unitBytes, size, document_per_line);
-      units.push({ file, format, from, to, document_per_line });
+      units.push({ file, format, from, to, document_per_line, bytes: to - from, stamp });
       from = to;
     }
   }
   return units;
 }
 
-/** Whether no blank line stands between the first lines with text. */
-async function hasNoBlankLines(file: string): Promise<boolean> {
-  let text = false, blank = false;
-  const options = { file, on_invalid: "replace", onInvalid: () => {}, atStart: true } as const;
-  for await (const block of readLines(beginning(file), { ...options, linesBefore: () => Promise.resolve(0) })) {
-    for (const line of textLines(block)) {
-      const isBlank = line.trim() === "";
-      if (!isBlank && blank) return false;
-      text ||= !isBlank;
-      blank = text && isBlank;
-    }
-  }
-  return true;
-}
-
-async function* beginning(file: string): AsyncGenerator<Uint8Array> {
-  let left = PROBE;
-  for await (const chunk of readBytes(file, 0, PROBE)) {
-    yield chunk.subarray(0, left);
-    if ((left -= chunk.length) <= 0) return;
-  }
+/** The unit with what its file says about documents; a file that nobody knows is looked through. */
+export async function decided(unit: Unit): Promise<Unit> {
+  return unit.document_per_line === undefined ? { ...unit, document_per_line: await hasNoBreaks(unit.file) } : unit;
 }
 
 /** The first byte at or after `from` where a document can begin: after a line, or after a blank line. */
@@ -113,12 +105,12 @@ async function boundary(file: string, from: number, size: number, perLine: boole
   return size;
 }
 
-const isSpace = (byte: number) => byte === 32 || (byte >= 9 && byte <= 13);
-
 /**
  * Reads a unit into the sink, one piece at each step. Text: blank lines separate documents; in a file without a blank
- * line in its first 64 KiB every line is a document. Other formats: a record is a document, its lines are the sentences.
- * White space around a line is dropped.
+ * line between lines with text every line is a document. Other formats: a record is a document, its lines are the
+ * sentences. White space around a line is dropped.
+ *
+ * Of a unit that is not {@linkcode decided}, the sink is told of sentences and not of documents; the report has both.
  *
  * @throws {ClozeError} `input` for what is no text of that format, with its line.
  */
@@ -134,7 +126,10 @@ export async function* readUnit(
     const { on_invalid } = config;
     const onInvalid = () => report.invalid++;
     const options = { file, on_invalid, onInvalid, linesBefore: () => linesTo(file, from), atStart: from === 0 };
-    return yield* takeLines(readLines(readBytes(file, from, to), options), unit.document_per_line, documents);
+    const blocks = readLines(readBytes(file, from, to), options);
+    const { document_per_line: perLine } = unit;
+    const taker = perLine === undefined ? undecidedTaker(unit, report, sink) : takerOf(documents, perLine);
+    return yield* takeLines(blocks, taker);
   }
   const { text_column, text_field = text_column } = config;
   const column = format === "json" || format === "jsonl" ? text_field : text_column;
@@ -145,59 +140,19 @@ export async function* readUnit(
   yield* takeRecords(records, { file, column, hint }, documents, report);
 }
 
-/** Trims and counts, and ends documents that are too long. */
-class DocumentCounter {
-  readonly #report: CorpusReport;
-  readonly #sink: TextSink;
-  #length = 0;
-
-  constructor(report: CorpusReport, sink: TextSink) {
-    this.#report = report;
-    this.#sink = sink;
-  }
-
-  /** Whether the document in progress has text. */
-  get open(): boolean {
-    return this.#length > 0;
-  }
-
-  /** A line of the document in progress. Returns whether it has text in it. */
-  line(bytes: Uint8Array, from: number, to: number): boolean {
-    while (from < to && isSpace(bytes[from])) from++;
-    while (to > from && isSpace(bytes[to - 1])) to--;
-    if (from === to) return false;
-    this.#report.sentence(bytes, from, to);
-    this.#sink.sentence(bytes, from, to);
-    this.#length += to - from;
-    if (this.#length >= LONGEST_DOCUMENT) this.end();
-    return true;
-  }
-
-  end(): void {
-    if (this.#length === 0) return;
-    this.#length = 0;
-    this.#report.documents++;
-    this.#sink.endDocument();
-  }
-}
-
-async function* takeLines(
-  blocks: AsyncIterable<Uint8Array>,
-  perLine: boolean,
-  documents: DocumentCounter,
-): AsyncGenerator<void> {
+async function* takeLines(blocks: AsyncIterable<Uint8Array>, taker: LineTaker): AsyncGenerator<void> {
   const skipped = SKIPPED.charCodeAt(0);
   for await (const block of blocks) {
     for (let from = 0; from < block.length;) {
       let to = block.indexOf(NEWLINE, from);
       if (to < 0) to = block.length;
-      const isSkipped = to === from + 1 && block[from] === skipped;
-      if (!isSkipped && (!documents.line(block, from, to) || perLine)) documents.end();
+      if (to === from + 1 && block[from] === skipped) taker.skipped();
+      else taker.line(block, from, to);
       from = to + 1;
     }
     yield;
   }
-  documents.end();
+  taker.end();
 }
 
 const encoder = new TextEncoder();
@@ -236,12 +191,14 @@ async function* takeRecords(
 /**
  * Documents of the files as text, in order.
  *
- * @throws {ClozeError} `input` if a file has no text in it, or none that can be read.
+ * @param onNote told of files without text among others.
+ * @throws {ClozeError} `input` if no file has text in it, or one has none that can be read.
  */
 export async function* readDocuments(
   files: readonly string[],
   config: CorpusConfig = CORPUS_DEFAULTS,
   report: CorpusReport = new CorpusReport(),
+  onNote?: (text: string) => void,
 ): AsyncGenerator<Document> {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let document: Document = [];
@@ -255,33 +212,12 @@ export async function* readDocuments(
       document = [];
     },
   };
-  const withText = new FilesWithText();
+  const withText = new FilesWithText(onNote);
   for (const unit of await planUnits(files, config)) {
     const before = report.documents;
-    for await (const _ of readUnit(unit, config, report, sink)) yield* ready.splice(0);
+    for await (const _ of readUnit(await decided(unit), config, report, sink)) yield* ready.splice(0);
     yield* ready.splice(0);
     withText.add(unit.file, report.documents - before);
   }
   withText.end();
-}
-
-/** Refuses a file without text, when all its units have been read. */
-export class FilesWithText {
-  #file: string | undefined;
-  #documents = 0;
-
-  /** Units come in order. */
-  add(file: string, documents: number): void {
-    if (file !== this.#file) this.end();
-    this.#file = file;
-    this.#documents += documents;
-  }
-
-  /** @throws {ClozeError} `input` */
-  end(): void {
-    if (this.#file !== undefined && this.#documents === 0) {
-      throw new ClozeError("input", `the data file ${this.#file} has no text in it`);
-    }
-    this.#documents = 0;
-  }
 }

@@ -1,12 +1,13 @@
 /** The words of a corpus, counted by several workers. Used by the commands that learn a vocabulary. */
 
 import type { AddedToken, NormalizerOptions, WordCounts } from "../tokenizer/mod.ts";
-import { FilesWithText, planUnits } from "./corpus.ts";
+import { planUnits } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { type CorpusSource, documentsOf } from "./corpus_source.ts";
+import { FilesWithText } from "./files_with_text.ts";
 import { SentenceCounter } from "./sentence_counter.ts";
 import { sinkDocument } from "./sentence_encoder.ts";
-import { runUnits } from "./worker_pool.ts";
+import { type OnProgress, runUnits } from "./worker_pool.ts";
 
 /** How words are counted. */
 export interface CountOptions {
@@ -15,8 +16,10 @@ export interface CountOptions {
   added_tokens?: readonly AddedToken[];
   /** Most workers. */
   threads: number;
-  /** Told now and then how many sentences are done. */
-  onProgress?: (sentences: number) => void;
+  /** Told now and then how far it is. */
+  onProgress?: OnProgress;
+  /** Told of files without text among others. */
+  onNote?: (text: string) => void;
 }
 
 /** What was counted. */
@@ -30,14 +33,14 @@ export interface CountedWords {
 
 /** Counts the words of a corpus. The sum of the counts does not depend on the number of workers. */
 export async function countWords(source: CorpusSource, options: CountOptions): Promise<CountedWords> {
-  const { normalizer, added_tokens = [], threads, onProgress = () => {} } = options;
+  const { normalizer, added_tokens = [], threads, onProgress = () => {}, onNote } = options;
   const report = new CorpusReport();
   if (source === "practice") {
     const counter = new SentenceCounter(normalizer, added_tokens);
     for await (const document of documentsOf(source)) sinkDocument(document, counter);
     return { words: [counter.words], characters: counter.characters, report };
   }
-  const withText = new FilesWithText();
+  const withText = new FilesWithText(onNote);
   const results = await runUnits({
     setup: { kind: "count", corpus: source.config, normalizer, added_tokens },
     units: await planUnits(source.files, source.config),

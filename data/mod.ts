@@ -1,6 +1,7 @@
 /** Files of text → documents → shards → shuffled, packed, masked batches. */
 
 export { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches, type Position } from "./batches.ts";
+export { bytesRead } from "./bytes.ts";
 export type { BatchLimits } from "./collator.ts";
 export { type Document, readDocuments } from "./corpus.ts";
 export { type CorpusCounts, CorpusReport } from "./corpus_report.ts";

@@ -7,14 +7,15 @@ import { createHash } from "node:crypto";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { folderOf, removeLeftovers } from "../config/whole_file.ts";
 import { isBertSpecial, type Tokenizer } from "../tokenizer/mod.ts";
-import { FilesWithText, planUnits } from "./corpus.ts";
+import { planUnits } from "./corpus.ts";
 import { type CorpusCounts, CorpusReport } from "./corpus_report.ts";
 import { contentHash, type CorpusSource, documentsOf } from "./corpus_source.ts";
+import { FilesWithText } from "./files_with_text.ts";
 import { HELD_OUT, SentenceEncoder, sinkDocument } from "./sentence_encoder.ts";
 import { Shard } from "./shard.ts";
 import { BlockWriter, ShardWriter } from "./shard_writer.ts";
 import { partPath } from "./unit_jobs.ts";
-import { runUnits } from "./worker_pool.ts";
+import { type OnProgress, runUnits } from "./worker_pool.ts";
 import { UnknownSample } from "./unknown_words.ts";
 
 /** Both shards, open. */
@@ -33,8 +34,10 @@ export interface PreparedData {
 export interface PrepareOptions {
   /** Most workers. */
   threads: number;
-  /** Told now and then how many tokens are done. */
-  onProgress?: (tokens: number) => void;
+  /** Told now and then how far it is. */
+  onProgress?: OnProgress;
+  /** Told of files without text among others. */
+  onNote?: (text: string) => void;
   /** Of a run that goes on: what its shards were made from. */
   source?: string;
   /** Folders that may hold the same shards: they are linked, not copied. */
@@ -213,9 +216,9 @@ async function encodeUnits(
   held_out: number,
   { tokenizer, folder, train, heldOut }: Target,
   { report, unknown }: Found,
-  { threads, onProgress = () => {} }: PrepareOptions,
+  { threads, onProgress = () => {}, onNote }: PrepareOptions,
 ): Promise<void> {
-  const withText = new FilesWithText();
+  const withText = new FilesWithText(onNote);
   const results = await runUnits({
     setup: { kind: "encode", corpus: corpus.config, tokenizer: tokenizer.data, folder, held_out },
     units: await planUnits(corpus.files, corpus.config),

@@ -11,8 +11,10 @@ import {
   type TokenizerData,
   type WordCounts,
 } from "../tokenizer/mod.ts";
-import { readUnit, type Unit } from "./corpus.ts";
+import { bytesRead } from "./bytes.ts";
+import { decided, readUnit, type Unit } from "./corpus.ts";
 import { CorpusReport, type ReportState } from "./corpus_report.ts";
+import { knownPerLine } from "./document_breaks.ts";
 import { SentenceCounter } from "./sentence_counter.ts";
 import { SentenceEncoder } from "./sentence_encoder.ts";
 import { BlockWriter, type ShardPart } from "./shard_writer.ts";
@@ -31,8 +33,8 @@ export type JobSetup =
 /** What comes of one unit. */
 export interface UnitResult {
   documents: number;
-  /** Tokens, or sentences that were counted. */
-  amount: number;
+  /** Of `count`: whether every line of the file is a document, if that was found out. */
+  document_per_line?: boolean;
   /** Of `encode`: the parts, whose blocks are in `partPath`. */
   train?: ShardPart;
   heldOut?: ShardPart;
@@ -48,15 +50,24 @@ export interface JobResult {
   characters?: number;
 }
 
+/** Told how many bytes of a unit have been read. */
+export type OnBytes = (bytes: number) => void;
+
 /** A job in progress. */
 export interface UnitJob {
-  run(unit: Unit, number: number, onProgress: (amount: number) => void): Promise<UnitResult>;
+  run(unit: Unit, number: number, onBytes: OnBytes): Promise<UnitResult>;
   finish(): JobResult;
 }
 
 /** Starts a job. */
 export function startJob(setup: JobSetup): UnitJob {
   return setup.kind === "encode" ? new EncodeJob(setup) : new CountJob(setup);
+}
+
+/** Tells how far a unit has been read; one that has to be looked through first is read twice. */
+function teller({ bytes, document_per_line }: Unit, passes: number, onBytes: OnBytes): () => void {
+  const before = bytesRead(), times = document_per_line === undefined ? passes : 1;
+  return () => onBytes(Math.min(bytes, (bytesRead() - before) / times));
 }
 
 /** Where the blocks of a unit's part are. */
@@ -80,7 +91,8 @@ class EncodeJob implements UnitJob {
     this.#tokenizer = Tokenizer.from(setup.tokenizer);
   }
 
-  async run(unit: Unit, number: number, onProgress: (amount: number) => void): Promise<UnitResult> {
+  async run(unit: Unit, number: number, onBytes: OnBytes): Promise<UnitResult> {
+    const tell = teller(unit, 2, onBytes);
     const { size } = this.#tokenizer;
     const writers = {
       train: new BlockWriter(partPath(this.#folder, number, "train"), size),
@@ -89,7 +101,7 @@ class EncodeJob implements UnitJob {
     const before = this.#report.documents;
     const encoder = new SentenceEncoder(this.#tokenizer, number, writers, this.#unknown, this.#heldOut);
     try {
-      for await (const _ of readUnit(unit, this.#corpus, this.#report, encoder)) onProgress(encoder.tokens);
+      for await (const _ of readUnit(await decided(unit), this.#corpus, this.#report, encoder)) tell();
       writers.train.flush();
       writers.heldOut.flush();
     } finally {
@@ -98,7 +110,7 @@ class EncodeJob implements UnitJob {
     }
     const part = ({ entries, counts }: BlockWriter) => ({ entries, counts });
     const documents = this.#report.documents - before;
-    return { documents, amount: encoder.tokens, train: part(writers.train), heldOut: part(writers.heldOut) };
+    return { documents, train: part(writers.train), heldOut: part(writers.heldOut) };
   }
 
   finish(): JobResult {
@@ -116,11 +128,15 @@ class CountJob implements UnitJob {
     this.#counter = new SentenceCounter(setup.normalizer, setup.added_tokens);
   }
 
-  async run(unit: Unit, _number: number, onProgress: (amount: number) => void): Promise<UnitResult> {
-    const { documents, sentences } = this.#report;
-    const done = () => this.#report.sentences - sentences;
-    for await (const _ of readUnit(unit, this.#corpus, this.#report, this.#counter)) onProgress(done());
-    return { documents: this.#report.documents - documents, amount: done() };
+  async run(unit: Unit, _number: number, onBytes: OnBytes): Promise<UnitResult> {
+    const tell = teller(unit, 1, onBytes);
+    const { documents } = this.#report;
+    for await (const _ of readUnit(unit, this.#corpus, this.#report, this.#counter)) tell();
+    const document_per_line = unit.document_per_line ?? knownPerLine(unit.file, unit.stamp, undefined);
+    return {
+      documents: this.#report.documents - documents,
+      ...(document_per_line === undefined ? {} : { document_per_line }),
+    };
   }
 
   finish(): JobResult {

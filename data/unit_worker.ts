@@ -15,7 +15,7 @@ export type ToWorker =
 
 /** What the worker posts. */
 export type FromWorker =
-  | { kind: "progress"; number: number; amount: number }
+  | { kind: "progress"; number: number; bytes: number }
   | { kind: "unit"; number: number; result: UnitResult }
   | { kind: "finished"; result: JobResult }
   | { kind: "failed"; code: ClozeError["code"] | undefined; message: string; hint: string | undefined };
@@ -29,7 +29,7 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
     else if (data.kind === "finish") post({ kind: "finished", result: job.finish() });
     else {
       const { unit, number } = data;
-      const result = await job.run(unit, number, (amount) => post({ kind: "progress", number, amount }));
+      const result = await job.run(unit, number, (bytes) => post({ kind: "progress", number, bytes }));
       post({ kind: "unit", number, result });
     }
   } catch (error) {

@@ -5,6 +5,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Unit } from "./corpus.ts";
+import { rememberPerLine } from "./document_breaks.ts";
 import { type JobResult, type JobSetup, startJob, type UnitResult } from "./unit_jobs.ts";
 import type { FromWorker, ToWorker } from "./unit_worker.ts";
 
@@ -19,9 +20,12 @@ export interface PoolOptions {
   threads: number;
   /** Takes the results, in order. */
   onResult: (result: UnitResult, unit: Unit, number: number) => void;
-  /** Told now and then how much is done, in tokens or sentences. */
-  onProgress: (amount: number) => void;
+  /** Told now and then how far it is. */
+  onProgress: OnProgress;
 }
+
+/** Told how many bytes of the files have been read, of how many. */
+export type OnProgress = (done: number, total: number) => void;
 
 /**
  * Does all units and resolves to what each worker has collected.
@@ -35,19 +39,30 @@ export async function runUnits(options: PoolOptions): Promise<JobResult[]> {
 
 async function here({ setup, units, onResult, onProgress }: PoolOptions): Promise<JobResult[]> {
   const job = startJob(setup);
+  const total = bytesOf(units);
   let done = 0;
   for (const [number, unit] of units.entries()) {
-    const result = await job.run(unit, number, (amount) => onProgress(done + amount));
-    done += result.amount;
-    onResult(result, unit, number);
+    const result = await job.run(unit, number, (bytes) => onProgress(done + bytes, total));
+    done += unit.bytes;
+    take(result, unit, number, onResult);
   }
   return [job.finish()];
+}
+
+const bytesOf = (units: readonly Unit[]) => units.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** Hands a result on, and keeps what it says of the file for whoever reads it next. */
+function take(result: UnitResult, unit: Unit, number: number, onResult: PoolOptions["onResult"]): void {
+  const { document_per_line } = result;
+  if (document_per_line !== undefined) rememberPerLine(unit.file, unit.stamp, document_per_line);
+  onResult(result, unit, number);
 }
 
 async function inWorkers(options: PoolOptions, count: number): Promise<JobResult[]> {
   const { setup, units, onResult, onProgress } = options;
   const waiting = new Map<number, UnitResult>();
-  const amounts = new Map<number, number>(); // of units in progress
+  const read = new Map<number, number>(); // bytes of units in progress
+  const total = bytesOf(units);
   const idle: Worker[] = [];
   const collected: JobResult[] = [];
   let next = 0, taken = 0, done = 0;
@@ -64,10 +79,10 @@ async function inWorkers(options: PoolOptions, count: number): Promise<JobResult
     }
     if (taken === units.length) { for (const worker of idle.splice(0)) post(worker, { kind: "finish" }); }
   };
-  const take = () => {
+  const takeAll = () => {
     for (let result = waiting.get(taken); result !== undefined; result = waiting.get(taken)) {
       waiting.delete(taken);
-      onResult(result, units[taken], taken);
+      take(result, units[taken], taken, onResult);
       taken++;
     }
   };
@@ -76,19 +91,19 @@ async function inWorkers(options: PoolOptions, count: number): Promise<JobResult
       const { code, hint } = message;
       throw code === undefined ? new Error(message.message) : new ClozeError(code, message.message, { hint });
     } else if (message.kind === "progress") {
-      amounts.set(message.number, message.amount);
+      read.set(message.number, message.bytes);
     } else if (message.kind === "unit") {
-      amounts.delete(message.number);
-      done += message.result.amount;
+      read.delete(message.number);
+      done += units[message.number].bytes;
       waiting.set(message.number, message.result);
-      take();
+      takeAll();
       idle.push(worker);
       handOut();
     } else {
       collected.push(message.result);
       if (collected.length === count) resolve();
     }
-    onProgress(done + amounts.values().reduce((a, b) => a + b, 0));
+    onProgress(done + read.values().reduce((a, b) => a + b, 0), total);
   };
   try {
     for (const worker of workers) {

@@ -2,9 +2,18 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
+import { regularFile } from "../../config/regular_file.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
 import type { MlmBatch } from "../../config/mlm_batch.ts";
-import { type BatchOptions, readDocuments, Shard, ShardWriter, unknownOf, UnknownSample } from "../../data/mod.ts";
+import {
+  type BatchOptions,
+  bytesRead,
+  readDocuments,
+  Shard,
+  ShardWriter,
+  unknownOf,
+  UnknownSample,
+} from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
 import { watched } from "../../inference/open_engine.ts";
@@ -22,12 +31,13 @@ import {
 import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
-import { corpusConfig, corpusFiles, findFiles, givenTextFlags, saveStdin } from "../corpus.ts";
+import { corpusConfig, corpusFiles, findFiles, givenTextFlags, noteOnce, saveStdin } from "../corpus.ts";
 import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
+import { bytesPace } from "../pace.ts";
 import { newestRun, resolve } from "../paths.ts";
-import { grouped, note, orDash, percent, table, warn, writeOut } from "../terminal.ts";
+import { endProgress, grouped, note, orDash, percent, table, warn, writeOut } from "../terminal.ts";
 import { noteTokenizer } from "../tokenizer_notes.ts";
 import { checkUnknown, unknownLine } from "../unknown_words.ts";
 
@@ -231,7 +241,10 @@ async function shardOf(
   const { files, stdin } = await corpusFiles(data, values, folder);
   if (stdin !== undefined) await saveStdin(stdin, values.format);
   const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
-  for await (const document of readDocuments(files, corpusConfig(values))) {
+  const sizes = await Promise.all(files.map(async (file) => (await regularFile(file)).size));
+  const total = sizes.reduce((a, b) => a + b, 0), before = bytesRead(), show = bytesPace("tokenizing");
+  for await (const document of readDocuments(files, corpusConfig(values), undefined, noteOnce)) {
+    show(Math.min(total, bytesRead() - before), total);
     writer.add(document.map((sentence) => {
       const ids: number[] = [];
       tokenizer.encodeIds(sentence, ids, "corpus");
@@ -239,6 +252,7 @@ async function shardOf(
       return ids;
     }));
   }
+  endProgress();
   writer.finish();
   return Shard.open(`${folder}/text.shard`);
 }

@@ -12,11 +12,12 @@ import {
   type WordCounts,
 } from "../../tokenizer/mod.ts";
 import { writeExtendedModel } from "../../training/extended_model.ts";
-import { checkTextFlags, corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
+import { checkTextFlags, corpusConfig, corpusFiles, noteOnce, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EXTEND_VOCAB } from "../flags/tables.ts";
+import { bytesPace } from "../pace.ts";
 import { resolve } from "../paths.ts";
-import { grouped, note, percent, progress, warn } from "../terminal.ts";
+import { endProgress, grouped, note, percent, warn } from "../terminal.ts";
 import { noteTokenizer } from "../tokenizer_notes.ts";
 import { wordLimit } from "./train_tokenizer.ts";
 
@@ -109,8 +110,10 @@ async function wordsOf(
       normalizer: tokenizer.normalizer,
       added_tokens: tokenizer.added_tokens,
       threads: values.threads ?? navigator.hardwareConcurrency,
-      onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
+      onProgress: bytesPace("counting words"),
+      onNote: noteOnce,
     });
+    endProgress();
     const counter = new WordCounter(tokenizer.normalizer);
     for (const words of counted.words) counter.merge(words);
     return counter.words;

@@ -9,11 +9,12 @@ import type { Tokenizer } from "../../tokenizer/mod.ts";
 import { trainingBatches } from "../../training/objective_data.ts";
 import type { BatchStream } from "../../training/train.ts";
 import { checkedTokenizer } from "../checked_tokenizer.ts";
-import { corpusConfig, corpusFiles, saveStdin } from "../corpus.ts";
+import { corpusConfig, corpusFiles, noteOnce, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { INSPECT } from "../flags/tables.ts";
+import { bytesPace } from "../pace.ts";
 import { resolve } from "../paths.ts";
-import { grouped, note, painter, percent, progress, size, writeOut } from "../terminal.ts";
+import { endProgress, grouped, note, painter, percent, progress, size, writeOut } from "../terminal.ts";
 import { batchOptions, maskingOf, samplingOf } from "./pretrain_plan.ts";
 import { readRun } from "./run_folder.ts";
 
@@ -40,8 +41,10 @@ export async function run(args: string[]): Promise<number> {
     if (stdin !== undefined) await saveStdin(stdin, values.format);
     const { train, heldOut } = await prepareShards(temporary, { files, config: corpusConfig(values) }, tokenizer, {
       threads: values.threads ?? navigator.hardwareConcurrency,
-      onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+      onProgress: bytesPace("tokenizing"),
+      onNote: noteOnce,
     });
+    endProgress();
     heldOut[Symbol.dispose]();
     using shard = train;
     return await show(shard, tokenizer, "mlm", options, values);

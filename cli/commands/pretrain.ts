@@ -17,12 +17,14 @@ import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
 import { checkedTokenizer } from "../checked_tokenizer.ts";
 import { quoted } from "../command_line.ts";
+import { noteOnce } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PRETRAIN } from "../flags/tables.ts";
+import { bytesPace } from "../pace.ts";
 import { resolve } from "../paths.ts";
 import { type Stop, stopSignals } from "../stop_signals.ts";
-import { bold, clock, grouped, note, orDash, percent, progress } from "../terminal.ts";
+import { bold, clock, grouped, note, orDash, percent } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 import { PretrainObserver } from "./pretrain_observer.ts";
 import {
@@ -79,7 +81,8 @@ async function pretrain(plan: Plan, values: Values<PretrainValues>, stop: Stop, 
     tokenizer,
     {
       threads: values.threads ?? navigator.hardwareConcurrency,
-      onProgress: (tokens) => progress(`tokenizing: ${grouped(tokens)} tokens`),
+      onProgress: bytesPace("tokenizing"),
+      onNote: noteOnce,
       others: await neighbours(plan.output),
       ...(plan.source === undefined ? {} : { source: plan.source }),
       valid: plan.valid,

@@ -20,12 +20,13 @@ import {
   type WordCounts,
 } from "../../tokenizer/mod.ts";
 import { makeFolder, writeWhole } from "../../training/files.ts";
-import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../corpus.ts";
+import { corpusConfig, corpusFiles, corpusFindings, noteOnce, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { TRAIN_TOKENIZER } from "../flags/tables.ts";
+import { bytesPace, tokensPace } from "../pace.ts";
 import { resolve } from "../paths.ts";
 import { stoppable } from "../stop_signals.ts";
-import { endProgress, grouped, note, percent, progress, warn } from "../terminal.ts";
+import { endProgress, grouped, note, percent, warn } from "../terminal.ts";
 
 /** What `tokenizer_config.json` says is the longest text: BERT's 512. */
 const MODEL_MAX_LENGTH = 512;
@@ -136,23 +137,26 @@ export async function learnTokenizer(
     : { lowercase, strip_accents: false, pre_tokenizer };
   const special = [...SPECIAL_TOKENS, ...options.special_tokens ?? []];
   const added_tokens = special.map((content) => ({ content, ...SPECIAL }));
+  let learning = (_tokens: number) => {};
   const trainer = new VocabularyTrainer({
     ...limits,
     normalizer,
-    onProgress: (tokens) => progress(`learning the vocabulary: ${grouped(tokens)} tokens`),
+    onProgress: (tokens) => learning(tokens),
   });
   const { words, characters, report } = await countWords(source, {
     normalizer,
     added_tokens,
     threads,
-    onProgress: (sentences) => progress(`counting words: ${grouped(sentences)} lines`),
+    onProgress: bytesPace("counting words"),
+    onNote: noteOnce,
   });
   for (const counts of words) trainer.merge(counts);
   if (trainer.words === 0) throw new ClozeError("input", "the text has no words, so there is no vocabulary to learn");
   const max_input_chars_per_word = wordLimit(trainer.counts, compat === "google" ? 200 : 100);
-  progress(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
   const { alphabet } = trainer;
   const size = vocab_size ?? suitableVocabSize(characters, alphabet.tokens.length);
+  const show = tokensPace(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
+  learning = (tokens) => show(tokens, size);
   const vocabulary = stoppable(() => trainer.train(size, max_input_chars_per_word));
   endProgress();
   noteAlphabet(alphabet, trainer.counts, { tokens: vocabulary.length, special: special.length }, vocab_size);

@@ -1,6 +1,6 @@
 /** The flag tables of all commands. Long because they share flags, and people look for all of them in one place. */
 
-import { BATCHING, FORMATS, MASK_COUNTS, MASKING, ON_INVALID, QUOTING } from "../../config/batch_config.ts";
+import { BATCHING, DOCUMENTS, FORMATS, MASK_COUNTS, MASKING, ON_INVALID, QUOTING } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
 import { PRE_TOKENIZERS } from "../../tokenizer/pre_tokenizer.ts";
 import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
@@ -68,6 +68,11 @@ export const CORPUS_FLAGS = {
     "Leave files and folders out: by name, or where it has a slash by the path below the folder given. May be repeated.",
   ),
   ...TEXT_FLAGS,
+  documents: choice(
+    DOCUMENTS,
+    "What a document is in plain text: a line, or what stands between blank lines.",
+    "blank-lines for a file that has any between its lines, lines for others",
+  ),
 };
 
 /** How text becomes masked batches: flags of `pretrain` and `inspect`. */

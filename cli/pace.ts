@@ -1,0 +1,66 @@
+/** How far a piece of work is: percent, rate and time left. Shown by the commands while they read text and learn from it. */
+
+import { clock, grouped } from "../config/numbers.ts";
+import { isLive, newProgress, progress } from "./terminal.ts";
+
+/** Work that is done sooner is not worth a word. */
+const SILENT_MS = 500;
+/** A terminal is told no more often; anything else more seldom, as `progress` has it. */
+const LIVE_EVERY_MS = 100;
+
+/** What the amounts are of. */
+interface Measure {
+  /** An amount as people say it. */
+  show(amount: number): string;
+  /** An amount a second; undefined if it says nothing. */
+  rate?(perSecond: number): string;
+}
+
+const BYTES: Measure = {
+  show: (bytes) => bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : bytes < 1e9 ? `${mb(bytes)} MB` : `${gb(bytes)} GB`,
+  rate: (perSecond) => `${mb(perSecond)} MB/s`,
+};
+const TOKENS: Measure = { show: (tokens) => `${grouped(tokens)} tokens` };
+
+const mb = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
+const gb = (bytes: number): string => (bytes / 1e9).toFixed(1);
+
+/** Takes how much is done, of how much. */
+export type Show = (done: number, total: number) => void;
+
+/** Shows how far text has been read: `tokenizing: 37% of 300 MB, 12 MB/s, 16s left`. */
+export const bytesPace = (what: string): Show => pace(what, BYTES);
+
+/** Shows how large a vocabulary is: `learning the vocabulary: 37% of 16,000 tokens, 4s left`. */
+export const tokensPace = (what: string): Show => pace(what, TOKENS);
+
+function pace(what: string, measure: Measure): Show {
+  const began = performance.now();
+  let last = -Infinity, isFirst = true;
+  return (done, total) => {
+    const now = performance.now();
+    if (now - began < SILENT_MS || (isLive() && now - last < LIVE_EVERY_MS)) return;
+    if (isFirst) newProgress();
+    [last, isFirst] = [now, false];
+    progress(paceLine(what, measure, { done, total, elapsed_ms: now - began }));
+  };
+}
+
+/** The line for work that has gone on for so long at one rate. */
+export function paceLine(
+  what: string,
+  { show, rate }: Measure,
+  { done, total, elapsed_ms }: { done: number; total: number; elapsed_ms: number },
+): string {
+  const share = total > 0 ? Math.min(1, done / total) : 1;
+  const parts = [`${what}: ${Math.floor(100 * share)}% of ${show(total)}`];
+  if (done > 0 && share < 1) {
+    const perSecond = 1000 * done / elapsed_ms;
+    if (rate !== undefined) parts.push(rate(perSecond));
+    parts.push(`${clock(1000 * (total - done) / perSecond)} left`);
+  }
+  return parts.join(", ");
+}
+
+/** For tests. */
+export const MEASURES: Record<"bytes" | "tokens", Measure> = { bytes: BYTES, tokens: TOKENS };
