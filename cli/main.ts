@@ -3,7 +3,7 @@
  * when they are called, so that `predict` does not wait for what `pretrain` needs.
  */
 
-import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
 import { visible } from "../config/visible.ts";
 import { helpText, nearest } from "./flags/flag.ts";
@@ -74,6 +74,11 @@ export async function main(args: string[]): Promise<number> {
       if (error.code === "interrupted") printStop(error);
       else printError(error);
       return error.exitCode;
+    }
+    if (/\(os error \d+\)/.test(messageOf(error))) { // a disk that is full or broken is no fault of cloze
+      printError(ioError(error, "use", "a file"));
+      if (debugging()) console.error(visible(Deno.inspect(error)));
+      return 1;
     }
     printError(
       new ClozeError("engine", `cloze failed in a way that it did not expect: ${messageOf(error)}`, {

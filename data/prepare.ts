@@ -94,6 +94,15 @@ export async function prepareShards(
   return { ...open(folder, source), reused };
 }
 
+/** Makes room as early as can be. */
+function removePart(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // What is left over goes with its folder.
+  }
+}
+
 /** Opens both shards. @throws {ClozeError} `input` if one is damaged. */
 function open(folder: string, source: string): Omit<PreparedData, "reused"> {
   const train = Shard.open(`${folder}/${NAMES.train}`);
@@ -228,8 +237,7 @@ async function encodeUnits(
       withText.add(unit.file, result.documents);
       train.append(partPath(folder, number, "train"), result.train!);
       heldOut.append(partPath(folder, number, "held_out"), result.heldOut!);
-      Deno.removeSync(partPath(folder, number, "train"));
-      Deno.removeSync(partPath(folder, number, "held_out"));
+      for (const name of ["train", "held_out"] as const) removePart(partPath(folder, number, name));
     },
   });
   withText.end();

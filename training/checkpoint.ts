@@ -3,6 +3,7 @@
  * newest few are kept. Nothing is removed that this program did not write.
  */
 
+import { ioError } from "../config/cloze_error.ts";
 import { CHECKSUMS, checksumsText } from "../config/model_checksums.ts";
 import { VERSION } from "../config/run_config.ts";
 import { sealed } from "../config/sealed_json.ts";
@@ -85,8 +86,8 @@ export async function saveCheckpoint(
       await putAside(folder);
       giveName(temporary, folder);
     } catch (error) {
-      await removeIfThere(temporary);
-      throw error;
+      await removeIfThere(temporary).catch(() => {}); // what went wrong first is told
+      throw ioError(error, "write", folder);
     }
   } else if (state.done) {
     // It was saved as one of the way, and then there was no time for another step.
@@ -110,7 +111,7 @@ export function surplus(steps: readonly number[], kept: number, every: number): 
 
 async function removeIfThere(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw ioError(error, "remove", path);
   });
 }
 
@@ -120,6 +121,8 @@ async function putAside(path: string): Promise<void> {
   for (let n = 1;; n++) {
     const aside = `${path}.damaged${n === 1 ? "" : `-${n}`}`;
     if (await exists(aside)) continue;
-    return await Deno.rename(path, aside);
+    return await Deno.rename(path, aside).catch((error) => {
+      throw ioError(error, "rename", path);
+    });
   }
 }

@@ -3,7 +3,7 @@
  * finetune), says which, and keeps every accuracy in the experiment's folder, so that it goes on where it was stopped.
  */
 
-import { ClozeError } from "../../config/cloze_error.ts";
+import { ClozeError, ioError } from "../../config/cloze_error.ts";
 import { VERSION } from "../../config/run_config.ts";
 import { sealed } from "../../config/sealed_json.ts";
 import type { Claim, Condition } from "../../experiments/claims.ts";
@@ -180,7 +180,7 @@ async function stepsWithin(
   // The updates grow with the epochs; of the rest, one evaluation follows each epoch.
   const rest = performance.now() - started - trained;
   const finetune_ms = trained * FINETUNE_EPOCHS / PROBE_EPOCHS + rest * FINETUNE_EPOCHS;
-  await Deno.remove(folder, { recursive: true });
+  await removeFolder(folder);
   const finetunings = outline.seeds *
     claim.conditions.reduce((sum, condition) => sum + measuredSteps(claim, condition, claim.checkpoints).length, 0);
   const left = budget_ms - (performance.now() - began) - finetunings * finetune_ms - outline.seeds * pauses_ms;
@@ -213,7 +213,7 @@ async function pretrainCondition(
   for (const step of steps) {
     await keepModel(`${run}/checkpoints/step-${step}`, modelFolder(output, condition, seed, step));
   }
-  await Deno.remove(`${run}/checkpoints`, { recursive: true });
+  await removeFolder(`${run}/checkpoints`);
 }
 
 /** @throws {ClozeError} if a run was too short for its condition to differ from the others. */
@@ -238,7 +238,16 @@ async function keepModel(checkpoint: string, target: string): Promise<void> {
     const [from, to] = [`${checkpoint}/${name}`, `${temporary}/${name}`];
     await Deno.link(from, to).catch(() => Deno.copyFile(from, to));
   }
-  await Deno.rename(temporary, target);
+  await Deno.rename(temporary, target).catch((error) => {
+    throw ioError(error, "write", target);
+  });
+}
+
+/** Removes a folder of the experiment's own. */
+async function removeFolder(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch((error) => {
+    throw ioError(error, "remove", path);
+  });
 }
 
 /** Fine-tunes one model, or at step 0 random weights of its shape, and gives the accuracy; no classifier is kept. */
@@ -259,7 +268,7 @@ async function finetuned(
   const lines = await readMetrics(`${target}/metrics.jsonl`);
   const last = lines.findLast((line) => line.kind === "classification" && line.split === "valid");
   if (last?.kind !== "classification") throw new ClozeError("engine", `${target} has no accuracy in its metrics`);
-  await Deno.remove(target, { recursive: true });
+  await removeFolder(target);
   return { condition: condition.name, seed, step, accuracy: last.accuracy, examples: last.count };
 }
 

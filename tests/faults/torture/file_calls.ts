@@ -5,6 +5,7 @@
 
 import type { Outcome, Place } from "../../support.ts";
 import type { Campaign, Figures } from "./campaign.ts";
+import { randomFrom } from "./kills.ts";
 import { disorder, expected, inParallel, recover, type Victim, victimPlace, victims } from "./victim.ts";
 
 const KINDS = ["kill", "tear", "ENOSPC", "EIO"] as const;
@@ -26,11 +27,12 @@ export const FILE_CALLS: Campaign = {
       const calls = await countCalls(place, victim, library);
       figures.outcomes[`file calls of ${victim.name}`] = calls;
       const all = KINDS.flatMap((kind) => Array.from({ length: calls }, (_, i) => ({ kind, at: i + 1 })));
-      // A full disk refuses everything from then on, so that many calls are the same case.
-      const cases = size === "long" ? all : sampleOf(all, seed);
+      const cases = size === "long" ? shuffled(all, seed) : sampleOf(all, seed);
       await inParallel(2, cases, async ({ kind, at }) => {
         const what = await tryOne(place, victim, library, kind, at, good, figures);
-        if (what !== undefined) figures.bad.push(`${victim.name}, ${kind} at call ${at}: ${what}`);
+        if (what === undefined) return;
+        figures.bad.push(`${victim.name}, ${kind} at call ${at}: ${what}`);
+        console.error(`  BAD: ${figures.bad.at(-1)}`);
       });
     }
     return figures;
@@ -41,6 +43,12 @@ export const FILE_CALLS: Campaign = {
 function sampleOf<T>(all: T[], seed: number): T[] {
   const every = all.length / SAMPLE;
   return Array.from({ length: SAMPLE }, (_, i) => all[Math.floor((i + (0.37 * seed) % 1) * every)]);
+}
+
+/** In another order, so that the first ones are of every kind. */
+function shuffled<T>(all: readonly T[], seed: number): T[] {
+  const random = randomFrom(seed);
+  return all.map((item) => ({ item, at: random() })).sort((a, b) => a.at - b.at).map(({ item }) => item);
 }
 
 /** Builds the library that is preloaded; `undefined` where that cannot be done. */

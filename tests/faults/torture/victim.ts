@@ -155,7 +155,7 @@ export async function recover(
   return left === undefined ? undefined : `${left.name} is left over`;
 }
 
-/** Does work by several workers. */
+/** Does work by several workers, and says on standard error how far it is. */
 export async function inParallel<T>(
   workers: number,
   items: readonly T[],
@@ -163,6 +163,11 @@ export async function inParallel<T>(
 ): Promise<void> {
   const waiting = [...items];
   await Promise.all(Array.from({ length: workers }, async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
+      await work(item);
+      if (waiting.length % 100 === 0 && items.length > 100) {
+        console.error(`  ${waiting.length} of ${items.length} left`);
+      }
+    }
   }));
 }
