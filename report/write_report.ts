@@ -1,7 +1,8 @@
 /** Reads runs and writes their report, whole or not at all. Called by the report command and by the pretrain command. */
 
 import { ClozeError, ioError } from "../config/cloze_error.ts";
-import { writeWhole } from "../training/files.ts";
+import { regularFile } from "../config/regular_file.ts";
+import { exists, writeWhole } from "../training/files.ts";
 import { type AnyRecord, pageOf } from "./any_record.ts";
 import { REPORT_MARK } from "./document.ts";
 
@@ -9,27 +10,29 @@ import { REPORT_MARK } from "./document.ts";
 const HEAD = 512;
 
 /**
- * Writes the page of one record or several of a kind.
+ * Writes the page of one record or several of a kind. An earlier report is replaced.
  *
+ * @param force whether any other file is, too
  * @throws {ClozeError} `input` if a file that is no report stands there; `io` if it cannot be written.
  */
-export async function writeReport(records: readonly AnyRecord[], path: string): Promise<void> {
-  const head = await headOf(path);
+export async function writeReport(records: readonly AnyRecord[], path: string, force = false): Promise<void> {
+  const head = force ? undefined : await headOf(path);
   if (head !== undefined && !head.includes(REPORT_MARK)) {
     throw new ClozeError("input", `${path} exists and is not a report of cloze`, {
-      hint: "give another file with --output",
+      hint: "give another file with --output, or --force to replace it",
     });
   }
   await writeWhole(path, pageOf(records, new Date()));
 }
 
 async function headOf(path: string): Promise<string | undefined> {
+  if (!await exists(path)) return undefined;
+  await regularFile(path);
   try {
     using file = await Deno.open(path);
     const bytes = new Uint8Array(HEAD);
     return new TextDecoder().decode(bytes.subarray(0, await file.read(bytes) ?? 0));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
     throw ioError(error, "read", path);
   }
 }

@@ -6,6 +6,7 @@ import { PRESET_TRAINING, VERSION } from "../../config/run_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
 import { type BatchOptions, prepareShards, Shard, tokenizerHash, writeBatches } from "../../data/mod.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
+import { exists } from "../../training/files.ts";
 import { trainingBatches } from "../../training/objective_data.ts";
 import type { BatchStream } from "../../training/train.ts";
 import { checkedTokenizer } from "../checked_tokenizer.ts";
@@ -26,6 +27,14 @@ export async function run(args: string[]): Promise<number> {
   const data = [...(values.data ?? []), ...positionals];
   if ((values.model === undefined) === (data.length === 0)) {
     throw new ClozeError("usage", "cloze inspect needs either --model DIR or --data PATH… with --tokenizer PATH");
+  }
+  if (values.force === true && values.export === undefined) {
+    throw new ClozeError("usage", "--force is for --export: without it no file is written");
+  }
+  if (values.export !== undefined && values.force !== true && await exists(resolve(values.export))) {
+    throw new ClozeError("input", `${resolve(values.export)} exists`, {
+      hint: "give another file with --export, or --force to replace it",
+    });
   }
   if (values.model !== undefined) return await inspectRun(values.model, values);
   if (values.tokenizer === undefined) {
@@ -54,7 +63,7 @@ export async function run(args: string[]): Promise<number> {
 }
 
 async function inspectRun(model: string, values: InspectValues): Promise<number> {
-  const other = Object.keys(values).find((name) => !["model", "batches", "export", "json"].includes(name));
+  const other = Object.keys(values).find((name) => !["model", "batches", "export", "force", "json"].includes(name));
   if (other !== undefined) {
     throw new ClozeError("usage", `--model takes everything from the run, but --${other} is given too`, {
       hint: "use --data and --tokenizer to see what other flags would do",

@@ -14,6 +14,9 @@ export async function run(args: string[]): Promise<number> {
   if (values.text === true && values.output !== undefined) {
     throw new ClozeError("usage", "--text writes to standard output, and --output names a page: give one of them");
   }
+  if (values.text === true && values.force === true) {
+    throw new ClozeError("usage", "--text writes no file, so that --force has nothing to replace");
+  }
   const folders = positionals.length === 0 ? [await newestRun("run")] : [...new Set(positionals.map(resolve))];
   const records: AnyRecord[] = [];
   for (const folder of folders) {
@@ -30,7 +33,7 @@ export async function run(args: string[]): Promise<number> {
   const output = values.output === undefined
     ? folders.length === 1 ? `${folders[0]}/report.html` : resolve("report.html")
     : resolve(values.output);
-  await writeReport(records, output);
+  await writeReport(records, output, values.force);
   note(`wrote ${output}`);
   return 0;
 }

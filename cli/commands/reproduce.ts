@@ -79,7 +79,7 @@ async function newPlan(
 ): Promise<ExperimentPlan> {
   const began = performance.now();
   await checkLabeled(outline);
-  await command("train-tokenizer", tokenizerFlags(outline, output));
+  await command("train-tokenizer", [...tokenizerFlags(outline, output), "--force"]); // there is no plan yet
   const left_ms = () => values.budget! - (performance.now() - began);
   const steps = values.steps ?? await stepsWithin(left_ms(), claim, outline, output);
   const plan = { ...outline, steps: wholeSteps(steps) };

@@ -34,6 +34,10 @@ export async function openRun(output: string, record: RecordName, resumed: boole
     await checkEmpty(output, record);
   }
   const path = `${output}/.lock`;
+  const there = await Deno.lstat(path).catch(() => undefined);
+  if (there !== undefined && !there.isFile) {
+    throw new ClozeError("input", `${path} is not a file of this program`, { hint: "remove it" });
+  }
   const file = await Deno.open(path, { create: true, write: true }).catch((error) => {
     throw ioError(error, "write", path);
   });

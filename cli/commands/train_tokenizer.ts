@@ -19,8 +19,9 @@ import {
   VocabularyTrainer,
   type WordCounts,
 } from "../../tokenizer/mod.ts";
-import { makeFolder, writeWhole } from "../../training/files.ts";
 import { corpusConfig, corpusFiles, corpusFindings, noteOnce, saveStdin } from "../corpus.ts";
+import { LONGEST_FILE, readWholeText } from "../../config/regular_file.ts";
+import { exists, makeFolder, writeWhole } from "../../training/files.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { TRAIN_TOKENIZER } from "../flags/tables.ts";
 import { bytesPace, tokensPace } from "../pace.ts";
@@ -44,6 +45,10 @@ export async function run(args: string[]): Promise<number> {
   const asked = learnedFlags(values);
   const output = resolve(values.output);
   await makeFolder(output);
+  const there = values.force === true ? [] : await tokenizerIn(output);
+  if (there.length > 0) {
+    note(`note: ${output} has ${there[0]} in it; unless that is this tokenizer, it is replaced only with --force`);
+  }
   const { files, stdin } = await corpusFiles(data, values, output);
   let learned: Learned;
   try {
@@ -65,12 +70,27 @@ export async function run(args: string[]): Promise<number> {
   if (tokenizer.normalizer.lowercase && tokenizer.normalizer.compat === "google") {
     note("note: Google's rules strip accents from lowercased text, which takes Hangul apart into Jamo");
   }
-  for (const [name, text] of Object.entries(tokenizerFiles(tokenizer, MODEL_MAX_LENGTH))) {
-    await writeWhole(`${output}/${name}`, text);
-  }
+  const texts = tokenizerFiles(tokenizer, MODEL_MAX_LENGTH);
+  for (const name of there) await expectSame(`${output}/${name}`, texts[name]);
+  for (const [name, text] of Object.entries(texts)) await writeWhole(`${output}/${name}`, text);
   note(`wrote ${output}: ${grouped(tokenizer.size)} tokens, hash ${tokenizerHash(tokenizer).slice(0, 16)}`);
   for (const line of describe(vocabularyReport(tokenizer, counts))) note(line);
   return 0;
+}
+
+/** Those of a tokenizer's files that a folder has. */
+async function tokenizerIn(folder: string): Promise<string[]> {
+  const names = ["tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"];
+  const found = await Promise.all(names.map((name) => exists(`${folder}/${name}`)));
+  return names.filter((_, i) => found[i]);
+}
+
+/** @throws {ClozeError} `input` if a file is not what would be written: a command that was stopped may be called again. */
+async function expectSame(path: string, text: string): Promise<void> {
+  if (await readWholeText(path, LONGEST_FILE.tokenizer).catch(() => undefined) === text) return;
+  throw new ClozeError("input", `${path} exists, and is of another tokenizer than this one`, {
+    hint: "give another --output, or --force to replace it",
+  });
 }
 
 function describe({ words, tokens, fertility, unk_rate, scripts }: VocabularyReport): string[] {

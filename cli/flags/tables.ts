@@ -365,6 +365,7 @@ export const TRAIN_TOKENIZER = {
     lowercase: LOWERCASE,
     "pre-tokenizer": PRE_TOKENIZER,
     "special-token": SPECIAL_TOKEN,
+    force: toggle("Replace another tokenizer that is in the folder."),
     threads: THREADS,
     compat: COMPAT,
   },
@@ -449,6 +450,7 @@ export const INSPECT = {
     seed: SEED,
     batches: number({ min: 1, max: 1e9, integer: true }, "How many batches.", "1; with --export, those of an epoch"),
     export: text("FILE", "Write the batches as safetensors: 0.input_ids, 0.labels, …, 1.input_ids, …"),
+    force: toggle("With --export: replace a file that is there."),
     json: toggle("One JSON object a sequence: tokens, labels, positions."),
     threads: THREADS,
   },
@@ -495,6 +497,7 @@ export const REPORT = {
     "Without a folder it is about the newest run.",
   flags: {
     output: text("FILE", "The page.", "report.html in the run's folder, or here for several runs"),
+    force: toggle("Replace a file that is no report, too."),
     text: toggle("Write the verdict and the loss curve to standard output instead."),
   },
   examples: [

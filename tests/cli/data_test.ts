@@ -82,7 +82,7 @@ Deno.test("flags that say how text is read apply to something that is given, or 
   place.file("a.csv", "text\nx\n");
   place.file("a.dat", "text\nx\n");
   place.file("a.jsonl", '{"text": "x"}\n');
-  const train = ["train-tokenizer", "--output", "t", "--data"];
+  const train = ["train-tokenizer", "--output", "t", "--force", "--data"];
   const cases: [string[], string][] = [
     [
       [...train, "text.txt", "--text-column", "body"],
@@ -257,7 +257,7 @@ testWithCore("inspect shows what a run of its objective sees: pairs, or text fro
     const { code, stdout, stderr } = await place.cloze(["inspect", "--model", objective]);
     assertEquals(code, 0, stderr);
     assertStringIncludes(stdout + stderr, shown);
-    const exported = await place.cloze(["inspect", "--model", objective, "--batches", "2", "--export", "b"]);
+    const exported = await place.cloze(["inspect", "--model", objective, "--batches", "2", "--export", "b", "--force"]);
     assertEquals(exported.code, 0, exported.stderr);
     for (const batch of readSafetensors(`${place.path}/b`).batches) {
       const sequences = batch.cu_seqlens.length - 1;

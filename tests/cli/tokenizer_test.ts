@@ -54,7 +54,7 @@ Deno.test("train-tokenizer keeps an alphabet larger than --vocab-size, and says 
 Deno.test("train-tokenizer takes words as long as the text has them, and transformers is told so", async () => {
   using place = smallPlace();
   place.file("protein.txt", letters([120, 250, 395, 380]));
-  const args = ["train-tokenizer", "--data", "protein.txt", "--output", "t"];
+  const args = ["train-tokenizer", "--data", "protein.txt", "--output", "t", "--force"];
   for (const [flags, usual] of [[[], "100"], [["--compat", "google"], "200"]] as const) {
     const { code, stderr } = await place.cloze([...args, ...flags]);
     assertEquals(code, 0, stderr);
