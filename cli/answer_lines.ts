@@ -1,10 +1,16 @@
-/** Answers lines of files or of standard input as they come; goes on after those that cannot be answered, and says why. */
+/**
+ * Answers lines of files, or the texts of records, or standard input as it comes; goes on after what cannot be answered or
+ * read, and says why.
+ */
 
-import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { ClozeError } from "../config/cloze_error.ts";
 import type { UnknownCounts } from "../tokenizer/mod.ts";
-import { type Line, lines } from "./lines.ts";
-import { resolve } from "./paths.ts";
+import { type AnswerSource, type Entry, linesOf, type SourceValues } from "./answer_source.ts";
+import { chunksOf } from "./lines.ts";
 import { note, printError, writeOut } from "./terminal.ts";
+
+/** Flags that say something of files: without a file they are looked at, and refused, where files are found. */
+const FILE_FLAGS = ["text-column", "text-field", "format", "delimiter", "quoting", "documents", "exclude"] as const;
 
 /** A model as a command uses it. */
 export interface Answerer<P> {
@@ -16,39 +22,70 @@ export interface Answerer<P> {
   answer(prepared: P[], inputs: string[]): Promise<string[]>;
 }
 
-/** Answers files, or standard input where there are none, and returns the exit code. Empty lines are passed over. */
-export async function answerLines<P>(answerer: Answerer<P>, sources: readonly string[]): Promise<number> {
+/**
+ * Answers what is behind paths, or standard input where there are none, and returns the exit code. Empty lines are passed
+ * over.
+ *
+ * @param values the flags that say how files are read; `folders` whether all files of a folder are meant by its name.
+ */
+export async function answerLines<P>(
+  answerer: Answerer<P>,
+  paths: readonly string[],
+  values: SourceValues,
+  folders: boolean,
+): Promise<number> {
   let failed = false;
-  for (const source of sources.length === 0 ? [undefined] : sources) {
-    const stream = source === undefined ? Deno.stdin : await Deno.open(resolve(source)).catch((error) => {
-      throw ioError(error, "read", source);
-    });
-    for await (const waiting of lines(stream)) {
-      if (!await answerGroup(answerer, waiting, source)) failed = true;
+  const fail = (error: unknown) => {
+    // What is wrong with one text says nothing of the next one; anything else ends the command.
+    if (!(error instanceof ClozeError) || (error.code !== "input" && error.code !== "io")) throw error;
+    printError(error);
+    failed = true;
+  };
+  const isPlain = paths.length === 0 && !FILE_FLAGS.some((name) => values[name] !== undefined);
+  const sources = isPlain
+    ? [linesOf(undefined, () => chunksOf(Deno.stdin), values)]
+    : await (await import("./file_sources.ts")).sourcesOf(paths, values, folders);
+  for (const source of sources) {
+    try {
+      if (source instanceof ClozeError) throw source;
+      if (!await answerSource(answerer, source)) failed = true;
+    } catch (error) {
+      fail(error);
     }
   }
   return failed ? 1 : 0;
 }
 
-/** Answers the lines that wait, in one go; returns whether all could be. */
-async function answerGroup<P>(answerer: Answerer<P>, waiting: Line[], source: string | undefined): Promise<boolean> {
+async function answerSource<P>(answerer: Answerer<P>, { name, entries, findings }: AnswerSource): Promise<boolean> {
+  let good = true;
+  for await (const waiting of entries()) {
+    if (!await answerGroup(answerer, waiting, name)) good = false;
+  }
+  const found = findings();
+  if (found.length > 0) note(`note: ${name === undefined ? "" : `${name}: `}${found.join(", ")}`);
+  return good;
+}
+
+/** Answers the entries that wait, in one go; returns whether all could be. */
+async function answerGroup<P>(answerer: Answerer<P>, waiting: Entry[], name: string | undefined): Promise<boolean> {
   let good = true;
   const prepared: P[] = [], inputs: string[] = [];
-  for (const line of waiting) {
-    if (line.text.trim() === "" && line.problem === undefined) continue;
-    const place = source === undefined ? `line ${line.number}` : `${source}: line ${line.number}`;
+  const placeOf = async (entry: Entry) => `${name === undefined ? "" : `${name}: `}${await entry.place()}`;
+  for (const entry of waiting) {
+    if (entry.problem === undefined && entry.text.trim() === "") continue;
     try {
-      if (line.problem !== undefined) throw line.problem;
-      const ready = answerer.prepare(line.text);
+      if (entry.problem !== undefined) throw entry.problem;
+      const ready = answerer.prepare(entry.text);
       prepared.push(ready);
-      inputs.push(line.text);
+      inputs.push(entry.text);
       const { words, unknown } = answerer.counts(ready);
       if (2 * unknown > words) {
+        const place = await placeOf(entry);
         note(`note: ${place}: ${unknown} of ${words} words became [UNK]: the model cannot tell what they are`);
       }
     } catch (error) {
       if (!(error instanceof ClozeError)) throw error;
-      printError(new ClozeError("input", `${place}: ${error.message}`, { hint: error.hint }));
+      printError(new ClozeError("input", `${await placeOf(entry)}: ${error.message}`, { hint: error.hint }));
       good = false;
     }
   }

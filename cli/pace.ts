@@ -4,7 +4,7 @@ import { clock, grouped } from "../config/numbers.ts";
 import { isLive, newProgress, progress } from "./terminal.ts";
 
 /** Work that is done sooner is not worth a word. */
-const SILENT_MS = 500;
+const SILENT_MS = 800;
 /** A terminal is told no more often; anything else more seldom, as `progress` has it. */
 const LIVE_EVERY_MS = 100;
 
@@ -37,25 +37,27 @@ export const tokensPace = (what: string): Show => pace(what, TOKENS);
 function pace(what: string, measure: Measure): Show {
   const began = performance.now();
   let last = -Infinity, isFirst = true;
+  // The rate is that since the first word of the work, which has to start first.
+  let start: { at: number; done: number } | undefined;
   return (done, total) => {
     const now = performance.now();
+    start ??= { at: now, done };
     if (now - began < SILENT_MS || (isLive() && now - last < LIVE_EVERY_MS)) return;
     if (isFirst) newProgress();
     [last, isFirst] = [now, false];
-    progress(paceLine(what, measure, { done, total, elapsed_ms: now - began }));
+    progress(paceLine(what, measure, { done, total, perSecond: 1000 * (done - start.done) / (now - start.at) }));
   };
 }
 
-/** The line for work that has gone on for so long at one rate. */
+/** The line for work that goes on at that rate; without one, it is not known yet. */
 export function paceLine(
   what: string,
   { show, rate }: Measure,
-  { done, total, elapsed_ms }: { done: number; total: number; elapsed_ms: number },
+  { done, total, perSecond }: { done: number; total: number; perSecond: number },
 ): string {
   const share = total > 0 ? Math.min(1, done / total) : 1;
   const parts = [`${what}: ${Math.floor(100 * share)}% of ${show(total)}`];
-  if (done > 0 && share < 1) {
-    const perSecond = 1000 * done / elapsed_ms;
+  if (perSecond > 0 && share < 1) {
     if (rate !== undefined) parts.push(rate(perSecond));
     parts.push(`${clock(1000 * (total - done) / perSecond)} left`);
   }

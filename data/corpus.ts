@@ -5,16 +5,15 @@
  */
 
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
-import { ClozeError } from "../config/cloze_error.ts";
 import { regularFile } from "../config/regular_file.ts";
 import { readBytes } from "./bytes.ts";
-import { kindOf, textOf } from "./columns.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { hasNoBreaks, isSpace, knownPerLine, rememberPerLine, stampOf } from "./document_breaks.ts";
 import { DocumentCounter, type LineTaker, takerOf, undecidedTaker } from "./document_counter.ts";
 import { FilesWithText } from "./files_with_text.ts";
 import { readLines, SKIPPED } from "./lines.ts";
-import { type FileRecord, linesTo, readRecords } from "./records.ts";
+import { type RecordText, recordTexts } from "./record_texts.ts";
+import { linesTo } from "./records.ts";
 import { type Format, sourceKind } from "./sources.ts";
 
 /** A document: its sentences, one a line in the file. */
@@ -131,13 +130,8 @@ export async function* readUnit(
     const taker = perLine === undefined ? undecidedTaker(unit, report, sink) : takerOf(documents, perLine);
     return yield* takeLines(blocks, taker);
   }
-  const { text_column, text_field = text_column } = config;
-  const column = format === "json" || format === "jsonl" ? text_field : text_column;
-  const others = format === "json" ? "; --exclude leaves out what is no corpus" : "";
-  const hint = `--text-column names the column or field of the text, by number in a table without names${others}`;
-  const columns = () => [column];
-  const records = readRecords({ file, format, from, to }, { config, report, columns, hint });
-  yield* takeRecords(records, { file, column, hint }, documents, report);
+  const records = recordTexts({ file, format, from, to }, config, report);
+  yield* takeRecords(records, documents, report);
 }
 
 async function* takeLines(blocks: AsyncIterable<Uint8Array>, taker: LineTaker): AsyncGenerator<void> {
@@ -158,20 +152,14 @@ async function* takeLines(blocks: AsyncIterable<Uint8Array>, taker: LineTaker): 
 const encoder = new TextEncoder();
 
 async function* takeRecords(
-  blocks: AsyncIterable<FileRecord[]>,
-  from: { file: string; column: string; hint: string },
+  blocks: AsyncIterable<RecordText[]>,
   documents: DocumentCounter,
   report: CorpusReport,
 ): AsyncGenerator<void> {
   let utf8 = new Uint8Array(1 << 16);
   for await (const records of blocks) {
-    for (const { values, place } of records) {
-      const text = textOf(values[0])?.replace(/\r\n?/g, "\n");
-      if (text === undefined) {
-        const { file, column, hint } = from;
-        const what = `has ${kindOf(values[0])} in ${JSON.stringify(column)}, not a text`;
-        throw new ClozeError("input", `${file}: ${await place()} ${what}`, { hint });
-      }
+    for (const { text, problem } of records) {
+      if (text === undefined) throw await problem();
       if (3 * text.length > utf8.length) utf8 = new Uint8Array(3 * text.length);
       const { written } = encoder.encodeInto(text, utf8);
       let any = false;

@@ -15,10 +15,14 @@ import { hasKnownEnding } from "./sources.ts";
 export interface FindOptions {
   /** Globs of what is left out: of a path's last name, or with a slash of the path below the folder that is given. */
   exclude?: readonly string[];
-  /** Whether the files are read once only, so that a named pipe can be one of them, and folders are none. */
+  /** Whether the files are read once only, so that a named pipe can be one of them. */
   once?: boolean;
+  /** Whether folders can be given, for all files in them. By default they can. */
+  folders?: boolean;
   /** Whether the format is known of files whose names do not tell it. */
   isFormatGiven?: boolean;
+  /** Takes the exclusions that left something out; without it, one that leaves nothing out is an error. */
+  used?: Set<string>;
   /** Told what a person should know: what is left out, what is taken for plain text. */
   onNote?: (text: string) => void;
 }
@@ -87,7 +91,7 @@ class Search {
 
   /** A folder that is given, by name or by a glob. */
   async #addGiven(path: string, shown: string, _info: Deno.FileInfo): Promise<void> {
-    if (this.#options.once) {
+    if (this.#options.folders === false) {
       throw new ClozeError("input", `${shown} is a folder, not a file`, { hint: `give its files: ${shown}/*` });
     }
     const entries = await entriesOf(path);
@@ -152,7 +156,7 @@ class Search {
   async #addNamed(path: string, shown: string, info: Deno.FileInfo): Promise<void> {
     if (this.#isExcluded(shown.replace(/^.*\//, ""))) return;
     if (!info.isFile && !(this.#options.once && info.isFifo)) throw notAFile(shown, info);
-    const real = await realPath(path);
+    const real = info.isFifo ? path : await realPath(path); // what is behind /dev/fd/3 has no path
     if (info.isFile && this.#files.has(real)) {
       return this.#take(hasKnownEnding(path) ? path : this.#files.get(real)!, real);
     }
@@ -182,6 +186,7 @@ class Search {
     for (const excluder of this.#excluders) {
       if (!excluder.matches(relative)) continue;
       excluder.used = excluded = true;
+      this.#options.used?.add(excluder.pattern);
     }
     return excluded;
   }
@@ -192,11 +197,7 @@ class Search {
 
   finish(): string[] {
     const idle = this.#excluders.find(({ used }) => !used);
-    if (idle !== undefined) {
-      throw new ClozeError("usage", `--exclude ${idle.pattern} excludes nothing of what is given`, {
-        hint: "it is matched with names, or with a slash in it with paths below the folder that is given",
-      });
-    }
+    if (idle !== undefined && this.#options.used === undefined) throw idleExclusion(idle.pattern);
     if (this.#plain.length > 0) {
       const [first] = this.#plain, more = this.#plain.length - 1;
       this.#note(`${first}${more === 0 ? "" : ` and ${more} more without a known ending`}: read as plain text`);
@@ -223,6 +224,13 @@ class LeftOut {
       )
       .join(", ");
   }
+}
+
+/** Of a `--exclude` that leaves nothing out. */
+export function idleExclusion(pattern: string): ClozeError {
+  return new ClozeError("usage", `--exclude ${pattern} excludes nothing of what is given`, {
+    hint: "it is matched with names, or with a slash in it with paths below the folder that is given",
+  });
 }
 
 function notAFile(shown: string, info: Deno.FileInfo): ClozeError {

@@ -209,7 +209,11 @@ Deno.test({
       }
       assertEquals(await expand("d"), ["d/a.txt"], "a hidden one is left out");
       assertEquals(await expandPaths(["c/pipe.txt"], folder, { once: true }), [`${folder}/c/pipe.txt`]);
-      await assertRejects(() => expandPaths(["c"], folder, { once: true }), ClozeError, "c is a folder, not a file");
+      await assertRejects(
+        () => expandPaths(["c"], folder, { folders: false }),
+        ClozeError,
+        "c is a folder, not a file",
+      );
     }),
 });
 

@@ -1,15 +1,16 @@
 /** Files of text → documents → shards → shuffled, packed, masked batches. */
 
 export { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches, type Position } from "./batches.ts";
-export { bytesRead } from "./bytes.ts";
+export { bytesRead, readBytes } from "./bytes.ts";
 export type { BatchLimits } from "./collator.ts";
 export { type Document, readDocuments } from "./corpus.ts";
 export { type CorpusCounts, CorpusReport } from "./corpus_report.ts";
 export { type CorpusSource, documentsOf } from "./corpus_source.ts";
 export { type CountedWords, countWords } from "./count_words.ts";
-export { expandPaths, type FindOptions, refuseStructure } from "./find_files.ts";
+export { expandPaths, type FindOptions, idleExclusion, refuseStructure } from "./find_files.ts";
 export { type Blank, heldOutBlanks } from "./held_out_blanks.ts";
 export { type LabeledColumns, type LabeledText, readLabeled } from "./labeled.ts";
+export { type RecordText, recordTexts } from "./record_texts.ts";
 export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";
 export { type PreparedData, prepareShards, tokenizerHash } from "./prepare.ts";
 export { writeBatches } from "./safetensors.ts";

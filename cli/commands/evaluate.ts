@@ -31,7 +31,7 @@ import {
 import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
-import { corpusConfig, corpusFiles, findFiles, givenTextFlags, noteOnce, saveStdin } from "../corpus.ts";
+import { corpusConfig, corpusFiles, noteOnce, saveStdin } from "../corpus.ts";
 import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
@@ -67,11 +67,6 @@ export async function run(args: string[]): Promise<number> {
 
 /** Scores lines as they come. */
 async function score(folder: ModelFolder, values: EvaluateValues, data: string[]): Promise<number> {
-  const [useless] = givenTextFlags(values);
-  if (useless !== undefined) {
-    throw new ClozeError("usage", `--${useless} says how records are read, but --sentences scores lines as they are`);
-  }
-  const files = await findFiles(data.filter((path) => path !== "-"), values);
   using model = await Scorer.open(folder, inferenceOptions(values));
   noteDevice(values.device, model.device);
   const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";
@@ -80,14 +75,19 @@ async function score(folder: ModelFolder, values: EvaluateValues, data: string[]
     values.json === true
       ? JSON.stringify(line) + "\n"
       : `${line.score.toFixed(3)}\t${line.tokens.length}\t${line.input}\n`;
-  return await answerLines({
-    prepare: (text) => model.prepare(text),
-    counts: (ids) => unknownCounts(ids, folder.tokenizer),
-    answer: async (prepared, inputs) => {
-      const scored = await model.scorePrepared(prepared);
-      return scored.map((result, i) => show({ input: inputs[i], ...result }));
+  return await answerLines(
+    {
+      prepare: (text) => model.prepare(text),
+      counts: (ids) => unknownCounts(ids, folder.tokenizer),
+      answer: async (prepared, inputs) => {
+        const scored = await model.scorePrepared(prepared);
+        return scored.map((result, i) => show({ input: inputs[i], ...result }));
+      },
     },
-  }, files);
+    data,
+    values,
+    true,
+  );
 }
 
 /** Figures on tokens; `null` where none was predicted. */

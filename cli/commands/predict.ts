@@ -29,7 +29,7 @@ export async function run(args: string[]): Promise<number> {
     using model = await Classifier.open(folder, options);
     noteDevice(values.device, model.device);
     if (asks) note(`Type a line; it is told which of these it is: ${model.labels.join(", ")}`);
-    return await answerLines(classifies(model, values), positionals);
+    return await answerLines(classifies(model, values), positionals, values, false);
   }
   const { "top-k": topK, targets } = values;
   if (topK !== undefined && targets !== undefined) {
@@ -42,7 +42,7 @@ export async function run(args: string[]): Promise<number> {
   });
   noteDevice(values.device, model.device);
   if (asks) note("Type a sentence with a [MASK] or ____ in it.");
-  return await answerLines(fills(model, values), positionals);
+  return await answerLines(fills(model, values), positionals, values, false);
 }
 
 type PredictValues = Values<typeof PREDICT.flags>;

@@ -5,7 +5,7 @@ import { type Compat, Tokenizer } from "../../tokenizer/mod.ts";
 import { checkedTokenizer } from "../checked_tokenizer.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { TOKENIZE } from "../flags/tables.ts";
-import { type Line, lines } from "../lines.ts";
+import { chunksOf, type Line, lines } from "../lines.ts";
 import { newestRun, resolve } from "../paths.ts";
 import { note, printError, writeOut } from "../terminal.ts";
 
@@ -31,7 +31,7 @@ export async function run(args: string[]): Promise<number> {
     return values.ids === true ? ids.join(" ") : ids.map((id) => tokenizer.tokenOf(id)).join(" ");
   };
   let failed = false;
-  for await (const waiting of lines(Deno.stdin)) {
+  for await (const waiting of lines(chunksOf(Deno.stdin))) {
     let out = "";
     for (const line of waiting) {
       try {

@@ -218,6 +218,7 @@ export const PREDICT = {
       "5 answers; 1 class, all with --json or of a multi-label classifier",
     ),
     targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
+    ...TEXT_FLAGS,
     json: toggle(
       "One JSON object a line: input, masks (token, id, probability), sequence, truncated, unknown (words that became [UNK]); or input, labels, truncated, unknown.",
     ),
