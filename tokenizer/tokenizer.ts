@@ -100,6 +100,8 @@ export class Tokenizer {
   readonly #ids: Map<string, number>;
   readonly #specialIds: Set<number>;
   readonly #unusedIds = new Set<number>();
+  /** What added tokens are in decoded text, where that is not their content: as Hugging Face does, normalized. */
+  readonly #decoded = new Map<number, string>();
   readonly #wordPiece: WordPiece;
   readonly #scanner: TextScanner;
   readonly #sink: PieceSink;
@@ -144,6 +146,9 @@ export class Tokenizer {
     const pieces = this.pieces === vocabulary.length ? vocabulary : vocabulary.slice(0, this.pieces);
     this.#wordPiece = new WordPiece(pieces, unk, this.max_input_chars_per_word, CONTINUING);
     this.#scanner = new TextScanner(this.normalizer, this.added_tokens);
+    for (const { content, normalized } of this.added_tokens) {
+      if (normalized) this.#decoded.set(this.#ids.get(content)!, this.#scanner.preTokenizer.normalize(content).text);
+    }
     this.#sink = new PieceSink(this.#wordPiece, this.#ids);
   }
 
@@ -293,7 +298,7 @@ export class Tokenizer {
   decode(ids: ArrayLike<number>, options: { skipSpecial?: boolean } = {}): string {
     let text = "";
     for (let i = 0; i < ids.length; i++) {
-      const token = this.tokenOf(ids[i]);
+      const token = this.#decoded.get(ids[i]) ?? this.tokenOf(ids[i]);
       if (options.skipSpecial && this.isSpecial(ids[i])) continue;
       if (text !== "" && token.startsWith(CONTINUING)) text += token.slice(CONTINUING.length);
       else {

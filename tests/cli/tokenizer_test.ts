@@ -133,6 +133,81 @@ Deno.test("tokenize --decode refuses what is no id and goes on with the next lin
   assertStringIncludes(stderr, "line 2: there is no token 999999");
 });
 
+Deno.test("a special token of one's own is whole in corpus, line and decoded text, and no piece is learned of it", async () => {
+  const { place } = await tokenizerPlace("--special-token", "[URL]", "--special-token", "<new line>");
+  using _ = place;
+  place.file("urls.txt", "The cat[URL] sees <new line> [SEP] the dog.\n".repeat(60));
+  const args = ["train-tokenizer", "--data", "urls.txt", "--output", "u", "--special-token", "[URL]"];
+  const learned = await place.cloze([...args, "--special-token", "<new line>"]);
+  assertEquals(learned.code, 0, learned.stderr);
+  const vocabulary = Deno.readTextFileSync(`${place.path}/u/vocab.txt`).split("\n");
+  assertEquals(vocabulary.slice(4, 7), ["[MASK]", "[URL]", "<new line>"]);
+  assert(!vocabulary.some((token) => /URL|new/.test(token) && !/[\[<]/.test(token)), vocabulary.join(" "));
+  const tokens = await place.cloze(["tokenize", "--tokenizer", "u"], { input: "cat[URL]<new line>\n" });
+  assertEquals(tokens.stdout, "cat [URL] <new line>\n");
+  const shown = await place.cloze(
+    ["inspect", "--data", "urls.txt", "--tokenizer", "u", "--json", "--mlm-probability", "0"],
+  );
+  const [first] = shown.stdout.split("\n").map((line) => line === "" ? {} : JSON.parse(line));
+  assertEquals(first.tokens.slice(0, 6), ["[CLS]", "The", "cat", "[URL]", "sees", "<new line>"], shown.stderr);
+  assert(!first.tokens.slice(1, -1).includes("[SEP]"), "BERT's own are plain text in a corpus");
+});
+
+Deno.test("a special token that cannot be one is refused before anything is made", async () => {
+  using place = smallPlace();
+  const refuse = async (tokens: string[], message: string) => {
+    const flags = tokens.map((token) => `--special-token=${token}`);
+    const { code, stderr } = await place.cloze(["train-tokenizer", "--data", "text.txt", "--output", "t", ...flags]);
+    assertEquals(code, 2, stderr);
+    assertStringIncludes(stderr, message);
+    assert(!await Deno.stat(`${place.path}/t`).then(() => true, () => false));
+  };
+  await refuse(["[URL]", "[URL]"], "is given twice");
+  await refuse(["[SEP]"], "is one of BERT's own");
+  await refuse([""], "needs a value");
+  await refuse([" [URL]"], "white space");
+  await refuse(["##s"], "pieces of words");
+  await refuse(["[unused3]"], "placeholder");
+});
+
+Deno.test("--pre-tokenizer characters makes every character a word, whitespace leaves punctuation where it is", async () => {
+  using place = smallPlace();
+  place.file("protein.txt", "MKVLAAGIVGLLLAQWERTYIPASDFGHKLCVNM\n".repeat(30));
+  for (const [name, expected] of [["characters", "M K [MASK] V\n"], ["whitespace", "MK [MASK] V\n"]]) {
+    const learned = await place.cloze(
+      ["train-tokenizer", "--data", "protein.txt", "text.txt", "--output", name, "--pre-tokenizer", name],
+    );
+    assertEquals(learned.code, 0, learned.stderr);
+    const ids = await place.cloze(["tokenize", "--tokenizer", name, "--ids"], { input: "MK[MASK]V\nThe cat.\n" });
+    const text = await place.cloze(["tokenize", "--tokenizer", name, "--decode"], { input: ids.stdout });
+    if (name === "characters") assertEquals(text.stdout, `${expected}T h e c a t .\n`);
+    const tokens = Deno.readTextFileSync(`${place.path}/${name}/vocab.txt`).split("\n");
+    assertEquals(tokens.some((token) => token.startsWith("##")), name === "whitespace");
+    assert(name === "characters" || tokens.some((token) => /\w\./.test(token)), "a full stop belongs to its word");
+  }
+});
+
+Deno.test("tokenize says what --model is called, and what its tokenizer does not follow", async () => {
+  const { place } = await tokenizerPlace();
+  using _ = place;
+  const old = await place.cloze(["tokenize", "--model", "t"]);
+  assertEquals(old.code, 2);
+  assertStringIncludes(old.stderr, "it is called --tokenizer");
+  const config = JSON.parse(Deno.readTextFileSync(`${place.path}/t/tokenizer_config.json`));
+  place.file(
+    "t/tokenizer_config.json",
+    JSON.stringify({ ...config, tokenizer_class: "BertTokenizer", do_lower_case: true }),
+  );
+  const { code, stderr, stdout } = await place.cloze(["tokenize", "--tokenizer", "t"], { input: "The Cat\n" });
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "note: tokenizer.json says");
+  assert(!stdout.includes("The"), stdout);
+  place.file("t/tokenizer_config.json", JSON.stringify({ ...config, tokenizer_class: "BertJapaneseTokenizer" }));
+  const refused = await place.cloze(["tokenize", "--tokenizer", "t"]);
+  assertEquals(refused.code, 1);
+  assertStringIncludes(refused.stderr, '"BertJapaneseTokenizer"');
+});
+
 testWithCore("extend-vocab makes a model with more tokens that predicts as before", async (t) => {
   using place = await trainedPlace(60);
   place.file("new.txt", "The hedgehog hears the hedgehog. 뽀로로는 뽀로로\n".repeat(5));
@@ -197,6 +272,20 @@ testWithCore("extend-vocab makes a model with more tokens that predicts as befor
         assert(Math.abs(larger[old.length + k] - mean) < 1e-7);
       }
     }
+  });
+
+  await t.step("with special tokens, which are whole in its lines", async () => {
+    const args = ["extend-vocab", "--model", "model", "--output", "named", "--special-token", "[URL]"];
+    const { code, stderr } = await place.cloze(args);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, "1 new tokens");
+    const { input, masks } = await predict("named", "The [MASK] sees [URL].\n");
+    assertEquals([input, masks.length], ["The [MASK] sees [URL].", 1]);
+    const tokens = await place.cloze(["tokenize", "--tokenizer", "named"], { input: "sees[URL]\n" });
+    assertEquals(tokens.stdout, "sees [URL]\n");
+    const again = await place.cloze([...args.slice(0, 2), "named", "--output", "twice", ...args.slice(5)]);
+    assertEquals(again.code, 1);
+    assertStringIncludes(again.stderr, "already");
   });
 
   await t.step("faults leave nothing behind", async () => {

@@ -23,7 +23,7 @@ import tokenizers
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import NFC, BertNormalizer, Sequence
-from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers import Regex, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,17 +87,24 @@ def compare(peer):
         sys.exit(subprocess.run(["deno", "run", "-q", "-A", str(ROOT / "tests/parity/fuzz.ts"), file.name]).returncode)
 
 
+SPLIT = {
+    "bert": pre_tokenizers.BertPreTokenizer(),
+    "whitespace": pre_tokenizers.WhitespaceSplit(),
+    "characters": pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex("."), "isolated")]),
+}
 cases = []
 if len(sys.argv) > 3:
     cases = list(google(sys.argv[3]))
     compare(f"{sys.argv[3]}, Unicode {unicodedata.unidata_version}")
-for lowercase, strip_accents, clean_text, handle_chinese_chars, nfc in itertools.product((False, True), (None, False, True), (True, False), (True, False), (False, True)):
+for lowercase, strip_accents, clean_text, handle_chinese_chars, nfc, pre_tokenizer in itertools.product((False, True), (None, False, True), (True, False), (True, False), (False, True), SPLIT):
+    if pre_tokenizer != "bert" and strip_accents is False:
+        continue
     tokenizer = Tokenizer(WordPiece({t: i for i, t in enumerate(vocabulary)}, unk_token="[UNK]", max_input_chars_per_word=100))
     bert = BertNormalizer(clean_text=clean_text, handle_chinese_chars=handle_chinese_chars, strip_accents=strip_accents, lowercase=lowercase)
     tokenizer.normalizer = Sequence([NFC(), bert]) if nfc else bert
-    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.pre_tokenizer = SPLIT[pre_tokenizer]
     tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    options = {"lowercase": lowercase, "strip_accents": strip_accents, "clean_text": clean_text, "handle_chinese_chars": handle_chinese_chars, "nfc": nfc}
+    options = {"lowercase": lowercase, "strip_accents": strip_accents, "clean_text": clean_text, "handle_chinese_chars": handle_chinese_chars, "nfc": nfc, "pre_tokenizer": pre_tokenizer}
     plain = tokenizer.encode_batch(texts)
     tokenizer.add_special_tokens(vocabulary[:5])
     special = tokenizer.encode_batch(texts)
