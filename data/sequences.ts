@@ -40,6 +40,11 @@ const RUN = 32;
 /** Pairs that a section may have: their numbers lie so far apart. */
 const PAIRS = 2 ** 16;
 
+/** Whether there is text for sentence pairs: several documents, one of several sentences. */
+export function makesPairs({ header: { documents, sentences } }: Shard): boolean {
+  return documents >= 2 && sentences > documents;
+}
+
 /** The sequences of a shard. */
 export class Sequences implements Disposable {
   readonly shard: Shard;
@@ -56,7 +61,7 @@ export class Sequences implements Disposable {
    */
   constructor(shard: Shard, tokenizer: Tokenizer, options: SequenceOptions) {
     const { documents, sentences } = shard.header;
-    if (options.sequences === "pair" && (documents < 2 || sentences <= documents)) {
+    if (options.sequences === "pair" && !makesPairs(shard)) {
       throw new ClozeError(
         "input",
         `sentence pairs need several documents of several sentences, but ${shard.path} has ${sentences} sentences in ` +

@@ -142,7 +142,7 @@ export function nothingHeldOut({ documents, tokens }: { documents: number; token
     : `the held-out text is so short (${tokens} tokens in ${documents} ${
       documents === 1 ? "document" : "documents"
     }) ` +
-      "that no token of it is predicted";
+      "that nothing in it is predicted";
   return {
     ...at({ step: 0, elapsed_ms: 0 }),
     rule: "nothing_held_out",

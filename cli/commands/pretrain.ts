@@ -12,7 +12,7 @@ import { checkpointSteps, saveCheckpoint, savingTime } from "../../training/chec
 import { type Evaluation, nspMajority, unigramBaseline } from "../../training/evaluation.ts";
 import { exists, writeWhole } from "../../training/files.ts";
 import { MetricsFile } from "../../training/metrics.ts";
-import { heldOutBatches, objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
+import { objectiveLimits, predictedCounts, trainingBatches } from "../../training/objective_data.ts";
 import { train, type TrainResult } from "../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../training/watchdogs.ts";
 import { checkedTokenizer } from "../checked_tokenizer.ts";
@@ -38,12 +38,10 @@ import {
   scheduleOf,
 } from "./pretrain_again.ts";
 import { batchOptions, newRun, type Plan, type PretrainValues } from "./pretrain_plan.ts";
-import { checkText, measurable, sayFiles, sayText } from "./pretrain_text.ts";
+import { checkText, measuredBatches, sayFiles, sayText } from "./pretrain_text.ts";
 import { openRun, withdraw, writeRecord } from "./run_folder.ts";
 import { runStart } from "./run_start.ts";
 
-/** Most held-out tokens that an evaluation looks at. */
-const EVALUATION_TOKENS = 1 << 16;
 /** Sentences that are filled at every evaluation, and answers for each. */
 const WATCHED_BLANKS = 8, ANSWERS = 3;
 
@@ -154,8 +152,7 @@ async function trainOn(
   const options = batchOptions(training);
   const warnings = checkText(plan, data, tokenizer, values["allow-unknown"] === true || plan.start !== undefined);
   using batches = trainingBatches(objective, data.train, tokenizer, options);
-  const made = heldOutBatches(objective, data.heldOut, tokenizer, options, EVALUATION_TOKENS);
-  const { heldOut, warnings: unmeasured } = measurable(made, data, plan.valid !== undefined);
+  const { heldOut, warnings: unmeasured } = measuredBatches(plan, data, tokenizer);
   const schedule = await scheduleOf(plan, batches);
   const baseline = unigramBaseline(predictedCounts(objective, data.train, tokenizer, heldOut), heldOut);
   sayText(plan, data, tokenizer, baseline);

@@ -5,15 +5,19 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { MlmBatch } from "../../config/mlm_batch.ts";
-import { type CorpusCounts, type PreparedData, type Shard, unknownOf } from "../../data/mod.ts";
+import { type CorpusCounts, makesPairs, type PreparedData, type Shard, unknownOf } from "../../data/mod.ts";
 import { bothCounts, type Tokenizer } from "../../tokenizer/mod.ts";
 import type { UnigramBaseline } from "../../training/evaluation.ts";
 import type { Warning } from "../../training/metrics.ts";
+import { heldOutBatches } from "../../training/objective_data.ts";
 import { nothingHeldOut, repeatedText, seenText, unknownWords } from "../../training/watchdogs.ts";
 import { corpusFindings } from "../corpus.ts";
 import { bold, grouped, note, orDash } from "../terminal.ts";
 import { checkUnknown, unknownLine, type UnknownWords, type Vocabulary } from "../unknown_words.ts";
-import type { Plan } from "./pretrain_plan.ts";
+import { batchOptions, type Plan } from "./pretrain_plan.ts";
+
+/** Most held-out tokens that an evaluation looks at. */
+const EVALUATION_TOKENS = 1 << 16;
 
 /** Says which files the text is from. */
 export function sayFiles({ corpus, valid }: Plan): void {
@@ -74,13 +78,18 @@ function unknownIn(part: Shard, tokenizer: Tokenizer, other?: Shard): UnknownWor
 }
 
 /** The held-out batches, or none, with a warning, if nothing is predicted in them: a measure over nothing is no figure. */
-export function measurable(
-  batches: readonly MlmBatch[],
+export function measuredBatches(
+  { training, valid }: Plan,
   { heldOut }: PreparedData,
-  hasOwn: boolean,
+  tokenizer: Tokenizer,
 ): { heldOut: readonly MlmBatch[]; warnings: Warning[] } {
+  const { objective } = training;
+  const hasBatches = objective !== "mlm+nsp" || makesPairs(heldOut);
+  const batches = hasBatches
+    ? heldOutBatches(objective, heldOut, tokenizer, batchOptions(training), EVALUATION_TOKENS)
+    : [];
   if (batches.some(({ labels }) => labels.length > 0)) return { heldOut: batches, warnings: [] };
-  return { heldOut: [], warnings: [nothingHeldOut(heldOut.header, hasOwn)] };
+  return { heldOut: [], warnings: [nothingHeldOut(heldOut.header, valid !== undefined)] };
 }
 
 /** Says how much text there is, and what it is like. */

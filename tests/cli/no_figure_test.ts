@@ -28,6 +28,12 @@ testWithCore("pretrain says at its start that nothing is held out, and then show
   assertNoFigure(stderr.slice(stderr.indexOf("trained")));
   assert(!/held-out loss \d|guessing: /.test(stderr), stderr);
 
+  place.file("pairs.txt", "The cat sees.\nThe dog hears.\n\nA bird sees.\nThe horse follows.\n");
+  const pairs = ["--data", "pairs.txt", "--objective", "mlm+nsp", "--output", "pairs", "--steps", "3"];
+  const paired = await place.cloze(["pretrain", ...SMALL_MODEL, ...pairs]);
+  assertEquals(paired.code, 0, paired.stderr);
+  assertStringIncludes(paired.stderr, "warning: the text is too short for a held-out part");
+
   const metrics = metricsOf(place, "out");
   assertEquals(metrics.filter(({ kind }) => kind === "evaluation"), []);
   const [start] = metrics;
@@ -141,7 +147,10 @@ testWithCore(
       place.file("word.txt", "cat\n");
       const { code, stderr } = await run("--valid", "word.txt", "--output", "word", "--steps", "2");
       assertEquals(code, 0, stderr);
-      assertMatch(stderr, /warning: the held-out text is so short \(\d tokens in 1 document\) that no token of it is/);
+      assertMatch(
+        stderr,
+        /warning: the held-out text is so short \(\d tokens in 1 document\) that nothing in it is predicted/,
+      );
       assertStringIncludes(stderr, "hint: give more text with --valid FILE");
     });
 
