@@ -30,8 +30,6 @@ export class SentenceEncoder implements TextSink {
   readonly #random = new Random(0, STREAMS.holdout);
   #ids = new IdBuffer();
   readonly #starts: number[] = [];
-  /** Of each eojeol that `#starts` has, the offset of its first byte. */
-  readonly #places: number[] = [];
   #document = 0;
   #target: BlockWriter;
   /** Tokens so far. */
@@ -62,14 +60,15 @@ export class SentenceEncoder implements TextSink {
   }
 
   sentence(bytes: Uint8Array, from: number, to: number): void {
-    const ids = this.#ids, starts = this.#starts;
+    const ids = this.#ids;
     ids.truncate(0);
-    starts.length = this.#places.length = 0;
+    this.#starts.length = 0;
     if (this.#tokenizer.mayHoldAdded(bytes, from, to)) this.#encodeWhole(bytes, from, to);
     else this.#encodeEojeols(bytes, from, to);
     this.tokens += ids.length;
-    this.#target.sentence(ids.view(), starts);
-    if (ids.view().includes(this.#tokenizer.special.unk)) this.#sample(bytes, to);
+    const { unk } = this.#tokenizer.special, { counts } = this.#target, unknown = counts[unk];
+    this.#target.sentence(ids.view(), this.#starts);
+    if (counts[unk] !== unknown) this.#sample(bytes, from, to);
   }
 
   /** White space separates words for every tokenizer, so that each eojeol can be encoded on its own. */
@@ -81,14 +80,9 @@ export class SentenceEncoder implements TextSink {
         at += length;
         continue;
       }
-      let end = at + 1;
-      while (end < to && spaceAt(bytes, end) === 0) end++;
-      const before = ids.length;
+      const end = eojeolEnd(bytes, at, to), before = ids.length;
       this.#tokenizer.encodeWords(bytes, at, end, ids);
-      if (ids.length > before) {
-        this.#starts.push(before);
-        this.#places.push(at);
-      }
+      if (ids.length > before) this.#starts.push(before);
       at = end;
     }
   }
@@ -97,31 +91,33 @@ export class SentenceEncoder implements TextSink {
   #encodeWhole(bytes: Uint8Array, from: number, to: number): void {
     const text = decoder.decode(bytes.slice(from, to));
     const encoding = this.#tokenizer.encode(text, { specials: "corpus" });
-    // How far the text is read, and the byte that stands there; where the piece before ended.
-    let read = 0, byte = from, last = 0;
+    let last = 0; // where the piece before ended
     encoding.offsets.forEach(([start, end], i) => {
       const piece = text.slice(start, end);
       const begins = end - piece.trimStart().length, ends = start + piece.trimEnd().length;
-      if (i === 0 || EOJEOL_SPACE.test(text.slice(last, begins))) {
-        byte += encoder.encode(text.slice(read, begins)).length;
-        read = Math.max(read, begins);
-        this.#starts.push(i);
-        this.#places.push(byte);
-      }
+      if (i === 0 || EOJEOL_SPACE.test(text.slice(last, begins))) this.#starts.push(i);
       this.#ids.push(encoding.ids[i]);
       last = Math.max(last, ends);
     });
   }
 
-  /** Hands on the eojeols in which a word became `[UNK]`. */
-  #sample(bytes: Uint8Array, to: number): void {
-    const ids = this.#ids.view(), { unk } = this.#tokenizer.special;
-    this.#starts.forEach((start, i) => {
-      if (!ids.subarray(start, this.#starts[i + 1] ?? ids.length).includes(unk)) return;
-      let end = this.#places[i];
-      while (end < to && spaceAt(bytes, end) === 0) end++;
-      this.#unknown.add(bytes, this.#places[i], end);
-    });
+  /** Hands on those eojeols of a sentence in which a word became `[UNK]`, by encoding them once more: they are few. */
+  #sample(bytes: Uint8Array, from: number, to: number): void {
+    const ids = this.#ids;
+    for (let at = from; at < to;) {
+      const length = spaceAt(bytes, at);
+      if (length > 0) {
+        at += length;
+        continue;
+      }
+      const end = eojeolEnd(bytes, at, to);
+      if (this.#unknown.keeps(bytes, at, end)) {
+        ids.truncate(0);
+        this.#tokenizer.encodeUtf8(bytes, at, end, ids);
+        if (ids.view().includes(this.#tokenizer.special.unk)) this.#unknown.add(bytes, at, end);
+      }
+      at = end;
+    }
   }
 
   endDocument(): void {
@@ -136,6 +132,13 @@ function spaceAt(bytes: Uint8Array, at: number): number {
   const byte = bytes[at];
   if (byte === SPACE || byte === TAB || byte === RETURN) return 1;
   return byte === 0xE3 && bytes[at + 1] === 0x80 && bytes[at + 2] === 0x80 ? 3 : 0;
+}
+
+/** Where the text that begins at `at`, which is no white space, has white space again. */
+function eojeolEnd(bytes: Uint8Array, at: number, to: number): number {
+  let end = at + 1;
+  while (end < to && spaceAt(bytes, end) === 0) end++;
+  return end;
 }
 
 /** Hands a document of strings to a sink. */

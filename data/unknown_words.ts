@@ -52,11 +52,15 @@ export class UnknownSample {
   #level = 0;
   readonly #counts = new Map<string, number>();
 
+  /** Whether the sample would keep `bytes[from..to)`. */
+  keeps(bytes: Uint8Array, from: number, to: number): boolean {
+    return isKept(hash(bytes, from, cut(bytes, from, to)), this.#level);
+  }
+
   /** Adds `bytes[from..to)`. */
   add(bytes: Uint8Array, from: number, to: number): void {
-    to = Math.min(to, from + LONGEST);
-    while (to < bytes.length && (bytes[to] & 0xC0) === 0x80) to--; // between characters
-    if (!isKept(hash(bytes, from, to), this.#level)) return;
+    if (!this.keeps(bytes, from, to)) return;
+    to = cut(bytes, from, to);
     const text = decoder.decode(bytes.slice(from, to));
     this.#counts.set(text, (this.#counts.get(text) ?? 0) + 1);
     if (this.#counts.size > MOST) this.#raise(this.#level + 1);
@@ -167,6 +171,14 @@ function shortened(word: string): string {
 function visible(character: string): string {
   if (!/[\p{C}\p{Z}]/u.test(character)) return character;
   return `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+/** The end of what is kept of a string: between two characters. */
+function cut(bytes: Uint8Array, from: number, to: number): number {
+  if (to <= from + LONGEST) return to;
+  to = from + LONGEST;
+  while ((bytes[to] & 0xC0) === 0x80) to--;
+  return to;
 }
 
 const isKept = (hash: number, level: number): boolean => (hash >>> 0) % 2 ** level === 0;
