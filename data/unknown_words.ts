@@ -4,7 +4,7 @@
  * encoded: into shards, by evaluate and by finetune.
  */
 
-import { scriptOf, type Tokenizer, type UnknownCounts } from "../tokenizer/mod.ts";
+import { scriptOf, type Specials, type Tokenizer, type UnknownCounts } from "../tokenizer/mod.ts";
 
 /** Why words became `[UNK]`; shares are of these words. */
 export interface UnknownCauses {
@@ -66,13 +66,13 @@ export class UnknownSample {
     if (this.#counts.size > MOST) this.#raise(this.#level + 1);
   }
 
-  /** Adds those of a text that became these ids. */
-  addText(text: string, ids: ArrayLike<number>, tokenizer: Tokenizer): void {
+  /** Adds those of a text that became these ids, encoded with these `specials`. */
+  addText(text: string, ids: ArrayLike<number>, tokenizer: Tokenizer, specials: Specials = "all"): void {
     const { unk } = tokenizer.special;
     if (!Array.prototype.includes.call(ids, unk)) return;
     for (const part of text.split(/\s+/)) {
       const ids: number[] = [];
-      tokenizer.encodeIds(part, ids);
+      tokenizer.encodeIds(part, ids, specials);
       if (!ids.includes(unk)) continue;
       const bytes = encoder.encode(part);
       this.add(bytes, 0, bytes.length);

@@ -248,7 +248,7 @@ async function shardOf(
     writer.add(document.map((sentence) => {
       const ids: number[] = [];
       tokenizer.encodeIds(sentence, ids, "corpus");
-      unknown.addText(sentence, ids, tokenizer);
+      unknown.addText(sentence, ids, tokenizer, "corpus");
       return ids;
     }));
   }
