@@ -82,8 +82,13 @@ function why(causes: UnknownCauses | undefined): string {
 function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary): string {
   const { too_long = 0, cased = 0, lacking: [most] = [] } = causes ?? {};
   if (too_long >= Math.max(cased, most?.share ?? 0) && too_long > 0) {
-    return "put white space between the words, or for sequences of letters between the letters, or use a tokenizer " +
-      "with a larger max_input_chars_per_word";
+    const words = "put white space between the words";
+    if (vocabulary.from === "model") {
+      return `${words}, or use a model whose tokenizer has a larger max_input_chars_per_word`;
+    }
+    return vocabulary.from === "text"
+      ? `${words}, or take each character for a word: --pre-tokenizer characters`
+      : `${words}, or leave --tokenizer out to learn one that takes such words, or with --pre-tokenizer characters letters`;
   }
   if (vocabulary.from === "text") return "a larger vocabulary keeps more of the characters: --vocab-size";
   if (cased > 0 && cased >= (most?.share ?? 0)) {

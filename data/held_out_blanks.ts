@@ -37,6 +37,7 @@ export function heldOutBlanks(shard: Shard, tokenizer: Tokenizer, count: number,
     if (length < FEWEST_WORDS || length > Math.min(LONGEST, max_length)) continue;
     const ids = shard.buffer(length);
     shard.readIds(start, ids);
+    if (ids.includes(tokenizer.special.unk)) continue; // nobody can read it
     if (ids.filter((id) => /\p{L}/u.test(tokenizer.tokenOf(id))).length < FEWEST_WORDS) continue;
     const words = [...ids.keys()].filter((at) =>
       /^\p{L}{2,}$/u.test(tokenizer.tokenOf(ids[at])) && !(at + 1 < ids.length && tokenizer.isContinuation(ids[at + 1]))

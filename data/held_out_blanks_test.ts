@@ -36,3 +36,21 @@ Deno.test("heldOutBlanks gives the same sentences each time, each with a word le
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("heldOutBlanks passes over sentences with [UNK] in them", async () => {
+  const words = ["one", "two", "three", "four", "five", "six", "seven"];
+  const tokenizer = new Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words]);
+  const folder = await Deno.makeTempDir();
+  try {
+    const whole = words.map((word) => tokenizer.idOf(word)!);
+    for (const [name, ids, count] of [["whole", whole, 1], ["unknown", [...whole, 1], 0]] as const) {
+      const writer = new ShardWriter(`${folder}/${name}.shard`, tokenizer.size, "test");
+      writer.add([ids]);
+      writer.finish();
+      using shard = Shard.open(`${folder}/${name}.shard`);
+      assertEquals(heldOutBlanks(shard, tokenizer, 5, 12).length, count, name);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
