@@ -64,8 +64,12 @@ export async function checkModelFiles(folder: string, names: readonly string[] =
   if (checksums === undefined) return;
   await Promise.all(names.map(async (name) => {
     const path = `${folder}/${name}`;
-    if (!await isThere(path)) return; // who needs it says so
     const listed = checksums.filter((checksum) => checksum[0] === name).map(([, sha256]) => sha256);
+    if (!await isThere(path)) {
+      const isNeeded = listed.length > 0 && !(name === "vocab.txt" && await isThere(`${folder}/tokenizer.json`));
+      if (isNeeded) throw damaged(path, `it is not there, but ${CHECKSUMS} lists it`, folder);
+      return;
+    }
     if (listed.length === 0) throw damaged(path, `${CHECKSUMS} does not list it`, folder);
     if (!listed.includes(await sha256Of(path))) {
       throw damaged(path, `its SHA-256 is not that in ${CHECKSUMS}`, folder);

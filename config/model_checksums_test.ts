@@ -24,8 +24,15 @@ Deno.test("checkModelFiles takes what the checksums say, either of two, and fold
       ["config.json", sha256("{}")],
       ["model.safetensors", sha256("the one before")],
       ["model.safetensors", sha256(large)],
+      ["tokenizer.json", sha256("{}")],
       ["vocab.txt", sha256("which is not needed")],
     ]);
+    await assertRejects(
+      () => checkModelFiles(folder),
+      ClozeError,
+      "tokenizer.json is damaged or was changed: it is not",
+    );
+    Deno.writeTextFileSync(`${folder}/tokenizer.json`, "{}");
     await checkModelFiles(folder);
     large[5] ^= 1;
     Deno.writeFileSync(`${folder}/model.safetensors`, large);

@@ -87,7 +87,7 @@ export function readAt(file: Deno.FsFile, offset: number, bytes: Uint8Array, pat
 }
 
 /** What is said of a file that is damaged, and what it is made from. */
-export function corrupt(path: string, why: string, what = "shard", from = "text"): ClozeError {
+export function corrupt(path: string, why: string, what = "shard", from = "text, which has to be there"): ClozeError {
   return new ClozeError("input", `${path} is not a whole ${what}: ${why}`, {
     hint: `delete that file and go on with the run (--resume): it is made again from the ${from}`,
   });

@@ -3,8 +3,8 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { FinetuneConfig } from "../config/run_config.ts";
 import { readSealed } from "../config/sealed_json.ts";
-import { type Metric, readMetricsFile, type UnknownCauses } from "../training/metrics.ts";
-import { conforms, nameOf, type RunRecord } from "./run_record.ts";
+import type { Metric, UnknownCauses } from "../training/metrics.ts";
+import { conforms, nameOf, readAllMetrics, type RunRecord } from "./run_record.ts";
 
 /** The content of `finetune.json`: everything that defines a fine-tuning. */
 export interface FinetuneRun {
@@ -90,7 +90,7 @@ const EVALUATION = {
 /** @throws {ClozeError} `input` if it is not the folder of a fine-tuning, or one of a version that recorded less. */
 export async function readClassifier(path: string): Promise<ClassifierRecord> {
   const { value: run } = await readSealed(`${path}/finetune.json`);
-  const { metrics, damages } = await readMetricsFile(`${path}/metrics.jsonl`);
+  const { metrics, damages } = await readAllMetrics(path);
   if (!conforms(run, EXAMPLE)) {
     throw new ClozeError("input", `${path} was fine-tuned by a version that recorded less than a report needs`, {
       hint: `its figures are in ${path}/metrics.jsonl`,

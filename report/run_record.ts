@@ -9,7 +9,7 @@ import { readSealed } from "../config/sealed_json.ts";
 import { exists } from "../training/files.ts";
 import type { Blanks, Metric, RunStart, Warning } from "../training/metrics.ts";
 import { newestState } from "../training/checkpoint_folder.ts";
-import { readMetricsFile } from "../training/metrics.ts";
+import { type MetricsRead, readMetricsFile } from "../training/metrics.ts";
 
 /** A line of metrics of one kind. */
 type Of<K extends Metric["kind"]> = Extract<Metric, { kind: K }>;
@@ -37,17 +37,24 @@ export interface RunRecord {
 export async function readRun(path: string): Promise<RunRecord> {
   const record = `${path}/run.json`;
   const config = await exists(record) ? (await readSealed(record)).value : undefined;
-  const { metrics, damages, count } = await readMetricsFile(`${path}/metrics.jsonl`);
-  const saved = await newestState(path);
-  if (saved !== undefined && (count < (saved.lines ?? 0) || saved.step > (metrics.at(-1)?.step ?? saved.step))) {
-    damages.push(`lines of metrics.jsonl are missing: the checkpoint of step ${saved.step} knows of more`);
-  }
+  const { metrics, damages } = await readAllMetrics(path);
   if (metrics.length === 0) {
     throw new ClozeError("input", `${path} is not the folder of a run: it has no metrics.jsonl with figures in it`, {
       hint: "give the --output of a pretrain run; its first figures come after the first update",
     });
   }
   return { ...runRecord(path, config, metrics), damages };
+}
+
+/** The metrics in a folder, and what is wrong with them, also next to what its newest checkpoint knows. */
+export async function readAllMetrics(folder: string): Promise<MetricsRead> {
+  const read = await readMetricsFile(`${folder}/metrics.jsonl`);
+  const saved = await newestState(folder);
+  const { step } = read.metrics.at(-1) ?? saved ?? { step: 0 };
+  if (saved !== undefined && (read.count < (saved.lines ?? 0) || step < saved.step)) {
+    read.damages.push(`lines of metrics.jsonl are missing: the checkpoint of step ${saved.step} knows of more`);
+  }
+  return read;
 }
 
 /** Fields that the report cannot do without, by kind: a value of the right type in each place. */

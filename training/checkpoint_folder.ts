@@ -117,7 +117,7 @@ export async function newestCheckpoint(
     try {
       const { isSealed, ...checkpoint } = await readCheckpoint(run, step);
       for (const damage of damages) tell(`note: a checkpoint is passed over: ${damage}`);
-      if (damages.length > 0) tell(`note: going on from the one before it, step ${step}, gives the same result`);
+      if (damages.length > 0) tell(`note: the run goes on from the one before it, of step ${step}`);
       if (!isSealed) tell(`note: ${folder}/${STATE} has no checksum of its own; it is taken as it is`);
       return checkpoint;
     } catch (error) {

@@ -108,15 +108,14 @@ export class MetricsFile {
   readonly #file: AppendedFile;
   /** What was in the file already, in order. */
   readonly earlier: readonly Metric[];
-  /** What is wrong with that, in sentences. Damaged lines stay in the file as they are. */
-  readonly damages: readonly string[];
+  readonly #damages: readonly string[];
   #count: number;
 
   private constructor(file: AppendedFile, count: number, { metrics, damages }: Omit<MetricsRead, "count">) {
     this.#file = file;
     this.#count = count;
     this.earlier = metrics;
-    this.damages = damages;
+    this.#damages = damages;
   }
 
   static async open(path: string, step: number): Promise<MetricsFile> {
@@ -126,6 +125,16 @@ export class MetricsFile {
     const content = kept.map(({ text, value }) => value === undefined ? `${text}\n` : checkedLine(value)).join("");
     const file = await AppendedFile.create(path, content);
     return new MetricsFile(file, kept.length, metricsRead({ lines: kept, isCutOff }));
+  }
+
+  /**
+   * What is wrong with what was in the file, in sentences. Damaged lines stay in it as they are.
+   *
+   * @param lines how many the run's checkpoint knows of
+   */
+  lacks(lines = 0): string[] {
+    const missing = `metrics.jsonl has ${this.#count} lines, but had ${lines} at that checkpoint`;
+    return this.#count < lines ? [...this.#damages, missing] : [...this.#damages];
   }
 
   /** Lines in the file. */

@@ -182,7 +182,8 @@ Deno.test("MetricsFile leaves damaged lines where they are, names them, and read
     assertEquals(metrics.map(({ step }) => step), [1, 3, 4]);
     assertEquals([damages, count], [["line 2 of metrics.jsonl is damaged and left out"], 4]);
     const again = await MetricsFile.open(path, 3);
-    assertEquals([again.earlier.map(({ step }) => step), again.damages, again.count], [[1, 3], damages, 3]);
+    assertEquals([again.earlier.map(({ step }) => step), again.lacks(3), again.count], [[1, 3], damages, 3]);
+    assertEquals(again.lacks(5), [...damages, "metrics.jsonl has 3 lines, but had 5 at that checkpoint"]);
     await again.write(metric(4));
     assertEquals((await Deno.readTextFile(path)).split("\n")[1], second);
     assertEquals((await readMetricsFile(path)).metrics.map(({ step }) => step), [1, 3, 4]);

@@ -307,6 +307,7 @@ async function train(
     checkLabeledFile(read.valid, start.run.valid);
   }
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, start?.state.step ?? -1);
+  for (const damage of metrics.lacks(start?.state.lines)) note(`note: ${output}: ${damage}`);
   const observer = new FinetuneObserver(output, values.chart ?? false, metrics.earlier);
   stop.arm();
   const { step, steps, elapsed_ms, result } = await finetune({
@@ -319,7 +320,11 @@ async function train(
     onMetric: (metric, done) => observer.see(metric, done),
     start: start?.state ?? { step: 0, elapsed_ms: 0, tokens: 0 },
     save: async (state) =>
-      void await saveCheckpoint(output, engine, files, { ...state, position: { window: 0, batch: 0 } }),
+      void await saveCheckpoint(output, engine, files, {
+        ...state,
+        position: { window: 0, batch: 0 },
+        lines: metrics.count,
+      }),
     save_ms: savingTime(about.parameter_count),
     signal: stop.signal,
   });

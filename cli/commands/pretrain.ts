@@ -192,10 +192,7 @@ async function trainOn(
   if (plan.start !== undefined) note(bold("resume   ") + `after step ${grouped(plan.start.step)}`);
 
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? -1);
-  for (const damage of metrics.damages) note(`note: ${output}: ${damage}`);
-  if (metrics.count < (plan.lines ?? 0)) {
-    note(`note: ${output}: metrics.jsonl has ${metrics.count} lines, but had ${plan.lines} at that checkpoint`);
-  }
+  for (const damage of metrics.lacks(plan.lines)) note(`note: ${output}: ${damage}`);
   const start = plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 };
   // A left-to-right model does not see what follows a blank.
   const blanks = objective === "clm"

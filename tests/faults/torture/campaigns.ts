@@ -1,8 +1,9 @@
 /** The campaigns, in the order in which they run. */
 
 import type { Campaign } from "./campaign.ts";
+import { DAMAGES } from "./damages.ts";
 import { FILE_CALLS } from "./file_calls.ts";
 import { KILLS } from "./kills.ts";
 import { PRESSES_IN_TERMINAL } from "./presses.ts";
 
-export const CAMPAIGNS: readonly Campaign[] = [FILE_CALLS, KILLS, PRESSES_IN_TERMINAL];
+export const CAMPAIGNS: readonly Campaign[] = [FILE_CALLS, KILLS, PRESSES_IN_TERMINAL, DAMAGES];
