@@ -222,10 +222,17 @@ export function corpusFindings(counts: CorpusCounts): string {
   return parts.join(", ");
 }
 
-/** What was wrong with what was read, in words; shards of version 0.1.0 do not know all of it. */
-export function readingFindings(
-  { invalid, malformed = 0, unquoted = 0 }: Pick<CorpusCounts, "invalid"> & Partial<CorpusCounts>,
-): string[] {
+/** What was wrong with what was read, as far as it is known: shards of version 0.1.0 do not count all of it. */
+type Wrong = Pick<CorpusCounts, "invalid"> & Partial<CorpusCounts>;
+
+/** Says what was wrong with what was read, if anything was; for commands that say nothing else of it. */
+export function noteFindings(counts: Wrong | null, file = "the text"): void {
+  const findings = counts === null ? [] : readingFindings(counts);
+  if (findings.length > 0) note(`${file}: ${findings.join(", ")}`);
+}
+
+/** The same in words. */
+export function readingFindings({ invalid, malformed = 0, unquoted = 0 }: Wrong): string[] {
   const parts: string[] = [];
   if (invalid > 0) parts.push(`${grouped(invalid)} not valid UTF-8`);
   if (malformed > 0) parts.push(`${grouped(malformed)} left out for too many or too few fields`);

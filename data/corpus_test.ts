@@ -98,6 +98,30 @@ Deno.test("JSONL: a record is a document, its lines are sentences; what is wrong
   });
 });
 
+Deno.test("runs of version 0.1.0 have a name of their own for the field of JSON records", async () => {
+  const files = { "a.jsonl": '{"body": "one"}', "a.json": '[{"body": "two"}]', "a.csv": "text\nthree\n" };
+  await withFiles(files, async (folder) => {
+    const read = reader(folder, { text_field: "body" });
+    assertEquals(await read("a.jsonl", "a.json", "a.csv"), [["one"], ["two"], ["three"]]);
+  });
+});
+
+Deno.test("a list of texts, or several columns, become the lines of a document; other values are named", async () => {
+  const files = {
+    "a.jsonl": '{"text": ["one", null, "two"], "title": "t", "n": [["x"]], "o": {"p": [1]}}',
+    "a.csv": 'title,body\none,"two\r\nthree"\n',
+  };
+  await withFiles(files, async (folder) => {
+    const read = (column: string, name = "a.jsonl") => reader(folder, { text_column: column })(name);
+    assertEquals(await read("text"), [["one", "two"]]);
+    assertEquals(await read("title,text"), [["t", "one", "two"]]);
+    assertEquals(await read("title,body", "a.csv"), [["one", "two", "three"]]);
+    await assertRejects(() => read("n"), ClozeError, 'line 1 has a list of lists in "n", not a text');
+    await assertRejects(() => read("o"), ClozeError, 'line 1 has an object in "o", not a text');
+    await assertRejects(() => read("title,o.p"), ClozeError, 'has a list with a number in it in "title,o.p"');
+  });
+});
+
 Deno.test("CSV and TSV: a record is a document, whatever is in its quotes", async () => {
   const files = {
     "a.csv": '\uFEFFid,"text"\r\n1,plain\r\n2,"a, b ""c"""\r\n3,"two\r\nlines"\r\n\r\n4,\r\n5,"x"\r\n',

@@ -18,6 +18,9 @@ export interface CsvRow {
 /** Characters of a row, so that a stray quote does not take the rest of a file for one field. */
 export const LONGEST_RECORD = 1 << 24;
 
+/** Fields of a row: a field takes more memory than its text. */
+const MOST_FIELDS = 1 << 20;
+
 /** How a file is written. */
 export interface CsvDialect {
   /** One character. */
@@ -195,6 +198,12 @@ export class CsvParser {
   }
 
   #endField(): void {
+    if (this.#fields.length === MOST_FIELDS) {
+      throw new ClozeError(
+        "input",
+        `${this.#file}: line ${this.#began} begins a row of more than ${MOST_FIELDS} fields`,
+      );
+    }
     this.#fields.push(this.#pieces.length === 1 ? this.#pieces[0] : this.#pieces.join(""));
     this.#pieces = [];
     this.#length++;

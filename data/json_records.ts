@@ -21,7 +21,9 @@ export async function* readJsonLines(
     for (const line of textLines(block)) {
       const at = ++number;
       if (line === SKIPPED || line.trim() === "") continue;
-      const record = await recordOf(line, file, async () => `line ${await linesBefore() + at}`, options);
+      const place = async () => `line ${await linesBefore() + at}`;
+      const made = recordOf(line, file, place, options);
+      const record = made instanceof Promise ? await made : made;
       if (record !== undefined) records.push(record);
     }
     yield records;
@@ -39,7 +41,9 @@ export async function* readJson(file: string, options: RecordOptions): AsyncGene
         options.report.invalid++;
         if (on_invalid === "skip") continue;
       }
-      const record = await recordOf(text.toWellFormed(), file, () => Promise.resolve(`line ${line}`), options);
+      const place = () => Promise.resolve(`line ${line}`);
+      const made = recordOf(text.toWellFormed(), file, place, options);
+      const record = made instanceof Promise ? await made : made;
       if (record !== undefined) records.push(record);
     }
     return records;
@@ -48,40 +52,83 @@ export async function* readJson(file: string, options: RecordOptions): AsyncGene
   yield await take(splitter.finish());
 }
 
-/** A record, or none if it is left out. */
-async function recordOf(
+/** A record, or none if it is left out; at once, unless something is wrong. */
+function recordOf(
   text: string,
   file: string,
   place: FileRecord["place"],
   options: RecordOptions,
-): Promise<FileRecord | undefined> {
+): FileRecord | Promise<FileRecord | undefined> {
   const values = jsonFields(text, options.columns);
-  if (values instanceof Error) {
-    throw new ClozeError("input", `${file}: ${await place()} ${values.message}`, { hint: options.hint });
-  }
-  return values.every(isWellFormed)
-    ? { values, place }
-    : await soundRecord({ values, place }, file, "has half a surrogate pair (\\uD800 to \\uDFFF)", options);
+  if (values instanceof NoRecord) return refuse(values, file, place, options.hint);
+  if (values.every(isWellFormed)) return { values, place };
+  return soundRecord({ values, place }, file, "has half a surrogate pair (\\uD800 to \\uDFFF)", options);
 }
 
-function jsonFields(text: string, columns: RecordOptions["columns"]): unknown[] | Error {
+async function refuse(
+  { what, hint }: NoRecord,
+  file: string,
+  place: FileRecord["place"],
+  otherwise: string,
+): Promise<never> {
+  throw new ClozeError("input", `${file}: ${await place()} ${what}`, { hint: hint ?? otherwise });
+}
+
+/** Why a text is no record. */
+class NoRecord {
+  readonly what: string;
+  readonly hint: string | undefined;
+
+  constructor(what: string, hint?: string) {
+    this.what = what;
+    this.hint = hint;
+  }
+}
+
+const SHAPE =
+  "a .jsonl file has an object on each line; an array of them, or objects on several lines, is a .json file";
+
+/** Texts of so many characters are looked at before they are parsed: values take far more memory than their text. */
+const LONG_TEXT = 1 << 20;
+const MOST_VALUES = 1 << 20;
+
+function jsonFields(text: string, columns: RecordOptions["columns"]): unknown[] | NoRecord {
+  if (text.length > LONG_TEXT && holdsMoreThan(text, MOST_VALUES)) {
+    return new NoRecord(`has more than ${MOST_VALUES} values in one record`, SHAPE);
+  }
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    return new Error(`is not JSON: ${messageOf(error)}`);
+    return new NoRecord(`is not JSON: ${messageOf(error)}`, SHAPE);
   }
-  if (!isObject(parsed)) return new Error("is not a JSON object");
+  if (!isObject(parsed)) return new NoRecord("is not a JSON object", SHAPE);
   const values: unknown[] = [];
   for (const field of columns(Object.keys(parsed))) {
+    if (Object.hasOwn(parsed, field)) { // most are
+      values.push(parsed[field]);
+      continue;
+    }
     const found = findColumns(field, (name) => fieldOf(parsed, name));
     if ("missing" in found) {
       const names = namesOf(parsed).slice(0, 20).join(", ") || "none";
-      return new Error(`has no field ${JSON.stringify(found.missing)}; it has: ${names}`);
+      return new NoRecord(`has no field ${JSON.stringify(found.missing)}; it has: ${names}`);
     }
     values.push(joined(found.parts.map(({ value }) => value)));
   }
   return values;
+}
+
+/** Whether a text of JSON has more objects, lists and items than that, those in quotes left aside. */
+function holdsMoreThan(text: string, most: number): boolean {
+  let count = 0;
+  for (let at = 0; at < text.length && count <= most; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x22) {
+      for (at++; at < text.length && text.charCodeAt(at) !== 0x22; at++) if (text.charCodeAt(at) === 0x5C) at++;
+    } else if (code === 0x2C || code === 0x5B || code === 0x7B) count++;
+  }
+  return count > most;
 }
 
 type JsonObject = Record<string, unknown>;

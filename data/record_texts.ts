@@ -33,7 +33,7 @@ export async function* recordTexts(
   const columns = () => [column];
   for await (const records of readRecords(source, { config, report, columns, hint })) {
     yield records.map(({ values, place }) => ({
-      text: textOf(values[0])?.replace(/\r\n?/g, "\n"),
+      text: withLineFeeds(textOf(values[0])),
       place,
       problem: async () => {
         const what = `has ${kindOf(values[0])} in ${JSON.stringify(column)}, not a text`;
@@ -41,4 +41,8 @@ export async function* recordTexts(
       },
     }));
   }
+}
+
+function withLineFeeds(text: string | undefined): string | undefined {
+  return text?.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
 }

@@ -26,11 +26,13 @@ export async function soundRecord(
   return on_invalid === "skip" ? undefined : { values: values.map(toWellFormed), place };
 }
 
-/** Whether a record can be taken as it is. */
+/** Whether a text, or a list of texts, can be taken as it is. What is in lists of lists is no text. */
 export function isWellFormed(value: unknown): boolean {
-  return typeof value === "string" ? value.isWellFormed() : !Array.isArray(value) || value.every(isWellFormed);
+  if (typeof value === "string") return value.isWellFormed();
+  return !Array.isArray(value) || value.every((item) => typeof item !== "string" || item.isWellFormed());
 }
 
 function toWellFormed(value: unknown): unknown {
-  return typeof value === "string" ? value.toWellFormed() : Array.isArray(value) ? value.map(toWellFormed) : value;
+  if (typeof value === "string") return value.toWellFormed();
+  return Array.isArray(value) ? value.map((item) => typeof item === "string" ? item.toWellFormed() : item) : value;
 }

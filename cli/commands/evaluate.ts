@@ -8,6 +8,7 @@ import type { MlmBatch } from "../../config/mlm_batch.ts";
 import {
   type BatchOptions,
   bytesRead,
+  CorpusReport,
   readDocuments,
   Shard,
   ShardWriter,
@@ -31,7 +32,7 @@ import {
 import { heldOutBatches, objectiveLimits, objectiveOptions, predictedCounts } from "../../training/objective_data.ts";
 import { Unigram } from "../../training/unigram.ts";
 import { answerLines } from "../answer_lines.ts";
-import { corpusConfig, corpusFiles, noteOnce, saveStdin } from "../corpus.ts";
+import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../corpus.ts";
 import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EVALUATE } from "../flags/tables.ts";
@@ -243,7 +244,8 @@ async function shardOf(
   const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
   const sizes = await Promise.all(files.map(async (file) => (await regularFile(file)).size));
   const total = sizes.reduce((a, b) => a + b, 0), before = bytesRead(), show = bytesPace("tokenizing");
-  for await (const document of readDocuments(files, corpusConfig(values), undefined, noteOnce)) {
+  const report = new CorpusReport();
+  for await (const document of readDocuments(files, corpusConfig(values), report, noteOnce)) {
     show(Math.min(total, bytesRead() - before), total);
     writer.add(document.map((sentence) => {
       const ids: number[] = [];
@@ -253,6 +255,7 @@ async function shardOf(
     }));
   }
   endProgress();
+  noteFindings(report);
   writer.finish();
   return Shard.open(`${folder}/text.shard`);
 }

@@ -12,7 +12,7 @@ import {
   type WordCounts,
 } from "../../tokenizer/mod.ts";
 import { writeExtendedModel } from "../../training/extended_model.ts";
-import { checkTextFlags, corpusConfig, corpusFiles, noteOnce, saveStdin } from "../corpus.ts";
+import { checkTextFlags, corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { EXTEND_VOCAB } from "../flags/tables.ts";
 import { bytesPace } from "../pace.ts";
@@ -114,6 +114,7 @@ async function wordsOf(
       onNote: noteOnce,
     });
     endProgress();
+    noteFindings(counted.report);
     const counter = new WordCounter(tokenizer.normalizer);
     for (const words of counted.words) counter.merge(words);
     return counter.words;

@@ -14,7 +14,7 @@ import { exists, fileHash, writeWhole } from "../../training/files.ts";
 import { EVALUATION_SEQUENCES, finetune, type LabeledSequence } from "../../training/finetune.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { quoted } from "../command_line.ts";
-import { checkTextFlags, corpusConfig, readingFindings, textColumn } from "../corpus.ts";
+import { checkTextFlags, corpusConfig, noteFindings, textColumn } from "../corpus.ts";
 import { noteDevice } from "../device.ts";
 import { parseFlags } from "../flags/flag.ts";
 import { FINETUNE } from "../flags/tables.ts";
@@ -110,8 +110,7 @@ async function readRecords(file: string, values: FinetuneValues): Promise<Labele
   const columns = { ...(text === undefined ? {} : { text }), ...(label === undefined ? {} : { label }) };
   const report = new CorpusReport();
   const records = await readLabeled(resolve(file), columns, corpusConfig(values), report);
-  const findings = readingFindings(report);
-  if (findings.length > 0) note(`${file}: ${findings.join(", ")}`);
+  noteFindings(report, file);
   return records;
 }
 

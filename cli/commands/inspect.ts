@@ -10,7 +10,7 @@ import { exists } from "../../training/files.ts";
 import { trainingBatches } from "../../training/objective_data.ts";
 import type { BatchStream } from "../../training/train.ts";
 import { checkedTokenizer } from "../checked_tokenizer.ts";
-import { corpusConfig, corpusFiles, noteOnce, saveStdin } from "../corpus.ts";
+import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { INSPECT } from "../flags/tables.ts";
 import { bytesPace } from "../pace.ts";
@@ -56,6 +56,7 @@ export async function run(args: string[]): Promise<number> {
     endProgress();
     heldOut[Symbol.dispose]();
     using shard = train;
+    noteFindings(shard.header.corpus);
     return await show(shard, tokenizer, "mlm", options, values);
   } finally {
     await Deno.remove(temporary, { recursive: true });

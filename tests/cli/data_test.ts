@@ -119,11 +119,39 @@ Deno.test("flags that say how text is read apply to something that is given, or 
   }
 });
 
+Deno.test("standard input is plain text unless --format says what it is", async () => {
+  using place = smallPlace();
+  const train = ["train-tokenizer", "--output", "t", "--force", "--data", "-"];
+  const inputs = { jsonl: '{"text": "a b"}\n{"text": "b"}\n', json: '[{"text": "a b"}]', csv: "id,text\n1,a b\n2,b\n" };
+  for (const [format, input] of Object.entries(inputs)) {
+    const refused = await place.cloze(train, { input });
+    assertEquals(refused.code, 1, refused.stderr);
+    assertStringIncludes(refused.stderr, "standard input is not plain text");
+    assertStringIncludes(refused.stderr, `--format ${format}`);
+    const read = await place.cloze([...train, "--format", format], { input });
+    assertEquals(read.code, 0, read.stderr);
+    const asText = await place.cloze([...train, "--format", "text"], { input });
+    assertEquals(asText.code, 0, asText.stderr);
+  }
+  const parquet = await Deno.readFile(new URL("../golden/text-snappy.parquet", import.meta.url));
+  place.file("a.dat", parquet);
+  const { code, stderr } = await place.cloze([
+    "train-tokenizer",
+    "--output",
+    "p",
+    "--data",
+    "a.dat",
+    "--format",
+    "parquet",
+  ]);
+  assertEquals(code, 0, stderr);
+});
+
 Deno.test("what is left out of a table is counted and said", async () => {
   using place = smallPlace();
   place.file("a.csv", "id;text\n1;a b\n2;a;b\n3\n4;b a\n");
   place.file("a.tsv", 'text\tid\n"a b\t1\na "b" b\t2\nb"\t3\n');
-  const train = ["train-tokenizer", "--output", "t", "--data", "a.csv", "a.tsv"];
+  const train = ["train-tokenizer", "--output", "t", "--force", "--data", "a.csv", "a.tsv"];
   const refused = await place.cloze(train);
   assertEquals(refused.code, 1);
   assertStringIncludes(refused.stderr, "a.csv: line 3 has 3 fields; expected 2, as the first line has");
@@ -133,6 +161,9 @@ Deno.test("what is left out of a table is counted and said", async () => {
     stderr,
     "read 5 lines, 2 left out for too many or too few fields, quotes read as text in 1 .tsv file",
   );
+  const inspected = await place.cloze(["inspect", "--data", "a.csv", "--tokenizer", "t", "--on-invalid", "skip"]);
+  assertEquals(inspected.code, 0, inspected.stderr);
+  assertStringIncludes(inspected.stderr, "the text: 2 left out for too many or too few fields");
 });
 
 Deno.test("inspect shows what was masked, in plain text where it is no terminal", async () => {
