@@ -70,6 +70,16 @@ export async function readWhole(path: string, most: number, doing = "read"): Pro
   }
 }
 
+/** The same as text, or nothing where there is no such file. @throws {ClozeError} as {@linkcode readWholeText}. */
+export async function readTextIfThere(path: string, most: number, doing = "read"): Promise<string | undefined> {
+  try {
+    return await readWholeText(path, most, doing);
+  } catch (error) {
+    if (error instanceof ClozeError && error.cause instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
 /** The same as text. @throws {ClozeError} `input` also if it is not UTF-8. */
 export async function readWholeText(path: string, most: number, doing = "read"): Promise<string> {
   const bytes = await readWhole(path, most, doing);

@@ -4,7 +4,10 @@
  */
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
+import { parseJsonObject } from "../config/json_object.ts";
 import { writeChecksums } from "../config/model_checksums.ts";
+import { parseModelConfig } from "../config/model_config.ts";
+import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
 import { giveName, syncFolder, temporaryBeside, writeAll, writeWhole } from "../config/whole_file.ts";
 import { type Tokenizer, tokenizerFiles } from "../tokenizer/mod.ts";
 import { modelChecksums } from "./publish_model.ts";
@@ -38,19 +41,21 @@ export interface ExtendedModel {
  * @throws {ClozeError} `io` or `input`, naming the file.
  */
 export async function writeExtendedModel({ from, to, tokenizer, pieces }: ExtendedModel): Promise<number> {
-  const config = JSON.parse(await Deno.readTextFile(`${from}/config.json`));
-  const vocab_size = Math.max(config.vocab_size, tokenizer.size);
+  const text = await readWholeText(`${from}/config.json`, LONGEST_FILE.config);
+  const old = parseModelConfig(text, `${from}/config.json`);
+  const config = parseJsonObject(text, `${from}/config.json`);
+  const vocab_size = Math.max(old.vocab_size, tokenizer.size);
   const temporary = temporaryBeside(to);
   try {
     await Deno.mkdir(temporary, { recursive: true });
     await extendWeights(`${from}/model.safetensors`, `${temporary}/model.safetensors`, {
-      old_size: config.vocab_size,
+      old_size: old.vocab_size,
       vocab_size,
       first: tokenizer.size - pieces.length,
       pieces,
     });
     const texts = {
-      ...tokenizerFiles(tokenizer, config.max_position_embeddings),
+      ...tokenizerFiles(tokenizer, old.max_position_embeddings),
       "config.json": JSON.stringify({ ...config, vocab_size }, null, 2) + "\n",
     };
     for (const [name, text] of Object.entries(texts)) await writeWhole(`${temporary}/${name}`, text);

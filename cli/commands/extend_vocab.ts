@@ -1,6 +1,7 @@
 /** `cloze extend-vocab`: a model in, the same model with more tokens out. */
 
 import { ClozeError, ioError } from "../../config/cloze_error.ts";
+import { LONGEST_FILE, readWholeText } from "../../config/regular_file.ts";
 import { countWords } from "../../data/mod.ts";
 import { openModelFolder } from "../../inference/model_folder.ts";
 import {
@@ -125,9 +126,7 @@ async function wordsOf(
 
 /** The lines of a file that are not tokens yet. */
 async function readTokens(tokenizer: Tokenizer, path: string): Promise<string[]> {
-  const text = await Deno.readTextFile(path).catch((error) => {
-    throw ioError(error, "read", path);
-  });
+  const text = await readWholeText(path, LONGEST_FILE.tokenizer);
   const tokens = new Set<string>();
   text.replace(/^\uFEFF/, "").split("\n").forEach((line, i) => {
     const token = line.trim();

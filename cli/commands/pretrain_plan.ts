@@ -7,9 +7,10 @@ import {
   SAMPLING_DEFAULTS,
   type SamplingConfig,
 } from "../../config/batch_config.ts";
-import { ClozeError, ioError } from "../../config/cloze_error.ts";
+import { ClozeError } from "../../config/cloze_error.ts";
 import { type ModelConfig, parseModelConfig, presetConfig } from "../../config/model_config.ts";
 import type { PretrainingObjective } from "../../config/model_heads.ts";
+import { LONGEST_FILE, readWholeText } from "../../config/regular_file.ts";
 import {
   type Extent,
   type LearnedTokenizer,
@@ -230,11 +231,9 @@ export function extentOf(values: Values<PretrainValues>): Extent | undefined {
 async function modelOf(values: Values<PretrainValues>): Promise<PlannedRun["model"]> {
   if (values.config === undefined) return { ...presetConfig(values.preset ?? "tiny", 1), vocab_size: null };
   const path = resolve(values.config);
-  const text = await Deno.readTextFile(path).catch((error) => {
-    throw ioError(error, "read the config", path);
-  });
+  const text = await readWholeText(path, LONGEST_FILE.config, "read the config");
   const hasSize = /"vocab_size"\s*:/.test(text);
-  const model = parseModelConfig(hasSize ? text : text.replace("{", `{"vocab_size": 1,`), path);
+  const model = parseModelConfig(hasSize ? text : text.replace("{", `{"vocab_size": ${2 ** 28},`), path);
   return { ...model, vocab_size: hasSize ? model.vocab_size : null };
 }
 

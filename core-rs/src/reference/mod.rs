@@ -156,7 +156,8 @@ impl Engine for CandleEngine {
         for (parameter, variable) in self.layout.parameters().iter().zip(&self.variables) {
             let gradient = match gradients.get(variable) {
                 Some(gradient) => gradient,
-                None if !parameter.trainable || outputs.tokens.is_none() => continue, // not part of this batch's loss
+                // Not part of this batch's loss; candle follows nothing that is multiplied by 0.
+                None if !parameter.trainable || outputs.tokens.is_none() || batch.sequence_weight == 0.0 => continue,
                 None => return Err(Error::new(Code::Panic, format!("candle gave no gradient for {}", parameter.name))),
             };
             let values: Vec<f32> = gradient.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)?;

@@ -1,6 +1,6 @@
 /** Folders and files as someone may send them: each a good one with one thing wrong, made by `hostile.ts`. */
 
-import { Draw } from "./random.ts";
+import type { Draw } from "./random.ts";
 
 /** One thing that is wrong. */
 export interface HostileCase {
