@@ -87,7 +87,7 @@ async function fileSource(file: string, name: string, values: SourceValues): Pro
 async function* pipeOf(path: string): AsyncGenerator<Uint8Array> {
   try {
     using file = await Deno.open(path);
-    yield* chunksOf(file);
+    yield* chunksOf(file, path);
   } catch (error) {
     throw ioError(error, "read", path);
   }

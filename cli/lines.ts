@@ -1,7 +1,7 @@
 /** Lines of standard input or of a file, as they come, each with its number and what is wrong with it. */
 
 import type { CorpusConfig } from "../config/batch_config.ts";
-import { ClozeError } from "../config/cloze_error.ts";
+import { ClozeError, ioError } from "../config/cloze_error.ts";
 
 /** Longer lines than this are not read as one. */
 const LONGEST_LINE = 1 << 20;
@@ -13,12 +13,21 @@ export interface Line {
   problem?: ClozeError;
 }
 
-/** The bytes of an open file or of standard input, as they come. A chunk is valid until the next one is asked for. */
+/**
+ * The bytes of an open file or of standard input, as they come. A chunk is valid until the next one is asked for.
+ *
+ * @throws {ClozeError} `io` if `source` cannot be read.
+ */
 export async function* chunksOf(
   stream: { read(bytes: Uint8Array): Promise<number | null> },
+  source = "standard input",
 ): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(1 << 16);
-  for (let read = await stream.read(buffer); read !== null; read = await stream.read(buffer)) {
+  for (;;) {
+    const read = await stream.read(buffer).catch((error) => {
+      throw ioError(error, "read", source);
+    });
+    if (read === null) return;
     yield buffer.subarray(0, read);
   }
 }

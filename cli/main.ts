@@ -5,10 +5,9 @@
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
-import { visible } from "../config/visible.ts";
 import { helpText, nearest } from "./flags/flag.ts";
 import { TABLES } from "./flags/tables.ts";
-import { bold, printError, printStop, writeOut } from "./terminal.ts";
+import { bold, note, printError, printStop, writeOut } from "./terminal.ts";
 
 /** A command: takes its arguments and resolves to the exit code. */
 export type Command = (args: string[]) => Promise<number>;
@@ -77,7 +76,7 @@ export async function main(args: string[]): Promise<number> {
     }
     if (/\(os error \d+\)/.test(messageOf(error))) { // a disk that is full or broken is no fault of cloze
       printError(ioError(error, "use", "a file"));
-      if (debugging()) console.error(visible(Deno.inspect(error)));
+      if (debugging()) note(Deno.inspect(error));
       return 1;
     }
     printError(
@@ -85,7 +84,7 @@ export async function main(args: string[]): Promise<number> {
         hint: "CLOZE_DEBUG=1 shows where; please report it",
       }),
     );
-    if (debugging()) console.error(visible(Deno.inspect(error)));
+    if (debugging()) note(Deno.inspect(error));
     return 1;
   }
 }

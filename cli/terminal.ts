@@ -4,7 +4,7 @@
  * terminal: only what is styled here does.
  */
 
-import type { ClozeError } from "../config/cloze_error.ts";
+import { type ClozeError, ioError } from "../config/cloze_error.ts";
 import { visible, visibleLine } from "../config/visible.ts";
 
 export { clock, grouped, orDash, percent } from "../config/numbers.ts";
@@ -40,10 +40,16 @@ function write(text: string): void {
 /**
  * Writes data to standard output, all of it. Control characters and those that turn the direction of text are escaped,
  * in JSON too, which then holds the same.
+ *
+ * @throws {ClozeError} `io` if it cannot be written.
  */
 export async function writeOut(text: string): Promise<void> {
   const bytes = encoder.encode(shown(text));
-  for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  try {
+    for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  } catch (error) {
+    throw error instanceof Deno.errors.BrokenPipe ? error : ioError(error, "write", "to standard output");
+  }
 }
 
 /** Whether colours are wanted. */

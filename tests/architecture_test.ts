@@ -91,6 +91,16 @@ Deno.test("only the command line and the tools end the process, and only abi kno
   assertEquals(broken, []);
 });
 
+Deno.test("only cli/terminal.ts writes to a terminal, because it escapes what a terminal would obey", async () => {
+  const writers = [];
+  for (const { path, text } of await sources((path) => path.endsWith(".ts"))) {
+    const isProgram = Object.hasOwn(MAY_IMPORT, path.split("/")[0]) && !/_test\.ts$/.test(path);
+    const code = text.replace(/\/\*[\s\S]*?\*\//g, "");
+    if (isProgram && /\bconsole\.|Deno\.std(out|err)\.writ/.test(code)) writers.push(path);
+  }
+  assertEquals(writers, ["cli/terminal.ts"]);
+});
+
 Deno.test("rooms of the core know only what is below them", async () => {
   const broken = [];
   for (const { path, text } of await sources((path) => path.startsWith("core-rs/src/") && path.endsWith(".rs"))) {

@@ -172,3 +172,19 @@ function assertRefusedLoosely(outcome: Outcome, part: string): void {
   assertEquals(outcome.code, 1, outcome.stderr);
   assertStringIncludes(outcome.stderr, part);
 }
+
+testWithCore("predict says what it cannot read, and that its answers cannot be written", async () => {
+  using place = await trainedPlace();
+  Deno.mkdirSync(`${place.path}/folder`);
+  assertRefusedLoosely(await place.cloze(["predict", "--model", "model", "folder"]), "could not read folder: Is a");
+  if (Deno.build.os !== "linux") return; // where there is /dev/full
+  const main = new URL("../../cli/main.ts", import.meta.url).pathname;
+  const command = `echo 'The [MASK].' | "$0" run -q -A "$1" predict --model model > /dev/full`;
+  const { code, stderr } = await new Deno.Command("sh", {
+    args: ["-c", command, Deno.execPath(), main],
+    cwd: place.path,
+    env: place.env,
+  }).output();
+  assertEquals(code, 1);
+  assertStringIncludes(new TextDecoder().decode(stderr), "error: could not write to standard output: No space left");
+});
