@@ -101,6 +101,15 @@ Deno.test("only cli/terminal.ts writes to a terminal, because it escapes what a 
   assertEquals(writers, ["cli/terminal.ts"]);
 });
 
+Deno.test("files are read whole through config/regular_file.ts only, which bounds them and opens nothing that hangs", async () => {
+  const readers = [];
+  for (const { path, text } of await sources((path) => path.endsWith(".ts"))) {
+    const isProgram = Object.hasOwn(MAY_IMPORT, path.split("/")[0]) && !/_test\.ts$/.test(path);
+    if (isProgram && /Deno\.read(Text)?File/.test(text)) readers.push(path);
+  }
+  assertEquals(readers, []);
+});
+
 Deno.test("rooms of the core know only what is below them", async () => {
   const broken = [];
   for (const { path, text } of await sources((path) => path.startsWith("core-rs/src/") && path.endsWith(".rs"))) {

@@ -5,6 +5,7 @@
  */
 
 import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { LONGEST_FILE, readTextIfThere, readWholeText } from "../config/regular_file.ts";
 import { type AddedToken, SPECIAL_TOKENS } from "./added_tokens.ts";
 import { AddedVocabulary } from "./added_vocabulary.ts";
 import { boolean, type Json, object, parseJson, shown } from "./json_fields.ts";
@@ -15,9 +16,6 @@ import { checkFields, type Family, familyOf } from "./tokenizer_family.ts";
 import { COMPAT_KEY } from "./tokenizer_files.ts";
 import { type FileNormalizer, type FileToken, parseTokenizerJson, type TokenizerJson } from "./tokenizer_json.ts";
 import { hasCapitals, parseVocabTxt } from "./vocab_txt.ts";
-
-/** Larger files than this are no tokenizers. */
-const LARGEST_BYTES = 1 << 28;
 
 /** What `BertTokenizer` takes for the longest word, whatever a file says. */
 const BERT_LONGEST_WORD = 100;
@@ -70,27 +68,12 @@ export async function loadTokenizer(path: string, use: "text" | "model" = "text"
   }
 }
 
-async function readText(path: string): Promise<string> {
-  const { isFile, size } = await Deno.stat(path).catch((error) => {
-    throw ioError(error, "read the tokenizer", path);
-  });
-  if (!isFile) throw new ClozeError("input", `${path} is not a regular file`);
-  if (size > LARGEST_BYTES) {
-    throw new ClozeError("input", `${path} has ${size} bytes, but a tokenizer has at most ${LARGEST_BYTES}`);
-  }
-  return await Deno.readTextFile(path).catch((error) => {
-    throw ioError(error, "read the tokenizer", path);
-  });
-}
+const readText = (path: string) => readWholeText(path, LONGEST_FILE.tokenizer, "read the tokenizer");
 
 /** A JSON file with an object in it that need not be there. */
 async function beside(path: string): Promise<Record<string, Json> | undefined> {
-  const isThere = await Deno.stat(path).then(() => true, (error) => {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw ioError(error, "read the tokenizer", path);
-  });
-  if (!isThere) return undefined;
-  const text = await readText(path);
+  const text = await readTextIfThere(path, LONGEST_FILE.tokenizer, "read the tokenizer");
+  if (text === undefined) return undefined;
   try {
     return object(parseJson(text), "content");
   } catch (error) {

@@ -69,7 +69,7 @@ const TEXTS: Record<string, string> = {
   "a million closed brackets": "[".repeat(1e6) + "]".repeat(1e6),
   "objects in objects": '{"a":'.repeat(2e5) + "1" + "}".repeat(2e5),
   "a control character": "{\x1b[31m}",
-  "a million keys": JSON.stringify(Object.fromEntries(Array.from({ length: 1e6 }, (_, i) => [`k${i}`, i]))),
+  "many keys": JSON.stringify(Object.fromEntries(Array.from({ length: 2e5 }, (_, i) => [`k${i}`, i]))),
   "a name that all objects have": '{"__proto__": {"hidden_size": 1}, "constructor": 3, "toString": []}',
 };
 
@@ -190,6 +190,7 @@ function changed(file: string, change: (json: Json) => void) {
   return async (folder: string) => {
     const path = `${folder}/${file}`;
     const json = JSON.parse(await Deno.readTextFile(path));
+    delete json.checksum; // who spoils a file can make another one
     change(json);
     await Deno.writeTextFile(path, JSON.stringify(json));
   };
