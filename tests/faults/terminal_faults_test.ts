@@ -24,6 +24,7 @@ testWithCore("predict escapes what hides in text, vocabulary, labels, paths and 
     tokenizer.model.vocab[`${token}${EVIL}`] = id;
   }
   Deno.writeTextFileSync(`${folder}/tokenizer.json`, JSON.stringify(tokenizer));
+  Deno.removeSync(`${folder}/SHA256SUMS`); // as one who sends such a folder would
   Deno.renameSync(folder, `${place.path}/${EVIL.replaceAll("/", "")}`);
   const predict = (args: string[], input: string) =>
     place.cloze(["predict", "--model", EVIL.replaceAll("/", ""), ...args], { input });
