@@ -56,7 +56,10 @@ export function namedTokens(
   const byId = [...new Map(listed)].sort(([a], [b]) => a - b).map(([, token]) => token);
   const contents = new Set(byId.map(({ content }) => content));
   const isKnown = (content: string) => known.has(content) || contents.has(content);
-  const { inOrder: named, extra } = names;
+  const { extra } = names;
+  // A listed token says more than its name does, even where another one took its id.
+  const byContent = new Map(listed.map(([, token]) => [token.content, token]));
+  const named = names.inOrder.map((token) => byContent.get(token.content) ?? token);
   const isNamed = new Set(named.map(({ content }) => content));
   return [...byId, ...[...named, ...extra].filter(({ content }) => !isKnown(content))].map((token) => {
     const special = token.special || isNamed.has(token.content);
