@@ -47,6 +47,7 @@ const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Bytes as text, with a lone surrogate for what is not UTF-8. */
 export function decoded(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "";
   try {
     return strict.decode(bytes);
   } catch {
