@@ -138,6 +138,11 @@ async function* takeLines(blocks: AsyncIterable<Uint8Array>, taker: LineTaker): 
   const skipped = SKIPPED.charCodeAt(0);
   for await (const block of blocks) {
     for (let from = 0; from < block.length;) {
+      if (block[from] === NEWLINE) { // many blank lines are like one, and soon passed
+        taker.line(block, from, from);
+        while (block[from] === NEWLINE) from++;
+        continue;
+      }
       let to = block.indexOf(NEWLINE, from);
       if (to < 0) to = block.length;
       if (to === from + 1 && block[from] === skipped) taker.skipped();

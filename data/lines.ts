@@ -128,7 +128,11 @@ function repair(bytes: Uint8Array, on_invalid: LineOptions["on_invalid"]): { rep
 /** Line feeds in the bytes. */
 export function countLines(bytes: Uint8Array): number {
   let lines = 0;
-  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at)) {
+    const first = at;
+    do at++; while (bytes[at] === NEWLINE); // blank lines are counted without a search for each
+    lines += at - first;
+  }
   return lines;
 }
 
