@@ -91,13 +91,12 @@ function passTurn(left: number): void {
 
 function signals(): Deno.Signal[] {
   if (Deno.build.os === "windows") return ["SIGINT", "SIGBREAK"];
-  return outlivesTerminal() ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
+  if (!outlivesTerminal()) return ["SIGINT", "SIGTERM", "SIGHUP"];
+  Deno.addSignalListener("SIGHUP", () => {}); // Deno itself would end, whatever nohup has set
+  return ["SIGINT", "SIGTERM"];
 }
 
-/**
- * Whether the command looks as if `nohup` had started it, whose wish a listener would overrule: no stream is a terminal,
- * and there is no input.
- */
+/** Whether the command looks as if `nohup` had started it: no stream is a terminal, and there is no input. */
 function outlivesTerminal(): boolean {
   if (Deno.stdin.isTerminal() || Deno.stdout.isTerminal() || Deno.stderr.isTerminal()) return false;
   try {

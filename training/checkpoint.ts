@@ -39,7 +39,7 @@ export interface TrainingState {
 /** Bytes of a checkpoint a parameter: weights and two moments. */
 const BYTES = 12;
 /** What a checkpoint takes, as a guess before there is one: rather much of a slow disk, and the files beside the weights. */
-const BYTES_A_MS = 200_000, FILES_MS = 50;
+const BYTES_A_MS = 150_000, FILES_MS = 50;
 
 /** How long a checkpoint of so many parameters takes, about, before one was measured. */
 export function savingTime(parameters: number): number {

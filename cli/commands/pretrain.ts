@@ -28,6 +28,7 @@ import { bold, clock, grouped, note, orDash, percent } from "../terminal.ts";
 import { learnTokenizer } from "./train_tokenizer.ts";
 import { PretrainObserver } from "./pretrain_observer.ts";
 import {
+  askedRun,
   finished,
   isFinished,
   lengthened,
@@ -37,7 +38,7 @@ import {
   resumeFlags,
   scheduleOf,
 } from "./pretrain_again.ts";
-import { batchOptions, newRun, type Plan, type PretrainValues } from "./pretrain_plan.ts";
+import { batchOptions, type Plan, type PretrainValues } from "./pretrain_plan.ts";
 import { checkText, measuredBatches, sayFiles, sayText } from "./pretrain_text.ts";
 import { openRun, withdraw, writeRecord } from "./run_folder.ts";
 import { runStart } from "./run_start.ts";
@@ -49,7 +50,7 @@ const WATCHED_BLANKS = 8, ANSWERS = 3;
 export async function run(args: string[], part = false): Promise<number> {
   const { values, positionals } = parseFlags(PRETRAIN, args);
   const extent = values.resume === undefined ? undefined : resumeFlags(values, positionals);
-  const asked = values.resume === undefined ? await newRun(values, positionals) : undefined;
+  const asked = values.resume === undefined ? await askedRun(values, positionals) : undefined;
   const shown = values.resume ?? asked!.shown;
   const output = resolve(shown);
   using _lock = await openRun(output, "run.json", asked === undefined);
@@ -193,7 +194,8 @@ async function trainOn(
 
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? -1);
   for (const damage of metrics.lacks(plan.lines)) note(`note: ${output}: ${damage}`);
-  const start = plan.start ?? { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0 };
+  const start = { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0, done: false, ...plan.start };
+  if (plan.extent !== undefined) start.done = false; // it has just been made longer
   // A left-to-right model does not see what follows a blank.
   const blanks = objective === "clm"
     ? []

@@ -13,8 +13,9 @@ import type { BatchStream } from "../../training/train.ts";
 import { quoted } from "../command_line.ts";
 import { isSameStdin, saveStdin } from "../corpus.ts";
 import type { Values } from "../flags/flag.ts";
+import { resolve } from "../paths.ts";
 import { bold, clock, grouped, note } from "../terminal.ts";
-import { extentOf, type Plan, planOf, type PretrainValues } from "./pretrain_plan.ts";
+import { extentOf, newRun, type Plan, planOf, type PretrainValues } from "./pretrain_plan.ts";
 import { difference, readRecord, writeRecord } from "./run_folder.ts";
 
 /** Flags that `--resume` takes: what a run is does not change with them, but for how long it is. */
@@ -106,6 +107,25 @@ async function planAgain(run: PlannedRun | RunConfig, output: string, shown: str
   };
 }
 
+/** The run that the flags ask for. Where its text is gone, but a run in its folder has it, the error says so. */
+export async function askedRun(
+  values: Values<PretrainValues>,
+  positionals: string[],
+): Promise<Plan & { run: PlannedRun }> {
+  return await newRun(values, positionals).catch(async (error) => {
+    const { output } = values;
+    const isText = error instanceof ClozeError && (error.code === "input" || error.code === "io");
+    if (!isText || output === undefined || !await exists(`${resolve(output)}/checkpoints`)) throw error;
+    const { message, code } = error;
+    throw new ClozeError(code, message, {
+      hint: `the run in ${output} has its own copy of its text, in tokens; to go on with it: ${
+        resumeCommand(values, output)
+      }`,
+      cause: error,
+    });
+  });
+}
+
 /** The run to do in the folder: the one that is there, if it has learned something, or the one that is asked for. */
 export async function planHere(
   asked: (Plan & { run: PlannedRun }) | undefined,
@@ -139,7 +159,7 @@ export async function planHere(
 
 /** The plan of a run that is made longer; of one that has learned nothing yet, it is as if it had been begun so. */
 export async function lengthened(plan: Plan, extent: Extent): Promise<Plan> {
-  if (plan.start !== undefined) return { ...plan, extent, start: { ...plan.start, done: false } };
+  if (plan.start !== undefined) return { ...plan, extent };
   const training = { ...plan.training, extent };
   const run = { ...plan.run, training } as Plan["run"];
   await writeRecord(plan.output, run);
@@ -173,7 +193,10 @@ export async function scheduleOf(plan: Plan, batches: BatchStream): Promise<Sche
   if (extent === undefined || start === undefined) return schedule;
   batches.position = start.position;
   const { step, elapsed_ms } = start;
-  const extension = schedule.extension(extent, { step, epoch: batches.epoch, elapsed_ms, reserved_ms: 0 });
+  const extension = {
+    ...schedule.extension(extent, { step, epoch: batches.epoch, elapsed_ms, reserved_ms: 0 }),
+    ...(start.done === true ? { learning_rate: 0 } : {}), // by the clock it ends a little before its time
+  };
   if (extension.progress >= 1) {
     throw new ClozeError("usage", `the run in ${output} has had ${extentText(extent)} already`, {
       hint: "--steps, --epochs and --budget are of the whole run",

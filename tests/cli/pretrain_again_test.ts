@@ -172,6 +172,9 @@ testWithCore("pretrain goes on with its own shards where the text is gone, and n
     assertStringIncludes(changed.stderr, "have changed");
   }
   Deno.removeSync(`${place.path}/text.txt`);
+  const again = await place.cloze([...RUN, "--output", "out"]);
+  assertEquals(again.code, 1);
+  assertMatch(again.stderr, /text\.txt does not exist\nhint: .*deno run pretrain --resume out/);
   const stderr = await good(place, ["pretrain", "--resume", "out"]);
   assertStringIncludes(stderr, "text.txt is not there any more; the run goes on");
   assertEquals(bytes(place, "out/model.safetensors"), bytes(place, "whole/model.safetensors"));

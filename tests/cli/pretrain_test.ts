@@ -101,22 +101,39 @@ testWithCore(
   },
 );
 
-testWithCore("pretrain stops at the next step on Ctrl-C, saves, exits 130 and can go on", async () => {
-  using place = smallPlace();
-  const child = place.start(["pretrain", ...SMALL_RUN, "--output", "out", "--steps", "100000"]);
-  await child.stdin.close();
-  const done = child.output();
-  const metrics = `${place.path}/out/metrics.jsonl`;
-  await until(() => Deno.readTextFile(metrics).then((text) => text.includes('"kind":"train"'), () => false));
-  child.kill("SIGINT");
-  const { code, stderr } = await done;
-  const text = new TextDecoder().decode(stderr);
-  assertEquals(code, 130, text);
-  assertMatch(text, /stopped after step \d+/);
-  assertStringIncludes(text, "--resume out");
-  const [step] = [...Deno.readDirSync(`${place.path}/out/checkpoints`)].map((entry) => Number(entry.name.slice(5)));
-  assert(step > 0);
-});
+testWithCore(
+  "pretrain stops at the next step on a signal, also one that comes twice, saves, exits 130 and can go on",
+  async (t) => {
+    using place = smallPlace();
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      await t.step(signal, async () => {
+        const flags = ["--steps", "100000", "--threads", "1"];
+        const child = place.start(["pretrain", ...SMALL_RUN, "--output", signal, ...flags]);
+        await child.stdin.close();
+        const done = child.output();
+        const metrics = `${place.path}/${signal}/metrics.jsonl`;
+        await until(() => Deno.readTextFile(metrics).then((text) => text.includes('"kind":"train"'), () => false));
+        child.kill(signal);
+        try {
+          child.kill(signal); // as npx and the runner of tasks send it on
+        } catch {
+          // It was that quick.
+        }
+        const { code, stderr } = await done;
+        const text = new TextDecoder().decode(stderr);
+        assertEquals(code, 130, text);
+        assertMatch(text, /stopped after step [\d,]+; everything is saved/);
+        assertMatch(text, new RegExp(`next +deno run pretrain --resume ${signal} --threads 1\n$`));
+        assertEquals(text.includes("error:"), false, "what was wanted is no error");
+        const steps = [...Deno.readDirSync(`${place.path}/${signal}/checkpoints`)].map(({ name }) =>
+          Number(name.slice(5))
+        );
+        const last = JSON.parse(read(place, `${signal}/metrics.jsonl`).trim().split("\n").at(-1)!);
+        assertEquals([last.kind, last.step, last.interrupted], ["end", Math.max(...steps), true]);
+      });
+    }
+  },
+);
 
 testWithCore("pretrain with a budget ends by the clock, with its learning rate near zero", async () => {
   using place = smallPlace();

@@ -14,7 +14,7 @@ import sys
 import time
 
 key, after_ms, watch, command = sys.argv[1], float(sys.argv[2]), sys.argv[3], sys.argv[4:]
-PATIENCE = 120
+PATIENCE = 60
 
 # The session leader is a shell: a command that ends before its children does not close the terminal.
 leader, terminal = pty.fork()
@@ -30,7 +30,8 @@ if leader == 0:
         os.setpgid(child, child)
     except OSError:
         pass
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A shell hands it on to its jobs.
+    signal.signal(signal.SIGHUP, lambda *_: os.killpg(child, signal.SIGHUP))
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     # Others of the group may go on, after the one that was waited for.
@@ -41,6 +42,8 @@ if leader == 0:
         except OSError:
             break
         time.sleep(0.01)
+    else:
+        os.killpg(child, signal.SIGKILL)
     os._exit(code if code >= 0 else 128 - code)
 
 output = b""
@@ -78,6 +81,10 @@ while time.time() - began < PATIENCE:
             os.close(terminal)
             closed = True
 code = None
+if time.time() - began >= PATIENCE and leader is not None:
+    os.kill(leader, signal.SIGHUP)
+    time.sleep(5)
+    os.kill(leader, signal.SIGKILL)
 if leader is not None:
     _, status = os.waitpid(leader, 0)
     code = os.waitstatus_to_exitcode(status)
