@@ -62,7 +62,9 @@ export async function finetuneHere(values: FinetuneValues, output: string, shown
   const all = { ...flags, ...given } as FinetuneValues;
   const end = (await readMetrics(`${output}/metrics.jsonl`)).at(-1);
   const hasModel = await exists(`${output}/model.safetensors`);
-  const checkpoint = kept === undefined ? undefined : await newestCheckpoint(output, note);
+  const isFinished = kept !== undefined && hasModel && end?.kind === "end" && !end.interrupted;
+  // Those of a finished one are being removed, or were.
+  const checkpoint = kept === undefined || isFinished ? undefined : await newestCheckpoint(output, note);
   if (kept !== undefined && (hasModel || checkpoint !== undefined)) {
     const other = difference(flags, kept.flags);
     if (other !== undefined) {
@@ -70,9 +72,7 @@ export async function finetuneHere(values: FinetuneValues, output: string, shown
         hint: `give another --output, or go on with that run: deno run finetune --resume ${quoted(shown)}`,
       });
     }
-    if (hasModel && end?.kind === "end" && !end.interrupted) {
-      return { values: all, record: kept, finished: kept as FinetuneRun };
-    }
+    if (isFinished) return { values: all, record: kept, finished: kept as FinetuneRun };
     if (checkpoint !== undefined) {
       const { folder, state, training_state } = checkpoint;
       return { values: all, record: kept, start: { state, folder, training_state, run: kept as FinetuneRun } };
