@@ -12,7 +12,7 @@ const KINDS = ["kill", "tear", "ENOSPC", "EIO"] as const;
 /** Longest time of a command: it hangs, if it takes longer. */
 const PATIENCE_MS = 60_000;
 /** Cases of the short form, a command. */
-const SAMPLE = 4;
+const SAMPLE = 3;
 
 export const FILE_CALLS: Campaign = {
   name: "file-calls",

@@ -165,9 +165,8 @@ export async function inParallel<T>(
   await Promise.all(Array.from({ length: workers }, async () => {
     for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
       await work(item);
-      if (waiting.length % 100 === 0 && items.length > 100) {
-        console.error(`  ${waiting.length} of ${items.length} left`);
-      }
+      const { length } = waiting;
+      if (length > 0 && length % 100 === 0) console.error(`  ${length} of ${items.length} left`);
     }
   }));
 }
