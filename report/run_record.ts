@@ -43,6 +43,14 @@ export async function readRun(path: string): Promise<RunRecord> {
       hint: "give the --output of a pretrain run; its first figures come after the first update",
     });
   }
+  if (config === undefined) {
+    if (metrics.some(({ kind }) => kind === "classification")) {
+      throw new ClozeError("input", `${path} has the figures of a fine-tuning, but no finetune.json`, {
+        hint: "copy that file again, too",
+      });
+    }
+    damages.push("run.json is not there: settings are not known");
+  }
   return { ...runRecord(path, config, metrics), damages };
 }
 
@@ -54,6 +62,8 @@ export async function readAllMetrics(folder: string): Promise<MetricsRead> {
   if (saved !== undefined && (read.count < (saved.lines ?? 0) || step < saved.step)) {
     read.damages.push(`lines of metrics.jsonl are missing: the checkpoint of step ${saved.step} knows of more`);
   }
+  const hasModel = saved !== undefined || await exists(`${folder}/model.safetensors`);
+  if (hasModel && !await exists(`${folder}/metrics.jsonl`)) read.damages.push("metrics.jsonl is not there");
   return read;
 }
 
