@@ -17,6 +17,11 @@ let read = 0;
 /** Bytes of files that this thread has read so far, as they are on the disk: how far reading has come. */
 export const bytesRead = (): number => read;
 
+/** Counts bytes that a reader takes from a file itself. */
+export function countRead(bytes: number): void {
+  read += bytes;
+}
+
 /**
  * The bytes from `from` to `to` of a plain file, or all bytes of a decompressed one. A chunk is valid until the next one
  * is asked for.
@@ -87,7 +92,7 @@ async function* range(file: string, from: number, to: number): AsyncGenerator<Ui
       const count = await opened.read(buffer.subarray(0, Math.min(left, CHUNK)));
       if (count === null) return;
       left -= count;
-      read += count;
+      countRead(count);
       yield buffer.subarray(0, count);
     }
   } catch (error) {

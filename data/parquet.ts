@@ -2,7 +2,7 @@
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { regularFile } from "../config/regular_file.ts";
-import { readBytes } from "./bytes.ts";
+import { countRead, readBytes } from "./bytes.ts";
 import { findColumns, joined } from "./columns.ts";
 import { parquetLibrary, type ParquetMetadata } from "./parquet_library.ts";
 import { type Bytes, ColumnReader, PageMemory } from "./parquet_pages.ts";
@@ -90,6 +90,7 @@ function bytesOf(file: Deno.FsFile): Bytes {
     file.seekSync(from, Deno.SeekMode.Start);
     for (let at = 0; at < bytes.length;) {
       const count = file.readSync(bytes.subarray(at));
+      countRead(count ?? 0);
       if (count === null) throw new Error("it is cut off");
       at += count;
     }
