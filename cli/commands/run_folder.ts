@@ -5,6 +5,7 @@
  */
 
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../../config/batch_config.ts";
+import { checkRun } from "../../config/check_run.ts";
 import { ClozeError, ioError } from "../../config/cloze_error.ts";
 import { type PlannedRun, type RunConfig, TRAINING_DEFAULTS } from "../../config/run_config.ts";
 import { readSealed, sealed } from "../../config/sealed_json.ts";
@@ -74,12 +75,14 @@ export async function readRecord(output: string): Promise<PlannedRun | RunConfig
   if (![run.model, run.training, run.training?.extent, run.data].every((part) => typeof part === "object" && part)) {
     throw new ClozeError("input", `${path} lacks what every run has`, { hint: "it is of another program, or damaged" });
   }
-  if (!isSealed) note(`note: ${path} has no checksum; it is taken as it is`);
-  return {
+  const whole = {
     ...run,
     training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
     data: { ...run.data, corpus: corpusOf(run.data.corpus) },
   } as PlannedRun | RunConfig;
+  checkRun(whole, path);
+  if (!isSealed) note(`note: ${path} has no checksum; it is taken as it is`);
+  return whole;
 }
 
 /** How text is read. Version 0.1.0 has two names, for JSON records and for tables: mostly the same, or one unused. */

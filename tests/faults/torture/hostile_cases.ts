@@ -18,7 +18,8 @@ export interface HostileCase {
 type Json = Record<string, unknown>;
 
 const PREDICT = ["predict", "--model", "target", "--threads", "1"];
-const RESUME = ["pretrain", "--resume", "target", "--threads", "1"];
+/** The run goes on beyond its end, so that all of its record is needed. */
+const RESUME = ["pretrain", "--resume", "target", "--steps", "6", "--threads", "1"];
 
 /** Files of the two folders, with a command that reads each. */
 const FILES: [base: HostileCase["base"], file: string, args: string[]][] = [
