@@ -25,7 +25,7 @@ const SAME_PRESS_MS = 1000;
 const TURNS = 10;
 
 /** The run that is in progress, of this process. */
-let run: { controller: AbortController; armed: boolean; next: string } | undefined;
+let run: { controller: AbortController; armed: boolean; next: string; what: string } | undefined;
 let pressed = false;
 let isNextPress = false;
 /** What is listened for; nothing, as long as no command has asked for it. */
@@ -35,16 +35,18 @@ let listened: Deno.Signal[] = [];
  * Listens from now on until the process ends, because the second part of a press may come when the run has been saved.
  *
  * @param next what to type to go on, for a signal that comes before training has begun.
+ * @param what is said then.
  */
-export function stopSignals(next: string): Stop {
-  const own = { controller: new AbortController(), armed: false, next };
+export function stopSignals(next: string, what = "stopped before training began"): Stop {
+  const own = { controller: new AbortController(), armed: false, next, what };
+  const outer = run; // a command that runs others
   run = own;
   if (listened.length === 0) listen(signals());
   return {
     signal: own.controller.signal,
     arm: () => own.armed = true,
     dispose: () => {
-      if (run === own) run = undefined;
+      if (run === own) run = outer;
     },
   };
 }
@@ -74,7 +76,7 @@ function stop(): void {
   if (pressed || run?.armed !== true) {
     endProgress();
     if (!pressed && run !== undefined) {
-      printStop(new ClozeError("interrupted", "stopped before training began", { hint: run.next }));
+      printStop(new ClozeError("interrupted", run.what, { hint: run.next }));
     }
     Deno.exit(130);
   }

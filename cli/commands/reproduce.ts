@@ -16,6 +16,7 @@ import { commandLine } from "../command_line.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { REPRODUCE } from "../flags/tables.ts";
 import { callerFolder, resolve } from "../paths.ts";
+import { stopSignals } from "../stop_signals.ts";
 import { bold, clock, grouped, note, writeOut } from "../terminal.ts";
 import {
   checkLabeled,
@@ -53,6 +54,7 @@ export async function run(args: string[]): Promise<number> {
   const output = resolve(values.output ?? `runs/${name}`);
   const began = performance.now();
   await makeFolder(output);
+  const stop = stopSignals("the same command", `the experiment in ${output} was stopped`);
   try {
     const plan = await keptPlan(outline, values.steps, output) ?? await newPlan(outline, claim, values, output);
     note(bold("claim    ") + claim.text);
@@ -64,9 +66,11 @@ export async function run(args: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof ClozeError) || error.code !== "interrupted") throw error;
     throw new ClozeError("interrupted", `the experiment in ${output} was stopped`, {
-      hint: "call the same command again to go on",
+      hint: "the same command",
       cause: error,
     });
+  } finally {
+    stop.dispose();
   }
 }
 
