@@ -58,7 +58,7 @@ export function checkUnknown(
       grouped(words)
     }) became [UNK]` +
     why(found.causes);
-  const hint = remedy(found.causes, vocabulary);
+  const hint = remedy(found.causes, vocabulary, where !== "");
   if (unknown <= REFUSED * words || allowed) return { message, hint };
   throw new ClozeError("input", message, { hint: `${hint}; or go on all the same: --allow-unknown` });
 }
@@ -78,8 +78,8 @@ function why(causes: UnknownCauses | undefined): string {
   return [`, for example ${examples.join(", ")}`, ...reasons].join("; ");
 }
 
-/** What to do about the most frequent cause. */
-function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary): string {
+/** What to do about the most frequent cause. @param isOther whether the vocabulary was not made for this part of the text. */
+function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary, isOther: boolean): string {
   const { too_long = 0, cased = 0, lacking: [most] = [] } = causes ?? {};
   if (too_long >= Math.max(cased, most?.share ?? 0) && too_long > 0) {
     const words = "put white space between the words";
@@ -88,9 +88,16 @@ function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary): stri
     }
     return vocabulary.from === "text"
       ? `${words}, or take each character for a word: --pre-tokenizer characters`
-      : `${words}, or leave --tokenizer out to learn one that takes such words, or with --pre-tokenizer characters letters`;
+      : `${words}, or leave --tokenizer out to learn one that takes such words, or takes each character for a word: ` +
+        "--pre-tokenizer characters";
   }
-  if (vocabulary.from === "text") return "a larger vocabulary keeps more of the characters: --vocab-size";
+  if (vocabulary.from === "text") {
+    // A vocabulary that is learned has all characters of its text but the rarest.
+    return isOther
+      ? "the vocabulary is learned from --data: add text like this one to it, or measure on text that is like it"
+      : "learn a vocabulary with more of the characters, deno run train-tokenizer --data TEXT --output DIR " +
+        "--limit-alphabet N, and give it with --tokenizer DIR";
+  }
   if (cased > 0 && cased >= (most?.share ?? 0)) {
     return "the vocabulary is lowercase, but its tokenizer keeps capital letters: set do_lower_case in its " +
       "tokenizer_config.json to true, or lowercase the text";

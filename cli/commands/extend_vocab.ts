@@ -43,6 +43,7 @@ export async function run(args: string[]): Promise<number> {
     );
   }
   if (data.length === 0) checkTextFlags(values, []);
+  const min_frequency = values["min-frequency"] ?? MIN_FREQUENCY;
   const from = resolve(values.model), to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
   const { tokenizer: own } = await openModelFolder(from);
@@ -55,13 +56,8 @@ export async function run(args: string[]): Promise<number> {
   const tokenizer = Tokenizer.from({ ...own.data, max_input_chars_per_word });
   const tokens = counts === undefined
     ? values.tokens === undefined ? [] : await readTokens(tokenizer, resolve(values.tokens))
-    : learnExtension(tokenizer, counts, {
-      add: values.add ?? ADD,
-      min_frequency: values["min-frequency"] ?? MIN_FREQUENCY,
-    });
-  if (tokens.length + special.length === 0) {
-    throw new ClozeError("input", "there is no new token to add: the model has them all");
-  }
+    : learnExtension(tokenizer, counts, { add: values.add ?? ADD, min_frequency });
+  if (tokens.length + special.length === 0) throw nothingNew(counts === undefined ? 1 : min_frequency);
   const larger = tokenizer.extended(tokens, special);
   const added = tokens.length + special.length;
   const vocab_size = await writeExtendedModel({
@@ -73,7 +69,11 @@ export async function run(args: string[]): Promise<number> {
       ...special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids),
     ],
   });
-  note(`wrote ${to}: ${grouped(added)} new tokens, ${grouped(larger.size)} in all, vocab_size ${vocab_size}`);
+  note(
+    `wrote ${to}: ${grouped(added)} new ${added === 1 ? "token" : "tokens"}, ${
+      grouped(larger.size)
+    } in all, vocab_size ${vocab_size}`,
+  );
   if (counts !== undefined) {
     const [before, after] = [own, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
     note(`tokens a word in the text: ${before.fertility.toFixed(3)} before, ${after.fertility.toFixed(3)} now`);
@@ -86,6 +86,14 @@ export async function run(args: string[]): Promise<number> {
     }
   }
   return 0;
+}
+
+function nothingNew(min_frequency: number): ClozeError {
+  const what = "there is no new token to add";
+  if (min_frequency === 1) return new ClozeError("input", `${what}: the model has them all`);
+  return new ClozeError("input", `${what}: nothing that the model lacks occurs ${min_frequency} times in the text`, {
+    hint: "give more text, or take what is rarer, too: --min-frequency 1",
+  });
 }
 
 async function expectEmpty(path: string): Promise<void> {

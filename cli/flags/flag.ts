@@ -284,7 +284,7 @@ export function helpText(table: CommandTable): string {
     ...rows.flatMap(([left, help]) => {
       const [first, ...rest] = wrap(help, 68, "");
       const padded = `  ${left.padEnd(26)}`;
-      const head = left.length > 26 ? [`  ${left}`, `${" ".repeat(28)}${first}`] : [`${padded}${first}`];
+      const head = left.length >= 26 ? [`  ${left}`, `${" ".repeat(28)}${first}`] : [`${padded}${first}`];
       return [...head, ...rest.map((line) => " ".repeat(28) + line)];
     }),
     "",

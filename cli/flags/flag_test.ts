@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { ClozeError } from "../../config/cloze_error.ts";
 import {
   choice,
@@ -91,5 +91,8 @@ Deno.test("helpText shows every flag of every command within 100 columns", () =>
     const help = helpText(table);
     for (const name of Object.keys(table.flags)) assertStringIncludes(help, `--${name}`);
     assertEquals(help.split("\n").filter((line) => line.length > 100), []);
+    for (const [name, { value }] of Object.entries(table.flags)) {
+      assertMatch(help, new RegExp(`--${RegExp.escape(name)}${value === "" ? "" : ` ${RegExp.escape(value)}`}\\s`));
+    }
   }
 });

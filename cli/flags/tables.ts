@@ -374,7 +374,7 @@ export const TRAIN_TOKENIZER = {
     "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 16000",
     "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 30000 --pad-to-multiple 64",
     "cloze train-tokenizer --data proteins.txt --output tokenizer --pre-tokenizer characters",
-    "cloze train-tokenizer --data corpus/ --output tokenizer --special-token '[URL]' --special-token '[NAME]'",
+    "cloze train-tokenizer --data corpus/ --output tokenizer --special-token '[URL]'",
   ],
 } satisfies CommandTable;
 
@@ -466,7 +466,7 @@ export const INSPECT = {
 export const EXTEND_VOCAB = {
   name: "extend-vocab",
   summary: "Adds tokens to a trained model, each beginning as the mean of the pieces it was made of.",
-  usage: "--model DIR --output DIR [--data PATH…] [--tokens FILE] [--special-token TOKEN…] [flags]",
+  usage: "--model DIR --output DIR [--data PATH… | --tokens FILE] [flags]",
   positional: "PATH",
   details:
     "The new tokens are the lines of --tokens, or those that --data most needs: it is split into the model's own " +

@@ -1,6 +1,6 @@
 /** `cloze train-tokenizer`, `tokenize` and `extend-vocab` as people run them. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type Place, smallPlace, testWithCore, trainedPlace } from "../support.ts";
 
 const KOREAN = "단순함을 얻기란 복잡함을 얻기보다 어렵다.\n고양이는 생선을 먹는다, 정말로!\n";
@@ -278,7 +278,7 @@ testWithCore("extend-vocab makes a model with more tokens that predicts as befor
     const args = ["extend-vocab", "--model", "model", "--output", "named", "--special-token", "[URL]"];
     const { code, stderr } = await place.cloze(args);
     assertEquals(code, 0, stderr);
-    assertStringIncludes(stderr, "1 new tokens");
+    assertStringIncludes(stderr, "1 new token,");
     const { input, masks } = await predict("named", "The [MASK] sees [URL].\n");
     assertEquals([input, masks.length], ["The [MASK] sees [URL].", 1]);
     const tokens = await place.cloze(["tokenize", "--tokenizer", "named"], { input: "sees[URL]\n" });
@@ -300,7 +300,12 @@ testWithCore("extend-vocab makes a model with more tokens that predicts as befor
     place.file("two.txt", "New York\n");
     await refuse(["--output", "x", "--tokens", "two.txt"], 1, "New York");
     place.file("known.txt", "The\n");
-    await refuse(["--output", "x", "--tokens", "known.txt"], 1, "no new token");
+    await refuse(["--output", "x", "--tokens", "known.txt"], 1, "the model has them all");
+    place.file("rare.txt", "The cat sees Ω\n");
+    await refuse(["--output", "x", "--data", "rare.txt"], 1, "nothing that the model lacks occurs 2 times in the text");
+    const taken = await run("--output", "rare", "--data", "rare.txt", "--min-frequency", "1", "--add", "1");
+    assertEquals(taken.code, 0, taken.stderr);
+    assertMatch(taken.stderr, /wrote \S+: 1 new token, /);
     const weights = `${place.path}/model/model.safetensors`;
     const bytes = Deno.readFileSync(weights);
     Deno.writeFileSync(weights, bytes.subarray(0, bytes.length - 1000));

@@ -48,6 +48,16 @@ testWithCore(
   },
 );
 
+testWithCore("pretrain says where the words of --valid would have to stand", async () => {
+  using place = smallPlace();
+  place.file("greek.txt", "το σπίτι είναι μεγάλο\n");
+  const run = ["pretrain", ...SMALL_RUN, "--steps", "2", "--valid", "greek.txt", "--output", "out"];
+  const { code, stderr } = await place.cloze(run);
+  assertEquals(code, 1, stderr);
+  assertMatch(stderr, /100\.0% of the words of --valid \(4 of 4\) became \[UNK\].*Greek/);
+  assertStringIncludes(stderr, "add text like this one to it");
+});
+
 testWithCore("pretrain says how many words became [UNK] where none or few did, without a warning", async () => {
   using place = smallPlace();
   const { code, stderr } = await place.cloze(["pretrain", ...SMALL_RUN, "--steps", "2", "--output", "out"]);
