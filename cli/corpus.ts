@@ -4,7 +4,14 @@ import { createHash } from "node:crypto";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { folderOf, writeAll, writeWith } from "../config/whole_file.ts";
-import { type CorpusCounts, expandPaths, type FindOptions, refuseStructure, sourceKind } from "../data/mod.ts";
+import {
+  type CorpusCounts,
+  expandPaths,
+  type FindOptions,
+  packedWith,
+  refuseStructure,
+  sourceKind,
+} from "../data/mod.ts";
 import { exists, fileHash } from "../training/files.ts";
 import type { Values } from "./flags/flag.ts";
 import { type CORPUS_FLAGS, TEXT_FLAGS } from "./flags/tables.ts";
@@ -189,7 +196,21 @@ export async function saveStdin(path: string, format: TextValues["format"]): Pro
       writeAll(file, buffer.subarray(0, read));
     }
   });
+  await refusePacked(path);
   if (format === undefined) await refuseStructure(path, "standard input");
+}
+
+/** Refuses standard input that is compressed: it has no name that would say so. */
+async function refusePacked(path: string): Promise<void> {
+  using file = await Deno.open(path).catch((error) => {
+    throw ioError(error, "read", path);
+  });
+  const beginning = new Uint8Array(16);
+  const tool = packedWith(beginning.subarray(0, await file.read(beginning) ?? 0));
+  if (tool === undefined) return;
+  throw new ClozeError("input", `standard input is compressed: it looks like a ${tool} file`, {
+    hint: `unpack it on its way, for example with: ${tool} -dc FILE | deno run …`,
+  });
 }
 
 /**

@@ -9,6 +9,7 @@ import { regularFile } from "../config/regular_file.ts";
 import { binaryStructure, refuseBinary } from "./known_structure.ts";
 import { hasKnownEnding, sourceKind } from "./sources.ts";
 import { decompress } from "./decompress.ts";
+import { NeedsDictionary } from "./zstd/frame_header.ts";
 
 const CHUNK = 1 << 18;
 
@@ -56,6 +57,11 @@ async function* decompressed(file: string, compression: "gzip" | "zstd"): AsyncG
     else yield* (await import("./zstd/unzstd.ts")).unzstd(all());
   } catch (error) {
     if (error instanceof ClozeError) throw error;
+    if (error instanceof NeedsDictionary) {
+      throw new ClozeError("input", `${file} cannot be unpacked: ${error.message}`, {
+        hint: "unpack it first: zstd -d -D DICTIONARY FILE",
+      });
+    }
     throw new ClozeError("input", `${file} is a broken ${compression} file: ${messageOf(error)}`, {
       hint: "it may be cut off: copy or download it again",
       cause: error,

@@ -64,6 +64,7 @@ Deno.test("readBytes refuses a file that is not what its name says, and says wha
     ["k.txt.gz", zstdCompressSync(encode("text")), "broken gzip file: it begins like a zstd file"],
     ["l.txt.gz", gzipSync(tar), "it looks like a tar archive"],
     ["m.txt.gz", gzipSync(gzipSync("text")), "it looks like a gzip file"],
+    ["q.txt.zst", Uint8Array.of(0x28, 0xB5, 0x2F, 0xFD, 1, 0x58, 5, 1, 0, 0), "it was compressed with a dictionary"],
   ];
   await withReader(async (read) => {
     for (const [name, content, message] of cases) {

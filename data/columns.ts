@@ -42,6 +42,7 @@ export function textOf(value: unknown): string | undefined {
 /** What a value is that is no text, in words. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
+  if (typeof value === "bigint") return "a number";
   if (!Array.isArray(value)) return typeof value === "object" ? "an object" : `a ${typeof value}`;
   const other = value.find((item) => item !== null && typeof item !== "string");
   return Array.isArray(other) ? "a list of lists" : `a list with ${kindOf(other)} in it`;

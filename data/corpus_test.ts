@@ -160,7 +160,7 @@ Deno.test("Parquet written by pyarrow: plain pages of every codec, nulls, severa
   await assertRejects(
     () => reader(golden, { text_column: "id" })("text-none.parquet"),
     ClozeError,
-    'row 1 has a bigint in "id", not a text',
+    'row 1 has a number in "id", not a text',
   );
   const bytes = Deno.readFileSync(`${golden}/text-snappy.parquet`);
   await withFiles({ "a.parquet.gz": gzipSync(bytes), "cut.parquet": bytes.subarray(0, 100) }, async (folder) => {
@@ -179,6 +179,8 @@ Deno.test("invalid UTF-8 fails with its line, or is replaced or skipped, and cou
     "a.csv": bad('text\n"one\n', [0xFF], '\nthree"\nfour\n'),
     "nul.txt": bad("a\nb", [0], "\n"),
     "utf16.txt": bad([0xFF, 0xFE, 97, 0]),
+    "le.txt": bad(Array.from("가나 다a\n", (c) => [c.charCodeAt(0) & 255, c.charCodeAt(0) >> 8]).flat()),
+    "be.txt": bad(Array.from("가나 다a\n", (c) => [c.charCodeAt(0) >> 8, c.charCodeAt(0) & 255]).flat()),
   };
   await withFiles(files, async (folder) => {
     const reading = async (name: string, on_invalid: CorpusConfig["on_invalid"]) => {
@@ -196,6 +198,10 @@ Deno.test("invalid UTF-8 fails with its line, or is replaced or skipped, and cou
     await assertRejects(() => reading("nul.txt", "replace"), ClozeError, "NUL byte at or after line 1");
     const error = await assertRejects(() => reading("utf16.txt", "replace"), ClozeError);
     assert(error.hint?.includes("UTF-16"));
+    for (const [name, encoding] of [["le.txt", "UTF-16LE"], ["be.txt", "UTF-16BE"]]) {
+      const { hint } = await assertRejects(() => reading(name, "replace"), ClozeError);
+      assert(hint?.includes(`iconv -f ${encoding}`), `${name}: ${hint}`);
+    }
   });
 });
 

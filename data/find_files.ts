@@ -55,6 +55,9 @@ class Search {
   /** Of folders by real path, how many files of them are text; 0 of one that is being read. */
   readonly #visited = new Map<string, number>();
   readonly #plain: string[] = [];
+  #isAsked = false;
+  /** Folders that were given and have no text in them. */
+  readonly #without: { shown: string; others: string }[] = [];
 
   constructor(cwd: string, options: FindOptions) {
     this.#cwd = cwd;
@@ -67,6 +70,7 @@ class Search {
   }
 
   async add(path: string): Promise<void> {
+    this.#isAsked = true;
     const absolute = path.startsWith("/") || /^[A-Za-z]:[\\/]/.test(path) ? path : `${this.#cwd}/${path}`;
     const info = await statOf(absolute);
     if (info?.isDirectory) return await this.#addGiven(absolute, path, info);
@@ -104,12 +108,8 @@ class Search {
     const leftOut = new LeftOut();
     const found = await this.#walk(path, "", await realPath(path), entries, leftOut);
     const others = leftOut.toString();
-    if (found === 0) {
-      throw new ClozeError("input", `the folder ${shown} has no .txt, .jsonl, .csv, .tsv or .parquet file in it`, {
-        hint: others === "" ? undefined : `it has ${others}; a file whose ending is not known can be given by its name`,
-      });
-    }
-    if (others !== "") this.#note(`left out of ${shown}: ${others}`);
+    if (found === 0) this.#without.push({ shown, others });
+    else if (others !== "") this.#note(`left out of ${shown}: ${others}`);
   }
 
   /** Adds what is in a folder; returns how many files of it are text. */
@@ -142,7 +142,7 @@ class Search {
         const marker = await modelMarker(path, inside.map(({ name }) => name));
         if (marker !== undefined) leftOut.add("folder of a model or tokenizer", `${relative} with ${marker}`);
         else found += await this.#walk(path, `${relative}/`, target, inside, leftOut);
-      } else if (!info.isFile) throw notAFile(path, info);
+      } else if (!info.isFile) throw notAFile(path, info, `leave it out: --exclude ${name}`);
       else if (hasKnownEnding(path) || hasKnownEnding(target)) {
         this.#take(hasKnownEnding(path) ? path : target, target);
         found++;
@@ -155,7 +155,12 @@ class Search {
   /** A file that is given, by name or by a glob. */
   async #addNamed(path: string, shown: string, info: Deno.FileInfo): Promise<void> {
     if (this.#isExcluded(shown.replace(/^.*\//, ""))) return;
-    if (!info.isFile && !(this.#options.once && info.isFifo)) throw notAFile(shown, info);
+    if (!info.isFile && !(this.#options.once && info.isFifo)) {
+      const hint = info.isFifo
+        ? "give - and pipe the text into standard input"
+        : "give a file, or - for standard input";
+      throw notAFile(shown, info, hint);
+    }
     const real = info.isFifo ? path : await realPath(path); // what is behind /dev/fd/3 has no path
     if (info.isFile && this.#files.has(real)) {
       return this.#take(hasKnownEnding(path) ? path : this.#files.get(real)!, real);
@@ -195,9 +200,28 @@ class Search {
     this.#options.onNote?.(text);
   }
 
+  /** A folder without text is a note where there is text elsewhere. */
+  #checkFolders(): void {
+    const [first] = this.#without, more = this.#without.length - 1;
+    if (this.#files.size > 0) {
+      if (first !== undefined) {
+        this.#note(`without text: the folder ${first.shown}${more === 0 ? "" : ` and ${more} more`}`);
+      }
+    } else if (first !== undefined) {
+      const { shown, others } = first;
+      const what = `the folder ${shown} has no .txt, .jsonl, .json, .csv, .tsv or .parquet file in it`;
+      throw new ClozeError("input", what, {
+        hint: others === "" ? undefined : `it has ${others}; a file whose ending is not known can be given by its name`,
+      });
+    } else if (this.#excluders.length > 0 && this.#options.used === undefined && this.#isAsked) {
+      throw new ClozeError("usage", `--exclude ${this.#excluders[0].pattern} leaves nothing of what is given`);
+    }
+  }
+
   finish(): string[] {
     const idle = this.#excluders.find(({ used }) => !used);
     if (idle !== undefined && this.#options.used === undefined) throw idleExclusion(idle.pattern);
+    this.#checkFolders();
     if (this.#plain.length > 0) {
       const [first] = this.#plain, more = this.#plain.length - 1;
       this.#note(`${first}${more === 0 ? "" : ` and ${more} more without a known ending`}: read as plain text`);
@@ -233,12 +257,8 @@ export function idleExclusion(pattern: string): ClozeError {
   });
 }
 
-function notAFile(shown: string, info: Deno.FileInfo): ClozeError {
-  return new ClozeError("input", `${shown} is ${kindOf(info)}, not a file: text is read more than once`, {
-    hint: info.isFifo
-      ? "give - and pipe the text into standard input"
-      : `leave it out: --exclude ${shown.replace(/^.*\//, "")}`,
-  });
+function notAFile(shown: string, info: Deno.FileInfo, hint: string): ClozeError {
+  return new ClozeError("input", `${shown} is ${kindOf(info)}, not a file`, { hint });
 }
 
 /** What is at a path, or undefined if nothing is. @param loops whether a link that leads to itself is nothing. */

@@ -85,6 +85,8 @@ Deno.test("expandPaths leaves files of unknown endings, and hidden ones, out of 
     assertEquals(await expand("c/.git"), ["c/.git/x.txt"]);
     const error = await assertRejects(() => expand("only"), ClozeError, "the folder only has no .txt");
     assert(error.hint?.startsWith("it has 1 .pdf"));
+    assertEquals(await expand("c/a.txt", "only"), ["c/a.txt"]);
+    assertEquals(notes.splice(0), ["without text: the folder only"], "elsewhere there is some");
     await assertRejects(() => expand("c/lost.txt"), ClozeError, "is a link to nowhere, which does not exist");
     await assertRejects(() => expand("c/*.txt"), ClozeError, "c/lost.txt is a link to what does not exist");
   });
@@ -127,6 +129,11 @@ Deno.test("expandPaths leaves out what --exclude names, by name or by path, and 
     assertEquals(await excluding(["*.tmp.*"], "c/*.txt"), ["c/a.txt"], "of a glob");
     assertEquals(await excluding(["*.tmp.*"], "c/a.tmp.txt", "c/a.txt"), ["c/a.txt"], "of what the shell expanded");
     await assertRejects(() => excluding(["*.pdf"], "c"), ClozeError, "--exclude *.pdf excludes nothing");
+    await assertRejects(
+      () => excluding(["a.*"], "c/a.txt"),
+      ClozeError,
+      "--exclude a.* leaves nothing of what is given",
+    );
     await assertRejects(() => excluding(["[a"], "c"), ClozeError, "bracket that is not closed");
   });
 });
@@ -206,6 +213,7 @@ Deno.test({
       for (const path of ["c/pipe.txt", "c", "c/*"]) {
         const error = await assertRejects(() => expand(path), ClozeError, "a FIFO (a named pipe), not a file");
         assert(error.message.includes("c/pipe.txt"));
+        assertEquals(error.hint?.includes("--exclude pipe.txt"), path === "c", "what is named is not left out");
       }
       assertEquals(await expand("d"), ["d/a.txt"], "a hidden one is left out");
       assertEquals(await expandPaths(["c/pipe.txt"], folder, { once: true }), [`${folder}/c/pipe.txt`]);

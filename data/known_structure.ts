@@ -60,6 +60,12 @@ export function binaryStructure(bytes: Uint8Array): Structure | undefined {
   return found?.[1];
 }
 
+/** The program that unpacks what begins so, if cloze does it itself where a name says that it is needed. */
+export function packedWith(bytes: Uint8Array): "gzip" | "zstd" | undefined {
+  const what = binaryStructure(bytes)?.what;
+  return what === "a gzip file" ? "gzip" : what === "a zstd file" ? "zstd" : undefined;
+}
+
 /**
  * Refuses bytes that are no text by how they begin.
  *

@@ -71,11 +71,26 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: Lin
 
 /** Of a file with a NUL byte. @param beginning its first bytes, if they hold it. */
 export function nulError(file: string, line: number, beginning?: Uint8Array): ClozeError {
-  const [a, b] = beginning ?? [];
-  const isUtf16 = (a ^ b) === 1 && (a & b) === 0xFE;
+  const encoding = beginning === undefined ? undefined : wideEncoding(beginning);
   return new ClozeError("input", `${file} is not a text file: it has a NUL byte at or after line ${line}`, {
-    hint: isUtf16 ? "it is UTF-16: convert it first, for example with: iconv -f UTF-16 -t UTF-8" : undefined,
+    hint: encoding &&
+      `it looks like ${encoding} text: convert it first, for example with: iconv -f ${encoding} -t UTF-8`,
   });
+}
+
+/** The UTF-16 that a text without a byte order mark is in, if its spaces, line ends and other ASCII say so. */
+function wideEncoding(bytes: Uint8Array): string | undefined {
+  const length = Math.min(bytes.length, 1 << 12) & ~1;
+  const isAscii = (byte: number) => byte >= 9 && byte < 127;
+  let little = 0, big = 0;
+  for (let i = 0; i < length; i += 2) {
+    if (bytes[i + 1] === 0 && isAscii(bytes[i])) little++;
+    else if (bytes[i] === 0 && isAscii(bytes[i + 1])) big++;
+    else if (bytes[i] === 0 && bytes[i + 1] === 0) return undefined;
+  }
+  if (Math.max(little, big) < length / 40) return undefined; // one character of twenty
+  if (little > 4 * big) return "UTF-16LE";
+  return big > 4 * little ? "UTF-16BE" : undefined;
 }
 
 /** Of a file with a line that is not UTF-8. */

@@ -7,6 +7,7 @@ export { type Document, readDocuments } from "./corpus.ts";
 export { type CorpusCounts, CorpusReport } from "./corpus_report.ts";
 export { type CorpusSource, documentsOf } from "./corpus_source.ts";
 export { type CountedWords, countWords } from "./count_words.ts";
+export { packedWith } from "./known_structure.ts";
 export { expandPaths, type FindOptions, idleExclusion, refuseStructure } from "./find_files.ts";
 export { type Blank, heldOutBlanks } from "./held_out_blanks.ts";
 export { type LabeledColumns, type LabeledText, readLabeled } from "./labeled.ts";

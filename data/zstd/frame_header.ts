@@ -17,6 +17,11 @@ export interface FrameHeader {
 /** The largest window that zstd writes, --long=31. */
 const LARGEST_WINDOW = 2 ** 31;
 
+/** A frame that is whole, but can be decoded only with the dictionary that it was compressed with. */
+export class NeedsDictionary extends Error {
+  override readonly message = "it was compressed with a dictionary";
+}
+
 /**
  * Reads what follows the magic number.
  *
@@ -28,7 +33,7 @@ export async function readFrameHeader(input: ByteQueue): Promise<FrameHeader> {
   const isSingle = (descriptor & 32) !== 0;
   const [windowByte] = isSingle ? [0] : await input.take(1);
   const dictionary = await input.take([0, 1, 2, 4][descriptor & 3]);
-  if (dictionary.some((byte) => byte !== 0)) throw new Error("it was compressed with a dictionary");
+  if (dictionary.some((byte) => byte !== 0)) throw new NeedsDictionary();
   const contentBytes = await input.take([isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6]);
   const content = contentBytes.length === 0
     ? undefined

@@ -1,6 +1,6 @@
 /** From files of every kind to batches: what is read, what `inspect` shows and writes, what a crash leaves. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { type Place, SMALL_RUN, smallPlace, smallText, testWithCore, until } from "../support.ts";
 
@@ -133,6 +133,9 @@ Deno.test("standard input is plain text unless --format says what it is", async 
     const asText = await place.cloze([...train, "--format", "text"], { input });
     assertEquals(asText.code, 0, asText.stderr);
   }
+  const packed = await place.cloze([...train, "--format", "jsonl"], { input: gzipSync(inputs.jsonl) });
+  assertEquals(packed.code, 1, packed.stderr);
+  assertMatch(packed.stderr, /standard input is compressed: .*\nhint: .*gzip -dc FILE \|/);
   const parquet = await Deno.readFile(new URL("../golden/text-snappy.parquet", import.meta.url));
   place.file("a.dat", parquet);
   const { code, stderr } = await place.cloze([
