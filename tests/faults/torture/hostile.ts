@@ -10,7 +10,7 @@ const MEMORY_KIB = 1_500_000;
 const PATIENCE_MS = 60_000;
 
 const LINE = "The [MASK] sees the dog.\n";
-const MOST = { short: 36, long: Infinity };
+const MOST = { short: 30, long: Infinity };
 
 // deno-lint-ignore no-control-regex
 const RAW = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
@@ -28,7 +28,11 @@ export const HOSTILE: Campaign = {
     for (const one of hostileCases(draw, MOST[size], await fields(place))) {
       figures.tried++;
       const before = `${one.base} ${one.args.join(" ")}`;
-      if (!good.has(before)) good.set(before, await outcome(place, { ...one, spoil: () => {} }));
+      if (!good.has(before)) {
+        const answer = await outcome(place, { ...one, spoil: () => {} });
+        if (answer.code !== 0) throw new Error(`the good folder is refused: ${answer.stderr}`);
+        good.set(before, answer);
+      }
       const came = await outcome(place, one);
       const what = one.sameAnswer && came.code === 0 && came.stdout !== good.get(before)!.stdout
         ? "another answer without a word"
