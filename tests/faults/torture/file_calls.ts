@@ -6,7 +6,7 @@
 import type { Outcome, Place } from "../../support.ts";
 import type { Campaign, Figures } from "./campaign.ts";
 import { randomFrom } from "./kills.ts";
-import { disorder, expected, inParallel, recover, type Victim, victimPlace, victims } from "./victim.ts";
+import { disorder, expected, inParallel, recover, send, type Victim, victimPlace, victims } from "./victim.ts";
 
 const KINDS = ["kill", "tear", "ENOSPC", "EIO"] as const;
 /** Longest time of a command: it hangs, if it takes longer. */
@@ -65,7 +65,7 @@ async function buildShim(place: Place): Promise<string | undefined> {
 async function faulty(place: Place, args: string[], folder: string, env: Record<string, string>) {
   const child = place.start(args, { FAULT_FOLDER: `${place.path}/${folder}`, ...env });
   await child.stdin.close();
-  const patience = setTimeout(() => child.kill("SIGTERM"), PATIENCE_MS);
+  const patience = setTimeout(() => send(child, "SIGTERM"), PATIENCE_MS);
   const { code, signal, stdout, stderr } = await child.output();
   clearTimeout(patience);
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

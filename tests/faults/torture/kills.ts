@@ -5,7 +5,7 @@
 
 import type { Place } from "../../support.ts";
 import type { Campaign, Figures } from "./campaign.ts";
-import { disorder, expected, inParallel, recover, type Victim, victimPlace, victims } from "./victim.ts";
+import { disorder, expected, inParallel, recover, send, type Victim, victimPlace, victims } from "./victim.ts";
 
 /** Updates of a run: enough that a kill often falls between two. */
 const STEPS = 90;
@@ -49,7 +49,7 @@ export const KILLS: Campaign = {
 /** Starts the command and kills it after that time. */
 async function killAfter(place: Place, victim: Victim, folder: string, ms: number, figures: Figures) {
   const child = place.start([...victim.args, "--output", folder]);
-  const timer = setTimeout(() => child.kill("SIGKILL"), ms);
+  const timer = setTimeout(() => send(child, "SIGKILL"), ms);
   await child.stdin.close().catch(() => {});
   const { code, signal, stdout, stderr } = await child.output();
   clearTimeout(timer);

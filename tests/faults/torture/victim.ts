@@ -155,6 +155,15 @@ export async function recover(
   return left === undefined ? undefined : `${left.name} is left over`;
 }
 
+/** Sends a signal to a process that may have ended. */
+export function send(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It had ended, and nobody had looked yet.
+  }
+}
+
 /** Does work by several workers, and says on standard error how far it is. */
 export async function inParallel<T>(
   workers: number,
