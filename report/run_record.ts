@@ -63,7 +63,9 @@ export async function readAllMetrics(folder: string): Promise<MetricsRead> {
     read.damages.push(`lines of metrics.jsonl are missing: the checkpoint of step ${saved.step} knows of more`);
   }
   const hasModel = saved !== undefined || await exists(`${folder}/model.safetensors`);
-  if (hasModel && !await exists(`${folder}/metrics.jsonl`)) read.damages.push("metrics.jsonl is not there");
+  if (hasModel && read.count === 0 && read.damages.length === 0) {
+    read.damages.push("metrics.jsonl is empty or not there");
+  }
   return read;
 }
 
