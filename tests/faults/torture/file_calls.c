@@ -91,7 +91,13 @@ static int fault_fd(const char *call, int fd, int needs_room) {
   return fault(call, path, needs_room);
 }
 
-#define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+/* The real one, looked up once: a look-up takes a lock of the loader. */
+#define NEXT(name)                                              \
+  (*({                                                          \
+    static __typeof__(name) *next_;                             \
+    if (!next_) next_ = (__typeof__(name) *)dlsym(RTLD_NEXT, #name); \
+    next_;                                                      \
+  }))
 
 /* Passes a call on, and ends the process after it if it is to be torn. */
 #define DO(verdict, call)                 \
