@@ -18,6 +18,8 @@ export interface ModelConfig {
   initializer_range: number;
   hidden_act: string;
   pad_token_id: number;
+  /** Whether the decoder is the word embedding matrix; else it has one of its own. */
+  tie_word_embeddings: boolean;
 }
 
 /** BERT's values (Devlin et al., 2019) for everything but the sizes. */
@@ -33,6 +35,7 @@ const DEFAULTS: Omit<
   initializer_range: 0.02,
   hidden_act: "gelu",
   pad_token_id: 0,
+  tie_word_embeddings: true,
 };
 
 /** Layers and hidden size of BERT's miniatures (Turc et al., 2019) and of BERT-base. */
@@ -72,7 +75,7 @@ type NumberField = { least: number; most: number; whole: boolean };
 const size = (most: number): NumberField => ({ least: 1, most, whole: true });
 const rate = { least: 0, most: 0.999999, whole: false };
 
-const NUMBERS: Record<Exclude<keyof ModelConfig, "hidden_act">, NumberField> = {
+const NUMBERS: Record<Exclude<keyof ModelConfig, "hidden_act" | "tie_word_embeddings">, NumberField> = {
   vocab_size: size(2 ** 28),
   hidden_size: size(2 ** 17),
   num_hidden_layers: size(2 ** 10),
@@ -107,6 +110,7 @@ const UNCHANGED: Record<string, { fine: (value: unknown) => boolean; expected: s
     fine: (value) => typeof value === "number", // the same numbers, computed piece by piece
     expected: "it has to be a number",
   },
+  tie_word_embeddings: { fine: (value) => typeof value === "boolean", expected: "it has to be true or false" },
 };
 
 const isEmpty = (value: unknown) => typeof value === "object" && value !== null && Object.keys(value).length === 0;
@@ -131,6 +135,7 @@ export function parseModelConfig(text: string, path: string): ModelConfig {
     throw new ClozeError("input", `${path}: ${field} is ${shown(value)}, but ${expected}`, { hint: HINTS[field] });
   }
   const config: Record<string, unknown> = { ...DEFAULTS };
+  config.tie_word_embeddings = own(json, "tie_word_embeddings") ?? DEFAULTS.tie_word_embeddings;
   for (const [field, { least, most, whole }] of Object.entries(NUMBERS)) {
     const value = own(json, field) ?? config[field];
     const isRight = typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value));

@@ -43,9 +43,22 @@ Deno.test("parseModelHeads takes folders as transformers writes them", () => {
     labels: ["LABEL_0", "LABEL_1", "LABEL_2"],
     multi_label: true,
   } as ModelHeads);
-  // A classifier and a bare encoder have no decoder to tie.
-  assertEquals(read({ ...classifier, tie_word_embeddings: false }).objective, "sequence_classification");
-  assertEquals(read({ architectures: ["BertModel"], tie_word_embeddings: false }), { objective: "none" });
+  const { tie_word_embeddings: _, ...sizes } = presetConfig("tiny", 100);
+  // Whether the decoder is tied is the encoder's configuration to say.
+  for (const architecture of ["BertForMaskedLM", "BertForPreTraining", "BertModel"]) {
+    const untied = JSON.stringify({
+      ...presetConfig("tiny", 100),
+      architectures: [architecture],
+      tie_word_embeddings: false,
+    });
+    const parsed = parseModelConfig(untied, "config.json");
+    assertEquals(parsed.tie_word_embeddings, false);
+    const written = modelConfigJson(parsed, parseModelHeads(untied, "config.json"));
+    assertEquals(parseModelConfig(written, "config.json"), parsed);
+  }
+  assertEquals(parseModelConfig(JSON.stringify(sizes), "config.json").tie_word_embeddings, true);
+  const odd = JSON.stringify({ ...sizes, tie_word_embeddings: "no" });
+  assertThrows(() => parseModelConfig(odd, "config.json"), ClozeError, "tie_word_embeddings");
 });
 
 Deno.test("parseModelHeads refuses what it does not know", () => {
@@ -74,7 +87,5 @@ Deno.test("parseModelHeads refuses what it does not know", () => {
   ) refuse({ ...classifier, ...fields }, message);
   refuse({ architectures: "BertForMaskedLM" }, "architectures");
   refuse({ architectures: [null] }, "architectures");
-  refuse({ tie_word_embeddings: false }, "tie_word_embeddings");
-  refuse({ architectures: ["BertForPreTraining"], tie_word_embeddings: false }, "tie_word_embeddings");
   refuse({ model_type: "cloze_left_to_right_classifier" }, "architectures");
 });

@@ -20,6 +20,7 @@ const OPTIONS: EngineOptions = {
     initializer_range: 0.1,
     hidden_act: "gelu",
     pad_token_id: 0,
+    tie_word_embeddings: true,
   },
   objective: "mlm",
   engine: "fused",

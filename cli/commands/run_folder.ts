@@ -77,6 +77,7 @@ export async function readRecord(output: string): Promise<PlannedRun | RunConfig
   }
   const whole = {
     ...run,
+    model: { ...run.model, tie_word_embeddings: run.model.tie_word_embeddings ?? true }, // 0.1.0 did not say so
     training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
     data: { ...run.data, corpus: corpusOf(run.data.corpus) },
   } as PlannedRun | RunConfig;

@@ -91,6 +91,7 @@ mod tests {
                 initializer_range: 0.02,
                 hidden_act: "gelu".into(),
                 pad_token_id: 0,
+                tie_word_embeddings: true,
             },
             objective: Objective::MaskedLm,
             seed: 1,

@@ -33,6 +33,8 @@ pub struct ModelConfig {
     pub hidden_act: String,
     /// Row of the word embedding that starts at zero.
     pub pad_token_id: usize,
+    /// Whether the decoder is the word embedding matrix, as BERT's is, or has one of its own.
+    pub tie_word_embeddings: bool,
 }
 
 impl ModelConfig {
@@ -117,6 +119,7 @@ pub(crate) mod tests {
             initializer_range: 0.2,
             hidden_act: "gelu".into(),
             pad_token_id: 0,
+            tie_word_embeddings: true,
         }
     }
 

@@ -44,12 +44,24 @@ pub struct Linear {
 }
 
 /// All parameters of a model in a fixed order: the encoder's, then those of its heads. Query, key and value of a layer are neighbours, so that they
-/// are one `[3C, C]` matrix and one `[3C]` bias; each LayerNorm's bias follows its weight. The decoder is tied to the
-/// word embeddings and so is no parameter of its own; its bias is `cls.predictions.bias`.
+/// are one `[3C, C]` matrix and one `[3C]` bias; each LayerNorm's bias follows its weight. A decoder that is tied to the
+/// word embeddings is no parameter of its own, but for its bias.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterLayout {
     parameters: Vec<Parameter>,
     len: usize,
+}
+
+const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";
+
+/// Names of the decoder's weight `[V, C]` and bias `[V]`. transformers ties both or neither: to the word embeddings, and to
+/// a bias of the head's own.
+pub fn decoder_names(config: &ModelConfig) -> [&'static str; 2] {
+    if config.tie_word_embeddings {
+        [WORD_EMBEDDINGS, "cls.predictions.bias"]
+    } else {
+        ["cls.predictions.decoder.weight", "cls.predictions.decoder.bias"]
+    }
 }
 
 impl ParameterLayout {
@@ -58,7 +70,7 @@ impl ParameterLayout {
         let mut layout = Self { parameters: Vec::new(), len: 0 };
         let (c, f, v) = (config.hidden_size, config.intermediate_size, config.vocab_size);
         let embeddings = "bert.embeddings";
-        layout.push(format!("{embeddings}.word_embeddings.weight"), &[v, c]);
+        layout.push(WORD_EMBEDDINGS.into(), &[v, c]);
         layout.push(format!("{embeddings}.position_embeddings.weight"), &[config.max_position_embeddings, c]);
         layout.push(format!("{embeddings}.token_type_embeddings.weight"), &[config.type_vocab_size, c]);
         layout.push_pair(&format!("{embeddings}.LayerNorm"), &[c]);
@@ -80,7 +92,11 @@ impl ParameterLayout {
         if objective.predicts_tokens() {
             layout.push_pair("cls.predictions.transform.dense", &[c, c]);
             layout.push_pair("cls.predictions.transform.LayerNorm", &[c]);
-            layout.push("cls.predictions.bias".into(), &[v]);
+            let [weight, bias] = decoder_names(config);
+            if !config.tie_word_embeddings {
+                layout.push(weight.into(), &[v, c]);
+            }
+            layout.push(bias.into(), &[v]);
         }
         if let Some(task) = objective.sequence_task() {
             layout.push_pair("bert.pooler.dense", &[c, c]);
@@ -225,6 +241,22 @@ mod tests {
             assert_eq!(p.trainable, !p.name.starts_with("bert.e"), "{}", p.name);
         }
         assert_eq!(encoder.find("classifier.weight").unwrap().shape, [3, 8]);
+    }
+
+    #[test]
+    fn a_decoder_that_is_not_tied_is_a_parameter_and_starts_like_other_weights() {
+        let config = ModelConfig { tie_word_embeddings: false, ..tiny() };
+        let layout = ParameterLayout::new(&config, &Objective::MaskedLm);
+        let [decoder, bias] = decoder_names(&config).map(|name| layout.find(name).unwrap());
+        assert_eq!((&decoder.shape[..], decoder.decay), (&[23, 8][..], true));
+        assert!(decoder.offset < bias.offset, "a bias is behind its weight");
+        let mut flat = vec![0.0; layout.len()];
+        layout.initialize(&config, 1, &mut flat);
+        assert!(flat[decoder.range()].iter().all(|&x| x != 0.0));
+        let tied = ParameterLayout::new(&tiny(), &Objective::MaskedLm);
+        assert!(tied.find(&decoder.name).is_err() && tied.find("cls.predictions.bias").is_ok());
+        let classifier = ParameterLayout::new(&config, &classification(false));
+        assert!(classifier.find(&decoder.name).is_err(), "a classifier has no decoder");
     }
 
     #[test]

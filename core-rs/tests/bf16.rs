@@ -24,6 +24,7 @@ fn options(dtype: Dtype, threads: usize) -> EngineOptions {
         initializer_range: 0.1,
         hidden_act: "gelu".into(),
         pad_token_id: 0,
+        tie_word_embeddings: true,
     };
     EngineOptions {
         config,

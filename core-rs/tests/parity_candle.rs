@@ -23,6 +23,7 @@ fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32
         initializer_range: 0.1,
         hidden_act: "gelu".into(),
         pad_token_id: 0,
+        tie_word_embeddings: true,
     }
 }
 
@@ -74,6 +75,10 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
     for objective in objectives() {
         cases.push((objective.clone(), config(12, 2, 3, 50, 0.0), 1));
         cases.push((objective.clone(), config(12, 2, 3, 50, 0.2), 2));
+        let untied = ModelConfig { tie_word_embeddings: false, ..config(12, 1, 3, 50, 0.1) };
+        if objective.predicts_tokens() {
+            cases.push((objective.clone(), untied, 2));
+        }
         cases.push((objective, config(64, 1, 4, 97, 0.1), 3));
     }
     for (objective, config, threads) in cases {

@@ -32,7 +32,7 @@ models = {
     "clm": BertLMHeadModel(BertConfig(**sizes, is_decoder=True)),
     "sequence_classification": BertForSequenceClassification(BertConfig(**sizes, num_labels=NUM_LABELS)),
 }
-tied = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias")
+tied = {name: ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias") for name in models}
 weights = {}  # the objectives share them, so that a head is the only difference
 for model in models.values():
     with torch.no_grad():
@@ -66,14 +66,24 @@ rows = {"mlm": masked_labels != -100, "mlm+nsp": masked_labels != -100, "clm": a
 for b, length in enumerate(LENGTHS):
     rows["clm"][b, length - 1] = False  # nothing follows
 
+# Last, so that the others are what they were before it: the same encoder with a decoder of its own.
+untied = models["mlm-untied"] = BertForMaskedLM(BertConfig(**sizes, tie_word_embeddings=False))
+tied["mlm-untied"] = ("cls.predictions.bias",)  # not used: the decoder has its own
+labels["mlm-untied"], rows["mlm-untied"] = labels["mlm"], rows["mlm"]
+with torch.no_grad():
+    for name, parameter in untied.named_parameters():
+        if name in tied["mlm"]:
+            weights[name] = (parameter + 0.1 * torch.randn_like(parameter)).detach().clone()
+        parameter.copy_(weights[name])
+
 start = [sum(LENGTHS[:b]) for b in range(len(LENGTHS) + 1)]
-tensors = {f"weight.{name}": value for name, value in weights.items() if name not in tied}
+tensors = {f"weight.{name}": value for name, value in weights.items()}
 golden = {
     "made_by": f"generate_bert.py, torch {torch.__version__}, transformers {transformers.__version__}",
     "config": {k: v for k, v in config.to_dict().items() if k in (
         "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
         "type_vocab_size hidden_dropout_prob attention_probs_dropout_prob layer_norm_eps initializer_range hidden_act "
-        "pad_token_id").split()},
+        "pad_token_id tie_word_embeddings").split()},
     "learning_rate": LEARNING_RATE,
     "input_ids": [int(x) for b, l in enumerate(LENGTHS) for x in input_ids[b, :l]],
     "token_type_ids": [int(x) for b, l in enumerate(LENGTHS) for x in token_type_ids[b, :l]],
@@ -95,7 +105,7 @@ for objective, model in models.items():
     if objective == "sequence_classification":
         tensors[f"{objective}.sequence_logits"] = output.logits.detach().clone()
     for name, parameter in model.named_parameters():
-        if name not in tied:
+        if name not in tied[objective]:
             tensors[f"{objective}.gradient.{name}"] = parameter.grad.detach().clone()
 
     plain = lambda name: name.endswith("bias") or "LayerNorm" in name

@@ -24,6 +24,7 @@ pub fn bert(hidden_size: usize, num_hidden_layers: usize, vocab_size: usize, dro
         initializer_range: 0.02,
         hidden_act: "gelu".into(),
         pad_token_id: 0,
+        tie_word_embeddings: true,
     }
 }
 

@@ -1,11 +1,13 @@
 //! The head on tokens, on the M rows to predict only: transform (dense, GELU, LayerNorm), then the decoder, which is the
-//! word embedding matrix plus a bias (Devlin et al., 2019, section 3.1). Logits exist for one chunk of rows at a time.
+//! word embedding matrix, or one of its own where they are not tied, plus a bias (Devlin et al., 2019, section 3.1). Logits
+//! exist for one chunk of rows at a time.
 
 use super::Modules;
 use crate::backend::{Backend, DataGradient, Head, Linear, Norm};
 use crate::engine::EngineOptions;
 use crate::error::Result;
 use crate::ops::dropout::Dropout;
+use crate::parameters::decoder_names;
 
 /// The head and its activations.
 pub struct TokenHead<B: Backend> {
@@ -41,6 +43,7 @@ struct Gradients<B: Backend> {
 
 impl<B: Backend> TokenHead<B> {
     pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules) -> Result<Self> {
+        let [decoder, bias] = decoder_names(&options.config);
         let (m, c, v) = (options.max_masked, options.config.hidden_size, options.config.vocab_size);
         let chunk = (backend.logits_at_a_time() / v).clamp(1, m.max(1));
         let matrix = || backend.activations(m * c);
@@ -51,7 +54,7 @@ impl<B: Backend> TokenHead<B> {
         Ok(Self {
             transform: modules.dense("cls.predictions.transform.dense")?,
             norm: modules.norm("cls.predictions.transform.LayerNorm")?,
-            decoder: modules.linear("bert.embeddings.word_embeddings.weight", "cls.predictions.bias", v)?,
+            decoder: modules.linear(decoder, bias, v)?,
             chunk,
             gathered: matrix()?,
             kept: matrix()?,

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::objective::Objective;
 use crate::ops::dropout::Dropout;
-use crate::parameters::ParameterLayout;
+use crate::parameters::{ParameterLayout, decoder_names};
 use crate::rng::DropoutKey;
 
 /// Whether, and with which keys, dropout is on.
@@ -137,8 +137,8 @@ impl Model<'_> {
     fn token_logits(&self, rows: &Tensor) -> Result<Tensor> {
         let x = self.linear(rows, "cls.predictions.transform.dense")?.gelu_erf()?;
         let x = self.layer_norm(&x, "cls.predictions.transform.LayerNorm")?;
-        let decoder = self.get("bert.embeddings.word_embeddings.weight")?;
-        x.matmul(&decoder.t()?)?.broadcast_add(self.get("cls.predictions.bias")?)
+        let [weight, bias] = decoder_names(self.config);
+        x.matmul(&self.get(weight)?.t()?)?.broadcast_add(self.get(bias)?)
     }
 
     /// The encoder's output `[L, C]` of one sequence.

@@ -550,6 +550,7 @@ fn layout() -> ParameterLayout {
         initializer_range: 0.2,
         hidden_act: "gelu".into(),
         pad_token_id: 0,
+        tie_word_embeddings: true,
     };
     ParameterLayout::new(&config, &Objective::MaskedLm)
 }

@@ -60,6 +60,7 @@ fn options(objective: Objective) -> EngineOptions {
             initializer_range: 0.05,
             hidden_act: "gelu".into(),
             pad_token_id: 0,
+            tie_word_embeddings: true,
         },
         objective,
         seed: 5,

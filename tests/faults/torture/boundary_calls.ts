@@ -40,6 +40,7 @@ const request = () => ({
     initializer_range: 0.1,
     hidden_act: "gelu",
     pad_token_id: 0,
+    tie_word_embeddings: true,
   } as Record<string, unknown>,
   objective: draw.pick<unknown>(["mlm", "mlm+nsp", "clm", {
     sequence_classification: {
