@@ -83,8 +83,8 @@ function isFor(name: TextFlag, file: string, otherwise: TextValues["format"]): b
 }
 
 function useless(name: TextFlag, files: readonly string[]): ClozeError {
-  const shown = files.slice(0, 3).map((file) => isStdin(file) ? "standard input" : file.replace(/^.*[/\\]/, ""));
-  const list = shown.join(", ") + (files.length > 3 ? ", …" : "");
+  const names = [...new Set(files.map((file) => isStdin(file) ? "standard input" : file.replace(/^.*[/\\]/, "")))];
+  const list = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
   if (name === "format") {
     return new ClozeError(
       "usage",

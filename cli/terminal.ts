@@ -104,10 +104,11 @@ function erasure(): string {
   return live.length > 1 ? `\x1b[${live.length - 1}A\r\x1b[J` : "\r\x1b[K";
 }
 
-/** Size of the terminal, in characters. */
-export function terminalSize(): { columns: number; rows: number } {
+/** Size of the terminal, in characters. @param ask for tests. */
+export function terminalSize(ask: () => { columns: number; rows: number } = Deno.consoleSize) {
   try {
-    return Deno.consoleSize();
+    const { columns, rows } = ask();
+    return { columns: columns || 80, rows: rows || 24 }; // a terminal that nobody told its size says 0
   } catch {
     return { columns: 80, rows: 24 };
   }

@@ -42,8 +42,20 @@ export function textOf(value: unknown): string | undefined {
 /** What a value is that is no text, in words. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
+  if (typeof value === "string") return "a text";
   if (typeof value === "bigint") return "a number";
   if (!Array.isArray(value)) return typeof value === "object" ? "an object" : `a ${typeof value}`;
   const other = value.find((item) => item !== null && typeof item !== "string");
+  if (other === undefined) return value.length === 0 ? "an empty list" : "a list of texts";
   return Array.isArray(other) ? "a list of lists" : `a list with ${kindOf(other)} in it`;
+}
+
+/** Most names that are shown. */
+const MOST_NAMES = 20;
+
+/** Names of columns, for messages. */
+export function listOf(names: readonly string[]): string {
+  if (names.length === 0) return "none";
+  const more = names.length - MOST_NAMES;
+  return names.slice(0, MOST_NAMES).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

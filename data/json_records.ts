@@ -1,7 +1,7 @@
 /** JSON → records: a record a line (JSON Lines), or the elements of an array. Used by `records.ts`. */
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
-import { findColumns, joined } from "./columns.ts";
+import { findColumns, joined, kindOf, listOf } from "./columns.ts";
 import { JsonSplitter } from "./json_splitter.ts";
 import { SKIPPED, textLines } from "./lines.ts";
 import type { FileRecord, RecordOptions } from "./records.ts";
@@ -86,7 +86,8 @@ class NoRecord {
 }
 
 const SHAPE =
-  "a .jsonl file has an object on each line; an array of them, or objects on several lines, is a .json file";
+  'a record is an object such as {"text": "…"}: in a .jsonl file one on each line, in a .json file several in ' +
+  "an array, or one after another";
 
 /** Texts of so many characters are looked at before they are parsed: values take far more memory than their text. */
 const LONG_TEXT = 1 << 20;
@@ -100,9 +101,10 @@ function jsonFields(text: string, columns: RecordOptions["columns"]): unknown[] 
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    return new NoRecord(`is not JSON: ${messageOf(error)}`, SHAPE);
+    // The parser counts lines and columns of the record, not of the file.
+    return new NoRecord(`is not JSON: ${messageOf(error).replace(/ \(line \d+ column \d+\)$/, "")}`, SHAPE);
   }
-  if (!isObject(parsed)) return new NoRecord("is not a JSON object", SHAPE);
+  if (!isObject(parsed)) return new NoRecord(`is not a JSON object, but ${kindOf(parsed)}`, SHAPE);
   const values: unknown[] = [];
   for (const field of columns(Object.keys(parsed))) {
     if (Object.hasOwn(parsed, field)) { // most are
@@ -111,8 +113,7 @@ function jsonFields(text: string, columns: RecordOptions["columns"]): unknown[] 
     }
     const found = findColumns(field, (name) => fieldOf(parsed, name));
     if ("missing" in found) {
-      const names = namesOf(parsed).slice(0, 20).join(", ") || "none";
-      return new NoRecord(`has no field ${JSON.stringify(found.missing)}; it has: ${names}`);
+      return new NoRecord(`has no field ${JSON.stringify(found.missing)}; it has: ${listOf(namesOf(parsed))}`);
     }
     values.push(joined(found.parts.map(({ value }) => value)));
   }

@@ -92,6 +92,27 @@ Deno.test("readJson names the line of what is no JSON, and does not take a broke
   for (const [content, message] of cases) await assertRejects(() => read("a.json", content), ClozeError, message);
 });
 
+Deno.test("readJsonLines says what a line is that is no record, and where in the file it is", async () => {
+  const cases: [string, string][] = [
+    ["[\n", "line 2 is not JSON"],
+    ['["x"]\n', "line 2 is not a JSON object, but a list of texts"],
+    ['"x"\n', "line 2 is not a JSON object, but a text"],
+    ['{"text": "x"},\n', "line 2 is not JSON"],
+    ['{"text": "x"}{"text": "y"}\n', "line 2 is not JSON"],
+    ['{"text": "x', "line 2 is not JSON"],
+  ];
+  for (const [content, message] of cases) {
+    const error = await assertRejects(() => read("a.jsonl", `{"text": "a"}\n${content}`), ClozeError, message);
+    assert(
+      error.hint?.includes('such as {"text": "…"}: in a .jsonl file one on each line'),
+      `${content}: ${error.hint}`,
+    );
+    assert(!/line 1|column/.test(error.message), error.message);
+  }
+  const wide = JSON.stringify(Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`f${i}`, i])));
+  await assertRejects(() => read("a.jsonl", wide), ClozeError, "f19 and 5 more");
+});
+
 Deno.test("fields inside of others are found by dots, several as lines; a field of the whole name goes first", async () => {
   const record = {
     "a.b": "literal",

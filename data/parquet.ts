@@ -3,7 +3,7 @@
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { regularFile } from "../config/regular_file.ts";
 import { countRead, readBytes } from "./bytes.ts";
-import { findColumns, joined } from "./columns.ts";
+import { findColumns, joined, listOf } from "./columns.ts";
 import { parquetLibrary, type ParquetMetadata } from "./parquet_library.ts";
 import { type Bytes, ColumnReader, PageMemory } from "./parquet_pages.ts";
 import { findColumn, nameOf, type ParquetColumn, parquetColumns } from "./parquet_schema.ts";
@@ -126,7 +126,7 @@ function chooseColumns(
   return choose(names).map((name) => {
     const found = findColumns(name, (part) => findColumn(columns, part));
     if ("missing" in found) {
-      const list = names.slice(0, 20).map((name) => JSON.stringify(name)).join(", ") || "none";
+      const list = listOf(names.map((name) => JSON.stringify(name)));
       const what = `${file} has no column ${JSON.stringify(found.missing)}; it has: ${list}`;
       throw new ClozeError("input", what, { hint });
     }

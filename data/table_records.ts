@@ -1,7 +1,7 @@
 /** CSV and TSV files → records: what stands between their fields, the names of their columns, rows of as many fields. */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import { findColumns, joined } from "./columns.ts";
+import { findColumns, joined, listOf } from "./columns.ts";
 import { type CsvDialect, CsvParser, type CsvRow } from "./csv.ts";
 import type { FileRecord, RecordOptions } from "./records.ts";
 import { readText } from "./text_blocks.ts";
@@ -94,8 +94,13 @@ class Table {
       return new ClozeError("input", what, { hint: "give each column of the first line a name of its own" });
     }
     const names = fields.map((name, i) => JSON.stringify(numbered ? String(i + 1) : name));
-    const found = names.length > 20 ? `${names.slice(0, 20).join(", ")}, …` : names.join(", ");
-    return new ClozeError("input", `${this.#file} has no column ${name}; it has: ${found}`, { hint });
+    const delimiter = this.#options.config.delimiter !== undefined && fields.length === 1
+      ? `no ${NAMES[this.#dialect.delimiter] ?? JSON.stringify(this.#dialect.delimiter)} is in its first line: ` +
+        "--delimiter says what separates fields"
+      : hint;
+    return new ClozeError("input", `${this.#file} has no column ${name}; it has: ${listOf(names)}`, {
+      hint: delimiter,
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { CorpusReport } from "./corpus_report.ts";
@@ -86,6 +86,12 @@ Deno.test("readTable takes columns by name or number, several as lines, and name
   assertEquals(await read("a.csv", content, "2,1"), ["body\ntitle", "two\none", "x"], "numbers: no line has names");
   await assertRejects(() => read("a.csv", content, "title,text"), ClozeError, 'has no column "text"; it has: "title"');
   await assertRejects(() => read("a.csv", content, "5"), ClozeError, 'has no column "5"; it has: "1", "2", "3", "4"');
+  const undivided = await assertRejects(
+    () => read("a.csv", content.replaceAll(",", "|"), "text", { delimiter: ";" }),
+    ClozeError,
+    'has no column "text"',
+  );
+  assert(undivided.hint?.startsWith("no semicolon is in its first line"), undivided.hint);
   await assertRejects(() => read("a.csv", "text,text\n1,2\n"), ClozeError, 'has more than one column "text"');
   assertEquals(await read("a.csv", "id,id,text,\n1,2,x,\n"), ["x"], "others may be there twice, or have no name");
 });

@@ -20,7 +20,7 @@ const PLATEAU_LEFT = 0.8;
 /** Of natural text 1 to 6% of the lines stand there before (measured on reviews, novels, news and an encyclopedia). */
 const REPEATED_SHARE = 0.2;
 /** Of short lines a few are the same everywhere, as natural text has them twice. */
-const SEEN_SHARE = 0.1;
+export const SEEN_SHARE = 0.1;
 
 type Train = Extract<Metric, { kind: "train" }>;
 

@@ -23,6 +23,7 @@ import { type Stop, stopSignals } from "../stop_signals.ts";
 import { bold, grouped, note, warn } from "../terminal.ts";
 import { noteTokenizer } from "../tokenizer_notes.ts";
 import { checkUnknown, unknownLine } from "../unknown_words.ts";
+import { warnOfTexts } from "./finetune_text.ts";
 import { describe, FinetuneObserver } from "./finetune_observer.ts";
 import {
   checkLabeledFile,
@@ -215,10 +216,7 @@ async function train(
     bold("data     ") + `${grouped(trainSet.length)} texts to train on, ${grouped(validSet.length)} to measure on; ` +
       `classes ${labels.length > 10 ? `${labels.length}` : labels.join(", ")}`,
   );
-  const unmeasured = labels.filter((_, id) => !validSet.some(({ label }) => label === id));
-  if (unmeasured.length > 0) {
-    warn(`${values.valid} has no text of the class ${unmeasured.join(", ")}: it is not measured`);
-  }
+  warnOfTexts(data, labels, { train: values.train!, valid: values.valid! });
   const counts = sumOf([...trainSet, ...validSet]), causes = sample.causes(tokenizer);
   const vocabulary = { from: "model" as const, path: values.model! };
   const advice = checkUnknown({ counts, causes }, vocabulary, values["allow-unknown"] === true || start !== undefined);

@@ -1,6 +1,6 @@
 /** `cloze finetune` as people run it, and `predict` on what comes out. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type Place, testWithCore, trainedPlace, until } from "../support.ts";
 
 /** A class that one word tells: which animal it is. */
@@ -151,6 +151,21 @@ testWithCore("finetune --probe leaves the encoder as it is; --from-scratch does 
   }
   const words = "bert.embeddings.word_embeddings.weight";
   assert(random.get(words)!.some((byte, i) => byte !== model.get(words)![i]));
+});
+
+testWithCore("finetune warns of texts that are measured on and trained on, and of records without text", async () => {
+  using place = await labeledPlace();
+  const run = (valid: string, output: string) =>
+    place.cloze([...FLAGS.slice(0, -1), valid, "--output", output, "--epochs", "1"]);
+  place.file("new.tsv", labeled(1000, 60).replaceAll("at night", "in the house"));
+  const apart = await run("new.tsv", "apart");
+  assertEquals(apart.code, 0, apart.stderr);
+  assert(!apart.stderr.includes("warning"), apart.stderr);
+  place.file("some.tsv", Deno.readTextFileSync(`${place.path}/train.tsv`).replace(/\n[^\t]*\t/, "\n\t"));
+  const same = await run("some.tsv", "same");
+  assertEquals(same.code, 0, same.stderr);
+  assertMatch(same.stderr, /warning: \d+\.\d% of the texts of \S*some\.tsv are texts of \S*train\.tsv, too/);
+  assertMatch(same.stderr, /warning: 1 of the 240 records of \S*some\.tsv has no text/);
 });
 
 testWithCore("finetune stops at the next step on Ctrl-C, saves and exits 130", async () => {
