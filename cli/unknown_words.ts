@@ -99,8 +99,10 @@ function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary, isOth
         "--limit-alphabet N, and give it with --tokenizer DIR";
   }
   if (cased > 0 && cased >= (most?.share ?? 0)) {
-    return "the vocabulary is lowercase, but its tokenizer keeps capital letters: set do_lower_case in its " +
-      "tokenizer_config.json to true, or lowercase the text";
+    // Where tokenizer_config.json is what says so is known to who made the folder: it may be cased on purpose.
+    return "the vocabulary has these words in lower case only: lowercase the text, or use " +
+      `${vocabulary.from === "tokenizer" ? "a tokenizer" : "a model"} that was made for text with capitals ` +
+      "(in a folder of transformers do_lower_case may be wrong)";
   }
   const script = most === undefined ? "this text" : `${most.script} text`;
   if (vocabulary.from === "tokenizer") {

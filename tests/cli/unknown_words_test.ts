@@ -88,6 +88,13 @@ testWithCore("evaluate, finetune and predict tell which words the model cannot r
     assertEquals([words, tokens, unknown_words], [140, 140, 60]);
   });
 
+  await t.step("evaluate says of capitals what helps", async () => {
+    place.file("loud.txt", "THE CAT SEES THE DOG\n".repeat(20));
+    const { code, stderr } = await place.cloze(["evaluate", "--model", "model", "--data", "loud.txt"]);
+    assertEquals(code, 1, stderr);
+    assertMatch(stderr, /100\.0% of them would be known in lower case\nhint: .*lowercase the text, or use a model/);
+  });
+
   await t.step("finetune refuses before it leaves a model, and its page has the share", async () => {
     const files = (
       train: string,
