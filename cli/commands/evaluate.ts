@@ -35,6 +35,7 @@ import { answerLines } from "../answer_lines.ts";
 import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../corpus.ts";
 import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
+import { refuseFlags } from "../flags/refuse_flags.ts";
 import { EVALUATE } from "../flags/tables.ts";
 import { bytesPace } from "../pace.ts";
 import { newestRun, resolve } from "../paths.ts";
@@ -52,6 +53,10 @@ export async function run(args: string[]): Promise<number> {
     throw new ClozeError("usage", "cloze evaluate needs --data PATH…", {
       hint: "give text that the model was not trained on",
     });
+  }
+  if (values.sentences === true) {
+    const others = ["documents", "max-tokens", "max-sequence-length", "allow-unknown"] as const;
+    refuseFlags(values, others, "is for a whole text, but --sentences scores each line");
   }
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);

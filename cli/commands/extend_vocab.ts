@@ -15,6 +15,7 @@ import {
 import { writeExtendedModel } from "../../training/extended_model.ts";
 import { checkTextFlags, corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
+import { refuseFlags } from "../flags/refuse_flags.ts";
 import { EXTEND_VOCAB } from "../flags/tables.ts";
 import { bytesPace } from "../pace.ts";
 import { resolve } from "../paths.ts";
@@ -42,7 +43,10 @@ export async function run(args: string[]): Promise<number> {
       "cloze extend-vocab needs --model DIR, --output DIR and one of --data and --tokens, or --special-token",
     );
   }
-  if (data.length === 0) checkTextFlags(values, []);
+  if (data.length === 0) {
+    checkTextFlags(values, []);
+    refuseFlags(values, ["add", "min-frequency"], "is for tokens that are learned from --data");
+  }
   const min_frequency = values["min-frequency"] ?? MIN_FREQUENCY;
   const from = resolve(values.model), to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);

@@ -12,6 +12,7 @@ import type { BatchStream } from "../../training/train.ts";
 import { checkedTokenizer } from "../checked_tokenizer.ts";
 import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
+import { refuseFlags } from "../flags/refuse_flags.ts";
 import { INSPECT } from "../flags/tables.ts";
 import { bytesPace } from "../pace.ts";
 import { resolve } from "../paths.ts";
@@ -31,6 +32,8 @@ export async function run(args: string[]): Promise<number> {
   if (values.force === true && values.export === undefined) {
     throw new ClozeError("usage", "--force is for --export: without it no file is written");
   }
+  if (values.export !== undefined) refuseFlags(values, ["json"], "is for what is shown, but --export writes to a file");
+  if (values.pairs !== true) refuseFlags(values, ["short-seq-prob"], "is for --pairs");
   if (values.export !== undefined && values.force !== true && await exists(resolve(values.export))) {
     throw new ClozeError("input", `${resolve(values.export)} exists`, {
       hint: "give another file with --export, or --force to replace it",

@@ -4,6 +4,7 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import { type Compat, Tokenizer } from "../../tokenizer/mod.ts";
 import { checkedTokenizer } from "../checked_tokenizer.ts";
 import { parseFlags } from "../flags/flag.ts";
+import { refuseFlags } from "../flags/refuse_flags.ts";
 import { TOKENIZE } from "../flags/tables.ts";
 import { chunksOf, type Line, lines } from "../lines.ts";
 import { newestRun, resolve } from "../paths.ts";
@@ -12,6 +13,9 @@ import { note, printError, writeOut } from "../terminal.ts";
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
   const { values } = parseFlags(TOKENIZE, args);
+  if (values.decode === true) {
+    refuseFlags(values, ["ids", "json"], "says how tokens are written, but --decode writes text");
+  }
   const loaded = await checkedTokenizer(
     values.tokenizer === undefined ? await newestRun("tokenizer") : resolve(values.tokenizer),
   );

@@ -35,6 +35,9 @@ const MODEL_MAX_LENGTH = 512;
 const MOST_IN_LONG_WORDS = 0.2;
 const WORTH_A_WARNING = 0.001;
 
+/** Above this share of the words it is said what to do. */
+const MOST_UNKNOWN = 0.01;
+
 /** Runs the command. */
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(TRAIN_TOKENIZER, args);
@@ -74,7 +77,14 @@ export async function run(args: string[]): Promise<number> {
   for (const name of there) await expectSame(`${output}/${name}`, texts[name]);
   for (const [name, text] of Object.entries(texts)) await writeWhole(`${output}/${name}`, text);
   note(`wrote ${output}: ${grouped(tokenizer.size)} tokens, hash ${tokenizerHash(tokenizer).slice(0, 16)}`);
-  for (const line of describe(vocabularyReport(tokenizer, counts))) note(line);
+  const report = vocabularyReport(tokenizer, counts);
+  for (const line of describe(report)) note(line);
+  if (values["limit-alphabet"] !== undefined && report.unk_rate > MOST_UNKNOWN) {
+    warn(
+      `${percent(report.unk_rate)} of the text's words became [UNK]: no model can read or learn them`,
+      "keep more of its characters: a larger --limit-alphabet, or none",
+    );
+  }
   return 0;
 }
 

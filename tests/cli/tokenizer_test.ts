@@ -44,11 +44,15 @@ Deno.test("train-tokenizer keeps an alphabet larger than --vocab-size, and says 
     "the vocabulary has 805 tokens, more than the 300 asked for: the text's 400 characters need that many",
   );
   assertStringIncludes(asked.stderr, "[UNK]     0.000% of words (0)");
-  const chosen = await train();
+  const chosen = await train("--force");
+  assertEquals(chosen.code, 0, chosen.stderr);
   assert(!chosen.stderr.includes("asked for"), chosen.stderr);
   assertStringIncludes(chosen.stderr, "[UNK]     0.000% of words (0)");
-  const limited = await train("--limit-alphabet", "300");
+  const limited = await train("--limit-alphabet", "300", "--force");
+  assertEquals(limited.code, 0, limited.stderr);
   assertStringIncludes(limited.stderr, "the 100 rarest of the text's 400 characters are no tokens");
+  assertMatch(limited.stderr, /warning: \d+\.\d% of the text's words became \[UNK\].*\nhint: .*--limit-alphabet/);
+  assert(!asked.stderr.includes("warning") && !chosen.stderr.includes("warning"));
 });
 
 Deno.test("train-tokenizer takes words as long as the text has them, and transformers is told so", async () => {
