@@ -170,6 +170,23 @@ Deno.test("Parquet written by pyarrow: plain pages of every codec, nulls, severa
   assertEquals((await read("text-none.parquet")).length, 4);
 });
 
+Deno.test("text whose lines end with CR alone is refused, CR LF is a line end", async () => {
+  const files = {
+    "mac.txt": "one\rtwo\rthree",
+    "mac.jsonl": '{"text": "a"}\r{"text": "b"}\r',
+    "dos.txt": "one\r\ntwo\r\n",
+  };
+  await withFiles({ ...files, "last.txt": "one\r", "some.txt": "one\rtwo\nthree\n" }, async (folder) => {
+    for (const name of ["mac.txt", "mac.jsonl"]) {
+      const error = await assertRejects(() => reader(folder)(name), ClozeError, "lines that end with CR alone");
+      assertEquals(error.hint, "convert it first, for example with: tr '\\r' '\\n' < FILE > NEW");
+    }
+    assertEquals(await reader(folder)("dos.txt"), [["one"], ["two"]]);
+    assertEquals(await reader(folder)("last.txt"), [["one"]]);
+    assertEquals((await reader(folder)("some.txt")).length, 2);
+  });
+});
+
 Deno.test("invalid UTF-8 fails with its line, or is replaced or skipped, and counted", async () => {
   const bad = (...parts: (string | number[])[]) =>
     new Uint8Array(parts.flatMap((part) => typeof part === "string" ? [...encode(part)] : part));

@@ -18,13 +18,18 @@ export async function* readJsonLines(
   let number = 0;
   for await (const block of blocks) {
     const records: FileRecord[] = [];
-    for (const line of textLines(block)) {
-      const at = ++number;
-      if (line === SKIPPED || line.trim() === "") continue;
-      const place = async () => `line ${await linesBefore() + at}`;
-      const made = recordOf(line, file, place, options);
-      const record = made instanceof Promise ? await made : made;
-      if (record !== undefined) records.push(record);
+    try {
+      for (const line of textLines(block)) {
+        const at = ++number;
+        if (line === SKIPPED || line.trim() === "") continue;
+        const place = async () => `line ${await linesBefore() + at}`;
+        const made = recordOf(line, file, place, options);
+        const record = made instanceof Promise ? await made : made;
+        if (record !== undefined) records.push(record);
+      }
+    } catch (error) {
+      yield records; // whoever answers them one by one has those before
+      throw error;
     }
     yield records;
   }

@@ -30,7 +30,7 @@ export interface LineOptions {
 /**
  * Blocks of whole lines in valid UTF-8, each good until the next one is asked for. The last line may lack its end.
  *
- * @throws {ClozeError} `input` for NUL bytes, lines that are too long, and invalid UTF-8 under `fail`.
+ * @throws {ClozeError} `input` for NUL bytes, lines that are too long or end with CR alone, and invalid UTF-8 under `fail`.
  */
 export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: LineOptions): AsyncGenerator<Uint8Array> {
   let pending: Uint8Array[] = [], length = 0, done = 0;
@@ -41,6 +41,11 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: Lin
     let bytes = pending.length === 0 ? last : concatenate([...pending, last], length + last.length);
     [pending, length] = [[], 0];
     if (first && BYTE_ORDER_MARK.every((byte, i) => bytes[i] === byte)) bytes = bytes.subarray(3);
+    if (first && endsWithReturns(bytes)) {
+      throw new ClozeError("input", `${file} has lines that end with CR alone, so that all of it would be one line`, {
+        hint: "convert it first, for example with: tr '\\r' '\\n' < FILE > NEW",
+      });
+    }
     first = false;
     if (!isValid(bytes)) {
       const { repaired, invalid } = repair(bytes, options.on_invalid);
@@ -67,6 +72,12 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, options: Lin
     }
   }
   if (length > 0) yield await finish(new Uint8Array());
+}
+
+/** Whether there are lines as old Macs wrote them: several with CR between them, and no line feed. */
+function endsWithReturns(bytes: Uint8Array): boolean {
+  const at = bytes.includes(NEWLINE) ? -1 : bytes.indexOf(13);
+  return at >= 0 && at < bytes.length - 1;
 }
 
 /** Of a file with a NUL byte. @param beginning its first bytes, if they hold it. */

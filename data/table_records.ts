@@ -27,7 +27,12 @@ export async function* readTable(
   const table = new Table(file, dialect, options);
   for await (const block of rows) {
     const records: FileRecord[] = [];
-    for (const row of block) table.take(row, records);
+    try {
+      for (const row of block) table.take(row, records);
+    } catch (error) {
+      yield records; // whoever answers them one by one has those before
+      throw error;
+    }
     yield records;
   }
 }

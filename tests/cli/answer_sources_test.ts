@@ -56,6 +56,13 @@ testWithCore("predict and evaluate --sentences read what --data reads", async (t
     assertStringIncludes(jsonl.stderr, 'line 2 has a number in "text"');
     const csv = await predict(["e.csv", "--text-column", "body"]);
     assertEquals([csv.code, csv.inputs], [0, [sentence("hen")]]);
+    place.file("few.csv", `text,id\n${sentence("hen")},1\nx\n${sentence("pig")},2\n`);
+    place.file("cut.jsonl", `{"text": "${sentence("hen")}"}\n{"text": `);
+    for (const [file, message] of [["few.csv", "line 3 has 1 field"], ["cut.jsonl", "line 2 is not JSON"]]) {
+      const { code, inputs, stderr } = await predict([file]);
+      assertEquals([code, inputs], [1, [sentence("hen")]], "those before the one that is none are answered");
+      assertStringIncludes(stderr, message);
+    }
     const unknown = await predict(["g.dat"]);
     assertStringIncludes(unknown.stderr, "it looks like JSON Lines");
     const given = await predict(["g.dat", "--format", "jsonl"]);
