@@ -60,7 +60,11 @@ Deno.test("readWhole reads at most what it is told, and readWholeText nothing th
 Deno.test({
   name: `readWhole reads files that do not know their size${Deno.build.os === "linux" ? "" : " (skipped: no /proc)"}`,
   ignore: Deno.build.os !== "linux",
+  // In a process of its own: Deno lets only those read there that may do everything.
   fn: async () => {
-    assertEquals((await readWholeText("/proc/self/status", 1 << 20)).startsWith("Name:"), true);
+    const code = `import { readWholeText } from "${new URL("regular_file.ts", import.meta.url).href}";
+      console.log((await readWholeText("/proc/self/status", 1 << 20)).slice(0, 5));`;
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", code] }).output();
+    assertEquals(new TextDecoder().decode(stdout), "Name:\n");
   },
 });

@@ -44,14 +44,14 @@ const isParquet = (bytes: Uint8Array) => bytes.length > 3 && String.fromCharCode
 
 async function* decompressed(file: string, compression: "gzip" | "zstd"): AsyncGenerator<Uint8Array> {
   const compressed = range(file, 0, Infinity);
-  const { value: first } = await compressed.next();
-  if (first === undefined) return; // an empty file is empty, whatever it is called
-  expectCompressed(first, file, compression);
-  async function* all() {
-    yield first!.slice();
-    for await (const chunk of compressed) yield chunk.slice();
-  }
   try {
+    const { value: first } = await compressed.next();
+    if (first === undefined) return; // an empty file is empty, whatever it is called
+    expectCompressed(first, file, compression);
+    const all = async function* () {
+      yield first.slice();
+      for await (const chunk of compressed) yield chunk.slice();
+    };
     // Also files of several members, as pigz and `cat` make them, which DecompressionStream does not read.
     if (compression === "gzip") yield* decompress(all(), createGunzip({ chunkSize: CHUNK }));
     else yield* (await import("./zstd/unzstd.ts")).unzstd(all());

@@ -81,6 +81,8 @@ async function* walk(folder: string, segments: readonly Segment[], at: number): 
     }
   } else if (typeof segment === "string") {
     const path = join(segment);
+    // Deno takes dots behind a file away by their name; the system goes to folders alone.
+    if (/^\.\.?$/.test(segment) && !await isFolder(folder)) return;
     if (await Deno.lstat(path).then(() => true, () => false)) yield* isLast ? [path] : walk(path, segments, at + 1);
   } else {
     for (const { name } of await entriesOf(folder)) {

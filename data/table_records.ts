@@ -23,17 +23,23 @@ export async function* readTable(
   format: "csv" | "tsv",
   options: RecordOptions,
 ): AsyncGenerator<FileRecord[]> {
-  const { dialect, rows } = await openTable(file, format, options);
-  const table = new Table(file, dialect, options);
-  for await (const block of rows) {
-    const records: FileRecord[] = [];
-    try {
-      for (const row of block) table.take(row, records);
-    } catch (error) {
-      yield records; // whoever answers them one by one has those before
-      throw error;
+  const text = readText({ file, on_invalid: options.config.on_invalid });
+  try {
+    const { value: first = "" } = await text.next();
+    const dialect = await dialectOf(first as string, file, format, options);
+    const table = new Table(file, dialect, options);
+    for await (const block of rowsOf(first as string, text, new CsvParser(file, dialect))) {
+      const records: FileRecord[] = [];
+      try {
+        for (const row of block) table.take(row, records);
+      } catch (error) {
+        yield records; // whoever answers them one by one has those before
+        throw error;
+      }
+      yield records;
     }
-    yield records;
+  } finally {
+    await text.return(undefined); // an error may come before its second block is asked for
   }
 }
 
@@ -128,24 +134,20 @@ function indicesOf(
   return { indices, numbered };
 }
 
-/** The rows of a file in blocks, and its dialect, which is found from its beginning where the flags do not say it. */
-async function openTable(
+/** The dialect of a file: as the flags say it, or found from its beginning. */
+async function dialectOf(
+  first: string,
   file: string,
   format: "csv" | "tsv",
   options: RecordOptions,
-): Promise<{ dialect: CsvDialect; rows: AsyncGenerator<CsvRow[]> }> {
-  const { delimiter, quoting, on_invalid } = options.config;
-  const text = readText({ file, on_invalid });
-  const { value: first = "" } = await text.next();
-  const dialect = {
-    delimiter: delimiter ?? delimiterOf(first as string, file, format, options),
-    quoting: quoting !== "none",
-  };
+): Promise<CsvDialect> {
+  const { delimiter = delimiterOf(first, file, format, options), quoting } = options.config;
+  const dialect = { delimiter, quoting: quoting !== "none" };
   if (format === "tsv" && quoting === undefined && await quotesAreText(file, dialect, options)) {
     dialect.quoting = false;
     options.report.unquoted++;
   }
-  return { dialect, rows: rowsOf(first as string, text, new CsvParser(file, dialect)) };
+  return dialect;
 }
 
 async function* rowsOf(

@@ -1,6 +1,7 @@
 /** `cloze finetune`: a pretrained model and labeled text in, a classifier out. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
+import { regularFile } from "../../config/regular_file.ts";
 import { modelConfigJson } from "../../config/model_heads.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../config/run_config.ts";
 import { sealed } from "../../config/sealed_json.ts";
@@ -52,7 +53,10 @@ export async function run(args: string[], part = false): Promise<number> {
   const output = resolve(shown);
   if (!isResumed) {
     checkTextFlags(values, [values.train!, values.valid!]);
-    noteTokenizer((await openModelFolder(resolve(values.model!))).tokenizer); // before a folder is made
+    // Before a folder is made.
+    noteTokenizer((await openModelFolder(resolve(values.model!))).tokenizer);
+    const isNew = !await exists(`${output}/finetune.json`);
+    for (const file of isNew ? [values.train!, values.valid!] : []) await regularFile(resolve(file));
   }
   using _lock = await openRun(output, "finetune.json", isResumed);
   const stop = stopSignals(part ? "the same command" : resumeCommand(values, shown));

@@ -23,6 +23,7 @@ export type RecordName = "run.json" | "finetune.json";
  * @throws {ClozeError} `input` if other files are in it, or another process is.
  */
 export async function openRun(output: string, record: RecordName, resumed: boolean): Promise<Disposable> {
+  const isNew = !await exists(output);
   if (!resumed) await makeFolder(output);
   if (!await exists(`${output}/${record}`)) {
     if (resumed) {
@@ -49,7 +50,23 @@ export async function openRun(output: string, record: RecordName, resumed: boole
     });
   }
   await removeLeftovers(output);
-  return { [Symbol.dispose]: () => file.close() };
+  return {
+    [Symbol.dispose]: () => {
+      if (isNew) removeUnused(output);
+      file.close();
+    },
+  };
+}
+
+/** Takes away a new folder in which nothing came to be but the lock. */
+function removeUnused(output: string): void {
+  try {
+    if (Array.from(Deno.readDirSync(output)).some(({ name }) => name !== ".lock")) return;
+    Deno.removeSync(`${output}/.lock`);
+    Deno.removeSync(output);
+  } catch {
+    // Windows keeps a file that is open, and the folder may be gone: the next command takes it as it is.
+  }
 }
 
 /** Refuses a folder with files that no run has left there before it wrote its record. */
