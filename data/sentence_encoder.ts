@@ -73,7 +73,7 @@ export class SentenceEncoder implements TextSink {
 
   /** White space separates words for every tokenizer, so that each eojeol can be encoded on its own. */
   #encodeEojeols(bytes: Uint8Array, from: number, to: number): void {
-    const ids = this.#ids;
+    const ids = this.#ids, starts = this.#starts, tokenizer = this.#tokenizer;
     for (let at = from; at < to;) {
       const length = spaceAt(bytes, at);
       if (length > 0) {
@@ -81,8 +81,8 @@ export class SentenceEncoder implements TextSink {
         continue;
       }
       const end = eojeolEnd(bytes, at, to), before = ids.length;
-      this.#tokenizer.encodeWords(bytes, at, end, ids);
-      if (ids.length > before) this.#starts.push(before);
+      tokenizer.encodeWords(bytes, at, end, ids);
+      if (ids.length > before) starts.push(before);
       at = end;
     }
   }
