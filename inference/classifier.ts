@@ -3,7 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { type UnknownCounts, unknownCounts } from "../tokenizer/mod.ts";
+import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";

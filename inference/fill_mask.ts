@@ -8,7 +8,7 @@ import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
 import type { ModelHeads } from "../config/model_heads.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { type UnknownCounts, unknownCounts } from "../tokenizer/mod.ts";
+import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { checkCount, checkTexts, prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";

@@ -8,7 +8,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { unknownCounts } from "../tokenizer/mod.ts";
+import { unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "./model_folder.ts";
 import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";

@@ -16,7 +16,16 @@ const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`))
 const ARGS = ["compile", "--quiet", "--allow-read", "--allow-write", "--allow-ffi"]
   .concat([`--allow-env=${permissions.pretrain.env.join()}`])
   // Paths that are made at run time are not found by looking at imports.
-  .concat(["--include", `target/release/${LIBRARY}`, "--include", "cli/commands", "--include", "data/unit_worker.ts"])
+  .concat([
+    "--include",
+    `target/release/${LIBRARY}`,
+    "--include",
+    "cli/commands",
+    "--include",
+    "cli/file_sources.ts",
+    "--include",
+    "data/unit_worker.ts",
+  ])
   .concat(["--output", output, "cli/main.ts"]);
 
 async function compile(env: Record<string, string>, quiet: boolean): Promise<{ success: boolean; text: string }> {
