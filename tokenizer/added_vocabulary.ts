@@ -12,25 +12,30 @@ import { type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
 export class AddedVocabulary {
   /** The model's tokens, and behind them those that were added. */
   readonly vocabulary: string[];
-  readonly #ids: Map<string, number>;
+  readonly #modelId: (content: string) => number | undefined;
+  /** Of those behind the model's. */
+  readonly #ids = new Map<string, number>();
   readonly #tokens = new Map<string, AddedToken>();
 
-  /** @param model its tokens by id. */
-  constructor(model: readonly string[]) {
+  /**
+   * @param model its tokens by id
+   * @param modelId the id of one of them: what the file was read into knows it already
+   */
+  constructor(model: readonly string[], modelId: (content: string) => number | undefined) {
     this.vocabulary = [...model];
-    this.#ids = new Map(model.map((token, id) => [token, id]));
+    this.#modelId = modelId;
   }
 
   /** Adds a token; one without content is passed over. */
   add(token: AddedToken): void {
     if (token.content === "") return;
-    if (!this.#ids.has(token.content)) this.#ids.set(token.content, this.vocabulary.push(token.content) - 1);
+    if (this.idOf(token.content) === undefined) this.#ids.set(token.content, this.vocabulary.push(token.content) - 1);
     this.#tokens.set(token.content, token);
   }
 
   /** The id of a token, if it has one. */
   idOf(content: string): number | undefined {
-    return this.#ids.get(content);
+    return this.#ids.get(content) ?? this.#modelId(content);
   }
 
   /** Whether it was added. */
@@ -40,7 +45,7 @@ export class AddedVocabulary {
 
   /** What was added, by id. */
   get tokens(): AddedToken[] {
-    return [...this.#tokens.values()].sort((a, b) => this.#ids.get(a.content)! - this.#ids.get(b.content)!);
+    return [...this.#tokens.values()].sort((a, b) => this.idOf(a.content)! - this.idOf(b.content)!);
   }
 
   /** @throws {ClozeError} if Hugging Face cannot tell some of them from each other in a text, or fails where they are. */

@@ -105,7 +105,8 @@ function bertNormalizer(config: Record<string, Json>, lowercase: boolean): FileN
 
 function fromVocabTxt(text: string, files: Beside): Tokenizer {
   const { vocabulary: model, hasBlankLines } = parseVocabTxt(text);
-  const added = new AddedVocabulary(model), notes: string[] = [];
+  const ids = new Map(model.map((token, id) => [token, id]));
+  const added = new AddedVocabulary(model, (token) => ids.get(token)), notes: string[] = [];
   addTokens(added, files, [], true, notes);
   if (hasBlankLines && added.vocabulary.length > model.length) {
     throw new ClozeError(
@@ -139,7 +140,7 @@ function fromTokenizerJson(text: string, files: Beside, family: Family, use: "te
   const isBert = family !== "file", notes: string[] = [];
   const { compat } = readCompat(files.config);
   const said = family === "bert" ? saidByConfig(json, files.config, notes) : json;
-  const added = new AddedVocabulary(json.vocabulary);
+  const added = new AddedVocabulary(json.vocabulary, json.idOf);
   if (family !== "bert") json.added_tokens.forEach((token) => added.add(fields(token)));
   const pad = isBert || json.pad_token === undefined ? {} : { pad_token: json.pad_token };
   addTokens(added, { ...files, config: { ...pad, ...files.config } }, json.added_tokens, isBert, notes);

@@ -21,6 +21,8 @@ export type FileNormalizer = Omit<NormalizerOptions, "compat" | "pre_tokenizer">
 export interface TokenizerJson {
   /** The model's tokens by id. */
   vocabulary: string[];
+  /** The id of a token of it. */
+  idOf: (token: string) => number | undefined;
   max_input_chars_per_word: number;
   normalizer: FileNormalizer;
   pre_tokenizer: PreTokenizerName;
@@ -44,7 +46,8 @@ export function parseTokenizerJson(text: string): TokenizerJson {
   if (model.type !== undefined && model.type !== "WordPiece" || !isObject(model.vocab)) {
     throw new ClozeError("input", `its model is ${shown(model.type)}, but cloze reads "WordPiece"`);
   }
-  const vocabulary = readVocabulary(model.vocab);
+  const { vocab } = model;
+  const vocabulary = readVocabulary(vocab);
   only(model.continuing_subword_prefix, "##", "model.continuing_subword_prefix");
   only(model.unk_token, "[UNK]", "model.unk_token");
   for (const name of ["truncation", "padding"]) {
@@ -52,6 +55,7 @@ export function parseTokenizerJson(text: string): TokenizerJson {
   }
   return {
     vocabulary,
+    idOf: (token) => Object.hasOwn(vocab, token) ? vocab[token] : undefined,
     max_input_chars_per_word: readLongest(model.max_input_chars_per_word),
     normalizer: readNormalizer(json.normalizer),
     pre_tokenizer: readPreTokenizer(json.pre_tokenizer),

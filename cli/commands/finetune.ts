@@ -51,16 +51,15 @@ export async function run(args: string[], part = false): Promise<number> {
   }
   if (shown === undefined) throw new ClozeError("usage", "cloze finetune needs --output DIR");
   const output = resolve(shown);
+  const isNew = !await exists(`${output}/finetune.json`);
   if (!isResumed) {
     checkTextFlags(values, [values.train!, values.valid!]);
     // Before a folder is made.
     noteTokenizer((await openModelFolder(resolve(values.model!))).tokenizer);
-    const isNew = !await exists(`${output}/finetune.json`);
     for (const file of isNew ? [values.train!, values.valid!] : []) await regularFile(resolve(file));
   }
   using _lock = await openRun(output, "finetune.json", isResumed);
   const stop = stopSignals(part ? "the same command" : resumeCommand(values, shown));
-  const isNew = !await exists(`${output}/finetune.json`);
   try {
     const plan = await finetuneHere(values, output, shown);
     if (plan.finished === undefined) await prepareAndTrain(plan, output, shown, stop);
