@@ -16,12 +16,8 @@ export { ClozeError, type ErrorCode } from "./config/cloze_error.ts";
 export type { ClassificationBatch } from "./config/classification_batch.ts";
 export type { MlmBatch } from "./config/mlm_batch.ts";
 export { type ModelConfig, type Preset, presetConfig, PRESETS } from "./config/model_config.ts";
-export {
-  type ModelHeads,
-  type Objective,
-  PRETRAINING_OBJECTIVES,
-  type PretrainingObjective,
-} from "./config/model_heads.ts";
+export { type Objective, PRETRAINING_OBJECTIVES, type PretrainingObjective } from "./config/objective.ts";
+export { type ModelHeads } from "./model/model_heads.ts";
 export { packSequences } from "./config/packed_sequences.ts";
 export type { Extent, TrainingConfig } from "./config/run_config.ts";
 export {

@@ -1,6 +1,6 @@
 /** Loads a tokenizer alone, from a folder that may say what its files' checksums are. */
 
-import { checkModelFiles, MODEL_FILES } from "../config/model_checksums.ts";
+import { checkModelFiles, MODEL_FILES } from "../model/checksums.ts";
 import { folderOf } from "../config/whole_file.ts";
 import { noteTokenizer } from "./tokenizer_notes.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";

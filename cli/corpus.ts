@@ -12,7 +12,8 @@ import {
   refuseStructure,
   sourceKind,
 } from "../data/mod.ts";
-import { exists, fileHash } from "../training/files.ts";
+import { fileHash } from "../config/sha256.ts";
+import { exists } from "../training/files.ts";
 import type { Values } from "./flags/flag.ts";
 import { type CORPUS_FLAGS, TEXT_FLAGS } from "./flags/tables.ts";
 import { callerFolder } from "./paths.ts";

@@ -46,3 +46,8 @@ function isDeep(text: string): boolean {
   }
   return false;
 }
+
+/** A field of the object itself, never one that all objects have. */
+export function own(json: Record<string, unknown>, field: string): unknown {
+  return Object.hasOwn(json, field) ? json[field] : undefined;
+}

@@ -8,7 +8,7 @@ import {
   type SamplingConfig,
 } from "./batch_config.ts";
 import type { ModelConfig, Preset } from "./model_config.ts";
-import type { PretrainingObjective } from "./model_heads.ts";
+import type { PretrainingObjective } from "./objective.ts";
 
 /** When a run ends; its learning rate schedule ends with it. */
 export type Extent =

@@ -14,7 +14,7 @@ export { type LabeledColumns, type LabeledText, readLabeled } from "./labeled.ts
 export { type RecordText, recordTexts } from "./record_texts.ts";
 export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";
 export { type PreparedData, prepareShards, tokenizerHash } from "./prepare.ts";
-export { writeBatches } from "./safetensors.ts";
+export { writeBatches } from "./batch_file.ts";
 export { makesPairs, Sequences } from "./sequences.ts";
 export { Shard } from "./shard.ts";
 export { ShardWriter } from "./shard_writer.ts";

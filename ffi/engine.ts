@@ -8,7 +8,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelConfig } from "../config/model_config.ts";
-import type { Objective } from "../config/model_heads.ts";
+import type { Objective } from "../config/objective.ts";
 import { cudaOptions } from "./cuda.ts";
 import { type Library, loadLibrary } from "./library.ts";
 import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";

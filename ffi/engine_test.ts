@@ -7,6 +7,7 @@ import { NativeError } from "./native_error.ts";
 
 const OPTIONS: EngineOptions = {
   config: {
+    model_type: "bert",
     vocab_size: 40,
     hidden_size: 16,
     num_hidden_layers: 2,

@@ -5,12 +5,12 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
-import type { ModelHeads } from "../config/model_heads.ts";
+import type { ModelHeads } from "../model/model_heads.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { checkCount, checkTexts, prepareEach } from "./arguments.ts";
-import { type ModelFolder, openModelFolder } from "./model_folder.ts";
+import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
 import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
 import { longest, rankTargets, type Target, targetsOf } from "./rank_targets.ts";
 

@@ -5,7 +5,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { testWithCore, trainedPlace } from "../tests/support.ts";
 import { Classifier } from "./classifier.ts";
 import { FillMask } from "./fill_mask.ts";
-import { openModelFolder } from "./model_folder.ts";
+import { openModelFolder } from "../model/model_folder.ts";
 import { Scorer } from "./scorer.ts";
 
 testWithCore("a model folder fills blanks and scores; fine-tuned, it classifies", async () => {

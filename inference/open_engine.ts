@@ -2,8 +2,8 @@
 
 import { checkChoice, checkCount, MOST_THREADS } from "./arguments.ts";
 import { type Device, Engine, type EngineOptions } from "../ffi/mod.ts";
-import type { ModelFolder } from "./model_folder.ts";
-import type { WeightsWatch } from "./weights_watch.ts";
+import type { ModelFolder } from "../model/model_folder.ts";
+import type { WeightsWatch } from "../model/weights_watch.ts";
 
 /** How a model is opened for answers. */
 export interface InferenceOptions {

@@ -10,7 +10,7 @@ import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
-import { type ModelFolder, openModelFolder } from "./model_folder.ts";
+import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
 import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
 
 /** A sentence with its score, in nats. */

@@ -11,11 +11,12 @@ const MAY_IMPORT: Record<string, string[]> = {
   tokenizer: ["config"],
   data: ["config", "tokenizer"],
   ffi: ["config"],
-  training: ["config", "tokenizer", "data", "ffi"],
-  inference: ["config", "tokenizer", "ffi"],
+  model: ["config", "tokenizer", "ffi"],
+  training: ["config", "tokenizer", "data", "ffi", "model"],
+  inference: ["config", "tokenizer", "ffi", "model"],
   report: ["config", "training", "experiments"],
   experiments: ["config"],
-  cli: ["config", "tokenizer", "data", "ffi", "training", "inference", "report", "experiments"],
+  cli: ["config", "tokenizer", "data", "ffi", "model", "training", "inference", "report", "experiments"],
 };
 
 /** Rooms of the core that a room of the core must not know. */

@@ -4,15 +4,16 @@
  */
 
 import { ioError } from "../config/cloze_error.ts";
-import { CHECKSUMS, checksumsText } from "../config/model_checksums.ts";
 import { VERSION } from "../config/run_config.ts";
 import { sealed } from "../config/sealed_json.ts";
+import { fileHash } from "../config/sha256.ts";
 import { giveName, removeLeftovers, syncFolder, temporaryBeside, writeWhole } from "../config/whole_file.ts";
 import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { checkpointsThere, MOMENTS, readCheckpoint, STATE, WEIGHTS } from "./checkpoint_folder.ts";
-import { exists, fileHash, makeFolder, textHash } from "./files.ts";
-import { modelChecksums, publishModel } from "./publish_model.ts";
+import { CHECKSUMS, checksumsText } from "../model/checksums.ts";
+import { modelChecksums, publishModel, textHash, WEIGHTS } from "../model/publish_model.ts";
+import { checkpointsThere, MOMENTS, readCheckpoint, STATE } from "./checkpoint_folder.ts";
+import { exists, makeFolder } from "./files.ts";
 
 export { checkpointSteps, newestCheckpoint } from "./checkpoint_folder.ts";
 

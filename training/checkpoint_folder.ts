@@ -5,10 +5,11 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { readSealed } from "../config/sealed_json.ts";
+import { fileHash } from "../config/sha256.ts";
+import { WEIGHTS } from "../model/publish_model.ts";
 import type { TrainingState } from "./checkpoint.ts";
-import { exists, fileHash } from "./files.ts";
+import { exists } from "./files.ts";
 
-export const WEIGHTS = "model.safetensors";
 export const MOMENTS = "training_state.safetensors";
 export const STATE = "training_state.json";
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
-import { checkModelFiles, CHECKSUMS, readChecksums } from "../config/model_checksums.ts";
+import { checkModelFiles, CHECKSUMS, readChecksums } from "../model/checksums.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { checkpointSteps, newestCheckpoint, saveCheckpoint } from "./checkpoint.ts";
-import { publishModel } from "./publish_model.ts";
+import { publishModel } from "../model/publish_model.ts";
 
 const FILES = { "config.json": '{"hidden_size": 32}\n', "tokenizer.json": "{}\n" };
 

@@ -5,7 +5,7 @@
 
 import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
-import type { PretrainingObjective } from "../config/model_heads.ts";
+import type { PretrainingObjective } from "../config/objective.ts";
 import {
   type BatchLimits,
   batchLimits,

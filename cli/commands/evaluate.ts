@@ -3,7 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../config/batch_config.ts";
 import { regularFile } from "../../config/regular_file.ts";
-import type { PretrainingObjective } from "../../config/model_heads.ts";
+import type { PretrainingObjective } from "../../config/objective.ts";
 import type { MlmBatch } from "../../config/mlm_batch.ts";
 import {
   type BatchOptions,
@@ -16,7 +16,7 @@ import {
   UnknownSample,
 } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
-import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
+import { type ModelFolder, openModelFolder } from "../../model/model_folder.ts";
 import { watched } from "../../inference/open_engine.ts";
 import { type ScoredSentence, Scorer } from "../../inference/scorer.ts";
 import { type Tokenizer, unknownCounts } from "../../tokenizer/mod.ts";

@@ -3,7 +3,7 @@
 import { ClozeError, ioError } from "../../config/cloze_error.ts";
 import { LONGEST_FILE, readWholeText } from "../../config/regular_file.ts";
 import { countWords } from "../../data/mod.ts";
-import { openModelFolder } from "../../inference/model_folder.ts";
+import { openModelFolder } from "../../model/model_folder.ts";
 import {
   learnExtension,
   newSpecialTokens,
@@ -12,7 +12,7 @@ import {
   WordCounter,
   type WordCounts,
 } from "../../tokenizer/mod.ts";
-import { writeExtendedModel } from "../../training/extended_model.ts";
+import { writeExtendedModel } from "../../model/extended_model.ts";
 import { checkTextFlags, corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../corpus.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { refuseFlags } from "../flags/refuse_flags.ts";

@@ -2,16 +2,17 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import { regularFile } from "../../config/regular_file.ts";
-import { modelConfigJson } from "../../config/model_heads.ts";
+import { modelConfigJson } from "../../model/model_heads.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../config/run_config.ts";
 import { sealed } from "../../config/sealed_json.ts";
 import { CorpusReport, type LabeledText, readLabeled, UnknownSample } from "../../data/mod.ts";
 import { Engine } from "../../ffi/mod.ts";
-import { type ModelFolder, openModelFolder } from "../../inference/model_folder.ts";
+import { type ModelFolder, openModelFolder } from "../../model/model_folder.ts";
 import { bothCounts, tokenizerFiles, type UnknownCounts, unknownCounts } from "../../tokenizer/mod.ts";
 import type { FinetuneRun, LabeledFile } from "../../report/mod.ts";
 import { saveCheckpoint, savingTime } from "../../training/checkpoint.ts";
-import { exists, fileHash, writeWhole } from "../../training/files.ts";
+import { fileHash } from "../../config/sha256.ts";
+import { exists, writeWhole } from "../../training/files.ts";
 import { EVALUATION_SEQUENCES, finetune, type LabeledSequence } from "../../training/finetune.ts";
 import { MetricsFile } from "../../training/metrics.ts";
 import { quoted } from "../command_line.ts";

@@ -3,7 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { MlmBatch } from "../../config/mlm_batch.ts";
 import { PRESET_TRAINING, VERSION } from "../../config/run_config.ts";
-import type { PretrainingObjective } from "../../config/model_heads.ts";
+import type { PretrainingObjective } from "../../config/objective.ts";
 import { type BatchOptions, prepareShards, Shard, tokenizerHash, writeBatches } from "../../data/mod.ts";
 import type { Tokenizer } from "../../tokenizer/mod.ts";
 import { exists } from "../../training/files.ts";

@@ -4,7 +4,7 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import { visibleLine } from "../../config/visible.ts";
 import { type ClassifiedText, Classifier } from "../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../inference/fill_mask.ts";
-import { openModelFolder } from "../../inference/model_folder.ts";
+import { openModelFolder } from "../../model/model_folder.ts";
 import { inferenceOptions, noteDevice } from "../device.ts";
 import { parseFlags, type Values } from "../flags/flag.ts";
 import { PREDICT } from "../flags/tables.ts";

@@ -2,7 +2,8 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { ModelConfig } from "../../config/model_config.ts";
-import { modelConfigJson, type PretrainingObjective } from "../../config/model_heads.ts";
+import type { PretrainingObjective } from "../../config/objective.ts";
+import { modelConfigJson } from "../../model/model_heads.ts";
 import { folderOf } from "../../config/whole_file.ts";
 import { type Blank, heldOutBlanks, PRACTICE_BLANKS, type PreparedData, prepareShards } from "../../data/mod.ts";
 import { Engine, NativeError } from "../../ffi/mod.ts";

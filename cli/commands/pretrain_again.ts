@@ -6,7 +6,8 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import type { Extent, PlannedRun, RunConfig } from "../../config/run_config.ts";
 import { newestCheckpoint } from "../../training/checkpoint.ts";
-import { exists, fileHash } from "../../training/files.ts";
+import { fileHash } from "../../config/sha256.ts";
+import { exists } from "../../training/files.ts";
 import { readMetrics } from "../../training/metrics.ts";
 import { Schedule } from "../../training/schedule.ts";
 import type { BatchStream } from "../../training/train.ts";

@@ -8,8 +8,9 @@ import {
   type SamplingConfig,
 } from "../../config/batch_config.ts";
 import { ClozeError } from "../../config/cloze_error.ts";
-import { type ModelConfig, parseModelConfig, presetConfig } from "../../config/model_config.ts";
-import type { PretrainingObjective } from "../../config/model_heads.ts";
+import { type ModelConfig, presetConfig } from "../../config/model_config.ts";
+import { parseModelConfig } from "../../model/model_config.ts";
+import type { PretrainingObjective } from "../../config/objective.ts";
 import { LONGEST_FILE, readWholeText } from "../../config/regular_file.ts";
 import {
   type Extent,

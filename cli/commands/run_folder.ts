@@ -5,9 +5,10 @@
  */
 
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../../config/batch_config.ts";
-import { checkRun } from "../../config/check_run.ts";
+import { checkRun } from "../../training/check_run.ts";
 import { ClozeError, ioError } from "../../config/cloze_error.ts";
 import { type PlannedRun, type RunConfig, TRAINING_DEFAULTS } from "../../config/run_config.ts";
+import type { ModelConfig } from "../../config/model_config.ts";
 import { readSealed, sealed } from "../../config/sealed_json.ts";
 import { isTemporary, removeLeftovers, writeWhole } from "../../config/whole_file.ts";
 import { exists, makeFolder } from "../../training/files.ts";
@@ -94,7 +95,7 @@ export async function readRecord(output: string): Promise<PlannedRun | RunConfig
   }
   const whole = {
     ...run,
-    model: { ...run.model, tie_word_embeddings: run.model.tie_word_embeddings ?? true }, // 0.1.0 did not say so
+    model: { model_type: "bert", tie_word_embeddings: true, ...run.model as Partial<ModelConfig> }, // 0.1.0 said neither
     training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
     data: { ...run.data, corpus: corpusOf(run.data.corpus) },
   } as PlannedRun | RunConfig;

@@ -3,7 +3,7 @@
 import { BATCHING, DOCUMENTS, FORMATS, MASK_COUNTS, MASKING, ON_INVALID, QUOTING } from "../../config/batch_config.ts";
 import { PRESETS } from "../../config/model_config.ts";
 import { PRE_TOKENIZERS } from "../../tokenizer/pre_tokenizer.ts";
-import { PRETRAINING_OBJECTIVES } from "../../config/model_heads.ts";
+import { PRETRAINING_OBJECTIVES } from "../../config/objective.ts";
 import { choice, type CommandTable, duration, number, separator, shares, text, texts, toggle, words } from "./flag.ts";
 
 const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];

@@ -4,9 +4,9 @@
  * Called by huggingface_roundtrip.py. usage: deno run -A tests/parity/dump_logits.ts FOLDER < lines
  */
 
-import type { Objective } from "../../config/model_heads.ts";
+import type { Objective } from "../../config/objective.ts";
 import { Engine } from "../../ffi/mod.ts";
-import { openModelFolder } from "../../inference/model_folder.ts";
+import { openModelFolder } from "../../model/model_folder.ts";
 
 const { config, heads, tokenizer, weights } = await openModelFolder(Deno.args[0]);
 if (heads.objective === "none") throw new Error("a bare encoder has no logits");

@@ -1,11 +1,11 @@
 /** Whether a `run.json` says what a run can be: a person may have written in it, or someone may have sent it. */
 
-import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID, SEQUENCES } from "./batch_config.ts";
-import { ClozeError } from "./cloze_error.ts";
-import { shown } from "./json_object.ts";
-import { parseModelConfig } from "./model_config.ts";
-import { PRETRAINING_OBJECTIVES } from "./model_heads.ts";
-import type { PlannedRun, RunConfig } from "./run_config.ts";
+import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID, SEQUENCES } from "../config/batch_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { shown } from "../config/json_object.ts";
+import { parseModelConfig } from "../model/model_config.ts";
+import { PRETRAINING_OBJECTIVES } from "../config/objective.ts";
+import type { PlannedRun, RunConfig } from "../config/run_config.ts";
 
 /** What a field may be: the sentence's end, and the test. */
 interface Rule {

@@ -2,13 +2,14 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
-import { type ModelConfig, parseModelConfig } from "../config/model_config.ts";
-import { type ModelHeads, parseModelHeads } from "../config/model_heads.ts";
-import { checkModelFiles } from "../config/model_checksums.ts";
+import type { ModelConfig } from "../config/model_config.ts";
 import { LONGEST_FILE, readWholeText, regularFile } from "../config/regular_file.ts";
 // Not from mod.ts, which also loads all that learning a vocabulary takes: predict would start later.
 import { loadTokenizer } from "../tokenizer/files.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
+import { checkModelFiles } from "./checksums.ts";
+import { parseModelConfig } from "./model_config.ts";
+import { type ModelHeads, parseModelHeads } from "./model_heads.ts";
 import { WeightsWatch } from "./weights_watch.ts";
 
 /** The parts of a model folder. */

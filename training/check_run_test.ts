@@ -1,9 +1,9 @@
 import { assertThrows } from "@std/assert";
-import { CORPUS_DEFAULTS } from "./batch_config.ts";
+import { CORPUS_DEFAULTS } from "../config/batch_config.ts";
 import { checkRun } from "./check_run.ts";
-import { ClozeError } from "./cloze_error.ts";
-import { presetConfig } from "./model_config.ts";
-import { type RunConfig, TRAINING_DEFAULTS } from "./run_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { presetConfig } from "../config/model_config.ts";
+import { type RunConfig, TRAINING_DEFAULTS } from "../config/run_config.ts";
 
 const run = (): RunConfig => ({
   cloze_version: "0.1.0",

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ClozeError } from "./cloze_error.ts";
-import { parseModelConfig, presetConfig } from "./model_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { presetConfig } from "../config/model_config.ts";
+import { parseModelConfig } from "./model_config.ts";
 import { modelConfigJson, type ModelHeads, parseModelHeads } from "./model_heads.ts";
 
 const read = (json: unknown) => parseModelHeads(JSON.stringify(json), "config.json");

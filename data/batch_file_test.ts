@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
-import { writeBatches } from "./safetensors.ts";
+import { writeBatches } from "./batch_file.ts";
 
 function batch(n: number, pairs: boolean): MlmBatch {
   const range = (length: number) => Int32Array.from({ length }, (_, i) => n * 100 + i);

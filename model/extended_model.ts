@@ -5,11 +5,11 @@
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { parseJsonObject } from "../config/json_object.ts";
-import { writeChecksums } from "../config/model_checksums.ts";
-import { parseModelConfig } from "../config/model_config.ts";
 import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
 import { giveName, syncFolder, temporaryBeside, writeAll, writeWhole } from "../config/whole_file.ts";
 import { type Tokenizer, tokenizerFiles } from "../tokenizer/mod.ts";
+import { writeChecksums } from "./checksums.ts";
+import { parseModelConfig } from "./model_config.ts";
 import { modelChecksums } from "./publish_model.ts";
 
 /** Tensors with a row a token, under Hugging Face's names. */

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
-import { ClozeError } from "./cloze_error.ts";
-import { checkModelFiles, CHECKSUMS, readChecksums, writeChecksums } from "./model_checksums.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { checkModelFiles, CHECKSUMS, readChecksums, writeChecksums } from "./checksums.ts";
 
 const sha256 = (text: string | Uint8Array) => createHash("sha256").update(text).digest("hex");
 

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ClozeError } from "./cloze_error.ts";
-import { parseModelConfig, presetConfig } from "./model_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { presetConfig } from "../config/model_config.ts";
+import { parseModelConfig } from "./model_config.ts";
 
 const good = presetConfig("tiny", 100);
 const read = (fields: object) => parseModelConfig(JSON.stringify({ ...good, ...fields }), "config.json");

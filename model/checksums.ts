@@ -3,9 +3,10 @@
  * in the format of `sha256sum -c`; folders of other programs have none, and are taken as they are.
  */
 
-import { ClozeError } from "./cloze_error.ts";
-import { readWhole, readWholeText, regularFile } from "./regular_file.ts";
-import { writeWhole } from "./whole_file.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { readWholeText } from "../config/regular_file.ts";
+import { fileHash } from "../config/sha256.ts";
+import { writeWhole } from "../config/whole_file.ts";
 
 /** Name of the file. */
 export const CHECKSUMS = "SHA256SUMS";
@@ -20,8 +21,6 @@ export const MODEL_FILES = [
 ] as const;
 
 const LONGEST = 1 << 16;
-/** Up to here a file is read as one, and its hash is made beside other work. */
-const AT_ONCE = 1 << 24;
 
 /** A file's name with a hash that it may have. */
 export type Checksum = readonly [name: string, sha256: string];
@@ -71,7 +70,7 @@ export async function checkModelFiles(folder: string, names: readonly string[] =
       return;
     }
     if (listed.length === 0) throw damaged(path, `${CHECKSUMS} does not list it`, folder);
-    if (!listed.includes(await sha256Of(path))) {
+    if (!listed.includes(await fileHash(path))) {
       throw damaged(path, `its SHA-256 is not that in ${CHECKSUMS}`, folder);
     }
   }));
@@ -82,23 +81,6 @@ function damaged(path: string, why: string, folder: string): ClozeError {
     hint:
       `copy it again, for example from a checkpoint of the run; if you changed it on purpose, delete ${folder}/${CHECKSUMS}`,
   });
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const { size } = await regularFile(path);
-  if (size <= AT_ONCE) {
-    // Web Crypto hashes on another thread and is there at once, but takes all of a file.
-    const bytes = await readWhole(path, 2 * AT_ONCE);
-    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  }
-  const { createHash } = await import("node:crypto");
-  const hash = createHash("sha256");
-  const buffer = new Uint8Array(1 << 20);
-  using file = await Deno.open(path);
-  for (let read = await file.read(buffer); read !== null; read = await file.read(buffer)) {
-    hash.update(buffer.subarray(0, read));
-  }
-  return hash.digest("hex");
 }
 
 const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);

@@ -3,12 +3,20 @@
  * checksums say fits what is there: while the weights change, they list the old and the new.
  */
 
+import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
-import { type Checksum, readChecksums, writeChecksums } from "../config/model_checksums.ts";
+import { fileHash } from "../config/sha256.ts";
 import { createFile, giveName, removeLeftovers, temporaryBeside } from "../config/whole_file.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { WEIGHTS } from "./checkpoint_folder.ts";
-import { exists, fileHash, textHash } from "./files.ts";
+import { type Checksum, readChecksums, writeChecksums } from "./checksums.ts";
+
+/** The file of a model's weights, as this program writes it. */
+export const WEIGHTS = "model.safetensors";
+
+/** SHA-256 of a text, in hexadecimal. */
+export function textHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
 
 /** Checksums of a model: of its texts by name, and of its weights. */
 export async function modelChecksums(files: Record<string, string>, weights: string): Promise<Checksum[]> {
@@ -61,5 +69,7 @@ async function weightsBefore(folder: string): Promise<Checksum[]> {
   const before = await readChecksums(folder).catch(() => undefined); // damaged ones are written anew
   if (before !== undefined) return before.filter(([name]) => name === WEIGHTS);
   const path = `${folder}/${WEIGHTS}`;
-  return await exists(path) ? [[WEIGHTS, await fileHash(path)]] : [];
+  return await isThere(path) ? [[WEIGHTS, await fileHash(path)]] : [];
 }
+
+const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);

@@ -3,33 +3,12 @@
  * it. The encoder itself is in `model_config.ts`.
  */
 
-import { ClozeError } from "./cloze_error.ts";
-import { parseJsonObject, shown } from "./json_object.ts";
-import { LEFT_TO_RIGHT_CLASSIFIER, type ModelConfig, own } from "./model_config.ts";
-
-/**
- * Objectives of pretraining: masked LM (`BertForMaskedLM`), masked LM and next sentence (`BertForPreTraining`), and left to
- * right (`BertLMHeadModel`), the fair baseline of Devlin et al. (2019), appendix C.1.
- */
-export const PRETRAINING_OBJECTIVES = ["mlm", "mlm+nsp", "clm"] as const;
-
-/** A name in {@linkcode PRETRAINING_OBJECTIVES}. */
-export type PretrainingObjective = typeof PRETRAINING_OBJECTIVES[number];
-
-/** What an engine is opened for; the core's names. */
-export type Objective =
-  | PretrainingObjective
-  | {
-    sequence_classification: {
-      num_labels: number;
-      /** Between pooler and classifier. */
-      classifier_dropout: number;
-      /** Whether only pooler and classifier are trained. */
-      freeze_encoder: boolean;
-      /** Whether attention is causal and the last token is pooled. */
-      left_to_right: boolean;
-    };
-  };
+import { ClozeError } from "../config/cloze_error.ts";
+import { own, parseJsonObject, shown } from "../config/json_object.ts";
+import type { ModelConfig } from "../config/model_config.ts";
+import type { PretrainingObjective } from "../config/objective.ts";
+import { FAMILIES, familyOf } from "./families.ts";
+import type { Family, HeadKind } from "./family.ts";
 
 /** The heads of a model folder. `none` is a bare encoder. */
 export type ModelHeads =
@@ -43,14 +22,6 @@ export type ModelHeads =
     multi_label?: boolean;
   };
 
-const ARCHITECTURES: Record<string, PretrainingObjective | "sequence_classification" | "none"> = {
-  BertForMaskedLM: "mlm",
-  BertForPreTraining: "mlm+nsp",
-  BertLMHeadModel: "clm",
-  BertForSequenceClassification: "sequence_classification",
-  BertModel: "none",
-};
-
 /** Classes of a classifier; the core's bound. */
 const MOST_LABELS = 2 ** 20;
 
@@ -61,33 +32,44 @@ const MOST_LABELS = 2 ** 20;
  */
 export function parseModelHeads(text: string, path: string): ModelHeads {
   const json = parseJsonObject(text, path);
-  const architecture = architectureOf(json, path);
-  const objective = ARCHITECTURES[architecture];
+  const family = familyOf(json, path);
+  const architecture = architectureOf(json, family, path);
+  const objective = family.architectures[architecture];
   const isDecoder = own(json, "is_decoder") === true;
-  if (objective === "sequence_classification") return classifierOf(json, path);
-  if (own(json, "model_type") === LEFT_TO_RIGHT_CLASSIFIER) {
+  if (objective === "sequence_classification") return classifierOf(json, family, path);
+  if (isLeftToRight(json, family)) {
     throw new ClozeError("input", `${path}: model_type is a classifier's, but architectures says ${architecture}`);
   }
   return { objective: isDecoder ? "clm" : objective };
 }
 
+/** The class that is written for a kind of head. */
+function nameOf(kind: HeadKind, architectures: Family["architectures"]): string {
+  return Object.entries(architectures).find(([, other]) => other === kind)![0];
+}
+
+/** Whether a `config.json` is of a left-to-right classifier. */
+function isLeftToRight(json: Record<string, unknown>, { left_to_right_classifier }: Family): boolean {
+  return left_to_right_classifier !== undefined && own(json, "model_type") === left_to_right_classifier;
+}
+
 /** The first architecture that is named. */
-function architectureOf(json: Record<string, unknown>, path: string): string {
+function architectureOf(json: Record<string, unknown>, { architectures }: Family, path: string): string {
   const named = own(json, "architectures") ?? [];
   if (!Array.isArray(named) || !named.every((name) => typeof name === "string")) {
     throw new ClozeError("input", `${path}: architectures is ${shown(named)}, but has to be an array of names`);
   }
-  const architecture: string = named[0] ?? "BertForMaskedLM";
-  if (Object.hasOwn(ARCHITECTURES, architecture)) return architecture;
+  const architecture: string = named[0] ?? nameOf("mlm", architectures);
+  if (Object.hasOwn(architectures, architecture)) return architecture;
   throw new ClozeError("input", `${path}: the architecture is ${shown(architecture)}, which cloze does not know`, {
-    hint: `it knows ${Object.keys(ARCHITECTURES).join(", ")}`,
+    hint: `it knows ${Object.keys(architectures).join(", ")}`,
   });
 }
 
-function classifierOf(json: Record<string, unknown>, path: string): ModelHeads {
-  const left_to_right = own(json, "model_type") === LEFT_TO_RIGHT_CLASSIFIER;
+function classifierOf(json: Record<string, unknown>, family: Family, path: string): ModelHeads {
+  const left_to_right = isLeftToRight(json, family);
   if (own(json, "is_decoder") === true && !left_to_right) {
-    throw new ClozeError("input", `${path}: is_decoder is true, but a BERT classifier sees the whole text`);
+    throw new ClozeError("input", `${path}: is_decoder is true, but a classifier sees the whole text`);
   }
   const dropout = own(json, "classifier_dropout") ?? own(json, "hidden_dropout_prob") ?? 0;
   if (typeof dropout !== "number" || !(dropout >= 0 && dropout < 1)) {
@@ -144,24 +126,23 @@ function labelsOf(json: Record<string, unknown>, path: string): string[] {
 
 /** The text of a `config.json` that transformers loads as the class of these heads. */
 export function modelConfigJson(config: ModelConfig, heads: ModelHeads): string {
-  const [architecture] = Object.entries(ARCHITECTURES).find(([, objective]) => objective === heads.objective)!;
+  const family = FAMILIES.find(({ model_type }) => model_type === config.model_type)!;
   const special = heads.objective === "sequence_classification"
     ? {
       classifier_dropout: heads.classifier_dropout,
       id2label: Object.fromEntries(heads.labels.map((label, id) => [id, label])),
       label2id: Object.fromEntries(heads.labels.map((label, id) => [label, id])),
       problem_type: heads.multi_label === true ? "multi_label_classification" : "single_label_classification",
-      ...(heads.left_to_right ? { model_type: LEFT_TO_RIGHT_CLASSIFIER, is_decoder: true } : {}),
+      ...(heads.left_to_right ? { model_type: family.left_to_right_classifier, is_decoder: true } : {}),
     }
     : heads.objective === "clm"
     ? { is_decoder: true }
     : {};
   const json = {
-    architectures: [architecture],
-    model_type: "bert",
+    architectures: [nameOf(heads.objective, family.architectures)],
     ...config,
     ...special,
-    position_embedding_type: "absolute",
+    ...family.written,
     dtype: "float32",
   };
   return JSON.stringify(json, null, 2) + "\n";

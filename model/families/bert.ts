@@ -1,0 +1,23 @@
+/** BERT (Devlin et al., 2019), as transformers' BertConfig has it. */
+
+import { BERT_DEFAULTS } from "../../config/model_config.ts";
+import type { Family } from "../family.ts";
+
+/** The family whose `model_type` is `bert`. */
+export const bert: Family = {
+  model_type: "bert",
+  architectures: {
+    BertForMaskedLM: "mlm",
+    BertForPreTraining: "mlm+nsp",
+    BertLMHeadModel: "clm",
+    BertForSequenceClassification: "sequence_classification",
+    BertModel: "none",
+  },
+  left_to_right_classifier: "cloze_left_to_right_classifier",
+  defaults: BERT_DEFAULTS,
+  limits: {
+    hidden_act: { fine: (value) => value === "gelu", expected: `only "gelu" (the erf form) is supported` },
+    position_embedding_type: { fine: (value) => value === "absolute", expected: `only "absolute" is supported` },
+  },
+  written: { position_embedding_type: "absolute" },
+};

@@ -1,0 +1,36 @@
+/** What a family of models is, as far as its folder goes. Each has a file in `families/` and a line in `families.ts`. */
+
+import type { ModelConfig } from "../config/model_config.ts";
+import type { PretrainingObjective } from "../config/objective.ts";
+
+/** What stands on an encoder: for an objective of pretraining, a classifier, or nothing. */
+export type HeadKind = PretrainingObjective | "sequence_classification" | "none";
+
+/** What a field of a `config.json` may say; `undefined` and `null` are always fine. */
+export interface Limit {
+  fine: (value: unknown) => boolean;
+  /** The sentence's end: `hidden_act is "relu", but …`. */
+  expected: string;
+  hint?: string;
+}
+
+/** Sizes that every `config.json` has to say. */
+type Size = "vocab_size" | "hidden_size" | "num_hidden_layers" | "num_attention_heads" | "intermediate_size";
+
+/** One `model_type` of Hugging Face. */
+export interface Family {
+  model_type: string;
+  /** The classes that can be read. The first one of a kind is the one that is written. */
+  architectures: Record<string, HeadKind>;
+  /**
+   * `model_type` of a left-to-right classifier, which transformers does not know: as the family's own it would load there,
+   * pool the first token and answer wrong without a word.
+   */
+  left_to_right_classifier?: string;
+  /** What its configuration class has where a `config.json` says nothing. */
+  defaults: Omit<ModelConfig, Size>;
+  /** Fields that change what this family computes, with what they may say. */
+  limits: Record<string, Limit>;
+  /** Fields that are written beside those of {@linkcode ModelConfig}. */
+  written: Record<string, unknown>;
+}
