@@ -77,9 +77,8 @@ async function phase(name: string, folder: string, threads: number): Promise<voi
 
 const PHASES: Record<string, (folder: string, threads: number) => Promise<Record<string, unknown>>> = {
   "train-tokenizer": async (folder, threads) => {
-    const { run } = await import("../cli/commands/train_tokenizer.ts");
-    const args = ["--data", `${folder}/corpus`, "--output", `${folder}/tokenizer`, "--vocab-size", String(VOCAB_SIZE)];
-    await run([...args, "--threads", String(threads)]);
+    const { run } = await import("../cli/commands/train_tokenizer/command.ts");
+    await run({ data: [`${folder}/corpus`], output: `${folder}/tokenizer`, "vocab-size": VOCAB_SIZE, threads });
     return { vocab_size: VOCAB_SIZE };
   },
   shards: async (folder, threads) => {

@@ -8,7 +8,8 @@
  * usage: deno run -A bench/pretrain.ts TEXT… [--turns 40] [--case tiny,128,bf16]…
  */
 
-import { run } from "../cli/commands/pretrain.ts";
+import { run } from "../cli/commands/pretrain/command.ts";
+import type { PretrainOptions } from "../cli/commands/pretrain/flags.ts";
 import type { MlmBatch } from "../config/mlm_batch.ts";
 import { type AdamWOptions, Engine } from "../ffi/mod.ts";
 import { readMetrics } from "../training/metrics.ts";
@@ -17,13 +18,13 @@ import { machine, median } from "./peers.ts";
 
 /** Preset, longest sequence, dtype. */
 const CASES = ["tiny,128,bf16", "mini,64,bf16", "mini,128,bf16"];
-const VOCAB_SIZE = "8192";
+const VOCAB_SIZE = 8192;
 /** Batches that the bare step goes round in. */
 const BATCHES = 64;
 const TURN_MS = 500;
 const WARM_UP_TURNS = 2;
 /** Budget of the run whose evaluations and checkpoints are measured. */
-const WHOLE_RUN = "30s";
+const WHOLE_RUN_MS = 30_000;
 
 /** Takes turns with the program, from inside: `update` of every engine does not return before the bare step had its turn. */
 class Turns {
@@ -84,22 +85,22 @@ class Turns {
   }
 }
 
-function arguments_(name: string, texts: string[], output: string): string[] {
+async function pretrain(name: string, options: PretrainOptions): Promise<void> {
   const [preset, length, dtype] = name.split(",");
-  return ["--data", ...texts, "--preset", preset, "--max-sequence-length", length, "--dtype", dtype].concat([
-    "--vocab-size",
-    VOCAB_SIZE,
-    "--output",
-    output,
-  ]);
+  await run({
+    ...options,
+    preset: preset as "tiny",
+    dtype: dtype as "bf16",
+    "max-sequence-length": Number(length),
+    "vocab-size": VOCAB_SIZE,
+  }, { typed: "bench/pretrain.ts" });
 }
 
 async function compare(name: string, texts: string[], turns: number, folder: string) {
-  const args = arguments_(name, texts, `${folder}/${name}`);
   const seconds = Math.ceil((turns + WARM_UP_TURNS + 2) * 3 * TURN_MS / 1000);
-  const never = ["--evaluate-every", "1000000000", "--save-every", "1000000000"];
+  const never = { "evaluate-every": 1e9, "save-every": 1e9 };
   using sides = new Turns(turns);
-  await run([...args, ...never, "--budget", `${seconds}s`]);
+  await pretrain(name, { data: texts, output: `${folder}/${name}`, ...never, budget: 1000 * seconds });
   if (!sides.done) throw new Error(`${name}: ${sides.bare.length} turns in ${seconds} s`);
   const [program, bare] = [sides.program, sides.bare].map((rates) => rates.slice(WARM_UP_TURNS, WARM_UP_TURNS + turns));
   const ratios = program.map((rate, i) => rate / bare[i]);
@@ -117,13 +118,17 @@ async function compare(name: string, texts: string[], turns: number, folder: str
 /** Of an ordinary run: the share of its time that is neither step nor what belongs to one. */
 async function pauses(name: string, texts: string[], folder: string) {
   const output = `${folder}/whole`;
-  await run([...arguments_(name, texts, output), "--budget", WHOLE_RUN]);
+  await pretrain(name, { data: texts, output, budget: WHOLE_RUN_MS });
   const train = (await readMetrics(`${output}/metrics.jsonl`)).filter((metric) => metric.kind === "train");
   const seconds = train.reduce((sum, { tokens, tokens_per_second }, i) => {
     return sum + (tokens - (train[i - 1]?.tokens ?? 0)) / tokens_per_second;
   }, 0);
   const whole = train[train.length - 1].elapsed_ms / 1000;
-  return { case: name, budget: WHOLE_RUN, evaluations_and_checkpoints_share: Number((1 - seconds / whole).toFixed(3)) };
+  return {
+    case: name,
+    budget: `${WHOLE_RUN_MS / 1000}s`,
+    evaluations_and_checkpoints_share: Number((1 - seconds / whole).toFixed(3)),
+  };
 }
 
 if (import.meta.main) {

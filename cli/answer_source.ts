@@ -1,7 +1,7 @@
 /** Where the lines and records come from that a command answers. Loads no reader of files: standard input needs none. */
 
-import { grouped } from "../config/numbers.ts";
 import type { ClozeError } from "../config/cloze_error.ts";
+import { grouped } from "../config/numbers.ts";
 import type { TextValues } from "./corpus.ts";
 import { lines } from "./lines.ts";
 

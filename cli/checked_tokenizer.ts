@@ -1,9 +1,9 @@
 /** Loads a tokenizer alone, from a folder that may say what its files' checksums are. */
 
-import { checkModelFiles, MODEL_FILES } from "../model/checksums.ts";
 import { folderOf } from "../config/whole_file.ts";
-import { noteTokenizer } from "./tokenizer_notes.ts";
+import { checkModelFiles, MODEL_FILES } from "../model/checksums.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
+import { noteTokenizer } from "./tokenizer_notes.ts";
 
 /** What a tokenizer is read from. */
 const TOKENIZER_FILES = MODEL_FILES.filter((name) => !["config.json", "model.safetensors"].includes(name));

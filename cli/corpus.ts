@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { fileHash } from "../config/sha256.ts";
 import { folderOf, writeAll, writeWith } from "../config/whole_file.ts";
 import {
   type CorpusCounts,
@@ -12,10 +13,9 @@ import {
   refuseStructure,
   sourceKind,
 } from "../data/mod.ts";
-import { fileHash } from "../config/sha256.ts";
 import { exists } from "../training/files.ts";
 import type { Values } from "./flags/flag.ts";
-import { type CORPUS_FLAGS, TEXT_FLAGS } from "./flags/tables.ts";
+import { type CORPUS_FLAGS, TEXT_FLAGS } from "./flags/text_flags.ts";
 import { callerFolder } from "./paths.ts";
 import { grouped, note, percent } from "./terminal.ts";
 

@@ -1,30 +1,20 @@
 /**
- * The command line: finds the command, runs it, turns what it throws into a message and an exit code. Commands are loaded
- * when they are called, so that `predict` does not wait for what `pretrain` needs.
+ * The command line: finds the command, parses its arguments, runs it, and turns what it throws into a message and an exit
+ * code. The argument list ends here: commands take typed options, so that one can call another. Each is loaded when it is
+ * called, so that `predict` does not wait for what `pretrain` needs.
  */
 
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
-import { helpText, nearest } from "./flags/flag.ts";
-import { TABLES } from "./flags/tables.ts";
+import { typedCommand } from "./command_line.ts";
+import { COMMANDS, loadCommand, loadTable, loadTables } from "./commands/registry.ts";
+import { helpText } from "./flags/help.ts";
+import { nearest } from "./flags/nearest.ts";
+import { parseFlags } from "./flags/parse.ts";
 import { bold, note, printError, printStop, writeOut } from "./terminal.ts";
 
-/** A command: takes its arguments and resolves to the exit code. */
-export type Command = (args: string[]) => Promise<number>;
-
-/**
- * Loads a command. Its path is made here, because Deno reads all that a written-out `import` leads to before a program
- * starts: 150 files, an eighth of the time to the first answer of `predict`.
- */
-async function load(name: string): Promise<Command> {
-  const { run }: { run: Command } = await import(
-    new URL(`commands/${name.replaceAll("-", "_")}.ts`, import.meta.url).href
-  );
-  return run;
-}
-
-function overview(): string {
-  const rows = TABLES.map(({ name, summary }) => `  ${name.padEnd(18)}${summary}`);
+async function overview(): Promise<string> {
+  const rows = (await loadTables()).map(({ name, summary }) => `  ${name.padEnd(18)}${summary}`);
   return [
     bold("cloze") + " trains masked language models on your own text and fills the blanks in new text.",
     "",
@@ -37,30 +27,33 @@ function overview(): string {
 }
 
 async function dispatch(args: string[]): Promise<number> {
-  const [name, ...rest] = args;
-  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    const table = TABLES.find((table) => table.name === rest[0]);
-    await writeOut(table === undefined ? overview() : helpText(table));
-    return name === undefined ? 2 : 0;
+  const [word, ...rest] = args;
+  if (word === undefined || word === "--help" || word === "-h" || word === "help") {
+    const name = COMMANDS.find((name) => name === rest[0]);
+    await writeOut(name === undefined ? await overview() : helpText(await loadTable(name)));
+    return word === undefined ? 2 : 0;
   }
-  if (name === "--version") {
+  if (word === "--version") {
     await writeOut(`cloze ${VERSION}\n`);
     return 0;
   }
-  const table = TABLES.find((table) => table.name === name);
-  if (table === undefined) {
-    const names = TABLES.map(({ name }) => name);
-    const near = nearest(name, names);
-    throw new ClozeError("usage", `cloze has no command ${JSON.stringify(name)}`, {
-      hint: near === undefined ? `the commands are ${names.join(", ")}` : `did you mean ${near}?`,
+  const name = COMMANDS.find((name) => name === word);
+  if (name === undefined) {
+    const near = nearest(word, COMMANDS);
+    throw new ClozeError("usage", `cloze has no command ${JSON.stringify(word)}`, {
+      hint: near === undefined ? `the commands are ${COMMANDS.join(", ")}` : `did you mean ${near}?`,
     });
   }
+  const table = await loadTable(name);
   if (rest.includes("--help") || rest.includes("-h")) {
     await writeOut(helpText(table));
     return 0;
   }
-  const run = await load(name);
-  return await run(rest);
+  const { values, positionals } = parseFlags(table, rest);
+  const run = await loadCommand(name);
+  return await run({ ...values, ...(table.positional === undefined ? {} : { positionals }) }, {
+    typed: typedCommand(args),
+  });
 }
 
 /** Runs the command line and returns the exit code. */

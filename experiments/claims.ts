@@ -1,8 +1,9 @@
 /**
  * The claims that `cloze reproduce` checks: who made them, which runs they compare, what they predict. Knows no file and no
- * engine: runs are told as flags of `cloze pretrain` and `cloze finetune`.
+ * engine: a run is what it is given of the options of `cloze pretrain` and `cloze finetune`, under their flags' names.
  */
 
+import type { PretrainingObjective } from "../config/objective.ts";
 import type { Expectation } from "./verdict.ts";
 
 /** One way to pretrain. */
@@ -10,8 +11,16 @@ export interface Condition {
   name: string;
   /** In words, for tables. */
   label: string;
-  /** What it adds to the flags that all conditions share. */
-  flags: string[];
+  /** What it adds to the options that all conditions share. */
+  pretrain: ConditionOptions;
+}
+
+/** Options of `cloze pretrain` in which conditions differ. */
+export interface ConditionOptions {
+  objective?: PretrainingObjective;
+  "mask-shares"?: [number, number, number];
+  "mlm-probability"?: number;
+  "static-masking"?: true;
 }
 
 /**
@@ -19,7 +28,7 @@ export interface Condition {
  * else conditions differ in, objectives on tokens and masks, leaves no trace at random initialization.
  */
 export function sameStart(conditions: readonly Condition[], condition: Condition): Condition {
-  const direction = ({ flags }: Condition) => flags.includes("clm");
+  const direction = ({ pretrain }: Condition) => pretrain.objective === "clm";
   return conditions.find((other) => direction(other) === direction(condition))!;
 }
 
@@ -32,8 +41,8 @@ export interface Claim {
   measure: string;
   conditions: Condition[];
   expectations: Expectation[];
-  /** Flags of `cloze finetune`. */
-  finetune: string[];
+  /** Options of `cloze finetune`. */
+  finetune: { probe?: true };
   /** Points of training at which models are compared, as shares of its steps. */
   checkpoints: number[];
   /** Passes over the text before which the conditions do not differ. */
@@ -52,14 +61,14 @@ export const CLAIMS = {
       "accuracy after fine-tuning from equal pretraining steps; the losses of the two objectives are means over " +
       "different tokens seen with different context, so they cannot be compared",
     conditions: [
-      { name: "mlm", label: "masked LM", flags: ["--objective", "mlm"] },
-      { name: "clm", label: "left to right", flags: ["--objective", "clm"] },
+      { name: "mlm", label: "masked LM", pretrain: { objective: "mlm" } },
+      { name: "clm", label: "left to right", pretrain: { objective: "clm" } },
     ],
     expectations: [
       { text: "left-to-right is ahead at the first checkpoint", better: "clm", than: "mlm", at: "first" },
       { text: "masked LM is ahead at the last one", better: "mlm", than: "clm", at: "last" },
     ],
-    finetune: [],
+    finetune: {},
     checkpoints: CURVE,
   },
   masking: {
@@ -68,11 +77,11 @@ export const CLAIMS = {
     source: "Devlin et al., 2019 (BERT), appendix C.2 and table 8",
     measure: "Accuracy of a classifier on the frozen encoder, which meets no [MASK] in its texts",
     conditions: [
-      { name: "mixed", label: "80/10/10", flags: ["--mask-shares", "80/10/10"] },
-      { name: "mask-only", label: "100/0/0", flags: ["--mask-shares", "100/0/0"] },
+      { name: "mixed", label: "80/10/10", pretrain: { "mask-shares": [0.8, 0.1, 0.1] } },
+      { name: "mask-only", label: "100/0/0", pretrain: { "mask-shares": [1, 0, 0] } },
     ],
     expectations: [{ text: "80/10/10 is ahead of 100/0/0", better: "mixed", than: "mask-only", at: "last" }],
-    finetune: ["--probe"],
+    finetune: { probe: true },
     checkpoints: END,
   },
   "mask-rate": {
@@ -80,11 +89,11 @@ export const CLAIMS = {
     source: "Wettig et al., 2023 (Should You Mask 15% in Masked Language Modeling?), for large models",
     measure: "Accuracy after fine-tuning from equal pretraining steps",
     conditions: [
-      { name: "fifteen", label: "15% masked", flags: ["--mlm-probability", "0.15"] },
-      { name: "forty", label: "40% masked", flags: ["--mlm-probability", "0.4"] },
+      { name: "fifteen", label: "15% masked", pretrain: { "mlm-probability": 0.15 } },
+      { name: "forty", label: "40% masked", pretrain: { "mlm-probability": 0.4 } },
     ],
     expectations: [{ text: "40% is ahead of 15%", better: "forty", than: "fifteen", at: "last" }],
-    finetune: [],
+    finetune: {},
     checkpoints: END,
   },
   nsp: {
@@ -93,11 +102,11 @@ export const CLAIMS = {
       "Devlin et al., 2019 (BERT), section 5.1 and table 5; Liu et al., 2019 (RoBERTa), table 2 found the contrary",
     measure: "Accuracy after fine-tuning from equal pretraining steps",
     conditions: [
-      { name: "with-nsp", label: "MLM and NSP", flags: ["--objective", "mlm+nsp"] },
-      { name: "without-nsp", label: "MLM alone", flags: ["--objective", "mlm"] },
+      { name: "with-nsp", label: "MLM and NSP", pretrain: { objective: "mlm+nsp" } },
+      { name: "without-nsp", label: "MLM alone", pretrain: { objective: "mlm" } },
     ],
     expectations: [{ text: "MLM and NSP is ahead of MLM alone", better: "with-nsp", than: "without-nsp", at: "last" }],
-    finetune: [],
+    finetune: {},
     checkpoints: END,
   },
   dynamic: {
@@ -105,13 +114,13 @@ export const CLAIMS = {
     source: "Liu et al., 2019 (RoBERTa), section 4.1 and table 1",
     measure: "Accuracy after fine-tuning from equal pretraining steps; half a point less still counts as good",
     conditions: [
-      { name: "dynamic", label: "dynamic masks", flags: [] },
-      { name: "static", label: "static masks", flags: ["--static-masking"] },
+      { name: "dynamic", label: "dynamic masks", pretrain: {} },
+      { name: "static", label: "static masks", pretrain: { "static-masking": true } },
     ],
     expectations: [
       { text: "dynamic is not behind static", better: "dynamic", than: "static", at: "last", margin: 0.005 },
     ],
-    finetune: [],
+    finetune: {},
     checkpoints: END,
     least_epochs: 2,
   },

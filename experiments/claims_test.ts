@@ -5,7 +5,7 @@ Deno.test("CLAIMS compare conditions that they have, at checkpoints that are the
   for (const [name, claim] of Object.entries(CLAIMS) as [string, Claim][]) {
     const conditions = claim.conditions.map((condition) => condition.name);
     assertEquals(new Set(conditions).size, conditions.length, name);
-    assert(new Set(claim.conditions.map(({ flags }) => flags.join(" "))).size === conditions.length, name);
+    assert(new Set(claim.conditions.map(({ pretrain }) => JSON.stringify(pretrain))).size === conditions.length, name);
     for (const { better, than, at } of claim.expectations) {
       assert(conditions.includes(better) && conditions.includes(than) && better !== than, name);
       assert(at === "last" || claim.checkpoints.length > 1, `${name} has a first checkpoint that is not its last`);

@@ -2,9 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import { Results } from "./results.ts";
 
 const CONDITIONS = [
-  { name: "a", label: "", flags: [] },
-  { name: "b", label: "", flags: ["--mlm-probability", "0.4"] },
-  { name: "c", label: "", flags: ["--objective", "clm"] },
+  { name: "a", label: "", pretrain: {} },
+  { name: "b", label: "", pretrain: { "mlm-probability": 0.4 } },
+  { name: "c", label: "", pretrain: { objective: "clm" as const } },
 ];
 
 Deno.test("Results come back by condition, checkpoint and seed, without a line that was cut off", async () => {

@@ -21,7 +21,10 @@ function example(): ExperimentRecord {
     kind: "experiment",
     path: "/runs/convergence",
     experiment: "convergence",
-    claim,
+    claim: {
+      ...claim,
+      conditions: claim.conditions.map(({ name, label }) => ({ name, label, flags: ["--objective", name] })),
+    },
     plan: { seeds: 3, steps: 1600, train: "a.tsv", valid: "b.tsv" },
     steps: [100, 200, 400, 800, 1600],
     ...measured,

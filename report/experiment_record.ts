@@ -2,9 +2,14 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { readSealed } from "../config/sealed_json.ts";
-import type { Claim } from "../experiments/claims.ts";
+import type { Claim, Condition } from "../experiments/claims.ts";
 import type { Finding, Measured, Verdict } from "../experiments/verdict.ts";
 import { conforms } from "./run_record.ts";
+
+/** A claim with what would be typed for each condition beside what all of them share. */
+export interface ToldClaim extends Omit<Claim, "conditions" | "finetune"> {
+  conditions: (Pick<Condition, "name" | "label"> & { flags: string[] })[];
+}
 
 /** An experiment, as far as it has come. */
 export interface ExperimentRecord extends Measured {
@@ -12,7 +17,7 @@ export interface ExperimentRecord extends Measured {
   path: string;
   /** Name of the claim. */
   experiment: string;
-  claim: Claim;
+  claim: ToldClaim;
   plan: { seeds: number; steps: number; train: string; valid: string };
   /** Pretraining updates at which conditions are compared. */
   steps: number[];

@@ -1,7 +1,7 @@
 /** Holds the rules of ARCHITECTURE.md: who imports whom, who may do what, how long a file may be. */
 
 import { assertEquals } from "@std/assert";
-import { TABLES } from "../cli/flags/tables.ts";
+import { COMMANDS } from "../cli/commands/registry.ts";
 
 const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -126,7 +126,7 @@ Deno.test("rooms of the core know only what is below them", async () => {
 
 Deno.test("each command is a task of its name with the least permissions", async () => {
   const { tasks, permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
-  for (const { name } of TABLES) {
+  for (const name of COMMANDS) {
     const set = /-P=(\S+)/.exec(tasks[name]?.command ?? "")?.[1] ?? "";
     assertEquals(tasks[name]?.command, `deno run -q -P=${set} cli/main.ts ${name}`);
     const { read, write, ffi, env, ...others } = permissions[set];

@@ -1,14 +1,16 @@
 /** Writes docs/cli.md from the flag tables; with --check says whether it is up to date. usage: deno run -A tools/docs.ts */
 
-import { helpText } from "../cli/flags/flag.ts";
-import { TABLES } from "../cli/flags/tables.ts";
+import { loadTables } from "../cli/commands/registry.ts";
+import { helpText } from "../cli/flags/help.ts";
 
 const path = `${import.meta.dirname}/../docs/cli.md`;
 const text = [
   "# The commands",
   "",
-  "Generated from `cli/flags/tables.ts` by `deno task generate`; the same text is in `--help`.",
-  ...TABLES.flatMap((table) => ["", `## cloze ${table.name}`, "", "```text", helpText(table).trimEnd(), "```"]),
+  "Generated from the tables in `cli/commands/*/flags.ts` by `deno task generate`; the same text is in `--help`.",
+  ...(await loadTables()).flatMap((
+    table,
+  ) => ["", `## cloze ${table.name}`, "", "```text", helpText(table).trimEnd(), "```"]),
   "",
 ].join("\n");
 

@@ -1,18 +1,11 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { ClozeError } from "../../config/cloze_error.ts";
-import {
-  choice,
-  type CommandTable,
-  duration,
-  helpText,
-  nearest,
-  number,
-  parseFlags,
-  text,
-  texts,
-  toggle,
-} from "./flag.ts";
-import { TABLES } from "./tables.ts";
+import { loadTables } from "../commands/registry.ts";
+import { flagWords } from "./command_text.ts";
+import { choice, type CommandTable, duration, number, shares, text, texts, toggle, words } from "./flag.ts";
+import { helpText } from "./help.ts";
+import { nearest } from "./nearest.ts";
+import { parseFlags } from "./parse.ts";
 
 const TABLE = {
   name: "bake",
@@ -28,6 +21,8 @@ const TABLE = {
     rate: number({ min: 0, max: 1 }, "Rate."),
     budget: duration("Time."),
     json: toggle("JSON."),
+    shares: shares("M/R/K", "Shares."),
+    words: words("WORD,…", "Words."),
   },
   examples: ["cloze bake"],
 } satisfies CommandTable;
@@ -78,6 +73,25 @@ Deno.test("parseFlags refuses what is unknown, missing, out of range or given tw
   }
 });
 
+Deno.test("flagWords writes what parseFlags reads as the same options", () => {
+  const cases = [
+    ["--data", "a", "--data", "b c", "--output", "007", "--size", "large", "--steps", "3", "--rate", "0.05", "--json"],
+    ["--budget", "90s"],
+    ["--budget", "1.5h", "further", "paths"],
+    ["--shares", "80/10/10", "--words", "hot,cold"],
+    ["--shares", "33.3/33.3/33.4"],
+    [],
+  ];
+  for (const args of cases) {
+    const { values, positionals } = parse(...args);
+    const again = parse(...flagWords(TABLE, { ...values, positionals }));
+    assertEquals(again, { values, positionals, help: false });
+  }
+  assertEquals(flagWords(TABLE, { budget: 5_400_000, json: true, data: ["x"] }), [
+    ...["--budget", "5400s", "--json", "--data", "x"],
+  ]);
+});
+
 Deno.test("nearest finds a slip and gives up on a different word", () => {
   const names = ["data", "output", "preset", "max-sequence-length"];
   assertEquals(nearest("dta", names), "data");
@@ -86,8 +100,8 @@ Deno.test("nearest finds a slip and gives up on a different word", () => {
   assertEquals(nearest("banana", names), undefined);
 });
 
-Deno.test("helpText shows every flag of every command within 100 columns", () => {
-  for (const table of TABLES) {
+Deno.test("helpText shows every flag of every command within 100 columns", async () => {
+  for (const table of await loadTables()) {
     const help = helpText(table);
     for (const name of Object.keys(table.flags)) assertStringIncludes(help, `--${name}`);
     assertEquals(help.split("\n").filter((line) => line.length > 100), []);

@@ -1,14 +1,14 @@
 /** The other commands, and what the command line says about itself. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { TABLES } from "../../cli/flags/tables.ts";
+import { loadTables } from "../../cli/commands/registry.ts";
 import { Place, smallPlace, testWithCore, trainedPlace } from "../support.ts";
 
 Deno.test("every command explains itself, and the overview names them all", async () => {
   using place = new Place();
   const overview = await place.cloze(["--help"]);
   assertEquals(overview.code, 0);
-  for (const { name, summary } of TABLES) {
+  for (const { name, summary } of await loadTables()) {
     assertStringIncludes(overview.stdout, summary);
     for (const args of [[name, "--help"], [name, "-h"], ["help", name]]) {
       const { code, stdout } = await place.cloze(args);

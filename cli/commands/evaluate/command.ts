@@ -1,0 +1,319 @@
+/** `cloze evaluate`: a model on text, with masks that are always the same; or the score of each line. */
+
+import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../../config/batch_config.ts";
+import { ClozeError } from "../../../config/cloze_error.ts";
+import type { MlmBatch } from "../../../config/mlm_batch.ts";
+import type { PretrainingObjective } from "../../../config/objective.ts";
+import { regularFile } from "../../../config/regular_file.ts";
+import {
+  type BatchOptions,
+  bytesRead,
+  CorpusReport,
+  readDocuments,
+  Shard,
+  ShardWriter,
+  unknownOf,
+  UnknownSample,
+} from "../../../data/mod.ts";
+import { Engine } from "../../../ffi/mod.ts";
+import { watched } from "../../../inference/open_engine.ts";
+import { type ScoredSentence, Scorer } from "../../../inference/scorer.ts";
+import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
+import { type Tokenizer, unknownCounts } from "../../../tokenizer/mod.ts";
+import { bandOf, Breakdown, type Group, scriptOf } from "../../../training/breakdown.ts";
+import {
+  evaluate,
+  type Evaluation,
+  nspMajority,
+  type UnigramBaseline,
+  unigramBaseline,
+  UNMEASURED,
+} from "../../../training/evaluation.ts";
+import {
+  heldOutBatches,
+  objectiveLimits,
+  objectiveOptions,
+  predictedCounts,
+} from "../../../training/objective_data.ts";
+import { Unigram } from "../../../training/unigram.ts";
+import { answerLines } from "../../answer_lines.ts";
+import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
+import { inferenceOptions, noteDevice } from "../../device.ts";
+import { refuseFlags } from "../../flags/refuse_flags.ts";
+import { bytesPace } from "../../pace.ts";
+import { newestRun, resolve } from "../../paths.ts";
+import { endProgress, grouped, note, orDash, percent, table, warn, writeOut } from "../../terminal.ts";
+import { noteTokenizer } from "../../tokenizer_notes.ts";
+import { checkUnknown, unknownLine } from "../../unknown_words.ts";
+import type { EvaluateOptions } from "./flags.ts";
+
+/** Runs the command. */
+export async function run({ positionals = [], ...values }: EvaluateOptions): Promise<number> {
+  const data = [...(values.data ?? []), ...positionals];
+  if (data.length === 0 && values.sentences !== true) {
+    throw new ClozeError("usage", "cloze evaluate needs --data PATH…", {
+      hint: "give text that the model was not trained on",
+    });
+  }
+  if (values.sentences === true) {
+    const others = ["documents", "max-tokens", "max-sequence-length", "allow-unknown"] as const;
+    refuseFlags(values, others, "is for a whole text, but --sentences scores each line");
+  }
+  const path = values.model === undefined ? await newestRun() : resolve(values.model);
+  if (values.model === undefined) note(`model: ${path}`);
+  const folder = await openModelFolder(path);
+  noteTokenizer(folder.tokenizer);
+  if (values.sentences === true) return await score(folder, values, data);
+  const result = await measure(folder, values, data);
+  if (result.loss === null) {
+    warn(`nothing is measured: ${UNPREDICTED}`, "give more text, in words that the vocabulary has");
+  }
+  await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result));
+  return 0;
+}
+
+/** Scores lines as they come. */
+async function score(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<number> {
+  using model = await Scorer.open(folder, inferenceOptions(values));
+  noteDevice(values.device, model.device);
+  const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";
+  if (values.json !== true) note(`${kind} in nats, tokens, sentence`);
+  const show = (line: ScoredSentence): string =>
+    values.json === true
+      ? JSON.stringify(line) + "\n"
+      : `${line.score.toFixed(3)}\t${line.tokens.length}\t${line.input}\n`;
+  return await answerLines(
+    {
+      prepare: (text) => model.prepare(text),
+      counts: (ids) => unknownCounts(ids, folder.tokenizer),
+      answer: async (prepared, inputs) => {
+        const scored = await model.scorePrepared(prepared);
+        return scored.map((result, i) => show({ input: inputs[i], ...result }));
+      },
+    },
+    data,
+    values,
+    true,
+  );
+}
+
+/** Figures on tokens; `null` where none was predicted. */
+type MeasuredTokens = Omit<Evaluation, `nsp_${string}`> | typeof UNMEASURED;
+
+/** Next-sentence prediction. */
+interface MeasuredPairs
+  extends Required<Pick<Evaluation, "nsp_loss" | "nsp_accuracy" | "nsp_accuracy_interval" | "nsp_pairs">> {
+  /** What always giving the answer that is right more often gets. */
+  nsp_majority: number;
+  /** Blanks in sentence pairs, which a model with next-sentence prediction was trained on. */
+  in_pairs: { loss: number; accuracy: number; masked: number };
+}
+
+/** What the command prints as JSON. */
+type Measured = MeasuredTokens & Partial<MeasuredPairs> & {
+  model: string;
+  objective: PretrainingObjective;
+  /** Words and tokens of the text, and how many of them became `[UNK]`: one of each for a word. */
+  words: number;
+  tokens: number;
+  unknown_words: number;
+  /** Guessing by the text's own frequencies, which no model has seen. */
+  unigram: UnigramBaseline;
+  /** Always answering the commonest token. */
+  most_frequent: { token: string; accuracy: number | null } | null;
+  by_script: Group[];
+  by_frequency: Group[];
+};
+
+async function measure(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<Measured> {
+  const { config, heads, tokenizer, path } = folder;
+  if (heads.objective === "sequence_classification" || heads.objective === "none") {
+    const classifies = heads.objective === "sequence_classification";
+    throw new ClozeError("input", `${path} predicts no tokens: it ${classifies ? "classifies" : "is a bare encoder"}`, {
+      hint: classifies
+        ? "finetune measures a classifier on its --valid file; predict classifies lines"
+        : "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
+    });
+  }
+  // Tokens are measured with the same masks whatever the objective was, so that models can be compared.
+  const objective = heads.objective === "clm" ? "clm" : "mlm";
+  const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, config.max_position_embeddings);
+  const plain = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, seed: 0, batch_tokens: 4096, max_sequence_length };
+  const options = { ...plain, ...objectiveOptions(objective) };
+  const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });
+  try {
+    const unknown = new UnknownSample();
+    using shard = await shardOf(data, values, tokenizer, temporary, unknown);
+    const found = { counts: unknownOf(shard.counts, tokenizer), causes: unknown.causes(tokenizer) };
+    const advice = checkUnknown(found, { from: "model", path: values.model ?? path }, values["allow-unknown"] === true);
+    if (advice !== undefined) warn(advice.message, advice.hint);
+    // Of [UNK] alone nothing is predicted, not even left to right.
+    const hasWords = shard.counts.some((count, id) => count > 0 && !tokenizer.isSpecial(id));
+    const batches = hasWords ? heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6) : [];
+    using engine = await engineFor(folder, objective, options, values);
+    noteDevice(values.device, engine.describe().device);
+    const counts = predictedCounts(objective, shard, tokenizer, batches);
+    const unigram = new Unigram(counts);
+    const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.tokenOf(id)));
+    const byFrequency = new Breakdown(unigram, (id) => bandOf(unigram.rank(id)));
+    const evaluation = await evaluate(engine, batches, (...row) => {
+      byScript.add(...row);
+      byFrequency.add(...row);
+    });
+    const baseline = unigramBaseline(counts, batches);
+    const pairs = heads.objective === "mlm+nsp" ? await measurePairs(folder, values, shard, plain) : {};
+    return {
+      model: path,
+      objective: heads.objective,
+      words: found.counts.words,
+      tokens: found.counts.tokens,
+      unknown_words: found.counts.unknown,
+      ...(evaluation ?? UNMEASURED),
+      ...pairs,
+      unigram: baseline,
+      most_frequent: unigram.commonest === null
+        ? null
+        : { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
+      by_script: byScript.groups,
+      by_frequency: byFrequency.groups.sort((a, b) => a.unigram.loss - b.unigram.loss), // the commonest first
+    };
+  } finally {
+    await Deno.remove(temporary, { recursive: true });
+  }
+}
+
+/** An engine for batches of these options, without dropout. */
+async function engineFor(
+  { config, weights, watch }: ModelFolder,
+  objective: PretrainingObjective,
+  options: BatchOptions,
+  values: EvaluateOptions,
+): Promise<Engine> {
+  const engine = await Engine.open({
+    config,
+    objective,
+    weights,
+    engine: "fused",
+    device: values.device ?? "cpu",
+    dtype: values.dtype ?? "f32",
+    threads: values.threads ?? navigator.hardwareConcurrency,
+    seed: 0,
+    ...objectiveLimits(objective, options),
+    training: false,
+  });
+  return watched(engine, watch);
+}
+
+/** Next-sentence prediction on pairs that are always the same; nothing, with a note, if the text makes none. */
+async function measurePairs(
+  folder: ModelFolder,
+  values: EvaluateOptions,
+  shard: Shard,
+  plain: BatchOptions,
+): Promise<Partial<MeasuredPairs>> {
+  const options = { ...plain, ...objectiveOptions("mlm+nsp") };
+  let batches: MlmBatch[];
+  try {
+    batches = heldOutBatches("mlm+nsp", shard, folder.tokenizer, options, values["max-tokens"] ?? 1e6);
+  } catch (error) {
+    if (!(error instanceof ClozeError)) throw error;
+    note(`next-sentence prediction is not measured: ${error.message}`);
+    return {};
+  }
+  using engine = await engineFor(folder, "mlm+nsp", options, values);
+  const evaluation = await evaluate(engine, batches), nsp_majority = nspMajority(batches);
+  if (evaluation?.nsp_pairs === undefined || nsp_majority === undefined) {
+    note("next-sentence prediction is not measured: no token is predicted in the pairs of the text");
+    return {};
+  }
+  const { loss, accuracy, masked } = evaluation;
+  return {
+    nsp_loss: evaluation.nsp_loss!, // with the pairs, all of them are there
+    nsp_accuracy: evaluation.nsp_accuracy!,
+    nsp_accuracy_interval: evaluation.nsp_accuracy_interval!,
+    nsp_pairs: evaluation.nsp_pairs,
+    nsp_majority,
+    in_pairs: { loss, accuracy, masked },
+  };
+}
+
+/** The text as ids, in a file of that folder; what became `[UNK]` goes to `unknown`. */
+async function shardOf(
+  data: readonly string[],
+  values: EvaluateOptions,
+  tokenizer: Tokenizer,
+  folder: string,
+  unknown: UnknownSample,
+): Promise<Shard> {
+  const { files, stdin } = await corpusFiles(data, values, folder);
+  if (stdin !== undefined) await saveStdin(stdin, values.format);
+  const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
+  const sizes = await Promise.all(files.map(async (file) => (await regularFile(file)).size));
+  const total = sizes.reduce((a, b) => a + b, 0), before = bytesRead(), show = bytesPace("tokenizing");
+  const report = new CorpusReport();
+  for await (const document of readDocuments(files, corpusConfig(values), report, noteOnce)) {
+    show(Math.min(total, bytesRead() - before), total);
+    writer.add(document.map((sentence) => {
+      const ids: number[] = [];
+      tokenizer.encodeIds(sentence, ids, "corpus");
+      unknown.addText(sentence, ids, tokenizer, "corpus");
+      return ids;
+    }));
+  }
+  endProgress();
+  noteFindings(report);
+  writer.finish();
+  return Shard.open(`${folder}/text.shard`);
+}
+
+/** Said where there is nothing to measure. */
+const UNPREDICTED = "no token of the text is predicted";
+
+function readable(result: Measured): string {
+  const unknown = `unknown     ${unknownLine({ ...result, unknown: result.unknown_words })}`;
+  if (result.loss === null) return `measured    nothing: ${UNPREDICTED}\n${unknown}\n`;
+  const { loss, perplexity, accuracy, accuracy_interval, top5_accuracy, masked, unigram, most_frequent } = result;
+  const causal = result.objective === "clm";
+  const lines = [
+    `loss        ${loss.toFixed(3)} nats (perplexity ${perplexity.toFixed(1)}); guessing by frequency: ` +
+    orDash(unigram.loss, (n) => n.toFixed(3)),
+    `accuracy    ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")})` +
+    (most_frequent === null
+      ? ""
+      : `; always ${JSON.stringify(most_frequent.token)}: ${orDash(most_frequent.accuracy, percent)}`),
+    `top 5       ${percent(top5_accuracy)}`,
+    causal
+      ? `predicted   ${grouped(masked)} next tokens, left to right: not comparable with masked tokens, which have ` +
+        "text on both sides"
+      : `masked      ${grouped(masked)} tokens`,
+    unknown,
+  ];
+  if (result.nsp_accuracy !== undefined) {
+    const [low, high] = result.nsp_accuracy_interval!.map(percent);
+    lines.push(
+      `pairs       ${percent(result.nsp_accuracy)} of ${grouped(result.nsp_pairs!)} told right ` +
+        `(95% interval ${low}–${high}); always the commoner answer: ${percent(result.nsp_majority!)}`,
+      `            blanks in them: loss ${result.in_pairs!.loss.toFixed(3)}, accuracy ${
+        percent(result.in_pairs!.accuracy)
+      }`,
+    );
+  }
+  lines.push(...groupTable("by script", result.by_script), ...groupTable("by frequency", result.by_frequency));
+  lines.push("", "Guessing knows how often each token occurs in this text.");
+  return lines.join("\n") + "\n";
+}
+
+function groupTable(title: string, groups: readonly Group[]): string[] {
+  const rows = groups.map(({ name, model, unigram }) => [
+    name,
+    grouped(model.count),
+    model.loss.toFixed(3),
+    percent(model.accuracy),
+    model.accuracy_interval.map(percent).join("–"),
+    percent(model.top5_accuracy),
+    unigram.loss.toFixed(3),
+    percent(unigram.accuracy),
+  ]);
+  const head = [title, "tokens", "loss", "accuracy", "95% interval", "top 5", "guessing: loss", "accuracy"];
+  return ["", ...table([head, ...rows])];
+}

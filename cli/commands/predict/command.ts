@@ -1,0 +1,84 @@
+/** `cloze predict`: lines in, answers out, each line as it comes: filled blanks, or classes where the model classifies. */
+
+import { ClozeError } from "../../../config/cloze_error.ts";
+import { visibleLine } from "../../../config/visible.ts";
+import { type ClassifiedText, Classifier } from "../../../inference/classifier.ts";
+import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
+import { openModelFolder } from "../../../model/model_folder.ts";
+import { type Answerer, answerLines } from "../../answer_lines.ts";
+import { inferenceOptions, noteDevice } from "../../device.ts";
+import { newestRun, resolve } from "../../paths.ts";
+import { note, percent } from "../../terminal.ts";
+import { noteTokenizer } from "../../tokenizer_notes.ts";
+import type { PredictOptions } from "./flags.ts";
+
+/** Runs the command. */
+export async function run({ positionals = [], ...values }: PredictOptions): Promise<number> {
+  const path = values.model === undefined ? await newestRun() : resolve(values.model);
+  if (values.model === undefined) note(`model: ${path}`);
+  const folder = await openModelFolder(path);
+  noteTokenizer(folder.tokenizer);
+  const options = inferenceOptions(values);
+  const asks = positionals.length === 0 && Deno.stdin.isTerminal();
+  if (folder.heads.objective === "sequence_classification") {
+    if (values.targets !== undefined) {
+      throw new ClozeError("usage", `--targets is for blanks, and ${path} is a classifier`);
+    }
+    using model = await Classifier.open(folder, options);
+    noteDevice(values.device, model.device);
+    if (asks) note(`Type a line; it is told which of these it is: ${model.labels.join(", ")}`);
+    return await answerLines(classifies(model, values), positionals, values, false);
+  }
+  const { "top-k": topK, targets } = values;
+  if (topK !== undefined && targets !== undefined) {
+    throw new ClozeError("usage", "give either --top-k or --targets: of targets, all are shown");
+  }
+  using model = await FillMask.open(folder, {
+    ...options,
+    ...(topK === undefined ? {} : { topK }),
+    ...(targets === undefined ? {} : { targets }),
+  });
+  noteDevice(values.device, model.device);
+  if (asks) note("Type a sentence with a [MASK] or ____ in it.");
+  return await answerLines(fills(model, values), positionals, values, false);
+}
+
+function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<FillMask["prepare"]>> {
+  const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : readable;
+  return {
+    prepare: (text) => model.prepare(text),
+    counts: ({ counts }) => counts,
+    answer: async (prepared, inputs) => {
+      const filled = await model.fillPrepared(prepared);
+      return filled.map((line, i) => show({ ...line, input: inputs[i] }));
+    },
+  };
+}
+
+/** The filled sentence, and under it the answers for each blank. */
+function readable(line: FilledLine): string {
+  const rows = line.masks.map((answers, i) => {
+    const label = line.masks.length > 1 ? `  ${i + 1}. ` : "  ";
+    return label + answers.map(({ token, probability }) => `${visibleLine(token)} ${percent(probability)}`).join("  ");
+  });
+  const seen = line.truncated ? ["  (from what stands around the blank: the line is longer than the model takes)"] : [];
+  return [line.sequence, ...rows, ...seen, ""].join("\n");
+}
+
+function classifies(model: Classifier, values: PredictOptions): Answerer<ReturnType<Classifier["prepare"]>> {
+  const shown = values["top-k"] ?? (values.json === true || model.multiLabel ? model.labels.length : 1);
+  const show = (text: ClassifiedText): string => {
+    const labels = text.labels.slice(0, shown);
+    if (values.json === true) return JSON.stringify({ ...text, labels }) + "\n";
+    return labels.map(({ label, probability }) => `${visibleLine(label)} ${percent(probability)}`).join("  ") +
+      `\t${text.input}\n`;
+  };
+  return {
+    prepare: (text) => model.prepare(text),
+    counts: ({ counts }) => counts,
+    answer: async (prepared, inputs) => {
+      const classified = await model.classifyPrepared(prepared);
+      return classified.map((result, i) => show({ input: inputs[i], ...result }));
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** The flags of `cloze predict`. */
+
+import { DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
+import { type CommandTable, number, type Options, text, toggle, words } from "../../flags/flag.ts";
+import { TEXT_FLAGS } from "../../flags/text_flags.ts";
+
+/** The command's table. */
+export const TABLE = {
+  name: "predict",
+  summary:
+    "Fills the blanks in lines of text: [MASK], or three or more underscores. With a fine-tuned model, classifies them.",
+  usage: "[FILE…] [flags]",
+  positional: "FILE",
+  details:
+    "Reads standard input, or files, line by line, and answers each line as it comes. Control characters, and those that " +
+    "turn the direction of text, are written as escapes (\\x1b, \\u202e); with --json nothing of the text is lost. Of a " +
+    "multi-label classifier each label's probability is its own, and they do not add up to 100%.",
+  flags: {
+    model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
+    "top-k": number(
+      { min: 1, max: 1000, integer: true },
+      "Answers for each blank; of a classifier, classes for each line, most probable first.",
+      "5 answers; 1 class, all with --json or of a multi-label classifier",
+    ),
+    targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
+    ...TEXT_FLAGS,
+    json: toggle(
+      "One JSON object a line: input, masks (token, id, probability), sequence, truncated, unknown (words that became [UNK]); or input, labels, truncated, unknown.",
+    ),
+    threads: THREADS,
+    device: DEVICE,
+    engine: ENGINE,
+    dtype: dtypeFlag("f32"),
+  },
+  examples: [
+    'echo "In autumn the [MASK] fall from the trees." | cloze predict',
+    'echo "단순함을 얻기란 ____ 얻기보다 어렵다." | cloze predict --model runs/mine --top-k 3 --json',
+    'echo "The soup is ____." | cloze predict --targets hot,cold',
+    "cloze predict sentences.txt",
+  ],
+} satisfies CommandTable;
+
+/** What the command is asked to do. */
+export type PredictOptions = Options<typeof TABLE.flags>;

@@ -1,0 +1,84 @@
+/** The flags of `cloze pretrain`. */
+
+import { PRETRAINING_OBJECTIVES } from "../../../config/objective.ts";
+import { BATCH_FLAGS } from "../../flags/batch_flags.ts";
+import { DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
+import { choice, type CommandTable, duration, number, type Options, text, texts } from "../../flags/flag.ts";
+import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
+import { ALLOW_UNKNOWN, CHART, PRESET_NAMES, SEED } from "../../flags/training_flags.ts";
+import { LOWERCASE, PRE_TOKENIZER, SPECIAL_TOKEN, VOCAB_SIZE } from "../../flags/vocabulary_flags.ts";
+
+/** How often a run pauses unless told. */
+const EVERY_TENTH = "a tenth of the run, more where pauses would take over 10% of a --budget";
+const SAVES = `${EVERY_TENTH}; soon after the beginning and every three minutes in any case`;
+
+/** The command's table. */
+export const TABLE = {
+  name: "pretrain",
+  summary: "Trains a masked language model on your text, from tokenizer to checkpoints.",
+  usage: "[--data PATH… --output DIR] [flags]",
+  positional: "PATH",
+  details: "Without --data it trains on the embedded practice corpus, which is for trying cloze out. " +
+    "One of --steps, --epochs and --budget says how long; the learning rate schedule ends with it. Stopped or killed at " +
+    "any time, a run goes on when the same command is given again, or with --resume; with --resume, --steps, --epochs " +
+    "or --budget make it longer (docs/runs.md).",
+  flags: {
+    ...CORPUS_FLAGS,
+    valid: texts(
+      "PATH",
+      "Text to measure on, none of it in --data, in the same formats. Without it 2% of the documents of --data are held " +
+        "out. May be repeated.",
+    ),
+    output: text("DIR", "Folder of the run: the model, its metrics and checkpoints.", "runs/<date and time>"),
+    tokenizer: text("PATH", "Use this tokenizer (a model folder, tokenizer.json or vocab.txt) and learn none."),
+    "vocab-size": VOCAB_SIZE,
+    lowercase: LOWERCASE,
+    "pre-tokenizer": PRE_TOKENIZER,
+    "special-token": SPECIAL_TOKEN,
+    "allow-unknown": ALLOW_UNKNOWN,
+    objective: choice(
+      PRETRAINING_OBJECTIVES,
+      "mlm fills blanks; mlm+nsp also tells whether two segments follow each other; clm predicts the next token, left to right.",
+      "mlm",
+    ),
+    preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
+    config: text("FILE", "A Hugging Face config.json instead of a preset."),
+    steps: number({ min: 1, max: 1e9, integer: true }, "Number of updates."),
+    epochs: number({ min: 0.001, max: 1e6 }, "Passes over the text.", "1, if no other is given"),
+    budget: duration("Wall clock for the whole training, with evaluation and saving: 90s, 30m, 2h."),
+    ...BATCH_FLAGS,
+    "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "by preset"),
+    seed: SEED,
+    threads: THREADS,
+    device: DEVICE,
+    engine: ENGINE,
+    dtype: dtypeFlag("auto"),
+    "save-every": number(
+      { min: 1, max: 1e9, integer: true },
+      "Steps between checkpoints.",
+      SAVES,
+    ),
+    "keep-checkpoints": number({ min: 1, max: 1e6, integer: true }, "Newest checkpoints that are kept.", "2"),
+    "evaluate-every": number(
+      { min: 1, max: 1e9, integer: true },
+      "Steps between evaluations.",
+      EVERY_TENTH,
+    ),
+    chart: CHART,
+    resume: text(
+      "DIR",
+      "Go on with the run in that folder, which has everything but --threads, --device and what is saved when. --steps, " +
+        "--epochs or --budget, of the whole run, make it longer.",
+    ),
+  },
+  examples: [
+    "cloze pretrain",
+    "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
+    "cloze pretrain --data 'news/*.jsonl.zst' --text-column title,body --output runs/news --epochs 3",
+    "cloze pretrain --resume runs/mine",
+    "cloze pretrain --resume runs/mine --budget 2h",
+  ],
+} satisfies CommandTable;
+
+/** What the command is asked to do. */
+export type PretrainOptions = Options<typeof TABLE.flags>;

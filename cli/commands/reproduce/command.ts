@@ -1,0 +1,326 @@
+/**
+ * `cloze reproduce`: a claim in, a verdict out. It calls the commands that a person would type (train-tokenizer, pretrain,
+ * finetune), says which, and keeps every accuracy in the experiment's folder, so that it goes on where it was stopped.
+ */
+
+import { ClozeError, ioError } from "../../../config/cloze_error.ts";
+import { VERSION } from "../../../config/run_config.ts";
+import { sealed } from "../../../config/sealed_json.ts";
+import type { Claim, Condition } from "../../../experiments/claims.ts";
+import { Results } from "../../../experiments/results.ts";
+import { decide, overall } from "../../../experiments/verdict.ts";
+import { type ExperimentRecord, type ToldClaim, writeReport } from "../../../report/mod.ts";
+import { exists, makeFolder, writeWhole } from "../../../training/files.ts";
+import { readMetrics } from "../../../training/metrics.ts";
+import { commandText, flagWords } from "../../flags/command_text.ts";
+import { callerFolder, resolve } from "../../paths.ts";
+import { stopSignals } from "../../stop_signals.ts";
+import { bold, clock, grouped, note, writeOut } from "../../terminal.ts";
+import { run as finetune } from "../finetune/command.ts";
+import { type FinetuneOptions, TABLE as FINETUNE } from "../finetune/flags.ts";
+import { run as pretrain } from "../pretrain/command.ts";
+import { type PretrainOptions, TABLE as PRETRAIN } from "../pretrain/flags.ts";
+import type { Call } from "../registry.ts";
+import { run as trainTokenizer } from "../train_tokenizer/command.ts";
+import { TABLE as TRAIN_TOKENIZER, type TrainTokenizerOptions } from "../train_tokenizer/flags.ts";
+import type { ReproduceOptions } from "./flags.ts";
+import {
+  checkLabeled,
+  claimOf,
+  commandsOf,
+  type ExperimentOutline,
+  type ExperimentPlan,
+  finetuneOptions,
+  keptPlan,
+  measuredSteps,
+  modelFolder,
+  outlineOf,
+  pretrainOptions,
+  runFolder,
+  runOptions,
+  SAVES,
+  vocabularyOptions,
+  wholeSteps,
+} from "./plan.ts";
+import { claimReport } from "./view.ts";
+
+/** How long each condition is timed to work out steps from a budget. */
+const PROBE_MS = 15_000;
+/** The share of an epoch that fine-tuning is timed with, and how many epochs it then takes (finetune's default). */
+const PROBE_EPOCHS = 0.1;
+const FINETUNE_EPOCHS = 3;
+/** Of what is left of a budget, so much is planned: runs also save, and rates vary. */
+const PLANNED = 0.85;
+
+/** Runs the command. */
+export async function run({ positionals = [], ...values }: ReproduceOptions, call: Call): Promise<number> {
+  const [name, ...more] = positionals;
+  const claim = claimOf(name);
+  const outline = await outlineOf(name, values, more);
+  const output = resolve(values.output ?? `runs/${name}`);
+  const began = performance.now();
+  await makeFolder(output);
+  const stop = stopSignals("the same command", `the experiment in ${output} was stopped`);
+  try {
+    const parts = new Parts(call);
+    const plan = await keptPlan(outline, values.steps, output) ?? await newPlan(outline, claim, values, output, parts);
+    note(bold("claim    ") + claim.text);
+    note(`         ${claim.source}`);
+    const record = await measureAll(plan, claim, output, parts);
+    note(`\n${clock(performance.now() - began)}; everything is in ${output}, the page ${output}/report.html\n`);
+    await writeOut(values.json === true ? JSON.stringify(record) + "\n" : claimReport(record));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ClozeError) || error.code !== "interrupted") throw error;
+    throw new ClozeError("interrupted", `the experiment in ${output} was stopped`, {
+      hint: "the same command",
+      cause: error,
+    });
+  } finally {
+    stop.dispose();
+  }
+}
+
+/** Learns the vocabulary, works out how long the runs are, and keeps what was planned. */
+async function newPlan(
+  outline: ExperimentOutline,
+  claim: Claim,
+  values: ReproduceOptions,
+  output: string,
+  parts: Parts,
+): Promise<ExperimentPlan> {
+  const began = performance.now();
+  await checkLabeled(outline);
+  await parts.trainTokenizer({ ...vocabularyOptions(outline, output), force: true }); // there is no plan yet
+  const left_ms = () => values.budget! - (performance.now() - began);
+  const steps = values.steps ?? await stepsWithin(left_ms(), claim, outline, output, parts);
+  const plan = { ...outline, steps: wholeSteps(steps) };
+  await writeWhole(`${output}/plan.json`, sealed(plan));
+  return plan;
+}
+
+/** Pretrains and fine-tunes whatever has not been measured, and keeps the record of what has. */
+async function measureAll(
+  plan: ExperimentPlan,
+  claim: Claim,
+  output: string,
+  parts: Parts,
+): Promise<ExperimentRecord> {
+  const steps = claim.checkpoints.map((share) => Math.round(plan.steps * share));
+  const results = await Results.open(`${output}/results.jsonl`);
+  const total = plan.seeds * claim.conditions.length;
+  let done = 0;
+  for (let seed = 0; seed < plan.seeds; seed++) {
+    for (const condition of claim.conditions) {
+      done++;
+      const missing = measuredSteps(claim, condition, steps)
+        .filter((step) => !results.has(condition.name, seed, step));
+      if (missing.length === 0) continue;
+      note(bold(`\nrun ${done} of ${total}: ${condition.label}, seed ${seed}, ${grouped(plan.steps)} steps`));
+      await pretrainCondition(condition, seed, plan, claim, steps, output, parts);
+      for (const step of missing) {
+        results.add(await finetuned(condition, seed, step, plan, claim, steps, output, parts));
+        await keepRecord(recordOf(plan, claim, steps, results, output, parts.call));
+      }
+    }
+  }
+  const record = recordOf(plan, claim, steps, results, output, parts.call);
+  await keepRecord(record);
+  return record;
+}
+
+/** What is known; with a verdict once everything has been measured. */
+function recordOf(
+  plan: ExperimentPlan,
+  claim: Claim,
+  steps: number[],
+  results: Results,
+  output: string,
+  call: Call,
+): ExperimentRecord {
+  const measured = results.measured(claim.conditions, steps, plan.seeds);
+  const whole = [...Object.values(measured.accuracies).flat(), ...Object.values(measured.untrained)]
+    .every(({ length }) => length === plan.seeds);
+  const findings = whole ? claim.expectations.map((expectation) => decide(expectation, measured)) : [];
+  return {
+    kind: "experiment",
+    path: output,
+    experiment: plan.experiment,
+    claim: toldClaim(claim),
+    plan,
+    steps,
+    ...measured,
+    findings,
+    ...(whole ? { verdict: overall(findings) } : {}),
+    command: call.typed,
+    folder: callerFolder(),
+    commands: commandsOf(plan, claim, steps, output),
+    versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
+  };
+}
+
+/** The claim as it is told: conditions as what would be typed for them. */
+function toldClaim({ finetune: _, conditions, ...claim }: Claim): ToldClaim {
+  const told = conditions.map(({ name, label, pretrain }) => ({ name, label, flags: flagWords(PRETRAIN, pretrain) }));
+  return { ...claim, conditions: told };
+}
+
+async function keepRecord(record: ExperimentRecord): Promise<void> {
+  await writeWhole(`${record.path}/result.json`, sealed(record));
+  await writeReport([record], `${record.path}/report.html`);
+}
+
+/** How many steps every run can have so that the whole experiment ends within the budget: short runs are timed. */
+async function stepsWithin(
+  budget_ms: number,
+  claim: Claim,
+  outline: ExperimentOutline,
+  output: string,
+  parts: Parts,
+): Promise<number> {
+  note(bold("\ntiming short runs, to work out how many steps fit the budget"));
+  const began = performance.now();
+  const folder = `${output}/timing`;
+  await Deno.remove(folder, { recursive: true }).catch(() => {});
+  // Of all conditions together. A short run opens and evaluates as often as a long one, so that is apart from its steps.
+  let step_ms = 0;
+  let pauses_ms = 0;
+  for (const condition of claim.conditions) {
+    const run = `${folder}/${condition.name}`;
+    const started = performance.now();
+    await parts.pretrain({ ...pretrainOptions(outline, condition, 0, output), budget: PROBE_MS, output: run });
+    const whole_ms = performance.now() - started;
+    const last = (await readMetrics(`${run}/metrics.jsonl`)).findLast((line) => line.kind === "train")!;
+    const ms = 1000 * last.tokens / last.step / last.tokens_per_second;
+    step_ms += ms;
+    pauses_ms += whole_ms - ms * last.step;
+  }
+  const started = performance.now();
+  const model = `${folder}/${claim.conditions[0].name}`;
+  await parts.finetune({
+    ...finetuneOptions(outline, claim, model, 0, `${folder}/finetuned`),
+    epochs: PROBE_EPOCHS,
+  });
+  const measured = await readMetrics(`${folder}/finetuned/metrics.jsonl`);
+  const trained = measured.findLast((line) => line.kind === "train")!.elapsed_ms;
+  // The updates grow with the epochs; of the rest, one evaluation follows each epoch.
+  const rest = performance.now() - started - trained;
+  const finetune_ms = trained * FINETUNE_EPOCHS / PROBE_EPOCHS + rest * FINETUNE_EPOCHS;
+  await removeFolder(folder);
+  const finetunings = outline.seeds *
+    claim.conditions.reduce((sum, condition) => sum + measuredSteps(claim, condition, claim.checkpoints).length, 0);
+  const left = budget_ms - (performance.now() - began) - finetunings * finetune_ms - outline.seeds * pauses_ms;
+  const steps = PLANNED * left / (outline.seeds * step_ms);
+  if (steps < SAVES) {
+    throw new ClozeError(
+      "usage",
+      `--budget is too short: evaluating and fine-tuning ${finetunings} models alone takes about ` +
+        clock(finetunings * finetune_ms + outline.seeds * pauses_ms),
+      { hint: "give more time, fewer --seeds (at least 2), or a smaller --train file" },
+    );
+  }
+  return steps;
+}
+
+/** Pretrains one condition with one seed and keeps the models of the steps that are compared. */
+async function pretrainCondition(
+  condition: Condition,
+  seed: number,
+  plan: ExperimentPlan,
+  claim: Claim,
+  steps: readonly number[],
+  output: string,
+  parts: Parts,
+): Promise<void> {
+  const kept = await Promise.all(steps.map((step) => exists(modelFolder(output, condition, seed, step))));
+  if (!kept.includes(false)) return;
+  const run = runFolder(output, condition, seed);
+  await parts.pretrain(runOptions(plan, condition, seed, output)); // goes on, if it was stopped
+  await checkEpochs(claim, run, output);
+  for (const step of steps) {
+    await keepModel(`${run}/checkpoints/step-${step}`, modelFolder(output, condition, seed, step));
+  }
+  await removeFolder(`${run}/checkpoints`);
+}
+
+/** @throws {ClozeError} if a run was too short for its condition to differ from the others. */
+async function checkEpochs({ least_epochs = 0 }: Claim, run: string, output: string): Promise<void> {
+  const last = (await readMetrics(`${run}/metrics.jsonl`)).findLast((line) => line.kind === "train")!;
+  if (last.epoch >= least_epochs) return;
+  throw new ClozeError(
+    "usage",
+    `a run saw the text ${last.epoch.toFixed(2)} times, but the conditions differ only from ${least_epochs} passes on`,
+    { hint: `give less text or more steps, and another --output than ${output}` },
+  );
+}
+
+/** Links or copies a checkpoint's model, without its training state, to a folder that is whole or not there. */
+async function keepModel(checkpoint: string, target: string): Promise<void> {
+  if (await exists(target)) return;
+  const temporary = `${target}.tmp`;
+  await Deno.remove(temporary, { recursive: true }).catch(() => {});
+  await makeFolder(temporary);
+  for await (const { name } of Deno.readDir(checkpoint)) {
+    if (name.startsWith("training_state.")) continue;
+    const [from, to] = [`${checkpoint}/${name}`, `${temporary}/${name}`];
+    await Deno.link(from, to).catch(() => Deno.copyFile(from, to));
+  }
+  await Deno.rename(temporary, target).catch((error) => {
+    throw ioError(error, "write", target);
+  });
+}
+
+/** Removes a folder of the experiment's own. */
+async function removeFolder(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch((error) => {
+    throw ioError(error, "remove", path);
+  });
+}
+
+/** Fine-tunes one model, or at step 0 random weights of its shape, and gives the accuracy; no classifier is kept. */
+async function finetuned(
+  condition: Condition,
+  seed: number,
+  step: number,
+  plan: ExperimentPlan,
+  claim: Claim,
+  steps: readonly number[],
+  output: string,
+  parts: Parts,
+) {
+  const target = `${output}/finetuning`;
+  await Deno.remove(target, { recursive: true }).catch(() => {}); // of a fine-tuning that was stopped
+  const model = modelFolder(output, condition, seed, step === 0 ? steps[0] : step);
+  const options = finetuneOptions(plan, claim, model, seed, target);
+  await parts.finetune(step === 0 ? { ...options, "from-scratch": true } : options);
+  const lines = await readMetrics(`${target}/metrics.jsonl`);
+  const last = lines.findLast((line) => line.kind === "classification" && line.split === "valid");
+  if (last?.kind !== "classification") throw new ClozeError("engine", `${target} has no accuracy in its metrics`);
+  await removeFolder(target);
+  return { condition: condition.name, seed, step, accuracy: last.accuracy, examples: last.count };
+}
+
+/** The commands that it is made of. Each call says what would be typed for it. */
+class Parts {
+  readonly call: Call;
+
+  /** @param call of the experiment: what was typed for it is recorded of its parts. */
+  constructor(call: Call) {
+    this.call = { ...call, isPart: true };
+  }
+
+  async trainTokenizer(options: TrainTokenizerOptions): Promise<void> {
+    note(commandText(TRAIN_TOKENIZER, options));
+    await trainTokenizer(options);
+  }
+
+  async pretrain(options: PretrainOptions): Promise<void> {
+    note(commandText(PRETRAIN, options));
+    await pretrain(options, this.call);
+  }
+
+  async finetune(options: FinetuneOptions): Promise<void> {
+    note(commandText(FINETUNE, options));
+    await finetune(options, this.call);
+  }
+}

@@ -1,0 +1,18 @@
+/** Flags of several commands that train. */
+
+import { PRESETS } from "../../config/model_config.ts";
+import { number, toggle } from "./flag.ts";
+
+/** What `--preset` may be. */
+export const PRESET_NAMES = Object.keys(PRESETS) as (keyof typeof PRESETS)[];
+
+/** `--seed` */
+export const SEED = number({ min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }, "Seed of everything random.", "0");
+
+/** `--allow-unknown` */
+export const ALLOW_UNKNOWN = toggle(
+  "Go on where more than 20% of the words are none that the vocabulary can write ([UNK]).",
+);
+
+/** `--chart` */
+export const CHART = toggle("Draw the loss while it trains, on a terminal.");

@@ -1,0 +1,28 @@
+/** Flags that say how a vocabulary is learned. */
+
+import { PRE_TOKENIZERS } from "../../tokenizer/pre_tokenizer.ts";
+import { choice, number, texts, toggle } from "./flag.ts";
+
+/** `--vocab-size` */
+export const VOCAB_SIZE = number(
+  { min: 32, max: 1_000_000, integer: true },
+  "Tokens in a vocabulary that is learned from the data.",
+  "by the size of the text, at most 16000, more where its characters need it",
+);
+
+/** `--lowercase` */
+export const LOWERCASE = toggle("Lowercase the text. Accents and Korean stay as they are.");
+
+/** `--special-token` */
+export const SPECIAL_TOKEN = texts(
+  "TOKEN",
+  "A special token of your own, such as [URL]: one id, whole wherever it stands, no part of a word. May be repeated.",
+);
+
+/** `--pre-tokenizer` */
+export const PRE_TOKENIZER = choice(
+  PRE_TOKENIZERS,
+  "What a word is: bert separates white space and punctuation, whitespace white space alone; with characters every " +
+    "character is a word, for letters of proteins or DNA.",
+  "bert",
+);
