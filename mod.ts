@@ -13,11 +13,11 @@
  */
 
 export { ClozeError, type ErrorCode } from "./config/cloze_error.ts";
-export type { ClassificationBatch } from "./config/classification_batch.ts";
-export type { MlmBatch } from "./config/mlm_batch.ts";
+export { type Batch, type LabeledSequence, type MaskedSequence, packLabeled, packMasked } from "./config/batch.ts";
 export { type ModelConfig, type Preset, presetConfig, PRESETS } from "./config/model_config.ts";
 export { type Objective, PRETRAINING_OBJECTIVES, type PretrainingObjective } from "./config/objective.ts";
 export { type ModelHeads } from "./model/model_heads.ts";
+export type { ClassificationResult, Evaluation } from "./config/metric.ts";
 export { packSequences } from "./config/packed_sequences.ts";
 export type { Extent, TrainingConfig } from "./config/run_config.ts";
 export {
@@ -39,7 +39,6 @@ export {
 } from "./data/mod.ts";
 export {
   type AdamWOptions,
-  type Batch,
   Engine,
   type EngineDescription,
   type EngineOptions,
@@ -59,5 +58,4 @@ export {
   type TrainerOptions,
   VocabularyTrainer,
 } from "./tokenizer/mod.ts";
-export { evaluate, type Evaluation } from "./training/evaluation.ts";
-export { type ClassificationResult } from "./training/confusion.ts";
+export { evaluate } from "./training/evaluation.ts";

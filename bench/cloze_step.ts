@@ -5,7 +5,7 @@
  */
 
 import { presetConfig } from "../config/model_config.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import { packSequences } from "../config/packed_sequences.ts";
 import { Engine } from "../ffi/mod.ts";
 import { TRAINING_DEFAULTS } from "../config/run_config.ts";
@@ -15,7 +15,7 @@ import type { StepRequest } from "./step_sizes.ts";
 const MASK = 4, SPECIALS = 5, MASKED = 0.15;
 
 /** Random ids, 15% masked, sequences end to end. */
-function randomBatch({ size, lengths }: StepRequest): MlmBatch {
+function randomBatch({ size, lengths }: StepRequest): Batch {
   let state = 12345;
   const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
   const id = () => SPECIALS + Math.floor(random() * (size.vocab_size - SPECIALS));
@@ -24,10 +24,10 @@ function randomBatch({ size, lengths }: StepRequest): MlmBatch {
   const masked_positions = Int32Array.from(input_ids.keys()).filter(() => random() < MASKED);
   const labels = masked_positions.map((position) => input_ids[position]);
   for (const position of masked_positions) input_ids[position] = MASK;
-  return { ...packed, masked_positions, labels };
+  return { ...packed, masked_positions, labels, sequence_labels: new Int32Array(0) };
 }
 
-async function open(request: StepRequest, batch: MlmBatch, threads: number): Promise<Engine> {
+async function open(request: StepRequest, batch: Batch, threads: number): Promise<Engine> {
   const longest = Math.max(...request.lengths);
   return await Engine.open({
     objective: "mlm",
@@ -52,7 +52,7 @@ function peakMegabytes(): number {
 
 if (import.meta.main) {
   const hyper = hyperparameters(TRAINING_DEFAULTS, 1e-4);
-  let engine: Engine | undefined, batch: MlmBatch, step = 0, pending = "";
+  let engine: Engine | undefined, batch: Batch, step = 0, pending = "";
   for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     const lines = (pending + text).split("\n");
     pending = lines.pop()!;

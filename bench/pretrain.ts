@@ -10,7 +10,7 @@
 
 import { run } from "../cli/commands/pretrain/command.ts";
 import type { PretrainOptions } from "../cli/commands/pretrain/flags.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import { type AdamWOptions, Engine } from "../ffi/mod.ts";
 import { readMetrics } from "../training/metrics.ts";
 import { copyOf } from "../training/train.ts";
@@ -30,7 +30,7 @@ const WHOLE_RUN_MS = 30_000;
 class Turns {
   readonly program: number[] = [];
   readonly bare: number[] = [];
-  readonly #batches: MlmBatch[] = [];
+  readonly #batches: Batch[] = [];
   readonly #turns: number;
   readonly #restore: () => void;
   #next = 0;
@@ -41,7 +41,7 @@ class Turns {
     this.#turns = turns;
     const { forwardBackward, update } = Engine.prototype;
     this.#restore = () => void Object.assign(Engine.prototype, { forwardBackward, update });
-    const seen = (batch: MlmBatch) => {
+    const seen = (batch: Batch) => {
       this.#tokens += batch.input_ids.length;
       if (this.#batches.length < BATCHES && batch.labels.length > 0) this.#batches.push(copyOf(batch));
     };
@@ -65,7 +65,7 @@ class Turns {
     };
     Object.assign(Engine.prototype, {
       forwardBackward(this: Engine, ...args: Parameters<typeof forwardBackward>) {
-        seen(args[0] as MlmBatch);
+        seen(args[0] as Batch);
         return forwardBackward.apply(this, args);
       },
       async update(this: Engine, hyper: AdamWOptions, step: number) {

@@ -4,18 +4,18 @@
  */
 
 import { ioError } from "../config/cloze_error.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import { createFile, giveName, temporaryBeside, writeAll } from "../config/whole_file.ts";
 
-/** The arrays of a batch, in the order in which they are written. */
+/** The arrays of a batch in the order in which they are written, each under its name in Hugging Face's classes. */
 const ARRAYS = [
-  "input_ids",
-  "token_type_ids",
-  "position_ids",
-  "cu_seqlens",
-  "masked_positions",
-  "labels",
-  "next_sentence_label",
+  ["input_ids", "input_ids"],
+  ["token_type_ids", "token_type_ids"],
+  ["position_ids", "position_ids"],
+  ["cu_seqlens", "cu_seqlens"],
+  ["masked_positions", "masked_positions"],
+  ["labels", "labels"],
+  ["sequence_labels", "next_sentence_label"],
 ] as const;
 
 /**
@@ -28,7 +28,7 @@ const ARRAYS = [
  */
 export async function writeBatches(
   path: string,
-  batches: Iterable<MlmBatch>,
+  batches: Iterable<Batch>,
   metadata: Record<string, string>,
 ): Promise<{ batches: number; bytes: number }> {
   // The header comes first but knows all lengths: the tensors go to a file of their own before.
@@ -39,9 +39,9 @@ export async function writeBatches(
     {
       using file = createFile(body);
       for (const batch of batches) {
-        for (const name of ARRAYS) {
-          const array = batch[name];
-          if (array === undefined) continue;
+        for (const [field, name] of ARRAYS) {
+          const array = batch[field];
+          if (field === "sequence_labels" && array.length === 0) continue; // they are no pairs
           const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
           header[`${count}.${name}`] = {
             dtype: "I32",

@@ -5,7 +5,7 @@
 
 import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type BatchLimits, Collator, tokenKinds } from "./collator.ts";
 import { maxMasked } from "./masking.ts";
@@ -95,7 +95,7 @@ export class MlmBatches implements Disposable {
   }
 
   /** The next batch. Its arrays are used again by the batch after the next one. */
-  next(): MlmBatch {
+  next(): Batch {
     const { window: number, batch } = this.#position;
     const window = this.#enter(number);
     const batches = window.batches();
@@ -189,14 +189,14 @@ export function fixedEvalBatches(
   tokenizer: Tokenizer,
   options: Omit<BatchOptions, "seed">,
   max_tokens: number,
-): MlmBatch[] {
+): Batch[] {
   // The same masks and the same choice whatever the run's seed, so that runs can be compared.
   const seed = STREAMS.evaluation;
   using sequences = new Sequences(shard, tokenizer, { ...options, seed });
   const order = new Permutation(seed, sequences.count);
   const limits = batchLimits({ ...options, seed });
   const kinds = tokenKinds(tokenizer);
-  const batches: MlmBatch[] = [];
+  const batches: Batch[] = [];
   let collator: Collator | undefined;
   let room = 0, total = 0;
   for (let p = 0; p < sequences.count && total < max_tokens; p++) {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import { SPECIAL_TOKENS, Tokenizer } from "../tokenizer/mod.ts";
 import { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches } from "./batches.ts";
 import { fromPages, PAGE, toPages } from "./checked_pages.ts";
@@ -50,11 +50,11 @@ async function withShard(
   }
 }
 
-const copy = (batch: MlmBatch): MlmBatch =>
-  Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as MlmBatch;
+const copy = (batch: Batch): Batch =>
+  Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as Batch;
 
 /** The sequences of a batch as they were before masking. */
-function originals(batch: MlmBatch): string[] {
+function originals(batch: Batch): string[] {
   const ids = batch.input_ids.slice();
   batch.masked_positions.forEach((position, i) => ids[position] = batch.labels[i]);
   return Array.from(
@@ -64,7 +64,7 @@ function originals(batch: MlmBatch): string[] {
 }
 
 /** Each sequence as it was, with its masked form. */
-function masksBySequence(batches: MlmBatch[]): Map<string, string> {
+function masksBySequence(batches: Batch[]): Map<string, string> {
   const masks = new Map<string, string>();
   for (const batch of batches) {
     originals(batch).forEach((original, b) => {
@@ -74,7 +74,7 @@ function masksBySequence(batches: MlmBatch[]): Map<string, string> {
   return masks;
 }
 
-function epochOf(batches: MlmBatches, epoch = 1): MlmBatch[] {
+function epochOf(batches: MlmBatches, epoch = 1): Batch[] {
   const all = [];
   while (batches.epoch < epoch) all.push(copy(batches.next()));
   return all;
@@ -210,7 +210,7 @@ Deno.test("fixedEvalBatches are the same for any seed of the run and end near th
     const tokens = once.reduce((sum, batch) => sum + batch.input_ids.length, 0);
     assert(tokens >= 5000 && tokens < 5000 + 64, `${tokens} tokens`);
     const pairs = fixedEvalBatches(shard, tokenizer, { ...options, sequences: "pair" }, 5000);
-    assert(pairs.every((batch) => batch.next_sentence_label?.length === batch.cu_seqlens.length - 1));
+    assert(pairs.every((batch) => batch.sequence_labels.length === batch.cu_seqlens.length - 1));
   });
 });
 
@@ -260,7 +260,7 @@ Deno.test("pairs have two segments with their types, and a label each", async ()
     using batches = new MlmBatches(shard, tokenizer, { ...OPTIONS, sequences: "pair" });
     let pairs = 0, random = 0;
     for (const batch of epochOf(batches)) {
-      const labels = batch.next_sentence_label!;
+      const labels = batch.sequence_labels;
       assertEquals(labels.length, batch.cu_seqlens.length - 1);
       for (let b = 0; b < labels.length; b++) {
         const [from, to] = [batch.cu_seqlens[b], batch.cu_seqlens[b + 1]];

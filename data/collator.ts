@@ -1,10 +1,10 @@
 /**
- * The masking collator: sequences → a packed {@linkcode MlmBatch}. Every sequence's mask is a pure function of (seed,
+ * The masking collator: sequences → a packed {@linkcode Batch}. Every sequence's mask is a pure function of (seed,
  * epoch, sequence), so it depends neither on its neighbours in a batch nor on who makes the batch.
  */
 
 import type { MaskingConfig } from "../config/batch_config.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { BEGINS, CONTINUES, Masker, SPECIAL, type TokenKinds } from "./masking.ts";
 import { Random, STREAMS } from "./rng.ts";
@@ -33,8 +33,7 @@ export class Collator {
   readonly #masker: Masker;
   readonly #choose: Random;
   readonly #replace: Random;
-  readonly #arrays: MlmBatch;
-  readonly #next_sentence_label: Int32Array;
+  readonly #arrays: Batch;
   #tokens = 0;
   #sequences = 0;
   #masked = 0;
@@ -49,7 +48,6 @@ export class Collator {
     this.#masker = new Masker(masking, tokens);
     this.#choose = new Random(seed, STREAMS.mask);
     this.#replace = new Random(seed, STREAMS.replace);
-    this.#next_sentence_label = new Int32Array(limits.max_sequences);
     this.#arrays = {
       input_ids: new Int32Array(limits.max_tokens),
       token_type_ids: new Int32Array(limits.max_tokens),
@@ -57,6 +55,7 @@ export class Collator {
       cu_seqlens: new Int32Array(limits.max_sequences + 1),
       masked_positions: new Int32Array(limits.max_masked),
       labels: new Int32Array(limits.max_masked),
+      sequence_labels: new Int32Array(limits.max_sequences),
     };
   }
 
@@ -81,14 +80,15 @@ export class Collator {
       masked_positions[this.#masked] = position;
       labels[this.#masked++] = id;
     });
-    if (next_sentence_label !== undefined) this.#next_sentence_label[this.#pairs++] = next_sentence_label;
+    if (next_sentence_label !== undefined) this.#arrays.sequence_labels[this.#pairs++] = next_sentence_label;
     this.#tokens = end;
     cu_seqlens[++this.#sequences] = end;
   }
 
   /** The batch so far, as views. */
-  batch(): MlmBatch {
-    const { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels } = this.#arrays;
+  batch(): Batch {
+    const { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels, sequence_labels } =
+      this.#arrays;
     return {
       input_ids: input_ids.subarray(0, this.#tokens),
       token_type_ids: token_type_ids.subarray(0, this.#tokens),
@@ -96,7 +96,7 @@ export class Collator {
       cu_seqlens: cu_seqlens.subarray(0, this.#sequences + 1),
       masked_positions: masked_positions.subarray(0, this.#masked),
       labels: labels.subarray(0, this.#masked),
-      ...(this.#pairs === 0 ? {} : { next_sentence_label: this.#next_sentence_label.subarray(0, this.#pairs) }),
+      sequence_labels: sequence_labels.subarray(0, this.#pairs),
     };
   }
 }

@@ -3,7 +3,7 @@
  * memory, and mergeable: the sum over parts does not depend on how the corpus was cut.
  */
 
-import type { UnknownCauses } from "./unknown_words.ts";
+import type { UnknownCauses } from "../config/metric.ts";
 
 /** Most hashes that are kept; the share of repeated lines is then known to about ±0.2 percentage points. */
 const MOST_HASHES = 1 << 17;

@@ -3,42 +3,11 @@
  * Decides nothing. Called by the pretrain command when a run begins.
  */
 
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
+import type { MaskingStatistics, TextStatistics } from "../config/metric.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { Shard } from "./shard.ts";
 import { unknownOf } from "./unknown_words.ts";
-
-/** A tokenized text in numbers. */
-export interface TextStatistics {
-  tokens: number;
-  sentences: number;
-  documents: number;
-  /** SHA-256 of the shard's payload. */
-  sha256: string;
-  /** Tokens per word, `null` without words; words and punctuation marks are counted as the pre-tokenizer cuts them. */
-  fertility: number | null;
-  words: number;
-  /** Words that became `[UNK]`; each is one token. */
-  unknown_words: number;
-  /** Share of the tokens that are `[UNK]`; `null` without tokens. */
-  unknown_share: number | null;
-  /** Tokens of the vocabulary that occur. */
-  vocabulary_used: number;
-  /** The most frequent tokens, with their share of the text. */
-  most_frequent: { token: string; share: number }[];
-}
-
-/** What the collator did to held-out batches. */
-export interface MaskingStatistics {
-  sequences: number;
-  /** Those that may be chosen: all but special tokens. */
-  tokens: number;
-  masked: number;
-  /** Of the masked tokens: replaced by `[MASK]`, by another token, not replaced. Sums to 1; `null` if none is masked. */
-  mask_share: number | null;
-  random_share: number | null;
-  kept_share: number | null;
-}
 
 const MOST_FREQUENT = 10;
 
@@ -65,7 +34,7 @@ export function textStatistics(shard: Shard, tokenizer: Tokenizer): TextStatisti
 }
 
 /** Counts what became of the masked tokens. A random token that happens to be the right one counts as kept. */
-export function maskingStatistics(batches: readonly MlmBatch[], tokenizer: Tokenizer): MaskingStatistics {
+export function maskingStatistics(batches: readonly Batch[], tokenizer: Tokenizer): MaskingStatistics {
   const { mask } = tokenizer.special;
   let sequences = 0, tokens = 0, masked = 0, asMask = 0, asRandom = 0;
   for (const { input_ids, cu_seqlens, masked_positions, labels } of batches) {

@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import { Tokenizer } from "../tokenizer/mod.ts";
 import { Shard } from "./shard.ts";
 import { ShardWriter } from "./shard_writer.ts";
@@ -35,7 +35,7 @@ Deno.test("maskingStatistics counts what became of the masked tokens", () => {
     cu_seqlens: Int32Array.of(0, 5, 9),
     masked_positions: Int32Array.of(1, 2, 3, 6),
     labels: Int32Array.of(5, 5, 8, 6),
-  } as unknown as MlmBatch;
+  } as unknown as Batch;
   assertEquals(maskingStatistics([batch], new Tokenizer(VOCABULARY)), {
     sequences: 2,
     tokens: 5,

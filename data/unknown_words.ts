@@ -4,19 +4,8 @@
  * encoded: into shards, by evaluate and by finetune.
  */
 
+import type { UnknownCauses } from "../config/metric.ts";
 import { scriptOf, type Specials, type Tokenizer, type UnknownCounts } from "../tokenizer/mod.ts";
-
-/** Why words became `[UNK]`; shares are of these words. */
-export interface UnknownCauses {
-  /** Share that is longer than the tokenizer takes. */
-  too_long: number;
-  /** Share that would be known in lower case. */
-  cased: number;
-  /** Scripts of characters that no token stands for, with the share of words that have one and a few of them. */
-  lacking: { script: string; share: number; characters: string[] }[];
-  /** Some of the words, the most frequent first; long ones are cut. */
-  examples: string[];
-}
 
 /** A sample that can be sent to another thread. */
 export interface SampleState {

@@ -3,10 +3,9 @@
  * Used by `training/` and `inference/`.
  */
 
-import type { ClassificationBatch } from "../config/classification_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import type { Objective } from "../config/objective.ts";
 import { cudaOptions } from "./cuda.ts";
@@ -100,9 +99,6 @@ export interface RowResults {
   sequence_rank: Int32Array;
 }
 
-/** What engines take: which one depends on the objective. */
-export type Batch = MlmBatch | ClassificationBatch;
-
 /**
  * An open engine. Calls run on another thread, one at a time: a call made before the last one is done waits for it. A
  * batch must not be changed before its call is done.
@@ -110,17 +106,15 @@ export type Batch = MlmBatch | ClassificationBatch;
 export class Engine implements Disposable {
   readonly #library: Library;
   readonly #handle: number;
-  readonly #hasSequences: boolean;
   readonly #vocabSize: number;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
   #watch = () => {};
 
-  private constructor(library: Library, handle: number, { objective, config }: EngineOptions) {
+  private constructor(library: Library, handle: number, { config }: EngineOptions) {
     this.#library = library;
     this.#handle = handle;
     this.#vocabSize = config.vocab_size;
-    this.#hasSequences = objective !== "mlm" && objective !== "clm";
   }
 
   /**
@@ -152,13 +146,14 @@ export class Engine implements Disposable {
    * update. On a GPU the call is done before the work is; the batch may be changed then. What came of it is in `report`.
    */
   async forwardBackward(batch: Batch, step: number, microStep: number, sequenceWeight = 1): Promise<void> {
-    const { labels, sequence_labels } = this.#labels(batch);
+    const begin = arrays(batch);
+    const { labels, sequence_labels } = batch;
     checkWhole("step", step, 0);
     checkWhole("microStep", microStep, 0, 2 ** 32 - 1);
     await this.#call((error) =>
       this.#library.symbols.cloze_forward_backward(
         this.#handle,
-        ...arrays(batch),
+        ...begin,
         labels as BufferSource,
         labels.length,
         sequence_labels as BufferSource,
@@ -200,15 +195,16 @@ export class Engine implements Disposable {
 
   /** Loss and rank of each row's label, without dropout. */
   async evaluate(batch: Batch): Promise<RowResults> {
-    const { labels, sequence_labels } = this.#labels(batch);
-    const row_loss = new Float32Array(maskedPositions(batch).length);
+    const begin = arrays(batch);
+    const { labels, sequence_labels, masked_positions } = batch;
+    const row_loss = new Float32Array(masked_positions.length);
     const row_rank = new Int32Array(row_loss.length);
     const sequence_loss = new Float32Array(sequence_labels.length);
     const sequence_rank = new Int32Array(sequence_labels.length);
     await this.#call((error) =>
       this.#library.symbols.cloze_evaluate(
         this.#handle,
-        ...arrays(batch),
+        ...begin,
         labels as BufferSource,
         labels.length,
         sequence_labels as BufferSource,
@@ -225,7 +221,7 @@ export class Engine implements Disposable {
   }
 
   /** The `k` most probable ids of each masked row, `[M, k]`, best first, and their probabilities. */
-  async topK(batch: MlmBatch, k: number): Promise<{ ids: Int32Array; probabilities: Float32Array }> {
+  async topK(batch: Batch, k: number): Promise<{ ids: Int32Array; probabilities: Float32Array }> {
     checkWhole("k", k, 1, this.#vocabSize);
     const length = batch.masked_positions.length * k;
     const ids = new Int32Array(length);
@@ -246,7 +242,7 @@ export class Engine implements Disposable {
   }
 
   /** The logits `[M, V]` of the masked rows. */
-  async logits(batch: MlmBatch): Promise<Float32Array> {
+  async logits(batch: Batch): Promise<Float32Array> {
     const out = new Float32Array(batch.masked_positions.length * this.#vocabSize);
     await this.#call((error) =>
       this.#library.symbols.cloze_logits(
@@ -322,15 +318,6 @@ export class Engine implements Disposable {
     this.close();
   }
 
-  /** The labels of both heads, each where the objective has that head. */
-  #labels(batch: Batch): { labels: Int32Array; sequence_labels: Int32Array } {
-    checkArray("labels", batch.labels);
-    if (!("masked_positions" in batch)) return { labels: NONE, sequence_labels: batch.labels };
-    const { next_sentence_label = NONE } = batch;
-    checkArray("next_sentence_label", next_sentence_label);
-    return { labels: batch.labels, sequence_labels: this.#hasSequences ? next_sentence_label : NONE };
-  }
-
   /** @throws {ClozeError} if it has been closed. */
   checkOpen(): void {
     if (!this.#closed) return;
@@ -352,8 +339,6 @@ export class Engine implements Disposable {
   }
 }
 
-const NONE = new Int32Array(0);
-
 /** Options that are whole numbers. */
 const WHOLE = ["threads", "seed", "max_tokens", "max_sequences", "max_masked", "max_sequence_length"] as const;
 
@@ -368,15 +353,10 @@ function checkWhole(name: string, value: number, least: number, most: number = N
   throw new ClozeError("engine", `${name} is ${shown(value)}, but has to be a whole number from ${least} to ${most}`);
 }
 
-function maskedPositions(batch: Batch): Int32Array {
-  return "masked_positions" in batch ? batch.masked_positions : NONE;
-}
-
 /** The arguments that every call on a batch begins with, after the handle. */
 function arrays(batch: Batch) {
-  const { input_ids, token_type_ids, position_ids, cu_seqlens } = batch;
-  const masked_positions = maskedPositions(batch);
-  const all = { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions };
+  const { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels, sequence_labels } = batch;
+  const all = { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels, sequence_labels };
   for (const [name, array] of Object.entries(all)) checkArray(name, array);
   if (token_type_ids.length !== input_ids.length || position_ids.length !== input_ids.length) {
     throw new ClozeError(

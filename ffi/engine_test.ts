@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import { testWithCore } from "../tests/support.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { NativeError } from "./native_error.ts";
@@ -38,7 +38,7 @@ const OPTIONS: EngineOptions = {
 
 const HYPER = { learning_rate: 1e-2, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1 };
 
-function batch(): MlmBatch {
+function batch(): Batch {
   return {
     input_ids: Int32Array.of(2, 10, 4, 12, 3, 2, 4, 21, 3),
     token_type_ids: new Int32Array(9),
@@ -46,6 +46,7 @@ function batch(): MlmBatch {
     cu_seqlens: Int32Array.of(0, 5, 9),
     masked_positions: Int32Array.of(2, 6),
     labels: Int32Array.of(11, 20),
+    sequence_labels: new Int32Array(0),
   };
 }
 
@@ -93,7 +94,7 @@ testWithCore("Engine turns the core's refusals into errors that say what is wron
   await assertRejects(() => Engine.open({ ...OPTIONS, device: "tpu" as "cpu" }), NativeError, "tpu");
   await assertRejects(() => Engine.open({ ...OPTIONS, weights: "/none" }), NativeError, "/none");
   using engine = await Engine.open(OPTIONS);
-  const bad = (change: (b: MlmBatch) => void) => {
+  const bad = (change: (b: Batch) => void) => {
     const b = batch();
     change(b);
     return engine.forwardBackward(b, 0, 0);
@@ -117,13 +118,14 @@ testWithCore("Engine survives random batches: an answer or an error, never a cra
       Int32Array.from({ length }, () => random(below) - (random(20) === 0 ? 5 : 0));
     const n = 1 + random(34), m = random(6);
     const length = 1 + random(n);
-    const input: MlmBatch = {
+    const input: Batch = {
       input_ids: array(n, 41),
       token_type_ids: array(n, 2),
       position_ids: array(n, 16),
       cu_seqlens: random(3) > 0 ? Int32Array.of(0, length, n) : array(1 + random(5), 40),
       masked_positions: array(m, n).sort(),
       labels: array(m, 40),
+      sequence_labels: new Int32Array(0),
     };
     try {
       await engine.evaluate(input);
@@ -136,7 +138,7 @@ testWithCore("Engine survives random batches: an answer or an error, never a cra
 });
 
 testWithCore("Engine learns pairs beside tokens, and sequences without them", async () => {
-  const pairs = { ...batch(), next_sentence_label: Int32Array.of(0, 1) };
+  const pairs = { ...batch(), sequence_labels: Int32Array.of(0, 1) };
   using both = await Engine.open({ ...OPTIONS, objective: "mlm+nsp" });
   for (let step = 0; step < 60; step++) {
     await both.forwardBackward(pairs, step, 0, 1);
@@ -156,14 +158,14 @@ testWithCore("Engine learns pairs beside tokens, and sequences without them", as
 
   const sequence_classification = { num_labels: 3, classifier_dropout: 0, freeze_encoder: false, left_to_right: false };
   using classifier = await Engine.open({ ...OPTIONS, objective: { sequence_classification } });
-  const { masked_positions: _, ...sequences } = batch();
-  const labels = Int32Array.of(2, 0);
+  const none = new Int32Array(0);
+  const labeled = { ...batch(), masked_positions: none, labels: none, sequence_labels: Int32Array.of(2, 0) };
   for (let step = 0; step < 60; step++) {
-    await classifier.forwardBackward({ ...sequences, labels }, step, 0);
+    await classifier.forwardBackward(labeled, step, 0);
     await classifier.update(HYPER, step);
     assertEquals((await classifier.report()).units, 2, "divided by the sequences");
   }
-  assertEquals([...(await classifier.evaluate({ ...sequences, labels })).sequence_rank], [0, 0]);
+  assertEquals([...(await classifier.evaluate(labeled)).sequence_rank], [0, 0]);
   await assertRejects(() => classifier.topK(batch(), 1), NativeError, "no head on tokens");
   const one = { sequence_classification: { ...sequence_classification, num_labels: 1 } };
   await assertRejects(() => Engine.open({ ...OPTIONS, objective: one }), NativeError, "num_labels is 1");
@@ -192,7 +194,7 @@ testWithCore("Engine refuses arrays and numbers of another kind before the core 
   using engine = await open({});
   // deno-lint-ignore no-explicit-any
   const wrong = (value: unknown) => value as any;
-  for (const name of ["input_ids", "token_type_ids", "position_ids", "cu_seqlens", "masked_positions", "labels"]) {
+  for (const name of Object.keys(batch())) {
     for (const array of [new Int8Array(9), new Float64Array(9), [2, 10], undefined]) {
       const bad = wrong({ ...batch(), [name]: array });
       await assertRejects(() => engine.forwardBackward(bad, 0, 0), ClozeError, `${name} is`);

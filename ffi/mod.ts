@@ -2,7 +2,6 @@
 
 export {
   type AdamWOptions,
-  type Batch,
   type Device,
   Engine,
   type EngineDescription,

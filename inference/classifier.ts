@@ -1,7 +1,8 @@
 /** Classifies text with a fine-tuned model. Used by the predict command and by programs. */
 
+import { packLabeled } from "../config/batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import { groupsByTokens, packSequences } from "../config/packed_sequences.ts";
+import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
@@ -100,7 +101,7 @@ export class Classifier implements Disposable {
   async classifyPrepared(texts: readonly PreparedText[]): Promise<Omit<ClassifiedText, "input">[]> {
     const classified: Omit<ClassifiedText, "input">[] = [];
     for (const group of groupsByTokens(texts, ({ ids }) => ids.length, BATCH_TOKENS)) {
-      const batch = { ...packSequences(group.map(({ ids }) => ids)), labels: new Int32Array(0) };
+      const batch = packLabeled(group.map(({ ids }) => ({ ids })));
       const count = this.labels.length;
       const logits = await this.#engine.sequenceLogits(batch, count);
       group.forEach(({ truncated, counts: { unknown } }, b) => {

@@ -4,7 +4,7 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import { packMasked } from "../config/mlm_batch.ts";
+import { packMasked } from "../config/batch.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";

@@ -5,7 +5,7 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import { type MaskedSequence, packMasked } from "../config/mlm_batch.ts";
+import { type MaskedSequence, packMasked } from "../config/batch.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { unknownCounts } from "../tokenizer/unknown_counts.ts";

@@ -3,7 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { FinetuneConfig } from "../config/run_config.ts";
 import { readSealed } from "../config/sealed_json.ts";
-import type { Metric, UnknownCauses } from "../training/metrics.ts";
+import type { Metric, UnknownCauses } from "../config/metric.ts";
 import { conforms, nameOf, readAllMetrics, type RunRecord } from "./run_record.ts";
 
 /** The content of `finetune.json`: everything that defines a fine-tuning. */

@@ -1,7 +1,7 @@
 /** A made-up run for the tests of this room: every kind of metric, and figures that a test may bend. Used by tests only. */
 
 import type { RunConfig } from "../config/run_config.ts";
-import type { Metric, RunStart } from "../training/metrics.ts";
+import type { Metric, RunStart } from "../config/metric.ts";
 import { type RunRecord, runRecord } from "./run_record.ts";
 
 /** What a test may choose. */

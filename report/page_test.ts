@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Random, STREAMS } from "../data/rng.ts";
-import type { Metric } from "../training/metrics.ts";
+import type { Metric } from "../config/metric.ts";
 import { opened, testInChromium } from "./chromium.ts";
 import { exampleConfig, exampleMetrics, exampleRun } from "./example_run.ts";
 import { reportPage } from "./page.ts";

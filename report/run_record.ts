@@ -7,7 +7,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { RunConfig } from "../config/run_config.ts";
 import { readSealed } from "../config/sealed_json.ts";
 import { exists } from "../training/files.ts";
-import type { Blanks, Metric, RunStart, Warning } from "../training/metrics.ts";
+import type { Blanks, Metric, RunStart, Warning } from "../config/metric.ts";
 import { newestState } from "../training/checkpoint_folder.ts";
 import { type MetricsRead, readMetricsFile } from "../training/metrics.ts";
 

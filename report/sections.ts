@@ -1,7 +1,7 @@
 /** The report's sections about one run: filled blanks, its text and masks, its settings. Called by page.ts. */
 
 import { grouped, orDash, percent } from "../config/numbers.ts";
-import type { TextStatistics } from "../training/metrics.ts";
+import type { TextStatistics } from "../config/metric.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { conforms, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 

@@ -3,11 +3,11 @@
  * first word and the last word `[SEP]`, as transformers' `BertLMHeadModel` has it.
  */
 
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import type { BatchStream } from "./train.ts";
 
 /** The same sequences with next tokens as labels; they must not be masked. */
-export function causalBatch(batch: MlmBatch): MlmBatch {
+export function causalBatch(batch: Batch): Batch {
   const { input_ids, cu_seqlens } = batch;
   const count = input_ids.length - (cu_seqlens.length - 1);
   const masked_positions = new Int32Array(count), labels = new Int32Array(count);
@@ -41,7 +41,7 @@ export class CausalBatches implements BatchStream {
     return this.#source.epoch;
   }
 
-  next(): MlmBatch {
+  next(): Batch {
     return causalBatch(this.#source.next());
   }
 

@@ -1,22 +1,7 @@
 /** How a classifier's answers compare with the truth: accuracy and macro-F1, each with its interval. */
 
+import type { ClassificationResult } from "../config/metric.ts";
 import { wilson } from "./tally.ts";
-
-/** What a {@linkcode Confusion} says. */
-export interface ClassificationResult {
-  accuracy: number;
-  /** 95% interval of the accuracy (Wilson, 1927). */
-  accuracy_interval: [number, number];
-  /** Mean of the classes' F1; one that is neither there nor predicted has none and is left out, as in scikit-learn. */
-  macro_f1: number;
-  /** 95% interval of macro-F1 by the delta method (Takahashi et al., 2022). */
-  macro_f1_interval: [number, number];
-  /** Share of the commonest class: what always answering it achieves. */
-  majority: number;
-  count: number;
-  /** Texts by `[truth][answer]`. */
-  confusion: number[][];
-}
 
 /** Counts of [truth][answer]. */
 export class Confusion {

@@ -1,27 +1,12 @@
 /** How good a model is on held-out text with fixed masks, next to what a guess from word frequencies achieves. */
 
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
+import type { Evaluation, UnigramBaseline } from "../config/metric.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { Tally } from "./tally.ts";
 import { Unigram } from "./unigram.ts";
 
-/** Losses in nats per predicted token; predicted are the masked tokens, or every next token of a left-to-right model. */
-export interface Evaluation {
-  loss: number;
-  perplexity: number;
-  /** Share of predicted tokens whose most probable prediction is right. */
-  accuracy: number;
-  /** 95% interval of the accuracy (Wilson, 1927). */
-  accuracy_interval: [number, number];
-  /** Share of predicted tokens among the five most probable predictions. */
-  top5_accuracy: number;
-  masked: number;
-  /** Next-sentence prediction, where the objective has it. Loss in nats per pair. */
-  nsp_loss?: number;
-  nsp_accuracy?: number;
-  nsp_accuracy_interval?: [number, number];
-  nsp_pairs?: number;
-}
+export type { Evaluation, UnigramBaseline } from "../config/metric.ts";
 
 /** What JSON has where nothing could be measured. */
 export const UNMEASURED = {
@@ -33,16 +18,6 @@ export const UNMEASURED = {
   masked: 0,
 } as const;
 
-/** What predicting every masked token from the training text's token frequencies gives. */
-export interface UnigramBaseline {
-  /** Entropy of the training text's distribution of tokens, nats; `null` if it has none. */
-  entropy: number | null;
-  /** Cross-entropy of the held-out labels under it (add-one smoothed), nats; `null` if there are none. */
-  loss: number | null;
-  /** Accuracy of always predicting the most frequent token; `null` if there is nothing to predict. */
-  accuracy: number | null;
-}
-
 /**
  * Evaluates the engine on batches; nothing comes of it if they predict no token.
  *
@@ -52,13 +27,13 @@ export interface UnigramBaseline {
  */
 export async function evaluate(
   engine: Engine,
-  batches: readonly MlmBatch[],
+  batches: readonly Batch[],
   onToken: (label: number, loss: number, rank: number) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Evaluation | undefined> {
   const tokens = new Tally(), pairs = new Tally();
   for (const batch of batches) {
-    if (batch.labels.length === 0 && batch.next_sentence_label === undefined) continue;
+    if (batch.labels.length === 0 && batch.sequence_labels.length === 0) continue;
     signal?.throwIfAborted();
     const { row_loss, row_rank, sequence_loss, sequence_rank } = await engine.evaluate(batch);
     tokens.addAll(row_loss, row_rank);
@@ -79,15 +54,15 @@ export async function evaluate(
 }
 
 /** What always giving the more frequent answer gets of the pairs right; `undefined` if there are no pairs. */
-export function nspMajority(batches: readonly MlmBatch[]): number | undefined {
-  const labels = batches.flatMap(({ next_sentence_label }) => [...next_sentence_label ?? []]);
+export function nspMajority(batches: readonly Batch[]): number | undefined {
+  const labels = batches.flatMap(({ sequence_labels }) => [...sequence_labels]);
   if (labels.length === 0) return undefined;
   const ones = labels.reduce((sum, label) => sum + label, 0) / labels.length;
   return Math.max(ones, 1 - ones);
 }
 
 /** `counts[id]`: how often each token occurs in the training text. */
-export function unigramBaseline(counts: Float64Array, batches: readonly MlmBatch[]): UnigramBaseline {
+export function unigramBaseline(counts: Float64Array, batches: readonly Batch[]): UnigramBaseline {
   const unigram = new Unigram(counts);
   const tally = new Tally();
   for (const { labels } of batches) {

@@ -3,23 +3,19 @@
  * are the engine's. Called by the finetune command.
  */
 
-import type { ClassificationBatch } from "../config/classification_batch.ts";
-import { packSequences } from "../config/packed_sequences.ts";
+import { type LabeledSequence as Sequence, packLabeled } from "../config/batch.ts";
+import type { ClassifierEvaluation, Metric } from "../config/metric.ts";
 import type { FinetuneConfig } from "../config/run_config.ts";
 import { Permutation } from "../data/rng.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { type ClassificationResult, Confusion } from "./confusion.ts";
-import type { Metric, MetricsFile } from "./metrics.ts";
+import { Confusion } from "./confusion.ts";
+import type { MetricsFile } from "./metrics.ts";
 import { hyperparameters, learningRate, Pauses } from "./schedule.ts";
 
-/** A sequence, `[CLS]` and `[SEP]` included, with the number of its class. */
-export interface LabeledSequence {
-  ids: Int32Array;
-  label: number;
-}
+export type { ClassifierEvaluation } from "../config/metric.ts";
 
-/** A classifier on labeled sequences. Loss in nats per sequence. */
-export type ClassifierEvaluation = { loss: number } & ClassificationResult;
+/** A sequence with the number of its class. */
+export type LabeledSequence = Required<Sequence>;
 
 /** What the loop is given. */
 export interface FinetuneOptions {
@@ -95,7 +91,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneResult
     for (let i = first; i < Math.min(first + config.batch_size, train.length); i++) {
       chosen.push(train[order.at(epoch, i)]);
     }
-    const batch = classificationBatch(chosen);
+    const batch = packLabeled(chosen);
     const rate = learningRate(step / steps, config);
     await engine.forwardBackward(batch, step, 0);
     await engine.update(hyperparameters(config, rate), step);
@@ -141,11 +137,6 @@ function newInterval() {
   return { began: performance.now(), tokens: 0 };
 }
 
-/** The batch of some sequences. */
-export function classificationBatch(sequences: readonly LabeledSequence[]): ClassificationBatch {
-  return { ...packSequences(sequences.map(({ ids }) => ids)), labels: Int32Array.from(sequences, (s) => s.label) };
-}
-
 /** Sequences that the engine takes at once in evaluation. */
 export const EVALUATION_SEQUENCES = 32;
 
@@ -161,7 +152,7 @@ export async function evaluateClassifier(
   for (let from = 0; from < sequences.length; from += EVALUATION_SEQUENCES) {
     signal?.throwIfAborted();
     const part = sequences.slice(from, from + EVALUATION_SEQUENCES);
-    const logits = await engine.sequenceLogits(classificationBatch(part), classes);
+    const logits = await engine.sequenceLogits(packLabeled(part), classes);
     part.forEach(({ label }, b) => {
       const row = logits.subarray(b * classes, (b + 1) * classes);
       const top = Math.max(...row);

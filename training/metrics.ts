@@ -1,107 +1,15 @@
 /** `metrics.jsonl`: one JSON object a line, appended as the run goes. */
 
 import { type CheckedLine, checkedLine, checkedLines } from "../config/checked_lines.ts";
+import type { Metric } from "../config/metric.ts";
 import { readWhole } from "../config/regular_file.ts";
 import { AppendedFile } from "../config/whole_file.ts";
-import type { MaskingStatistics, TextStatistics, UnknownCauses } from "../data/mod.ts";
-import type { Evaluation, UnigramBaseline } from "./evaluation.ts";
 import { exists } from "./files.ts";
-import type { ClassifierEvaluation } from "./finetune.ts";
 
-export type { MaskingStatistics, TextStatistics, UnknownCauses } from "../data/mod.ts";
+export type { Metric, RunStart, Warning } from "../config/metric.ts";
 
 /** Most bytes of a metrics file: months of lines. */
 const LONGEST = 1 << 29;
-
-/** A line of `metrics.jsonl`. Losses in nats per predicted token. */
-export type Metric =
-  | {
-    kind: "train";
-    step: number;
-    epoch: number;
-    loss: number;
-    accuracy: number;
-    /** Of the pairs, where the objective has next-sentence prediction; nats per pair. */
-    nsp_loss?: number;
-    nsp_accuracy?: number;
-    learning_rate: number;
-    grad_norm: number;
-    tokens: number;
-    tokens_per_second: number;
-    elapsed_ms: number;
-    /** Since the last line: at most so long did the engine wait for a batch. */
-    data_wait_ms: number;
-  }
-  | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)
-  | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation)
-  | RunStart
-  | Blanks
-  | Warning
-  | {
-    kind: "end";
-    step: number;
-    elapsed_ms: number;
-    /** Whether it was asked to stop before its end. */
-    interrupted: boolean;
-  };
-
-/** What is known when a run begins, or goes on after `step`. */
-export interface RunStart {
-  kind: "start";
-  step: number;
-  elapsed_ms: number;
-  /** ISO 8601. */
-  time: string;
-  /** As typed, and where. */
-  command: string;
-  folder: string;
-  versions: { cloze: string; deno: string; platform: string };
-  engine: { engine: string; instruction_set: string; threads: number; parameter_count: number };
-  /** `sha256`: of everything that decides which ids a text becomes. */
-  tokenizer: { size: number; lowercase: boolean; sha256: string };
-  train: TextStatistics;
-  held_out: TextStatistics;
-  /** Share of the lines of both texts that an earlier line is equal to; `null` if they were not counted. */
-  duplicate_share: number | null;
-  /** Why words became `[UNK]`; missing if none did, or if it was not recorded. */
-  unknown?: UnknownCauses;
-  masking: MaskingStatistics;
-  unigram: UnigramBaseline;
-  /** Next-sentence prediction: accuracy of always giving the answer that is right more often. */
-  nsp_majority?: number;
-}
-
-/** How the model fills the same blanks as at the other evaluations. */
-export interface Blanks {
-  kind: "blanks";
-  step: number;
-  elapsed_ms: number;
-  lines: {
-    /** With one `[MASK]`. */
-    text: string;
-    /** What stood there, if that is known. */
-    answer?: string;
-    /** Best first. */
-    predictions: { token: string; probability: number }[];
-  }[];
-}
-
-/** What a watchdog noticed. */
-export interface Warning {
-  kind: "warning";
-  step: number;
-  elapsed_ms: number;
-  rule:
-    | "non_finite"
-    | "plateau"
-    | "repeated_text"
-    | "data_stall"
-    | "unknown_words"
-    | "seen_text"
-    | "nothing_held_out";
-  message: string;
-  hint: string;
-}
 
 /** Appends to the file; lines of steps after `step` are dropped first, when a run is resumed. */
 export class MetricsFile {

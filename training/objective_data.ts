@@ -4,7 +4,7 @@
  */
 
 import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import type { PretrainingObjective } from "../config/objective.ts";
 import {
   type BatchLimits,
@@ -47,7 +47,7 @@ export function heldOutBatches(
   tokenizer: Tokenizer,
   options: BatchOptions,
   max_tokens: number,
-): MlmBatch[] {
+): Batch[] {
   const batches = fixedEvalBatches(shard, tokenizer, options, max_tokens);
   return objective === "clm" ? batches.map(causalBatch) : batches;
 }
@@ -60,7 +60,7 @@ export function predictedCounts(
   objective: PretrainingObjective,
   shard: Shard,
   tokenizer: Tokenizer,
-  batches: readonly MlmBatch[],
+  batches: readonly Batch[],
 ): Float64Array {
   const counts = Float64Array.from(shard.counts);
   const { sep } = tokenizer.special;

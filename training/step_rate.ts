@@ -3,8 +3,7 @@
  * Called by the bench command; the comparisons with other software are in bench/.
  */
 
-import { packSequences } from "../config/packed_sequences.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import { type Batch, packMasked } from "../config/batch.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import { Random } from "../data/rng.ts";
 import { Engine, type EngineDescription } from "../ffi/mod.ts";
@@ -83,15 +82,15 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
 }
 
 /** Full sequences of random ids, of which 15% are masked. */
-function randomBatch(vocab_size: number, options: StepRateOptions): MlmBatch {
+function randomBatch(vocab_size: number, options: StepRateOptions): Batch {
   const { batch_tokens, max_sequence_length } = options;
   const random = new Random(0, 0).at(0, 0);
   const sequences = Array.from(
     { length: Math.max(1, Math.floor(batch_tokens / max_sequence_length)) },
     () => Int32Array.from({ length: max_sequence_length }, () => 5 + random.below(vocab_size - 5)),
   );
-  const packed = packSequences(sequences);
-  const positions = [...packed.input_ids.keys()].filter(() => random.uniform() < TRAINING_DEFAULTS.mlm_probability);
-  const labels = Int32Array.from(positions, (position) => packed.input_ids[position]);
-  return { ...packed, masked_positions: Int32Array.from(positions), labels };
+  return packMasked(sequences.map((ids) => {
+    const positions = [...ids.keys()].filter(() => random.uniform() < TRAINING_DEFAULTS.mlm_probability);
+    return { ids, positions, labels: positions.map((position) => ids[position]) };
+  }));
 }

@@ -4,7 +4,7 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import type { TrainingConfig } from "../config/run_config.ts";
 import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
@@ -41,14 +41,14 @@ export interface BatchStream extends Disposable {
   position: Position;
   /** Epochs done, with the fraction of the one in progress. */
   readonly epoch: number;
-  next(): MlmBatch;
+  next(): Batch;
 }
 
 /** What the loop is given. */
 export interface TrainOptions {
   engine: Engine;
   batches: BatchStream;
-  heldOut: readonly MlmBatch[];
+  heldOut: readonly Batch[];
   training: TrainingConfig;
   schedule: Schedule;
   start: Start;
@@ -120,7 +120,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   while (!options.start.done && progress() < 1 && !signal.aborted) {
     const rate = schedule.learningRate(reached());
     const weight = sequenceWeight(update);
-    const upcoming: MlmBatch[] = [];
+    const upcoming: Batch[] = [];
     let predicted = 0;
     position = batches.position;
     epoch = batches.epoch;
@@ -204,18 +204,18 @@ function nothingPredicted(steps: number): ClozeError {
  * What a pair's loss counts next to a token's, so that the loss of an update is the mean over its tokens plus the mean over
  * its pairs.
  */
-export function sequenceWeight(update: readonly MlmBatch[]): number {
+export function sequenceWeight(update: readonly Batch[]): number {
   let tokens = 0, pairs = 0;
-  for (const { labels, next_sentence_label } of update) {
+  for (const { labels, sequence_labels } of update) {
     tokens += labels.length;
-    pairs += next_sentence_label?.length ?? 0;
+    pairs += sequence_labels.length;
   }
   return pairs === 0 ? 1 : tokens / pairs;
 }
 
 /** A batch with arrays of its own. */
-export function copyOf(batch: MlmBatch): MlmBatch {
-  return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as MlmBatch;
+export function copyOf(batch: Batch): Batch {
+  return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as Batch;
 }
 
 function newInterval() {

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
-import type { MlmBatch } from "../config/mlm_batch.ts";
+import type { Batch } from "../config/batch.ts";
 import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
 import { causalBatch } from "./causal_batches.ts";
 import { unigramBaseline } from "./evaluation.ts";
@@ -114,8 +114,8 @@ Deno.test("microBatches cuts an update into equal parts that the engine can take
 Deno.test("sequenceWeight makes a sum by tokens the mean over tokens plus the mean over pairs", () => {
   const batch = (tokens: number, pairs: number) => ({
     labels: new Int32Array(tokens),
-    ...(pairs === 0 ? {} : { next_sentence_label: new Int32Array(pairs) }),
-  } as MlmBatch);
+    sequence_labels: new Int32Array(pairs),
+  } as Batch);
   assertEquals(sequenceWeight([batch(12, 3)]), 4);
   assertEquals(sequenceWeight([batch(12, 3), batch(8, 1)]), 5);
   assertEquals(sequenceWeight([batch(12, 0)]), 1);
@@ -127,7 +127,7 @@ Deno.test("causalBatch predicts every next token inside its sequence", () => {
     cu_seqlens: Int32Array.of(0, 4, 6),
     masked_positions: new Int32Array(0),
     labels: new Int32Array(0),
-  } as unknown as MlmBatch;
+  } as unknown as Batch;
   const { masked_positions, labels, input_ids } = causalBatch(batch);
   assertEquals([...masked_positions], [0, 1, 2, 4]);
   assertEquals([...labels], [10, 11, 3, 3]);
@@ -145,7 +145,7 @@ Deno.test("wilson gives the published interval", () => {
 
 Deno.test("unigramBaseline equals entropy and cross-entropy worked out by hand", () => {
   const counts = Float64Array.of(0, 2, 1, 1);
-  const batch = { labels: Int32Array.of(1, 3) } as MlmBatch;
+  const batch = { labels: Int32Array.of(1, 3) } as Batch;
   const { entropy, loss, accuracy } = unigramBaseline(counts, [batch]);
   assertAlmostEquals(entropy!, 1.5 * Math.LN2, 1e-12);
   assertAlmostEquals(loss!, -(Math.log(3 / 8) + Math.log(2 / 8)) / 2, 1e-12);

@@ -47,16 +47,16 @@ for (const line of (await new Response(Deno.stdin.readable).text()).split("\n"))
     cu_seqlens: Int32Array.of(0, ids.length),
   };
   const asked = (id: number) => heads.objective === "clm" || id === mask;
-  const tokens = {
+  const batch = {
     ...packed,
     masked_positions: Int32Array.from(ids.keys()).filter((i) => asked(ids[i])),
     labels: new Int32Array(0),
+    sequence_labels: new Int32Array(0),
   };
-  const sequences = { ...packed, labels: new Int32Array(0) };
   out.push({
     ids: [...ids],
-    logits: heads.objective === "sequence_classification" ? [] : [...await engine.logits(tokens)],
-    sequence_logits: outputs === 0 ? [] : [...await engine.sequenceLogits(sequences, outputs)],
+    logits: heads.objective === "sequence_classification" ? [] : [...await engine.logits(batch)],
+    sequence_logits: outputs === 0 ? [] : [...await engine.sequenceLogits(batch, outputs)],
   });
 }
 console.log(JSON.stringify(out));

@@ -151,7 +151,7 @@ function* sequencesOf(batch: MlmBatch, tokenizer: Tokenizer): Generator<Shown> {
       tokens: Array.from(batch.input_ids.subarray(from, to), (id) => tokenizer.tokenOf(id)),
       second: second < 0 ? undefined : second,
       labels,
-      next_sentence_label: batch.next_sentence_label?.[b],
+      next_sentence_label: batch.sequence_labels[b],
     };
   }
 }

@@ -1,0 +1,54 @@
+/** The packed batch: what tasks make and the engine takes, whichever heads it has. */
+
+import { type PackedSequences, packSequences } from "./packed_sequences.ts";
+
+/**
+ * B sequences that lie end to end, without padding, and what is asked of them. All arrays are `Int32Array` views of exactly
+ * the length that is used. Labels of a head that the model lacks, or that are not known, are empty.
+ */
+export interface Batch extends PackedSequences {
+  /** `[M]` indices into the N tokens, rising: the tokens to predict. Masks are in `input_ids` already. */
+  masked_positions: Int32Array;
+  /** `[M]` the ids to predict there; empty in prediction. */
+  labels: Int32Array;
+  /** `[B]` the class of each sequence; of sentence pairs 0 where the second follows the first, 1 where it is random. */
+  sequence_labels: Int32Array;
+}
+
+/** A sequence, `[CLS]` and `[SEP]` included, with the positions in it whose tokens are asked for, rising. */
+export interface MaskedSequence {
+  ids: Int32Array;
+  positions: readonly number[];
+  /** The ids that stood there; none in prediction. */
+  labels?: readonly number[];
+}
+
+/** A sequence, `[CLS]` and `[SEP]` included, with the number of its class; without one in prediction. */
+export interface LabeledSequence {
+  ids: Int32Array;
+  label?: number;
+}
+
+/** Packs sequences of one segment each with the tokens that are asked of them. */
+export function packMasked(sequences: readonly MaskedSequence[]): Batch {
+  const packed = packSequences(sequences.map(({ ids }) => ids));
+  const positions = sequences.flatMap(({ positions }, b) => positions.map((i) => packed.cu_seqlens[b] + i));
+  return {
+    ...packed,
+    masked_positions: Int32Array.from(positions),
+    labels: Int32Array.from(sequences.flatMap(({ labels }) => labels ?? [])),
+    sequence_labels: NONE,
+  };
+}
+
+/** Packs sequences of one segment each with their classes. */
+export function packLabeled(sequences: readonly LabeledSequence[]): Batch {
+  return {
+    ...packSequences(sequences.map(({ ids }) => ids)),
+    masked_positions: NONE,
+    labels: NONE,
+    sequence_labels: Int32Array.from(sequences.flatMap(({ label }) => label ?? [])),
+  };
+}
+
+const NONE = new Int32Array(0);

@@ -1,0 +1,185 @@
+/**
+ * What a run records: the lines of its `metrics.jsonl`, which `training/metrics.ts` writes and reads (docs/metrics.md). Types
+ * only.
+ */
+
+/** A line of `metrics.jsonl`. Losses in nats per predicted token. */
+export type Metric =
+  | {
+    kind: "train";
+    step: number;
+    epoch: number;
+    loss: number;
+    accuracy: number;
+    /** Of the pairs, where the objective has next-sentence prediction; nats per pair. */
+    nsp_loss?: number;
+    nsp_accuracy?: number;
+    learning_rate: number;
+    grad_norm: number;
+    tokens: number;
+    tokens_per_second: number;
+    elapsed_ms: number;
+    /** Since the last line: at most so long did the engine wait for a batch. */
+    data_wait_ms: number;
+  }
+  | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)
+  | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation)
+  | RunStart
+  | Blanks
+  | Warning
+  | {
+    kind: "end";
+    step: number;
+    elapsed_ms: number;
+    /** Whether it was asked to stop before its end. */
+    interrupted: boolean;
+  };
+
+/** What is known when a run begins, or goes on after `step`. */
+export interface RunStart {
+  kind: "start";
+  step: number;
+  elapsed_ms: number;
+  /** ISO 8601. */
+  time: string;
+  /** As typed, and where. */
+  command: string;
+  folder: string;
+  versions: { cloze: string; deno: string; platform: string };
+  engine: { engine: string; instruction_set: string; threads: number; parameter_count: number };
+  /** `sha256`: of everything that decides which ids a text becomes. */
+  tokenizer: { size: number; lowercase: boolean; sha256: string };
+  train: TextStatistics;
+  held_out: TextStatistics;
+  /** Share of the lines of both texts that an earlier line is equal to; `null` if they were not counted. */
+  duplicate_share: number | null;
+  /** Why words became `[UNK]`; missing if none did, or if it was not recorded. */
+  unknown?: UnknownCauses;
+  masking: MaskingStatistics;
+  unigram: UnigramBaseline;
+  /** Next-sentence prediction: accuracy of always giving the answer that is right more often. */
+  nsp_majority?: number;
+}
+
+/** How the model fills the same blanks as at the other evaluations. */
+export interface Blanks {
+  kind: "blanks";
+  step: number;
+  elapsed_ms: number;
+  lines: {
+    /** With one `[MASK]`. */
+    text: string;
+    /** What stood there, if that is known. */
+    answer?: string;
+    /** Best first. */
+    predictions: { token: string; probability: number }[];
+  }[];
+}
+
+/** What a watchdog noticed. */
+export interface Warning {
+  kind: "warning";
+  step: number;
+  elapsed_ms: number;
+  rule:
+    | "non_finite"
+    | "plateau"
+    | "repeated_text"
+    | "data_stall"
+    | "unknown_words"
+    | "seen_text"
+    | "nothing_held_out";
+  message: string;
+  hint: string;
+}
+
+/** Losses in nats per predicted token; predicted are the masked tokens, or every next token of a left-to-right model. */
+export interface Evaluation {
+  loss: number;
+  perplexity: number;
+  /** Share of predicted tokens whose most probable prediction is right. */
+  accuracy: number;
+  /** 95% interval of the accuracy (Wilson, 1927). */
+  accuracy_interval: [number, number];
+  /** Share of predicted tokens among the five most probable predictions. */
+  top5_accuracy: number;
+  masked: number;
+  /** Next-sentence prediction, where the objective has it. Loss in nats per pair. */
+  nsp_loss?: number;
+  nsp_accuracy?: number;
+  nsp_accuracy_interval?: [number, number];
+  nsp_pairs?: number;
+}
+
+/** What predicting every masked token from the training text's token frequencies gives. */
+export interface UnigramBaseline {
+  /** Entropy of the training text's distribution of tokens, nats; `null` if it has none. */
+  entropy: number | null;
+  /** Cross-entropy of the held-out labels under it (add-one smoothed), nats; `null` if there are none. */
+  loss: number | null;
+  /** Accuracy of always predicting the most frequent token; `null` if there is nothing to predict. */
+  accuracy: number | null;
+}
+
+/** How a classifier's answers compare with the truth. */
+export interface ClassificationResult {
+  accuracy: number;
+  /** 95% interval of the accuracy (Wilson, 1927). */
+  accuracy_interval: [number, number];
+  /** Mean of the classes' F1; one that is neither there nor predicted has none and is left out, as in scikit-learn. */
+  macro_f1: number;
+  /** 95% interval of macro-F1 by the delta method (Takahashi et al., 2022). */
+  macro_f1_interval: [number, number];
+  /** Share of the commonest class: what always answering it achieves. */
+  majority: number;
+  count: number;
+  /** Texts by `[truth][answer]`. */
+  confusion: number[][];
+}
+
+/** A classifier on labeled texts. Loss in nats per text. */
+export type ClassifierEvaluation = { loss: number } & ClassificationResult;
+
+/** A tokenized text in numbers. */
+export interface TextStatistics {
+  tokens: number;
+  sentences: number;
+  documents: number;
+  /** SHA-256 of the shard's payload. */
+  sha256: string;
+  /** Tokens per word, `null` without words; words and punctuation marks are counted as the pre-tokenizer cuts them. */
+  fertility: number | null;
+  words: number;
+  /** Words that became `[UNK]`; each is one token. */
+  unknown_words: number;
+  /** Share of the tokens that are `[UNK]`; `null` without tokens. */
+  unknown_share: number | null;
+  /** Tokens of the vocabulary that occur. */
+  vocabulary_used: number;
+  /** The most frequent tokens, with their share of the text. */
+  most_frequent: { token: string; share: number }[];
+}
+
+/** What the collator did to held-out batches. */
+export interface MaskingStatistics {
+  sequences: number;
+  /** Those that may be chosen: all but special tokens. */
+  tokens: number;
+  masked: number;
+  /** Of the masked tokens: replaced by `[MASK]`, by another token, not replaced. Sums to 1; `null` if none is masked. */
+  mask_share: number | null;
+  random_share: number | null;
+  kept_share: number | null;
+}
+
+/** Why words became `[UNK]`; shares are of these words. */
+export interface UnknownCauses {
+  /** Share that is longer than the tokenizer takes. */
+  too_long: number;
+  /** Share that would be known in lower case. */
+  cased: number;
+  /** Scripts of characters that no token stands for, with the share of words that have one and a few of them. */
+  lacking: { script: string; share: number; characters: string[] }[];
+  /** Some of the words, the most frequent first; long ones are cut. */
+  examples: string[];
+}
