@@ -21,14 +21,46 @@ const MAY_IMPORT: Record<string, string[]> = {
 
 /** Rooms of the core that a room of the core must not know. */
 const MUST_NOT_USE: Record<string, string[]> = {
+  machine: [
+    "ops",
+    "optim",
+    "driver",
+    "backend",
+    "model",
+    "trainer",
+    "engine",
+    "abi",
+    "reference",
+    "checkpoint",
+    "parameters",
+    "config",
+    "objective",
+  ],
+  driver: [
+    "ops",
+    "optim",
+    "backend",
+    "model",
+    "trainer",
+    "engine",
+    "abi",
+    "reference",
+    "checkpoint",
+    "parameters",
+    "config",
+    "objective",
+  ],
   ops: ["model", "trainer", "engine", "abi", "backend", "optim", "reference", "checkpoint"],
   optim: ["model", "trainer", "abi", "backend", "reference"],
-  cuda: ["ops", "optim", "backend", "model", "trainer", "engine", "abi", "reference", "checkpoint"],
+  engine: ["model", "trainer", "abi", "backend", "optim", "reference", "checkpoint", "driver"],
   backend: ["model", "trainer", "abi", "reference"],
   model: ["trainer", "abi", "reference", "checkpoint", "optim"],
   reference: ["model", "trainer", "abi", "backend"],
   trainer: ["abi", "reference"],
 };
+
+/** The files of the core whose list of kernels names files of other rooms. */
+const MAY_INCLUDE = ["core-rs/src/backend/cuda/program.rs"];
 
 async function* files(folder: string): AsyncGenerator<string> {
   for await (const entry of Deno.readDir(`${root}/${folder}`)) {
@@ -122,6 +154,77 @@ Deno.test("rooms of the core know only what is below them", async () => {
     }
   }
   assertEquals(broken, []);
+});
+
+Deno.test("no file of the core is text in another room, but kernels in the list of kernels", async () => {
+  const broken = [];
+  for (const { path, text } of await sources((path) => path.startsWith("core-rs/src/") && path.endsWith(".rs"))) {
+    for (const [, target] of text.matchAll(/\binclude(?:_str|_bytes)?!\(\s*"([^"]+)"/g)) {
+      if (target.startsWith("..") && !MAY_INCLUDE.includes(path)) broken.push(`${path} includes ${target}`);
+    }
+  }
+  assertEquals(broken, []);
+});
+
+/** The paths of a `use`, with what stands in braces multiplied out. */
+function usedPaths(tree: string): string[] {
+  const brace = tree.indexOf("{");
+  if (brace < 0) return [tree.replace(/ as \w+$/, "")];
+  const parts = [];
+  let depth = 0, start = brace + 1;
+  for (let i = brace; i < tree.length; i++) {
+    if (tree[i] === "{") depth++;
+    if (tree[i] === "}") depth--;
+    if (depth === 0 || depth === 1 && tree[i] === ",") {
+      parts.push(tree.slice(start, i));
+      start = i + 1;
+    }
+    if (depth === 0) break;
+  }
+  return parts.filter((part) => part !== "").flatMap((part) => usedPaths(tree.slice(0, brace) + part));
+}
+
+/** The files of the core that each file names, beside its own modules and its parent's. */
+async function coreGraph(): Promise<Map<string, Set<string>>> {
+  const prefix = "core-rs/src/";
+  const files = await sources((path) => path.startsWith(prefix) && path.endsWith(".rs") && !/\btests\.rs$/.test(path));
+  const module = (path: string) => path.slice(prefix.length, -".rs".length).replace(/\/mod$/, "").replaceAll("/", "::");
+  const known = new Set(files.map(({ path }) => module(path)));
+  const graph = new Map<string, Set<string>>();
+  for (const { path, text } of files) {
+    const here = module(path);
+    const code = text.split("#[cfg(test)]\nmod tests")[0].replace(/\/\/.*$/gm, "");
+    const trees = [...code.matchAll(/\buse ((?:crate|super)[^;]*);/g)].map(([, tree]) => tree.replace(/\s+/g, ""));
+    const inline = [...code.matchAll(/\b(?:crate|super)(?:::\w+)+/g)].map(([path]) => path);
+    const used = new Set<string>();
+    for (const path of [...trees, ...inline].flatMap(usedPaths)) {
+      const above = path.match(/^(?:super::)+/)?.[0].length ?? 0;
+      const base = here.split("::").slice(0, -above / "super::".length);
+      let name = (above > 0 ? [...base, path.slice(above)].join("::") : path.replace(/^crate::/, "")).replace(
+        /::self$/,
+        "",
+      );
+      while (name !== "" && !known.has(name)) name = name.split("::").slice(0, -1).join("::");
+      const isParent = here.startsWith(`${name}::`) || name.startsWith(`${here}::`);
+      if (name !== "" && name !== here && !isParent) used.add(name);
+    }
+    graph.set(here, used);
+  }
+  return graph;
+}
+
+Deno.test("no files of the core know each other in a circle", async () => {
+  const graph = await coreGraph();
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (name: string, path: string[]) => {
+    if (path.includes(name)) circles.push([...path.slice(path.indexOf(name)), name].join(" → "));
+    if (path.includes(name) || done.has(name)) return;
+    for (const next of graph.get(name) ?? []) visit(next, [...path, name]);
+    done.add(name);
+  };
+  for (const name of graph.keys()) visit(name, []);
+  assertEquals(circles, []);
 });
 
 Deno.test("each command is a task of its name with the least permissions", async () => {

@@ -4,13 +4,13 @@
 
 use std::time::Instant;
 
-use cloze_core::dtype::{Bf16, Dtype, Element};
-use cloze_core::isa::Isa;
-use cloze_core::memory::Buffer;
+use cloze_core::machine::dtype::{Bf16, Dtype, Element};
+use cloze_core::machine::isa::Isa;
+use cloze_core::machine::memory::Buffer;
+use cloze_core::machine::threads::Threads;
 use cloze_core::ops::gemm::epilogue::Store;
 use cloze_core::ops::gemm::{Gemm, MatRef, Right, Size};
 use cloze_core::ops::linear::packed::PackedWeight;
-use cloze_core::threads::Threads;
 
 fn main() {
     let count = std::env::args().nth(1).and_then(|x| x.parse().ok()).unwrap_or(2);

@@ -14,10 +14,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use cloze_core::backend::cuda::Cuda;
-use cloze_core::cuda::gpu::Gpu;
-use cloze_core::cuda::libraries;
-use cloze_core::dtype::Dtype;
+use cloze_core::backend::cuda::program::units;
+use cloze_core::driver::gpu::Gpu;
+use cloze_core::driver::libraries;
 use cloze_core::engine::{Engine, EngineOptions};
+use cloze_core::machine::dtype::Dtype;
 use cloze_core::objective::Objective;
 use cloze_core::trainer::Trainer;
 
@@ -95,7 +96,7 @@ fn main() {
 
 fn open(options: &EngineOptions) -> Box<dyn Engine> {
     let cache = Some(Path::new("kernels"));
-    let engine = Gpu::open(Dtype::Bf16.into(), Some(64), &[], cache)
+    let engine = Gpu::open(Dtype::Bf16.into(), units(Dtype::Bf16.into(), Some(64)), &[], cache)
         .and_then(|gpu| Cuda::new(gpu, options, cache))
         .and_then(|backend| Trainer::on(backend, options.clone(), None));
     match engine {

@@ -6,9 +6,9 @@ mod measured_step;
 
 use std::time::Instant;
 
-use cloze_core::dtype::Dtype;
 use cloze_core::engine::EngineOptions;
-use cloze_core::isa::Isa;
+use cloze_core::machine::dtype::Dtype;
+use cloze_core::machine::isa::Isa;
 use cloze_core::objective::Objective;
 use cloze_core::trainer;
 

@@ -14,7 +14,7 @@ use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 
 use crate::engine::{EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
-use crate::memory::Buffer;
+use crate::machine::memory::Buffer;
 use crate::parameters::{Parameter, ParameterLayout};
 
 /// Fills the flat buffer as an engine starts: initialized from its seed, or from a file. Returns the names that the file

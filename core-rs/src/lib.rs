@@ -8,25 +8,17 @@
 
 pub mod abi;
 pub mod backend;
-pub mod batch;
-pub mod bucket;
 pub mod checkpoint;
 pub mod config;
-pub mod cuda;
-pub mod dtype;
+pub mod driver;
 pub mod engine;
 pub mod error;
-pub mod gemm_rate;
-pub mod isa;
-pub mod memory;
+pub mod machine;
 pub mod model;
 pub mod objective;
 pub mod ops;
 pub mod optim;
 pub mod parameters;
-pub mod profile;
 pub mod reference;
 pub mod rng;
-pub mod simd;
-pub mod threads;
 pub mod trainer;

@@ -3,19 +3,19 @@
 
 use std::path::Path;
 
+use crate::backend::bucket::{self, Bucket};
 use crate::backend::cpu::Cpu;
 use crate::backend::{AdamWState, Backend};
-use crate::batch::Batch;
-use crate::bucket::{self, Bucket};
 use crate::checkpoint;
-use crate::dtype::{Bf16, Dtype, Element};
+use crate::engine::batch::Batch;
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
-use crate::memory::{Buffer, Plan, zeros};
+use crate::machine::dtype::{Bf16, Dtype, Element};
+use crate::machine::memory::{Buffer, Plan, zeros};
+use crate::machine::profile::Entry;
 use crate::model::{Bert, DropoutPlan};
 use crate::ops::cross_entropy::RowLoss;
 use crate::parameters::ParameterLayout;
-use crate::profile::Entry;
 
 /// A model with everything that a training step changes.
 pub struct Trainer<B: Backend = Cpu> {

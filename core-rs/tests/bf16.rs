@@ -1,11 +1,11 @@
 //! The bf16 engine against the f32 one, on every instruction set of this machine: losses, every gradient, updates, and the
 //! same bits for any number of threads. One test, because it sets what the whole process may choose.
 
-use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
-use cloze_core::dtype::Dtype;
+use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{AdamW, Engine, EngineOptions};
-use cloze_core::isa::Isa;
+use cloze_core::machine::dtype::Dtype;
+use cloze_core::machine::isa::Isa;
 use cloze_core::objective::Objective;
 use cloze_core::trainer;
 

@@ -3,10 +3,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
-use cloze_core::dtype::Dtype;
+use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{AdamW, EngineOptions};
+use cloze_core::machine::dtype::Dtype;
 use cloze_core::objective::{Classification, Objective};
 use cloze_core::trainer;
 

@@ -1,9 +1,9 @@
 //! The fused engine against the candle oracle: loss, every parameter's gradient, updates, evaluation.
 
-use cloze_core::batch::OwnedBatch;
 use cloze_core::config::ModelConfig;
-use cloze_core::dtype::Dtype;
+use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::machine::dtype::Dtype;
 use cloze_core::objective::{Classification, Objective};
 use cloze_core::reference::CandleEngine;
 use cloze_core::trainer;

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cloze_core::batch::Batch;
 use cloze_core::config::ModelConfig;
-use cloze_core::dtype::Dtype;
+use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{AdamW, Engine, EngineOptions, LossSum, Weights};
+use cloze_core::machine::dtype::Dtype;
 use cloze_core::objective::{Classification, Objective};
 use cloze_core::reference::CandleEngine;
 use cloze_core::trainer;

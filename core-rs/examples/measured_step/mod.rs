@@ -1,8 +1,8 @@
 //! What `step_rate` and `gpu_rate` measure: BERT of a size, a batch of full sequences, and how it is updated.
 
-use cloze_core::batch::OwnedBatch;
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::AdamW;
+use cloze_core::engine::batch::OwnedBatch;
 
 /// How weights are updated.
 pub const HYPER: AdamW =

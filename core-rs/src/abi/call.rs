@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
-use crate::batch::Batch;
+use crate::engine::batch::Batch;
 use crate::error::{Code, Error, Result};
 
 /// A buffer argument: where it starts and how many elements it has. Empty typed arrays arrive as null.
@@ -148,7 +148,7 @@ pub(super) fn guard(error: Bytes, body: impl FnOnce() -> Result<()>) -> i32 {
     found.code as i32
 }
 
-/// The error that a panic becomes; one that an operation gave up with ([`crate::memory`]) is that error.
+/// The error that a panic becomes; one that an operation gave up with ([`crate::machine::memory`]) is that error.
 pub(super) fn panicked(panic: &Box<dyn Any + Send>) -> Error {
     if let Some(error) = panic.downcast_ref::<Error>() {
         return error.clone();

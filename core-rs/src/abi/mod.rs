@@ -13,10 +13,10 @@ mod symbols;
 use call::{Arguments, Bytes, guard, step_number};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
-use crate::dtype::Bf16;
 use crate::engine::{AdamW, MOST_THREADS, Report, RowResults};
 use crate::error::Result;
-use crate::gemm_rate::gemm_gflops;
+use crate::machine::dtype::Bf16;
+use crate::ops::gemm::rate::gemm_gflops;
 
 /// One exported call, as the generated symbols need it.
 #[derive(Clone, Copy, Debug)]

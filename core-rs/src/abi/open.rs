@@ -6,14 +6,14 @@ use std::sync::Once;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::backend::cuda::Cuda;
+use crate::backend::cuda::{Cuda, program};
 use crate::config::ModelConfig;
-use crate::cuda::gpu::Gpu;
-use crate::cuda::libraries;
-use crate::dtype::Dtype;
+use crate::driver::gpu::Gpu;
+use crate::driver::libraries;
 use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
-use crate::isa::Isa;
+use crate::machine::dtype::Dtype;
+use crate::machine::isa::Isa;
 use crate::objective::Objective;
 use crate::ops::attention;
 use crate::ops::gemm::Gemm;
@@ -139,7 +139,8 @@ fn fused(
     }
     options.validate()?;
     let (columns, cache) = (attention::cuda::version(options.config.head_size()), cuda.kernel_cache.as_deref());
-    let gpu = Gpu::open(options.dtype.into(), Some(columns), &cuda.library_folders, cache)?;
+    let activations = options.dtype.into();
+    let gpu = Gpu::open(activations, program::units(activations, Some(columns)), &cuda.library_folders, cache)?;
     let backend = Cuda::new(gpu, &options, cache)?;
     Ok(Box::new(trainer::Trainer::on(backend, options, weights)?))
 }

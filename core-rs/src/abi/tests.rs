@@ -1,10 +1,10 @@
 //! The exports called the way C would, with everything that a caller can get wrong.
 
 use super::*;
-use crate::batch::Batch;
 use crate::config::tests::tiny;
-use crate::dtype::Dtype;
+use crate::engine::batch::Batch;
 use crate::engine::{Engine, EngineOptions, Report, RowResults};
+use crate::machine::dtype::Dtype;
 use crate::objective::Objective;
 use crate::parameters::ParameterLayout;
 use std::path::Path;

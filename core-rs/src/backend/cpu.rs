@@ -2,11 +2,13 @@
 //! Long because the trait has as many methods as a model has operations.
 
 use super::{AdamWState, Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
-use crate::batch::Batch;
-use crate::dtype::Element;
 use crate::engine::AdamW;
+use crate::engine::batch::Batch;
 use crate::error::Result;
-use crate::memory::{Buffer, zeros};
+use crate::machine::dtype::Element;
+use crate::machine::memory::{Buffer, zeros};
+use crate::machine::profile::{Entry, Profile};
+use crate::machine::threads::Threads;
 use crate::ops::attention::{self, Shape, TeamScratch};
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::ops::dropout::{self, Dropout};
@@ -19,8 +21,6 @@ use crate::ops::linear::{self, Weight};
 use crate::ops::tanh;
 use crate::optim::adamw;
 use crate::parameters::ParameterLayout;
-use crate::profile::{Entry, Profile};
-use crate::threads::Threads;
 
 /// A thread team and the scratch of its operations.
 pub struct Cpu<T: Element = f32> {

@@ -5,18 +5,19 @@
 //! [`Embeddings`] say where in them a module's tensors are. Activations are whole buffers of which the first `n` rows
 //! are in use; they may be stored in less than f32.
 
+pub mod bucket;
 pub mod cpu;
 pub mod cuda;
 
-use crate::batch::Batch;
 use crate::engine::AdamW;
+use crate::engine::batch::Batch;
 use crate::error::Result;
-use crate::memory::Buffer;
+use crate::machine::memory::Buffer;
+use crate::machine::profile::Entry;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 pub use crate::parameters::Linear;
 use crate::parameters::ParameterLayout;
-use crate::profile::Entry;
 
 /// A LayerNorm in the flat buffers: weight `[C]` and directly behind it bias `[C]`.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +61,7 @@ pub trait Backend: Send {
     type Rows: Send;
 
     /// Whether calls return before their work is done. Results are then there when they are asked for, and batches are
-    /// rounded up to few shapes ([`crate::bucket`]), because the same work can be replayed.
+    /// rounded up to few shapes ([`crate::backend::bucket`]), because the same work can be replayed.
     const DEFERS: bool;
 
     /// `cpu` or `cuda`.

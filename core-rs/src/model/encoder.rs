@@ -3,8 +3,8 @@
 
 use super::{DropoutPlan, Modules};
 use crate::backend::{Backend, DataGradient, Heads, Linear, Norm};
-use crate::batch::Batch;
 use crate::engine::EngineOptions;
+use crate::engine::batch::Batch;
 use crate::error::Result;
 
 /// Where the parameters of a layer are.

@@ -6,9 +6,9 @@ mod sequence_head;
 mod token_head;
 
 use crate::backend::{Backend, DataGradient, Embeddings, Linear, Norm};
-use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::engine::EngineOptions;
+use crate::engine::batch::Batch;
 use crate::error::Result;
 use crate::ops::dropout::Dropout;
 use crate::parameters::ParameterLayout;

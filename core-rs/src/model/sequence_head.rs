@@ -4,10 +4,10 @@
 
 use super::{DropoutPlan, Modules};
 use crate::backend::{Backend, DataGradient, Head, Linear};
-use crate::batch::Batch;
 use crate::engine::EngineOptions;
+use crate::engine::batch::Batch;
 use crate::error::Result;
-use crate::memory::zeros;
+use crate::machine::memory::zeros;
 use crate::objective::SequenceTask;
 
 /// The head and its activations.

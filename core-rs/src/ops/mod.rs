@@ -15,9 +15,9 @@ pub(crate) const ROW_BLOCK: usize = 64;
 
 /// `to += partial`
 pub(crate) fn add_partials(to: &mut [f32], partial: &[f32]) {
-    crate::simd::vectorize(
+    crate::machine::simd::vectorize(
         #[inline(always)]
-        || crate::simd::add(to, partial),
+        || crate::machine::simd::add(to, partial),
     );
 }
 

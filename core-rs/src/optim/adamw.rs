@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::dtype::Bf16;
 use crate::engine::AdamW;
-use crate::memory::refill;
+use crate::machine::dtype::Bf16;
+use crate::machine::memory::refill;
+use crate::machine::simd::vectorize;
+use crate::machine::threads::{Shards, Threads};
 use crate::ops::gemm::panels::ROWS;
 use crate::ops::linear::packed::PackedWeight;
 use crate::parameters::{Linear, ParameterLayout};
-use crate::simd::vectorize;
-use crate::threads::{Shards, Threads};
 
 /// Elements of a block; a constant, so that the norm is the same for any number of threads.
 const BLOCK: usize = 1 << 15;

@@ -1,7 +1,7 @@
 //! [`super::adamw`] on a CUDA device.
 
-use crate::cuda::queue::Queue;
-use crate::cuda::{Buffer, Device, Dtype, Launch, Tensor, bytes_of};
+use crate::driver::queue::Queue;
+use crate::driver::{Buffer, Device, Dtype, Launch, Tensor, bytes_of};
 use crate::engine::AdamW;
 use crate::error::Result;
 use crate::parameters::ParameterLayout;

@@ -11,15 +11,15 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 
-use crate::batch::Batch;
 use crate::checkpoint;
-use crate::dtype::Dtype;
+use crate::engine::batch::Batch;
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
-use crate::memory::{Buffer, Plan};
+use crate::machine::dtype::Dtype;
+use crate::machine::memory::{Buffer, Plan};
+use crate::machine::threads::Threads;
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::parameters::ParameterLayout;
-use crate::threads::Threads;
 use model::{Model, Outputs, Pass};
 
 /// The model in candle.

@@ -2,8 +2,8 @@
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 
-use crate::batch::Batch;
 use crate::config::ModelConfig;
+use crate::engine::batch::Batch;
 use crate::objective::Objective;
 use crate::ops::dropout::Dropout;
 use crate::parameters::{ParameterLayout, decoder_names};

@@ -1,9 +1,9 @@
 //! Whole-model tests of the fused engine: gradients by differences, packing, accumulation, determinism.
 
 use super::*;
-use crate::batch::OwnedBatch as Packed;
 use crate::config::ModelConfig;
 use crate::config::tests::tiny;
+use crate::engine::batch::OwnedBatch as Packed;
 use crate::objective::tests::classification;
 use crate::objective::{Classification, Objective};
 use crate::ops::tests::random;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cloze_core::cuda::queue::Queue;
-use cloze_core::cuda::{Argument, Buffer, Dtype, Launch, PROGRAM, bytes_of_mut};
+use cloze_core::driver::queue::Queue;
+use cloze_core::driver::{Argument, Buffer, Dtype, Launch, PRELUDE, bytes_of_mut};
 
 use crate::queue;
 use crate::simulator::{Program, Simulator};
@@ -68,7 +68,7 @@ fn simulator() -> Queue<Simulator> {
 
 fn simulated() -> Simulator {
     static PROGRAM_OF_FAULTS: OnceLock<Arc<Program>> = OnceLock::new();
-    let program = PROGRAM_OF_FAULTS.get_or_init(|| Program::compile(&format!("{}\n{KERNELS}", PROGRAM[0].1), &[]));
+    let program = PROGRAM_OF_FAULTS.get_or_init(|| Program::compile(&format!("{}\n{KERNELS}", PRELUDE.1), &[]));
     Simulator::new(Arc::clone(program), Dtype::F32)
 }
 

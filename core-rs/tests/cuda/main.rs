@@ -11,9 +11,10 @@ mod step;
 
 use std::sync::{Arc, OnceLock};
 
-use cloze_core::cuda::gpu::Gpu;
-use cloze_core::cuda::queue::Queue;
-use cloze_core::cuda::{Device, Dtype, libraries};
+use cloze_core::backend::cuda::program::units;
+use cloze_core::driver::gpu::Gpu;
+use cloze_core::driver::queue::Queue;
+use cloze_core::driver::{Device, Dtype, libraries};
 use libtest_mimic::{Arguments, Trial};
 use simulator::{Program, Simulator};
 
@@ -79,7 +80,9 @@ fn main() {
     }
     let without_gpu = libraries::find(&nvrtc::folders()).problem.is_some().then_some("no CUDA device");
     for (dtype_name, dtype) in DTYPES {
-        let open = move || Gpu::open(dtype, None, &nvrtc::folders(), Some(&nvrtc::cache())).expect("the GPU opens");
+        let open = move || {
+            Gpu::open(dtype, units(dtype, None), &nvrtc::folders(), Some(&nvrtc::cache())).expect("the GPU opens")
+        };
         for (name, run) in ops::tests::<Gpu>() {
             trials.push(trial(format!("gpu::{dtype_name}::{name}"), without_gpu, move || run(&queue(open()))));
         }

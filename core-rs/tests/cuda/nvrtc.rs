@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use cloze_core::cuda::{Dtype, PROGRAM, libraries, nvrtc};
+use cloze_core::backend::cuda::program::{PROGRAM, units};
+use cloze_core::driver::{Dtype, libraries, nvrtc};
 
 /// Compute capabilities 8.0, 9.0 and 10.0.
 pub const ARCHITECTURES: [&str; 3] = ["sm_80", "sm_90a", "sm_100a"];
@@ -34,7 +35,7 @@ pub fn present() -> bool {
 
 /// Compiles all kernels and looks for each in the code.
 pub fn compile(architecture: &str, activations: Dtype) {
-    let code = nvrtc::kernels(architecture, activations, None, Some(&cache())).unwrap();
+    let code = nvrtc::kernels(architecture, units(activations, None), Some(&cache())).unwrap();
     let mut names = Vec::new();
     for (_, text) in PROGRAM {
         for kernel in text.split("KERNEL(").skip(1) {

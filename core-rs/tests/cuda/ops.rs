@@ -5,9 +5,10 @@
 //! what remains is the rounding of results and of what is rounded in between (the attention probabilities).
 
 use cloze_core::config::ModelConfig;
-use cloze_core::cuda::queue::Queue;
-use cloze_core::cuda::{Buffer, Device, Dtype, Tensor, bytes_of, bytes_of_mut};
+use cloze_core::driver::queue::Queue;
+use cloze_core::driver::{Buffer, Device, Dtype, Tensor, bytes_of, bytes_of_mut};
 use cloze_core::engine::AdamW;
+use cloze_core::machine::threads::Threads;
 use cloze_core::objective::Objective;
 use cloze_core::ops::cross_entropy::RowLoss;
 use cloze_core::ops::dropout::{self as dropout_op, Dropout};
@@ -18,7 +19,6 @@ use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear, 
 use cloze_core::optim::{self, adamw};
 use cloze_core::parameters::ParameterLayout;
 use cloze_core::rng::{DropoutKey, splitmix64};
-use cloze_core::threads::Threads;
 
 /// A name and what is run on a device.
 type Test<D> = (&'static str, fn(&Queue<D>));
@@ -326,13 +326,14 @@ fn gelu<D: Device>(device: &Queue<D>) {
     for count in [1, 4, 7, 1027] {
         let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 6.0).collect::<Vec<_>>();
         let (pre, dy) = (rounded(device, scale(random(count, 1))), rounded(device, random(count, 2)));
-        let expected: Vec<f32> = pre.iter().map(|&x| cloze_core::simd::gelu(x)).collect();
+        let expected: Vec<f32> = pre.iter().map(|&x| cloze_core::machine::simd::gelu(x)).collect();
         let (x, y) = (activations(device, &pre), activations(device, &vec![0.0; count]));
         linear::cuda::gelu_forward(device, count, x.tensor(), y.tensor());
         close(device, "gelu", &y, &expected, 2.0);
         let g = activations(device, &dy);
         linear::cuda::gelu_backward(device, count, x.tensor(), g.tensor());
-        let expected: Vec<f32> = dy.iter().zip(&pre).map(|(g, &x)| g * cloze_core::simd::gelu_derivative(x)).collect();
+        let expected: Vec<f32> =
+            dy.iter().zip(&pre).map(|(g, &x)| g * cloze_core::machine::simd::gelu_derivative(x)).collect();
         close(device, "gelu'", &g, &expected, 2.0);
     }
 }

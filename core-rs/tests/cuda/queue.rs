@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use cloze_core::cuda::queue::Queue;
-use cloze_core::cuda::{Buffer, Dtype, Launch, Matrix, Product, bytes_of, bytes_of_mut};
+use cloze_core::driver::queue::Queue;
+use cloze_core::driver::{Buffer, Dtype, Launch, Matrix, Product, bytes_of, bytes_of_mut};
 
 use crate::simulator::{ALGORITHMS, Simulator};
 use crate::{queue, simulated};

@@ -1,6 +1,6 @@
 // A GPU for tests: runs kernels on the CPU, one block after the other, every thread of a block as a fiber.
 //
-// It stands in front of cuda/prelude.cuh and the kernels, which are then compiled as C++. It is there to find mistakes,
+// It stands in front of driver/prelude.cuh and the kernels, which are then compiled as C++. It is there to find mistakes,
 // not to be fast: each access to global or shared memory is checked for bounds and alignment, shared memory starts as
 // NaN in each block, warp operations and barriers have to be reached by all threads at the same place, and the order in
 // which threads run can be reversed, so that a missing barrier shows. What a fault ends is the launch, with a sentence

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use cloze_core::cuda::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor, program_text};
+use cloze_core::backend::cuda::program::program_text;
+use cloze_core::driver::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor};
 use cloze_core::error::{Code, Error, Result};
+use cloze_core::machine::threads::Threads;
 use cloze_core::ops::gemm::epilogue::{Add, Bias, Epilogue, Store};
 use cloze_core::ops::gemm::{Gemm, MatRef, Right, Size};
-use cloze_core::threads::Threads;
 use libloading::{Library, Symbol};
 
 const SIMULATOR: &str = include_str!("simulator.h");

@@ -3,12 +3,12 @@
 
 use cloze_core::backend::cpu::Cpu;
 use cloze_core::backend::cuda::Cuda;
-use cloze_core::batch::OwnedBatch;
 use cloze_core::config::ModelConfig;
-use cloze_core::cuda::{Device, Dtype};
-use cloze_core::dtype;
+use cloze_core::driver::{Device, Dtype};
+use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, Weights};
 use cloze_core::error::Code;
+use cloze_core::machine::dtype;
 use cloze_core::objective::{Classification, Objective};
 use cloze_core::trainer::Trainer;
 

@@ -3,28 +3,29 @@
 //!
 //! Nothing here waits for the device but what is read from it. Activations are of the device's type; weights, gradients,
 //! moments, statistics and logits are f32. What differs between two batches of one shape goes through
-//! [`Queue::input`](crate::cuda::queue::Queue::input), so that a step of the second is the same work as one of the first.
+//! [`Queue::input`](crate::driver::queue::Queue::input), so that a step of the second is the same work as one of the first.
 
 mod plan;
+pub mod program;
 
 use super::{AdamWState, Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
-use crate::batch::Batch;
-use crate::cuda::{self, Device, Dtype, bytes_of, bytes_of_mut};
+use crate::driver::{self, Device, Dtype, bytes_of, bytes_of_mut};
 use crate::engine::AdamW;
+use crate::engine::batch::Batch;
 use crate::error::Result;
-use crate::memory;
+use crate::machine::memory;
+use crate::machine::profile::Entry;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::ops::{attention, cross_entropy, dropout, embeddings, layer_norm, linear, tanh};
 use crate::optim;
 use crate::parameters::ParameterLayout;
-use crate::profile::Entry;
 pub use plan::{Buffer, Cuda, Rows};
 use plan::{FAILED, LOGITS, SQUARED_NORM, TOTALS};
 
 impl<D: Device> Backend for Cuda<D> {
     type Buffer = Buffer<D>;
-    type Activations = cuda::Buffer<D>;
+    type Activations = driver::Buffer<D>;
     type Rows = Rows<D>;
     const DEFERS: bool = true;
 
@@ -41,15 +42,15 @@ impl<D: Device> Backend for Cuda<D> {
     }
 
     fn zeroed(&self, len: usize) -> Result<Buffer<D>> {
-        Ok(Buffer { own: cuda::Buffer::zeroed(self.queue.device(), len, Dtype::F32)?, copy: None })
+        Ok(Buffer { own: driver::Buffer::zeroed(self.queue.device(), len, Dtype::F32)?, copy: None })
     }
 
-    fn activations(&self, len: usize) -> Result<cuda::Buffer<D>> {
-        cuda::Buffer::zeroed(self.queue.device(), len, self.queue.activations())
+    fn activations(&self, len: usize) -> Result<driver::Buffer<D>> {
+        driver::Buffer::zeroed(self.queue.device(), len, self.queue.activations())
     }
 
     fn rows(&self, len: usize) -> Result<Rows<D>> {
-        let zeroed = |dtype| cuda::Buffer::zeroed(self.queue.device(), len, dtype);
+        let zeroed = |dtype| driver::Buffer::zeroed(self.queue.device(), len, dtype);
         Ok(Rows { loss: zeroed(Dtype::F32)?, rank: zeroed(Dtype::I32)? })
     }
 
@@ -93,7 +94,7 @@ impl<D: Device> Backend for Cuda<D> {
         self.not_finite(x.exact().part(0, len))
     }
 
-    fn first_non_finite_activation(&mut self, x: &cuda::Buffer<D>, len: usize) -> Option<usize> {
+    fn first_non_finite_activation(&mut self, x: &driver::Buffer<D>, len: usize) -> Option<usize> {
         self.not_finite(x.tensor().part(0, len))
     }
 
@@ -117,8 +118,8 @@ impl<D: Device> Backend for Cuda<D> {
         norm: Norm,
         weights: &Buffer<D>,
         dropout: Dropout,
-        sum: &mut cuda::Buffer<D>,
-        out: &mut cuda::Buffer<D>,
+        sum: &mut driver::Buffer<D>,
+        out: &mut driver::Buffer<D>,
         statistics: &mut Buffer<D>,
     ) {
         let rows = self.send_batch(batch, tables);
@@ -143,7 +144,7 @@ impl<D: Device> Backend for Cuda<D> {
         embeddings::cuda::backward(&self.queue, c, planned, gradient, gradients.exact().part(0, rows * c));
     }
 
-    fn dropout(&mut self, n: usize, width: usize, x: &mut cuda::Buffer<D>, dropout: Dropout) {
+    fn dropout(&mut self, n: usize, width: usize, x: &mut driver::Buffer<D>, dropout: Dropout) {
         dropout::cuda::apply(&self.queue, n * width, x.tensor(), self.site(dropout));
     }
 
@@ -151,7 +152,14 @@ impl<D: Device> Backend for Cuda<D> {
         dropout::cuda::apply_to_gradient(&self.queue, n * width, gradient.exact(), self.site(dropout));
     }
 
-    fn linear(&mut self, n: usize, layer: Linear, weights: &Buffer<D>, x: &cuda::Buffer<D>, y: &mut cuda::Buffer<D>) {
+    fn linear(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer<D>,
+        x: &driver::Buffer<D>,
+        y: &mut driver::Buffer<D>,
+    ) {
         let on_device = self.layer(layer, weights, self.queue.activations());
         linear::cuda::forward(&self.queue, n, on_device, x.tensor(), y.tensor());
     }
@@ -161,10 +169,10 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         layer: Linear,
         weights: &Buffer<D>,
-        x: &cuda::Buffer<D>,
+        x: &driver::Buffer<D>,
         dropout: Dropout,
-        residual: &cuda::Buffer<D>,
-        y: &mut cuda::Buffer<D>,
+        residual: &driver::Buffer<D>,
+        y: &mut driver::Buffer<D>,
     ) {
         self.linear(n, layer, weights, x, y);
         let site = self.site(dropout);
@@ -176,9 +184,9 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         layer: Linear,
         weights: &Buffer<D>,
-        x: &cuda::Buffer<D>,
-        pre: &mut cuda::Buffer<D>,
-        y: &mut cuda::Buffer<D>,
+        x: &driver::Buffer<D>,
+        pre: &mut driver::Buffer<D>,
+        y: &mut driver::Buffer<D>,
     ) {
         self.linear(n, layer, weights, x, pre);
         linear::cuda::gelu_forward(&self.queue, n * layer.outputs, pre.tensor(), y.tensor());
@@ -189,7 +197,7 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         layer: Linear,
         weights: &Buffer<D>,
-        dy: &cuda::Buffer<D>,
+        dy: &driver::Buffer<D>,
         dx: &mut Buffer<D>,
         how: DataGradient,
     ) {
@@ -203,8 +211,8 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         layer: Linear,
         weights: &Buffer<D>,
-        dy: &cuda::Buffer<D>,
-        dx: &mut cuda::Buffer<D>,
+        dy: &driver::Buffer<D>,
+        dx: &mut driver::Buffer<D>,
     ) {
         let on_device = self.layer(layer, weights, self.queue.activations());
         linear::cuda::backward_data(&self.queue, n, on_device, dy.tensor(), dx.tensor(), false);
@@ -215,15 +223,15 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         layer: Linear,
         weights: &Buffer<D>,
-        dy: &cuda::Buffer<D>,
-        pre: &cuda::Buffer<D>,
-        dx: &mut cuda::Buffer<D>,
+        dy: &driver::Buffer<D>,
+        pre: &driver::Buffer<D>,
+        dx: &mut driver::Buffer<D>,
     ) {
         self.linear_backward_to_operand(n, layer, weights, dy, dx);
         self.gelu_backward(n, layer.inputs, pre, dx);
     }
 
-    fn gelu_backward(&mut self, n: usize, width: usize, pre: &cuda::Buffer<D>, gradient: &mut cuda::Buffer<D>) {
+    fn gelu_backward(&mut self, n: usize, width: usize, pre: &driver::Buffer<D>, gradient: &mut driver::Buffer<D>) {
         linear::cuda::gelu_backward(&self.queue, n * width, pre.tensor(), gradient.tensor());
     }
 
@@ -231,8 +239,8 @@ impl<D: Device> Backend for Cuda<D> {
         &mut self,
         n: usize,
         layer: Linear,
-        x: &cuda::Buffer<D>,
-        dy: &cuda::Buffer<D>,
+        x: &driver::Buffer<D>,
+        dy: &driver::Buffer<D>,
         gradients: &mut Buffer<D>,
     ) {
         self.parameters_backward(n, layer, x.tensor(), dy.tensor(), gradients);
@@ -243,8 +251,8 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         norm: Norm,
         weights: &Buffer<D>,
-        x: &cuda::Buffer<D>,
-        out: &mut cuda::Buffer<D>,
+        x: &driver::Buffer<D>,
+        out: &mut driver::Buffer<D>,
         statistics: &mut Buffer<D>,
     ) {
         let (norm, statistics) = (self.norm_of(norm, weights), statistics.exact());
@@ -256,10 +264,10 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         norm: Norm,
         weights: &Buffer<D>,
-        x: &cuda::Buffer<D>,
+        x: &driver::Buffer<D>,
         statistics: &Buffer<D>,
         gradient: &mut Buffer<D>,
-        operand: Option<(Dropout, &mut cuda::Buffer<D>)>,
+        operand: Option<(Dropout, &mut driver::Buffer<D>)>,
         gradients: &mut Buffer<D>,
     ) {
         layer_norm::cuda::backward(
@@ -279,9 +287,9 @@ impl<D: Device> Backend for Cuda<D> {
         &mut self,
         batch: &Batch,
         heads: Heads,
-        qkv: &cuda::Buffer<D>,
+        qkv: &driver::Buffer<D>,
         dropout: Dropout,
-        out: &mut cuda::Buffer<D>,
+        out: &mut driver::Buffer<D>,
         lse: &mut Buffer<D>,
     ) {
         let packed = self.packed(batch, heads);
@@ -293,12 +301,12 @@ impl<D: Device> Backend for Cuda<D> {
         &mut self,
         batch: &Batch,
         heads: Heads,
-        qkv: &cuda::Buffer<D>,
+        qkv: &driver::Buffer<D>,
         dropout: Dropout,
-        out: &cuda::Buffer<D>,
+        out: &driver::Buffer<D>,
         lse: &Buffer<D>,
-        d_out: &cuda::Buffer<D>,
-        d_qkv: &mut cuda::Buffer<D>,
+        d_out: &driver::Buffer<D>,
+        d_qkv: &mut driver::Buffer<D>,
     ) {
         attention::cuda::backward(
             &self.queue,
@@ -313,7 +321,7 @@ impl<D: Device> Backend for Cuda<D> {
         );
     }
 
-    fn gather(&mut self, rows: &[i32], width: usize, x: &cuda::Buffer<D>, out: &mut cuda::Buffer<D>) {
+    fn gather(&mut self, rows: &[i32], width: usize, x: &driver::Buffer<D>, out: &mut driver::Buffer<D>) {
         let rows = self.queue.input(rows, rows.len());
         embeddings::cuda::gather(&self.queue, width, rows, x.tensor(), out.tensor());
     }
@@ -328,15 +336,15 @@ impl<D: Device> Backend for Cuda<D> {
         embeddings::cuda::scatter_add(&self.queue, width, rows, x.exact(), out.exact());
     }
 
-    fn tanh(&mut self, n: usize, width: usize, x: &cuda::Buffer<D>, y: &mut cuda::Buffer<D>) {
+    fn tanh(&mut self, n: usize, width: usize, x: &driver::Buffer<D>, y: &mut driver::Buffer<D>) {
         tanh::cuda::forward(&self.queue, n * width, x.tensor(), y.tensor());
     }
 
-    fn tanh_backward(&mut self, n: usize, width: usize, y: &cuda::Buffer<D>, gradient: &mut cuda::Buffer<D>) {
+    fn tanh_backward(&mut self, n: usize, width: usize, y: &driver::Buffer<D>, gradient: &mut driver::Buffer<D>) {
         tanh::cuda::backward(&self.queue, n * width, y.tensor(), gradient.tensor());
     }
 
-    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut cuda::Buffer<D>) {
+    fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut driver::Buffer<D>) {
         let factor = self.queue.input(&[factor], 1);
         linear::cuda::scale(&self.queue, n * width, factor, x.tensor());
     }
@@ -347,7 +355,7 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         decoder: Linear,
         weights: &Buffer<D>,
-        x: &cuda::Buffer<D>,
+        x: &driver::Buffer<D>,
         y: &mut Buffer<D>,
     ) {
         let y = y.exact();
@@ -362,7 +370,7 @@ impl<D: Device> Backend for Cuda<D> {
         labels: &[i32],
         first: usize,
         rows: &mut Rows<D>,
-        gradient: Option<&mut cuda::Buffer<D>>,
+        gradient: Option<&mut driver::Buffer<D>>,
     ) {
         let n = labels.len();
         let labels = self.queue.input(labels, n);
@@ -383,7 +391,7 @@ impl<D: Device> Backend for Cuda<D> {
     fn add_losses(&mut self, head: Head, n: usize, rows: &Rows<D>) {
         let number = self.queue.input(&[(self.step + 1) as f64], 1);
         let totals = self.totals.tensor();
-        let [loss, rank] = [&rows.loss, &rows.rank].map(cuda::Buffer::tensor);
+        let [loss, rank] = [&rows.loss, &rows.rank].map(driver::Buffer::tensor);
         let (of_head, failed) = (totals.part(2 * head as usize, 2), totals.part(FAILED, 1));
         cross_entropy::cuda::add_losses(&self.queue, n, [loss, rank], number, of_head, failed);
     }
@@ -407,8 +415,8 @@ impl<D: Device> Backend for Cuda<D> {
         n: usize,
         decoder: Linear,
         weights: &Buffer<D>,
-        x: &cuda::Buffer<D>,
-        d_logits: &cuda::Buffer<D>,
+        x: &driver::Buffer<D>,
+        d_logits: &driver::Buffer<D>,
         dx: &mut Buffer<D>,
         gradients: &mut Buffer<D>,
     ) {
@@ -439,7 +447,7 @@ impl<D: Device> Backend for Cuda<D> {
         let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
         let state = optim::cuda::State {
             weights: weights.exact(),
-            copy: weights.copy.as_ref().map(cuda::Buffer::tensor),
+            copy: weights.copy.as_ref().map(driver::Buffer::tensor),
             gradients: gradients.exact(),
             exp_avg: exp_avg.exact(),
             exp_avg_sq: exp_avg_sq.exact(),

@@ -4,18 +4,18 @@
 use std::path::Path;
 
 use super::super::{Embeddings, Heads, Linear, Norm};
-use crate::batch::Batch;
-use crate::bucket;
-use crate::cuda::queue::Queue;
-use crate::cuda::{self, Device, Dtype, Tensor, bytes_of_mut};
+use crate::backend::bucket;
+use crate::driver::queue::Queue;
+use crate::driver::{self, Device, Dtype, Tensor, bytes_of_mut};
 use crate::engine::EngineOptions;
+use crate::engine::batch::Batch;
 use crate::error::{Code, Error, Result};
+use crate::machine::threads::Threads;
 use crate::ops::dropout::Dropout;
 use crate::ops::embeddings::cuda::{Collisions, Planned};
 use crate::ops::{attention, embeddings, layer_norm, linear};
 use crate::optim;
 use crate::parameters::ParameterLayout;
-use crate::threads::Threads;
 
 /// Logits that are held at a time: 256 MiB.
 pub(super) const LOGITS: usize = 64 << 20;
@@ -31,11 +31,11 @@ pub(super) const TOTALS: usize = 6;
 pub struct Cuda<D: Device> {
     pub(super) queue: Queue<D>,
     pub(super) optimizer: Option<optim::cuda::Plan<D>>,
-    pub(super) totals: cuda::Buffer<D>,
+    pub(super) totals: driver::Buffer<D>,
     /// Partial sums of the embeddings' gradient.
-    sums: cuda::Buffer<D>,
+    sums: driver::Buffer<D>,
     /// f32: partial sums, and attention's `[H, N]`.
-    pub(super) scratch: cuda::Buffer<D>,
+    pub(super) scratch: driver::Buffer<D>,
     host: Host,
     /// Of the batch, without padding.
     pub(super) tokens: usize,
@@ -59,8 +59,8 @@ pub(super) struct Host {
 
 /// f32 elements; the weights also in the type of activations, if that is another.
 pub struct Buffer<D: Device> {
-    pub(super) own: cuda::Buffer<D>,
-    pub(super) copy: Option<cuda::Buffer<D>>,
+    pub(super) own: driver::Buffer<D>,
+    pub(super) copy: Option<driver::Buffer<D>>,
 }
 
 impl<D: Device> Buffer<D> {
@@ -75,8 +75,8 @@ impl<D: Device> Buffer<D> {
 
 /// Loss and rank of each row of a head.
 pub struct Rows<D: Device> {
-    pub(super) loss: cuda::Buffer<D>,
-    pub(super) rank: cuda::Buffer<D>,
+    pub(super) loss: driver::Buffer<D>,
+    pub(super) rank: driver::Buffer<D>,
 }
 
 impl<D: Device> Cuda<D> {
@@ -105,7 +105,7 @@ impl<D: Device> Cuda<D> {
             .max();
         let queue = Queue::new(device, input_bytes(options), cache, options.profile)?;
         let training = |len| if options.training { len } else { 0 };
-        let zeroed = |len, dtype| cuda::Buffer::zeroed(queue.device(), len, dtype);
+        let zeroed = |len, dtype| driver::Buffer::zeroed(queue.device(), len, dtype);
         Ok(Self {
             optimizer: None,
             totals: zeroed(TOTALS, Dtype::Wide)?,
@@ -244,5 +244,5 @@ fn input_bytes(options: &EngineOptions) -> usize {
     if options.training {
         rooms.extend([2, 3 * n, 3 * Collisions::most_rows(n), 12 * n]);
     }
-    crate::cuda::queue::input_bytes(&rooms)
+    crate::driver::queue::input_bytes(&rooms)
 }

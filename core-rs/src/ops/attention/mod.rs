@@ -13,13 +13,13 @@ pub mod cuda;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::dtype::Element;
-use crate::memory::{Buffer, fail};
+use crate::machine::dtype::Element;
+use crate::machine::memory::{Buffer, fail};
+use crate::machine::simd::{dot, exp, max, sum, vectorize};
+use crate::machine::threads::{Shards, Threads};
 use crate::ops::dropout::Dropout;
 use crate::ops::gemm::epilogue::Store;
 use crate::ops::gemm::{Gemm, MatRef, PackedRight, Scratch, Size};
-use crate::simd::{dot, exp, max, sum, vectorize};
-use crate::threads::{Shards, Threads};
 
 /// The shape of the heads and of the packed batch.
 #[derive(Clone, Copy)]
@@ -292,8 +292,8 @@ pub fn backward<T: Element>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Bf16;
-    use crate::isa::Isa;
+    use crate::machine::dtype::Bf16;
+    use crate::machine::isa::Isa;
     use crate::ops::gemm::tests::each_kernel;
     use crate::ops::tests::{check_gradient, random};
     use crate::rng::DropoutKey;

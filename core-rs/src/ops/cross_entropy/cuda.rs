@@ -1,7 +1,7 @@
 //! [`super`] on a CUDA device.
 
-use crate::cuda::queue::Queue;
-use crate::cuda::{Device, Dtype, Launch, Tensor};
+use crate::driver::queue::Queue;
+use crate::driver::{Device, Dtype, Launch, Tensor};
 
 /// Loss and rank of each row of f32 `logits[n, V]`; `gradient[n, V]`, if given, receives softmax − onehot. A row whose
 /// label is −1 has none of them: 0, −1 and zeros.

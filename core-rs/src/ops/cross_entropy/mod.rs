@@ -2,10 +2,10 @@
 
 pub mod cuda;
 
-use crate::dtype::Element;
-use crate::memory::Zero;
-use crate::simd::{exp, max, sum, sum_of, vectorize};
-use crate::threads::{Shards, Threads};
+use crate::machine::dtype::Element;
+use crate::machine::memory::Zero;
+use crate::machine::simd::{exp, max, sum, sum_of, vectorize};
+use crate::machine::threads::{Shards, Threads};
 
 /// What a row of logits says about its label.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

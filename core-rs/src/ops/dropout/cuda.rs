@@ -1,7 +1,7 @@
 //! [`super`] on a CUDA device.
 
-use crate::cuda::queue::Queue;
-use crate::cuda::{Device, Dtype, Launch, Tensor};
+use crate::driver::queue::Queue;
+use crate::driver::{Device, Dtype, Launch, Tensor};
 
 /// `x[i] *= factor(i)`, `count` elements. Here as in the other operations, a dropout is [`super::Dropout::words`] in the
 /// inputs of the step, or none.

@@ -2,10 +2,10 @@
 
 pub mod cuda;
 
-use crate::dtype::Element;
+use crate::machine::dtype::Element;
+use crate::machine::simd::vectorize;
+use crate::machine::threads::{Shards, Threads};
 use crate::rng::DropoutKey;
-use crate::simd::vectorize;
-use crate::threads::{Shards, Threads};
 
 /// One dropout site in one micro-step. A rate of 0 keeps everything.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! [`super`] on a CUDA device.
 
-use crate::cuda::queue::Queue;
-use crate::cuda::{Device, Dtype, Launch, Tensor};
+use crate::driver::queue::Queue;
+use crate::driver::{Device, Dtype, Launch, Tensor};
 use crate::ops::layer_norm::cuda::{Parameters, ROWS};
 
 const FORWARD: [&str; 5] =

@@ -2,9 +2,9 @@
 
 pub mod cuda;
 
-use crate::dtype::Element;
-use crate::simd::vectorize;
-use crate::threads::{Shards, Threads};
+use crate::machine::dtype::Element;
+use crate::machine::simd::vectorize;
+use crate::machine::threads::{Shards, Threads};
 
 /// Rows of a block of the forward pass.
 const BLOCK: usize = 64;
@@ -59,7 +59,7 @@ pub fn backward(threads: &Threads, gradient: &[f32], c: usize, lookups: [Lookup<
                         let at = ids[n] as usize * c;
                         // SAFETY: this block alone touches these columns of any row.
                         let to = unsafe { table.part(at + columns.start..at + columns.end) };
-                        crate::simd::add(to, &row[columns.clone()]);
+                        crate::machine::simd::add(to, &row[columns.clone()]);
                     }
                 }
             },
@@ -85,7 +85,7 @@ pub fn scatter(x: &[f32], rows: &[i32], c: usize, out: &mut [f32]) {
 /// `out[rows[m]] += x[m]`
 pub fn scatter_add(x: &[f32], rows: &[i32], c: usize, out: &mut [f32]) {
     for (x, &row) in x.chunks_exact(c).zip(rows) {
-        crate::simd::add(&mut out[row as usize * c..][..c], x);
+        crate::machine::simd::add(&mut out[row as usize * c..][..c], x);
     }
 }
 

@@ -8,7 +8,7 @@
 use std::arch::asm;
 
 use super::kernel::{Kernel, Left, Shape};
-use crate::dtype::Dtype;
+use crate::machine::dtype::Dtype;
 
 /// See the module.
 pub(super) struct Amx;

@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::kernel::{Kernel, Left, Shape};
-use crate::dtype::Dtype;
+use crate::machine::dtype::Dtype;
 
 const MR: usize = 14;
 const NR: usize = 32;

@@ -2,49 +2,11 @@
 //! the tile while it is in the first cache and then stores it.
 
 use super::Size;
-use super::output::Output;
-use crate::dtype::Element;
+use super::output::{LARGEST, Output, Tile};
+use crate::machine::dtype::Element;
+use crate::machine::simd::{combine, gelu_and_slope, prefetch};
+use crate::machine::threads::Shards;
 use crate::ops::dropout::Dropout;
-use crate::simd::{combine, gelu_and_slope, prefetch, vectorize};
-use crate::threads::Shards;
-
-/// A finished piece of C.
-pub struct Tile<'a> {
-    pub(super) row: usize,
-    pub(super) column: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-    /// `height` rows, `stride` apart.
-    pub(super) values: &'a mut [f32],
-    pub(super) stride: usize,
-}
-
-/// Elements of the largest register tile.
-const LARGEST: usize = 32 * 32;
-
-impl Tile<'_> {
-    /// Calls `each(row of the tile, first element of that row)` for every row, in vector code.
-    #[inline(always)]
-    fn edit(&mut self, mut each: impl FnMut(usize, &mut [f32])) {
-        let (height, width, stride) = (self.height, self.width, self.stride);
-        vectorize(
-            #[inline(always)]
-            || {
-                for r in 0..height {
-                    let row = &mut self.values[r * stride..][..width];
-                    // Whole register tiles get a length that the compiler knows. Not the 8 of ARM: it unrolls such a loop
-                    // before it would vectorize it, and GELU stays scalar. What is simple it unrolls at 16 and 32 as
-                    // well: see [`combine`].
-                    match width {
-                        16 => each(r, &mut row[..16]),
-                        32 => each(r, &mut row[..32]),
-                        _ => each(r, row),
-                    }
-                }
-            },
-        );
-    }
-}
 
 /// Takes finished tiles of one product. Tiles come in any order, from several threads.
 pub trait Epilogue: Sync {

@@ -4,7 +4,7 @@
 use pulp::Simd;
 
 use super::kernel::{Kernel, Left, Shape};
-use crate::dtype::Dtype;
+use crate::machine::dtype::Dtype;
 
 /// Vectors in a row of the register tile.
 const NV: usize = 2;

@@ -1,8 +1,7 @@
 //! What a register kernel is, and which one to take. There is one file a kernel: [`super::fma`] (f32 on any machine),
 //! [`super::dot_bf16`] (AVX512-BF16), [`super::amx`] (AMX tiles).
 
-use crate::dtype::Dtype;
-use crate::isa::Isa;
+use crate::machine::dtype::Dtype;
 
 /// How a kernel wants its operands. A panel holds `width` rows of A, or columns of B, as `[depth / group][width][group]`:
 /// the elements of one row along k stand together in groups.
@@ -73,22 +72,4 @@ pub(super) trait Kernel: Sync {
     /// Between `enter` and `leave`, on a machine that has the kernel's instructions. `left` has to be readable in all
     /// its rows and `right` in all its columns for `depth` steps, a multiple of the shape's; `tile` is writable.
     unsafe fn multiply(&self, height: usize, left: Left, right: *const u8, depth: usize, tile: *mut f32, add: bool);
-}
-
-/// The kernel for matrices of `dtype` on `isa`. Where there is none for bf16, it is widened while it is packed.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn choose(isa: Isa, dtype: Dtype) -> &'static dyn Kernel {
-    match (isa, dtype) {
-        (Isa::Amx, Dtype::Bf16) => &super::amx::Amx,
-        (Isa::Avx512Bf16, Dtype::Bf16) => &super::dot_bf16::DotBf16,
-        (Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512, _) => &super::fma::Avx512,
-        (Isa::Avx2, _) => &super::fma::Avx2,
-        (Isa::Base, _) => &super::fma::Base,
-    }
-}
-
-/// As on x86, with the one kernel that other machines have.
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) fn choose(_: Isa, _: Dtype) -> &'static dyn Kernel {
-    &super::fma::Base
 }

@@ -21,6 +21,7 @@ mod operands;
 mod output;
 mod pack;
 pub mod panels;
+pub mod rate;
 mod scratch;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod simulated;
@@ -30,13 +31,14 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::dtype::{Bf16, Dtype, Element};
-use crate::isa::Isa;
+use crate::machine::dtype::{Bf16, Dtype, Element};
+use crate::machine::isa::Isa;
+use crate::machine::threads::{Shards, Threads};
 use crate::ops::ROW_BLOCK;
-use crate::threads::{Shards, Threads};
-pub use epilogue::{Epilogue, Tile};
+pub use epilogue::Epilogue;
 use kernel::{Kernel, Shape};
 pub use operands::{MatRef, Right, Size};
+pub use output::Tile;
 pub use panels::Panels;
 use scratch::{LARGE, Memory, TileMemory};
 pub use scratch::{PackedRight, Scratch};
@@ -56,6 +58,24 @@ pub struct Gemm<T: Element> {
     packed: Mutex<[Memory; 2]>,
     team: Vec<Mutex<TileMemory>>,
     element: PhantomData<T>,
+}
+
+/// The kernel for matrices of `dtype` on `isa`. Where there is none for bf16, it is widened while it is packed.
+#[cfg(target_arch = "x86_64")]
+fn choose(isa: Isa, dtype: Dtype) -> &'static dyn Kernel {
+    match (isa, dtype) {
+        (Isa::Amx, Dtype::Bf16) => &amx::Amx,
+        (Isa::Avx512Bf16, Dtype::Bf16) => &dot_bf16::DotBf16,
+        (Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512, _) => &fma::Avx512,
+        (Isa::Avx2, _) => &fma::Avx2,
+        (Isa::Base, _) => &fma::Base,
+    }
+}
+
+/// As on x86, with the one kernel that other machines have.
+#[cfg(not(target_arch = "x86_64"))]
+fn choose(_: Isa, _: Dtype) -> &'static dyn Kernel {
+    &fma::Base
 }
 
 /// What [`Gemm::run_of_columns`] calls with steps of k and rows of C.
@@ -80,7 +100,7 @@ impl<T: Element> Gemm<T> {
     /// If this machine cannot run it.
     pub fn on(isa: Isa, threads: usize) -> Self {
         assert!(isa.is_available(), "gemm: this machine has no {}", isa.name());
-        Self::with(kernel::choose(isa, T::DTYPE), isa.name(), threads)
+        Self::with(choose(isa, T::DTYPE), isa.name(), threads)
     }
 
     fn with(kernel: &'static dyn Kernel, name: &'static str, threads: usize) -> Self {

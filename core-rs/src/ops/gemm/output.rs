@@ -1,14 +1,51 @@
 //! Where finished tiles go: a row-major matrix in memory. The values of a tile are f32 and become what the matrix holds.
 
 use super::Size;
-use super::epilogue::Tile;
 #[cfg(target_arch = "x86_64")]
-use crate::dtype::narrow_rows;
-use crate::dtype::{Dtype, Element};
+use crate::machine::dtype::narrow_rows;
+use crate::machine::dtype::{Dtype, Element};
 #[cfg(target_arch = "x86_64")]
-use crate::isa::Isa;
-use crate::simd::{prefetch, vectorize};
-use crate::threads::Shards;
+use crate::machine::isa::Isa;
+use crate::machine::simd::{prefetch, vectorize};
+use crate::machine::threads::Shards;
+
+/// A finished piece of C.
+pub struct Tile<'a> {
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    /// `height` rows, `stride` apart.
+    pub(super) values: &'a mut [f32],
+    pub(super) stride: usize,
+}
+
+/// Elements of the largest register tile.
+pub(super) const LARGEST: usize = 32 * 32;
+
+impl Tile<'_> {
+    /// Calls `each(row of the tile, first element of that row)` for every row, in vector code.
+    #[inline(always)]
+    pub(super) fn edit(&mut self, mut each: impl FnMut(usize, &mut [f32])) {
+        let (height, width, stride) = (self.height, self.width, self.stride);
+        vectorize(
+            #[inline(always)]
+            || {
+                for r in 0..height {
+                    let row = &mut self.values[r * stride..][..width];
+                    // Whole register tiles get a length that the compiler knows. Not the 8 of ARM: it unrolls such a loop
+                    // before it would vectorize it, and GELU stays scalar. What is simple it unrolls at 16 and 32 as
+                    // well: see [`crate::machine::simd::combine`].
+                    match width {
+                        16 => each(r, &mut row[..16]),
+                        32 => each(r, &mut row[..32]),
+                        _ => each(r, row),
+                    }
+                }
+            },
+        );
+    }
+}
 
 /// A row-major matrix that tiles are written to.
 #[derive(Clone, Copy)]

@@ -1,8 +1,8 @@
 //! Copies pieces of matrices into panels, in the order in which a kernel reads them.
 
 use super::MatRef;
-use crate::dtype::Element;
-use crate::simd::{prefetch, vectorize};
+use crate::machine::dtype::Element;
+use crate::machine::simd::{prefetch, vectorize};
 
 /// Elements between what is read and what is fetched of a step. A panel reads a line or less of each of many steps, in
 /// which no machine sees a pattern: without this packing takes half as long again.
@@ -134,8 +134,8 @@ mod words {
     use std::arch::x86_64::*;
 
     use super::{AHEAD, MatRef};
-    use crate::dtype::{Dtype, Element};
-    use crate::isa::Isa;
+    use crate::machine::dtype::{Dtype, Element};
+    use crate::machine::isa::Isa;
 
     /// Packs if there is a fast way; `to` is zero where nothing is written.
     pub(super) fn pack<T: Element, P: Element>(
@@ -339,7 +339,7 @@ mod words {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Bf16;
+    use crate::machine::dtype::Bf16;
 
     fn check<T: Element, P: Element + PartialEq + std::fmt::Debug>(width: usize, group: usize) {
         let (rows, columns) = (3 * width + 5, 96);

@@ -3,10 +3,10 @@
 
 use super::kernel::Shape;
 use super::{Gemm, MatRef, Size, pack};
-use crate::dtype::{Bf16, Element};
 use crate::error::Result;
-use crate::memory::Buffer;
-use crate::threads::Shards;
+use crate::machine::dtype::{Bf16, Element};
+use crate::machine::memory::Buffer;
+use crate::machine::threads::Shards;
 
 /// Rows of a weight that are packed together: a multiple of every kernel's panel and group.
 pub const ROWS: usize = 32;

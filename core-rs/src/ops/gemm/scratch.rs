@@ -1,7 +1,7 @@
 //! Memory that products work in: grown once, then reused. What a product puts there is [`super::Gemm`]'s business.
 
 use super::kernel::Shape;
-use crate::memory::{Buffer, fail};
+use crate::machine::memory::{Buffer, fail};
 
 /// Packed operands, 64-byte aligned: grow to the largest product and are then reused, so that a step allocates nothing.
 pub(super) struct Memory(Buffer<f32>);

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 
 use super::kernel::{Kernel, Left, Shape};
-use crate::dtype::{Bf16, Dtype, Element};
+use crate::machine::dtype::{Bf16, Dtype, Element};
 
 thread_local! {
     /// Whether this thread is between `enter` and `leave`.

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::epilogue::{Add, Bias, BiasDropoutResidual, BiasGelu, GeluBackward, Store};
 use super::*;
-use crate::dtype::Bf16;
+use crate::machine::dtype::Bf16;
+use crate::machine::simd::gelu_and_slope;
 use crate::ops::dropout::Dropout;
 use crate::ops::tests::random;
 use crate::rng::DropoutKey;
-use crate::simd::gelu_and_slope;
 
 /// Products by every kernel that this machine can run, and as those of other machines would be.
 pub(crate) fn each_kernel<T: Element>(each: impl Fn(Gemm<T>)) {

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use super::epilogue::{Epilogue, Tile};
+use super::epilogue::Epilogue;
 use super::kernel::Left;
+use super::output::Tile;
 use super::scratch::{Memory, TileMemory};
 use super::{Gemm, MatRef, Visit};
-use crate::dtype::Element;
+use crate::machine::dtype::Element;
 use crate::ops::ROW_BLOCK;
 
 /// A as tiles see it: panels, rows that are read where they lie, or a matrix that each tile packs for itself.

@@ -1,7 +1,7 @@
 //! [`super`] on a CUDA device.
 
-use crate::cuda::queue::Queue;
-use crate::cuda::{Device, Dtype, Launch, Tensor};
+use crate::driver::queue::Queue;
+use crate::driver::{Device, Dtype, Launch, Tensor};
 use crate::ops::linear::cuda::add_columns;
 
 /// Rows that a block of 8 warps normalizes.

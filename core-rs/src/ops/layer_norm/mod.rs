@@ -3,12 +3,12 @@
 
 pub mod cuda;
 
-use crate::dtype::Element;
-use crate::memory::refill;
+use crate::machine::dtype::Element;
+use crate::machine::memory::refill;
+use crate::machine::simd::{dot_of, sum, sum_of_squares, vectorize};
+use crate::machine::threads::{Shards, Threads};
 use crate::ops::dropout::Dropout;
 use crate::ops::{ROW_BLOCK, add_partials};
-use crate::simd::{dot_of, sum, sum_of_squares, vectorize};
-use crate::threads::{Shards, Threads};
 
 /// `out = (x − mean) / sqrt(variance + eps) · weight + bias`, rows of `weight.len()`. `statistics` is `[N, 2]`: mean and
 /// reciprocal deviation, for backward.

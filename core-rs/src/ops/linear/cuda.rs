@@ -1,7 +1,7 @@
 //! [`super`] on a CUDA device: cuBLASLt's products, and the kernels around them.
 
-use crate::cuda::queue::Queue;
-use crate::cuda::{Device, Dtype, Launch, Matrix, Product, Tensor};
+use crate::driver::queue::Queue;
+use crate::driver::{Device, Dtype, Launch, Matrix, Product, Tensor};
 
 /// Bytes that a bias has to begin at a multiple of, for cuBLASLt to add it. It does not say so; others have met it on an
 /// A100 (Marian's `REQUIRED_BIAS_ALIGNMENT`).

@@ -5,13 +5,13 @@ pub mod packed;
 
 use std::ops::Range;
 
-use crate::dtype::Element;
-use crate::memory::refill;
+use crate::machine::dtype::Element;
+use crate::machine::memory::refill;
+use crate::machine::simd::vectorize;
+use crate::machine::threads::{Shards, Threads};
 use crate::ops::gemm::epilogue::{Add, Epilogue};
 use crate::ops::gemm::{Gemm, MatRef, Right, Size};
 use crate::ops::{ROW_BLOCK, add_partials};
-use crate::simd::vectorize;
-use crate::threads::{Shards, Threads};
 use packed::PackedWeight;
 
 /// A weight, and its packed copies where they are kept.

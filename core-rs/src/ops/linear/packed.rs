@@ -1,10 +1,10 @@
 //! A weight as bf16 panels for both of its products, written when the f32 weight changes.
 
-use crate::dtype::{self, Bf16, Element};
 use crate::error::Result;
+use crate::machine::dtype::{self, Bf16, Element};
+use crate::machine::threads::Threads;
 use crate::ops::gemm::Gemm;
 use crate::ops::gemm::panels::{PanelShards, Panels, ROWS};
-use crate::threads::Threads;
 
 /// The packed copies of one weight `[outputs, inputs]`.
 pub struct PackedWeight {

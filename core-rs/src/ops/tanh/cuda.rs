@@ -1,7 +1,7 @@
 //! [`super`] on a CUDA device.
 
-use crate::cuda::queue::Queue;
-use crate::cuda::{Device, Launch, Tensor};
+use crate::driver::queue::Queue;
+use crate::driver::{Device, Launch, Tensor};
 
 fn launch<D: Device>(queue: &Queue<D>, kernel: &'static str, count: usize, from: Tensor, to: Tensor) {
     let act = queue.activations();

@@ -3,8 +3,8 @@
 
 pub mod cuda;
 
-use crate::dtype::Element;
-use crate::simd::exp;
+use crate::machine::dtype::Element;
+use crate::machine::simd::exp;
 
 /// `y = tanh(x)`
 pub fn forward<T: Element>(x: &[T], y: &mut [T]) {

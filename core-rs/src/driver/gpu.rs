@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cudarc::driver::{DriverError, result, sys};
 
 use super::blas::Blas;
+use super::nvrtc::Unit;
 use super::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor, libraries, nvrtc};
 use crate::error::{Code, Error, Result};
 
@@ -166,12 +167,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    /// Opens the first GPU. Of attention's kernels the version for heads of up to `columns` columns is compiled, or every
-    /// one. Libraries are also looked for in `folders`; `cache` keeps compiled kernels.
+    /// Opens the first GPU with the kernels of `units`, whose activations are of that type. Libraries are also looked for in
+    /// `folders`; `cache` keeps compiled kernels.
     ///
     /// # Errors
     /// `NoDevice` if there is no GPU or a library is missing, with what to install.
-    pub fn open(activations: Dtype, columns: Option<usize>, folders: &[PathBuf], cache: Option<&Path>) -> Result<Self> {
+    pub fn open(activations: Dtype, units: Vec<Unit>, folders: &[PathBuf], cache: Option<&Path>) -> Result<Self> {
         let report = libraries::find(folders);
         if let Some(problem) = report.problem {
             let missing = report.libraries.iter().find(|l| l.path.is_none());
@@ -183,7 +184,7 @@ impl Gpu {
         let (major, minor) = gpu.compute_capability.split_once('.').unwrap_or(("8", "0"));
         // Architecture-specific code from Hopper on: the kernels use none of it yet, but NVRTC may.
         let suffix = if major.parse().unwrap_or(0) >= 9 { "a" } else { "" };
-        let code = nvrtc::kernels(&format!("sm_{major}{minor}{suffix}"), activations, columns, cache)?;
+        let code = nvrtc::kernels(&format!("sm_{major}{minor}{suffix}"), units, cache)?;
         let [_, blas, _] = &report.libraries[..] else { unreachable!("three libraries are looked for") };
         let kind = format!("{} cuBLASLt {}", gpu.name, blas.version.as_deref().unwrap_or("?"));
         let name = format!("{} (compute capability {})", gpu.name, gpu.compute_capability);

@@ -38,11 +38,11 @@ impl Dtype {
     }
 }
 
-impl From<crate::dtype::Dtype> for Dtype {
-    fn from(dtype: crate::dtype::Dtype) -> Self {
+impl From<crate::machine::dtype::Dtype> for Dtype {
+    fn from(dtype: crate::machine::dtype::Dtype) -> Self {
         match dtype {
-            crate::dtype::Dtype::F32 => Self::F32,
-            crate::dtype::Dtype::Bf16 => Self::Bf16,
+            crate::machine::dtype::Dtype::F32 => Self::F32,
+            crate::machine::dtype::Dtype::Bf16 => Self::Bf16,
         }
     }
 }
@@ -288,7 +288,7 @@ pub trait Device: Send {
     /// `x = 0`
     fn clear(&self, x: Tensor) -> Result<()>;
 
-    /// Runs a kernel of [`PROGRAM`]. Like an operation on the CPU, an operation is trusted to give it what its source names.
+    /// Runs a kernel of the program that the device was opened with. Like an operation on the CPU, an operation is trusted to give it what its source names.
     fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<()>;
 
     /// Algorithms for a product, what promises to be the fastest first; at least one.
@@ -352,21 +352,5 @@ impl Number for u16 {}
 impl Number for u32 {}
 impl Number for u64 {}
 
-/// The files of kernels in the order in which they need each other: path and text.
-pub const PROGRAM: &[(&str, &str)] = &[
-    ("cuda/prelude.cuh", include_str!("prelude.cuh")),
-    ("ops/dropout/kernel.cu", include_str!("../ops/dropout/kernel.cu")),
-    ("ops/tanh/kernel.cu", include_str!("../ops/tanh/kernel.cu")),
-    ("ops/layer_norm/kernel.cu", include_str!("../ops/layer_norm/kernel.cu")),
-    ("ops/embeddings/kernel.cu", include_str!("../ops/embeddings/kernel.cu")),
-    ("ops/linear/kernel.cu", include_str!("../ops/linear/kernel.cu")),
-    ("ops/attention/kernel.cu", include_str!("../ops/attention/kernel.cu")),
-    ("ops/cross_entropy/kernel.cu", include_str!("../ops/cross_entropy/kernel.cu")),
-    ("optim/kernel.cu", include_str!("../optim/kernel.cu")),
-];
-
-/// The text of some files of [`PROGRAM`], so that a compiler's messages name them.
-pub fn program_text(wanted: impl Fn(&str) -> bool) -> String {
-    let wanted = PROGRAM.iter().filter(|(file, _)| wanted(file));
-    wanted.map(|(file, text)| format!("#line 1 \"{file}\"\n{text}\n")).collect()
-}
+/// What every file of kernels builds on: path and text. Kernels come from whoever opens a GPU.
+pub const PRELUDE: (&str, &str) = ("driver/prelude.cuh", include_str!("prelude.cuh"));

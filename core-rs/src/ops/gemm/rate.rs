@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
-use crate::dtype::Element;
 use crate::error::Result;
-use crate::memory::Buffer;
+use crate::machine::dtype::Element;
+use crate::machine::memory::Buffer;
+use crate::machine::threads::Threads;
 use crate::ops::gemm::epilogue::Store;
 use crate::ops::gemm::{Gemm, MatRef, Right, Size};
 use crate::ops::linear::packed::PackedWeight;
-use crate::threads::Threads;
 
 /// The feed-forward layer of `mini` on 4,096 tokens, as forward computes it.
 const SIZE: Size = Size { m: 4096, n: 1024, k: 256 };
@@ -53,7 +53,7 @@ pub fn gemm_gflops<T: Element>(threads: usize) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Bf16;
+    use crate::machine::dtype::Bf16;
 
     #[test]
     fn gemm_gflops_is_a_rate_in_both_dtypes() {

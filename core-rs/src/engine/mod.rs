@@ -1,15 +1,17 @@
 //! What every engine can do. Two implement it: [`crate::trainer`] (fused, hand-written gradients) and
 //! [`crate::reference`] (plain candle with autograd, the oracle).
 
+pub mod batch;
+
 use std::path::{Path, PathBuf};
 
-use crate::batch::{Batch, Limits};
-use crate::dtype::Dtype;
+use crate::engine::batch::{Batch, Limits};
 use crate::error::{Code, Error, Result};
+use crate::machine::dtype::Dtype;
+use crate::machine::profile::Entry;
 use crate::objective::Objective;
 use crate::ops::cross_entropy::RowLoss;
 use crate::parameters::ParameterLayout;
-use crate::profile::Entry;
 
 /// Threads of the largest team.
 pub const MOST_THREADS: usize = 1024;

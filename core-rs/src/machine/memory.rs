@@ -15,9 +15,9 @@ use std::ops::{Deref, DerefMut};
 
 pub use available::available;
 
-use crate::dtype::Element;
 use crate::error::{Code, Error, Result};
-use crate::threads::Shards;
+use crate::machine::dtype::Element;
+use crate::machine::threads::Shards;
 
 thread_local! {
     /// Bytes that this thread has asked for so far, whether or not it still has them.
@@ -276,7 +276,7 @@ impl<T: Element> Drop for Buffer<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Bf16;
+    use crate::machine::dtype::Bf16;
 
     #[test]
     fn zeroed_is_zero_writable_and_aligned_when_large() {

@@ -13,7 +13,7 @@ use super::products::Products;
 use super::work::{Command, Work};
 use super::{Argument, Device, Dtype, Lane, Launch, Number, Product, Tensor, bytes_of};
 use crate::error::{Code, Error, Result};
-use crate::profile::{Entry, Profile};
+use crate::machine::profile::{Entry, Profile};
 
 /// Graphs that are kept; beyond that the one that was not used for longest goes.
 const MOST_GRAPHS: usize = 32;

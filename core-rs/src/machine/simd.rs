@@ -7,27 +7,11 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
-use crate::dtype::{Dtype, Element};
-#[cfg(target_arch = "x86_64")]
-use crate::isa::Isa;
+use crate::machine::dtype::{Dtype, Element};
+pub use crate::machine::isa::vectorize;
 
 /// Partial results of a reduction.
 pub const LANES: usize = 16;
-
-/// Runs `f`, compiled for the best instruction set of this machine. `f` has to be a closure that inlines.
-#[inline]
-pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    return match Isa::for_f32() {
-        Isa::Base => f(),
-        // SAFETY: `Isa::for_f32` names only what this machine can run.
-        Isa::Avx2 => unsafe { pulp::x86::V3::new_unchecked() }.vectorize(f),
-        // SAFETY: as above.
-        _ => unsafe { pulp::x86::V4::new_unchecked() }.vectorize(f),
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    return f();
-}
 
 /// Partial results of `step` over `x`, in lanes.
 #[inline(always)]
@@ -239,7 +223,7 @@ pub fn prefetch<T>(from: *const T, len: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Bf16;
+    use crate::machine::dtype::Bf16;
 
     /// Φ by the series of erf around 0 and its continued fraction far out, in f64.
     fn cdf(x: f64) -> f64 {

@@ -1,4 +1,4 @@
-//! Which instructions this machine may run, found out once. [`crate::simd`] and the kernels of [`crate::ops::gemm`] choose
+//! Which instructions this machine may run, found out once. [`crate::machine::simd`] and the kernels of [`crate::ops::gemm`] choose
 //! by it; nothing else asks.
 
 use std::sync::OnceLock;
@@ -132,6 +132,21 @@ impl Isa {
     pub fn fetches_output() -> bool {
         !is_intel()
     }
+}
+
+/// Runs `f`, compiled for the best instruction set of this machine. `f` has to be a closure that inlines.
+#[inline]
+pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    return match Isa::for_f32() {
+        Isa::Base => f(),
+        // SAFETY: `Isa::for_f32` names only what this machine can run.
+        Isa::Avx2 => unsafe { pulp::x86::V3::new_unchecked() }.vectorize(f),
+        // SAFETY: as above.
+        _ => unsafe { pulp::x86::V4::new_unchecked() }.vectorize(f),
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    return f();
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,10 +1,10 @@
-//! Rounds batches up to few shapes, for a device that replays work of a shape that it has seen ([`crate::cuda::queue`]).
+//! Rounds batches up to few shapes, for a device that replays work of a shape that it has seen ([`crate::driver::queue`]).
 //! What fills a batch up changes no result: its tokens are sequences of their own that predict nothing, so their gradient
 //! is exactly zero, and a row to predict that is −1 counts for nothing. Used by the trainer; the CPU runs batches as they
 //! are.
 
-use crate::batch::{Batch, OwnedBatch};
 use crate::engine::EngineOptions;
+use crate::engine::batch::{Batch, OwnedBatch};
 
 /// Tokens of one sequence of padding: a tile of the attention kernels, which then do no more work than for text.
 const PADDING: usize = 64;
@@ -72,7 +72,7 @@ fn refill(to: &mut Vec<i32>, from: &[i32], len: usize, filler: i32) {
 mod tests {
     use super::*;
     use crate::config::ModelConfig;
-    use crate::dtype::Dtype;
+    use crate::machine::dtype::Dtype;
     use crate::objective::Objective;
 
     fn options(max_tokens: usize, max_sequences: usize, max_masked: usize) -> EngineOptions {

@@ -86,7 +86,7 @@ impl Element for Bf16 {
 pub fn narrow(from: &[f32], to: &mut [Bf16]) {
     assert_eq!(from.len(), to.len());
     #[cfg(target_arch = "x86_64")]
-    if crate::isa::Isa::narrows() {
+    if crate::machine::isa::Isa::narrows() {
         let (rows, rest) = (from.len() / 32, from.len() % 32);
         let last = from.len() - rest;
         // SAFETY: the instructions are there, and both slices have that many elements.
@@ -95,7 +95,7 @@ pub fn narrow(from: &[f32], to: &mut [Bf16]) {
             narrow_rows(from[last..].as_ptr(), rest, 1, rest, to[last..].as_mut_ptr(), rest);
         };
     }
-    crate::simd::vectorize(
+    crate::machine::isa::vectorize(
         #[inline(always)]
         || to.iter_mut().zip(from).for_each(|(to, from)| *to = Bf16::from_f32(*from)),
     );

@@ -1,12 +1,11 @@
-//! The kernels for one architecture: compiled by NVRTC, or taken from a folder where an earlier run has left them. They
-//! are cut into units that compile at the same time, because attention alone takes as long as all the rest.
+//! Kernels for one architecture: compiled by NVRTC, each unit on a thread of its own, or taken from a folder where an
+//! earlier run has left them.
 
 use std::ffi::CString;
 use std::path::Path;
 
 use cudarc::nvrtc::{result, sys};
 
-use super::{Dtype, program_text};
 use crate::error::{Code, Error, Result};
 use crate::rng::splitmix64;
 
@@ -14,33 +13,11 @@ use crate::rng::splitmix64;
 const MAGIC: &[u8] = b"\x7fELF";
 
 /// Part of the kernels that is compiled by itself.
-struct Unit {
-    text: String,
-    options: Vec<String>,
-}
-
-/// Which files are compiled together: those that take long apart, with what they need.
-fn group(file: &str) -> usize {
-    match file {
-        _ if file.starts_with("ops/attention") => 0,
-        _ if file.starts_with("ops/layer_norm") || file.starts_with("ops/embeddings") => 1,
-        _ => 2,
-    }
-}
-
-/// All units, with attention's version for heads of up to `columns` columns, or all its versions.
-fn units(architecture: &str, activations: Dtype, columns: Option<usize>) -> Vec<Unit> {
-    let mut options = vec![format!("--gpu-architecture={architecture}"), "--std=c++17".into()];
-    if activations == Dtype::Bf16 {
-        options.push("-DACTIVATION_BF16".into());
-    }
-    let unit = |wanted: usize, more: Option<String>| Unit {
-        text: program_text(|file| file.starts_with("cuda/") || group(file) == wanted),
-        options: options.iter().cloned().chain(more).collect(),
-    };
-    let versions = columns.map_or(vec![128, 64], |columns| vec![columns]);
-    let attention = versions.into_iter().map(|columns| unit(0, Some(format!("-DATTENTION_HEAD={columns}"))));
-    attention.chain([unit(1, None), unit(2, None)]).collect()
+pub struct Unit {
+    /// C++ as NVRTC takes it.
+    pub text: String,
+    /// What the compiler is told, beside the architecture.
+    pub options: Vec<String>,
 }
 
 /// The kernels as GPU code (cubins) for `architecture`, such as `sm_90a`. NVRTC has to be there
@@ -49,16 +26,14 @@ fn units(architecture: &str, activations: Dtype, columns: Option<usize>) -> Vec<
 ///
 /// # Errors
 /// `Panic` with the compiler's messages: the kernels are the same everywhere, so that is a bug in cloze.
-pub fn kernels(
-    architecture: &str,
-    activations: Dtype,
-    columns: Option<usize>,
-    cache: Option<&Path>,
-) -> Result<Vec<Vec<u8>>> {
+pub fn kernels(architecture: &str, units: Vec<Unit>, cache: Option<&Path>) -> Result<Vec<Vec<u8>>> {
     let (mut major, mut minor) = (0, 0);
     // SAFETY: two integers to write to.
     unsafe { sys::nvrtcVersion(&mut major, &mut minor) };
-    let units = units(architecture, activations, columns);
+    let always = [format!("--gpu-architecture={architecture}"), "--std=c++17".into()];
+    let in_full =
+        |Unit { text, options }: Unit| Unit { text, options: always.iter().cloned().chain(options).collect() };
+    let units: Vec<_> = units.into_iter().map(in_full).collect();
     let paths: Vec<_> = units
         .iter()
         .map(|Unit { text, options }| {
