@@ -16,7 +16,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   inference: ["config", "tokenizer", "ffi", "model"],
   report: ["config", "training", "experiments"],
   experiments: ["config"],
-  cli: ["config", "tokenizer", "data", "ffi", "model", "training", "inference", "report", "experiments"],
+  playground: ["config", "tokenizer", "model", "ffi", "inference"],
+  cli: ["playground", "config", "tokenizer", "data", "ffi", "model", "training", "inference", "report", "experiments"],
 };
 
 /** Rooms of the core that a room of the core must not know. */
@@ -122,6 +123,18 @@ Deno.test("only the command line and the tools end the process, and only abi kno
     }
   }
   assertEquals(broken, []);
+});
+
+Deno.test("the playground alone listens, and nothing connects to anything", async () => {
+  const users = [];
+  for (const { path, text } of await sources((path) => path.endsWith(".ts"))) {
+    const isProgram = Object.hasOwn(MAY_IMPORT, path.split("/")[0]) && !/_test\.ts$/.test(path);
+    const code = text.replace(/\/\*[\s\S]*?\*\//g, "");
+    const network =
+      /\bDeno\.(serve|listen|connect|resolveDns)|\bfetch\(|\bnew (WebSocket|EventSource)|"node:(https?|net|dgram|tls)"/;
+    if (isProgram && network.test(code)) users.push(path);
+  }
+  assertEquals(users, ["playground/server.ts"]);
 });
 
 Deno.test("only cli/terminal.ts writes to a terminal, because it escapes what a terminal would obey", async () => {
@@ -232,7 +245,8 @@ Deno.test("each command is a task of its name with the least permissions", async
   for (const name of COMMANDS) {
     const set = /-P=(\S+)/.exec(tasks[name]?.command ?? "")?.[1] ?? "";
     assertEquals(tasks[name]?.command, `deno run -q -P=${set} cli/main.ts ${name}`);
-    const { read, write, ffi, env, ...others } = permissions[set];
+    const { read, write, ffi, env, net, ...others } = permissions[set];
+    assertEquals(net, name === "playground" ? ["127.0.0.1"] : undefined, `${name} and the network`);
     assertEquals(others, {}, `${name} asks for more than files, its library and its environment`);
     assertEquals(read, true);
     assertEquals([undefined, true].includes(write) && (ffi === undefined || ffi.join() === "./target/release"), true);

@@ -14,6 +14,7 @@ const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`))
 
 // Permission sets would bake this machine's paths in. A compiled program extracts its library, so ffi has no path.
 const ARGS = ["compile", "--quiet", "--allow-read", "--allow-write", "--allow-ffi"]
+  .concat(permissions.playground.net.map((host: string) => `--allow-net=${host}`))
   .concat([`--allow-env=${permissions.pretrain.env.join()}`])
   // Paths that are made at run time are not found by looking at imports.
   .concat([

@@ -37,7 +37,8 @@ async function show(command: string, args: string[]): Promise<{ code: number; te
 async function runDeno(paths: string[]): Promise<Report> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
   try {
-    const permissions = ["read", "write", "env", "run", "sys", "ffi"].map((name) => `--allow-${name}`);
+    const permissions = ["read", "write", "env", "run", "sys", "ffi", "net=127.0.0.1"]
+      .map((name) => `--allow-${name}`);
     const { code } = await show(Deno.execPath(), [
       "test",
       "--frozen",

@@ -6,6 +6,7 @@ import type { CommandTable, Options } from "../flags/flag.ts";
 export const COMMANDS = [
   "pretrain",
   "predict",
+  "playground",
   "evaluate",
   "report",
   "finetune",

@@ -1,0 +1,196 @@
+/** One model of the playground: what is asked of it, over one engine. */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import { packMasked } from "../config/batch.ts";
+import { groupsByTokens } from "../config/packed_sequences.ts";
+import type { Engine } from "../ffi/mod.ts";
+import { FillMask } from "../inference/fill_mask.ts";
+import type { ModelFolder } from "../model/model_folder.ts";
+import { type InferenceOptions, openEngine } from "../inference/open_engine.ts";
+import type { BlankAnswer, FillAnswer, ScoreAnswer, TextToken, TokenizeAnswer } from "./protocol.ts";
+
+/** Tokens that the engine takes at once. */
+const BATCH_TOKENS = 2048;
+/** Logits that are in memory at once: 32 MB. */
+const MOST_LOGITS = 1 << 23;
+
+/**
+ * Refuses models that fill no blanks.
+ *
+ * @throws {ClozeError} `input`, naming the folder.
+ */
+export function refuseOthers({ path, heads }: Pick<ModelFolder, "path" | "heads">): void {
+  if (heads.objective === "mlm" || heads.objective === "mlm+nsp") return;
+  throw new ClozeError("input", `${path} fills no blanks, and the playground is about blanks`, {
+    hint: "use a model saved as BertForMaskedLM; predict and evaluate know the others",
+  });
+}
+
+/** A model that is open. */
+export class PlaygroundModel implements Disposable {
+  readonly #folder: ModelFolder;
+  readonly #engine: Engine;
+  readonly #fill: FillMask;
+
+  private constructor(folder: ModelFolder, engine: Engine) {
+    this.#folder = folder;
+    this.#engine = engine;
+    const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: folder.config.max_position_embeddings };
+    this.#fill = FillMask.over(engine, folder, limits, 1);
+  }
+
+  /** @throws {ClozeError} if the model fills no blanks, or cannot be used. */
+  static async open(folder: ModelFolder, options: InferenceOptions): Promise<PlaygroundModel> {
+    refuseOthers(folder);
+    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
+    return new PlaygroundModel(folder, await openEngine(folder, "mlm", shape, options));
+  }
+
+  /** The tokens of a text. */
+  tokenize(text: string): TokenizeAnswer {
+    return { tokens: this.#tokens(text) };
+  }
+
+  /** The answers for each blank, best first. */
+  async fill(text: string, topK: number): Promise<FillAnswer> {
+    const written = new WrittenBlanks(text);
+    const prepared = this.#fill.prepare(written.masked);
+    const [{ sequence }] = await this.#fill.fillPrepared([prepared]);
+    const { vocab_size } = this.#folder.config;
+    const distributions: Float64Array[] = [];
+    for (const positions of inParts(prepared.positions, Math.max(1, Math.floor(MOST_LOGITS / vocab_size)))) {
+      const logits = await this.#engine.logits(packMasked([{ ids: prepared.ids, positions }]));
+      for (let row = 0; row < positions.length; row++) {
+        distributions.push(softmax(logits.subarray(row * vocab_size, (row + 1) * vocab_size)));
+      }
+    }
+    const blanks = distributions.map((probabilities, blank) => {
+      const answers = this.#best(probabilities, topK).map((id): BlankAnswer => {
+        const token = this.#folder.tokenizer.vocabulary[id];
+        return { token, id, probability: probabilities[id], ...joinOf(token) };
+      });
+      return { ...written.range(prepared.offsets[blank]), entropy: entropy(probabilities), answers };
+    });
+    return { blanks, filled: sequence, truncated: prepared.truncated };
+  }
+
+  /**
+   * How much each token surprises the model.
+   *
+   * @throws {ClozeError} `input` if there is no token, or more than the model takes.
+   */
+  async score(text: string): Promise<ScoreAnswer> {
+    const tokens = this.#tokens(text);
+    const most = this.#folder.config.max_position_embeddings - 2;
+    if (tokens.length === 0) throw new ClozeError("input", "there is no word in it");
+    if (tokens.length > most) {
+      throw new ClozeError("input", `it has ${tokens.length} tokens, but the model takes at most ${most}`);
+    }
+    const { cls, sep, mask } = this.#folder.tokenizer.special;
+    const whole = Int32Array.of(cls, ...tokens.map(({ id }) => id), sep);
+    const asked = [...tokens.keys()].filter((i) => !tokens[i].blank);
+    if (asked.length === 0) throw new ClozeError("input", "there is nothing but blanks in it");
+    const questions = asked.map((i) => {
+      const ids = whole.slice();
+      ids[i + 1] = mask;
+      return { ids, positions: [i + 1], labels: [tokens[i].id] };
+    });
+    const loss: number[] = [], rank: number[] = [];
+    for (const group of groupsByTokens(questions, ({ ids }) => ids.length, BATCH_TOKENS)) {
+      const { row_loss, row_rank } = await this.#engine.evaluate(packMasked(group));
+      loss.push(...row_loss);
+      rank.push(...row_rank);
+    }
+    const score = -loss.reduce((sum, nats) => sum + nats, 0);
+    let row = 0;
+    return {
+      score,
+      perplexity: Math.exp(-score / asked.length),
+      tokens: tokens.map((token) =>
+        token.blank
+          ? { ...token, log_probability: null, rank: null }
+          : { ...token, log_probability: -loss[row], rank: rank[row++] }
+      ),
+    };
+  }
+
+  #tokens(text: string): TextToken[] {
+    const { tokenizer } = this.#folder;
+    const written = new WrittenBlanks(text);
+    const { ids, offsets, words } = tokenizer.encode(written.masked);
+    return Array.from(ids, (id, i) => ({
+      token: tokenizer.vocabulary[id],
+      id,
+      ...written.range(offsets[i]),
+      word: words[i] ?? -1,
+      unknown: id === tokenizer.special.unk,
+      blank: id === tokenizer.special.mask,
+    }));
+  }
+
+  /** The most probable ids that a text can have. */
+  #best(probabilities: Float64Array, count: number): number[] {
+    const { tokenizer } = this.#folder;
+    const best: number[] = [];
+    for (let id = 0; id < Math.min(tokenizer.size, probabilities.length); id++) {
+      if (best.length === count && probabilities[id] <= probabilities[best[count - 1]]) continue;
+      if (tokenizer.isUnused(id)) continue;
+      let at = best.length;
+      while (at > 0 && probabilities[best[at - 1]] < probabilities[id]) at--;
+      best.splice(at, 0, id);
+      best.length = Math.min(best.length, count);
+    }
+    return best;
+  }
+
+  [Symbol.dispose](): void {
+    this.#fill[Symbol.dispose]();
+  }
+}
+
+/** A text in which blanks are written as `____`, and the same with `[MASK]` in their place. */
+class WrittenBlanks {
+  readonly masked: string;
+  /** Of each blank, where it ends in `masked`, and how much shorter it is in the text. */
+  readonly #ends: { end: number; shorter: number }[] = [];
+
+  constructor(text: string) {
+    let grown = 0;
+    this.masked = text.replace(/_{3,}/g, (blank, at: number) => {
+      grown += MASK.length - blank.length;
+      this.#ends.push({ end: at + blank.length + grown, shorter: MASK.length - blank.length });
+      return MASK;
+    });
+  }
+
+  /** Where in the text a range of `masked` is. */
+  range([start, end]: readonly [number, number]): { start: number; end: number } {
+    const back = (offset: number) =>
+      this.#ends.reduce((at, blank) => (offset >= blank.end ? at - blank.shorter : at), offset);
+    return { start: back(start), end: back(end) };
+  }
+}
+
+const MASK = "[MASK]";
+
+/** What an answer puts into the text. */
+function joinOf(token: string): Pick<BlankAnswer, "word" | "joined"> {
+  const joined = token.startsWith("##");
+  return { word: joined ? token.slice(2) : token, joined };
+}
+
+function softmax(logits: Float32Array): Float64Array {
+  const probabilities = Float64Array.from(logits);
+  const top = probabilities.reduce((most, x) => Math.max(most, x), -Infinity);
+  let sum = 0;
+  for (let i = 0; i < probabilities.length; i++) sum += probabilities[i] = Math.exp(probabilities[i] - top);
+  return probabilities.map((x) => x / sum);
+}
+
+function entropy(probabilities: Float64Array): number {
+  return probabilities.reduce((sum, p) => p > 0 ? sum - p * Math.log(p) : sum, 0);
+}
+
+function* inParts<T>(items: readonly T[], most: number): Generator<T[]> {
+  for (let from = 0; from < items.length; from += most) yield items.slice(from, from + most);
+}
