@@ -54,8 +54,9 @@ export {
   type SpecialIds,
   Tokenizer,
   tokenizerFiles,
-  type TokenizerOptions,
   type TrainerOptions,
   VocabularyTrainer,
+  type WordPieceOptions,
+  WordPieceTokenizer,
 } from "./tokenizer/mod.ts";
 export { evaluate } from "./training/evaluation.ts";

@@ -11,7 +11,14 @@
  * train: from a text file to a vocabulary, each time in a process of its own, whose peak memory is taken.
  */
 
-import { IdBuffer, Tokenizer, vocabularyReport, VocabularyTrainer } from "../tokenizer/mod.ts";
+import {
+  IdBuffer,
+  type Tokenizer,
+  tokenizerFrom,
+  vocabularyReport,
+  VocabularyTrainer,
+  WordPieceTokenizer,
+} from "../tokenizer/mod.ts";
 import { JsonLines, machine, median, peerPython } from "./peers.ts";
 
 const HERE = import.meta.dirname!;
@@ -104,7 +111,7 @@ async function encode(folder: string, rounds: number, python: string, scratch: s
   for (const [language, all] of Object.entries(await texts(folder))) {
     const trainer = new VocabularyTrainer();
     trainer.addUtf8(all);
-    const tokenizer = new Tokenizer(trainer.train(30_000));
+    const tokenizer = new WordPieceTokenizer(trainer.train(30_000));
     let bytes = all;
     if (language === "ko") {
       let end = 0;
@@ -124,7 +131,7 @@ async function encode(folder: string, rounds: number, python: string, scratch: s
       await child.ask({});
       return child;
     };
-    const fresh = () => Tokenizer.from(tokenizer.data);
+    const fresh = () => tokenizerFrom(tokenizer.data);
     const [one, many] = [await peer(1), await peer(cores)];
     const workers = new Workers(cores, bytes, tokenizer);
     const sides = {
@@ -222,7 +229,7 @@ async function train(folder: string, rounds: number, python: string, scratch: st
       }
       const summary = async (side: keyof typeof sides) => {
         const lines = (await Deno.readTextFile(`${scratch}/${side}.vocab.txt`)).trimEnd().split("\n");
-        const { fertility, unk_rate } = vocabularyReport(new Tokenizer(lines), counted.counts);
+        const { fertility, unk_rate } = vocabularyReport(new WordPieceTokenizer(lines), counted.counts);
         return {
           seconds: results[side].map(({ ms }) => Number((ms / 1e3).toFixed(2))),
           peak_mb: Math.round(median(results[side].map(({ peak_mb }) => peak_mb))),

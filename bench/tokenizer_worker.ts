@@ -1,6 +1,6 @@
 /** One of the workers of bench/tokenizer.ts: builds the tokenizer that it is sent, then encodes its range of a text. */
 
-import { IdBuffer, Tokenizer, type TokenizerData } from "../tokenizer/mod.ts";
+import { IdBuffer, type Tokenizer, type TokenizerData, tokenizerFrom } from "../tokenizer/mod.ts";
 
 type Message = { tokenizer: TokenizerData } | { bytes: Uint8Array; from: number; to: number };
 const scope = self as unknown as {
@@ -11,7 +11,7 @@ let tokenizer: Tokenizer;
 
 scope.onmessage = ({ data }) => {
   if ("tokenizer" in data) {
-    tokenizer = Tokenizer.from(data.tokenizer);
+    tokenizer = tokenizerFrom(data.tokenizer);
     scope.postMessage("ready");
     return;
   }

@@ -10,7 +10,7 @@
  * with its own vocabulary and its own code.
  */
 
-import { loadTokenizer, vocabularyReport, WordCounter } from "../tokenizer/mod.ts";
+import { bertWords, loadTokenizer, vocabularyReport, wordCounter, type WordPieceTokenizer } from "../tokenizer/mod.ts";
 import { machine, peerPython } from "./peers.ts";
 
 const HERE = import.meta.dirname!;
@@ -48,7 +48,7 @@ async function fits(sample: string, python: string, scratch: string): Promise<{ 
   const cli = ["run", "-qA", `${HERE}/../cli/main.ts`, "train-tokenizer"];
   await output(Deno.execPath(), [...cli, "--data", `${scratch}/sample.txt`, "--output", `${scratch}/tokenizer`]);
   const tokenizer = await loadTokenizer(`${scratch}/tokenizer`);
-  const counter = new WordCounter(tokenizer.normalizer);
+  const counter = wordCounter(bertWords((tokenizer as WordPieceTokenizer).normalizer));
   for (const line of sample.split("\n")) counter.add(line);
   const { words, unk_rate, fertility } = vocabularyReport(tokenizer, counter.words);
   const peer = JSON.parse(

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Batch } from "../config/batch.ts";
-import { SPECIAL_TOKENS, Tokenizer } from "../tokenizer/mod.ts";
+import { SPECIAL_TOKENS, WordPieceTokenizer } from "../tokenizer/mod.ts";
 import { batchLimits, type BatchOptions, fixedEvalBatches, MlmBatches } from "./batches.ts";
 import { fromPages, PAGE, toPages } from "./checked_pages.ts";
 import { Random } from "./rng.ts";
@@ -12,7 +12,10 @@ import { Shard } from "./shard.ts";
 import { ShardWriter } from "./shard_writer.ts";
 
 const VOCABULARY = 500;
-const tokenizer = new Tokenizer([...SPECIAL_TOKENS, ...Array.from({ length: VOCABULARY - 5 }, (_, i) => `w${i}`)]);
+const tokenizer = new WordPieceTokenizer([
+  ...SPECIAL_TOKENS,
+  ...Array.from({ length: VOCABULARY - 5 }, (_, i) => `w${i}`),
+]);
 const OPTIONS: BatchOptions = {
   ...MASKING_DEFAULTS,
   ...SAMPLING_DEFAULTS,

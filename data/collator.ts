@@ -22,7 +22,7 @@ export interface BatchLimits {
 export function tokenKinds(tokenizer: Tokenizer): TokenKinds {
   const kinds = Uint8Array.from(
     { length: tokenizer.size },
-    (_, id) => tokenizer.isSpecial(id) ? SPECIAL : tokenizer.isContinuation(id) ? CONTINUES : BEGINS,
+    (_, id) => tokenizer.isSpecial(id) ? SPECIAL : tokenizer.startsWord(id) ? BEGINS : CONTINUES,
   );
   const ordinary = Int32Array.from(kinds.keys()).filter((id) => kinds[id] !== SPECIAL);
   return { mask: tokenizer.special.mask, kinds, ordinary };

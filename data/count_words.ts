@@ -1,6 +1,6 @@
 /** The words of a corpus, counted by several workers. Used by the commands that learn a vocabulary. */
 
-import type { AddedToken, NormalizerOptions, WordCounts } from "../tokenizer/mod.ts";
+import type { WordCounts, WordSource } from "../tokenizer/mod.ts";
 import { planUnits } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { type CorpusSource, documentsOf } from "./corpus_source.ts";
@@ -11,9 +11,8 @@ import { type OnProgress, runUnits } from "./worker_pool.ts";
 
 /** How words are counted. */
 export interface CountOptions {
-  normalizer: Partial<NormalizerOptions>;
-  /** What is cut out before words are counted. */
-  added_tokens?: readonly AddedToken[];
+  /** What a word is. */
+  words: WordSource;
   /** Most workers. */
   threads: number;
   /** Told now and then how far it is. */
@@ -33,16 +32,16 @@ export interface CountedWords {
 
 /** Counts the words of a corpus. The sum of the counts does not depend on the number of workers. */
 export async function countWords(source: CorpusSource, options: CountOptions): Promise<CountedWords> {
-  const { normalizer, added_tokens = [], threads, onProgress = () => {}, onNote } = options;
+  const { words, threads, onProgress = () => {}, onNote } = options;
   const report = new CorpusReport();
   if (source === "practice") {
-    const counter = new SentenceCounter(normalizer, added_tokens);
+    const counter = new SentenceCounter(words);
     for await (const document of documentsOf(source)) sinkDocument(document, counter);
     return { words: [counter.words], characters: counter.characters, report };
   }
   const withText = new FilesWithText(onNote);
   const results = await runUnits({
-    setup: { kind: "count", corpus: source.config, normalizer, added_tokens },
+    setup: { kind: "count", corpus: source.config, words },
     units: await planUnits(source.files, source.config),
     threads,
     onProgress,

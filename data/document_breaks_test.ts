@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import { Tokenizer, VocabularyTrainer } from "../tokenizer/mod.ts";
+import { bertWords, VocabularyTrainer, WordPieceTokenizer } from "../tokenizer/mod.ts";
 import { planUnits, readDocuments } from "./corpus.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { countWords } from "./count_words.ts";
@@ -74,7 +74,7 @@ Deno.test("documents are the same whether words are counted first, in shards and
   };
   const trainer = new VocabularyTrainer();
   trainer.add("line of a text 0123456789 one two three long long");
-  const tokenizer = new Tokenizer(trainer.train(100));
+  const tokenizer = new WordPieceTokenizer(trainer.train(100));
   await withFiles(files, async (folder) => {
     const paths = Object.keys(files).map((name) => `${folder}/${name}`);
     assert((await planUnits(paths)).length > paths.length);
@@ -91,7 +91,7 @@ Deno.test("documents are the same whether words are counted first, in shards and
     await prepared(1, CORPUS_DEFAULTS, "1");
     await prepared(3, CORPUS_DEFAULTS, "3");
     for (const threads of [1, 3]) {
-      const { report } = await countWords({ files: paths, config: CORPUS_DEFAULTS }, { normalizer: {}, threads });
+      const { report } = await countWords({ files: paths, config: CORPUS_DEFAULTS }, { words: bertWords(), threads });
       found.push(report.documents);
     }
     await prepared(2, CORPUS_DEFAULTS, "counted");
@@ -128,11 +128,11 @@ Deno.test("files without text are a note among others, and an error where none h
     for (const threads of [1, 2]) {
       const notes: string[] = [];
       const onNote = (text: string) => notes.push(text);
-      await countWords({ files: paths, config: CORPUS_DEFAULTS }, { normalizer: {}, threads, onNote });
+      await countWords({ files: paths, config: CORPUS_DEFAULTS }, { words: bertWords(), threads, onNote });
       assertEquals(notes, [`without text: ${paths[1]} and 3 more`]);
     }
     const count = (...files: string[]) =>
-      countWords({ files, config: CORPUS_DEFAULTS }, { normalizer: {}, threads: 1 });
+      countWords({ files, config: CORPUS_DEFAULTS }, { words: bertWords(), threads: 1 });
     await assertRejects(() => count(paths[1]), ClozeError, `the data file ${paths[1]} has no text in it`);
     await assertRejects(() => count(...paths.slice(1)), ClozeError, "none of the 4 data files has text in it");
   });
@@ -146,7 +146,7 @@ Deno.test("onProgress is told bytes of the files, more each time, up to all of t
     for (const threads of [1, 2]) {
       const seen: number[] = [];
       await countWords({ files: paths, config: CORPUS_DEFAULTS }, {
-        normalizer: {},
+        words: bertWords(),
         threads,
         onProgress: (done, total) => {
           assertEquals(total, size);

@@ -40,7 +40,7 @@ export function heldOutBlanks(shard: Shard, tokenizer: Tokenizer, count: number,
     if (ids.includes(tokenizer.special.unk)) continue; // nobody can read it
     if (ids.filter((id) => /\p{L}/u.test(tokenizer.tokenOf(id))).length < FEWEST_WORDS) continue;
     const words = [...ids.keys()].filter((at) =>
-      /^\p{L}{2,}$/u.test(tokenizer.tokenOf(ids[at])) && !(at + 1 < ids.length && tokenizer.isContinuation(ids[at + 1]))
+      /^\p{L}{2,}$/u.test(tokenizer.tokenOf(ids[at])) && (at + 1 === ids.length || tokenizer.startsWord(ids[at + 1]))
     );
     if (words.length === 0) continue;
     const at = random.at(0, i).pick(words);

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Tokenizer } from "../tokenizer/mod.ts";
+import { WordPieceTokenizer } from "../tokenizer/mod.ts";
 import { heldOutBlanks } from "./held_out_blanks.ts";
 import { practiceCorpus } from "./practice/practice_corpus.ts";
 import { Shard } from "./shard.ts";
@@ -9,7 +9,7 @@ Deno.test("heldOutBlanks gives the same sentences each time, each with a word le
   const words = new Set<string>();
   const sentences = [...practiceCorpus(0, 60)].flat();
   for (const sentence of sentences) for (const word of sentence.match(/[\p{L}\p{N}]+|[^\s]/gu) ?? []) words.add(word);
-  const tokenizer = new Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words]);
+  const tokenizer = new WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words]);
   const folder = await Deno.makeTempDir();
   try {
     const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "test");
@@ -39,7 +39,7 @@ Deno.test("heldOutBlanks gives the same sentences each time, each with a word le
 
 Deno.test("heldOutBlanks passes over sentences with [UNK] in them", async () => {
   const words = ["one", "two", "three", "four", "five", "six", "seven"];
-  const tokenizer = new Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words]);
+  const tokenizer = new WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words]);
   const folder = await Deno.makeTempDir();
   try {
     const whole = words.map((word) => tokenizer.idOf(word)!);

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { MASKING_DEFAULTS, type MaskingConfig } from "../config/batch_config.ts";
-import { SPECIAL_TOKENS, Tokenizer } from "../tokenizer/mod.ts";
+import { SPECIAL_TOKENS, WordPieceTokenizer } from "../tokenizer/mod.ts";
 import { tokenKinds } from "./collator.ts";
 import { LONGEST_WORD, Masker, maxMasked } from "./masking.ts";
 import { Random, STREAMS } from "./rng.ts";
 import { WORD_START } from "./sequences.ts";
 
 // Ids 0–4 are special, 5–104 begin words, 105–204 continue them.
-const tokenizer = new Tokenizer([
+const tokenizer = new WordPieceTokenizer([
   ...SPECIAL_TOKENS,
   ...Array.from({ length: 100 }, (_, i) => `w${i}`),
   ...Array.from({ length: 100 }, (_, i) => `##p${i}`),

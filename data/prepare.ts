@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { folderOf, removeLeftovers } from "../config/whole_file.ts";
-import { isBertSpecial, type Tokenizer } from "../tokenizer/mod.ts";
+import type { Tokenizer } from "../tokenizer/mod.ts";
 import { planUnits } from "./corpus.ts";
 import { type CorpusCounts, CorpusReport } from "./corpus_report.ts";
 import { contentHash, type CorpusSource, documentsOf } from "./corpus_source.ts";
@@ -51,10 +51,11 @@ type FileSource = Exclude<CorpusSource, "practice">;
 
 const NAMES = { train: "train.shard", heldOut: "held_out.shard" };
 
-/** A hash of everything that decides which ids a text of a corpus becomes: BERT's own special tokens are not found in one. */
+/** A hash of everything that decides which ids a text of a corpus becomes: the tokenizer's own special tokens are not found in one. */
 export function tokenizerHash(tokenizer: Tokenizer): string {
   const { cleanup: _, ...data } = tokenizer.data;
-  const encoding = { ...data, added_tokens: data.added_tokens.filter(({ content }) => !isBertSpecial(content)) };
+  const own = Object.values(tokenizer.names);
+  const encoding = { ...data, added_tokens: data.added_tokens.filter(({ content }) => !own.includes(content)) };
   return createHash("sha256").update(JSON.stringify(encoding)).digest("hex");
 }
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import { CORPUS_DEFAULTS, MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import { Tokenizer, VocabularyTrainer } from "../tokenizer/mod.ts";
+import { bertWords, VocabularyTrainer, WordPieceTokenizer } from "../tokenizer/mod.ts";
 import { MlmBatches } from "./batches.ts";
 import { countWords } from "./count_words.ts";
 import { practiceCorpus } from "./practice/practice_corpus.ts";
@@ -13,7 +13,7 @@ const practice = [...practiceCorpus(3, 1500)];
 const trainer = new VocabularyTrainer();
 for (const document of practice) for (const sentence of document) trainer.add(sentence);
 for (let i = 0; i < 100; i++) trainer.add("[SEP] (물) 한국어 café [MASK]x");
-const tokenizer = new Tokenizer(trainer.train(600));
+const tokenizer = new WordPieceTokenizer(trainer.train(600));
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -69,7 +69,7 @@ Deno.test("shards are the same bytes for any number of workers, and so are word 
     }
     const counts = [];
     for (const threads of [1, 3]) {
-      const { words, characters, report } = await countWords(source, { normalizer: {}, threads });
+      const { words, characters, report } = await countWords(source, { words: bertWords(), threads });
       const trainer = new VocabularyTrainer();
       for (const counts of words) trainer.merge(counts);
       counts.push({ vocabulary: trainer.train(500), characters, report: report.counts });

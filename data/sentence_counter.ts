@@ -1,6 +1,6 @@
 /** Sentences in UTF-8 → counted words. Used by `unit_jobs.ts` and for text that comes as strings. */
 
-import { type AddedToken, type NormalizerOptions, WordCounter, type WordCounts } from "../tokenizer/mod.ts";
+import { type WordCounter, wordCounter, type WordCounts, type WordSource } from "../tokenizer/mod.ts";
 import type { TextSink } from "./corpus.ts";
 
 /** Counts the words of documents, and their characters. */
@@ -9,8 +9,8 @@ export class SentenceCounter implements TextSink {
   /** Characters so far. */
   characters = 0;
 
-  constructor(normalizer: Partial<NormalizerOptions>, added_tokens: readonly AddedToken[] = []) {
-    this.#counter = new WordCounter(normalizer, added_tokens);
+  constructor(words: WordSource) {
+    this.#counter = wordCounter(words);
   }
 
   /** The words so far: views. */

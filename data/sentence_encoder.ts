@@ -13,11 +13,8 @@ import type { UnknownSample } from "./unknown_words.ts";
 export const HELD_OUT = 0.02;
 
 const SPACE = 32, TAB = 9, RETURN = 13;
-/** The same in a string as `spaceAt` in bytes. */
-const EOJEOL_SPACE = /[ \t\r\u3000]/;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Takes documents, and sends each to one of two writers. */
 export class SentenceEncoder implements TextSink {
@@ -63,42 +60,11 @@ export class SentenceEncoder implements TextSink {
     const ids = this.#ids;
     ids.truncate(0);
     this.#starts.length = 0;
-    if (this.#tokenizer.mayHoldAdded(bytes, from, to)) this.#encodeWhole(bytes, from, to);
-    else this.#encodeEojeols(bytes, from, to);
+    this.#tokenizer.encodeSentence(bytes, from, to, ids, this.#starts);
     this.tokens += ids.length;
     const { unk } = this.#tokenizer.special, { counts } = this.#target, unknown = counts[unk];
     this.#target.sentence(ids.view(), this.#starts);
     if (counts[unk] !== unknown) this.#sample(bytes, from, to);
-  }
-
-  /** White space separates words for every tokenizer, so that each eojeol can be encoded on its own. */
-  #encodeEojeols(bytes: Uint8Array, from: number, to: number): void {
-    const ids = this.#ids, starts = this.#starts, tokenizer = this.#tokenizer;
-    for (let at = from; at < to;) {
-      const length = spaceAt(bytes, at);
-      if (length > 0) {
-        at += length;
-        continue;
-      }
-      const end = eojeolEnd(bytes, at, to), before = ids.length;
-      tokenizer.encodeWords(bytes, at, end, ids);
-      if (ids.length > before) starts.push(before);
-      at = end;
-    }
-  }
-
-  /** An added token may hold white space, or take what is beside it: then an eojeol begins where white space is between pieces. */
-  #encodeWhole(bytes: Uint8Array, from: number, to: number): void {
-    const text = decoder.decode(bytes.slice(from, to));
-    const encoding = this.#tokenizer.encode(text, { specials: "corpus" });
-    let last = 0; // where the piece before ended
-    encoding.offsets.forEach(([start, end], i) => {
-      const piece = text.slice(start, end);
-      const begins = end - piece.trimStart().length, ends = start + piece.trimEnd().length;
-      if (i === 0 || EOJEOL_SPACE.test(text.slice(last, begins))) this.#starts.push(i);
-      this.#ids.push(encoding.ids[i]);
-      last = Math.max(last, ends);
-    });
   }
 
   /** Hands on those eojeols of a sentence in which a word became `[UNK]`, by encoding them once more: they are few. */

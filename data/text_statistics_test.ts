@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import type { Batch } from "../config/batch.ts";
-import { Tokenizer } from "../tokenizer/mod.ts";
+import { WordPieceTokenizer } from "../tokenizer/mod.ts";
 import { Shard } from "./shard.ts";
 import { ShardWriter } from "./shard_writer.ts";
 import { maskingStatistics, textStatistics } from "./text_statistics.ts";
@@ -16,7 +16,7 @@ Deno.test("textStatistics equals counts worked out by hand", async () => {
     writer.add([[5, 7, 1, 5], [6, 5]]);
     writer.finish();
     using shard = Shard.open(`${folder}/text.shard`);
-    const found = textStatistics(shard, new Tokenizer(VOCABULARY));
+    const found = textStatistics(shard, new WordPieceTokenizer(VOCABULARY));
     assertEquals([found.tokens, found.sentences, found.documents], [10, 3, 2]);
     assertAlmostEquals(found.fertility!, 10 / 8, 1e-12);
     assertAlmostEquals(found.unknown_share!, 0.2, 1e-12);
@@ -36,7 +36,7 @@ Deno.test("maskingStatistics counts what became of the masked tokens", () => {
     masked_positions: Int32Array.of(1, 2, 3, 6),
     labels: Int32Array.of(5, 5, 8, 6),
   } as unknown as Batch;
-  assertEquals(maskingStatistics([batch], new Tokenizer(VOCABULARY)), {
+  assertEquals(maskingStatistics([batch], new WordPieceTokenizer(VOCABULARY)), {
     sequences: 2,
     tokens: 5,
     masked: 4,

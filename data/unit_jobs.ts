@@ -5,11 +5,11 @@
 
 import type { CorpusConfig } from "../config/batch_config.ts";
 import {
-  type AddedToken,
-  type NormalizerOptions,
-  Tokenizer,
+  type Tokenizer,
   type TokenizerData,
+  tokenizerFrom,
   type WordCounts,
+  type WordSource,
 } from "../tokenizer/mod.ts";
 import { bytesRead } from "./bytes.ts";
 import { decided, readUnit, type Unit } from "./corpus.ts";
@@ -23,12 +23,7 @@ import { type SampleState, UnknownSample } from "./unknown_words.ts";
 /** A job as plain data. */
 export type JobSetup =
   | { kind: "encode"; corpus: CorpusConfig; tokenizer: TokenizerData; folder: string; held_out: number }
-  | {
-    kind: "count";
-    corpus: CorpusConfig;
-    normalizer: Partial<NormalizerOptions>;
-    added_tokens: readonly AddedToken[];
-  };
+  | { kind: "count"; corpus: CorpusConfig; words: WordSource };
 
 /** What comes of one unit. */
 export interface UnitResult {
@@ -88,7 +83,7 @@ class EncodeJob implements UnitJob {
     this.#corpus = setup.corpus;
     this.#folder = setup.folder;
     this.#heldOut = setup.held_out;
-    this.#tokenizer = Tokenizer.from(setup.tokenizer);
+    this.#tokenizer = tokenizerFrom(setup.tokenizer);
   }
 
   async run(unit: Unit, number: number, onBytes: OnBytes): Promise<UnitResult> {
@@ -125,7 +120,7 @@ class CountJob implements UnitJob {
 
   constructor(setup: JobSetup & { kind: "count" }) {
     this.#corpus = setup.corpus;
-    this.#counter = new SentenceCounter(setup.normalizer, setup.added_tokens);
+    this.#counter = new SentenceCounter(setup.words);
   }
 
   async run(unit: Unit, _number: number, onBytes: OnBytes): Promise<UnitResult> {

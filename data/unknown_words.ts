@@ -28,7 +28,7 @@ export function unknownOf(counts: Float64Array, tokenizer: Tokenizer): UnknownCo
   const sum = { words: 0, tokens: 0, unknown: counts[tokenizer.special.unk] };
   counts.forEach((count, id) => {
     sum.tokens += count;
-    if (!tokenizer.isContinuation(id)) sum.words += count;
+    if (tokenizer.startsWord(id)) sum.words += count;
   });
   return sum;
 }
@@ -98,13 +98,13 @@ export class UnknownSample {
     let tooLong = 0, cased = 0;
     for (const { word, count } of words) {
       const characters = Array.from(word);
-      if (characters.length > tokenizer.max_input_chars_per_word) {
+      if (characters.length > tokenizer.longestWord) {
         tooLong += count;
         continue;
       }
       if (word.toLowerCase() !== word && isKnown(word.toLowerCase(), tokenizer)) cased += count;
       const missing = new Set(
-        characters.filter((c) => tokenizer.idOf(c) === undefined && tokenizer.idOf(`##${c}`) === undefined),
+        characters.filter((c) => !tokenizer.canWrite(c)),
       );
       for (const script of new Set(Array.from(missing, scriptOf))) {
         const found = lacking.get(script) ?? { count: 0, characters: new Map() };

@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { CORPUS_DEFAULTS } from "../config/batch_config.ts";
-import { SPECIAL_TOKENS, Tokenizer, unknownCounts } from "../tokenizer/mod.ts";
+import { SPECIAL_TOKENS, unknownCounts, WordPieceTokenizer } from "../tokenizer/mod.ts";
 import { prepareShards } from "./prepare.ts";
 import { Random } from "./rng.ts";
 import { unknownOf, UnknownSample } from "./unknown_words.ts";
 
-const tokenizer = new Tokenizer([...SPECIAL_TOKENS, "the", "cat", "##s", "a", "##b", "."], {
+const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, "the", "cat", "##s", "a", "##b", "."], {
   max_input_chars_per_word: 10,
 });
 const idsOf = (text: string) => {
@@ -45,7 +45,7 @@ Deno.test("UnknownSample tells words that are too long, in capitals, of another 
 });
 
 Deno.test("UnknownSample shows long words cut, and what would steer a terminal by its number", () => {
-  const raw = new Tokenizer([...SPECIAL_TOKENS, "a"], { normalizer: { clean_text: false } });
+  const raw = new WordPieceTokenizer([...SPECIAL_TOKENS, "a"], { normalizer: { clean_text: false } });
   const sample = new UnknownSample(), text = `b\u001b[31m ${"c".repeat(50)}`;
   const ids: number[] = [];
   raw.encodeIds(text, ids);

@@ -24,9 +24,27 @@ export const SPECIAL: Omit<AddedToken, "content"> = { special: true, lstrip: fal
 /** BERT's special tokens, in the order in which a new vocabulary has them. */
 export const SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as const;
 
+/** What the special tokens that a model needs are called. */
+export interface SpecialNames {
+  pad: string;
+  unk: string;
+  cls: string;
+  sep: string;
+  mask: string;
+}
+
+/** What BERT calls them. */
+export const BERT_NAMES: Readonly<SpecialNames> = {
+  pad: "[PAD]",
+  unk: "[UNK]",
+  cls: "[CLS]",
+  sep: "[SEP]",
+  mask: "[MASK]",
+};
+
 /**
  * Which added tokens are found: all of them, as Hugging Face does and as a person means who types a line; or in a corpus
- * all but BERT's own five, since a raw text that says `[SEP]` must teach nothing false.
+ * all but the tokenizer's own special tokens, since a raw text that says `[SEP]` must teach nothing false.
  */
 export type Specials = "all" | "corpus";
 
@@ -91,14 +109,17 @@ class Patterns {
 export class AddedTokens {
   readonly #patterns: Record<Specials, Patterns | undefined>;
 
-  /** @param patternOf what each is found by: not at all if that is empty. */
-  constructor(tokens: readonly AddedToken[], patternOf = (content: string) => content) {
+  /**
+   * @param own contents of those that are not found in a corpus.
+   * @param patternOf what each is found by: not at all if that is empty.
+   */
+  constructor(tokens: readonly AddedToken[], own: ReadonlySet<string>, patternOf = (content: string) => content) {
     const byPattern = new Map<string, AddedToken>();
     for (const token of tokens) {
       const found = patternOf(token.content);
       if (found !== "" && !byPattern.has(found)) byPattern.set(found, token);
     }
-    const corpus = new Map([...byPattern].filter(([_, { content }]) => !isBertSpecial(content)));
+    const corpus = new Map([...byPattern].filter(([_, { content }]) => !own.has(content)));
     this.#patterns = {
       all: byPattern.size === 0 ? undefined : new Patterns(byPattern),
       corpus: corpus.size === 0 ? undefined : new Patterns(corpus),

@@ -6,7 +6,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { AddedToken } from "./added_tokens.ts";
-import { type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
+import { type NormalizerOptions, PreTokenizer } from "./wordpiece/pre_tokenizer.ts";
 
 /** The tokens that were added to a vocabulary. */
 export class AddedVocabulary {

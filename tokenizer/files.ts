@@ -10,12 +10,13 @@ import { type AddedToken, SPECIAL_TOKENS } from "./added_tokens.ts";
 import { AddedVocabulary } from "./added_vocabulary.ts";
 import { boolean, type Json, object, parseJson, shown } from "./json_fields.ts";
 import { namedTokens, type NamingFiles } from "./named_tokens.ts";
-import type { NormalizerOptions } from "./pre_tokenizer.ts";
-import { Tokenizer, type TokenizerOptions } from "./tokenizer.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import type { NormalizerOptions } from "./wordpiece/pre_tokenizer.ts";
+import { type WordPieceOptions, WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
 import { checkFields, type Family, familyOf } from "./tokenizer_family.ts";
-import { COMPAT_KEY } from "./tokenizer_files.ts";
-import { type FileNormalizer, type FileToken, parseTokenizerJson, type TokenizerJson } from "./tokenizer_json.ts";
-import { hasCapitals, parseVocabTxt } from "./vocab_txt.ts";
+import { COMPAT_KEY } from "./wordpiece/files.ts";
+import { type FileNormalizer, type FileToken, parseTokenizerJson, type TokenizerJson } from "./wordpiece/json.ts";
+import { hasCapitals, parseVocabTxt } from "./wordpiece/vocab_txt.ts";
 
 /** What `BertTokenizer` takes for the longest word, whatever a file says. */
 const BERT_LONGEST_WORD = 100;
@@ -226,8 +227,8 @@ function checkTemplate({ template }: TokenizerJson, isBert: boolean, added: Adde
   }
 }
 
-function built(added: AddedVocabulary, notes: string[], options: TokenizerOptions): Tokenizer {
-  const tokenizer = new Tokenizer(added.vocabulary, { ...options, added_tokens: added.tokens, notes });
+function built(added: AddedVocabulary, notes: string[], options: WordPieceOptions): Tokenizer {
+  const tokenizer = new WordPieceTokenizer(added.vocabulary, { ...options, added_tokens: added.tokens, notes });
   if (tokenizer.special.unk >= tokenizer.pieces) {
     throw new ClozeError("input", "its vocabulary lacks [UNK]", {
       hint: `a BERT vocabulary has ${SPECIAL_TOKENS.join(" ")}`,

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import { loadTokenizer } from "./files.ts";
 import { tokenizerFiles } from "./tokenizer_files.ts";
-import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
+import { SPECIAL_TOKENS } from "./added_tokens.ts";
+import { WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
 
 /** A folder with files, which goes away. */
 async function withFiles(files: Record<string, unknown>, run: (folder: string) => Promise<void>): Promise<void> {
@@ -178,7 +179,7 @@ Deno.test("added tokens take white space and keep to word ends as they say", asy
 });
 
 Deno.test("Google's rules are written to tokenizer_config.json and read again", async () => {
-  const tokenizer = new Tokenizer([...SPECIAL_TOKENS, "a"], {
+  const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, "a"], {
     normalizer: { compat: "google", nfc: false },
     max_input_chars_per_word: 200,
   });
@@ -186,7 +187,7 @@ Deno.test("Google's rules are written to tokenizer_config.json and read again", 
   assertEquals("compat" in JSON.parse(files["tokenizer.json"]).normalizer, false);
   await withFiles(files, async (folder) => {
     for (const path of [folder, `${folder}/vocab.txt`]) {
-      const { normalizer, max_input_chars_per_word } = await loadTokenizer(path);
+      const { normalizer, max_input_chars_per_word } = await loadTokenizer(path) as WordPieceTokenizer;
       assertEquals([normalizer.compat, max_input_chars_per_word], ["google", 200]);
     }
   });

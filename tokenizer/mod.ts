@@ -3,24 +3,26 @@
 export { loadTokenizer } from "./files.ts";
 export { newSpecialTokens, specialTokens } from "./special_tokens.ts";
 export { tokenizerFiles } from "./tokenizer_files.ts";
-export { type AddedToken, isBertSpecial, SPECIAL, type Specials } from "./added_tokens.ts";
-export type { Compat } from "./characters.ts";
-export { DEFAULT_NORMALIZER, type NormalizerOptions, PRE_TOKENIZERS, type PreTokenizerName } from "./pre_tokenizer.ts";
-export { IdBuffer } from "./id_buffer.ts";
+export { type AddedToken, SPECIAL, type Specials } from "./added_tokens.ts";
+export type { Compat } from "./wordpiece/characters.ts";
 export {
-  type Encoding,
-  SPECIAL_TOKENS,
-  type SpecialIds,
-  Tokenizer,
-  type TokenizerData,
-  type TokenizerOptions,
-} from "./tokenizer.ts";
-export type { Alphabet } from "./alphabet.ts";
-export { type TrainerOptions, VocabularyTrainer } from "./vocabulary_trainer.ts";
+  DEFAULT_NORMALIZER,
+  type NormalizerOptions,
+  PRE_TOKENIZERS,
+  type PreTokenizerName,
+} from "./wordpiece/pre_tokenizer.ts";
+export { IdBuffer } from "./id_buffer.ts";
+export { type Encoding, type SpecialIds, Tokenizer } from "./tokenizer.ts";
+export { type TokenizerData, tokenizerFrom } from "./from_data.ts";
+export { type WordPieceOptions, WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
+export { SPECIAL_TOKENS } from "./added_tokens.ts";
+export type { Alphabet } from "./wordpiece/alphabet.ts";
+export { type TrainerOptions, VocabularyTrainer } from "./wordpiece/vocabulary_trainer.ts";
 export { suitableVocabSize } from "./vocabulary_size.ts";
-export { LONGEST_WORD, suitableWordLimit, type WordLimit } from "./word_lengths.ts";
+export { LONGEST_WORD, suitableWordLimit, type WordLimit } from "./wordpiece/word_lengths.ts";
+export { bertWords, wordCounter, type WordSource } from "./word_source.ts";
 export { WordCounter, type WordCounts } from "./word_counter.ts";
-export { type ExtensionOptions, learnExtension } from "./vocabulary_extension.ts";
+export { type ExtensionOptions, learnExtension } from "./wordpiece/vocabulary_extension.ts";
 export { scriptOf } from "./script_of.ts";
 export { bothCounts, type UnknownCounts, unknownCounts } from "./unknown_counts.ts";
 export { type ScriptCoverage, type VocabularyReport, vocabularyReport } from "./vocabulary_report.ts";

@@ -8,7 +8,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { AddedToken } from "./added_tokens.ts";
 import type { AddedVocabulary } from "./added_vocabulary.ts";
 import { boolean, isObject, type Json, list, object, refusal, shown, string } from "./json_fields.ts";
-import type { FileToken } from "./tokenizer_json.ts";
+import type { FileToken } from "./wordpiece/json.ts";
 
 /** The files beside tokenizer.json, as they are. */
 export interface NamingFiles {

@@ -4,9 +4,8 @@
  */
 
 import { type AddedToken, AddedTokens, type Specials } from "./added_tokens.ts";
-import { type NormalizerOptions, PreTokenizer, type Word } from "./pre_tokenizer.ts";
+import type { AlignedText } from "./aligned_text.ts";
 import { codePointAt, widthOf } from "./utf8.ts";
-import { WordScanner, type WordSink } from "./word_scanner.ts";
 import { EMPTY_HASH, nextHash } from "./word_table.ts";
 
 const encoder = new TextEncoder();
@@ -15,8 +14,24 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** An added token (`token` is its content) or a word, and how far its offsets are from those of the text. */
 export interface TextPart {
   token: string | undefined;
-  word: Word;
+  word: AlignedText;
   at: number;
+}
+
+/** What takes the words. `bytes` belongs to who calls it: it is good during the call only. */
+export interface WordSink {
+  /** A word: `bytes[start..end)`, and its hash (see `word_table.ts`). */
+  word(bytes: Uint8Array, start: number, end: number, hash: number): void;
+}
+
+/** Text → words: a normalizer and a pre-tokenizer. Both ways give the same words. */
+export interface WordSplitter {
+  /** What the normalizer makes of a text. */
+  normalize(text: string): AlignedText;
+  /** The words of a normalized text, or of its part from `from` to `to`. `isFirst`: the part begins the whole text. */
+  split(text: AlignedText, from: number, to: number, isFirst: boolean): AlignedText[];
+  /** Normalizes `bytes[from..to)`, which is whole UTF-8, and hands its words to the sink: the hot path. */
+  scan(bytes: Uint8Array, from: number, to: number, sink: WordSink, isFirst: boolean): void;
 }
 
 /** Takes words, and added tokens between them. */
@@ -27,8 +42,7 @@ export interface TextSink extends WordSink {
 
 /** Cuts text at added tokens, and what is between them into words. */
 export class TextScanner {
-  readonly preTokenizer: PreTokenizer;
-  readonly #scanner: WordScanner;
+  readonly #splitter: WordSplitter;
   /** Those that are found in the text as it stands, and those that are found in normalized text. */
   readonly #added: AddedTokens;
   readonly #normalizedAdded: AddedTokens;
@@ -37,15 +51,15 @@ export class TextScanner {
   /** Scratch for text that comes as a string. */
   #utf8 = new Uint8Array(1 << 12);
 
-  constructor(normalizer: NormalizerOptions, added_tokens: readonly AddedToken[]) {
-    const preTokenizer = this.preTokenizer = new PreTokenizer(normalizer);
-    this.#scanner = new WordScanner(normalizer);
+  /** @param own contents of the tokenizer's own special tokens, which are plain text in a corpus. */
+  constructor(splitter: WordSplitter, added_tokens: readonly AddedToken[], own: ReadonlySet<string>) {
+    this.#splitter = splitter;
     const { normalized = [], asItStands = [] } = Object.groupBy(
       added_tokens,
       (token) => token.normalized ? "normalized" : "asItStands",
     );
-    this.#added = new AddedTokens(asItStands);
-    this.#normalizedAdded = new AddedTokens(normalized, (content) => preTokenizer.normalize(content).text);
+    this.#added = new AddedTokens(asItStands, own);
+    this.#normalizedAdded = new AddedTokens(normalized, own, (content) => splitter.normalize(content).text);
     this.#corpusHasAdded = this.#added.any("corpus") || this.#normalizedAdded.any("corpus");
   }
 
@@ -58,22 +72,22 @@ export class TextScanner {
       }
       return;
     }
-    if (!this.#added.any(specials)) return this.#scanWords(text, sink);
+    if (!this.#added.any(specials)) return this.#scanWords(text, sink, true);
     for (const part of this.#added.split(text, specials)) {
       if (part.added) sink.addedToken(part.token);
-      else this.#scanWords(part.text, sink);
+      else this.#scanWords(part.text, sink, part.at === 0);
     }
   }
 
   /** The same for a part of a corpus, which is whole UTF-8: `bytes[from..to)`. */
   scanUtf8(bytes: Uint8Array, from: number, to: number, sink: TextSink): void {
     if (this.mayHoldAdded(bytes, from, to)) return this.scan(decoder.decode(bytes.slice(from, to)), "corpus", sink);
-    this.#scanner.scan(bytes, from, to, sink);
+    this.#splitter.scan(bytes, from, to, sink, true);
   }
 
   /** The same for text in which there is no added token. */
   scanWords(bytes: Uint8Array, from: number, to: number, sink: WordSink): void {
-    this.#scanner.scan(bytes, from, to, sink);
+    this.#splitter.scan(bytes, from, to, sink, true);
   }
 
   /** Whether there may be an added token in a part of a corpus. */
@@ -83,9 +97,9 @@ export class TextScanner {
     return this.#added.mayBeIn(decoder.decode(bytes.slice(from, to)), "corpus");
   }
 
-  #scanWords(text: string, sink: WordSink): void {
+  #scanWords(text: string, sink: WordSink, isFirst: boolean): void {
     const length = this.#encode(text); // before its buffer is looked at: that may be a new one
-    this.#scanner.scan(this.#utf8, 0, length, sink);
+    this.#splitter.scan(this.#utf8, 0, length, sink, isFirst);
   }
 
   /** Hands on a word that is normalized already. */
@@ -109,7 +123,7 @@ export class TextScanner {
         yield { token: part.token, word: { text: part.text, starts: [0], ends: [part.text.length] }, at: part.at };
         continue;
       }
-      const normalized = this.preTokenizer.normalize(part.text);
+      const normalized = this.#splitter.normalize(part.text);
       for (const { added, token, at, text } of this.#normalizedAdded.split(normalized.text, specials)) {
         const to = at + text.length;
         if (added) {
@@ -117,7 +131,10 @@ export class TextScanner {
           yield { token, word: { text, starts, ends }, at: part.at };
           continue;
         }
-        for (const word of this.preTokenizer.split(normalized, at, to)) yield { token: undefined, word, at: part.at };
+        const isFirst = part.at === 0 && at === 0;
+        for (const word of this.#splitter.split(normalized, at, to, isFirst)) {
+          yield { token: undefined, word, at: part.at };
+        }
       }
     }
   }

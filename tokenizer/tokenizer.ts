@@ -1,76 +1,77 @@
 /**
- * Text ↔ token ids, as Hugging Face's `BertTokenizerFast` does it. Knows no corpus and no batch. Used by `data/`,
- * `inference/` and the commands.
+ * Text ↔ token ids: one interface over every model. A tokenizer is made of parts, as Hugging Face's are: added tokens, a
+ * splitter (normalizer and pre-tokenizer), a model that cuts words, a spelling (decoder) and a template of special tokens.
+ * Knows no corpus and no batch. Used by `data/`, `inference/` and the commands.
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import { type AddedToken, SPECIAL, SPECIAL_TOKENS, type Specials } from "./added_tokens.ts";
+import type { AddedToken, SpecialNames, Specials } from "./added_tokens.ts";
+import type { TokenizerData } from "./from_data.ts";
+import type { AlignedText } from "./aligned_text.ts";
 import { IdBuffer } from "./id_buffer.ts";
-import { DEFAULT_NORMALIZER, type NormalizerOptions, type Word } from "./pre_tokenizer.ts";
-import { TextScanner, type TextSink } from "./text_scanner.ts";
+import type { Spelling } from "./spelling.ts";
+import type { SubwordModel } from "./subword_model.ts";
+import type { Template } from "./template.ts";
+import { TextScanner, type TextSink, type WordSplitter } from "./text_scanner.ts";
 import { widthOf } from "./utf8.ts";
-import { WordPiece } from "./word_piece.ts";
-
-export { SPECIAL_TOKENS } from "./added_tokens.ts";
-
-/** How a tokenizer differs from the default, which is safe for Korean. */
-export interface TokenizerOptions {
-  normalizer?: Partial<NormalizerOptions>;
-  /** Longer words become `[UNK]`. By default 100, as in Hugging Face; Google has 200. */
-  max_input_chars_per_word?: number;
-  /** Tokens that are found before the text is split. By default BERT's special ones. */
-  added_tokens?: readonly AddedToken[];
-  /** How many tokens, from the first on, words are made of; the others are added tokens only. By default all. */
-  pieces?: number;
-  /** Whether `decode` takes out the spaces before English punctuation. By default it does, as Hugging Face does. */
-  cleanup?: boolean;
-  /** What whoever uses it should know: sentences for people. */
-  notes?: readonly string[];
-}
+import { WordCache } from "./word_cache.ts";
 
 /** Ids with where they came from. */
 export interface Encoding {
   ids: Int32Array;
-  /** 1 for tokens of a pair's second text, with its `[SEP]`. */
+  /** 1 for tokens of a pair's second text and the special token behind it, where the template says so. */
   type_ids: number[];
   /** UTF-16 ranges in the text, end exclusive; 0, 0 for tokens that are not in it. */
   offsets: [number, number][];
   /** The word that each piece belongs to; `null` for tokens that are not in the text. */
   words: (number | null)[];
-  /** 1 for tokens that are not in the text: `[CLS]` and `[SEP]`. */
+  /** 1 for tokens that are not in the text. */
   special_tokens_mask: number[];
 }
 
-/** Ids of the special tokens. */
+/** Ids of the special tokens that a masked language model needs, by what they do. */
 export interface SpecialIds {
   pad: number;
   unk: number;
+  /** Begins a text. */
   cls: number;
+  /** Ends one. */
   sep: number;
   mask: number;
 }
 
-/** What a {@linkcode Tokenizer} is made from. */
-export interface TokenizerData {
+/** What a {@linkcode Tokenizer} is made of. */
+export interface TokenizerParts {
+  /** Token of each id. */
   vocabulary: readonly string[];
-  normalizer: NormalizerOptions;
-  max_input_chars_per_word: number;
-  added_tokens: readonly AddedToken[];
+  /** How many tokens, from the first on, words are made of; the others are added tokens only. */
   pieces: number;
-  cleanup: boolean;
+  /** Tokens that are found before the text is split. */
+  added_tokens: readonly AddedToken[];
+  /** What the special tokens are called. */
+  names: SpecialNames;
+  splitter: WordSplitter;
+  model: SubwordModel;
+  spelling: Spelling;
+  template: Template | ((special: SpecialIds) => Template);
+  /** What whoever uses it should know: sentences for people. */
+  notes?: readonly string[] | undefined;
 }
 
-const CONTINUING = "##";
 const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** What separates eojeols, beside a line's end. */
+const EOJEOL_SPACE = /[ \t\r\u3000]/;
 
 /** Takes words and appends their pieces; of an added token it appends the id. */
 class PieceSink implements TextSink {
-  readonly #wordPiece: WordPiece;
+  readonly #words: WordCache;
   readonly #ids: ReadonlyMap<string, number>;
   out = new IdBuffer();
 
-  constructor(wordPiece: WordPiece, ids: ReadonlyMap<string, number>) {
-    this.#wordPiece = wordPiece;
+  constructor(model: SubwordModel, ids: ReadonlyMap<string, number>) {
+    this.#words = new WordCache(model);
     this.#ids = ids;
   }
 
@@ -79,18 +80,17 @@ class PieceSink implements TextSink {
   }
 
   word(bytes: Uint8Array, start: number, end: number, hash: number): void {
-    this.#wordPiece.append(bytes, start, end, hash, this.out);
+    this.#words.append(bytes, start, end, hash, this.out);
   }
 }
 
-/** A WordPiece tokenizer with BERT's special tokens. */
-export class Tokenizer {
+/** A tokenizer with the special tokens that a masked language model needs. */
+export abstract class Tokenizer {
   /** Token of each id. */
   readonly vocabulary: readonly string[];
   readonly special: Readonly<SpecialIds>;
-  readonly normalizer: NormalizerOptions;
-  readonly max_input_chars_per_word: number;
-  readonly cleanup: boolean;
+  /** What the special tokens are called. */
+  readonly names: Readonly<SpecialNames>;
   /** Tokens that are found before the text is split, special or not. */
   readonly added_tokens: readonly AddedToken[];
   /** How many tokens, from the first on, words are made of; the others are added tokens only. */
@@ -102,39 +102,46 @@ export class Tokenizer {
   readonly #unusedIds = new Set<number>();
   /** What added tokens are in decoded text, where that is not their content: as Hugging Face does, normalized. */
   readonly #decoded = new Map<number, string>();
-  readonly #wordPiece: WordPiece;
-  readonly #scanner: TextScanner;
+  readonly #model: SubwordModel;
+  readonly #spelling: Spelling;
+  readonly #template: Template;
+  protected readonly scanner: TextScanner;
   readonly #sink: PieceSink;
   /** Scratch for a word that comes as a string, and for ids. */
   #utf8 = new Uint8Array(1 << 12);
   readonly #scratch = new IdBuffer();
 
   /** @throws {ClozeError} `input` if a special token is missing or a token occurs twice. */
-  constructor(vocabulary: readonly string[], options: TokenizerOptions = {}) {
+  constructor(parts: TokenizerParts) {
+    const { vocabulary, names, added_tokens, splitter } = parts;
     this.vocabulary = vocabulary;
     this.#ids = new Map(vocabulary.map((token, id) => [token, id]));
     if (this.#ids.size !== vocabulary.length) {
       const twice = vocabulary.find((token, id) => this.#ids.get(token) !== id);
       throw new ClozeError("input", `the vocabulary has the token ${JSON.stringify(twice)} twice`);
     }
-    const [pad, unk, cls, sep, mask] = SPECIAL_TOKENS.map((token) => {
+    const idOf = (token: string) => {
       const id = this.#ids.get(token);
       if (id === undefined) {
         throw new ClozeError("input", `the vocabulary of ${vocabulary.length} tokens lacks ${token}`, {
-          hint: `a BERT vocabulary has ${SPECIAL_TOKENS.join(" ")}`,
+          hint: `a masked language model needs ${Object.values(names).join(" ")}`,
         });
       }
       return id;
-    });
-    this.special = { pad, unk, cls, sep, mask };
-    this.normalizer = { ...DEFAULT_NORMALIZER, ...options.normalizer };
-    this.max_input_chars_per_word = options.max_input_chars_per_word ?? 100;
-    this.cleanup = options.cleanup ?? true;
-    this.pieces = options.pieces ?? vocabulary.length;
-    this.notes = options.notes ?? [];
-    this.added_tokens = options.added_tokens ?? SPECIAL_TOKENS.map((content) => ({ content, ...SPECIAL }));
-    this.#specialIds = new Set([pad, unk, cls, sep, mask]);
-    for (const { content, special } of this.added_tokens) {
+    };
+    this.special = {
+      pad: idOf(names.pad),
+      unk: idOf(names.unk),
+      cls: idOf(names.cls),
+      sep: idOf(names.sep),
+      mask: idOf(names.mask),
+    };
+    this.names = names;
+    this.pieces = parts.pieces;
+    this.notes = parts.notes ?? [];
+    this.added_tokens = added_tokens;
+    this.#specialIds = new Set(Object.values(this.special));
+    for (const { content, special } of added_tokens) {
       const id = this.#ids.get(content);
       if (id === undefined) {
         throw new ClozeError("input", `the added token ${JSON.stringify(content)} is not in the vocabulary`);
@@ -143,100 +150,104 @@ export class Tokenizer {
     }
     vocabulary.forEach((token, id) => /^\[unused\d+\]$/.test(token) && this.#unusedIds.add(id));
     this.#unusedIds.forEach((id) => this.#specialIds.add(id));
-    const pieces = this.pieces === vocabulary.length ? vocabulary : vocabulary.slice(0, this.pieces);
-    this.#wordPiece = new WordPiece(pieces, unk, this.max_input_chars_per_word, CONTINUING);
-    this.#scanner = new TextScanner(this.normalizer, this.added_tokens);
-    for (const { content, normalized } of this.added_tokens) {
-      if (normalized) this.#decoded.set(this.#ids.get(content)!, this.#scanner.preTokenizer.normalize(content).text);
+    this.#model = parts.model;
+    this.#spelling = parts.spelling;
+    this.#template = typeof parts.template === "function" ? parts.template(this.special) : parts.template;
+    this.scanner = new TextScanner(splitter, added_tokens, new Set(Object.values(names)));
+    for (const { content, normalized } of added_tokens) {
+      if (normalized) this.#decoded.set(this.#ids.get(content)!, splitter.normalize(content).text);
     }
-    this.#sink = new PieceSink(this.#wordPiece, this.#ids);
+    this.#sink = new PieceSink(this.#model, this.#ids);
   }
 
-  /** The tokenizer as plain data, which can be posted to another thread. */
-  get data(): TokenizerData {
-    const { vocabulary, normalizer, max_input_chars_per_word, added_tokens, pieces, cleanup } = this;
-    return { vocabulary, normalizer, max_input_chars_per_word, added_tokens, pieces, cleanup };
-  }
+  /** The tokenizer as plain data, which can be posted to another thread; see `tokenizerFrom`. */
+  abstract get data(): TokenizerData;
 
-  /** The tokenizer that {@linkcode Tokenizer.data} was taken from. */
-  static from(data: TokenizerData): Tokenizer {
-    return new Tokenizer(data.vocabulary, data);
-  }
+  /** Whether text is lowercased. */
+  abstract get lowercases(): boolean;
 
-  /**
-   * The same tokenizer with more tokens: pieces of words, and behind them special ones.
-   *
-   * @throws {ClozeError} `input` if an added token would become a piece, and words would be cut otherwise than before.
-   */
-  extended(tokens: readonly string[], special: readonly string[] = []): Tokenizer {
-    const { vocabulary, data } = this;
-    // A file numbers its pieces before all that is added: what was added before new pieces becomes a piece as well.
-    const outside = tokens.length === 0
-      ? []
-      : this.added_tokens.filter(({ content }) => this.#ids.get(content)! >= this.pieces && this.#isPiece(content));
-    if (outside.length > 0) {
-      const [{ content }] = outside;
-      throw new ClozeError("input", `the added token ${JSON.stringify(content)} would become a piece of other words`, {
-        hint: "extend the model's vocabulary before tokens are added to it",
-      });
-    }
-    return new Tokenizer([...vocabulary, ...tokens, ...special], {
-      ...data,
-      notes: this.notes,
-      pieces: tokens.length === 0 ? this.pieces : vocabulary.length + tokens.length,
-      added_tokens: [...this.added_tokens, ...special.map((content) => ({ content, ...SPECIAL }))],
-    });
-  }
+  /** Characters of the longest word that does not become unknown for its length alone. */
+  abstract get longestWord(): number;
 
-  /** Whether an added token could be found in a word as well, in which it is not found as it is. */
-  #isPiece(content: string): boolean {
-    const { normalized = false, single_word } = this.added_tokens.find((token) => token.content === content)!;
-    const words = this.#scanner.preTokenizer.words(content);
-    return (single_word || !normalized) && words.length === 1 && words[0].text === content;
-  }
+  /** Whether there is a token for a character, alone or inside a word. */
+  abstract canWrite(character: string): boolean;
+
+  /** The words of a part of a corpus, between its added tokens, as a person would write them. */
+  abstract words(text: string): string[];
+
+  /** Appends the ids of a sentence without added tokens, and to `starts` the places of those with which an eojeol begins. */
+  protected abstract encodeEojeols(
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    out: IdBuffer,
+    starts: number[],
+  ): void;
 
   /** Number of tokens. */
   get size(): number {
     return this.vocabulary.length;
   }
 
-  /** Appends the ids of a text, without `[CLS]` and `[SEP]`. Added tokens are found in it, those that `specials` says. */
+  /** Whether the mask token takes the white space before it, so that what fills it says whether there is any. */
+  get maskTakesSpace(): boolean {
+    return this.added_tokens.some(({ content, lstrip }) => content === this.names.mask && lstrip);
+  }
+
+  /** Appends the ids of a text, without special tokens around it. Added tokens are found in it, those that `specials` says. */
   encodeIds(text: string, out: number[], specials: Specials = "all"): void {
     const ids = this.#scratch;
     ids.truncate(0);
     this.#sink.out = ids;
-    this.#scanner.scan(text, specials, this.#sink);
+    this.scanner.scan(text, specials, this.#sink);
     for (let i = 0; i < ids.length; i++) out.push(ids.at(i));
   }
 
   /**
-   * The same for a part of a corpus, `bytes[from..to)`, which is whole UTF-8: BERT's own special tokens are plain text in
-   * it. The fastest way from a file to ids.
+   * The same for a part of a corpus, `bytes[from..to)`, which is whole UTF-8: the tokenizer's own special tokens are plain
+   * text in it. The fastest way from a file to ids.
    */
   encodeUtf8(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
     this.#sink.out = out;
-    this.#scanner.scanUtf8(bytes, from, to, this.#sink);
+    this.scanner.scanUtf8(bytes, from, to, this.#sink);
   }
 
-  /** Whether there may be an added token in a part of a corpus. */
-  mayHoldAdded(bytes: Uint8Array, from: number, to: number): boolean {
-    return this.#scanner.mayHoldAdded(bytes, from, to);
+  /** The same; appends to `starts` the places in `out` of the tokens with which an eojeol, a word between white space, begins. */
+  encodeSentence(bytes: Uint8Array, from: number, to: number, out: IdBuffer, starts: number[]): void {
+    if (this.scanner.mayHoldAdded(bytes, from, to)) this.encodeWhole(bytes, from, to, out, starts);
+    else this.encodeEojeols(bytes, from, to, out, starts);
+  }
+
+  /** An added token may hold white space, or take what is beside it: then an eojeol begins where white space is between pieces. */
+  protected encodeWhole(bytes: Uint8Array, from: number, to: number, out: IdBuffer, starts: number[]): void {
+    const text = decoder.decode(bytes.slice(from, to));
+    const encoding = this.encode(text, { specials: "corpus" });
+    let last = -1; // where the piece before ended
+    encoding.offsets.forEach(([start, end], i) => {
+      const piece = text.slice(start, end);
+      const begins = end - piece.trimStart().length, ends = start + piece.trimEnd().length;
+      if (last < 0 || EOJEOL_SPACE.test(text.slice(last, begins))) {
+        if (piece.trim() !== "" || last < 0) starts.push(out.length);
+      }
+      out.push(encoding.ids[i]);
+      last = Math.max(last, ends);
+    });
   }
 
   /** The same as `encodeUtf8` for text in which there is no added token. */
-  encodeWords(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
+  protected encodeWords(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
     this.#sink.out = out;
-    this.#scanner.scanWords(bytes, from, to, this.#sink);
+    this.scanner.scanWords(bytes, from, to, this.#sink);
   }
 
   /** Appends the ids of one word, which is normalized already. */
   encodeWord(bytes: Uint8Array, start: number, end: number, out: IdBuffer): void {
-    this.#wordPiece.match(bytes, start, end, out);
+    this.#model.match(bytes, start, end, out);
   }
 
   /**
    * Ids with where they came from. A literal special token in the text is that token, as in Hugging Face, unless `specials`
-   * is `corpus`. With `template`, `[CLS]` and `[SEP]` stand around it, and around `pair` after it.
+   * is `corpus`. With `template`, special tokens stand around it, and around `pair` after it.
    */
   encode(text: string, options: { specials?: Specials; template?: boolean; pair?: string } = {}): Encoding {
     const { specials = "all", template = false, pair } = options;
@@ -249,11 +260,14 @@ export class Tokenizer {
       encoding.words.push(word);
       encoding.special_tokens_mask.push(word === null ? 1 : 0);
     };
-    if (template) add(this.special.cls, 0, [0, 0], null);
-    (pair === undefined ? [text] : [text, pair]).forEach((text, type) => {
-      this.#locate(text, specials, (id, offsets, word) => add(id, type, offsets, word));
-      if (template) add(this.special.sep, type, [0, 0], null);
-    });
+    const { single, pair: both } = this.#template;
+    for (const part of pair === undefined ? single : both) {
+      if ("text" in part) {
+        this.#locate(part.text === 0 ? text : pair!, specials, (id, offsets, word) => {
+          add(id, part.type_id, offsets, word);
+        });
+      } else if (template) add(part.token, part.type_id, [0, 0], null);
+    }
     return { ids: ids.view(), ...encoding };
   }
 
@@ -263,50 +277,60 @@ export class Tokenizer {
     specials: Specials,
     visit: (id: number, offsets: [number, number], word: number) => void,
   ): void {
-    let words = 0;
-    for (const { token, word, at } of this.#scanner.parts(text, specials)) {
+    const { trim } = this.#template;
+    let words = 0, pieces = 0;
+    const found = (id: number, offsets: [number, number], word: number) => {
+      visit(id, trim === undefined ? offsets : trimmed(this.tokenOf(id), offsets, pieces, trim.add_prefix_space), word);
+      pieces++;
+    };
+    for (const { token, word, at } of this.scanner.parts(text, specials)) {
       const number = words++;
       if (token === undefined) {
-        this.#locateWord(word, (id, [start, end]) => visit(id, [at + start, at + end], number));
-      } else visit(this.#ids.get(token)!, [at + word.starts[0], at + word.ends[word.ends.length - 1]], number);
+        this.#locateWord(word, (id, [start, end]) => found(id, [at + start, at + end], number));
+      } else found(this.#ids.get(token)!, [at + word.starts[0], at + word.ends[word.ends.length - 1]], number);
     }
   }
 
-  /** Calls `visit` with every piece of a word and its offsets. */
-  #locateWord({ text, starts, ends }: Word, visit: (id: number, offsets: [number, number]) => void): void {
+  /** Calls `visit` with every piece of a word and its offsets. A piece of a character has the character's. */
+  #locateWord({ text, starts, ends }: AlignedText, visit: (id: number, offsets: [number, number]) => void): void {
     const ids = new IdBuffer(), pieceEnds: number[] = [];
-    const length = this.#encode(text);
-    this.#wordPiece.match(this.#utf8, 0, length, ids, pieceEnds);
-    let unit = 0, byte = 0;
+    const length = this.putUtf8(text);
+    this.#model.match(this.#utf8, 0, length, ids, pieceEnds);
+    let unit = 0, byte = 0, from = 0;
+    /** Goes to the character in which a byte lies; returns its first unit. */
+    const unitAt = (at: number) => {
+      for (; byte + widthOf(this.#utf8[byte]) <= at; byte += widthOf(this.#utf8[byte])) {
+        unit += this.#utf8[byte] < 0xF0 ? 1 : 2;
+      }
+      return unit;
+    };
     ids.view().forEach((id, piece) => {
-      const start = unit;
-      for (; byte < pieceEnds[piece]; byte += widthOf(this.#utf8[byte])) unit += this.#utf8[byte] < 0xF0 ? 1 : 2;
-      visit(id, [starts[start], ends[unit - 1]]);
+      const start = unitAt(from);
+      const last = unitAt(Math.max(from, pieceEnds[piece] - 1));
+      visit(id, [starts[start], ends[last]]);
+      from = pieceEnds[piece];
     });
   }
 
   /** Puts a word into the scratch buffer and returns its length there. */
-  #encode(text: string): number {
+  protected putUtf8(text: string): number {
     if (3 * text.length > this.#utf8.length) this.#utf8 = new Uint8Array(3 * text.length);
     return encoder.encodeInto(text, this.#utf8).written;
   }
 
-  /**
-   * Text of the ids: pieces are joined and, with `cleanup`, the spaces before English punctuation taken out again, as
-   * Hugging Face's WordPiece decoder does.
-   */
+  /** The scratch buffer. */
+  protected get utf8(): Uint8Array {
+    return this.#utf8;
+  }
+
+  /** Text of the ids, as Hugging Face's decoder has it. */
   decode(ids: ArrayLike<number>, options: { skipSpecial?: boolean } = {}): string {
-    let text = "";
+    const tokens: string[] = [];
     for (let i = 0; i < ids.length; i++) {
       const token = this.#decoded.get(ids[i]) ?? this.tokenOf(ids[i]);
-      if (options.skipSpecial && this.isSpecial(ids[i])) continue;
-      if (text !== "" && token.startsWith(CONTINUING)) text += token.slice(CONTINUING.length);
-      else {
-        const spaced = text === "" ? token : ` ${token}`;
-        text += this.cleanup ? cleanUp(spaced) : spaced;
-      }
+      if (!options.skipSpecial || !this.isSpecial(ids[i])) tokens.push(token);
     }
-    return text;
+    return this.#spelling.decode(tokens);
   }
 
   /** @throws {ClozeError} `input` if there is no such id. */
@@ -321,22 +345,7 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
-  /** The words of a part of a corpus, between its added tokens. */
-  words(text: string): string[] {
-    const parts = [...this.#scanner.parts(text, "corpus")];
-    return parts.filter(({ token }) => token === undefined).map(({ word }) => word.text);
-  }
-
-  /** The ids of the pieces that a token, which need not be in the vocabulary, is made of. */
-  piecesOf(token: string): Int32Array {
-    const inside = token.startsWith(CONTINUING) && token !== CONTINUING;
-    const ids = new IdBuffer();
-    const length = this.#encode(inside ? token.slice(CONTINUING.length) : token);
-    this.#wordPiece.match(this.#utf8, 0, length, ids, undefined, inside);
-    return ids.view();
-  }
-
-  /** Whether it stands for no text: `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`, other special tokens, placeholders. */
+  /** Whether it stands for no text: the special tokens, and placeholders. */
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id);
   }
@@ -346,27 +355,51 @@ export class Tokenizer {
     return this.#unusedIds.has(id);
   }
 
-  /** Whether it is a piece inside a word. */
-  isContinuation(id: number): boolean {
-    return this.vocabulary[id]?.startsWith(CONTINUING) ?? false;
+  /** Whether a word begins with it, whatever stands before it; `true` outside the vocabulary. */
+  startsWord(id: number): boolean {
+    return id >= this.size || this.isSpecial(id) || this.#spelling.startsWord(this.vocabulary[id]);
+  }
+
+  /** Whether a new word begins behind it, whatever follows. */
+  endsWord(id: number): boolean {
+    return id >= this.size || this.isSpecial(id) || this.#spelling.endsWord(this.vocabulary[id]);
+  }
+
+  /** What it stands for, without its marks (`##`, `Ġ`, `▁`) and the white space beside it. */
+  surface(id: number): string {
+    return this.isSpecial(id) ? this.tokenOf(id) : this.#spelling.surface(this.tokenOf(id));
+  }
+
+  /** What it stands for as a person should see it alone: a piece inside a word may keep its mark. */
+  shown(id: number): string {
+    return this.isSpecial(id) ? this.tokenOf(id) : this.#spelling.shown(this.tokenOf(id));
+  }
+
+  /** A text, which the mask token stood behind, with a token or with words instead of the mask. */
+  join(before: string, filling: number | string): string {
+    const hasSpace = !this.maskTakesSpace;
+    if (typeof filling === "string" || this.isSpecial(filling)) {
+      return before + (typeof filling === "string" ? filling : this.tokenOf(filling));
+    }
+    return this.#spelling.join(before, this.tokenOf(filling), hasSpace);
   }
 }
 
-const CLEAN_UPS = [
-  [" .", "."],
-  [" ?", "?"],
-  [" !", "!"],
-  [" ,", ","],
-  [" ' ", "'"],
-  [" n't", "n't"],
-  [" 'm", "'m"],
-  [" do not", " don't"],
-  [" 's", "'s"],
-  [" 've", "'ve"],
-  [" 're", "'re"],
-] as const;
-
-function cleanUp(token: string): string {
-  for (const [from, to] of CLEAN_UPS) token = token.replaceAll(from, to);
-  return token;
+/** Offsets without the white space that a byte-level token has at its ends. Added tokens have white space as it is. */
+function trimmed(
+  token: string,
+  [start, end]: [number, number],
+  index: number,
+  add_prefix_space: boolean,
+): [number, number] {
+  const isSpace = (character: string) => character === "Ġ" || /\p{White_Space}/u.test(character);
+  let leading = 0, trailing = 0;
+  while (leading < token.length && isSpace(token[leading])) leading++;
+  while (trailing < token.length && isSpace(token[token.length - 1 - trailing])) trailing++;
+  if (leading > 0) {
+    if ((index === 0 || start === 0) && add_prefix_space && leading === 1) leading = 0;
+    start = Math.min(start + leading, end);
+  }
+  if (trailing > 0 && end >= trailing) end = Math.max(end - trailing, start);
+  return [start, end];
 }

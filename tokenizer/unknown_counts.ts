@@ -16,7 +16,7 @@ export function unknownCounts(ids: Iterable<number>, tokenizer: Tokenizer): Unkn
   const sum = { words: 0, tokens: 0, unknown: 0 };
   for (const id of ids) {
     sum.tokens++;
-    if (!tokenizer.isContinuation(id)) sum.words++;
+    if (tokenizer.startsWord(id)) sum.words++;
     if (id === unk) sum.unknown++;
   }
   return sum;

@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
+import { SPECIAL_TOKENS } from "./added_tokens.ts";
+import { WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
 import { vocabularyReport } from "./vocabulary_report.ts";
 import { suitableVocabSize } from "./vocabulary_size.ts";
-import { VocabularyTrainer } from "./vocabulary_trainer.ts";
+import { VocabularyTrainer } from "./wordpiece/vocabulary_trainer.ts";
 
 Deno.test("suitableVocabSize follows the text where its alphabet is small, from 1,000 to 16,000", () => {
   assertEquals([0, 1e4, 1e6, 1e7, 1e8, 1e12].map((characters) => suitableVocabSize(characters, 120)), [
@@ -46,7 +47,7 @@ Deno.test("suitableVocabSize gives Korean text of any size a vocabulary that wri
     const size = suitableVocabSize(Array.from(text).length, trainer.alphabet.tokens.length);
     const vocabulary = trainer.train(size);
     assert(vocabulary.length <= size, "it was not too small");
-    assertEquals(vocabularyReport(new Tokenizer(vocabulary), trainer.counts).unk_rate, 0, `${lines} lines`);
+    assertEquals(vocabularyReport(new WordPieceTokenizer(vocabulary), trainer.counts).unk_rate, 0, `${lines} lines`);
     const merges = vocabulary.length - SPECIAL_TOKENS.length - trainer.alphabet.tokens.length;
     assert(lines < 300 || merges > 400, `${lines} lines: ${merges} merges`);
   }

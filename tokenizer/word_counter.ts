@@ -3,9 +3,8 @@
  * not depend on who counted what. Used by the vocabulary trainer; a worker posts `WordCounts` to it.
  */
 
-import { DEFAULT_NORMALIZER, type NormalizerOptions } from "./pre_tokenizer.ts";
-import type { AddedToken } from "./added_tokens.ts";
-import { TextScanner, type TextSink } from "./text_scanner.ts";
+import { type AddedToken, SPECIAL_TOKENS } from "./added_tokens.ts";
+import { TextScanner, type TextSink, type WordSplitter } from "./text_scanner.ts";
 import { codePointAt, widthOf } from "./utf8.ts";
 import { EMPTY_HASH, grown, nextHash, WordTable } from "./word_table.ts";
 
@@ -19,15 +18,22 @@ export interface WordCounts {
   counts: Float64Array<ArrayBuffer>;
 }
 
-/** Counts the words of text, of a corpus: BERT's own special tokens are plain text in it. */
+/** Counts the words of text, of a corpus: a tokenizer's own special tokens are plain text in it. */
 export class WordCounter implements TextSink {
   readonly #scanner: TextScanner;
   readonly #table = new WordTable();
   #counts = new Float64Array(1 << 9);
 
-  /** @param added_tokens what is cut out before words are counted. */
-  constructor(normalizer: Partial<NormalizerOptions> = {}, added_tokens: readonly AddedToken[] = []) {
-    this.#scanner = new TextScanner({ ...DEFAULT_NORMALIZER, ...normalizer }, added_tokens);
+  /**
+   * @param added_tokens what is cut out before words are counted.
+   * @param own contents of those that are plain text in a corpus.
+   */
+  constructor(
+    splitter: WordSplitter,
+    added_tokens: readonly AddedToken[] = [],
+    own: readonly string[] = SPECIAL_TOKENS,
+  ) {
+    this.#scanner = new TextScanner(splitter, added_tokens, new Set(own));
   }
 
   /** Distinct words so far. */

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { WordCounter, type WordCounts } from "./word_counter.ts";
+import type { WordCounts } from "./word_counter.ts";
+import { wordCounter } from "./word_source.ts";
 
 const TEXT = "가을 낙엽 the leaves\nthe 漢字 가을, Straße the\n";
 
@@ -10,7 +11,7 @@ function asObject({ bytes, ends, counts }: WordCounts): Record<string, number> {
 }
 
 Deno.test("add and addUtf8 count the same words", () => {
-  const text = new WordCounter(), bytes = new WordCounter();
+  const text = wordCounter(), bytes = wordCounter();
   text.add(TEXT);
   const utf8 = new TextEncoder().encode(`skipped ${TEXT} skipped`);
   bytes.addUtf8(utf8, 8, utf8.length - 8);
@@ -21,10 +22,10 @@ Deno.test("add and addUtf8 count the same words", () => {
 });
 
 Deno.test("merged parts are the whole, also after a trip to another thread", () => {
-  const whole = new WordCounter(), parts = new WordCounter();
+  const whole = wordCounter(), parts = wordCounter();
   for (const line of TEXT.split("\n")) {
     whole.add(line);
-    const part = new WordCounter();
+    const part = wordCounter();
     part.add(line);
     parts.merge(structuredClone(part.words));
   }
@@ -32,7 +33,7 @@ Deno.test("merged parts are the whole, also after a trip to another thread", () 
 });
 
 Deno.test("counts stay exact beyond 32 bits", () => {
-  const counter = new WordCounter();
+  const counter = wordCounter();
   counter.add("a");
   const { bytes, ends } = structuredClone(counter.words);
   for (let i = 0; i < 3; i++) counter.merge({ bytes, ends, counts: Float64Array.of(2 ** 51) });
@@ -40,7 +41,7 @@ Deno.test("counts stay exact beyond 32 bits", () => {
 });
 
 Deno.test("many words, long words and growing tables lose nothing", () => {
-  const counter = new WordCounter();
+  const counter = wordCounter();
   const words = Array.from({ length: 20_000 }, (_, i) => `w${i}` + "x".repeat(i % 1000 === 0 ? 5000 : 0));
   counter.add(words.join(" "));
   counter.add(words.slice(0, 10).join(" "));

@@ -1,6 +1,6 @@
 /** Flags that say how a vocabulary is learned. */
 
-import { PRE_TOKENIZERS } from "../../tokenizer/pre_tokenizer.ts";
+import { PRE_TOKENIZERS } from "../../tokenizer/wordpiece/pre_tokenizer.ts";
 import { choice, number, texts, toggle } from "./flag.ts";
 
 /** `--vocab-size` */

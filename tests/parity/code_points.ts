@@ -11,7 +11,7 @@ import {
   LETTER,
   PUNCTUATION,
   SPACE,
-} from "../../tokenizer/characters.ts";
+} from "../../tokenizer/wordpiece/characters.ts";
 
 const NAMES: Record<number, string> = {
   [LETTER]: "letter",

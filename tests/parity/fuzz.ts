@@ -10,7 +10,7 @@ import {
   type NormalizerOptions,
   SPECIAL,
   SPECIAL_TOKENS,
-  Tokenizer,
+  WordPieceTokenizer,
 } from "../../tokenizer/mod.ts";
 
 interface Cases {
@@ -57,9 +57,9 @@ const PLAIN = { special: false, lstrip: false, rstrip: false, single_word: false
 const SPECIALS = SPECIAL_TOKENS.map((content) => ({ content, ...SPECIAL }));
 
 for (const { normalizer, plain, special, added, ...options } of cases) {
-  const tokenizer = new Tokenizer(vocabulary, { normalizer, added_tokens: [], ...options });
-  const withSpecials = new Tokenizer(vocabulary, { normalizer, ...options });
-  const extended = new Tokenizer(vocabulary, {
+  const tokenizer = new WordPieceTokenizer(vocabulary, { normalizer, added_tokens: [], ...options });
+  const withSpecials = new WordPieceTokenizer(vocabulary, { normalizer, ...options });
+  const extended = new WordPieceTokenizer(vocabulary, {
     normalizer,
     added_tokens: [...SPECIALS, ...added_tokens.map((token) => ({ ...PLAIN, ...token }))],
   });

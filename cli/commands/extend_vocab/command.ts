@@ -6,12 +6,14 @@ import { countWords } from "../../../data/mod.ts";
 import { writeExtendedModel } from "../../../model/extended_model.ts";
 import { openModelFolder } from "../../../model/model_folder.ts";
 import {
+  bertWords,
   learnExtension,
   newSpecialTokens,
-  Tokenizer,
+  type Tokenizer,
   vocabularyReport,
-  WordCounter,
+  wordCounter,
   type WordCounts,
+  WordPieceTokenizer,
 } from "../../../tokenizer/mod.ts";
 import { checkTextFlags, corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
@@ -49,13 +51,16 @@ export async function run({ positionals = [], ...values }: ExtendVocabOptions): 
   const from = resolve(values.model), to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
   const { tokenizer: own } = await openModelFolder(from);
+  if (!(own instanceof WordPieceTokenizer)) {
+    throw new ClozeError("input", `${from} has a tokenizer that extend-vocab cannot extend: it is not WordPiece`);
+  }
   noteTokenizer(own);
   const special = newSpecialTokens(named, own);
   const counts = data.length === 0 ? undefined : await wordsOf(data, values, own.extended([], special));
   const max_input_chars_per_word = counts === undefined
     ? own.max_input_chars_per_word
     : wordLimit(counts, own.max_input_chars_per_word);
-  const tokenizer = Tokenizer.from({ ...own.data, max_input_chars_per_word });
+  const tokenizer = new WordPieceTokenizer(own.vocabulary, { ...own.data, max_input_chars_per_word });
   const tokens = counts === undefined
     ? values.tokens === undefined ? [] : await readTokens(tokenizer, resolve(values.tokens))
     : learnExtension(tokenizer, counts, { add: values.add ?? ADD, min_frequency });
@@ -111,22 +116,21 @@ async function expectEmpty(path: string): Promise<void> {
 async function wordsOf(
   data: readonly string[],
   values: ExtendVocabOptions,
-  tokenizer: Tokenizer,
+  tokenizer: WordPieceTokenizer,
 ): Promise<WordCounts> {
   const folder = await Deno.makeTempDir({ prefix: "cloze-" });
   try {
     const { files, stdin } = await corpusFiles(data, values, folder);
     if (stdin !== undefined) await saveStdin(stdin, values.format);
     const counted = await countWords({ files, config: corpusConfig(values) }, {
-      normalizer: tokenizer.normalizer,
-      added_tokens: tokenizer.added_tokens,
+      words: bertWords(tokenizer.normalizer, tokenizer.added_tokens),
       threads: values.threads ?? navigator.hardwareConcurrency,
       onProgress: bytesPace("counting words"),
       onNote: noteOnce,
     });
     endProgress();
     noteFindings(counted.report);
-    const counter = new WordCounter(tokenizer.normalizer);
+    const counter = wordCounter(bertWords(tokenizer.normalizer));
     for (const words of counted.words) counter.merge(words);
     return counter.words;
   } finally {

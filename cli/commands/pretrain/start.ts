@@ -37,7 +37,7 @@ export function runStart(parts: RunParts): RunStart {
     folder: callerFolder(),
     versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
     engine: { engine, instruction_set, threads, parameter_count },
-    tokenizer: { size: tokenizer.size, lowercase: tokenizer.normalizer.lowercase, sha256: tokenizerHash(tokenizer) },
+    tokenizer: { size: tokenizer.size, lowercase: tokenizer.lowercases, sha256: tokenizerHash(tokenizer) },
     train: textStatistics(data.train, tokenizer),
     held_out: textStatistics(data.heldOut, tokenizer),
     duplicate_share: data.train.header.corpus?.duplicate_share ?? null,

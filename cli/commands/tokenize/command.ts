@@ -1,7 +1,7 @@
 /** `cloze tokenize`: lines in, their tokens out; or ids in, text out. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { type Compat, Tokenizer } from "../../../tokenizer/mod.ts";
+import { type Compat, type Tokenizer, WordPieceTokenizer } from "../../../tokenizer/mod.ts";
 import { checkedTokenizer } from "../../checked_tokenizer.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { chunksOf, type Line, lines } from "../../lines.ts";
@@ -18,9 +18,11 @@ export async function run(values: TokenizeOptions): Promise<number> {
     values.tokenizer === undefined ? await newestRun("tokenizer") : resolve(values.tokenizer),
   );
   const tokenizer = values.compat === undefined ? loaded : following(values.compat, loaded);
+  const normalizer = tokenizer instanceof WordPieceTokenizer ? tokenizer.normalizer : undefined;
   // Google's code knows no special tokens in text.
-  const specials = tokenizer.normalizer.compat === "google" ? "corpus" : "all";
-  const warn = warnOfDecomposed(tokenizer);
+  const specials = normalizer?.compat === "google" ? "corpus" : "all";
+  // The other families are not made for Korean alone, and compose where their files say so.
+  const warn = warnOfDecomposed(normalizer?.nfc ?? true);
   const show = (line: Line) => {
     if (values.decode === true) return tokenizer.decode(readIds(line.text));
     warn(line);
@@ -52,11 +54,16 @@ export async function run(values: TokenizeOptions): Promise<number> {
 
 /** The tokenizer with the rules of one or the other. */
 function following(compat: Compat, tokenizer: Tokenizer): Tokenizer {
+  if (!(tokenizer instanceof WordPieceTokenizer)) {
+    throw new ClozeError("usage", "--compat says whose WordPiece rules apply, but this tokenizer is another", {
+      hint: "leave --compat out",
+    });
+  }
   const { vocabulary, data } = tokenizer;
   if (compat === data.normalizer.compat) return tokenizer;
   const google = compat === "google";
   const longest = data.max_input_chars_per_word;
-  return new Tokenizer(vocabulary, {
+  return new WordPieceTokenizer(vocabulary, {
     ...data,
     normalizer: { ...data.normalizer, compat, ...(google ? { nfc: false, strip_accents: null } : {}) },
     // A tokenizer that was learned from longer words keeps them.
@@ -65,8 +72,8 @@ function following(compat: Compat, tokenizer: Tokenizer): Tokenizer {
 }
 
 /** Says once, where the tokenizer does not compose text, that a line would be the better for it. */
-function warnOfDecomposed(tokenizer: Tokenizer): (line: Line) => void {
-  let warned = tokenizer.normalizer.nfc;
+function warnOfDecomposed(composes: boolean): (line: Line) => void {
+  let warned = composes;
   return ({ number, text }) => {
     if (warned || text.normalize("NFC") === text) return;
     warned = true;

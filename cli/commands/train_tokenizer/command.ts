@@ -5,6 +5,7 @@ import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
 import { type CorpusCounts, type CorpusSource, countWords, tokenizerHash } from "../../../data/mod.ts";
 import {
   type Alphabet,
+  bertWords,
   type Compat,
   LONGEST_WORD,
   type PreTokenizerName,
@@ -13,12 +14,12 @@ import {
   specialTokens,
   suitableVocabSize,
   suitableWordLimit,
-  Tokenizer,
   tokenizerFiles,
   type VocabularyReport,
   vocabularyReport,
   VocabularyTrainer,
   type WordCounts,
+  WordPieceTokenizer,
 } from "../../../tokenizer/mod.ts";
 import { exists, makeFolder, writeWhole } from "../../../training/files.ts";
 import { corpusConfig, corpusFiles, corpusFindings, noteOnce, saveStdin } from "../../corpus.ts";
@@ -142,7 +143,7 @@ export function learnedFlags(
 
 /** A tokenizer, and what it was learned from. */
 interface Learned {
-  tokenizer: Tokenizer;
+  tokenizer: WordPieceTokenizer;
   /** The words. */
   counts: WordCounts;
   corpus: CorpusCounts;
@@ -172,8 +173,7 @@ export async function learnTokenizer(
     onProgress: (tokens) => learning(tokens),
   });
   const { words, characters, report } = await countWords(source, {
-    normalizer,
-    added_tokens,
+    words: bertWords(normalizer, added_tokens),
     threads,
     onProgress: bytesPace("counting words"),
     onNote: noteOnce,
@@ -189,7 +189,7 @@ export async function learnTokenizer(
   endProgress();
   noteAlphabet(alphabet, trainer.counts, { tokens: vocabulary.length, special: special.length }, vocab_size);
   return {
-    tokenizer: new Tokenizer(vocabulary, {
+    tokenizer: new WordPieceTokenizer(vocabulary, {
       normalizer,
       max_input_chars_per_word,
       added_tokens,

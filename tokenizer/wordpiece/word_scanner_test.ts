@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
 import { WordScanner } from "./word_scanner.ts";
-import { EMPTY_HASH, nextHash } from "./word_table.ts";
+import { EMPTY_HASH, nextHash } from "../word_table.ts";
 
 /** The scanner's words; checks the hash that comes with each. */
 function scan(text: string, options: Partial<NormalizerOptions> = {}): string[] {

@@ -4,11 +4,12 @@
  */
 
 import { Alphabet } from "./alphabet.ts";
-import { learnMerges } from "./merges.ts";
-import type { NormalizerOptions } from "./pre_tokenizer.ts";
-import { SPECIAL_TOKENS } from "./added_tokens.ts";
-import { codePoints } from "./utf8.ts";
-import { WordCounter, type WordCounts } from "./word_counter.ts";
+import { learnMerges } from "../merging/merges.ts";
+import { BertSplitter } from "./bert_splitter.ts";
+import { DEFAULT_NORMALIZER, type NormalizerOptions } from "./pre_tokenizer.ts";
+import { SPECIAL_TOKENS } from "../added_tokens.ts";
+import { codePoints } from "../utf8.ts";
+import { WordCounter, type WordCounts } from "../word_counter.ts";
 
 /** What to learn. */
 export interface TrainerOptions {
@@ -47,7 +48,7 @@ export class VocabularyTrainer {
     this.#limitAlphabet = options.limit_alphabet;
     this.#padToMultipleOf = options.pad_to_multiple_of ?? 1;
     this.#specialTokens = [...SPECIAL_TOKENS, ...options.special_tokens ?? []];
-    this.#counter = new WordCounter(options.normalizer);
+    this.#counter = new WordCounter(new BertSplitter({ ...DEFAULT_NORMALIZER, ...options.normalizer }));
     this.#onProgress = options.onProgress ?? (() => {});
   }
 

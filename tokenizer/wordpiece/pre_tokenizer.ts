@@ -4,6 +4,7 @@
  * tokenizer and by the vocabulary trainer, so that both see the same words.
  */
 
+import { type AlignedText, sliced } from "../aligned_text.ts";
 import { CHARACTERS, type Compat, CONTROL, CONTROL_SPACE, IDEOGRAPH, PUNCTUATION, SPACE } from "./characters.ts";
 
 /**
@@ -51,14 +52,6 @@ const PASSED_OVER = String.raw`[[\p{Case_Ignorable}\p{Cf}\p{Cc}\uFFFD]--[\t\n\r]
 /** A capital sigma at the end of a word, which Python's `str.lower` makes another small letter of. */
 const FINAL_SIGMA = new RegExp(`(?<=${CASED}${PASSED_OVER})\u03A3(?!${PASSED_OVER}${CASED})`, "gv");
 
-/** A text or a word, normalized, and where it stood: UTF-16 offsets into the source, end exclusive. */
-export interface Word {
-  text: string;
-  /** Source range of each UTF-16 unit of `text`. */
-  starts: number[];
-  ends: number[];
-}
-
 /** A normalized character and where it stood. */
 interface Piece {
   text: string;
@@ -77,14 +70,14 @@ export class PreTokenizer {
   }
 
   /** The words with their offsets, for people and tests. Gives the same words as `WordScanner`. */
-  words(text: string): Word[] {
+  words(text: string): AlignedText[] {
     return this.split(this.normalize(text));
   }
 
   /** What `BertNormalizer` makes of a text, with NFC before it where asked for. */
-  normalize(text: string): Word {
+  normalize(text: string): AlignedText {
     const { clean_text, handle_chinese_chars, compat } = this.options;
-    const normalized: Word = { text: "", starts: [], ends: [] };
+    const normalized: AlignedText = { text: "", starts: [], ends: [] };
     for (const piece of this.#pieces(this.withFinalSigmas(text))) {
       const kind = CHARACTERS[compat].classOf(piece.text.codePointAt(0)!);
       if (clean_text && kind === SPACE) piece.text = " ";
@@ -99,13 +92,12 @@ export class PreTokenizer {
   }
 
   /** What the pre-tokenizer makes of a normalized text, or of its part from `from` to `to`. */
-  split({ text, starts, ends }: Word, from = 0, to = text.length): Word[] {
-    const words: Word[] = [];
+  split(normalized: AlignedText, from = 0, to = normalized.text.length): AlignedText[] {
+    const { text } = normalized;
+    const words: AlignedText[] = [];
     const { compat, pre_tokenizer } = this.options;
     const add = (from: number, to: number) => {
-      if (to > from) {
-        words.push({ text: text.slice(from, to), starts: starts.slice(from, to), ends: ends.slice(from, to) });
-      }
+      if (to > from) words.push(sliced(normalized, from, to));
     };
     let start = from;
     for (let i = from; i < to;) {

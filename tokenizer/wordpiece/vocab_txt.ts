@@ -1,7 +1,7 @@
 /** `vocab.txt`: one token a line. Used by `files.ts`. */
 
-import { ClozeError } from "../config/cloze_error.ts";
-import { isBertSpecial } from "./added_tokens.ts";
+import { ClozeError } from "../../config/cloze_error.ts";
+import { isBertSpecial } from "../added_tokens.ts";
 
 /** What a vocab.txt says. */
 export interface VocabTxt {

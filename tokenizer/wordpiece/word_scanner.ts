@@ -6,14 +6,9 @@
 
 import { CHARACTERS, CONTROL, CONTROL_SPACE, IDEOGRAPH, PUNCTUATION, SPACE } from "./characters.ts";
 import { type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
-import { codePointAt, widthOf } from "./utf8.ts";
-import { EMPTY_HASH, grown, nextHash } from "./word_table.ts";
-
-/** What takes the words. `bytes` belongs to the scanner: it is good during the call only. */
-export interface WordSink {
-  /** A word: `bytes[start..end)`, and its hash (see `word_table.ts`). */
-  word(bytes: Uint8Array, start: number, end: number, hash: number): void;
-}
+import type { WordSink } from "../text_scanner.ts";
+import { codePointAt, widthOf } from "../utf8.ts";
+import { EMPTY_HASH, grown, nextHash } from "../word_table.ts";
 
 // What to do with a code point under the scanner's options; 0 is "not looked up yet".
 const KEEP = 1;

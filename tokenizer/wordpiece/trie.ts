@@ -5,7 +5,7 @@
  * `word_piece.ts`.
  */
 
-import { codePointAt, widthOf } from "./utf8.ts";
+import { codePointAt, widthOf } from "../utf8.ts";
 
 /** Several tries that share their memory: each root is one. */
 export class Trie {

@@ -3,8 +3,8 @@
  * the command that chooses a size for the vocabulary.
  */
 
-import { codePointAt, widthOf } from "./utf8.ts";
-import type { WordCounts } from "./word_counter.ts";
+import { codePointAt, widthOf } from "../utf8.ts";
+import type { WordCounts } from "../word_counter.ts";
 
 /** Alphabets up to this size are kept whole unless told otherwise; Hangul has 11,172 syllables, of which a text uses some 2,500. */
 const KEPT_WHOLE = 6000;

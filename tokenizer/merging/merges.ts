@@ -6,7 +6,7 @@
 import { PairQueue } from "./pair_queue.ts";
 import { PairTable } from "./pair_table.ts";
 import { PieceLists } from "./piece_lists.ts";
-import type { WordCounts } from "./word_counter.ts";
+import type { WordCounts } from "../word_counter.ts";
 
 /** What to merge, and until when. */
 export interface MergeOptions {

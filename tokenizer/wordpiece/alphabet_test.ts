@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { Alphabet } from "./alphabet.ts";
-import { WordCounter, type WordCounts } from "./word_counter.ts";
+import type { WordCounts } from "../word_counter.ts";
+import { wordCounter } from "../word_source.ts";
 
 function counted(...texts: string[]): WordCounts {
-  const counter = new WordCounter();
+  const counter = wordCounter();
   texts.forEach((text) => counter.add(text));
   return counter.words;
 }

@@ -4,7 +4,7 @@
  */
 
 import type { PairTable } from "./pair_table.ts";
-import { grown } from "./word_table.ts";
+import { grown } from "../word_table.ts";
 
 /**
  * A binary heap. Counts may fall while a pair waits: it is put back with its new count when its turn comes. Where a count

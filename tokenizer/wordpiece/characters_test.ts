@@ -12,7 +12,7 @@ const NAMES: Record<number, string> = {
 };
 
 Deno.test("every code point is to cloze what it is to Hugging Face: class, without accents, in lower case", async () => {
-  const golden = JSON.parse(await Deno.readTextFile(new URL("../tests/golden/code_points.json", import.meta.url)));
+  const golden = JSON.parse(await Deno.readTextFile(new URL("../../tests/golden/code_points.json", import.meta.url)));
   const characters = CHARACTERS.huggingface;
   const different = golden.sha256.filter((expected: string, block: number) => {
     const hash = createHash("sha256");

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { WordCounter } from "./word_counter.ts";
 import { LONGEST_WORD, suitableWordLimit, type WordLimit } from "./word_lengths.ts";
+import { wordCounter } from "../word_source.ts";
 
 /** The limit for words of these lengths, so often each. */
 function limitOf(words: [length: number, count: number][], least = 100, letter = "가"): WordLimit {
-  const counter = new WordCounter();
+  const counter = wordCounter();
   for (const [length] of words) counter.add(letter.repeat(length));
   return suitableWordLimit({ ...counter.words, counts: Float64Array.from(words, ([, count]) => count) }, least);
 }

@@ -1,11 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ClozeError } from "../config/cloze_error.ts";
-import { loadTokenizer } from "./files.ts";
-import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
-import { tokenizerFiles } from "./tokenizer_files.ts";
-import { parseTokenizerJson } from "./tokenizer_json.ts";
+import { ClozeError } from "../../config/cloze_error.ts";
+import { loadTokenizer } from "../files.ts";
+import { SPECIAL_TOKENS } from "../added_tokens.ts";
+import { WordPieceTokenizer } from "./tokenizer.ts";
+import { tokenizerFiles } from "../tokenizer_files.ts";
+import { parseTokenizerJson } from "./json.ts";
 
-const tokenizer = new Tokenizer([...SPECIAL_TOKENS, "a", "##b", "."], { normalizer: { pre_tokenizer: "characters" } });
+const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, "a", "##b", "."], {
+  normalizer: { pre_tokenizer: "characters" },
+});
 const valid = tokenizerFiles(tokenizer, 512);
 
 /** Values of every type, and extremes of them. */

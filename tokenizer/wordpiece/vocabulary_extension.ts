@@ -1,10 +1,10 @@
 /** New tokens for a tokenizer, from text that it was not made for. Used by `cloze extend-vocab`. */
 
-import { learnMerges } from "./merges.ts";
-import { IdBuffer } from "./id_buffer.ts";
-import type { Tokenizer } from "./tokenizer.ts";
-import { codePointAt, widthOf } from "./utf8.ts";
-import type { WordCounts } from "./word_counter.ts";
+import { learnMerges } from "../merging/merges.ts";
+import { IdBuffer } from "../id_buffer.ts";
+import type { WordPieceTokenizer } from "./tokenizer.ts";
+import { codePointAt, widthOf } from "../utf8.ts";
+import type { WordCounts } from "../word_counter.ts";
 
 /** How many tokens to learn, and from how often on. */
 export interface ExtensionOptions {
@@ -18,7 +18,7 @@ export interface ExtensionOptions {
  * At most `add` new tokens: characters that make `[UNK]` of a word, the most frequent first, then merges of its
  * pieces as the words are cut into them. A pure function of the counted words.
  */
-export function learnExtension(tokenizer: Tokenizer, words: WordCounts, options: ExtensionOptions): string[] {
+export function learnExtension(tokenizer: WordPieceTokenizer, words: WordCounts, options: ExtensionOptions): string[] {
   const tokens = [...tokenizer.vocabulary];
   const vocab_size = tokens.length + options.add;
   tokens.push(...unknownCharacters(tokenizer, words, options.min_frequency).slice(0, options.add));
@@ -41,7 +41,7 @@ export function learnExtension(tokenizer: Tokenizer, words: WordCounts, options:
 }
 
 /** Characters as tokens, with `##` where they stand inside words, that the vocabulary lacks, of words that are `[UNK]`. */
-function unknownCharacters(tokenizer: Tokenizer, words: WordCounts, min_frequency: number): string[] {
+function unknownCharacters(tokenizer: WordPieceTokenizer, words: WordCounts, min_frequency: number): string[] {
   const { bytes, ends, counts } = words;
   const missing = new Map<string, number>();
   const ids = new IdBuffer();

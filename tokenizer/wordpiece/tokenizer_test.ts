@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { ClozeError } from "../config/cloze_error.ts";
-import { loadTokenizer } from "./files.ts";
-import { tokenizerFiles } from "./tokenizer_files.ts";
-import { IdBuffer } from "./id_buffer.ts";
+import { ClozeError } from "../../config/cloze_error.ts";
+import { loadTokenizer } from "../files.ts";
+import { tokenizerFiles } from "../tokenizer_files.ts";
+import { IdBuffer } from "../id_buffer.ts";
 import type { NormalizerOptions } from "./pre_tokenizer.ts";
-import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
+import { SPECIAL_TOKENS } from "../added_tokens.ts";
+import { tokenizerFrom } from "../from_data.ts";
+import { WordPieceTokenizer } from "./tokenizer.ts";
 
 interface Golden {
   texts: string[];
@@ -26,7 +28,7 @@ interface Golden {
 }
 
 const golden: Golden = JSON.parse(
-  Deno.readTextFileSync(new URL("../tests/golden/tokenizer.json", import.meta.url)),
+  Deno.readTextFileSync(new URL("../../tests/golden/tokenizer.json", import.meta.url)),
 );
 
 /** UTF-16 offset → offset in code points, which Hugging Face counts. */
@@ -36,7 +38,7 @@ function codePoints(text: string, offset: number): number {
 
 Deno.test("encode equals Hugging Face tokenizers on hostile strings under every option", () => {
   for (const { normalizer, encodings } of golden.cases) {
-    const tokenizer = new Tokenizer(golden.vocabulary, { normalizer, added_tokens: [] });
+    const tokenizer = new WordPieceTokenizer(golden.vocabulary, { normalizer, added_tokens: [] });
     golden.texts.forEach((text, i) => {
       const expected = encodings[i], found = tokenizer.encode(text);
       const where = `${JSON.stringify(text)} with ${JSON.stringify(normalizer)}`;
@@ -54,7 +56,7 @@ Deno.test("encode equals Hugging Face tokenizers on hostile strings under every 
 });
 
 Deno.test("encode with template, pair and special tokens equals Hugging Face's, word by word", () => {
-  const tokenizer = new Tokenizer(golden.vocabulary, {
+  const tokenizer = new WordPieceTokenizer(golden.vocabulary, {
     normalizer: { lowercase: true, strip_accents: false, nfc: false },
     max_input_chars_per_word: 12,
   });
@@ -66,13 +68,13 @@ Deno.test("encode with template, pair and special tokens equals Hugging Face's, 
 });
 
 Deno.test("a tokenizer that was posted to another thread gives the same ids", () => {
-  const tokenizer = new Tokenizer(golden.vocabulary, { normalizer: { lowercase: true } });
-  const copy = Tokenizer.from(structuredClone(tokenizer.data));
+  const tokenizer = new WordPieceTokenizer(golden.vocabulary, { normalizer: { lowercase: true } });
+  const copy = tokenizerFrom(structuredClone(tokenizer.data));
   for (const text of golden.texts) assertEquals(copy.encode(text), tokenizer.encode(text));
 });
 
 Deno.test("encodeUtf8 appends, and remembers words of any length and number", () => {
-  const tokenizer = new Tokenizer([...SPECIAL_TOKENS, "a", "##a", "b", "가", "##가"], {
+  const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, "a", "##a", "b", "가", "##가"], {
     max_input_chars_per_word: 120,
   });
   const bytes = new TextEncoder().encode(`b ${"a".repeat(120)} ${"a".repeat(121)} ${"가".repeat(40)} b`);
@@ -86,18 +88,18 @@ Deno.test("a text that is longer than any before it is encoded whole", () => {
   const vocabulary = [...SPECIAL_TOKENS, "a", "b", "##b"];
   const long = "b ".repeat(5000), word = "b".repeat(9000);
   for (const text of [long, word]) {
-    const tokenizer = new Tokenizer(vocabulary, { max_input_chars_per_word: 10_000 });
+    const tokenizer = new WordPieceTokenizer(vocabulary, { max_input_chars_per_word: 10_000 });
     const ids: number[] = [], expected = text === long ? Array(5000).fill(6) : [6, ...Array(8999).fill(7)];
     tokenizer.encodeIds("a", []);
     tokenizer.encodeIds(text, ids);
     assertEquals(ids, expected);
-    assertEquals([...new Tokenizer(vocabulary, tokenizer.data).encode(text).ids], expected);
-    if (text === word) assertEquals([...new Tokenizer(vocabulary, tokenizer.data).piecesOf(text)], expected);
+    assertEquals([...new WordPieceTokenizer(vocabulary, tokenizer.data).encode(text).ids], expected);
+    if (text === word) assertEquals([...new WordPieceTokenizer(vocabulary, tokenizer.data).piecesOf(text)], expected);
   }
 });
 
 Deno.test("piecesOf tells what a new token was made of", () => {
-  const tokenizer = new Tokenizer(VOCABULARY);
+  const tokenizer = new WordPieceTokenizer(VOCABULARY);
   const tokens = (token: string) => [...tokenizer.piecesOf(token)].map((id) => tokenizer.tokenOf(id));
   assertEquals(tokens("단순함을"), ["단순", "##함", "##을"]);
   assertEquals(tokens("##함을"), ["##함", "##을"]);
@@ -121,7 +123,7 @@ const VOCABULARY = [
 ];
 
 Deno.test("decode joins pieces and takes out the space before punctuation", () => {
-  const tokenizer = new Tokenizer(VOCABULARY);
+  const tokenizer = new WordPieceTokenizer(VOCABULARY);
   for (const text of ["In autumn the leaves fall.", "단순함을 단순"]) {
     assertEquals(tokenizer.decode(tokenizer.encode(text).ids), text);
   }
@@ -132,7 +134,7 @@ Deno.test("decode joins pieces and takes out the space before punctuation", () =
 });
 
 Deno.test("BERT's own special tokens are plain text in a corpus and special elsewhere", () => {
-  const tokenizer = new Tokenizer(VOCABULARY);
+  const tokenizer = new WordPieceTokenizer(VOCABULARY);
   const { unk, mask, cls } = tokenizer.special;
   const text = "the [MASK] [CLS]";
   assertEquals([...tokenizer.encode(text, { specials: "corpus" }).ids], [7, unk, unk, unk, unk, unk, unk]);
@@ -147,7 +149,7 @@ Deno.test("BERT's own special tokens are plain text in a corpus and special else
 });
 
 Deno.test("decomposed Korean is the same as composed", () => {
-  const tokenizer = new Tokenizer(VOCABULARY);
+  const tokenizer = new WordPieceTokenizer(VOCABULARY);
   const composed = tokenizer.encode("단순함을");
   assertEquals(composed.ids.length, 3);
   assertEquals(tokenizer.encode("단순함을".normalize("NFD")).ids, composed.ids);
@@ -156,7 +158,7 @@ Deno.test("decomposed Korean is the same as composed", () => {
 Deno.test("a saved tokenizer is loaded again from its folder, tokenizer.json and vocab.txt", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const tokenizer = new Tokenizer(VOCABULARY, { normalizer: { lowercase: false } });
+    const tokenizer = new WordPieceTokenizer(VOCABULARY, { normalizer: { lowercase: false } });
     for (const [name, text] of Object.entries(tokenizerFiles(tokenizer, 128))) {
       await Deno.writeTextFile(`${folder}/${name}`, text);
     }
@@ -165,7 +167,7 @@ Deno.test("a saved tokenizer is loaded again from its folder, tokenizer.json and
       assertEquals(loaded.vocabulary, VOCABULARY);
       assertEquals(loaded.encode("In autumn 단순함을").ids, tokenizer.encode("In autumn 단순함을").ids);
     }
-    assertEquals((await loadTokenizer(folder)).normalizer, tokenizer.normalizer);
+    assertEquals((await loadTokenizer(folder) as WordPieceTokenizer).normalizer, tokenizer.normalizer);
     const refuse = async (name: string, text: string, message: string) => {
       await Deno.writeTextFile(`${folder}/${name}`, text);
       const error = await assertRejects(() => loadTokenizer(`${folder}/${name}`), ClozeError, message);
@@ -183,12 +185,12 @@ Deno.test("a saved tokenizer is loaded again from its folder, tokenizer.json and
 });
 
 Deno.test("tokenOf names an id that is outside the vocabulary", () => {
-  assertThrows(() => new Tokenizer(VOCABULARY).tokenOf(99), ClozeError, "no token 99");
+  assertThrows(() => new WordPieceTokenizer(VOCABULARY).tokenOf(99), ClozeError, "no token 99");
 });
 
 Deno.test("marks that strip_accents keeps are put in canonical order, as in tokenizers 0.23.3", () => {
   const [hieut, tone, stem] = ["\u1112", "\u302E", "\u{1D165}"];
-  const tokenizer = new Tokenizer([...SPECIAL_TOKENS, hieut, `##${stem}`, `##${tone}`], {
+  const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, hieut, `##${stem}`, `##${tone}`], {
     normalizer: { lowercase: true, nfc: false },
   });
   // An accent between them goes away, a control character as well; a mark of class 0 keeps them apart.

@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { SPECIAL_TOKENS, Tokenizer } from "./tokenizer.ts";
+import { SPECIAL_TOKENS } from "../added_tokens.ts";
+import { WordPieceTokenizer } from "./tokenizer.ts";
 import { learnExtension } from "./vocabulary_extension.ts";
-import { vocabularyReport } from "./vocabulary_report.ts";
+import { vocabularyReport } from "../vocabulary_report.ts";
 import { VocabularyTrainer } from "./vocabulary_trainer.ts";
-import { WordCounter } from "./word_counter.ts";
+import { wordCounter } from "../word_source.ts";
 
 const LINES = [
   "low lower lowest",
@@ -38,7 +39,7 @@ Deno.test("train keeps to its size, its minimum frequency and its alphabet", () 
   assert(!train(LINES, 1000, { min_frequency: 3 }).includes("넓은"));
   const few = train(LINES, 1000, { limit_alphabet: 3 });
   assertEquals(few.filter((token) => token.length === 1).length, 3);
-  const tokenizer = new Tokenizer(few);
+  const tokenizer = new WordPieceTokenizer(few);
   assertEquals([...tokenizer.encode("qqq").ids], [tokenizer.special.unk]);
 });
 
@@ -67,7 +68,7 @@ Deno.test("train sees words that were added after its alphabet was asked for", (
 });
 
 Deno.test("train covers its own text without [UNK]", () => {
-  const tokenizer = new Tokenizer(train(LINES, 200));
+  const tokenizer = new WordPieceTokenizer(train(LINES, 200));
   for (const line of LINES) assert(![...tokenizer.encode(line).ids].includes(tokenizer.special.unk));
   assert(tokenizer.encode("lowest").ids.length < 6, "common endings are merged");
 });
@@ -150,7 +151,7 @@ Deno.test("train keeps its tables whole as they grow: every token is a part of a
 
 Deno.test("train counts in 64 bits: pairs beyond 2^32 keep their order", () => {
   const trainer = new VocabularyTrainer();
-  const counter = new WordCounter();
+  const counter = wordCounter();
   counter.add("ab cd ef");
   const { bytes, ends } = structuredClone(counter.words);
   trainer.merge({ bytes, ends, counts: Float64Array.of(2 ** 33, 2 ** 33 + 1, 5) });
@@ -161,15 +162,15 @@ Deno.test("train pads a vocabulary with placeholders that no text is encoded as"
   const vocabulary = train(LINES, 40, { pad_to_multiple_of: 16 });
   assertEquals(vocabulary.length, 48);
   assertEquals(vocabulary.slice(-2), ["[unused6]", "[unused7]"]);
-  const tokenizer = new Tokenizer(vocabulary);
+  const tokenizer = new WordPieceTokenizer(vocabulary);
   assert(tokenizer.isSpecial(47) && !tokenizer.isSpecial(39));
   assert(![...tokenizer.encode("[unused7] unused7", { specials: "all" }).ids].some((id) => id >= 40));
 });
 
 Deno.test("vocabularyReport counts tokens, [UNK] and the characters of each script", () => {
-  const counter = new WordCounter();
+  const counter = wordCounter();
   counter.add("낮은 낮은 낮다 low qq , 1");
-  const tokenizer = new Tokenizer([...SPECIAL_TOKENS, "낮", "##은", "low", ",", "1"]);
+  const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, "낮", "##은", "low", ",", "1"]);
   const report = vocabularyReport(tokenizer, counter.words);
   assertEquals([report.words, report.tokens, report.unk_rate], [7, 9, 2 / 7]);
   assertEquals(report.scripts.map(({ script, characters, coverage }) => [script, characters, coverage]), [
@@ -181,8 +182,8 @@ Deno.test("vocabularyReport counts tokens, [UNK] and the characters of each scri
 });
 
 Deno.test("learnExtension adds unknown characters, then merges of the tokenizer's own pieces", () => {
-  const tokenizer = new Tokenizer([...SPECIAL_TOKENS, "un", "##happy", "##ness", "a"]);
-  const counter = new WordCounter();
+  const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, "un", "##happy", "##ness", "a"]);
+  const counter = wordCounter();
   counter.add("unhappyness unhappyness unhappyness a가 a가 b");
   const learn = (add: number) => learnExtension(tokenizer, counter.words, { add, min_frequency: 2 });
   assertEquals(learn(10), ["##가", "unhappy", "unhappyness", "a가"]);

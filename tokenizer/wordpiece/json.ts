@@ -3,11 +3,11 @@
  * by its name. Used by `files.ts`.
  */
 
-import { ClozeError } from "../config/cloze_error.ts";
-import type { AddedToken } from "./added_tokens.ts";
-import { boolean, isObject, type Json, list, object, only, parseJson, refusal, shown, string } from "./json_fields.ts";
+import { ClozeError } from "../../config/cloze_error.ts";
+import type { AddedToken } from "../added_tokens.ts";
+import { boolean, isObject, type Json, list, object, only, parseJson, refusal, shown, string } from "../json_fields.ts";
 import type { NormalizerOptions, PreTokenizerName } from "./pre_tokenizer.ts";
-import { PRE_TOKENIZER_JSON } from "./tokenizer_files.ts";
+import { PRE_TOKENIZER_JSON } from "./files.ts";
 
 /** An added token with the id that a file gives it, which is not always the one that it has. */
 export interface FileToken extends AddedToken {

@@ -1,6 +1,6 @@
 /** Pairs of neighbouring pieces, numbered as they come, with their counts. Used by the vocabulary trainer. */
 
-import { grown } from "./word_table.ts";
+import { grown } from "../word_table.ts";
 
 /** A hash table in typed arrays. */
 export class PairTable {

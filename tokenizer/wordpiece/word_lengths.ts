@@ -1,7 +1,7 @@
 /** How long the words of a text are, and how long a word a tokenizer for it has to take. Used by the commands. */
 
-import { codePoints } from "./utf8.ts";
-import type { WordCounts } from "./word_counter.ts";
+import { codePoints } from "../utf8.ts";
+import type { WordCounts } from "../word_counter.ts";
 
 /**
  * The longest words, in characters, that a limit is raised for. Hugging Face's WordPiece takes time with the cube of a
