@@ -17,6 +17,7 @@ export const COMMANDS = [
   "extend-vocab",
   "tokenize",
   "doctor",
+  "completions",
 ] as const;
 
 /** A name in {@linkcode COMMANDS}. */
