@@ -53,9 +53,10 @@ const NAMES = { train: "train.shard", heldOut: "held_out.shard" };
 
 /** A hash of everything that decides which ids a text of a corpus becomes: the tokenizer's own special tokens are not found in one. */
 export function tokenizerHash(tokenizer: Tokenizer): string {
-  const { cleanup: _, ...data } = tokenizer.data;
-  const own = Object.values(tokenizer.names);
-  const encoding = { ...data, added_tokens: data.added_tokens.filter(({ content }) => !own.includes(content)) };
+  const { data } = tokenizer, own = Object.values(tokenizer.names);
+  const added_tokens = data.added_tokens.filter(({ content }) => !own.includes(content));
+  // How text is made of ids decides nothing.
+  const encoding = { ...data, added_tokens, cleanup: undefined, decoders: undefined };
   return createHash("sha256").update(JSON.stringify(encoding)).digest("hex");
 }
 

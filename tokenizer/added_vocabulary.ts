@@ -6,7 +6,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { AddedToken } from "./added_tokens.ts";
-import { type NormalizerOptions, PreTokenizer } from "./wordpiece/pre_tokenizer.ts";
+import type { WordSplitter } from "./text_scanner.ts";
 
 /** The tokens that were added to a vocabulary. */
 export class AddedVocabulary {
@@ -49,8 +49,7 @@ export class AddedVocabulary {
   }
 
   /** @throws {ClozeError} if Hugging Face cannot tell some of them from each other in a text, or fails where they are. */
-  check(normalizer: NormalizerOptions): void {
-    const preTokenizer = new PreTokenizer(normalizer);
+  check(splitter: Pick<WordSplitter, "normalize">): void {
     const byText = new Map<string, string>();
     for (const { content, normalized, lstrip } of this.#tokens.values()) {
       const name = `its added token ${JSON.stringify(content.slice(0, 60))}`;
@@ -58,7 +57,7 @@ export class AddedVocabulary {
         throw new ClozeError("input", `${name} is white space that takes the white space before it (lstrip)`);
       }
       if (!normalized) continue;
-      const text = preTokenizer.normalize(content).text;
+      const text = splitter.normalize(content).text;
       if (text === "") throw new ClozeError("input", `${name} is normalized, and nothing is left of it`);
       const other = byText.get(text);
       if (other !== undefined) {

@@ -25,3 +25,13 @@ export function aligned(text: string): AlignedText {
 export function sliced({ text, starts, ends }: AlignedText, from: number, to: number): AlignedText {
   return { text: text.slice(from, to), starts: starts.slice(from, to), ends: ends.slice(from, to) };
 }
+
+/** A text behind a prefix that comes from nowhere. */
+export function prefixed(text: AlignedText, prefix: string): AlignedText {
+  const nowhere = Array<number>(prefix.length).fill(text.starts[0]);
+  return {
+    text: prefix + text.text,
+    starts: [...nowhere, ...text.starts],
+    ends: [...nowhere, ...text.ends],
+  };
+}

@@ -8,7 +8,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { AddedToken } from "./added_tokens.ts";
 import type { AddedVocabulary } from "./added_vocabulary.ts";
 import { boolean, isObject, type Json, list, object, refusal, shown, string } from "./json_fields.ts";
-import type { FileToken } from "./wordpiece/json.ts";
+import type { FileToken } from "./vocabulary_json.ts";
 
 /** The files beside tokenizer.json, as they are. */
 export interface NamingFiles {
@@ -17,16 +17,28 @@ export interface NamingFiles {
   addedTokens: Record<string, Json>;
 }
 
-/** The names that transformers knows, and what BERT's tokenizer has for them. */
-const NAMES: Record<string, string | undefined> = {
-  bos_token: undefined,
-  eos_token: undefined,
+/** The names that transformers knows, in its order. */
+const NAMES = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"] as const;
+
+/** What a class of transformers has for the names that nothing is said of; in none are all of them. */
+export type DefaultNames = Partial<Record<typeof NAMES[number], string>>;
+
+/** BERT's. */
+export const BERT_DEFAULTS: DefaultNames = {
   unk_token: "[UNK]",
   sep_token: "[SEP]",
   pad_token: "[PAD]",
   cls_token: "[CLS]",
   mask_token: "[MASK]",
 };
+
+/** What is added, and what tokens are called. */
+export interface NamedTokens {
+  /** In order. */
+  tokens: AddedToken[];
+  /** Contents by name, such as `mask_token`. */
+  names: ReadonlyMap<string, string>;
+}
 
 /** What transformers calls special tokens without a name of their own, and what it called them once. */
 const EXTRA = "extra_special_tokens", OLDER_EXTRA = "additional_special_tokens";
@@ -35,19 +47,21 @@ const EXTRA = "extra_special_tokens", OLDER_EXTRA = "additional_special_tokens";
 const CONFIG = "tokenizer_config.json", MAP = "special_tokens_map.json";
 
 /**
- * The tokens to add, in order.
+ * The tokens to add.
  *
  * @param inFile those of tokenizer.json.
- * @param isBert whether the names that nothing is said of are BERT's.
+ * @param defaults what the tokenizer's class has for the names that nothing is said of.
+ * @param expected names that cannot mean anything else than this.
  * @param known what the tokenizer has already.
  */
 export function namedTokens(
   files: NamingFiles,
   inFile: readonly FileToken[],
-  isBert: boolean,
+  defaults: DefaultNames,
+  expected: DefaultNames,
   known: AddedVocabulary,
-): AddedToken[] {
-  const names = new Names(files.config, isBert);
+): NamedTokens {
+  const names = new Names(files.config, defaults, expected);
   const listed = files.config.added_tokens_decoder === undefined
     ? listedBefore(files, inFile, names)
     : [...Object.entries(object(files.config.added_tokens_decoder, `added_tokens_decoder in ${CONFIG}`))].map(
@@ -61,10 +75,11 @@ export function namedTokens(
   const byContent = new Map(listed.map(([, token]) => [token.content, token]));
   const named = names.inOrder.map((token) => byContent.get(token.content) ?? token);
   const isNamed = new Set(named.map(({ content }) => content));
-  return [...byId, ...[...named, ...extra].filter(({ content }) => !isKnown(content))].map((token) => {
+  const tokens = [...byId, ...[...named, ...extra].filter(({ content }) => !isKnown(content))].map((token) => {
     const special = token.special || isNamed.has(token.content);
     return { ...token, special };
   });
+  return { tokens, names: new Map([...names.named].map(([name, { content }]) => [name, content])) };
 }
 
 /** What a folder without `added_tokens_decoder` lists, by the ids in its files. */
@@ -84,23 +99,26 @@ function listedBefore(files: NamingFiles, inFile: readonly FileToken[], names: N
 class Names {
   readonly named = new Map<string, AddedToken>();
   extra: AddedToken[] = [];
-  readonly #isBert: boolean;
+  readonly #defaults: DefaultNames;
+  readonly #expected: DefaultNames;
   /** Whether the extra ones are settled, so that the older name for them means nothing. */
   #hasExtra = false;
   /** Contents that make a token of added_tokens.json special. */
   readonly #said = new Set<string>();
 
-  constructor(config: Record<string, Json>, isBert: boolean) {
-    this.#isBert = isBert;
-    for (const [name, content] of Object.entries(NAMES)) {
-      if (isBert && content !== undefined && config[name] === undefined) this.named.set(name, plain(content));
+  constructor(config: Record<string, Json>, defaults: DefaultNames, expected: DefaultNames) {
+    this.#defaults = defaults;
+    this.#expected = expected;
+    for (const name of NAMES) {
+      const content = defaults[name];
+      if (content !== undefined && config[name] === undefined) this.named.set(name, plain(content));
       if (config[name] !== undefined) this.set(name, config[name], CONFIG);
     }
     const older = config[OLDER_EXTRA];
     const extra = older !== undefined && isEmpty(config[EXTRA]) ? older : config[EXTRA];
     if (extra !== undefined) this.set(EXTRA, extra, CONFIG);
     for (const [name, value] of Object.entries(config)) {
-      if (name.endsWith("_token") && !Object.hasOwn(NAMES, name) && typeof value === "string") {
+      if (name.endsWith("_token") && !isKnownName(name) && typeof value === "string") {
         this.set(name, value, CONFIG);
       }
     }
@@ -108,26 +126,27 @@ class Names {
 
   /** Those that transformers has a name for, in its order, then others. */
   get inOrder(): AddedToken[] {
-    const first = Object.keys(NAMES).map((name) => this.named.get(name)).filter((token) => token !== undefined);
-    return [...first, ...[...this.named].filter(([name]) => !Object.hasOwn(NAMES, name)).map(([, token]) => token)];
+    const first = NAMES.map((name) => this.named.get(name)).filter((token) => token !== undefined);
+    return [...first, ...[...this.named].filter(([name]) => !isKnownName(name)).map(([, token]) => token)];
   }
 
   /** Takes what a file says of a name. */
   set(name: string, value: Json, where: string): void {
     const field = `${name} in ${where}`;
     if (name === EXTRA || name === OLDER_EXTRA) return this.#setExtra(name, value, field, where);
-    // null is no token, and BERT's tokenizer cannot do without its own.
-    if (value === null && !(this.#isBert && NAMES[name] !== undefined)) return;
+    const known = isKnownName(name) ? name : undefined;
+    // null is no token, and a class cannot do without its own.
+    if (value === null && (known === undefined || this.#defaults[known] === undefined)) return;
     if (!name.endsWith("_token")) {
       throw new ClozeError("input", `its ${field} is ${shown(value)}, which cloze does not do`);
     }
     const token = named(value, field, where === MAP);
-    const expected = NAMES[name];
+    const expected = known && this.#expected[known];
     if (expected !== undefined && token.content !== expected) {
       throw refusal(field, token.content, JSON.stringify(expected), "cloze reads tokenizers of the BERT family");
     }
     this.named.set(name, token);
-    if (Object.hasOwn(NAMES, name)) this.#said.add(token.content);
+    if (known !== undefined) this.#said.add(token.content);
   }
 
   #setExtra(name: string, value: Json, field: string, where: string): void {
@@ -147,6 +166,10 @@ class Names {
   isSaid(content: string): boolean {
     return this.#said.has(content);
   }
+}
+
+function isKnownName(name: string): name is typeof NAMES[number] {
+  return (NAMES as readonly string[]).includes(name);
 }
 
 function isEmpty(value: Json): boolean {

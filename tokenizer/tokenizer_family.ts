@@ -8,9 +8,10 @@ import { isObject, type Json, list, shown, string } from "./json_fields.ts";
 
 /**
  * `bert` is made anew from the vocabulary and `tokenizer_config.json`, whatever else tokenizer.json says; `file` is what
- * tokenizer.json says; `bert-file` is that with BERT's special tokens, as transformers' `ConvBertTokenizer` is.
+ * tokenizer.json says; `bert-file` is that with BERT's special tokens, as transformers' `ConvBertTokenizer` is. `roberta` and
+ * `gpt-neox` are made anew from vocabulary, merges and `tokenizer_config.json`.
  */
-export type Family = "bert" | "bert-file" | "file";
+export type Family = "bert" | "bert-file" | "file" | "roberta" | "gpt-neox";
 
 /** transformers' `BertTokenizer`, the names that mean it, and a subclass that is made in the same way (5.24). */
 const BERT_CLASSES = new Set([
@@ -48,7 +49,20 @@ const BERT_MODELS = new Set([
 /** Types whose tokenizer is what tokenizer.json says, whatever `tokenizer_class` says. */
 const FILE_MODELS = new Set(["modernbert", "modernbert-decoder", "nystromformer"]);
 
-const HINT = "cloze reads tokenizers of the BERT family: WordPiece with ##, [UNK], [CLS], [SEP] and [MASK]";
+/** Other classes that are made anew, by name. */
+const OTHER_CLASSES: Record<string, Family> = {
+  ConvBertTokenizer: "bert-file",
+  GPTNeoXTokenizer: "gpt-neox",
+  LongformerTokenizer: "roberta",
+  RobertaTokenizer: "roberta",
+};
+
+/** Types of models whose tokenizer is one of these, where nothing else says so. */
+const OTHER_MODELS: Record<string, Family> = { longformer: "roberta", roberta: "roberta" };
+
+const HINT = `cloze reads BertTokenizer and its like, ${
+  Object.keys(OTHER_CLASSES).join(", ")
+}, and PreTrainedTokenizerFast`;
 
 /**
  * The family of a folder's tokenizer.
@@ -65,7 +79,7 @@ export function familyOf(config: Record<string, Json>, model: Record<string, Jso
     if (name === undefined || name === null) continue;
     const plain = string(name, `tokenizer_class in ${where}`).replace(/Fast$/, "");
     if (BERT_CLASSES.has(plain)) return "bert";
-    if (plain === "ConvBertTokenizer") return "bert-file";
+    if (Object.hasOwn(OTHER_CLASSES, plain)) return OTHER_CLASSES[plain];
     if (FILE_CLASSES.has(plain) || FILE_CLASSES.has(`${plain}Fast`)) return "file";
     throw new ClozeError("input", `its tokenizer_class in ${where} is ${shown(name)}, which cloze does not read`, {
       hint: HINT,
@@ -73,6 +87,7 @@ export function familyOf(config: Record<string, Json>, model: Record<string, Jso
   }
   if (type === undefined || type === null) return "file";
   if (BERT_MODELS.has(type)) return "bert";
+  if (Object.hasOwn(OTHER_MODELS, type)) return OTHER_MODELS[type];
   throw new ClozeError(
     "input",
     `its model_type in config.json is ${shown(type)}, whose tokenizer cloze does not read`,

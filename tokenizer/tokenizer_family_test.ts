@@ -11,13 +11,16 @@ Deno.test("familyOf follows tokenizer_class, then config.json, then the model's 
   assertEquals(familyOf({ tokenizer_class: "BertTokenizer" }, { model_type: "modernbert" }), "file");
   assertEquals(familyOf({}, {}), "file");
   assertEquals(familyOf({}, undefined), "file");
+  assertEquals(familyOf({ tokenizer_class: "RobertaTokenizerFast" }, undefined), "roberta");
+  assertEquals(familyOf({}, { model_type: "roberta" }), "roberta");
+  assertEquals(familyOf({ tokenizer_class: "BertTokenizer" }, { model_type: "roberta" }), "bert");
 });
 
 Deno.test("familyOf refuses other families by name", () => {
   for (
     const name of [
       "BertJapaneseTokenizer",
-      "RobertaTokenizerFast",
+      "DebertaV2Tokenizer",
       "XLMRobertaTokenizer",
       "AlbertTokenizer",
       "MPNetTokenizer",

@@ -1,15 +1,14 @@
 /** What cuts text into the words that a vocabulary is learned from, as plain data. Used by the commands and by workers. */
 
 import { type AddedToken, SPECIAL_TOKENS } from "./added_tokens.ts";
+import { PipelineSplitter, type PipelineSteps } from "./pipeline/splitter.ts";
 import type { WordSplitter } from "./text_scanner.ts";
 import { WordCounter } from "./word_counter.ts";
 import { BertSplitter } from "./wordpiece/bert_splitter.ts";
 import { DEFAULT_NORMALIZER, type NormalizerOptions } from "./wordpiece/pre_tokenizer.ts";
 
 /** A splitter as plain data. */
-export interface SplitterData {
-  bert: NormalizerOptions;
-}
+export type SplitterData = { bert: NormalizerOptions } | { pipeline: PipelineSteps };
 
 /** A splitter, and the added tokens that text is cut at before. */
 export interface WordSource {
@@ -30,7 +29,7 @@ export function bertWords(
 
 /** The splitter that the data stands for. */
 export function splitterFrom(data: SplitterData): WordSplitter {
-  return new BertSplitter(data.bert);
+  return "bert" in data ? new BertSplitter(data.bert) : new PipelineSplitter(data.pipeline);
 }
 
 /** A counter of the words of such a source; BERT's unless told otherwise. */

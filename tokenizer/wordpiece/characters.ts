@@ -89,6 +89,18 @@ class Characters {
     return text.split(NEWER).map((part) => NEWER.test(part) ? part : part.normalize("NFC")).join("");
   }
 
+  /** The text in one of the normalization forms, in none of which Hugging Face knows what is newer. */
+  normalized(text: string, form: "NFC" | "NFD" | "NFKC" | "NFKD"): string {
+    if (form === "NFC") return this.compose(text);
+    if (this.#compat === "google" || !NEWER.test(text)) return text.normalize(form);
+    return text.split(NEWER).map((part) => NEWER.test(part) ? part : part.normalize(form)).join("");
+  }
+
+  /** Whether it is a nonspacing mark. */
+  isMark(character: string): boolean {
+    return character.replace(MARKS[this.#compat], "") === "" && !within(NEWER_ACCENTS, character.codePointAt(0)!);
+  }
+
   /** Whether canonical ordering may move a mark, or has to stop at it otherwise. */
   hasCombiningClass(mark: string): boolean {
     if (this.#compat === "huggingface" && NEWER.test(mark)) return false;

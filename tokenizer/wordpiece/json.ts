@@ -1,18 +1,14 @@
 /**
- * `tokenizer.json`: what it says, as far as it is of the BERT family. A field that would make other ids than here is refused
+ * `tokenizer.json` with a WordPiece model: what it says, as far as it is of the BERT family. A field that would make other ids than here is refused
  * by its name. Used by `files.ts`.
  */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import type { AddedToken } from "../added_tokens.ts";
-import { boolean, isObject, type Json, list, object, only, parseJson, refusal, shown, string } from "../json_fields.ts";
+import { type FileToken, readAdded, readVocabulary } from "../vocabulary_json.ts";
+import { boolean, isObject, type Json, list, object, only, refusal, shown, string } from "../json_fields.ts";
+import { stepsOf } from "../pipeline/steps.ts";
 import type { NormalizerOptions, PreTokenizerName } from "./pre_tokenizer.ts";
 import { PRE_TOKENIZER_JSON } from "./files.ts";
-
-/** An added token with the id that a file gives it, which is not always the one that it has. */
-export interface FileToken extends AddedToken {
-  id: number;
-}
 
 /** How text is normalized, as far as Hugging Face's files say it. */
 export type FileNormalizer = Omit<NormalizerOptions, "compat" | "pre_tokenizer">;
@@ -34,25 +30,12 @@ export interface TokenizerJson {
   pad_token: string | undefined;
 }
 
-/** Components that are nested deeper than this are nobody's. */
-const DEEPEST = 64;
-
 /** @throws {ClozeError} naming the field. */
-export function parseTokenizerJson(text: string): TokenizerJson {
-  const json = parseJson(text);
-  if (!isObject(json)) throw new ClozeError("input", `it is ${shown(json)}, not an object`);
-  if (json.version !== undefined) only(json.version, "1.0", "version");
-  const model = object(json.model, "model");
-  if (model.type !== undefined && model.type !== "WordPiece" || !isObject(model.vocab)) {
-    throw new ClozeError("input", `its model is ${shown(model.type)}, but cloze reads "WordPiece"`);
-  }
-  const { vocab } = model;
+export function readWordPiece(json: Record<string, Json>): TokenizerJson {
+  const model = object(json.model, "model"), vocab = object(model.vocab, "model.vocab");
   const vocabulary = readVocabulary(vocab);
   only(model.continuing_subword_prefix, "##", "model.continuing_subword_prefix");
   only(model.unk_token, "[UNK]", "model.unk_token");
-  for (const name of ["truncation", "padding"]) {
-    if (json[name] !== undefined && json[name] !== null) object(json[name], name);
-  }
   return {
     vocabulary,
     idOf: (token) => Object.hasOwn(vocab, token) ? vocab[token] : undefined,
@@ -68,58 +51,12 @@ export function parseTokenizerJson(text: string): TokenizerJson {
   };
 }
 
-/** Tokens by id. Visits names one by one: making lists of 30,000 of them takes as long as parsing the file. */
-function readVocabulary(vocab: Record<string, Json>): string[] {
-  const vocabulary: string[] = [], refused: [token: string, id: unknown][] = [];
-  let size = 0;
-  for (const token in vocab) {
-    const id = vocab[token];
-    size++;
-    if (isId(id) && vocabulary[id] === undefined && token.isWellFormed()) vocabulary[id] = token;
-    else refused.push([token, id]);
-  }
-  if (vocabulary.length > size) refused.push([vocabulary[vocabulary.length - 1], vocabulary.length - 1]);
-  if (refused.length > 0) {
-    const [[token, id]] = refused;
-    throw new ClozeError("input", `the id ${idShown(id)} of ${shown(token)} is taken or outside 0..${size - 1}`, {
-      hint: "a vocabulary has every id from 0 on once",
-    });
-  }
-  return vocabulary;
-}
-
-function idShown(id: unknown): string {
-  return typeof id === "string" ? id.slice(0, 20) : shown(id);
-}
-
-/** Whether it can be an id: the engine takes them as Int32. */
-function isId(id: unknown): id is number {
-  return Number.isInteger(id) && id as number >= 0 && id as number < 2 ** 31;
-}
-
 /** Characters of the longest word that is not [UNK]. */
 function readLongest(value: unknown): number {
   if (Number.isInteger(value) && value as number >= 0 && value as number <= 2 ** 64) {
     return Math.min(value as number, Number.MAX_SAFE_INTEGER);
   }
   throw refusal("model.max_input_chars_per_word", value, "a whole number");
-}
-
-function readAdded(added: unknown): FileToken[] {
-  return list(added, "added_tokens").map((value, i) => {
-    const name = `added_tokens[${i}]`, token = object(value, name);
-    const flag = (field: string) => boolean(token[field], `${name}.${field}`);
-    if (!isId(token.id)) throw refusal(`${name}.id`, token.id, "an id");
-    return {
-      id: token.id,
-      content: string(token.content, `${name}.content`),
-      special: flag("special"),
-      lstrip: flag("lstrip"),
-      rstrip: flag("rstrip"),
-      single_word: flag("single_word"),
-      ...(flag("normalized") ? { normalized: true } : {}),
-    };
-  });
 }
 
 /** Nothing, NFC, BertNormalizer, or NFC and then BertNormalizer; sequences of these. */
@@ -131,7 +68,7 @@ function readNormalizer(json: unknown): FileNormalizer {
     clean_text: false,
     handle_chinese_chars: false,
   };
-  const steps = flatten(json, "normalizer", "normalizers");
+  const steps = stepsOf(json, "normalizer", "normalizers");
   steps.forEach((step, i) => {
     const isLast = i === steps.length - 1;
     if (step.type === "NFC" && i === 0) options.nfc = true;
@@ -151,22 +88,10 @@ function readNormalizer(json: unknown): FileNormalizer {
   return options;
 }
 
-/** The steps of a component, which may be nothing, one, or a sequence of sequences. */
-function flatten(json: unknown, name: string, key: string, depth = 0): Record<string, Json>[] {
-  if (json === null || json === undefined) return [];
-  const step = object(json, name);
-  if (step.type !== "Sequence") return [step];
-  if (depth === DEEPEST) throw new ClozeError("input", `its ${name} is nested more than ${DEEPEST} deep`);
-  return list(step[key], `${name}.${key}`).flatMap((part) => {
-    if (part === null) throw refusal(`${name}.${key}`, null, "a list of objects");
-    return flatten(part, name, key, depth + 1);
-  });
-}
-
 function readPreTokenizer(json: unknown): PreTokenizerName {
-  const steps = flatten(json, "pre_tokenizer", "pretokenizers");
+  const steps = stepsOf(json, "pre_tokenizer", "pretokenizers");
   for (const [name, known] of Object.entries(PRE_TOKENIZER_JSON)) {
-    const expected = flatten(known, "pre_tokenizer", "pretokenizers");
+    const expected = stepsOf(known, "pre_tokenizer", "pretokenizers");
     if (steps.length === expected.length && steps.every((step, i) => holds(step, expected[i]))) {
       return name as PreTokenizerName;
     }
@@ -189,7 +114,7 @@ function holds(found: Record<string, Json>, expected: Record<string, Json>): boo
 
 /** The ids of [CLS] and [SEP], if it puts them where BERT has them, or nothing anywhere. */
 function readTemplate(json: unknown): TokenizerJson["template"] {
-  const [step, second] = flatten(json, "post_processor", "processors");
+  const [step, second] = stepsOf(json, "post_processor", "processors");
   if (step === undefined) return undefined;
   if (second !== undefined) throw refusal("post_processor", "a sequence", "one step");
   if (step.type === "BertProcessing") {

@@ -4,7 +4,8 @@ import { loadTokenizer } from "../files.ts";
 import { SPECIAL_TOKENS } from "../added_tokens.ts";
 import { WordPieceTokenizer } from "./tokenizer.ts";
 import { tokenizerFiles } from "../tokenizer_files.ts";
-import { parseTokenizerJson } from "./json.ts";
+import { parseObject } from "../json.ts";
+import { readWordPiece } from "./json.ts";
 
 const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, "a", "##b", "."], {
   normalizer: { pre_tokenizer: "characters" },
@@ -58,19 +59,19 @@ Deno.test("loadTokenizer of a file with one field of a wrong type loads it or na
   }
 });
 
-Deno.test("parseTokenizerJson refuses what is deep, huge or no JSON object, at once", () => {
+Deno.test("readWordPiece refuses what is deep, huge or no JSON object, at once", () => {
   const json = JSON.parse(valid["tokenizer.json"]);
   const refuse = (change: object, message: string) =>
-    assertThrows(() => parseTokenizerJson(JSON.stringify({ ...json, ...change })), ClozeError, message);
+    assertThrows(() => readWordPiece({ ...json, ...change }), ClozeError, message);
   let deep: object = { type: "NFC" };
   for (let i = 0; i < 1000; i++) deep = { type: "Sequence", normalizers: [deep] };
   refuse({ normalizer: deep }, "nested more than 64 deep");
   refuse({ model: { ...json.model, vocab: { a: 1e9 } } }, 'the id 1000000000 of "a"');
   refuse({ model: { ...json.model, max_input_chars_per_word: -1 } }, "model.max_input_chars_per_word");
   for (const text of ["[]", "7", "null", '"x"', `${"[".repeat(100_000)}${"]".repeat(100_000)}`]) {
-    assertThrows(() => parseTokenizerJson(text), ClozeError, "not an object");
+    assertThrows(() => parseObject(text), ClozeError, "not an object");
   }
   const longest = JSON.stringify({ ...json, model: { ...json.model, max_input_chars_per_word: 0 } })
     .replace('"max_input_chars_per_word":0', '"max_input_chars_per_word":18446744073709551615');
-  assertEquals(parseTokenizerJson(longest).max_input_chars_per_word, Number.MAX_SAFE_INTEGER);
+  assertEquals(readWordPiece(parseObject(longest)).max_input_chars_per_word, Number.MAX_SAFE_INTEGER);
 });

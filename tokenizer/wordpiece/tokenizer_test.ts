@@ -174,7 +174,7 @@ Deno.test("a saved tokenizer is loaded again from its folder, tokenizer.json and
       assert(error.message.includes(name));
     };
     await refuse("tokenizer.json", "{", "not JSON");
-    await refuse("tokenizer.json", '{"model":{"type":"BPE","vocab":{}}}', "BPE");
+    await refuse("tokenizer.json", '{"model":{"type":"WordLevel","vocab":{}}}', "WordLevel");
     await refuse("tokenizer.json", '{"model":{"type":"WordPiece","vocab":{"a":0,"b":0}}}', "taken");
     await refuse("vocab.txt", "a\nb\n", "[UNK]");
     await refuse("vocab.txt", [...VOCABULARY, "the"].join("\n"), "twice");

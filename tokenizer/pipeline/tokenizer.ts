@@ -1,0 +1,112 @@
+/**
+ * A tokenizer of the parts that tokenizer.json names: BPE and Unigram, with their normalizers, pre-tokenizers,
+ * post-processors and decoders. Used through `Tokenizer`.
+ */
+
+import type { AddedToken, SpecialNames } from "../added_tokens.ts";
+import type { IdBuffer } from "../id_buffer.ts";
+import type { Json } from "../json_fields.ts";
+import { Tokenizer } from "../tokenizer.ts";
+import { decodeByteLevel, readDecoder } from "./decoders.ts";
+import { type ModelData, modelKind } from "./models.ts";
+import { readPostProcessor, templateOf } from "./post_processor.ts";
+import { SpacedSpelling } from "./spelling.ts";
+import { PipelineSplitter, type PipelineSteps } from "./splitter.ts";
+
+/** What a {@linkcode PipelineTokenizer} is made from: plain data. Steps are as tokenizer.json has them. */
+export interface PipelineData extends PipelineSteps {
+  vocabulary: readonly string[];
+  /** How many tokens, from the first on, are the model's; the others are added tokens only. */
+  pieces: number;
+  added_tokens: readonly AddedToken[];
+  names: SpecialNames;
+  model: ModelData;
+  post_processors: readonly Record<string, Json>[];
+  decoders: readonly Record<string, Json>[];
+}
+
+const BEGINS = 1, ENDS = 2, IS_SPACE = 4, KNOWN = 8;
+
+/** BPE or Unigram. */
+export class PipelineTokenizer extends Tokenizer {
+  readonly data: PipelineData;
+  readonly #spelling: SpacedSpelling;
+  /** Of each id, what white space its token has; 0 where that was not looked up yet. */
+  readonly #spaces: Uint8Array;
+
+  /** @throws {ClozeError} `input` naming a step that cloze does not read, or a special token that is missing. */
+  constructor(data: PipelineData, notes: readonly string[] = []) {
+    const { vocabulary, pieces, names, model } = data;
+    const isByteLevel = model.type === "BPE" && model.byte_level;
+    const spelling = new SpacedSpelling(
+      readDecoder(data.decoders),
+      isByteLevel ? (token) => decodeByteLevel([token])[0] : (token) => token.replaceAll("▁", " "),
+    );
+    const own = new Set(Object.values(names));
+    const ids = new Map(vocabulary.map((token, id) => [token, id]));
+    super({
+      vocabulary,
+      pieces,
+      added_tokens: data.added_tokens,
+      names,
+      splitter: new PipelineSplitter(data),
+      model: modelKind(model.type).build({ vocabulary: vocabulary.slice(0, pieces), own }, model),
+      spelling,
+      template: templateOf(readPostProcessor(data.post_processors), (token) => ids.get(token)),
+      notes,
+    });
+    this.data = data;
+    this.#spelling = spelling;
+    this.#spaces = new Uint8Array(vocabulary.length);
+  }
+
+  get lowercases(): boolean {
+    return this.data.normalizers.some(({ type }) => type === "Lowercase");
+  }
+
+  get longestWord(): number {
+    return Infinity;
+  }
+
+  canWrite(character: string): boolean {
+    const ids: number[] = [];
+    this.encodeIds(character, ids, "corpus");
+    return !ids.includes(this.special.unk);
+  }
+
+  words(text: string): string[] {
+    const parts = [...this.scanner.parts(text, "corpus")].filter(({ token }) => token === undefined);
+    return parts.map(({ word: { text } }) => text.replaceAll("▁", " ").trim()).filter((word) => word !== "");
+  }
+
+  /** Tokens have the white space of the text, which so says where eojeols begin. */
+  protected encodeEojeols(bytes: Uint8Array, from: number, to: number, out: IdBuffer, starts: number[]): void {
+    // Its bytes may be in several tokens.
+    if (hasIdeographicSpace(bytes, from, to)) return this.encodeWhole(bytes, from, to, out, starts);
+    const first = out.length;
+    this.encodeWords(bytes, from, to, out);
+    let isBehindSpace = true;
+    for (let i = first; i < out.length; i++) {
+      const spaces = this.#spacesOf(out.at(i));
+      const isSpace = (spaces & IS_SPACE) !== 0;
+      if (i === first || (!isSpace && (isBehindSpace || (spaces & BEGINS) !== 0))) starts.push(i);
+      if (isSpace) isBehindSpace = true;
+      else isBehindSpace = (spaces & ENDS) !== 0;
+    }
+  }
+
+  #spacesOf(id: number): number {
+    const known = this.#spaces[id];
+    if (known !== 0) return known;
+    const { begins, ends, isSpace } = this.#spelling.spaces(this.vocabulary[id]);
+    return this.#spaces[id] = KNOWN | (begins ? BEGINS : 0) | (ends ? ENDS : 0) | (isSpace ? IS_SPACE : 0);
+  }
+}
+
+/** Whether there is a U+3000. */
+function hasIdeographicSpace(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i + 2 < to; i++) {
+    if (bytes[i] === 0xE3 && bytes[i + 1] === 0x80 && bytes[i + 2] === 0x80) return true;
+  }
+  return false;
+}
