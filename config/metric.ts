@@ -147,7 +147,10 @@ export interface TextStatistics {
   documents: number;
   /** SHA-256 of the shard's payload. */
   sha256: string;
-  /** Tokens per word, `null` without words; words and punctuation marks are counted as the pre-tokenizer cuts them. */
+  /**
+   * Tokens per word, `null` without words. Words are tokens that begin one: as the pre-tokenizer cuts text, with its
+   * punctuation marks; where tokens have the white space before them, what stands behind white space, and punctuation marks.
+   */
   fertility: number | null;
   words: number;
   /** Words that became `[UNK]`; each is one token. */

@@ -24,8 +24,9 @@ export function tokenKinds(tokenizer: Tokenizer): TokenKinds {
     { length: tokenizer.size },
     (_, id) => tokenizer.isSpecial(id) ? SPECIAL : tokenizer.startsWord(id) ? BEGINS : CONTINUES,
   );
+  const ends = Uint8Array.from({ length: tokenizer.size }, (_, id) => tokenizer.endsWord(id) ? 1 : 0);
   const ordinary = Int32Array.from(kinds.keys()).filter((id) => kinds[id] !== SPECIAL);
-  return { mask: tokenizer.special.mask, kinds, ordinary };
+  return { mask: tokenizer.special.mask, kinds, ends, ordinary };
 }
 
 /** Fills one batch after the other in the same memory. */

@@ -10,7 +10,7 @@ import { sentenceLength } from "./shard_format.ts";
 
 /** A sentence with a blank, and what stood there if that is known. */
 export interface Blank {
-  /** With one `[MASK]`. */
+  /** With one `[MASK]`, whatever the tokenizer calls it. */
   text: string;
   answer?: string;
 }
@@ -38,19 +38,21 @@ export function heldOutBlanks(shard: Shard, tokenizer: Tokenizer, count: number,
     const ids = shard.buffer(length);
     shard.readIds(start, ids);
     if (ids.includes(tokenizer.special.unk)) continue; // nobody can read it
-    if (ids.filter((id) => /\p{L}/u.test(tokenizer.tokenOf(id))).length < FEWEST_WORDS) continue;
+    if (ids.filter((id) => /\p{L}/u.test(tokenizer.surface(id))).length < FEWEST_WORDS) continue;
     const words = [...ids.keys()].filter((at) =>
-      /^\p{L}{2,}$/u.test(tokenizer.tokenOf(ids[at])) && (at + 1 === ids.length || tokenizer.startsWord(ids[at + 1]))
+      /^\p{L}{2,}$/u.test(tokenizer.surface(ids[at])) && tokenizer.startsWord(ids[at]) &&
+      (at + 1 === ids.length || tokenizer.startsWord(ids[at + 1]))
     );
     if (words.length === 0) continue;
     const at = random.at(0, i).pick(words);
     const masked = Int32Array.from(ids);
     masked[at] = tokenizer.special.mask;
-    const text = tokenizer.decode(masked);
+    const text = tokenizer.blanked(masked, at);
     const again = tokenizer.encode(text).ids;
     if (again.length !== masked.length || again.some((id, k) => id !== masked[k])) continue;
-    if (blanks.some((blank) => blank.text === text)) continue;
-    blanks.push({ text, answer: tokenizer.tokenOf(ids[at]) });
+    const shown = text.replace(tokenizer.names.mask, "[MASK]");
+    if (blanks.some((blank) => blank.text === shown)) continue;
+    blanks.push({ text: shown, answer: tokenizer.surface(ids[at]) });
   }
   return blanks;
 }

@@ -13,6 +13,8 @@ export interface TokenKinds {
   mask: number;
   /** `[V]` 0: an ordinary token that begins a word; 1: one that continues a word; 2: a special token. */
   kinds: Uint8Array;
+  /** `[V]` 1 where a word ends with the token, whatever follows it. */
+  ends: Uint8Array;
   /** Ids of ordinary tokens: the replacements. */
   ordinary: Int32Array;
 }
@@ -69,7 +71,7 @@ export class Masker {
 
   /** Cuts the sequence into what is chosen as one, leaving special tokens out. Positions count from `from`. */
   #findUnits(ids: Int32Array, from: number, to: number): void {
-    const { kinds } = this.#tokens;
+    const { kinds, ends } = this.#tokens;
     const { masking } = this.#options;
     this.#starts.length = this.#ends.length = 0;
     let open = false;
@@ -82,7 +84,9 @@ export class Masker {
         continue;
       }
       const last = this.#starts.length - 1;
-      const goesOn = masking === "eojeol" ? !isStart : masking !== "token" && kinds[id] === CONTINUES;
+      // Tokens of a word are neighbours of which none begins a word and none ends one, and that no white space parts.
+      const isInside = kinds[id] === CONTINUES && !isStart && (at === from || ends[ids[at - 1]] === 0);
+      const goesOn = masking === "eojeol" ? !isStart : masking !== "token" && isInside;
       if (open && goesOn && at - from - this.#starts[last] < LONGEST_WORD) {
         this.#ends[last]++;
       } else {

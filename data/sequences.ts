@@ -20,7 +20,7 @@ export const WORD_START = 1 << 30;
 export interface SequenceOptions extends Pick<SamplingConfig, "max_sequence_length" | "sequences" | "short_seq_prob"> {
   /** Of the pairs. */
   seed: number;
-  /** Eojeols are marked only for `eojeol`. */
+  /** Says whether eojeols are marked. */
   masking: MaskingConfig["masking"];
 }
 
@@ -50,6 +50,7 @@ export class Sequences implements Disposable {
   readonly shard: Shard;
   readonly options: SequenceOptions;
   readonly #index: SequenceIndex;
+  readonly #marksEojeols: boolean;
   readonly #cls: number;
   readonly #sep: number;
   readonly #pairs: Random;
@@ -78,6 +79,9 @@ export class Sequences implements Disposable {
     this.shard = shard;
     this.options = options;
     this.#index = SequenceIndex.open(shard, options.sequences, options.max_sequence_length);
+    const { masking } = options;
+    // Where tokens have the white space before them, some words have none: the first one of a sentence.
+    this.#marksEojeols = masking === "eojeol" || (masking !== "token" && tokenizer.isSpaced);
     this.#cls = tokenizer.special.cls;
     this.#sep = tokenizer.special.sep;
     this.#pairs = new Random(options.seed, STREAMS.pairs);
@@ -152,7 +156,7 @@ export class Sequences implements Disposable {
     const ids = this.shard.buffer(count);
     this.shard.readIds(first, ids);
     const tokens = Int32Array.from(ids);
-    if (this.options.masking !== "eojeol") return tokens;
+    if (!this.#marksEojeols) return tokens;
     const starts = new Uint8Array(count);
     this.shard.readWordStarts(first, starts);
     for (let i = 0; i < count; i++) if (starts[i] === 1) tokens[i] |= WORD_START;

@@ -1,5 +1,5 @@
 /**
- * Fills blanks: text with `[MASK]` (or three or more underscores) → the most probable tokens for each. Used by the predict
+ * Fills blanks: text with `[MASK]`, `<mask>` or three or more underscores → the most probable tokens for each. Used by the predict
  * command and by programs.
  */
 
@@ -8,6 +8,7 @@ import { type MaskedSequence, packMasked } from "../config/batch.ts";
 import type { ModelHeads } from "../model/model_heads.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
+import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { checkCount, checkTexts, prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
@@ -54,7 +55,8 @@ export interface FillMaskOptions extends InferenceOptions {
 
 /** Tokens that the engine takes at once. */
 const BATCH_TOKENS = 2048;
-const BLANK = /_{3,}/g;
+/** How a person may write a blank, whatever the model's mask token is called. */
+export const BLANK = /_{3,}|\[MASK\]|<mask>/g;
 
 /** What models are that cannot fill blanks, and what can be done with them. */
 const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: string]>> = {
@@ -140,12 +142,12 @@ export class FillMask implements Disposable {
   prepare(line: string): Prepared {
     const { tokenizer } = this.#parts;
     const { cls, sep, mask } = tokenizer.special;
-    const text = line.replace(BLANK, "[MASK]");
+    const text = line.replace(BLANK, () => tokenizer.names.mask);
     const { ids, offsets } = tokenizer.encode(text);
     const found = [...ids.keys()].filter((i) => ids[i] === mask);
     if (found.length === 0) {
       throw new ClozeError("input", "there is no blank in it", {
-        hint: "write [MASK] or ____ where a word is missing",
+        hint: "write [MASK], <mask> or ____ where a word is missing",
       });
     }
     const most = this.#limits.max_sequence_length - 2 - (longest(this.#targets) - 1);
@@ -178,7 +180,7 @@ export class FillMask implements Disposable {
       open.forEach((filling, i) => filling.answers = answers[i]);
     }
     return lines.map((line, i) =>
-      filledLine(line, masks[i], line.positions.map((blank) => fillings[i].tokens.get(blank)!))
+      filledLine(this.#parts.tokenizer, line, masks[i], line.positions.map((blank) => fillings[i].tokens.get(blank)!))
     );
   }
 
@@ -193,9 +195,8 @@ export class FillMask implements Disposable {
         answers.push(positions.map(() => {
           const best: Prediction[] = [];
           for (let i = row * this.#asked; i < (row + 1) * this.#asked && best.length < this.#topK; i++) {
-            const token = tokenizer.vocabulary[ids[i]];
-            if (token === undefined || tokenizer.isUnused(ids[i])) continue;
-            best.push({ token, id: ids[i], probability: probabilities[i] });
+            if (ids[i] >= tokenizer.size || tokenizer.isUnused(ids[i])) continue;
+            best.push({ token: tokenizer.shown(ids[i]), id: ids[i], probability: probabilities[i] });
           }
           row++;
           return best;
@@ -208,11 +209,13 @@ export class FillMask implements Disposable {
   /** The targets in each blank; the other blanks of a line stay blank meanwhile. */
   async #chooseTargets(lines: readonly Prepared[]): Promise<FilledLine[]> {
     const blanks = lines.flatMap(({ ids, positions }) => positions.map((blank) => ({ ids, blank })));
-    const { mask } = this.#parts.tokenizer.special;
+    const { tokenizer } = this.#parts, { mask } = tokenizer.special;
     const ranked = await rankTargets(blanks, this.#targets, this.#engine, mask, this.#limits.max_tokens);
     return lines.map((line) => {
       const masks = ranked.splice(0, line.positions.length);
-      return filledLine(line, masks, masks.map(([best]) => best.token));
+      // Where tokens have the white space before them, the token says it and the text does not.
+      const fillings = masks.map(([{ token, id }]) => tokenizer.isSpaced ? id ?? token : token);
+      return filledLine(tokenizer, line, masks, fillings);
     });
   }
 
@@ -246,7 +249,7 @@ class Filling implements MaskedSequence {
   /** Of each open blank, best first. */
   answers: Prediction[][];
   /** Of the filled blanks. */
-  readonly tokens = new Map<number, string>();
+  readonly tokens = new Map<number, number>();
 
   constructor(ids: Int32Array, positions: readonly number[], answers: Prediction[][]) {
     this.ids = ids.slice();
@@ -258,22 +261,27 @@ class Filling implements MaskedSequence {
   settleSurest(): void {
     const sure = this.answers.map(([{ probability }]) => probability);
     const surest = sure.indexOf(Math.max(...sure));
-    const [{ token, id }] = this.answers[surest];
+    const [{ id }] = this.answers[surest];
     const [blank] = this.positions.splice(surest, 1);
     this.ids[blank] = id!;
-    this.tokens.set(blank, token);
+    this.tokens.set(blank, id!);
   }
 }
 
 /** A piece inside a word is joined to what stands before it. */
-function filledLine(line: Prepared, masks: Prediction[][], tokens: readonly string[]): FilledLine {
+function filledLine(
+  tokenizer: Tokenizer,
+  line: Prepared,
+  masks: Prediction[][],
+  fillings: readonly (number | string)[],
+): FilledLine {
   let sequence = "", from = 0;
   line.offsets.forEach(([first, last], i) => {
-    // A [MASK] that takes the white space beside it (lstrip, rstrip) leaves it where it is.
+    // A mask token that takes the white space beside it (lstrip, rstrip) leaves it where it is.
     const blank = line.text.slice(first, last);
     const start = last - blank.trimStart().length, end = first + blank.trimEnd().length;
     sequence += line.text.slice(from, start);
-    sequence = tokens[i].startsWith("##") ? sequence.trimEnd() + tokens[i].slice(2) : sequence + tokens[i];
+    sequence = tokenizer.join(sequence, fillings[i]);
     from = end;
   });
   const { text: input, truncated, counts: { unknown } } = line;

@@ -13,6 +13,8 @@ import type { Tokenizer } from "../tokenizer/mod.ts";
 export interface Target {
   text: string;
   ids: Int32Array;
+  /** The same at the beginning of a text, where no white space is before it. */
+  first: Int32Array;
 }
 
 /** A blank of a sequence. */
@@ -33,9 +35,10 @@ interface Question {
 /** @throws {ClozeError} `usage` if a target is empty or has characters that the vocabulary lacks. */
 export function targetsOf(texts: readonly string[], tokenizer: Tokenizer): Target[] {
   return texts.map((text) => {
-    const known = tokenizer.idOf(text); // a piece as well, such as ##s
-    const ids = known === undefined || tokenizer.isSpecial(known) ? tokenizer.encode(text).ids : Int32Array.of(known);
-    if (ids.length > 0 && !ids.includes(tokenizer.special.unk)) return { text, ids };
+    const ids = tokenizer.wordIds(text, false);
+    if (ids.length > 0 && !ids.includes(tokenizer.special.unk)) {
+      return { text, ids, first: tokenizer.wordIds(text, true) };
+    }
     throw new ClozeError("usage", `the target ${JSON.stringify(text)} cannot be an answer of this model`, {
       hint: ids.length === 0 ? "it holds no token" : "it holds characters that the vocabulary lacks",
     });
@@ -44,7 +47,7 @@ export function targetsOf(texts: readonly string[], tokenizer: Tokenizer): Targe
 
 /** Tokens of the longest target; 1 without any. */
 export function longest(targets: readonly Target[]): number {
-  return targets.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+  return targets.reduce((most, { ids, first }) => Math.max(most, ids.length, first.length), 1);
 }
 
 /** For each blank the targets, the most probable first. */
@@ -65,20 +68,25 @@ export async function rankTargets(
       for (const { blank, target, id } of wanted) logProbability[blank][target] += scores[id] - total;
     }
   }
-  return logProbability.map((values) =>
-    targets.map(({ text, ids }, t) => ({
-      token: text,
-      ...(ids.length === 1 ? { id: ids[0] } : {}),
-      probability: Math.exp(values[t]),
-    })).sort((a, b) => b.probability - a.probability)
+  return logProbability.map((values, b) =>
+    targets.map((target, t) => {
+      const ids = idsAt(target, blanks[b]);
+      return { token: target.text, ...(ids.length === 1 ? { id: ids[0] } : {}), probability: Math.exp(values[t]) };
+    }).sort((a, b) => b.probability - a.probability)
   );
+}
+
+/** A target's ids in a blank. */
+function idsAt({ ids, first }: Target, { blank }: Blank): Int32Array {
+  return blank === 1 ? first : ids;
 }
 
 /** Targets of as many tokens that begin alike ask about the same sequence. */
 function* questionsOf(blanks: readonly Blank[], targets: readonly Target[], mask: number): Generator<Question> {
   for (const [blank, { ids, blank: at }] of blanks.entries()) {
     const questions = new Map<string, Question>();
-    for (const [target, { ids: pieces }] of targets.entries()) {
+    for (const [target, answer] of targets.entries()) {
+      const pieces = idsAt(answer, blanks[blank]);
       for (const [i, id] of pieces.entries()) {
         const inserted = pieces.map((piece, j) => j < i ? piece : mask);
         const key = inserted.join();

@@ -106,7 +106,7 @@ export class Scorer implements Disposable {
     return log.map((values, s) => {
       const score = values.reduce((a, b) => a + b, 0);
       const tokens = values.map((log_probability, i) => ({
-        token: tokenizer.tokenOf(sentences[s][i]),
+        token: tokenizer.shown(sentences[s][i]),
         log_probability,
       }));
       const kind = this.#causal ? "log_likelihood" as const : "pseudo_log_likelihood" as const;

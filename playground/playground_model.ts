@@ -4,7 +4,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { packMasked } from "../config/batch.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { FillMask } from "../inference/fill_mask.ts";
+import { BLANK, FillMask } from "../inference/fill_mask.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import { type InferenceOptions, openEngine } from "../inference/open_engine.ts";
 import type { BlankAnswer, FillAnswer, ScoreAnswer, TextToken, TokenizeAnswer } from "./protocol.ts";
@@ -53,7 +53,7 @@ export class PlaygroundModel implements Disposable {
 
   /** The answers for each blank, best first. */
   async fill(text: string, topK: number): Promise<FillAnswer> {
-    const written = new WrittenBlanks(text);
+    const written = new WrittenBlanks(text, this.#folder.tokenizer.names.mask);
     const prepared = this.#fill.prepare(written.masked);
     const [{ sequence }] = await this.#fill.fillPrepared([prepared]);
     const { vocab_size } = this.#folder.config;
@@ -66,8 +66,9 @@ export class PlaygroundModel implements Disposable {
     }
     const blanks = distributions.map((probabilities, blank) => {
       const answers = this.#best(probabilities, topK).map((id): BlankAnswer => {
-        const token = this.#folder.tokenizer.vocabulary[id];
-        return { token, id, probability: probabilities[id], ...joinOf(token) };
+        const { tokenizer } = this.#folder;
+        const joined = !tokenizer.startsWord(id) && (tokenizer.maskTakesSpace || !tokenizer.isSpaced);
+        return { token: tokenizer.shown(id), id, probability: probabilities[id], word: tokenizer.surface(id), joined };
       });
       return { ...written.range(prepared.offsets[blank]), entropy: entropy(probabilities), answers };
     });
@@ -116,10 +117,10 @@ export class PlaygroundModel implements Disposable {
 
   #tokens(text: string): TextToken[] {
     const { tokenizer } = this.#folder;
-    const written = new WrittenBlanks(text);
+    const written = new WrittenBlanks(text, this.#folder.tokenizer.names.mask);
     const { ids, offsets, words } = tokenizer.encode(written.masked);
     return Array.from(ids, (id, i) => ({
-      token: tokenizer.vocabulary[id],
+      token: tokenizer.shown(id),
       id,
       ...written.range(offsets[i]),
       word: words[i] ?? -1,
@@ -148,18 +149,18 @@ export class PlaygroundModel implements Disposable {
   }
 }
 
-/** A text in which blanks are written as `____`, and the same with `[MASK]` in their place. */
+/** A text in which blanks are written as `____`, and the same with the mask token in their place. */
 class WrittenBlanks {
   readonly masked: string;
   /** Of each blank, where it ends in `masked`, and how much shorter it is in the text. */
   readonly #ends: { end: number; shorter: number }[] = [];
 
-  constructor(text: string) {
+  constructor(text: string, mask: string) {
     let grown = 0;
-    this.masked = text.replace(/_{3,}/g, (blank, at: number) => {
-      grown += MASK.length - blank.length;
-      this.#ends.push({ end: at + blank.length + grown, shorter: MASK.length - blank.length });
-      return MASK;
+    this.masked = text.replace(BLANK, (blank, at: number) => {
+      grown += mask.length - blank.length;
+      this.#ends.push({ end: at + blank.length + grown, shorter: mask.length - blank.length });
+      return mask;
     });
   }
 
@@ -169,14 +170,6 @@ class WrittenBlanks {
       this.#ends.reduce((at, blank) => (offset >= blank.end ? at - blank.shorter : at), offset);
     return { start: back(start), end: back(end) };
   }
-}
-
-const MASK = "[MASK]";
-
-/** What an answer puts into the text. */
-function joinOf(token: string): Pick<BlankAnswer, "word" | "joined"> {
-  const joined = token.startsWith("##");
-  return { word: joined ? token.slice(2) : token, joined };
 }
 
 function softmax(logits: Float32Array): Float64Array {

@@ -18,4 +18,8 @@ export interface Spelling {
    * @param hasSpace whether white space between the two was kept; without it, the token says whether there is any.
    */
   join(before: string, token: string, hasSpace: boolean): string;
+  /** A text with words behind it instead of a token. */
+  joinWords(before: string, words: string): string;
+  /** The text of tokens of which one, at `blank`, is the mask token, as a person would write it: with that token in its place. */
+  blanked(tokens: readonly string[], blank: number, hasSpace: boolean): string;
 }

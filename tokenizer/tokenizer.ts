@@ -166,6 +166,12 @@ export abstract class Tokenizer {
   /** Whether text is lowercased. */
   abstract get lowercases(): boolean;
 
+  /** Whether tokens have the white space before them, so that only the text says where words begin. */
+  abstract get isSpaced(): boolean;
+
+  /** The ids of words as they stand behind others, or at the beginning of a text. */
+  abstract wordIds(words: string, isFirst: boolean): Int32Array;
+
   /** Characters of the longest word that does not become unknown for its length alone. */
   abstract get longestWord(): number;
 
@@ -377,11 +383,14 @@ export abstract class Tokenizer {
 
   /** A text, which the mask token stood behind, with a token or with words instead of the mask. */
   join(before: string, filling: number | string): string {
-    const hasSpace = !this.maskTakesSpace;
-    if (typeof filling === "string" || this.isSpecial(filling)) {
-      return before + (typeof filling === "string" ? filling : this.tokenOf(filling));
-    }
-    return this.#spelling.join(before, this.tokenOf(filling), hasSpace);
+    if (typeof filling === "string") return this.#spelling.joinWords(before, filling);
+    const token = this.tokenOf(filling);
+    return this.isSpecial(filling) ? before + token : this.#spelling.join(before, token, !this.maskTakesSpace);
+  }
+
+  /** The text of ids of which one, at `blank`, is the mask token, as a person would write it. */
+  blanked(ids: ArrayLike<number>, blank: number): string {
+    return this.#spelling.blanked(Array.from(ids, (id) => this.tokenOf(id)), blank, !this.maskTakesSpace);
   }
 }
 

@@ -44,6 +44,16 @@ export class SpacedSpelling implements Spelling {
     return kept === "" ? text.trimStart() : kept + text;
   }
 
+  joinWords(before: string, words: string): string {
+    return before + words;
+  }
+
+  /** Where the mask token takes white space, it does not say whether a word begins there; a person would put a space. */
+  blanked(tokens: readonly string[], blank: number, hasSpace: boolean): string {
+    if (hasSpace || blank === 0) return this.#decode(tokens).trimStart();
+    return `${this.#decode(tokens.slice(0, blank)).trim()} ${this.#decode(tokens.slice(blank)).trimStart()}`;
+  }
+
   /** Whether the token begins with white space, ends with it, or is nothing else. */
   spaces(token: string): { begins: boolean; ends: boolean; isSpace: boolean } {
     const text = this.#textOf(token);

@@ -64,6 +64,17 @@ export class PipelineTokenizer extends Tokenizer {
     return this.data.normalizers.some(({ type }) => type === "Lowercase");
   }
 
+  get isSpaced(): boolean {
+    return true;
+  }
+
+  /** A text, or a token by its name if it has a mark: `Ġleaves`. */
+  wordIds(words: string, isFirst: boolean): Int32Array {
+    const known = /^[Ġ▁]/.test(words) ? this.idOf(words) : undefined;
+    if (known !== undefined) return Int32Array.of(known);
+    return this.encode(isFirst || /^\s/.test(words) ? words : ` ${words}`).ids;
+  }
+
   get longestWord(): number {
     return Infinity;
   }

@@ -46,6 +46,14 @@ export class WordPieceSpelling implements Spelling {
   join(before: string, token: string): string {
     return token.startsWith(CONTINUING) ? before.trimEnd() + token.slice(CONTINUING.length) : before + token;
   }
+
+  joinWords(before: string, words: string): string {
+    return this.join(before, words);
+  }
+
+  blanked(tokens: readonly string[]): string {
+    return this.decode(tokens);
+  }
 }
 
 const CLEAN_UPS = [

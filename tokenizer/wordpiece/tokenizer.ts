@@ -76,6 +76,16 @@ export class WordPieceTokenizer extends Tokenizer {
     return this.normalizer.lowercase;
   }
 
+  get isSpaced(): boolean {
+    return false;
+  }
+
+  /** A token by its name, a piece inside a word as well, or a text. */
+  wordIds(words: string): Int32Array {
+    const known = this.idOf(words);
+    return known === undefined || this.isSpecial(known) ? this.encode(words).ids : Int32Array.of(known);
+  }
+
   get longestWord(): number {
     return this.max_input_chars_per_word;
   }

@@ -154,7 +154,7 @@ async function measure(folder: ModelFolder, values: EvaluateOptions, data: strin
     noteDevice(values.device, engine.describe().device);
     const counts = predictedCounts(objective, shard, tokenizer, batches);
     const unigram = new Unigram(counts);
-    const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.tokenOf(id)));
+    const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.surface(id)));
     const byFrequency = new Breakdown(unigram, (id) => bandOf(unigram.rank(id)));
     const evaluation = await evaluate(engine, batches, (...row) => {
       byScript.add(...row);
@@ -173,7 +173,7 @@ async function measure(folder: ModelFolder, values: EvaluateOptions, data: strin
       unigram: baseline,
       most_frequent: unigram.commonest === null
         ? null
-        : { token: tokenizer.tokenOf(unigram.commonest), accuracy: baseline.accuracy },
+        : { token: tokenizer.shown(unigram.commonest), accuracy: baseline.accuracy },
       by_script: byScript.groups,
       by_frequency: byFrequency.groups.sort((a, b) => a.unigram.loss - b.unigram.loss), // the commonest first
     };

@@ -171,18 +171,18 @@ function json(batch: MlmBatch, number: number, tokenizer: Tokenizer): string {
   ).join("");
 }
 
-const MASK = "[MASK]";
 const PERSON_COLUMNS = 100;
 
 function readable(batch: MlmBatch, number: number, tokenizer: Tokenizer, options: BatchOptions): string {
   const { bold, dim, cyan, red, green } = painter(Deno.stdout);
   const lines: string[] = [];
+  const { mask, ...others } = tokenizer.names, own = Object.values(others);
   const counts = { masked: 0, replaced: 0, kept: 0 };
   const paint = (token: string, label: string | undefined): { text: string; width: number } => {
     if (label === undefined) {
-      return { text: /^\[(CLS|SEP|PAD|UNK)\]$/.test(token) ? dim(token) : token, width: columns(token) };
+      return { text: own.includes(token) ? dim(token) : token, width: columns(token) };
     }
-    const what = token === MASK ? "masked" : token === label ? "kept" : "replaced";
+    const what = token === mask ? "masked" : token === label ? "kept" : "replaced";
     counts[what]++;
     const note = what === "kept" ? "‹kept›" : `‹${label}›`;
     const colour = { masked: cyan, replaced: red, kept: green }[what];
@@ -208,7 +208,7 @@ function readable(batch: MlmBatch, number: number, tokenizer: Tokenizer, options
   const chosen = batch.labels.length;
   const head = `${bold(`batch ${number}`)}  ${sequences.length} sequences, ` +
     `${grouped(tokens)} of ${grouped(options.batch_tokens)} tokens (${percent(tokens / options.batch_tokens)} full), ` +
-    `${grouped(chosen)} chosen (${percent(chosen / tokens)}): ${cyan(`${counts.masked} ${MASK}‹was›`)}, ` +
+    `${grouped(chosen)} chosen (${percent(chosen / tokens)}): ${cyan(`${counts.masked} ${mask}‹was›`)}, ` +
     `${red(`${counts.replaced} replaced‹was›`)}, ${green(`${counts.kept} kept‹kept›`)}`;
   return [head, ...lines, "", ""].join("\n");
 }
