@@ -56,7 +56,7 @@ export class PlaygroundModel implements Disposable {
     const written = new WrittenBlanks(text, this.#folder.tokenizer.names.mask);
     const prepared = this.#fill.prepare(written.masked);
     const [{ sequence }] = await this.#fill.fillPrepared([prepared]);
-    const { vocab_size } = this.#folder.config;
+    const { tokenizer, config: { vocab_size } } = this.#folder;
     const distributions: Float64Array[] = [];
     for (const positions of inParts(prepared.positions, Math.max(1, Math.floor(MOST_LOGITS / vocab_size)))) {
       const logits = await this.#engine.logits(packMasked([{ ids: prepared.ids, positions }]));
@@ -66,7 +66,6 @@ export class PlaygroundModel implements Disposable {
     }
     const blanks = distributions.map((probabilities, blank) => {
       const answers = this.#best(probabilities, topK).map((id): BlankAnswer => {
-        const { tokenizer } = this.#folder;
         const joined = !tokenizer.startsWord(id) && (tokenizer.maskTakesSpace || !tokenizer.isSpaced);
         return { token: tokenizer.shown(id), id, probability: probabilities[id], word: tokenizer.surface(id), joined };
       });
@@ -149,7 +148,7 @@ export class PlaygroundModel implements Disposable {
   }
 }
 
-/** A text in which blanks are written as `____`, and the same with the mask token in their place. */
+/** A text with blanks in any of their forms, and the same with the mask token in their place. */
 class WrittenBlanks {
   readonly masked: string;
   /** Of each blank, where it ends in `masked`, and how much shorter it is in the text. */
@@ -164,11 +163,12 @@ class WrittenBlanks {
     });
   }
 
-  /** Where in the text a range of `masked` is. */
+  /** Where in the text a range of `masked` is, without the white space that a mask may take with it. */
   range([start, end]: readonly [number, number]): { start: number; end: number } {
+    const covered = this.masked.slice(start, end);
     const back = (offset: number) =>
       this.#ends.reduce((at, blank) => (offset >= blank.end ? at - blank.shorter : at), offset);
-    return { start: back(start), end: back(end) };
+    return { start: back(end - covered.trimStart().length), end: back(start + covered.trimEnd().length) };
   }
 }
 

@@ -22,7 +22,7 @@ export function wordsOf(tokens) {
 export function blanked(text, blanks) {
   let asked = "", at = 0;
   for (const { start, end } of blanks) {
-    asked += `${text.slice(at, start)}[MASK]`;
+    asked += `${text.slice(at, start)}____`;
     at = end;
   }
   return asked + text.slice(at);
