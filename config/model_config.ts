@@ -21,6 +21,9 @@ export interface ModelConfig {
   tie_word_embeddings: boolean;
 }
 
+/** A model whose vocabulary is not known yet: `vocab_size` is `null` then. */
+export type UnsizedModelConfig = Omit<ModelConfig, "vocab_size"> & { vocab_size: number | null };
+
 /** BERT's values (Devlin et al., 2019) for everything but the sizes. */
 export const BERT_DEFAULTS: Omit<
   ModelConfig,

@@ -7,7 +7,7 @@ import {
   SAMPLING_DEFAULTS,
   type SamplingConfig,
 } from "./batch_config.ts";
-import type { ModelConfig, Preset } from "./model_config.ts";
+import type { ModelConfig, Preset, UnsizedModelConfig } from "./model_config.ts";
 import type { PretrainingObjective } from "./objective.ts";
 
 /** When a run ends; its learning rate schedule ends with it. */
@@ -108,7 +108,7 @@ export interface RunConfig {
 
 /** What `run.json` holds until the text was read: what that decides is `null`, or `auto`. */
 export interface PlannedRun extends Omit<RunConfig, "model" | "dtype" | "data"> {
-  model: Omit<ModelConfig, "vocab_size"> & { vocab_size: number | null };
+  model: UnsizedModelConfig;
   dtype: "f32" | "bf16" | "auto";
   data: Omit<RunConfig["data"], "source"> & { source: null };
 }

@@ -2,7 +2,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject, shown } from "../config/json_object.ts";
-import type { ModelConfig } from "../config/model_config.ts";
+import type { ModelConfig, UnsizedModelConfig } from "../config/model_config.ts";
 import { familyOf } from "./families.ts";
 import type { Limit } from "./family.ts";
 
@@ -56,6 +56,15 @@ function isEmpty(value: unknown): boolean {
  * @throws {ClozeError} `input`, naming the field.
  */
 export function parseModelConfig(text: string, path: string): ModelConfig {
+  return parseConfig(text, path, false) as ModelConfig;
+}
+
+/** The same where `vocab_size` may be missing, because the tokenizer decides it. */
+export function parseUnsizedConfig(text: string, path: string): UnsizedModelConfig {
+  return parseConfig(text, path, true);
+}
+
+function parseConfig(text: string, path: string, isUnsized: boolean): UnsizedModelConfig {
   const json = parseJsonObject(text, path);
   const { model_type, defaults, limits } = familyOf(json, path);
   for (const [field, { fine, expected, hint }] of Object.entries({ ...limits, ...LIMITS })) {
@@ -66,23 +75,22 @@ export function parseModelConfig(text: string, path: string): ModelConfig {
   const config: Record<string, unknown> = { ...defaults, model_type };
   config.tie_word_embeddings = own(json, "tie_word_embeddings") ?? defaults.tie_word_embeddings;
   for (const [field, { least, most, whole }] of Object.entries(NUMBERS)) {
-    const value = own(json, field) ?? config[field];
+    const value = own(json, field) ?? config[field] ?? null;
     const isRight = typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value));
-    if (!isRight) {
-      const expected = `a ${whole ? "whole number" : "number"} from ${least} to ${most}`;
-      throw new ClozeError("input", `${path}: ${field} is ${shown(value)}, but has to be ${expected}`);
-    }
     config[field] = value;
+    if (isRight || (isUnsized && field === "vocab_size" && value === null)) continue;
+    const expected = `a ${whole ? "whole number" : "number"} from ${least} to ${most}`;
+    throw new ClozeError("input", `${path}: ${field} is ${shown(value ?? undefined)}, but has to be ${expected}`);
   }
-  const { hidden_size, num_attention_heads, pad_token_id, vocab_size } = config as unknown as ModelConfig;
+  const { hidden_size, num_attention_heads, pad_token_id, vocab_size } = config as unknown as UnsizedModelConfig;
   if (hidden_size % num_attention_heads !== 0) {
     throw new ClozeError(
       "input",
       `${path}: hidden_size ${hidden_size} is not a multiple of num_attention_heads ${num_attention_heads}`,
     );
   }
-  if (pad_token_id >= vocab_size) {
+  if (vocab_size !== null && pad_token_id >= vocab_size) {
     throw new ClozeError("input", `${path}: pad_token_id is ${pad_token_id}, outside a vocabulary of ${vocab_size}`);
   }
-  return config as unknown as ModelConfig;
+  return config as unknown as UnsizedModelConfig;
 }

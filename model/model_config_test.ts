@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import { presetConfig } from "../config/model_config.ts";
-import { parseModelConfig } from "./model_config.ts";
+import { parseModelConfig, parseUnsizedConfig } from "./model_config.ts";
 
 const good = presetConfig("tiny", 100);
 const read = (fields: object) => parseModelConfig(JSON.stringify({ ...good, ...fields }), "config.json");
@@ -53,4 +53,12 @@ Deno.test("parseModelConfig refuses numbers that are none, or that no model has,
   assertThrows(() => read({ hidden_size: 129 }), ClozeError, "multiple of num_attention_heads");
   assertThrows(() => read({ pad_token_id: 100 }), ClozeError, "pad_token_id is 100");
   assertThrows(() => parseModelConfig('{"__proto__": {"hidden_size": 128}}', "c"), ClozeError, "vocab_size is missing");
+});
+
+Deno.test("parseUnsizedConfig takes a config without vocab_size, and only that may be missing", () => {
+  const { vocab_size: _, ...unsized } = presetConfig("tiny", 100);
+  assertEquals(parseUnsizedConfig(JSON.stringify(unsized), "c"), { ...unsized, vocab_size: null });
+  assertEquals(parseUnsizedConfig(JSON.stringify({ ...unsized, vocab_size: 7 }), "c").vocab_size, 7);
+  assertThrows(() => parseUnsizedConfig("{}", "c"), ClozeError, "hidden_size is missing");
+  assertThrows(() => parseUnsizedConfig('{"vocab_size": 0}', "c"), ClozeError, "vocab_size is 0");
 });

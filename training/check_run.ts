@@ -3,7 +3,7 @@
 import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID, SEQUENCES } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
-import { parseModelConfig } from "../model/model_config.ts";
+import { parseUnsizedConfig } from "../model/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../config/objective.ts";
 import type { PlannedRun, RunConfig } from "../config/run_config.ts";
 
@@ -112,13 +112,11 @@ export function checkRun(run: PlannedRun | RunConfig, path: string): void {
     check("extent", Object.keys(extent).length === 1 ? name : extent, oneOf(Object.keys(EXTENT)));
     check(name, extent[name], EXTENT[name]);
   }
-  // Without a size of the vocabulary, one that any text has.
-  const model = { ...run.model, vocab_size: run.model.vocab_size ?? 2 ** 28 };
-  const read = parseModelConfig(JSON.stringify(model), `${path}: model`);
+  const read = parseUnsizedConfig(JSON.stringify(run.model), `${path}: model`);
   for (const field of Object.keys(read)) {
-    check(`model.${field}`, at(model, field), {
+    check(`model.${field}`, at(run.model, field), {
       expected: "there",
-      fits: (value) => value !== undefined && value !== null,
+      fits: (value) => value !== undefined && (value !== null || field === "vocab_size"),
     });
   }
 }

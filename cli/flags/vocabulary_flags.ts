@@ -10,19 +10,22 @@ export const VOCAB_SIZE = number(
   "by the size of the text, at most 16000, more where its characters need it",
 );
 
-/** `--lowercase` */
-export const LOWERCASE = toggle("Lowercase the text. Accents and Korean stay as they are.");
-
 /** `--special-token` */
 export const SPECIAL_TOKEN = texts(
   "TOKEN",
   "A special token of your own, such as [URL]: one id, whole wherever it stands, no part of a word. May be repeated.",
 );
 
-/** `--pre-tokenizer` */
-export const PRE_TOKENIZER = choice(
+const PRE_TOKENIZER = choice(
   PRE_TOKENIZERS,
   "What a word is: bert separates white space and punctuation, whitespace white space alone; with characters every " +
     "character is a word, for letters of proteins or DNA.",
   "bert",
 );
+
+/** What is learned beside the vocabulary's size: flags of `pretrain` and `train-tokenizer`. */
+export const VOCABULARY_FLAGS = {
+  lowercase: toggle("Lowercase the text. Accents and Korean stay as they are."),
+  "pre-tokenizer": PRE_TOKENIZER,
+  "special-token": SPECIAL_TOKEN,
+};

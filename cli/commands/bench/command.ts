@@ -9,8 +9,8 @@ import { vocabularyReport } from "../../../tokenizer/mod.ts";
 import { type StepRate, stepRate } from "../../../training/step_rate.ts";
 import { checkTextFlags, corpusConfig, corpusFindings, findFiles } from "../../corpus.ts";
 import { noteDevice } from "../../device.ts";
+import { learnTokenizer } from "../../learn_tokenizer.ts";
 import { bold, clock, endProgress, grouped, note, progress, size, table, writeOut } from "../../terminal.ts";
-import { learnTokenizer } from "../train_tokenizer/command.ts";
 import type { BenchOptions } from "./flags.ts";
 
 /** Larger batches change the rate little, and take longer to measure. */

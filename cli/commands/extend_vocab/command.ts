@@ -17,11 +17,11 @@ import {
 } from "../../../tokenizer/mod.ts";
 import { checkTextFlags, corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
+import { wordLimit } from "../../learn_tokenizer.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
 import { endProgress, grouped, note, percent, warn } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
-import { wordLimit } from "../train_tokenizer/command.ts";
 import type { ExtendVocabOptions } from "./flags.ts";
 
 /** Tokens to learn unless told otherwise. */

@@ -9,13 +9,13 @@ import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { exists } from "../../../training/files.ts";
 import { trainingBatches } from "../../../training/objective_data.ts";
 import type { BatchStream } from "../../../training/train.ts";
+import { batchOptions, maskingOf, samplingOf } from "../../batch_options.ts";
 import { checkedTokenizer } from "../../checked_tokenizer.ts";
 import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
 import { endProgress, grouped, note, painter, percent, progress, size, writeOut } from "../../terminal.ts";
-import { batchOptions, maskingOf, samplingOf } from "../pretrain/plan.ts";
 import { readRun } from "../run_folder.ts";
 import type { InspectOptions } from "./flags.ts";
 

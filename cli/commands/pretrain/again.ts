@@ -17,8 +17,9 @@ import { resolve } from "../../paths.ts";
 import { bold, clock, grouped, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
 import { difference, readRecord, writeRecord } from "../run_folder.ts";
+import { extentOf, newRun } from "./asked.ts";
 import type { PretrainOptions } from "./flags.ts";
-import { extentOf, newRun, type Plan, planOf } from "./plan.ts";
+import { type Plan, planOf } from "./plan.ts";
 
 /** Flags that `--resume` takes: what a run is does not change with them, but for how long it is. */
 const RESUME_FLAGS = [

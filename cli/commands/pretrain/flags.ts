@@ -6,7 +6,7 @@ import { DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts"
 import { choice, type CommandTable, duration, number, type Options, text, texts } from "../../flags/flag.ts";
 import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
 import { ALLOW_UNKNOWN, CHART, PRESET_NAMES, SEED } from "../../flags/training_flags.ts";
-import { LOWERCASE, PRE_TOKENIZER, SPECIAL_TOKEN, VOCAB_SIZE } from "../../flags/vocabulary_flags.ts";
+import { VOCAB_SIZE, VOCABULARY_FLAGS } from "../../flags/vocabulary_flags.ts";
 
 /** How often a run pauses unless told. */
 const EVERY_TENTH = "a tenth of the run, more where pauses would take over 10% of a --budget";
@@ -32,9 +32,7 @@ export const TABLE = {
     output: text("DIR", "Folder of the run: the model, its metrics and checkpoints.", "runs/<date and time>"),
     tokenizer: text("PATH", "Use this tokenizer (a model folder, tokenizer.json or vocab.txt) and learn none."),
     "vocab-size": VOCAB_SIZE,
-    lowercase: LOWERCASE,
-    "pre-tokenizer": PRE_TOKENIZER,
-    "special-token": SPECIAL_TOKEN,
+    ...VOCABULARY_FLAGS,
     "allow-unknown": ALLOW_UNKNOWN,
     objective: choice(
       PRETRAINING_OBJECTIVES,

@@ -1,37 +1,21 @@
 /**
- * What `pretrain` says of its text before it trains on it, and what it refuses: words that the vocabulary cannot write, text
- * in which nothing can be predicted or measured, held-out text that is trained on. Called by the pretrain command.
+ * Whether a text can be trained on and measured on. Some things are refused and others warned of: words that the vocabulary
+ * cannot write, text in which nothing can be predicted or measured, held-out text that is trained on.
  */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { MlmBatch } from "../../../config/mlm_batch.ts";
-import { type CorpusCounts, makesPairs, type PreparedData, type Shard, unknownOf } from "../../../data/mod.ts";
+import { makesPairs, type PreparedData, type Shard, unknownOf } from "../../../data/mod.ts";
 import { bothCounts, type Tokenizer } from "../../../tokenizer/mod.ts";
-import type { UnigramBaseline } from "../../../training/evaluation.ts";
 import type { Warning } from "../../../training/metrics.ts";
 import { heldOutBatches } from "../../../training/objective_data.ts";
 import { nothingHeldOut, repeatedText, seenText, unknownWords } from "../../../training/watchdogs.ts";
-import { corpusFindings } from "../../corpus.ts";
-import { bold, grouped, note, orDash } from "../../terminal.ts";
-import { checkUnknown, unknownLine, type UnknownWords, type Vocabulary } from "../../unknown_words.ts";
-import { batchOptions, type Plan } from "./plan.ts";
+import { batchOptions } from "../../batch_options.ts";
+import { checkUnknown, type UnknownWords, type Vocabulary } from "../../unknown_words.ts";
+import type { Plan } from "./plan.ts";
 
 /** Most held-out tokens that an evaluation looks at. */
 const EVALUATION_TOKENS = 1 << 16;
-
-/** Says which files the text is from. */
-export function sayFiles({ corpus, valid }: Plan): void {
-  const files = corpus === "practice"
-    ? "the embedded practice corpus (generated; for trying cloze out)"
-    : shortList(corpus.files);
-  note(bold("data     ") + files);
-  if (valid !== undefined) note(`         held out: ${shortList(valid.files)}`);
-}
-
-/** The files, if they are few. */
-function shortList(files: readonly string[]): string {
-  return files.length <= 3 ? files.join(" ") : `${files.slice(0, 2).join(" ")} and ${files.length - 2} more files`;
-}
 
 /**
  * Whether the text can be trained on; what there is to warn of.
@@ -68,15 +52,6 @@ export function checkText(
   return [...warnings, ...found.filter((warning) => warning !== undefined)];
 }
 
-/** What became `[UNK]` in a part of the text, or in both. */
-function unknownIn(part: Shard, tokenizer: Tokenizer, other?: Shard): UnknownWords {
-  const counts = unknownOf(part.counts, tokenizer);
-  return {
-    counts: other === undefined ? counts : bothCounts(counts, unknownOf(other.counts, tokenizer)),
-    causes: part.header.corpus?.unknown,
-  };
-}
-
 /** The held-out batches, or none, with a warning, if nothing is predicted in them: a measure over nothing is no figure. */
 export function measuredBatches(
   { training, valid }: Plan,
@@ -92,21 +67,11 @@ export function measuredBatches(
   return { heldOut: [], warnings: [nothingHeldOut(heldOut.header, valid !== undefined)] };
 }
 
-/** Says how much text there is, and what it is like. */
-export function sayText(plan: Plan, data: PreparedData, tokenizer: Tokenizer, { entropy }: UnigramBaseline): void {
-  const { train, heldOut, reused } = data;
-  note(
-    `         ${grouped(train.header.tokens)} tokens in ${grouped(train.header.documents)} documents for training, ` +
-      `${grouped(heldOut.header.tokens)} held out${reused ? " (tokenized before)" : ""}`,
-  );
-  const say = (corpus: CorpusCounts | null, where = "") => {
-    if (corpus !== null) note(`         ${where}${corpusFindings(corpus)}`);
+/** What became `[UNK]` in a part of the text, or in both. */
+export function unknownIn(part: Shard, tokenizer: Tokenizer, other?: Shard): UnknownWords {
+  const counts = unknownOf(part.counts, tokenizer);
+  return {
+    counts: other === undefined ? counts : bothCounts(counts, unknownOf(other.counts, tokenizer)),
+    causes: part.header.corpus?.unknown,
   };
-  if (plan.corpus !== "practice") say(train.header.corpus);
-  if (plan.valid !== undefined) say(heldOut.header.corpus, "held out: ");
-  const about = `a vocabulary of ${grouped(tokenizer.size)}; guessing by frequency costs ${
-    orDash(entropy, (n) => n.toFixed(2))
-  } nats a token`;
-  note(bold("tokens   ") + about);
-  note(`         ${unknownLine(unknownIn(train, tokenizer, heldOut).counts)}`);
 }

@@ -1,134 +1,120 @@
-/**
- * What a person sees of a training run while it goes: lines on the terminal, warnings, filled blanks, the report. Watches
- * and writes; changes nothing about the training. Called by the pretrain command.
- */
+/** What `pretrain` says before it trains and when it has: its text, its model, what came of it, what to do next. */
 
-import { ClozeError } from "../../../config/cloze_error.ts";
-import type { Blank } from "../../../data/mod.ts";
-import type { FillMask } from "../../../inference/fill_mask.ts";
-import { readRun } from "../../../report/mod.ts";
-import type { Metric, MetricsFile, RunStart, Warning } from "../../../training/metrics.ts";
-import { nonFinite, Watchdogs } from "../../../training/watchdogs.ts";
-import { grouped, isLive, note, orDash, percent, progress, warn } from "../../terminal.ts";
-import { LiveChart, LivePage, trainingLine } from "../../training_view.ts";
+import type { ModelConfig } from "../../../config/model_config.ts";
+import type { PretrainingObjective } from "../../../config/objective.ts";
+import { type CorpusCounts, PRACTICE_BLANKS, type PreparedData } from "../../../data/mod.ts";
+import type { EngineDescription } from "../../../ffi/mod.ts";
+import { FillMask } from "../../../inference/fill_mask.ts";
+import type { Tokenizer } from "../../../tokenizer/mod.ts";
+import type { Evaluation, UnigramBaseline } from "../../../training/evaluation.ts";
+import type { TrainResult } from "../../../training/train.ts";
+import { quoted } from "../../command_line.ts";
+import { corpusFindings } from "../../corpus.ts";
+import { bold, clock, grouped, note, orDash, percent } from "../../terminal.ts";
+import { unknownLine } from "../../unknown_words.ts";
+import type { Plan } from "./plan.ts";
+import { unknownIn } from "./text.ts";
 
-/** What it watches. */
-export interface ObserverOptions {
-  /** The run's folder. */
-  output: string;
-  metrics: MetricsFile;
-  start: RunStart;
-  /** What is wrong with its text. */
-  warnings: readonly Warning[];
-  /** Filled at every evaluation. */
-  blanks: readonly Blank[];
-  model: FillMask;
-  chart: boolean;
+/** Says which files the text is from. */
+export function sayFiles({ corpus, valid }: Plan): void {
+  const files = corpus === "practice"
+    ? "the embedded practice corpus (generated; for trying cloze out)"
+    : shortList(corpus.files);
+  note(bold("data     ") + files);
+  if (valid !== undefined) note(`         held out: ${shortList(valid.files)}`);
 }
 
-/** Watches one run. */
-export class PretrainObserver {
-  readonly #options: ObserverOptions;
-  readonly #blanks: Blank[];
-  readonly #watchdogs: Watchdogs;
-  readonly #train: Extract<Metric, { kind: "train" }>[] = [];
-  readonly #evaluations: Extract<Metric, { kind: "evaluation" }>[] = [];
-  /** What the progress line says. */
-  #line = "";
-  #last = { step: 0, elapsed_ms: 0 };
-  readonly #chart: LiveChart;
-  readonly #page: LivePage;
+/** The files, if they are few. */
+function shortList(files: readonly string[]): string {
+  return files.length <= 3 ? files.join(" ") : `${files.slice(0, 2).join(" ")} and ${files.length - 2} more files`;
+}
 
-  constructor(options: ObserverOptions) {
-    this.#options = options;
-    this.#blanks = options.blanks.filter(({ text }) => fits(options.model, text));
-    this.#watchdogs = new Watchdogs(options.start.unigram.entropy ?? Infinity);
-    this.#chart = new LiveChart(options.chart);
-    this.#page = new LivePage(options.output, readRun);
-    for (const metric of options.metrics.earlier) this.#take(metric);
+/** Says how much text there is, and what it is like. */
+export function sayText(plan: Plan, data: PreparedData, tokenizer: Tokenizer, { entropy }: UnigramBaseline): void {
+  const { train, heldOut, reused } = data;
+  note(
+    `         ${grouped(train.header.tokens)} tokens in ${grouped(train.header.documents)} documents for training, ` +
+      `${grouped(heldOut.header.tokens)} held out${reused ? " (tokenized before)" : ""}`,
+  );
+  const say = (corpus: CorpusCounts | null, where = "") => {
+    if (corpus !== null) note(`         ${where}${corpusFindings(corpus)}`);
+  };
+  if (plan.corpus !== "practice") say(train.header.corpus);
+  if (plan.valid !== undefined) say(heldOut.header.corpus, "held out: ");
+  const about = `a vocabulary of ${grouped(tokenizer.size)}; guessing by frequency costs ${
+    orDash(entropy, (n) => n.toFixed(2))
+  } nats a token`;
+  note(bold("tokens   ") + about);
+  note(`         ${unknownLine(unknownIn(train, tokenizer, heldOut).counts)}`);
+}
+
+/** What guessing gets: loss and accuracy on tokens, accuracy on pairs if there are any. */
+export interface Guessing {
+  loss: number | null;
+  accuracy: number | null;
+  nsp: number | undefined;
+}
+
+/** Says what is trained, and from where on. */
+export function sayModel({ start }: Plan, model: ModelConfig, about: EngineDescription): void {
+  note(
+    bold("model    ") +
+      `${model.num_hidden_layers} layers of ${model.hidden_size}, ${grouped(about.parameter_count)} parameters; ` +
+      `${about.engine} engine, ${about.dtype}, ${about.instruction_set}, ${about.threads} threads`,
+  );
+  if (start !== undefined) note(bold("resume   ") + `after step ${grouped(start.step)}`);
+}
+
+/** Says what came of it, in a few lines. */
+export function sayResult({ training }: Plan, { state, evaluation }: TrainResult, guessing: Guessing): void {
+  note("");
+  note(bold("trained  ") + `${grouped(state.step)} steps, ${grouped(state.tokens)} tokens, ${clock(state.elapsed_ms)}`);
+  if (evaluation === undefined) note(bold("measured ") + "nothing: no token of the held-out text is predicted");
+  else sayEvaluation(evaluation, guessing, training.objective);
+}
+
+/** Says where everything is and what to type next; a run on the practice corpus shows filled blanks. */
+export async function sayNext(plan: Plan, blank: string | undefined): Promise<void> {
+  note(bold("folder   ") + plan.output);
+  note(bold("report   ") + `${plan.output}/report.html`);
+  if (plan.training.objective === "clm") {
+    note(bold("next     ") + `deno run evaluate --model ${plan.shown} --data FILE`);
+    return;
   }
-
-  /** Records that the run begins or goes on, and what is wrong with its text. */
-  async begin(): Promise<void> {
-    const { start, metrics, warnings } = this.#options;
-    await metrics.write(start);
-    if (start.step === 0) { for (const warning of warnings) await this.#warn(warning); }
-    this.#chart.announce();
-    await this.#page.write();
-  }
-
-  /** Takes what the loop says. */
-  async see(metric: Metric, done: number): Promise<void> {
-    for (const warning of this.#take(metric)) await this.#warn(warning);
-    if (metric.kind === "evaluation") {
-      const { loss, accuracy, accuracy_interval, step } = metric;
-      note(
-        `step ${grouped(step)}: held-out loss ${loss.toFixed(3)} (guessing: ${
-          orDash(this.#options.start.unigram.loss, (n) => n.toFixed(3))
-        }), accuracy ${percent(accuracy)} (${accuracy_interval.map(percent).join("–")})` +
-          (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
-      );
-      await this.#fill();
-      await this.#page.write();
-      if (isLive() && this.#line !== "") progress(...this.#chartLines(), this.#line); // the note took it away
-    } else if (metric.kind === "train") {
-      this.#line = trainingLine(metric, done);
-      progress(...this.#chartLines(), this.#line);
+  if (plan.corpus === "practice") {
+    note("");
+    using model = await FillMask.open(plan.output, { topK: 3 });
+    for (const line of await model.fill(PRACTICE_BLANKS)) {
+      const [answers] = line.masks;
+      note(`  ${line.sequence}   ${answers.map((a) => `${a.token} ${percent(a.probability)}`).join(", ")}`);
     }
   }
-
-  /** Records how the run ended. */
-  async end(end: { step: number; elapsed_ms: number; interrupted: boolean }): Promise<void> {
-    const { step, elapsed_ms, interrupted } = end;
-    await this.#options.metrics.write({ kind: "end", step, elapsed_ms, interrupted });
-    await this.#page.write();
-  }
-
-  /** Records that a number was no longer finite. */
-  async diverged(message: string): Promise<void> {
-    await this.#options.metrics.write(nonFinite(message, this.#last));
-    await this.#page.write();
-  }
-
-  #take(metric: Metric): Warning[] {
-    this.#last = { step: metric.step, elapsed_ms: metric.elapsed_ms };
-    if (metric.kind === "train") this.#train.push(metric);
-    if (metric.kind === "evaluation") this.#evaluations.push(metric);
-    return this.#watchdogs.see(metric);
-  }
-
-  async #warn(warning: Warning): Promise<void> {
-    await this.#options.metrics.write(warning);
-    warn(warning.message, warning.hint);
-  }
-
-  async #fill(): Promise<void> {
-    const { model, metrics } = this.#options;
-    if (this.#blanks.length === 0) return;
-    const filled = await model.fill(this.#blanks.map(({ text }) => text));
-    const lines = filled.map(({ masks: [answers] }, i) => ({
-      ...this.#blanks[i],
-      predictions: answers.map(({ token, probability }) => ({
-        token,
-        probability: Number(probability.toPrecision(4)),
-      })),
-    }));
-    await metrics.write({ kind: "blanks", ...this.#last, lines });
-  }
-
-  #chartLines(): string[] {
-    const { unigram } = this.#options.start;
-    return this.#chart.lines({ train: this.#train, evaluations: this.#evaluations }, unigram.loss ?? undefined);
-  }
+  note("");
+  const predict = `deno run predict --model ${quoted(plan.shown)}`;
+  note(bold("next     ") + (blank === undefined ? predict : `echo ${quoted(blank)} | ${predict}`));
 }
-
-/** Whether the model, as it is being trained, can take a sentence. */
-function fits(model: FillMask, text: string): boolean {
-  try {
-    model.prepare(text);
-    return true;
-  } catch (error) {
-    if (error instanceof ClozeError) return false;
-    throw error;
+function sayEvaluation(
+  evaluation: Evaluation,
+  guessing: Guessing,
+  objective: PretrainingObjective,
+): void {
+  const [low, high] = evaluation.accuracy_interval.map(percent);
+  const what = objective === "clm" ? "next tokens" : "blanks";
+  note(
+    bold("loss     ") +
+      `${evaluation.loss.toFixed(3)} nats on held-out ${what} (perplexity ${evaluation.perplexity.toFixed(1)}); ` +
+      `guessing by frequency: ${orDash(guessing.loss, (n) => n.toFixed(3))}`,
+  );
+  note(
+    bold("accuracy ") + `${percent(evaluation.accuracy)} of ${grouped(evaluation.masked)} held-out ${what} right ` +
+      `(95% interval ${low}–${high}); the commonest token: ${orDash(guessing.accuracy, percent)}`,
+  );
+  if (evaluation.nsp_accuracy !== undefined) {
+    note(
+      bold("pairs    ") +
+        `${percent(evaluation.nsp_accuracy)} of ${grouped(evaluation.nsp_pairs!)} held-out pairs told right ` +
+        `(95% interval ${evaluation.nsp_accuracy_interval!.map(percent).join("–")}); the commoner answer: ` +
+        orDash(guessing.nsp, percent),
+    );
   }
 }

@@ -3,7 +3,7 @@
 import { THREADS } from "../../flags/engine_flags.ts";
 import { choice, type CommandTable, number, type Options, text, toggle } from "../../flags/flag.ts";
 import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
-import { LOWERCASE, PRE_TOKENIZER, SPECIAL_TOKEN, VOCAB_SIZE } from "../../flags/vocabulary_flags.ts";
+import { VOCAB_SIZE, VOCABULARY_FLAGS } from "../../flags/vocabulary_flags.ts";
 
 const COMPAT = choice(
   ["huggingface", "google"],
@@ -34,9 +34,7 @@ export const TABLE = {
       "Fill the vocabulary up to a multiple of N with [unused0], [unused1], …, which are never predicted.",
       "1",
     ),
-    lowercase: LOWERCASE,
-    "pre-tokenizer": PRE_TOKENIZER,
-    "special-token": SPECIAL_TOKEN,
+    ...VOCABULARY_FLAGS,
     force: toggle("Replace another tokenizer that is in the folder."),
     threads: THREADS,
     compat: COMPAT,

@@ -1,0 +1,133 @@
+/** The run that the options of `cloze pretrain` ask for. */
+
+import { ClozeError } from "../../../config/cloze_error.ts";
+import type { PretrainingObjective } from "../../../config/objective.ts";
+import {
+  type Extent,
+  type PlannedRun,
+  PRESET_TRAINING,
+  TRAINING_DEFAULTS,
+  type TrainingConfig,
+  VERSION,
+} from "../../../config/run_config.ts";
+import { objectiveOptions } from "../../../training/objective_data.ts";
+import { maskingOf, samplingOf } from "../../batch_options.ts";
+import { checkApart, corpusConfig, corpusFiles, validFiles } from "../../corpus.ts";
+import { learnedFlags } from "../../learn_tokenizer.ts";
+import { resolve } from "../../paths.ts";
+import type { PretrainOptions } from "./flags.ts";
+import { modelOf } from "./model.ts";
+import { type Plan, planOf } from "./plan.ts";
+
+/** How long the practice run takes, and what suits its short sentences. */
+const PRACTICE = { budget_ms: 140_000, batch_tokens: 1024, max_sequence_length: 32, learning_rate: 3e-3 };
+
+/** Flags that say how a vocabulary is learned. */
+const LEARNED_FLAGS = ["vocab-size", "lowercase", "pre-tokenizer", "special-token"] as const;
+
+/** A run as the flags ask for it. */
+export async function newRun(
+  values: PretrainOptions,
+  positionals: readonly string[],
+): Promise<Plan & { run: PlannedRun }> {
+  const data = [...(values.data ?? []), ...positionals];
+  if (values.data === undefined && positionals.length > 0) {
+    throw new ClozeError("usage", `cloze pretrain does not know what ${JSON.stringify(positionals[0])} is`, {
+      hint: "give text with --data PATH…",
+    });
+  }
+  if (values.config !== undefined && values.preset !== undefined) {
+    throw new ClozeError("usage", "--config and --preset both give the model's size: give one of them");
+  }
+  const given = LEARNED_FLAGS.find((name) => values[name] !== undefined);
+  if (values.tokenizer !== undefined && given !== undefined) {
+    throw new ClozeError("usage", `--${given} is for a vocabulary that is learned, but --tokenizer brings one`);
+  }
+  const learned = learnedFlags(values);
+  const shown = values.output ?? `runs/${timestamp()}`;
+  const output = resolve(shown);
+  const valid = values.valid === undefined ? undefined : await validFiles(values.valid, values);
+  const { files, stdin } = await corpusFiles(data, values, `${output}/data`, valid);
+  if (valid !== undefined) await checkApart(valid, files);
+  const config = corpusConfig(values);
+  const practice = files.length === 0;
+  const run: PlannedRun = {
+    cloze_version: VERSION,
+    created: new Date().toISOString(),
+    model: await modelOf(values),
+    training: trainingOf(values, practice),
+    engine: values.engine ?? "fused",
+    dtype: values.dtype ?? "auto",
+    tokenizer: values.tokenizer === undefined
+      ? { vocab_size: values["vocab-size"] ?? null, ...learned }
+      : { path: resolve(values.tokenizer) },
+    data: {
+      files: practice ? "practice" : files,
+      ...(valid === undefined ? {} : { valid_files: valid }),
+      corpus: config,
+      source: null,
+    },
+  };
+  return { ...planOf(run, output, shown), run, ...(stdin === undefined ? {} : { stdin }) };
+}
+
+function trainingOf(values: PretrainOptions, practice: boolean): TrainingConfig {
+  const objective = values.objective ?? "mlm";
+  checkObjective(objective, values);
+  const preset = practice && values.preset === undefined ? PRACTICE : PRESET_TRAINING[values.preset ?? "tiny"];
+  return {
+    objective,
+    seed: values.seed ?? 0,
+    extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs: 1 }),
+    batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
+    learning_rate: values["learning-rate"] ?? preset.learning_rate,
+    ...TRAINING_DEFAULTS,
+    ...maskingOf(values),
+    ...samplingOf(values),
+    ...objectiveOptions(objective),
+    ...(practice && values["max-sequence-length"] === undefined
+      ? { max_sequence_length: PRACTICE.max_sequence_length }
+      : {}),
+  };
+}
+
+/** Refuses flags that an objective has no use for. */
+function checkObjective(objective: PretrainingObjective, values: PretrainOptions): void {
+  const useless = {
+    "mlm": ["short-seq-prob"],
+    "mlm+nsp": ["full-sentences"],
+    "clm": ["mlm-probability", "masking", "mask-count", "mask-shares", "short-seq-prob"],
+  }[objective];
+  const given = useless.find((flag) => (values as Record<string, unknown>)[flag] !== undefined);
+  if (objective !== "clm" && values["mlm-probability"] === 0) {
+    throw new ClozeError("usage", "--mlm-probability is 0, so that no token is predicted and nothing is learned");
+  }
+  if (given === undefined) return;
+  const why = given === "short-seq-prob"
+    ? "is for the pairs of --objective mlm+nsp"
+    : objective === "clm"
+    ? "is for masked tokens, but --objective clm masks none"
+    : "is for runs without pairs, but --objective mlm+nsp makes pairs";
+  throw new ClozeError("usage", `--${given} ${why}`);
+}
+
+export function extentOf(values: PretrainOptions): Extent | undefined {
+  const { steps, epochs, budget } = values;
+  const given = [
+    ...(steps === undefined ? [] : [{ steps }]),
+    ...(epochs === undefined ? [] : [{ epochs }]),
+    ...(budget === undefined ? [] : [{ budget_ms: budget }]),
+  ];
+  if (given.length > 1) {
+    throw new ClozeError("usage", "--steps, --epochs and --budget all say how long: give one of them");
+  }
+  return given[0];
+}
+
+/** `2026-01-31-235959` */
+function timestamp(): string {
+  const now = new Date();
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}-` +
+    two(now.getHours()) + two(now.getMinutes()) + two(now.getSeconds());
+}

@@ -1,0 +1,41 @@
+/** The model that a pretraining run is asked to train, and whether it fits its tokenizer and its sequences. */
+
+import { ClozeError } from "../../../config/cloze_error.ts";
+import { type ModelConfig, presetConfig, type UnsizedModelConfig } from "../../../config/model_config.ts";
+import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
+import type { TrainingConfig } from "../../../config/run_config.ts";
+import { parseUnsizedConfig } from "../../../model/model_config.ts";
+import type { Tokenizer } from "../../../tokenizer/mod.ts";
+import { resolve } from "../../paths.ts";
+import type { PretrainOptions } from "./flags.ts";
+
+/** The model of a preset or a config.json; without `vocab_size` it takes the tokenizer's. */
+export async function modelOf({ config, preset = "tiny" }: PretrainOptions): Promise<UnsizedModelConfig> {
+  if (config === undefined) return { ...presetConfig(preset, 1), vocab_size: null };
+  const path = resolve(config);
+  return parseUnsizedConfig(await readWholeText(path, LONGEST_FILE.config, "read the config"), path);
+}
+
+/** @throws {ClozeError} if the tokenizer has more tokens than the model, or a sequence is longer than the model or the update. */
+export function checkSizes(training: TrainingConfig, model: ModelConfig, tokenizer: Tokenizer): void {
+  if (model.vocab_size < tokenizer.size) {
+    throw new ClozeError(
+      "input",
+      `the config has vocab_size ${model.vocab_size}, but the tokenizer has ${tokenizer.size} tokens`,
+      { hint: "leave vocab_size out of the config, or make it at least as large" },
+    );
+  }
+  if (training.max_sequence_length > model.max_position_embeddings) {
+    throw new ClozeError(
+      "usage",
+      `--max-sequence-length is ${training.max_sequence_length}, but the model has only ` +
+        `${model.max_position_embeddings} positions`,
+    );
+  }
+  if (training.batch_tokens < training.max_sequence_length) {
+    throw new ClozeError(
+      "usage",
+      `--batch-tokens is ${training.batch_tokens}, less than one sequence of ${training.max_sequence_length}`,
+    );
+  }
+}
