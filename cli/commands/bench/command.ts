@@ -6,29 +6,19 @@ import { type Preset, presetConfig, PRESETS } from "../../../config/model_config
 import { PRESET_TRAINING } from "../../../config/run_config.ts";
 import { gemmRate } from "../../../ffi/mod.ts";
 import { vocabularyReport } from "../../../tokenizer/mod.ts";
-import { type StepRate, stepRate } from "../../../training/step_rate.ts";
+import { stepRate } from "../../../training/step_rate.ts";
 import { checkTextFlags, corpusConfig, corpusFindings, findFiles } from "../../corpus.ts";
 import { noteDevice } from "../../device.ts";
 import { learnTokenizer } from "../../learn_tokenizer.ts";
-import { bold, clock, endProgress, grouped, note, progress, size, table, writeOut } from "../../terminal.ts";
+import { endProgress, note, progress, writeOut } from "../../terminal.ts";
 import type { BenchOptions } from "./flags.ts";
+import { type BenchResult, readable, type Row } from "./view.ts";
 
 /** Larger batches change the rate little, and take longer to measure. */
 const MOST_TOKENS = 4096;
 const VOCAB_SIZE = 8000;
 const MAX_SEQUENCE_LENGTH = SAMPLING_DEFAULTS.max_sequence_length;
 const DTYPES = ["f32", "bf16"] as const;
-
-/** One line of the result. */
-interface Row extends StepRate {
-  preset: Preset;
-  /** Weights, gradients and both moments, in bytes. */
-  state_bytes: number;
-  /** Wall clock of a pass over the corpus, if one was given. */
-  epoch_ms?: number;
-  /** Passes within the budget, if one was given. */
-  epochs?: number;
-}
 
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: BenchOptions): Promise<number> {
@@ -51,8 +41,13 @@ export async function run({ positionals = [], ...values }: BenchOptions): Promis
   }
   endProgress();
   noteDevice(values.device, rows[0].device);
-  const result = { threads, gemm_gflops: gemm, ...(corpus === undefined ? {} : { corpus }), presets: rows };
-  await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result, values));
+  const result: BenchResult = {
+    threads,
+    gemm_gflops: gemm,
+    ...(corpus === undefined ? {} : { corpus }),
+    presets: rows,
+  };
+  await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result, values.budget));
   return 0;
 }
 
@@ -81,7 +76,7 @@ async function measure(
   dtype: "f32" | "bf16",
   threads: number,
   values: BenchOptions,
-  corpus: { tokens: number; vocab_size: number } | undefined,
+  corpus: BenchResult["corpus"] | undefined,
 ): Promise<Row> {
   const config = presetConfig(preset, corpus?.vocab_size ?? values["vocab-size"] ?? VOCAB_SIZE);
   const rate = await stepRate(config, {
@@ -101,50 +96,4 @@ async function measure(
     ...(epoch_ms === undefined ? {} : { epoch_ms }),
     ...(epoch_ms === undefined || values.budget === undefined ? {} : { epochs: values.budget / epoch_ms }),
   };
-}
-
-function readable(
-  { threads, gemm_gflops, corpus, presets }: {
-    threads: number;
-    gemm_gflops: Record<string, number>;
-    corpus?: { tokens: number; vocab_size: number };
-    presets: Row[];
-  },
-  values: BenchOptions,
-): string {
-  const sets = [...new Set(presets.map(({ instruction_set }) => instruction_set))].join(", ");
-  const lines = [
-    bold("machine  ") + `${threads} ${threads === 1 ? "thread" : "threads"}, ${sets}`,
-    bold("products ") +
-    Object.entries(gemm_gflops).map(([dtype, rate]) => `${dtype} ${grouped(rate)} GFLOP/s`).join(", "),
-  ];
-  if (corpus !== undefined) {
-    lines.push(
-      bold("text     ") + `${grouped(corpus.tokens)} tokens a pass with a vocabulary of ${grouped(corpus.vocab_size)}`,
-    );
-  }
-  const head = ["preset", "parameters", "dtype", "tokens/s", "update", "state"];
-  if (corpus !== undefined) head.push("one epoch");
-  if (values.budget !== undefined) head.push(`epochs in ${clock(values.budget)}`);
-  const rows = presets.map((row) => [
-    row.preset,
-    grouped(row.parameter_count),
-    row.dtype,
-    grouped(row.tokens_per_second),
-    `${row.step_ms.toFixed(row.step_ms < 10 ? 1 : 0)} ms`,
-    size(row.state_bytes),
-    ...(row.epoch_ms === undefined ? [] : [clock(row.epoch_ms)]),
-    ...(row.epochs === undefined ? [] : [row.epochs.toFixed(row.epochs < 10 ? 2 : 0)]),
-  ]);
-  lines.push("", ...table([head, ...rows]));
-  for (const row of presets.filter(({ profile }) => profile.length > 0)) lines.push("", ...profileOf(row));
-  return [...lines, ""].join("\n");
-}
-
-/** Where the time of a step goes. */
-function profileOf({ preset, dtype, step_ms, profile }: Row): string[] {
-  const share = (ms: number) => `${(100 * ms / step_ms).toFixed(1)}%`;
-  const rows = profile.map(({ operation, calls, ms }) => [operation, calls.toFixed(0), ms.toFixed(2), share(ms)]);
-  return [`${preset} in ${dtype}, a step of ${step_ms.toFixed(1)} ms:`]
-    .concat(table([["operation", "calls", "ms", "share"], ...rows]));
 }

@@ -15,9 +15,10 @@ import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "..
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
-import { endProgress, grouped, note, painter, percent, progress, size, writeOut } from "../../terminal.ts";
+import { endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
 import { readRun } from "../run_folder.ts";
 import type { InspectOptions } from "./flags.ts";
+import { json, readable } from "./view.ts";
 
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: InspectOptions): Promise<number> {
@@ -126,98 +127,4 @@ function* upTo(batches: BatchStream, most: number): Generator<MlmBatch> {
     if (n % 100 === 0) progress(`batch ${grouped(n)}`);
     yield batches.next();
   }
-}
-
-/** A sequence of a batch, as tokens. */
-interface Shown {
-  tokens: string[];
-  /** Where the second segment begins, if there is one. */
-  second: number | undefined;
-  /** What stood at a position before. */
-  labels: Map<number, string>;
-  next_sentence_label: number | undefined;
-}
-
-function* sequencesOf(batch: MlmBatch, tokenizer: Tokenizer): Generator<Shown> {
-  let masked = 0;
-  for (let b = 0; b + 1 < batch.cu_seqlens.length; b++) {
-    const [from, to] = [batch.cu_seqlens[b], batch.cu_seqlens[b + 1]];
-    const labels = new Map<number, string>();
-    for (; batch.masked_positions[masked] < to; masked++) {
-      labels.set(batch.masked_positions[masked] - from, tokenizer.tokenOf(batch.labels[masked]));
-    }
-    const second = batch.token_type_ids.subarray(from, to).indexOf(1);
-    yield {
-      tokens: Array.from(batch.input_ids.subarray(from, to), (id) => tokenizer.tokenOf(id)),
-      second: second < 0 ? undefined : second,
-      labels,
-      next_sentence_label: batch.sequence_labels[b],
-    };
-  }
-}
-
-function json(batch: MlmBatch, number: number, tokenizer: Tokenizer): string {
-  return Array.from(
-    sequencesOf(batch, tokenizer),
-    ({ tokens, second, labels, next_sentence_label }, sequence) =>
-      JSON.stringify({
-        batch: number,
-        sequence,
-        tokens,
-        ...(second === undefined ? {} : { second_segment: second, next_sentence_label }),
-        masked_positions: [...labels.keys()],
-        labels: [...labels.values()],
-      }) + "\n",
-  ).join("");
-}
-
-const PERSON_COLUMNS = 100;
-
-function readable(batch: MlmBatch, number: number, tokenizer: Tokenizer, options: BatchOptions): string {
-  const { bold, dim, cyan, red, green } = painter(Deno.stdout);
-  const lines: string[] = [];
-  const { mask, ...others } = tokenizer.names, own = Object.values(others);
-  const counts = { masked: 0, replaced: 0, kept: 0 };
-  const paint = (token: string, label: string | undefined): { text: string; width: number } => {
-    if (label === undefined) {
-      return { text: own.includes(token) ? dim(token) : token, width: columns(token) };
-    }
-    const what = token === mask ? "masked" : token === label ? "kept" : "replaced";
-    counts[what]++;
-    const note = what === "kept" ? "‹kept›" : `‹${label}›`;
-    const colour = { masked: cyan, replaced: red, kept: green }[what];
-    return { text: colour(bold(token)) + colour(note), width: columns(token + note) };
-  };
-  const sequences = [...sequencesOf(batch, tokenizer)];
-  sequences.forEach(({ tokens, second, labels, next_sentence_label }, b) => {
-    const pair = next_sentence_label === undefined ? "" : next_sentence_label === 0 ? ", next" : ", random next";
-    lines.push("", bold(`sequence ${b}`) + dim(`  ${tokens.length} tokens, ${labels.size} chosen${pair}`));
-    let line = "", width = 0;
-    tokens.forEach((token, i) => {
-      const painted = paint(token, labels.get(i));
-      if (i > 0 && (width + 1 + painted.width > PERSON_COLUMNS || i === second)) {
-        lines.push(line);
-        [line, width] = ["", 0];
-      }
-      line += line === "" ? painted.text : ` ${painted.text}`;
-      width += painted.width + 1;
-    });
-    lines.push(line);
-  });
-  const tokens = batch.input_ids.length;
-  const chosen = batch.labels.length;
-  const head = `${bold(`batch ${number}`)}  ${sequences.length} sequences, ` +
-    `${grouped(tokens)} of ${grouped(options.batch_tokens)} tokens (${percent(tokens / options.batch_tokens)} full), ` +
-    `${grouped(chosen)} chosen (${percent(chosen / tokens)}): ${cyan(`${counts.masked} ${mask}‹was›`)}, ` +
-    `${red(`${counts.replaced} replaced‹was›`)}, ${green(`${counts.kept} kept‹kept›`)}`;
-  return [head, ...lines, "", ""].join("\n");
-}
-
-/** Columns that a text takes on a terminal: Hangul, ideographs and kana take two. */
-function columns(text: string): number {
-  let width = 0;
-  for (const character of text) {
-    width += /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFF00-\uFF60]/.test(character) ? 2 : 1;
-  }
-  return width;
 }

@@ -1,16 +1,16 @@
 /** `cloze predict`: lines in, answers out, each line as it comes: filled blanks, or classes where the model classifies. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { visibleLine } from "../../../config/visible.ts";
 import { type ClassifiedText, Classifier } from "../../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
 import { openModelFolder } from "../../../model/model_folder.ts";
 import { type Answerer, answerLines } from "../../answer_lines.ts";
 import { inferenceOptions, noteDevice } from "../../device.ts";
 import { newestRun, resolve } from "../../paths.ts";
-import { note, percent } from "../../terminal.ts";
+import { note } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PredictOptions } from "./flags.ts";
+import { classes, filledLine } from "./view.ts";
 
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: PredictOptions): Promise<number> {
@@ -44,7 +44,7 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
 }
 
 function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<FillMask["prepare"]>> {
-  const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : readable;
+  const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : filledLine;
   return {
     prepare: (text) => model.prepare(text),
     counts: ({ counts }) => counts,
@@ -55,23 +55,12 @@ function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<Fil
   };
 }
 
-/** The filled sentence, and under it the answers for each blank. */
-function readable(line: FilledLine): string {
-  const rows = line.masks.map((answers, i) => {
-    const label = line.masks.length > 1 ? `  ${i + 1}. ` : "  ";
-    return label + answers.map(({ token, probability }) => `${visibleLine(token)} ${percent(probability)}`).join("  ");
-  });
-  const seen = line.truncated ? ["  (from what stands around the blank: the line is longer than the model takes)"] : [];
-  return [line.sequence, ...rows, ...seen, ""].join("\n");
-}
-
 function classifies(model: Classifier, values: PredictOptions): Answerer<ReturnType<Classifier["prepare"]>> {
   const shown = values["top-k"] ?? (values.json === true || model.multiLabel ? model.labels.length : 1);
   const show = (text: ClassifiedText): string => {
     const labels = text.labels.slice(0, shown);
     if (values.json === true) return JSON.stringify({ ...text, labels }) + "\n";
-    return labels.map(({ label, probability }) => `${visibleLine(label)} ${percent(probability)}`).join("  ") +
-      `\t${text.input}\n`;
+    return classes({ ...text, labels });
   };
   return {
     prepare: (text) => model.prepare(text),

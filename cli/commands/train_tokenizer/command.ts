@@ -3,13 +3,14 @@
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
 import { tokenizerHash } from "../../../data/mod.ts";
-import { tokenizerFiles, type VocabularyReport, vocabularyReport } from "../../../tokenizer/mod.ts";
+import { tokenizerFiles, vocabularyReport } from "../../../tokenizer/mod.ts";
 import { exists, makeFolder, writeWhole } from "../../../training/files.ts";
 import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../../corpus.ts";
 import { type Learned, learnedFlags, learnTokenizer } from "../../learn_tokenizer.ts";
 import { resolve } from "../../paths.ts";
 import { grouped, note, percent, warn } from "../../terminal.ts";
 import type { TrainTokenizerOptions } from "./flags.ts";
+import { describe } from "./view.ts";
 
 /** What `tokenizer_config.json` says is the longest text: BERT's 512. */
 const MODEL_MAX_LENGTH = 512;
@@ -78,16 +79,4 @@ async function expectSame(path: string, text: string): Promise<void> {
   throw new ClozeError("input", `${path} exists, and is of another tokenizer than this one`, {
     hint: "give another --output, or --force to replace it",
   });
-}
-
-function describe({ words, tokens, fertility, unk_rate, scripts }: VocabularyReport): string[] {
-  const share = (value: number) => `${(100 * value).toFixed(3)}%`;
-  return [
-    `fertility ${fertility.toFixed(3)} tokens a word (${grouped(tokens)} tokens, ${grouped(words)} words)`,
-    `[UNK]     ${share(unk_rate)} of words (${grouped(Math.round(unk_rate * words))})`,
-    "script           characters     kept",
-    ...scripts.map(({ script, characters, coverage }) =>
-      script.padEnd(13) + grouped(characters).padStart(14) + share(coverage).padStart(9)
-    ),
-  ];
 }

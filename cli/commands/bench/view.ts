@@ -1,0 +1,65 @@
+/** What `bench` shows. */
+
+import type { Preset } from "../../../config/model_config.ts";
+import type { StepRate } from "../../../training/step_rate.ts";
+import { bold, clock, grouped, size, table } from "../../terminal.ts";
+
+/** One line of the result. */
+export interface Row extends StepRate {
+  preset: Preset;
+  /** Weights, gradients and both moments, in bytes. */
+  state_bytes: number;
+  /** Wall clock of a pass over the corpus, if one was given. */
+  epoch_ms?: number;
+  /** Passes within the budget, if one was given. */
+  epochs?: number;
+}
+
+/** What the command prints as JSON. */
+export interface BenchResult {
+  threads: number;
+  /** Products of matrices, by the type of their operands. */
+  gemm_gflops: Record<string, number>;
+  /** The text, if one was given: tokens of a pass over it, and of its vocabulary. */
+  corpus?: { tokens: number; vocab_size: number };
+  presets: Row[];
+}
+
+/** The result in lines; `budget`: wall clock that a person has, in milliseconds. */
+export function readable({ threads, gemm_gflops, corpus, presets }: BenchResult, budget: number | undefined): string {
+  const sets = [...new Set(presets.map(({ instruction_set }) => instruction_set))].join(", ");
+  const lines = [
+    bold("machine  ") + `${threads} ${threads === 1 ? "thread" : "threads"}, ${sets}`,
+    bold("products ") +
+    Object.entries(gemm_gflops).map(([dtype, rate]) => `${dtype} ${grouped(rate)} GFLOP/s`).join(", "),
+  ];
+  if (corpus !== undefined) {
+    lines.push(
+      bold("text     ") + `${grouped(corpus.tokens)} tokens a pass with a vocabulary of ${grouped(corpus.vocab_size)}`,
+    );
+  }
+  const head = ["preset", "parameters", "dtype", "tokens/s", "update", "state"];
+  if (corpus !== undefined) head.push("one epoch");
+  if (budget !== undefined) head.push(`epochs in ${clock(budget)}`);
+  const rows = presets.map((row) => [
+    row.preset,
+    grouped(row.parameter_count),
+    row.dtype,
+    grouped(row.tokens_per_second),
+    `${row.step_ms.toFixed(row.step_ms < 10 ? 1 : 0)} ms`,
+    size(row.state_bytes),
+    ...(row.epoch_ms === undefined ? [] : [clock(row.epoch_ms)]),
+    ...(row.epochs === undefined ? [] : [row.epochs.toFixed(row.epochs < 10 ? 2 : 0)]),
+  ]);
+  lines.push("", ...table([head, ...rows]));
+  for (const row of presets.filter(({ profile }) => profile.length > 0)) lines.push("", ...profileOf(row));
+  return [...lines, ""].join("\n");
+}
+
+/** Where the time of a step goes. */
+function profileOf({ preset, dtype, step_ms, profile }: Row): string[] {
+  const share = (ms: number) => `${(100 * ms / step_ms).toFixed(1)}%`;
+  const rows = profile.map(({ operation, calls, ms }) => [operation, calls.toFixed(0), ms.toFixed(2), share(ms)]);
+  return [`${preset} in ${dtype}, a step of ${step_ms.toFixed(1)} ms:`]
+    .concat(table([["operation", "calls", "ms", "share"], ...rows]));
+}

@@ -1,0 +1,33 @@
+/** What `doctor` shows. */
+
+import type { MachineReport } from "../../../ffi/mod.ts";
+
+/** What cloze runs on here. */
+export interface DoctorReport {
+  /** Versions. */
+  cloze: string;
+  deno: string;
+  /** Operating system and processor. */
+  system: string;
+  core: MachineReport;
+}
+
+/** The report in lines. */
+export function readable(report: DoctorReport): string {
+  const { library, version, instruction_set, threads, cuda } = report.core;
+  const rows: [string, string][] = [
+    ["cloze", report.cloze],
+    ["deno", report.deno],
+    ["system", report.system],
+    ["core", `${version}, ${library}`],
+    ["cpu", `${instruction_set}, ${threads} threads`],
+  ];
+  for (const { name, path, version, install } of cuda.libraries) {
+    rows.push([name, path === null ? `not found; install ${install}` : `${version ?? "of unknown version"}, ${path}`]);
+  }
+  for (const { name, compute_capability, memory_bytes } of cuda.gpus) {
+    rows.push(["gpu", `${name}, compute capability ${compute_capability}, ${(memory_bytes / 2 ** 30).toFixed(0)} GiB`]);
+  }
+  rows.push(["cuda", cuda.problem === null ? "ready: --device cuda" : `not usable: ${cuda.problem}`]);
+  return rows.map(([name, text]) => `${name.padEnd(10)}${text}\n`).join("");
+}

@@ -1,0 +1,22 @@
+/** What `predict` shows of an answer. */
+
+import { visibleLine } from "../../../config/visible.ts";
+import type { ClassifiedText } from "../../../inference/classifier.ts";
+import type { FilledLine } from "../../../inference/fill_mask.ts";
+import { percent } from "../../terminal.ts";
+
+/** The filled sentence, and under it the answers for each blank. */
+export function filledLine(line: FilledLine): string {
+  const rows = line.masks.map((answers, i) => {
+    const label = line.masks.length > 1 ? `  ${i + 1}. ` : "  ";
+    return label + answers.map(({ token, probability }) => `${visibleLine(token)} ${percent(probability)}`).join("  ");
+  });
+  const seen = line.truncated ? ["  (from what stands around the blank: the line is longer than the model takes)"] : [];
+  return [line.sequence, ...rows, ...seen, ""].join("\n");
+}
+
+/** The classes of a text, and the text. */
+export function classes({ labels, input }: Pick<ClassifiedText, "labels" | "input">): string {
+  return labels.map(({ label, probability }) => `${visibleLine(label)} ${percent(probability)}`).join("  ") +
+    `\t${input}\n`;
+}
