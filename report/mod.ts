@@ -2,6 +2,7 @@
 
 export { type AnyRecord, readRecord } from "./any_record.ts";
 export { type ClassifierRecord, type FinetuneRun, type LabeledFile, readClassifier } from "./classifier_record.ts";
+export { experimentText } from "./experiment_text.ts";
 export type { ExperimentRecord, ToldClaim } from "./experiment_record.ts";
 export { readRun, type RunRecord } from "./run_record.ts";
 export { lossChart, reportText } from "./report_text.ts";

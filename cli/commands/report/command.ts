@@ -1,10 +1,9 @@
 /** `cloze report`: the page of one run, fine-tuning or experiment, or of several runs side by side. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { type AnyRecord, readRecord, reportText, writeReport } from "../../../report/mod.ts";
+import { type AnyRecord, experimentText, readRecord, reportText, writeReport } from "../../../report/mod.ts";
 import { newestRun, resolve } from "../../paths.ts";
 import { note, terminalSize, writeOut } from "../../terminal.ts";
-import { claimReport } from "../reproduce/view.ts";
 import type { ReportOptions } from "./flags.ts";
 
 /** Runs the command. */
@@ -24,7 +23,7 @@ export async function run({ positionals = [], ...values }: ReportOptions): Promi
   }
   if (values.text === true) {
     const told = (record: AnyRecord) =>
-      record.kind === "experiment" ? claimReport(record) : reportText(record, terminalSize().columns);
+      record.kind === "experiment" ? experimentText(record) : reportText(record, terminalSize().columns);
     await writeOut(records.map(told).join("\n"));
     return 0;
   }

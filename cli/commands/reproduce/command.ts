@@ -9,7 +9,7 @@ import { sealed } from "../../../config/sealed_json.ts";
 import type { Claim, Condition } from "../../../experiments/claims.ts";
 import { Results } from "../../../experiments/results.ts";
 import { decide, overall } from "../../../experiments/verdict.ts";
-import { type ExperimentRecord, type ToldClaim, writeReport } from "../../../report/mod.ts";
+import { type ExperimentRecord, experimentText, type ToldClaim, writeReport } from "../../../report/mod.ts";
 import { exists, makeFolder, writeWhole } from "../../../training/files.ts";
 import { readMetrics } from "../../../training/metrics.ts";
 import { commandText, flagWords } from "../../flags/command_text.ts";
@@ -42,7 +42,6 @@ import {
   vocabularyOptions,
   wholeSteps,
 } from "./plan.ts";
-import { claimReport } from "./view.ts";
 
 /** How long each condition is timed to work out steps from a budget. */
 const PROBE_MS = 15_000;
@@ -68,7 +67,7 @@ export async function run({ positionals = [], ...values }: ReproduceOptions, cal
     note(`         ${claim.source}`);
     const record = await measureAll(plan, claim, output, parts);
     note(`\n${clock(performance.now() - began)}; everything is in ${output}, the page ${output}/report.html\n`);
-    await writeOut(values.json === true ? JSON.stringify(record) + "\n" : claimReport(record));
+    await writeOut(values.json === true ? JSON.stringify(record) + "\n" : experimentText(record));
     return 0;
   } catch (error) {
     if (!(error instanceof ClozeError) || error.code !== "interrupted") throw error;

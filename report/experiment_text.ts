@@ -1,11 +1,11 @@
-/** How `cloze reproduce` tells what it found: a table of accuracies, each prediction with its interval, the verdict. */
+/** An experiment as text: a table of accuracies, each prediction with its interval, the verdict. */
 
-import { estimate } from "../../../experiments/statistics.ts";
-import type { ExperimentRecord } from "../../../report/mod.ts";
-import { grouped, percent } from "../../terminal.ts";
+import { grouped, percent } from "../config/numbers.ts";
+import { estimate } from "../experiments/statistics.ts";
+import type { ExperimentRecord } from "./experiment_record.ts";
 
 /** The report as Markdown, which reads well in a terminal and can be kept. */
-export function claimReport(record: ExperimentRecord): string {
+export function experimentText(record: ExperimentRecord): string {
   const { claim, steps, accuracies, untrained, examples, findings } = record;
   const cell = (accuracies: readonly number[]) => {
     const { mean, values } = estimate(accuracies);
