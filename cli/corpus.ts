@@ -17,7 +17,7 @@ import { exists } from "../training/files.ts";
 import type { Values } from "./flags/flag.ts";
 import { type CORPUS_FLAGS, TEXT_FLAGS } from "./flags/text_flags.ts";
 import { callerFolder } from "./paths.ts";
-import { grouped, note, percent } from "./terminal.ts";
+import { counted, grouped, note, percent } from "./terminal.ts";
 
 /** The flags that say how text is read. */
 export type TextValues = Values<typeof TEXT_FLAGS & Pick<typeof CORPUS_FLAGS, "documents">>;
@@ -236,10 +236,10 @@ export function noteOnce(text: string): void {
 
 /** What was found in a corpus, in one line; what is as it should be is left out. */
 export function corpusFindings(counts: CorpusCounts): string {
-  const parts = [`${grouped(counts.sentences)} lines`];
+  const parts = [counted(counts.sentences, "line")];
   if (counts.duplicate_share > 0) parts.push(`${percent(counts.duplicate_share)} of them repeated`);
   parts.push(...readingFindings(counts));
-  if (counts.empty > 0) parts.push(`${grouped(counts.empty)} records without text`);
+  if (counts.empty > 0) parts.push(`${counted(counts.empty, "record")} without text`);
   if ((counts.in_training ?? 0) > 0) parts.push(`${percent(counts.in_training!)} of them in the training text, too`);
   return parts.join(", ");
 }
@@ -259,7 +259,7 @@ export function readingFindings({ invalid, malformed = 0, unquoted = 0 }: Wrong)
   if (invalid > 0) parts.push(`${grouped(invalid)} not valid UTF-8`);
   if (malformed > 0) parts.push(`${grouped(malformed)} left out for too many or too few fields`);
   if (unquoted > 0) {
-    parts.push(`quotes read as text in ${grouped(unquoted)} .tsv ${unquoted === 1 ? "file" : "files"} (see --quoting)`);
+    parts.push(`quotes read as text in ${counted(unquoted, ".tsv file")} (see --quoting)`);
   }
   return parts;
 }

@@ -5,6 +5,8 @@ import { isLive, newProgress, progress } from "./terminal.ts";
 
 /** Work that is done sooner is not worth a word. */
 const SILENT_MS = 800;
+/** The first seconds are not like the rest: before this time nothing is said of the rate and the time left. */
+const KNOWN_AFTER_MS = 3000;
 /** A terminal is told no more often; anything else more seldom, as `progress` has it. */
 const LIVE_EVERY_MS = 100;
 
@@ -45,7 +47,8 @@ function pace(what: string, measure: Measure): Show {
     if (now - began < SILENT_MS || (isLive() && now - last < LIVE_EVERY_MS)) return;
     if (isFirst) newProgress();
     [last, isFirst] = [now, false];
-    progress(paceLine(what, measure, { done, total, perSecond: 1000 * (done - start.done) / (now - start.at) }));
+    const perSecond = now - start.at < KNOWN_AFTER_MS ? NaN : 1000 * (done - start.done) / (now - start.at);
+    progress(paceLine(what, measure, { done, total, perSecond }));
   };
 }
 

@@ -7,7 +7,7 @@
 import { type ClozeError, ioError } from "../config/cloze_error.ts";
 import { visible, visibleLine } from "../config/visible.ts";
 
-export { clock, grouped, orDash, percent } from "../config/numbers.ts";
+export { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
 
 const encoder = new TextEncoder();
 const isTerminal = () => Deno.stderr.isTerminal();

@@ -11,11 +11,31 @@ import { clock, grouped, isLive, note, percent, terminalSize, warn } from "./ter
 /** Largest size of the chart, in characters; beside it the terminal keeps some lines for what is said. */
 const CHART = { columns: 100, lines: 10, spare: 6 };
 
-/** Progress from 0 to 1, loss and rate in a line. */
-export function trainingLine(metric: Extract<Metric, { kind: "train" }>, done: number): string {
-  const left = done > 0 ? metric.elapsed_ms * (1 - done) / done : 0;
-  return `step ${grouped(metric.step)}  ${percent(done)}  loss ${metric.loss.toFixed(3)}  ` +
-    `${grouped(metric.tokens_per_second)} tokens/s  ${clock(left)} left`;
+/** Progress from 0 to 1, loss and rate in a line, and the time left once it is known. */
+export function trainingLine(
+  { step, loss, tokens_per_second }: Extract<Metric, { kind: "train" }>,
+  done: number,
+  left_ms: number | undefined,
+): string {
+  const line = `step ${grouped(step)}  ${percent(done)}  loss ${loss.toFixed(3)}  ${
+    grouped(tokens_per_second)
+  } tokens/s`;
+  return left_ms === undefined ? line : `${line}  ${clock(left_ms)} left`;
+}
+
+/** The first seconds are slower than the rest: before this many milliseconds nothing is said of the time left. */
+const KNOWN_AFTER_MS = 5000;
+
+/** How much time a run still takes, from the rate since it began or went on here. */
+export class TimeLeft {
+  #first: { elapsed_ms: number; done: number } | undefined;
+
+  /** In milliseconds; `undefined` as long as it is not known. */
+  of(elapsed_ms: number, done: number): number | undefined {
+    this.#first ??= { elapsed_ms, done };
+    const took_ms = elapsed_ms - this.#first.elapsed_ms, went = done - this.#first.done;
+    return took_ms < KNOWN_AFTER_MS || went <= 0 ? undefined : took_ms * (1 - done) / went;
+  }
 }
 
 /** The loss as a chart, where it is asked for and the terminal has room. */

@@ -3,6 +3,9 @@
 /** `1234567` → `1,234,567` */
 export const grouped = (n: number): string => Math.round(n).toLocaleString("en-US");
 
+/** `1 line`, `1,200 lines`; `many` where the plural is not the singular with an s. */
+export const counted = (n: number, one: string, many = `${one}s`): string => `${grouped(n)} ${n === 1 ? one : many}`;
+
 /** `0.1234` → `12.3%` */
 export const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
 

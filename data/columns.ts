@@ -14,7 +14,7 @@ export function findColumns<T>(name: string, find: (name: string) => T | undefin
   const whole = find(name);
   if (whole !== undefined) return { parts: [whole] };
   const parts: T[] = [];
-  for (const part of name.split(",")) {
+  for (const part of new Set(name.split(","))) { // a column that is named twice is read once
     const found = find(part);
     if (found === undefined) return { missing: part };
     parts.push(found);

@@ -5,6 +5,7 @@
 
 import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
+import { counted } from "../config/numbers.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { PAIR_SPECIALS, type Sentence, sentencePairs } from "./pairs.ts";
 import { Random, STREAMS } from "./rng.ts";
@@ -65,8 +66,9 @@ export class Sequences implements Disposable {
     if (options.sequences === "pair" && !makesPairs(shard)) {
       throw new ClozeError(
         "input",
-        `sentence pairs need several documents of several sentences, but ${shard.path} has ${sentences} sentences in ` +
-          `${documents} ${documents === 1 ? "document" : "documents"}`,
+        `sentence pairs need several documents of several sentences, but the text has ${
+          counted(sentences, "sentence")
+        } in ${counted(documents, "document")}`,
         {
           hint: sentences > documents
             ? `${

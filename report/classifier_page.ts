@@ -3,7 +3,7 @@
  * Called by any_record.ts.
  */
 
-import { clock, grouped, orDash, percent } from "../config/numbers.ts";
+import { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
 import type { Classification, ClassifierRecord, LabeledFile } from "./classifier_record.ts";
 import {
   bestClassifier,
@@ -128,12 +128,12 @@ function verdictSection(record: ClassifierRecord): Html {
       ${findingsList(findings)}
       ${figuresList([
         ["accuracy", last && percent(last.accuracy), last && `the commonest class: ${percent(last.majority)}`],
-        ["macro-F1", last && percent(last.macro_f1), `${run.labels.length} classes`],
+        ["macro-F1", last && percent(last.macro_f1), counted(run.labels.length, "class", "classes")],
         ["loss", last && last.loss.toFixed(3), last && `guessing by frequency: ${guessingLoss(last).toFixed(3)}`],
         [
           "on its training file",
           onTraining && percent(onTraining.accuracy),
-          onTraining && `${grouped(onTraining.count)} texts`,
+          onTraining && counted(onTraining.count, "text"),
         ],
         ["updates", line && grouped(line.step), `of ${grouped(run.finetuning.batch_size)} texts`],
         ["time", line && clock((end ?? line).elapsed_ms), `${grouped(meanSpeed(train))} tokens/s in training`],
@@ -250,7 +250,7 @@ function settingsSection({ path, run }: ClassifierRecord): Html {
   const { engine, versions, finetuning } = run;
   const about = (file: LabeledFile) => {
     const { path, texts, cut_off, sha256 } = file;
-    return html`<code>${path}</code>, ${grouped(texts)} texts, ${
+    return html`<code>${path}</code>, ${counted(texts, "text")}, ${
       cut_off === 0 ? "none" : `${grouped(cut_off)} (${percent(cut_off / Math.max(1, texts))})`
     } cut off at ${grouped(finetuning.max_sequence_length)} tokens${
       unknownWords(file)
@@ -266,7 +266,7 @@ function settingsSection({ path, run }: ClassifierRecord): Html {
         ["pretrained model", html`<code>${run.model}</code>`],
         ["training file", about(run.train)],
         ["validation file", about(run.valid)],
-        ["engine", `${engine.dtype}, ${engine.instruction_set}, ${engine.threads} threads`],
+        ["engine", `${engine.dtype}, ${engine.instruction_set}, ${counted(engine.threads, "thread")}`],
         ["parameters", grouped(engine.parameter_count)],
         ["versions", `cloze ${versions.cloze}, Deno ${versions.deno}, ${versions.platform}`],
         ["begun", run.created],

@@ -1,6 +1,6 @@
 /** What came of a fine-tuning, in words. Draws nothing. */
 
-import { clock, grouped, orDash, percent } from "../config/numbers.ts";
+import { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
 import { conforms } from "./run_record.ts";
 import { damaged, type Finding, type Verdict } from "./verdict.ts";
@@ -61,7 +61,7 @@ export function classifierVerdict(record: ClassifierRecord): Verdict {
     return { headline: "Nothing has been measured on the validation file yet", tone: "neutral", findings };
   }
   const right =
-    `${percent(last.accuracy)} of ${grouped(last.count)} texts told right; always the commonest class gets ` +
+    `${percent(last.accuracy)} of ${counted(last.count, "text")} told right; always the commonest class gets ` +
     percent(last.majority);
   return last.accuracy_interval[0] > last.majority
     ? { headline: `It learned: ${right}`, tone: "good", findings }
@@ -77,7 +77,7 @@ function status({ end, train }: ClassifierRecord): Finding {
   const last = train.at(-1);
   const done = last === undefined
     ? "No update yet."
-    : `${grouped(last.step)} updates in ${clock(end?.elapsed_ms ?? last.elapsed_ms)}.`;
+    : `${counted(last.step, "update")} in ${clock(end?.elapsed_ms ?? last.elapsed_ms)}.`;
   if (end === undefined) return { tone: "neutral", text: `${done} No end is recorded: it goes on, or it was killed.` };
   return end.interrupted
     ? { tone: "bad", text: `${done} It was stopped before its end; the learning rate had not come down.` }

@@ -3,7 +3,7 @@
  * write_report.ts.
  */
 
-import { clock, grouped, percent } from "../config/numbers.ts";
+import { clock, counted, grouped, percent } from "../config/numbers.ts";
 import {
   chartsSection,
   dataTable,
@@ -128,7 +128,7 @@ function verdictSection(run: RunRecord): Html {
           evaluation && percent(evaluation.accuracy),
           evaluation && `among the five best: ${percent(evaluation.top5_accuracy)}`,
         ],
-        ["updates", train && grouped(train.step), train && `${grouped(train.tokens)} tokens`],
+        ["updates", train && grouped(train.step), train && counted(train.tokens, "token")],
         [
           "time",
           train && clock((run.end ?? train).elapsed_ms),
@@ -137,7 +137,7 @@ function verdictSection(run: RunRecord): Html {
         [
           "parameters",
           start && grouped(start.engine.parameter_count),
-          model && `${model.num_hidden_layers} layers of ${model.hidden_size}`,
+          model && `${counted(model.num_hidden_layers, "layer")} of ${model.hidden_size}`,
         ],
       ])}
     </section>

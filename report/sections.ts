@@ -1,6 +1,6 @@
 /** The report's sections about one run: filled blanks, its text and masks, its settings. Called by page.ts. */
 
-import { grouped, orDash, percent } from "../config/numbers.ts";
+import { counted, grouped, orDash, percent } from "../config/numbers.ts";
 import type { TextStatistics } from "../config/metric.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { conforms, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
@@ -215,7 +215,7 @@ ${
         ["lowercase", start.tokenizer.lowercase ? "yes" : "no"],
         [
           "engine",
-          `${start.engine.engine}, ${start.engine.instruction_set}, ${start.engine.threads} threads`,
+          `${start.engine.engine}, ${start.engine.instruction_set}, ${counted(start.engine.threads, "thread")}`,
         ],
         ["versions", `cloze ${start.versions.cloze}, Deno ${start.versions.deno}, ${start.versions.platform}`],
         [

@@ -3,7 +3,7 @@
  * The thresholds are stated here, and the sentences give the figures that they are about.
  */
 
-import { clock, grouped, percent } from "../config/numbers.ts";
+import { clock, counted, grouped, percent } from "../config/numbers.ts";
 import { guessing, isUnmeasured, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 
 /** A sentence, and whether it is good news. */
@@ -69,7 +69,7 @@ function status(run: RunRecord): Finding {
   const last = run.train.at(-1) ?? run.evaluations.at(-1);
   const done = last === undefined
     ? "No update yet."
-    : `${grouped(last.step)} updates` + ("tokens" in last ? `, ${grouped(last.tokens)} tokens` : "") +
+    : counted(last.step, "update") + ("tokens" in last ? `, ${counted(last.tokens, "token")}` : "") +
       ` in ${clock(end?.elapsed_ms ?? last.elapsed_ms)}.`;
   const resumed = run.starts.length > 1 ? ` It was resumed ${times(run.starts.length - 1)}.` : "";
   if (end === undefined) {

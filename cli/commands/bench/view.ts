@@ -2,7 +2,7 @@
 
 import type { Preset } from "../../../config/model_config.ts";
 import type { StepRate } from "../../../training/step_rate.ts";
-import { bold, clock, grouped, size, table } from "../../terminal.ts";
+import { bold, clock, counted, grouped, size, table } from "../../terminal.ts";
 
 /** One line of the result. */
 export interface Row extends StepRate {
@@ -29,7 +29,7 @@ export interface BenchResult {
 export function readable({ threads, gemm_gflops, corpus, presets }: BenchResult, budget: number | undefined): string {
   const sets = [...new Set(presets.map(({ instruction_set }) => instruction_set))].join(", ");
   const lines = [
-    bold("machine  ") + `${threads} ${threads === 1 ? "thread" : "threads"}, ${sets}`,
+    bold("machine  ") + `${counted(threads, "thread")}, ${sets}`,
     bold("products ") +
     Object.entries(gemm_gflops).map(([dtype, rate]) => `${dtype} ${grouped(rate)} GFLOP/s`).join(", "),
   ];

@@ -1,6 +1,7 @@
 /** What `doctor` shows. */
 
 import type { MachineReport } from "../../../ffi/mod.ts";
+import { counted } from "../../terminal.ts";
 
 /** What cloze runs on here. */
 export interface DoctorReport {
@@ -20,7 +21,7 @@ export function readable(report: DoctorReport): string {
     ["deno", report.deno],
     ["system", report.system],
     ["core", `${version}, ${library}`],
-    ["cpu", `${instruction_set}, ${threads} threads`],
+    ["cpu", `${instruction_set}, ${counted(threads, "thread")}`],
   ];
   for (const { name, path, version, install } of cuda.libraries) {
     rows.push([name, path === null ? `not found; install ${install}` : `${version ?? "of unknown version"}, ${path}`]);

@@ -130,7 +130,7 @@ export async function withdrawFinetuning(output: string): Promise<void> {
 
 /** Says that there is nothing to do. */
 export function finetuningFinished({ finetuning }: FinetuneRun, output: string): void {
-  note(`the run in ${output} is finished: ${finetuning.epochs} epochs`);
+  note(`the run in ${output} is finished: ${finetuning.epochs} ${finetuning.epochs === 1 ? "epoch" : "epochs"}`);
 }
 
 /** What `--resume` is given with: the flags that are not kept. */

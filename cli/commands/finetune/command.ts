@@ -20,7 +20,7 @@ import { checkTextFlags, corpusConfig, noteFindings, textColumn } from "../../co
 import { noteDevice } from "../../device.ts";
 import { resolve } from "../../paths.ts";
 import { type Stop, stopSignals } from "../../stop_signals.ts";
-import { bold, grouped, note, warn } from "../../terminal.ts";
+import { bold, counted, grouped, note, warn } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import { checkUnknown, unknownLine } from "../../unknown_words.ts";
 import type { Call } from "../registry.ts";
@@ -148,9 +148,13 @@ function labelsOf(
     });
   }
   if (found.length > Math.max(100, data.train.length / 10)) {
-    throw new ClozeError("input", `${values.train} has ${found.length} classes in ${data.train.length} records`, {
-      hint: "--label-column says where the classes are",
-    });
+    throw new ClozeError(
+      "input",
+      `${values.train} has ${found.length} classes in ${counted(data.train.length, "record")}`,
+      {
+        hint: "--label-column says where the classes are",
+      },
+    );
   }
   const { heads } = folder;
   const labels = heads.objective === "sequence_classification" ? heads.labels : found;
@@ -215,7 +219,7 @@ async function train(
     });
   const trainSet = sequences(data.train), validSet = sequences(data.valid);
   note(
-    bold("data     ") + `${grouped(trainSet.length)} texts to train on, ${grouped(validSet.length)} to measure on; ` +
+    bold("data     ") + `${counted(trainSet.length, "text")} to train on, ${grouped(validSet.length)} to measure on; ` +
       `classes ${labels.length > 10 ? `${labels.length}` : labels.join(", ")}`,
   );
   warnOfTexts(data, labels, { train: values.train!, valid: values.valid! });
@@ -269,9 +273,9 @@ async function train(
     : newParts(about.initialized);
   note(
     bold("model    ") +
-      `${folder.config.num_hidden_layers} layers of ${folder.config.hidden_size}, ` +
+      `${counted(folder.config.num_hidden_layers, "layer")} of ${folder.config.hidden_size}, ` +
       `${grouped(about.parameter_count)} parameters; ${fresh}${config.probe ? "; the encoder stays as it is" : ""}; ` +
-      `${about.dtype}, ${about.instruction_set}, ${about.threads} threads`,
+      `${about.dtype}, ${about.instruction_set}, ${counted(about.threads, "thread")}`,
   );
   if (left_to_right) {
     note(

@@ -7,10 +7,11 @@ import { readClassifier } from "../../../report/mod.ts";
 import type { ClassifierEvaluation } from "../../../training/finetune.ts";
 import type { Metric } from "../../../training/metrics.ts";
 import { grouped, note, percent, progress } from "../../terminal.ts";
-import { LiveChart, LivePage, trainingLine } from "../../training_view.ts";
+import { LiveChart, LivePage, TimeLeft, trainingLine } from "../../training_view.ts";
 
 /** Watches one fine-tuning. */
 export class FinetuneObserver {
+  readonly #timeLeft = new TimeLeft();
   readonly #chart: LiveChart;
   readonly #page: LivePage;
   readonly #train: Extract<Metric, { kind: "train" }>[] = [];
@@ -32,7 +33,7 @@ export class FinetuneObserver {
       await this.report();
     } else if (metric.kind === "train") {
       const chart = this.#chart.lines({ train: this.#train, evaluations: this.#evaluations });
-      progress(...chart, trainingLine(metric, done));
+      progress(...chart, trainingLine(metric, done, this.#timeLeft.of(metric.elapsed_ms, done)));
     }
   }
 

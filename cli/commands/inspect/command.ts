@@ -15,7 +15,7 @@ import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "..
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
-import { endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
+import { counted, endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
 import { readRun } from "../run_folder.ts";
 import type { InspectOptions } from "./flags.ts";
 import { json, readable } from "./view.ts";
@@ -108,7 +108,7 @@ async function show(
       options: JSON.stringify(options),
     };
     const written = await writeBatches(path, upTo(batches, most), metadata);
-    note(`wrote ${path}: ${grouped(written.batches)} batches, ${size(written.bytes)}`);
+    note(`wrote ${path}: ${counted(written.batches, "batch", "batches")}, ${size(written.bytes)}`);
     return 0;
   }
   if (objective === "clm") note("left to right: nothing is masked, every token predicts the next one");

@@ -3,7 +3,7 @@
 import type { MlmBatch } from "../../../config/mlm_batch.ts";
 import type { BatchOptions } from "../../../data/mod.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
-import { grouped, painter, percent } from "../../terminal.ts";
+import { counted, grouped, painter, percent } from "../../terminal.ts";
 
 /** A sequence of a batch, as tokens. */
 interface Shown {
@@ -70,7 +70,7 @@ export function readable(batch: MlmBatch, number: number, tokenizer: Tokenizer, 
   const sequences = [...sequencesOf(batch, tokenizer)];
   sequences.forEach(({ tokens, second, labels, next_sentence_label }, b) => {
     const pair = next_sentence_label === undefined ? "" : next_sentence_label === 0 ? ", next" : ", random next";
-    lines.push("", bold(`sequence ${b}`) + dim(`  ${tokens.length} tokens, ${labels.size} chosen${pair}`));
+    lines.push("", bold(`sequence ${b}`) + dim(`  ${counted(tokens.length, "token")}, ${labels.size} chosen${pair}`));
     let line = "", width = 0;
     tokens.forEach((token, i) => {
       const painted = paint(token, labels.get(i));
@@ -85,7 +85,7 @@ export function readable(batch: MlmBatch, number: number, tokenizer: Tokenizer, 
   });
   const tokens = batch.input_ids.length;
   const chosen = batch.labels.length;
-  const head = `${bold(`batch ${number}`)}  ${sequences.length} sequences, ` +
+  const head = `${bold(`batch ${number}`)}  ${counted(sequences.length, "sequence")}, ` +
     `${grouped(tokens)} of ${grouped(options.batch_tokens)} tokens (${percent(tokens / options.batch_tokens)} full), ` +
     `${grouped(chosen)} chosen (${percent(chosen / tokens)}): ${cyan(`${counts.masked} ${mask}‹was›`)}, ` +
     `${red(`${counts.replaced} replaced‹was›`)}, ${green(`${counts.kept} kept‹kept›`)}`;

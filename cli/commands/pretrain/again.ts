@@ -14,7 +14,7 @@ import type { BatchStream } from "../../../training/train.ts";
 import { quoted } from "../../command_line.ts";
 import { isSameStdin, saveStdin } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
-import { bold, clock, grouped, note } from "../../terminal.ts";
+import { bold, clock, counted, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
 import { difference, readRecord, writeRecord } from "../run_folder.ts";
 import { extentOf, newRun } from "./asked.ts";
@@ -76,8 +76,10 @@ export function longerExtent({ training, run }: Plan, extent: Extent): Extent | 
 
 /** How long a run is, in words. */
 function extentText(extent: Extent): string {
-  if ("steps" in extent) return `${grouped(extent.steps)} steps`;
-  return "epochs" in extent ? `${extent.epochs} epochs` : `a budget of ${clock(extent.budget_ms)}`;
+  if ("steps" in extent) return counted(extent.steps, "step");
+  return "epochs" in extent
+    ? `${extent.epochs} ${extent.epochs === 1 ? "epoch" : "epochs"}`
+    : `a budget of ${clock(extent.budget_ms)}`;
 }
 
 /**
@@ -181,7 +183,7 @@ export async function isFinished({ start, weights, output }: Plan): Promise<bool
 
 /** Says that there is nothing to do, and how there would be. */
 export function finished({ start, output, shown }: Plan, call: Call): number {
-  note(`the run in ${output} is finished: ${grouped(start!.step)} steps, ${clock(start!.elapsed_ms)}`);
+  note(`the run in ${output} is finished: ${counted(start!.step, "step")}, ${clock(start!.elapsed_ms)}`);
   if (call.isPart) return 0;
   const resume = `deno run pretrain --resume ${quoted(shown)}`;
   note(bold("next     ") + `to train it longer: ${resume} --steps N, --epochs N or --budget TIME, of the whole run`);

@@ -10,7 +10,7 @@ import { readRun } from "../../../report/mod.ts";
 import type { Metric, MetricsFile, RunStart, Warning } from "../../../training/metrics.ts";
 import { nonFinite, Watchdogs } from "../../../training/watchdogs.ts";
 import { grouped, isLive, note, orDash, percent, progress, warn } from "../../terminal.ts";
-import { LiveChart, LivePage, trainingLine } from "../../training_view.ts";
+import { LiveChart, LivePage, TimeLeft, trainingLine } from "../../training_view.ts";
 
 /** What it watches. */
 export interface ObserverOptions {
@@ -36,6 +36,7 @@ export class PretrainObserver {
   /** What the progress line says. */
   #line = "";
   #last = { step: 0, elapsed_ms: 0 };
+  readonly #timeLeft = new TimeLeft();
   readonly #chart: LiveChart;
   readonly #page: LivePage;
 
@@ -72,7 +73,7 @@ export class PretrainObserver {
       await this.#page.write();
       if (isLive() && this.#line !== "") progress(...this.#chartLines(), this.#line); // the note took it away
     } else if (metric.kind === "train") {
-      this.#line = trainingLine(metric, done);
+      this.#line = trainingLine(metric, done, this.#timeLeft.of(metric.elapsed_ms, done));
       progress(...this.#chartLines(), this.#line);
     }
   }

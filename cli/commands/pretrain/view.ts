@@ -10,7 +10,7 @@ import type { Evaluation, UnigramBaseline } from "../../../training/evaluation.t
 import type { TrainResult } from "../../../training/train.ts";
 import { quoted } from "../../command_line.ts";
 import { corpusFindings } from "../../corpus.ts";
-import { bold, clock, grouped, note, orDash, percent } from "../../terminal.ts";
+import { bold, clock, counted, grouped, note, orDash, percent } from "../../terminal.ts";
 import { unknownLine } from "../../unknown_words.ts";
 import type { Plan } from "./plan.ts";
 import { unknownIn } from "./text.ts";
@@ -26,14 +26,18 @@ export function sayFiles({ corpus, valid }: Plan): void {
 
 /** The files, if they are few. */
 function shortList(files: readonly string[]): string {
-  return files.length <= 3 ? files.join(" ") : `${files.slice(0, 2).join(" ")} and ${files.length - 2} more files`;
+  return files.length <= 3
+    ? files.join(" ")
+    : `${files.slice(0, 2).join(" ")} and ${counted(files.length - 2, "more file")}`;
 }
 
 /** Says how much text there is, and what it is like. */
 export function sayText(plan: Plan, data: PreparedData, tokenizer: Tokenizer, { entropy }: UnigramBaseline): void {
   const { train, heldOut, reused } = data;
   note(
-    `         ${grouped(train.header.tokens)} tokens in ${grouped(train.header.documents)} documents for training, ` +
+    `         ${counted(train.header.tokens, "token")} in ${
+      counted(train.header.documents, "document")
+    } for training, ` +
       `${grouped(heldOut.header.tokens)} held out${reused ? " (tokenized before)" : ""}`,
   );
   const say = (corpus: CorpusCounts | null, where = "") => {
@@ -59,8 +63,10 @@ export interface Guessing {
 export function sayModel({ start }: Plan, model: ModelConfig, about: EngineDescription): void {
   note(
     bold("model    ") +
-      `${model.num_hidden_layers} layers of ${model.hidden_size}, ${grouped(about.parameter_count)} parameters; ` +
-      `${about.engine} engine, ${about.dtype}, ${about.instruction_set}, ${about.threads} threads`,
+      `${counted(model.num_hidden_layers, "layer")} of ${model.hidden_size}, ${
+        grouped(about.parameter_count)
+      } parameters; ` +
+      `${about.engine} engine, ${about.dtype}, ${about.instruction_set}, ${counted(about.threads, "thread")}`,
   );
   if (start !== undefined) note(bold("resume   ") + `after step ${grouped(start.step)}`);
 }
@@ -68,7 +74,9 @@ export function sayModel({ start }: Plan, model: ModelConfig, about: EngineDescr
 /** Says what came of it, in a few lines. */
 export function sayResult({ training }: Plan, { state, evaluation }: TrainResult, guessing: Guessing): void {
   note("");
-  note(bold("trained  ") + `${grouped(state.step)} steps, ${grouped(state.tokens)} tokens, ${clock(state.elapsed_ms)}`);
+  note(
+    bold("trained  ") + `${counted(state.step, "step")}, ${counted(state.tokens, "token")}, ${clock(state.elapsed_ms)}`,
+  );
   if (evaluation === undefined) note(bold("measured ") + "nothing: no token of the held-out text is predicted");
   else sayEvaluation(evaluation, guessing, training.objective);
 }

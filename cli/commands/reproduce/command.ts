@@ -15,7 +15,7 @@ import { readMetrics } from "../../../training/metrics.ts";
 import { commandText, flagWords } from "../../flags/command_text.ts";
 import { callerFolder, resolve } from "../../paths.ts";
 import { stopSignals } from "../../stop_signals.ts";
-import { bold, clock, grouped, note, writeOut } from "../../terminal.ts";
+import { bold, clock, counted, note, writeOut } from "../../terminal.ts";
 import { run as finetune } from "../finetune/command.ts";
 import { type FinetuneOptions, TABLE as FINETUNE } from "../finetune/flags.ts";
 import { run as pretrain } from "../pretrain/command.ts";
@@ -115,7 +115,7 @@ async function measureAll(
       const missing = measuredSteps(claim, condition, steps)
         .filter((step) => !results.has(condition.name, seed, step));
       if (missing.length === 0) continue;
-      note(bold(`\nrun ${done} of ${total}: ${condition.label}, seed ${seed}, ${grouped(plan.steps)} steps`));
+      note(bold(`\nrun ${done} of ${total}: ${condition.label}, seed ${seed}, ${counted(plan.steps, "step")}`));
       await pretrainCondition(condition, seed, plan, claim, steps, output, parts);
       for (const step of missing) {
         results.add(await finetuned(condition, seed, step, plan, claim, steps, output, parts));

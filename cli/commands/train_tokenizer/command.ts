@@ -6,6 +6,7 @@ import { tokenizerHash } from "../../../data/mod.ts";
 import { tokenizerFiles, vocabularyReport } from "../../../tokenizer/mod.ts";
 import { exists, makeFolder, writeWhole } from "../../../training/files.ts";
 import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../../corpus.ts";
+import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { type Learned, learnedFlags, learnTokenizer } from "../../learn_tokenizer.ts";
 import { resolve } from "../../paths.ts";
 import { grouped, note, percent, warn } from "../../terminal.ts";
@@ -22,6 +23,9 @@ export async function run({ positionals = [], ...values }: TrainTokenizerOptions
   const data = [...(values.data ?? []), ...positionals];
   if (data.length === 0 || values.output === undefined) {
     throw new ClozeError("usage", "cloze train-tokenizer needs --data PATH… and --output DIR");
+  }
+  if (values["pre-tokenizer"] === "characters") {
+    refuseFlags(values, ["min-frequency"], "is for pairs that are merged, but --pre-tokenizer characters merges none");
   }
   const asked = learnedFlags(values);
   const output = resolve(values.output);

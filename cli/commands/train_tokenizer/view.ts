@@ -1,13 +1,13 @@
 /** What `train-tokenizer` shows of a vocabulary that was learned. */
 
 import type { VocabularyReport } from "../../../tokenizer/mod.ts";
-import { grouped } from "../../terminal.ts";
+import { counted, grouped } from "../../terminal.ts";
 
 /** How well the vocabulary fits its text, in lines. */
 export function describe({ words, tokens, fertility, unk_rate, scripts }: VocabularyReport): string[] {
   const share = (value: number) => `${(100 * value).toFixed(3)}%`;
   return [
-    `fertility ${fertility.toFixed(3)} tokens a word (${grouped(tokens)} tokens, ${grouped(words)} words)`,
+    `fertility ${fertility.toFixed(3)} tokens a word (${counted(tokens, "token")}, ${counted(words, "word")})`,
     `[UNK]     ${share(unk_rate)} of words (${grouped(Math.round(unk_rate * words))})`,
     "script           characters     kept",
     ...scripts.map(({ script, characters, coverage }) =>
