@@ -3,7 +3,7 @@
  * reads.
  */
 
-import type { TextSink, Unit } from "./corpus.ts";
+import type { TextSink, Unit } from "./unit.ts";
 import type { CorpusReport } from "./corpus_report.ts";
 import { BreakFinder, isSpace, rememberPerLine } from "./document_breaks.ts";
 

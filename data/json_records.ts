@@ -4,7 +4,7 @@ import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import { findColumns, joined, kindOf, listOf } from "./columns.ts";
 import { JsonSplitter } from "./json_splitter.ts";
 import { SKIPPED, textLines } from "./lines.ts";
-import type { FileRecord, RecordOptions } from "./records.ts";
+import type { FileRecord, RecordOptions } from "./record.ts";
 import { readText } from "./text_blocks.ts";
 import { isWellFormed, soundRecord } from "./well_formed.ts";
 

@@ -7,7 +7,7 @@ import { findColumns, joined, listOf } from "./columns.ts";
 import { parquetLibrary, type ParquetMetadata } from "./parquet_library.ts";
 import { type Bytes, ColumnReader, PageMemory } from "./parquet_pages.ts";
 import { findColumn, nameOf, type ParquetColumn, parquetColumns } from "./parquet_schema.ts";
-import type { FileRecord, RecordOptions } from "./records.ts";
+import type { FileRecord, RecordOptions } from "./record.ts";
 import { sourceKind } from "./sources.ts";
 import { thriftEnd } from "./thrift.ts";
 import { isWellFormed, soundRecord } from "./well_formed.ts";

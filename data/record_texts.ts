@@ -3,7 +3,8 @@
 import type { CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { kindOf, textOf } from "./columns.ts";
-import { readRecords, type RecordOptions, type RecordSource } from "./records.ts";
+import type { RecordOptions, RecordSource } from "./record.ts";
+import { readRecords } from "./records.ts";
 
 /** The text of a record. */
 export interface RecordText {

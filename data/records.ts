@@ -4,44 +4,12 @@
  * asks for two.
  */
 
-import type { CorpusConfig } from "../config/batch_config.ts";
 import { readBytes } from "./bytes.ts";
-import type { CorpusReport } from "./corpus_report.ts";
 import { readJson, readJsonLines } from "./json_records.ts";
 import { countLines, readLines } from "./lines.ts";
 import { readParquet } from "./parquet.ts";
-import type { Format } from "./sources.ts";
+import type { FileRecord, RecordOptions, RecordSource } from "./record.ts";
 import { readTable } from "./table_records.ts";
-
-/** A file of records, or of JSON Lines a range of its bytes. */
-export interface RecordSource {
-  file: string;
-  format: Exclude<Format, "text">;
-  from: number;
-  to: number;
-}
-
-/** How records are read. */
-export interface RecordOptions {
-  config: CorpusConfig;
-  /** Counts what is not valid UTF-8, what is left out, and files whose quotes are text. */
-  report: Pick<CorpusReport, "invalid" | "malformed" | "unquoted">;
-  /**
-   * The columns, or fields, that are asked for: by name, or in a CSV or TSV file without names by number from 1; several
-   * with commas between them become lines of one text. Is told which there are, for JSON of each record.
-   */
-  columns: (names: readonly string[]) => readonly string[];
-  /** Which flags say so, for messages. */
-  hint: string;
-}
-
-/** A record. */
-export interface FileRecord {
-  /** Values of the columns that were asked for: text in CSV and TSV, anything else where the format has types. */
-  values: readonly unknown[];
-  /** Where it is, for messages: its line or row, asked for only by these. */
-  place: () => Promise<string>;
-}
 
 /**
  * The records of a file, in blocks.

@@ -1,7 +1,7 @@
 /** Sentences in UTF-8 → counted words. Used by `unit_jobs.ts` and for text that comes as strings. */
 
 import { type WordCounter, wordCounter, type WordCounts, type WordSource } from "../tokenizer/mod.ts";
-import type { TextSink } from "./corpus.ts";
+import type { TextSink } from "./unit.ts";
 
 /** Counts the words of documents, and their characters. */
 export class SentenceCounter implements TextSink {

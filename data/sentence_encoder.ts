@@ -4,7 +4,7 @@
  */
 
 import { IdBuffer, type Tokenizer } from "../tokenizer/mod.ts";
-import type { TextSink } from "./corpus.ts";
+import type { TextSink } from "./unit.ts";
 import { Random, STREAMS } from "./rng.ts";
 import type { BlockWriter } from "./shard_writer.ts";
 import type { UnknownSample } from "./unknown_words.ts";

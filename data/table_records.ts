@@ -3,7 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { findColumns, joined, listOf } from "./columns.ts";
 import { type CsvDialect, CsvParser, type CsvRow } from "./csv.ts";
-import type { FileRecord, RecordOptions } from "./records.ts";
+import type { FileRecord, RecordOptions } from "./record.ts";
 import { readText } from "./text_blocks.ts";
 
 /** What may stand between fields. */

@@ -12,7 +12,8 @@ import {
   type WordSource,
 } from "../tokenizer/mod.ts";
 import { bytesRead } from "./bytes.ts";
-import { decided, readUnit, type Unit } from "./corpus.ts";
+import { decided, readUnit } from "./corpus.ts";
+import type { Unit } from "./unit.ts";
 import { CorpusReport, type ReportState } from "./corpus_report.ts";
 import { knownPerLine } from "./document_breaks.ts";
 import { SentenceCounter } from "./sentence_counter.ts";

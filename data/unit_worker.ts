@@ -4,7 +4,7 @@
 /// <reference lib="deno.worker" />
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
-import type { Unit } from "./corpus.ts";
+import type { Unit } from "./unit.ts";
 import { type JobResult, type JobSetup, startJob, type UnitJob, type UnitResult } from "./unit_jobs.ts";
 
 /** What the pool posts. */

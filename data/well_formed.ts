@@ -1,7 +1,7 @@
 /** Values of a record that hold lone surrogates: text that is not UTF-8 in its file, or half a pair of escapes in JSON. */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import type { FileRecord, RecordOptions } from "./records.ts";
+import type { FileRecord, RecordOptions } from "./record.ts";
 
 /**
  * A record, repaired as the flags have it; none if it is to be left out.

@@ -4,7 +4,7 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import type { Unit } from "./corpus.ts";
+import type { Unit } from "./unit.ts";
 import { rememberPerLine } from "./document_breaks.ts";
 import { type JobResult, type JobSetup, startJob, type UnitResult } from "./unit_jobs.ts";
 import type { FromWorker, ToWorker } from "./unit_worker.ts";

@@ -226,8 +226,8 @@ async function coreGraph(): Promise<Map<string, Set<string>>> {
   return graph;
 }
 
-Deno.test("no files of the core know each other in a circle", async () => {
-  const graph = await coreGraph();
+/** The circles of a graph, each from one of its nodes back to it. */
+function circlesOf(graph: Map<string, Set<string>>): string[] {
   const done = new Set<string>();
   const circles: string[] = [];
   const visit = (name: string, path: string[]) => {
@@ -237,7 +237,39 @@ Deno.test("no files of the core know each other in a circle", async () => {
     done.add(name);
   };
   for (const name of graph.keys()) visit(name, []);
-  assertEquals(circles, []);
+  return circles;
+}
+
+Deno.test("circlesOf finds a circle, and none where two ways lead to one place", () => {
+  const graph = (edges: Record<string, string[]>) =>
+    new Map(Object.entries(edges).map(([from, to]) => [from, new Set(to)]));
+  assertEquals(circlesOf(graph({ a: ["b"], b: ["c"], c: ["b"] })), ["b → c → b"]);
+  assertEquals(circlesOf(graph({ a: ["b", "c"], b: ["d"], c: ["d"], d: [] })), []);
+});
+
+Deno.test("no files of the core know each other in a circle", async () => {
+  assertEquals(circlesOf(await coreGraph()), []);
+});
+
+Deno.test("no files of TypeScript import each other in a circle, not even for types", async () => {
+  const graph = new Map<string, Set<string>>();
+  for (
+    const { path, text } of await sources((path) => /(?<!_test)\.ts$/.test(path) && !path.startsWith("tokenizer/"))
+  ) {
+    const code = text.replace(/^ *\/?\*.*$/gm, ""); // examples in comments import what they show
+    const imports = [...code.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)];
+    graph.set(path, new Set(imports.map(([, target]) => new URL(target, `file:///${path}`).pathname.slice(1))));
+  }
+  assertEquals(circlesOf(graph), []);
+});
+
+Deno.test("the argument list ends in cli/main.ts: commands take typed options", async () => {
+  const readers = [];
+  for (const { path, text } of await sources((path) => path.endsWith(".ts") && !/_test\.ts$/.test(path))) {
+    const isProgram = Object.hasOwn(MAY_IMPORT, path.split("/")[0]);
+    if (isProgram && /\bDeno\.args\b|\bparseFlags\b/.test(text) && path !== "cli/flags/parse.ts") readers.push(path);
+  }
+  assertEquals(readers, ["cli/main.ts"]);
 });
 
 Deno.test("each command is a task of its name with the least permissions", async () => {

@@ -8,34 +8,16 @@ import { VERSION } from "../config/run_config.ts";
 import { sealed } from "../config/sealed_json.ts";
 import { fileHash } from "../config/sha256.ts";
 import { giveName, removeLeftovers, syncFolder, temporaryBeside, writeWhole } from "../config/whole_file.ts";
-import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { CHECKSUMS, checksumsText } from "../model/checksums.ts";
 import { modelChecksums, publishModel, textHash, WEIGHTS } from "../model/publish_model.ts";
-import { checkpointsThere, MOMENTS, readCheckpoint, STATE } from "./checkpoint_folder.ts";
+import { checkpointsThere, MOMENTS, readCheckpoint, STATE, type TrainingState } from "./checkpoint_folder.ts";
 import { exists, makeFolder } from "./files.ts";
 
-export { checkpointSteps, newestCheckpoint } from "./checkpoint_folder.ts";
+export { checkpointSteps, newestCheckpoint, type TrainingState } from "./checkpoint_folder.ts";
 
 /** How many checkpoints are kept, unless more are asked for: one may be damaged. */
 const KEPT = 2;
-
-/** Where a run stands, beside its weights and moments. */
-export interface TrainingState {
-  cloze_version: string;
-  /** Updates done. */
-  step: number;
-  /** The next batch. */
-  position: Position;
-  elapsed_ms: number;
-  tokens: number;
-  /** Whether the run has come to its end. */
-  done: boolean;
-  /** Lines of the run's metrics.jsonl so far; version 0.1.0 did not count them. */
-  lines?: number;
-  /** SHA-256 of all files beside it. Its own is the last field of the file. */
-  sha256: Record<string, string>;
-}
 
 /** Bytes of a checkpoint a parameter: weights and two moments. */
 const BYTES = 12;

@@ -7,11 +7,28 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { readSealed } from "../config/sealed_json.ts";
 import { fileHash } from "../config/sha256.ts";
 import { WEIGHTS } from "../model/publish_model.ts";
-import type { TrainingState } from "./checkpoint.ts";
+import type { Position } from "../data/mod.ts";
 import { exists } from "./files.ts";
 
 export const MOMENTS = "training_state.safetensors";
 export const STATE = "training_state.json";
+
+/** Where a run stands, beside its weights and moments. */
+export interface TrainingState {
+  cloze_version: string;
+  /** Updates done. */
+  step: number;
+  /** The next batch. */
+  position: Position;
+  elapsed_ms: number;
+  tokens: number;
+  /** Whether the run has come to its end. */
+  done: boolean;
+  /** Lines of the run's metrics.jsonl so far; version 0.1.0 did not count them. */
+  lines?: number;
+  /** SHA-256 of all files beside it. Its own is the last field of the file. */
+  sha256: Record<string, string>;
+}
 
 /** A checkpoint whose every byte was checked. */
 export interface Checkpoint {
