@@ -13,6 +13,7 @@ import {
   specialTokens,
   suitableVocabSize,
   suitableWordLimit,
+  type Tokenizer,
   VocabularyTrainer,
   type WordCounts,
   WordPieceTokenizer,
@@ -57,7 +58,7 @@ export function learnedFlags(
 
 /** A tokenizer, and what it was learned from. */
 export interface Learned {
-  tokenizer: WordPieceTokenizer;
+  tokenizer: Tokenizer;
   /** The words. */
   counts: WordCounts;
   corpus: CorpusCounts;

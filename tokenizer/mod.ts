@@ -18,6 +18,8 @@ export { type WordPieceOptions, WordPieceTokenizer } from "./wordpiece/tokenizer
 export { SPECIAL_TOKENS } from "./added_tokens.ts";
 export type { Alphabet } from "./wordpiece/alphabet.ts";
 export { type TrainerOptions, VocabularyTrainer } from "./wordpiece/vocabulary_trainer.ts";
+export { type BpeTrainerOptions, bpeWords, learnBpe, ROBERTA_TOKENS } from "./bpe/trainer.ts";
+export { PipelineTokenizer } from "./pipeline/tokenizer.ts";
 export { suitableVocabSize } from "./vocabulary_size.ts";
 export { LONGEST_WORD, suitableWordLimit, type WordLimit } from "./wordpiece/word_lengths.ts";
 export { bertWords, wordCounter, type WordSource } from "./word_source.ts";

@@ -48,6 +48,7 @@ export function vocabularyReport(tokenizer: Tokenizer, { bytes, ends, counts }: 
     if (isUnknown) unknown += count;
     for (let i = start; i < ends[word]; i += widthOf(bytes[i])) {
       const code = codePointAt(bytes, i);
+      if (code === 0x20 || code === 0x2581) continue; // white space that a word has before it
       let script = scriptOf.get(code);
       if (script === undefined) {
         const character = String.fromCodePoint(code);

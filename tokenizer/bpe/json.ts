@@ -89,6 +89,18 @@ export const BPE: ModelKind<BpeData> = {
       merges: pairs,
     };
   },
+  /** A pair of files is what RoBERTa's older tokenizer reads; a token with a space in it would be two of them. */
+  files(vocabulary, { merges, byte_level }) {
+    if (!byte_level) return {};
+    const lines = Array.from(
+      { length: merges.length / 3 },
+      (_, i) => `${vocabulary[merges[3 * i]]} ${vocabulary[merges[3 * i + 1]]}\n`,
+    );
+    return {
+      "vocab.json": JSON.stringify(Object.fromEntries(vocabulary.map((token, id) => [token, id]))) + "\n",
+      "merges.txt": `#version: 0.2\n${lines.join("")}`,
+    };
+  },
   build({ vocabulary, own }, data) {
     return new Bpe(vocabulary, data, own);
   },

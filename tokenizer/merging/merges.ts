@@ -1,11 +1,12 @@
 /**
- * The merge rule of Hugging Face's `WordPieceTrainer`: the most frequent pair of neighbouring pieces becomes a piece, again
- * and again; where equal, the pair with the smaller ids. Used to learn a vocabulary and to extend one.
+ * The merge rule of Hugging Face's `BpeTrainer` and `WordPieceTrainer`: the most frequent pair of neighbouring pieces becomes a
+ * piece, again and again; where equal, the pair with the smaller ids. Used to learn a vocabulary and to extend one.
  */
 
 import { PairQueue } from "./pair_queue.ts";
 import { PairTable } from "./pair_table.ts";
 import { PieceLists } from "./piece_lists.ts";
+import { codePoints } from "../utf8.ts";
 import type { WordCounts } from "../word_counter.ts";
 
 /** What to merge, and until when. */
@@ -13,6 +14,8 @@ export interface MergeOptions {
   words: WordCounts;
   /** Cuts the word `bytes[start..end)` into the ids of its first pieces, in `out`; returns how many. */
   cut: (bytes: Uint8Array, start: number, end: number, out: Int32Array) => number;
+  /** How tokens are made of others, and how long they are. */
+  pieces: PieceKind;
   vocab_size: number;
   /** Pairs that are rarer are not merged. */
   min_frequency: number;
@@ -20,18 +23,45 @@ export interface MergeOptions {
   onProgress: (tokens: number) => void;
 }
 
-/** Appends merged pieces to `tokens`, which has the first pieces already. */
-export function learnMerges(tokens: string[], options: MergeOptions): void {
-  const { words: { bytes, ends, counts }, cut, vocab_size, min_frequency, onProgress } = options;
+/** What tokens are made of: characters, with `##` inside a word, or bytes in GPT-2's alphabet. */
+export interface PieceKind {
+  /** The token that a pair becomes. */
+  join(left: string, right: string): string;
+  /** First pieces in a token: what it is made of at most. */
+  lengthOf(token: string): number;
+  /** First pieces in all words together. */
+  all(bytes: Uint8Array): number;
+}
+
+/** WordPiece's: characters, those inside a word marked `##`. */
+export const CHARACTER_PIECES: PieceKind = {
+  join: (left, right) => left + right.slice(2),
+  lengthOf: (token) => Array.from(token.replace(/^##/, "")).length,
+  all: (bytes) => codePoints(bytes, 0, bytes.length),
+};
+
+/** Byte-level BPE's. */
+export const BYTE_PIECES: PieceKind = {
+  join: (left, right) => left + right,
+  lengthOf: (token) => token.length,
+  all: (bytes) => bytes.length,
+};
+
+/**
+ * Appends merged pieces to `tokens`, which has the first pieces already.
+ *
+ * @returns three numbers a merge, in their order: the ids of the pair and of what it became.
+ */
+export function learnMerges(tokens: string[], options: MergeOptions): number[] {
+  const { words: { bytes, ends, counts }, cut, pieces: kind, vocab_size, min_frequency, onProgress } = options;
   const ids = new Map(tokens.map((token, id) => [token, id]));
-  const lengths = tokens.map((token) => Array.from(token.replace(/^##/, "")).length);
-  const pairs = new PairTable();
-  let characters = 0, longest = 0;
-  for (const byte of bytes) if ((byte & 0xC0) !== 0x80) characters++;
+  const lengths = tokens.map((token) => kind.lengthOf(token));
+  const pairs = new PairTable(), merges: number[] = [];
+  let longest = 0;
   for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
     longest = Math.max(longest, ends[word] - start);
   }
-  const lists = new PieceLists(pairs, counts, lengths, characters);
+  const lists = new PieceLists(pairs, counts, lengths, kind.all(bytes));
   const pieces = new Int32Array(longest);
   for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
     lists.add(word, pieces, cut(bytes, start, ends[word], pieces));
@@ -43,7 +73,7 @@ export function learnMerges(tokens: string[], options: MergeOptions): void {
     const pair = queue.pop(Math.max(1, min_frequency));
     if (pair < 0) break;
     const left = pairs.left(pair), right = pairs.right(pair);
-    const token = tokens[left] + tokens[right].slice(2);
+    const token = kind.join(tokens[left], tokens[right]);
     // Two ways may lead to the same token.
     const merged = ids.get(token) ?? tokens.length;
     if (merged === tokens.length) {
@@ -52,8 +82,10 @@ export function learnMerges(tokens: string[], options: MergeOptions): void {
       lengths.push(lengths[left] + lengths[right]);
       if (merged % 256 === 0) onProgress(merged);
     }
+    merges.push(left, right, merged);
     risen.length = 0;
     lists.merge(pair, merged, (pair) => risen.push(pair));
     for (const pair of risen) queue.push(pair);
   }
+  return merges;
 }

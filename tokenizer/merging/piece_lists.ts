@@ -2,7 +2,7 @@
  * All distinct words as pieces end to end, and for every pair of neighbouring pieces the list of its places, so that a
  * merge touches the places of its pair and nothing else. Used by the vocabulary trainer.
  *
- * A place is a character. A piece stands at the place of its first character; the place of its last one holds minus its
+ * A place is a character, or a byte. A piece stands at the place of its first character; the place of its last one holds minus its
  * length, so that its neighbour on either side is found at once. Lists run through the places themselves: a place begins
  * at most one pair.
  */

@@ -55,5 +55,6 @@ export function pipelineFiles({ data }: PipelineTokenizer, max_length: number): 
     "tokenizer.json": pretty(tokenizerJson),
     "tokenizer_config.json": pretty(config),
     "special_tokens_map.json": pretty(names),
+    ...modelKind(data.model.type).files?.(own, data.model),
   };
 }

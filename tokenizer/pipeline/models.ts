@@ -28,6 +28,8 @@ export interface ModelKind<Data extends ModelData> {
   read(json: Record<string, Json>, byte_level: boolean): { vocabulary: string[]; data: Data };
   /** `model` for a tokenizer.json. */
   write(vocabulary: readonly string[], data: Data): Record<string, Json>;
+  /** Further files that older programs read, by name. */
+  files?(vocabulary: readonly string[], data: Data): Record<string, string>;
   /** The model, ready to cut words. */
   build(context: ModelContext, data: Data): SubwordModel;
 }

@@ -1,6 +1,6 @@
 /** New tokens for a tokenizer, from text that it was not made for. Used by `cloze extend-vocab`. */
 
-import { learnMerges } from "../merging/merges.ts";
+import { CHARACTER_PIECES, learnMerges } from "../merging/merges.ts";
 import { IdBuffer } from "../id_buffer.ts";
 import type { WordPieceTokenizer } from "./tokenizer.ts";
 import { codePointAt, widthOf } from "../utf8.ts";
@@ -26,6 +26,7 @@ export function learnExtension(tokenizer: WordPieceTokenizer, words: WordCounts,
   const ids = new IdBuffer();
   learnMerges(tokens, {
     words,
+    pieces: CHARACTER_PIECES,
     vocab_size,
     min_frequency: options.min_frequency,
     onProgress: () => {},

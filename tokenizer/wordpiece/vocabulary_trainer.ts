@@ -4,7 +4,7 @@
  */
 
 import { Alphabet } from "./alphabet.ts";
-import { learnMerges } from "../merging/merges.ts";
+import { CHARACTER_PIECES, learnMerges } from "../merging/merges.ts";
 import { BertSplitter } from "./bert_splitter.ts";
 import { DEFAULT_NORMALIZER, type NormalizerOptions } from "./pre_tokenizer.ts";
 import { SPECIAL_TOKENS } from "../added_tokens.ts";
@@ -102,6 +102,7 @@ export class VocabularyTrainer {
         end - start > max_input_chars_per_word && codePoints(bytes, start, end) > max_input_chars_per_word
           ? 0
           : alphabet.pieces(bytes, start, end, out, first),
+      pieces: CHARACTER_PIECES,
       vocab_size,
       min_frequency: this.#minFrequency,
       onProgress: this.#onProgress,

@@ -90,7 +90,9 @@ async function pretrain(plan: Plan, values: PretrainOptions, stop: Stop, call: C
   }
   using train = data.train;
   using heldOut = data.heldOut;
-  const model = plan.modelConfig(tokenizer.size);
+  const config = plan.modelConfig(tokenizer.size);
+  // transformers neither uses nor trains the row of this id.
+  const model = plan.weights === undefined ? { ...config, pad_token_id: tokenizer.special.pad } : config;
   checkSizes(plan.training, model, tokenizer);
   return await trainOn(plan, values, { ...data, train, heldOut }, tokenizer, model, stop, call);
 }

@@ -1,4 +1,4 @@
-/** `cloze train-tokenizer`: text in, a WordPiece vocabulary out. */
+/** `cloze train-tokenizer`: text in, a tokenizer out. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
@@ -7,7 +7,7 @@ import { tokenizerFiles, vocabularyReport } from "../../../tokenizer/mod.ts";
 import { exists, makeFolder, writeWhole } from "../../../training/files.ts";
 import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../../corpus.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
-import { type Learned, learnedFlags, learnTokenizer } from "../../learn_tokenizer.ts";
+import { type Learned, learnedFlags, type LearnOptions, learnTokenizer } from "../../learn_tokenizer.ts";
 import { resolve } from "../../paths.ts";
 import { grouped, note, percent, warn } from "../../terminal.ts";
 import type { TrainTokenizerOptions } from "./flags.ts";
@@ -27,6 +27,10 @@ export async function run({ positionals = [], ...values }: TrainTokenizerOptions
   if (values["pre-tokenizer"] === "characters") {
     refuseFlags(values, ["min-frequency"], "is for pairs that are merged, but --pre-tokenizer characters merges none");
   }
+  const { model = "wordpiece" } = values;
+  if (model !== "wordpiece") {
+    refuseFlags(values, ["limit-alphabet", "pre-tokenizer", "compat"], "is for --model wordpiece");
+  }
   const asked = learnedFlags(values);
   const output = resolve(values.output);
   await makeFolder(output);
@@ -38,7 +42,8 @@ export async function run({ positionals = [], ...values }: TrainTokenizerOptions
   let learned: Learned;
   try {
     if (stdin !== undefined) await saveStdin(stdin, values.format);
-    learned = await learnTokenizer({ files, config: corpusConfig(values) }, {
+    const corpus = { files, config: corpusConfig(values) };
+    const options: LearnOptions = {
       ...(values["vocab-size"] === undefined ? {} : { vocab_size: values["vocab-size"] }),
       ...(values["min-frequency"] === undefined ? {} : { min_frequency: values["min-frequency"] }),
       ...(values["limit-alphabet"] === undefined ? {} : { limit_alphabet: values["limit-alphabet"] }),
@@ -46,13 +51,16 @@ export async function run({ positionals = [], ...values }: TrainTokenizerOptions
       ...asked,
       compat: values.compat ?? "huggingface",
       threads: values.threads ?? navigator.hardwareConcurrency,
-    });
+    };
+    learned = model === "wordpiece"
+      ? await learnTokenizer(corpus, options)
+      : await (await import("./learn_spaced.ts")).learnSpaced(model, corpus, options);
   } finally {
     if (stdin !== undefined) await Deno.remove(stdin).catch(() => {});
   }
   const { tokenizer, counts } = learned;
   note(`read ${corpusFindings(learned.corpus)}`);
-  if (tokenizer.normalizer.lowercase && tokenizer.normalizer.compat === "google") {
+  if (tokenizer.lowercases && values.compat === "google") {
     note("note: Google's rules strip accents from lowercased text, which takes Hangul apart into Jamo");
   }
   const texts = tokenizerFiles(tokenizer, MODEL_MAX_LENGTH);
@@ -72,7 +80,14 @@ export async function run({ positionals = [], ...values }: TrainTokenizerOptions
 
 /** Those of a tokenizer's files that a folder has. */
 async function tokenizerIn(folder: string): Promise<string[]> {
-  const names = ["tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"];
+  const names = [
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+  ];
   const found = await Promise.all(names.map((name) => exists(`${folder}/${name}`)));
   return names.filter((_, i) => found[i]);
 }

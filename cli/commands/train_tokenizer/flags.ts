@@ -11,17 +11,29 @@ const COMPAT = choice(
   "huggingface",
 );
 
+/** What `--model` may say beside `wordpiece`: models whose tokens have the white space before them. */
+export const SPACED_MODELS = ["bpe"] as const;
+
 /** The command's table. */
 export const TABLE = {
   name: "train-tokenizer",
-  summary: "Learns a WordPiece vocabulary from text, the same one each time.",
+  summary: "Learns a tokenizer from text, the same one each time.",
   usage: "--data PATH… --output DIR [flags]",
   positional: "PATH",
   details: "Says how well the vocabulary fits the text: tokens a word, words that became [UNK], and how much of each " +
     "script is kept.",
   flags: {
     ...CORPUS_FLAGS,
-    output: text("DIR", "Folder for tokenizer.json, vocab.txt and their configuration."),
+    output: text(
+      "DIR",
+      "Folder for tokenizer.json and its configuration, with vocab.txt or vocab.json and merges.txt.",
+    ),
+    model: choice(
+      ["wordpiece", ...SPACED_MODELS],
+      "wordpiece as BERT has it, in whose tokens ## marks pieces inside a word; bpe, byte-level as RoBERTa has it, which " +
+        "knows every text.",
+      "wordpiece",
+    ),
     "vocab-size": VOCAB_SIZE,
     "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),
     "limit-alphabet": number(
@@ -41,6 +53,7 @@ export const TABLE = {
   },
   examples: [
     "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 16000",
+    "cloze train-tokenizer --data corpus/ --output tokenizer --model bpe",
     "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 30000 --pad-to-multiple 64",
     "cloze train-tokenizer --data proteins.txt --output tokenizer --pre-tokenizer characters",
     "cloze train-tokenizer --data corpus/ --output tokenizer --special-token '[URL]'",
