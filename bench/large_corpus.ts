@@ -78,7 +78,8 @@ async function phase(name: string, folder: string, threads: number): Promise<voi
 const PHASES: Record<string, (folder: string, threads: number) => Promise<Record<string, unknown>>> = {
   "train-tokenizer": async (folder, threads) => {
     const { run } = await import("../cli/commands/train_tokenizer/command.ts");
-    await run({ data: [`${folder}/corpus`], output: `${folder}/tokenizer`, "vocab-size": VOCAB_SIZE, threads });
+    const options = { data: [`${folder}/corpus`], output: `${folder}/tokenizer`, "vocab-size": VOCAB_SIZE, threads };
+    await run(options, { typed: "bench/large_corpus.ts" });
     return { vocab_size: VOCAB_SIZE };
   },
   shards: async (folder, threads) => {

@@ -99,8 +99,13 @@ export async function learnTokenizer(
   const { alphabet } = trainer;
   const size = vocab_size ?? suitableVocabSize(characters, alphabet.tokens.length);
   const show = tokensPace(`learning the vocabulary from ${grouped(trainer.words)} distinct words`);
-  learning = (tokens) => show(tokens, size);
-  const vocabulary = stoppable(() => trainer.train(size, max_input_chars_per_word));
+  const vocabulary = await stoppable((check) => {
+    learning = (tokens) => {
+      check();
+      show(tokens, size);
+    };
+    return trainer.train(size, max_input_chars_per_word);
+  });
   endProgress();
   noteAlphabet(alphabet, trainer.counts, { tokens: vocabulary.length, special: special.length }, vocab_size);
   return {

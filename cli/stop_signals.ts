@@ -37,7 +37,7 @@ let listened: Deno.Signal[] = [];
  * @param next what to type to go on, for a signal that comes before training has begun.
  * @param what is said then.
  */
-export function stopSignals(next: string, what = "stopped before training began"): Stop {
+export function stopSignals(next: string, what = "stopped before training began; nothing is learned yet"): Stop {
   const own = { controller: new AbortController(), armed: false, next, what };
   const outer = run; // a command that runs others
   run = own;
@@ -52,17 +52,23 @@ export function stopSignals(next: string, what = "stopped before training began"
 }
 
 /**
- * Does work that keeps the event loop busy for long: a signal ends the process in the middle of it, as it does where nobody
- * listens.
+ * Does work that keeps the event loop busy for long, in which no signal would be seen. Meanwhile another thread listens, and
+ * the work calls `check` now and then: after a signal that ends the process with a word, as `stop` does elsewhere.
  */
-export function stoppable<T>(work: () => T): T {
-  if (run?.armed === true) return work();
-  const before = listened;
-  for (const signal of before) Deno.removeSignalListener(signal, stop);
+export async function stoppable<T>(work: (check: () => void) => T): Promise<T> {
+  if (listened.length === 0 || run?.armed === true) return work(() => {});
+  const seen = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const worker = new Worker(new URL("signal_worker.ts", import.meta.url), { type: "module" });
   try {
-    return work();
+    await new Promise((listens) => {
+      worker.onmessage = listens;
+      worker.postMessage({ signals: listened, seen });
+    });
+    return work(() => {
+      if (Atomics.load(seen, 0) === 1) stop();
+    });
   } finally {
-    listen(before);
+    worker.terminate();
   }
 }
 

@@ -25,6 +25,8 @@ const ARGS = ["compile", "--quiet", "--allow-read", "--allow-write", "--allow-ff
     "--include",
     "cli/file_sources.ts",
     "--include",
+    "cli/signal_worker.ts",
+    "--include",
     "data/unit_worker.ts",
   ])
   .concat(["--output", output, "cli/main.ts"]);

@@ -197,3 +197,30 @@ Deno.test("a config that is no JSON, of another model, or impossible is refused 
   assertRefused(await run(JSON.stringify({ ...JSON.parse(SMALL_CONFIG), hidden_act: "relu" })), 1, "hidden_act");
   assertRefused(await run(JSON.stringify({ ...JSON.parse(SMALL_CONFIG), vocab_size: 10 })), 1, "vocab_size 10");
 });
+
+testWithCore(
+  "a signal while the vocabulary is learned says that nothing is learned yet, and the same command begins again",
+  async () => {
+    using place = new Place();
+    // Words without anything in common, so that learning takes a while.
+    let state = 1;
+    const letter = () => String.fromCharCode(97 + (state = state * 48271 % 0x7FFFFFFF) % 26);
+    const line = () => Array.from({ length: 10 }, () => Array.from({ length: 12 }, letter).join("")).join(" ");
+    place.file("text.txt", Array.from({ length: 15_000 }, line).join("\n"));
+    const args = ["pretrain", "--data", "text.txt", "--output", "out", "--vocab-size", "30000", "--steps", "1"];
+    for (const _ of [1, 2]) {
+      const child = place.start(args);
+      await child.stdin.close();
+      let said = "";
+      for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) {
+        if (!said.includes("learning the vocabulary") && (said + chunk).includes("learning the vocabulary")) {
+          child.kill("SIGINT");
+        }
+        said += chunk;
+      }
+      await child.stdout.cancel();
+      assertEquals((await child.status).code, 130, said);
+      assertStringIncludes(said, "nothing is learned yet\nnext     deno run pretrain --resume out");
+    }
+  },
+);

@@ -310,7 +310,7 @@ class Parts {
 
   async trainTokenizer(options: TrainTokenizerOptions): Promise<void> {
     note(commandText(TRAIN_TOKENIZER, options));
-    await trainTokenizer(options);
+    await trainTokenizer(options, this.call);
   }
 
   async pretrain(options: PretrainOptions): Promise<void> {

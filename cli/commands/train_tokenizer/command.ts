@@ -9,7 +9,9 @@ import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../../corp
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { type Learned, learnedFlags, type LearnOptions, learnTokenizer } from "../../learn_tokenizer.ts";
 import { resolve } from "../../paths.ts";
+import { stopSignals } from "../../stop_signals.ts";
 import { grouped, note, percent, warn } from "../../terminal.ts";
+import type { Call } from "../registry.ts";
 import type { TrainTokenizerOptions } from "./flags.ts";
 import { describe } from "./view.ts";
 
@@ -19,7 +21,19 @@ const MODEL_MAX_LENGTH = 512;
 const MOST_UNKNOWN = 0.01;
 
 /** Runs the command. */
-export async function run({ positionals = [], ...values }: TrainTokenizerOptions): Promise<number> {
+export async function run(
+  { positionals = [], ...values }: TrainTokenizerOptions,
+  { isPart = false }: Call,
+): Promise<number> {
+  const stop = isPart ? undefined : stopSignals("the same command", "stopped; nothing is learned yet");
+  try {
+    return await learn(values, positionals);
+  } finally {
+    stop?.dispose();
+  }
+}
+
+async function learn(values: TrainTokenizerOptions, positionals: readonly string[]): Promise<number> {
   const data = [...(values.data ?? []), ...positionals];
   if (data.length === 0 || values.output === undefined) {
     throw new ClozeError("usage", "cloze train-tokenizer needs --data PATH… and --output DIR");

@@ -71,9 +71,13 @@ export async function learnSpaced(
   if (counter.size === 0) throw new ClozeError("input", "the text has no words, so there is no vocabulary to learn");
   const vocab_size = options.vocab_size ?? suitableVocabSize(counted.characters, BYTES);
   const show = tokensPace(`learning the vocabulary from ${grouped(counter.size)} distinct words`);
-  const tokenizer = stoppable(() =>
-    model.learn(counter.words, { ...options, vocab_size, onProgress: (tokens) => show(tokens, vocab_size) })
-  );
+  const tokenizer = await stoppable((check) => {
+    const onProgress = (tokens: number) => {
+      check();
+      show(tokens, vocab_size);
+    };
+    return model.learn(counter.words, { ...options, vocab_size, onProgress });
+  });
   endProgress();
   if (options.vocab_size !== undefined && tokenizer.size > options.vocab_size && !options.pad_to_multiple_of) {
     note(`the vocabulary has ${grouped(tokenizer.size)} tokens, more than the ${grouped(vocab_size)} asked for`);

@@ -1,0 +1,9 @@
+/**
+ * A thread that listens for signals while the main one is busy and sees none. Tells of them in shared memory. Started by
+ * `stop_signals.ts`.
+ */
+
+self.onmessage = ({ data }: MessageEvent<{ signals: Deno.Signal[]; seen: Int32Array }>) => {
+  for (const signal of data.signals) Deno.addSignalListener(signal, () => Atomics.store(data.seen, 0, 1));
+  self.postMessage("listens");
+};
