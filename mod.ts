@@ -15,8 +15,8 @@
 export { ClozeError, type ErrorCode } from "./config/cloze_error.ts";
 export { type Batch, type LabeledSequence, type MaskedSequence, packLabeled, packMasked } from "./config/batch.ts";
 export { type ModelConfig, type Preset, presetConfig, PRESETS } from "./config/model_config.ts";
-export { type Objective, PRETRAINING_OBJECTIVES, type PretrainingObjective } from "./config/objective.ts";
-export { type ModelHeads } from "./model/model_heads.ts";
+export { type EngineHeads, type LossSums, MASKED_LM, type RowResults, type SequenceHead } from "./config/engine.ts";
+export { type ClassifierHead, type ModelHeads } from "./model/model_heads.ts";
 export type { ClassificationResult, Evaluation } from "./config/metric.ts";
 export { packSequences } from "./config/packed_sequences.ts";
 export type { Extent, TrainingConfig } from "./config/run_config.ts";
@@ -37,14 +37,7 @@ export {
   readLabeled,
   Shard,
 } from "./data/mod.ts";
-export {
-  type AdamWOptions,
-  Engine,
-  type EngineDescription,
-  type EngineOptions,
-  type LossSums,
-  type RowResults,
-} from "./ffi/mod.ts";
+export { type AdamWOptions, Engine, type EngineDescription, type EngineOptions } from "./ffi/mod.ts";
 export { type ClassifiedText, Classifier, type ClassifierOptions, type LabelScore } from "./inference/classifier.ts";
 export { type FilledLine, FillMask, type FillMaskOptions, type Prediction } from "./inference/fill_mask.ts";
 export { type ScoredSentence, Scorer, type ScorerOptions } from "./inference/scorer.ts";
@@ -59,4 +52,5 @@ export {
   type WordPieceOptions,
   WordPieceTokenizer,
 } from "./tokenizer/mod.ts";
-export { evaluate } from "./training/evaluation.ts";
+export { PRETRAINING_OBJECTIVES } from "./tasks/registry.ts";
+export { evaluate } from "./tasks/token_evaluation.ts";

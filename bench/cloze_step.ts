@@ -4,6 +4,7 @@
  * the scripts in bench/. usage: deno run -A bench/cloze_step.ts THREADS
  */
 
+import { MASKED_LM } from "../config/engine.ts";
 import { presetConfig } from "../config/model_config.ts";
 import type { Batch } from "../config/batch.ts";
 import { packSequences } from "../config/packed_sequences.ts";
@@ -30,7 +31,7 @@ function randomBatch({ size, lengths }: StepRequest): Batch {
 async function open(request: StepRequest, batch: Batch, threads: number): Promise<Engine> {
   const longest = Math.max(...request.lengths);
   return await Engine.open({
-    objective: "mlm",
+    heads: MASKED_LM,
     config: { ...presetConfig("base", request.size.vocab_size), ...request.size },
     engine: "fused",
     device: "cpu",

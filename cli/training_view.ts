@@ -4,8 +4,8 @@
  */
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import type { Metric } from "../config/metric.ts";
 import { type AnyRecord, lossChart, writeReport } from "../report/mod.ts";
-import type { Metric } from "../training/metrics.ts";
 import { clock, grouped, isLive, note, percent, terminalSize, warn } from "./terminal.ts";
 
 /** Largest size of the chart, in characters; beside it the terminal keeps some lines for what is said. */

@@ -4,7 +4,7 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import type { UnknownCauses } from "../data/mod.ts";
+import type { UnknownCauses } from "../config/metric.ts";
 import type { UnknownCounts } from "../tokenizer/mod.ts";
 import { grouped, percent } from "./terminal.ts";
 

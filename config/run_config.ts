@@ -8,7 +8,6 @@ import {
   type SamplingConfig,
 } from "./batch_config.ts";
 import type { ModelConfig, Preset, UnsizedModelConfig } from "./model_config.ts";
-import type { PretrainingObjective } from "./objective.ts";
 
 /** When a run ends; its learning rate schedule ends with it. */
 export type Extent =
@@ -46,7 +45,8 @@ export interface OptimizerConfig {
 
 /** Hyperparameters of a pretraining run. */
 export interface TrainingConfig extends OptimizerConfig, SamplingConfig, MaskingConfig {
-  objective: PretrainingObjective;
+  /** The name of a task of pretraining: see `tasks/registry.ts`. */
+  objective: string;
   /** Of initialization, shuffling, masks and dropout. */
   seed: number;
   extent: Extent;

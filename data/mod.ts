@@ -19,6 +19,5 @@ export { makesPairs, Sequences } from "./sequences.ts";
 export { Shard } from "./shard.ts";
 export { ShardWriter } from "./shard_writer.ts";
 export { sourceKind } from "./sources.ts";
-export type { UnknownCauses } from "../config/metric.ts";
 export { unknownOf, UnknownSample } from "./unknown_words.ts";
 export { maskingStatistics, textStatistics } from "./text_statistics.ts";

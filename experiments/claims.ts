@@ -3,7 +3,6 @@
  * engine: a run is what it is given of the options of `cloze pretrain` and `cloze finetune`, under their flags' names.
  */
 
-import type { PretrainingObjective } from "../config/objective.ts";
 import type { Expectation } from "./verdict.ts";
 
 /** One way to pretrain. */
@@ -13,11 +12,13 @@ export interface Condition {
   label: string;
   /** What it adds to the options that all conditions share. */
   pretrain: ConditionOptions;
+  /** Whether its models read from left to right only. */
+  is_decoder?: true;
 }
 
 /** Options of `cloze pretrain` in which conditions differ. */
 export interface ConditionOptions {
-  objective?: PretrainingObjective;
+  objective?: string;
   "mask-shares"?: [number, number, number];
   "mlm-probability"?: number;
   "static-masking"?: true;
@@ -28,8 +29,7 @@ export interface ConditionOptions {
  * else conditions differ in, objectives on tokens and masks, leaves no trace at random initialization.
  */
 export function sameStart(conditions: readonly Condition[], condition: Condition): Condition {
-  const direction = ({ pretrain }: Condition) => pretrain.objective === "clm";
-  return conditions.find((other) => direction(other) === direction(condition))!;
+  return conditions.find(({ is_decoder }) => is_decoder === condition.is_decoder)!;
 }
 
 /** A claim of a paper, as an experiment of two conditions or more. */
@@ -62,7 +62,7 @@ export const CLAIMS = {
       "different tokens seen with different context, so they cannot be compared",
     conditions: [
       { name: "mlm", label: "masked LM", pretrain: { objective: "mlm" } },
-      { name: "clm", label: "left to right", pretrain: { objective: "clm" } },
+      { name: "clm", label: "left to right", pretrain: { objective: "clm" }, is_decoder: true },
     ],
     expectations: [
       { text: "left-to-right is ahead at the first checkpoint", better: "clm", than: "mlm", at: "first" },

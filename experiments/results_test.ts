@@ -4,7 +4,7 @@ import { Results } from "./results.ts";
 const CONDITIONS = [
   { name: "a", label: "", pretrain: {} },
   { name: "b", label: "", pretrain: { "mlm-probability": 0.4 } },
-  { name: "c", label: "", pretrain: { objective: "clm" as const } },
+  { name: "c", label: "", pretrain: { objective: "clm" }, is_decoder: true as const },
 ];
 
 Deno.test("Results come back by condition, checkpoint and seed, without a line that was cut off", async () => {

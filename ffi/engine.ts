@@ -5,9 +5,9 @@
 
 import type { Batch } from "../config/batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
+import type { EngineHeads, LossSums, RowResults } from "../config/engine.ts";
 import { shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
-import type { Objective } from "../config/objective.ts";
 import { cudaOptions } from "./cuda.ts";
 import { type Library, loadLibrary } from "./library.ts";
 import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";
@@ -18,8 +18,7 @@ export type Device = "cpu" | "cuda" | "auto";
 /** What an engine is opened with; the core has no defaults. Buffers are planned for the largest batch. */
 export interface EngineOptions {
   config: ModelConfig;
-  /** Which heads the model has, and what is trained. */
-  objective: Objective;
+  heads: EngineHeads;
   /** `fused` is fast; `candle` is the same model in plain candle, the oracle. */
   engine: "fused" | "candle";
   device: Device;
@@ -71,32 +70,12 @@ export interface EngineDescription {
   version: string;
 }
 
-/** Sums over batches. Losses in nats. */
-export interface LossSums {
-  loss_sum: number;
-  masked: number;
-  /** Right argmaxes among them. */
-  correct: number;
-  /** Of the head on sequences, if there is one. */
-  sequence_loss_sum: number;
-  sequences: number;
-  sequences_correct: number;
-}
-
 /** What came of training since the last report. */
 export interface TrainingReport extends LossSums {
   /** Of the last update, before clipping. */
   grad_norm: number;
   /** Tokens (sequences, where none are predicted) that the gradient of the last update was divided by. */
   units: number;
-}
-
-/** Loss (nats) and rank (0 is a right argmax) of each row's label, of both heads. */
-export interface RowResults {
-  row_loss: Float32Array;
-  row_rank: Int32Array;
-  sequence_loss: Float32Array;
-  sequence_rank: Int32Array;
 }
 
 /**
@@ -126,7 +105,8 @@ export class Engine implements Disposable {
     for (const name of WHOLE) checkWhole(name, options[name], 0);
     const library = loadLibrary();
     const cuda = options.device === "cpu" ? {} : { cuda: cudaOptions() };
-    const request = new TextEncoder().encode(JSON.stringify({ ...options, ...cuda }));
+    const { heads, ...others } = options;
+    const request = new TextEncoder().encode(JSON.stringify({ ...others, objective: objectiveOf(heads), ...cuda }));
     const handle = new Uint32Array(1);
     const error = new Uint8Array(ERROR_LENGTH);
     const status = await library.symbols.cloze_open(
@@ -337,6 +317,13 @@ export class Engine implements Disposable {
     this.#last = result;
     return result;
   }
+}
+
+/** What the core calls these heads. */
+function objectiveOf({ tokens, sequence, is_decoder, freeze_encoder }: EngineHeads) {
+  if (tokens) return is_decoder ? "clm" : sequence === null ? "mlm" : "mlm+nsp";
+  const { num_labels, classifier_dropout } = sequence!;
+  return { sequence_classification: { num_labels, classifier_dropout, left_to_right: is_decoder, freeze_encoder } };
 }
 
 /** Options that are whole numbers. */

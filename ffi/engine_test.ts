@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Batch } from "../config/batch.ts";
+import { MASKED_LM, type SequenceHead } from "../config/engine.ts";
 import { testWithCore } from "../tests/support.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { NativeError } from "./native_error.ts";
@@ -23,7 +24,7 @@ const OPTIONS: EngineOptions = {
     pad_token_id: 0,
     tie_word_embeddings: true,
   },
-  objective: "mlm",
+  heads: MASKED_LM,
   engine: "fused",
   device: "cpu",
   dtype: "f32",
@@ -35,6 +36,13 @@ const OPTIONS: EngineOptions = {
   max_sequence_length: 16,
   training: true,
 };
+
+const head = (kind: SequenceHead["kind"], num_labels: number) => ({
+  kind,
+  num_labels,
+  classifier_dropout: 0,
+  pools: "first" as const,
+});
 
 const HYPER = { learning_rate: 1e-2, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1 };
 
@@ -139,7 +147,7 @@ testWithCore("Engine survives random batches: an answer or an error, never a cra
 
 testWithCore("Engine learns pairs beside tokens, and sequences without them", async () => {
   const pairs = { ...batch(), sequence_labels: Int32Array.of(0, 1) };
-  using both = await Engine.open({ ...OPTIONS, objective: "mlm+nsp" });
+  using both = await Engine.open({ ...OPTIONS, heads: { ...MASKED_LM, sequence: head("next_sentence", 2) } });
   for (let step = 0; step < 60; step++) {
     await both.forwardBackward(pairs, step, 0, 1);
     const sums = await both.report();
@@ -156,8 +164,12 @@ testWithCore("Engine learns pairs beside tokens, and sequences without them", as
   await assertRejects(() => both.forwardBackward(batch(), 0, 0), NativeError, "sequence_labels has 0 entries");
   await assertRejects(() => both.sequenceLogits(pairs, 3), NativeError, "out has 6 entries, but needs 4");
 
-  const sequence_classification = { num_labels: 3, classifier_dropout: 0, freeze_encoder: false, left_to_right: false };
-  using classifier = await Engine.open({ ...OPTIONS, objective: { sequence_classification } });
+  const classifies = (num_labels: number) => ({
+    ...MASKED_LM,
+    tokens: false,
+    sequence: head("classification", num_labels),
+  });
+  using classifier = await Engine.open({ ...OPTIONS, heads: classifies(3) });
   const none = new Int32Array(0);
   const labeled = { ...batch(), masked_positions: none, labels: none, sequence_labels: Int32Array.of(2, 0) };
   for (let step = 0; step < 60; step++) {
@@ -167,8 +179,7 @@ testWithCore("Engine learns pairs beside tokens, and sequences without them", as
   }
   assertEquals([...(await classifier.evaluate(labeled)).sequence_rank], [0, 0]);
   await assertRejects(() => classifier.topK(batch(), 1), NativeError, "no head on tokens");
-  const one = { sequence_classification: { ...sequence_classification, num_labels: 1 } };
-  await assertRejects(() => Engine.open({ ...OPTIONS, objective: one }), NativeError, "num_labels is 1");
+  await assertRejects(() => Engine.open({ ...OPTIONS, heads: classifies(1) }), NativeError, "num_labels is 1");
 });
 
 testWithCore("a closed Engine says so", async () => {

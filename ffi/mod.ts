@@ -6,8 +6,6 @@ export {
   Engine,
   type EngineDescription,
   type EngineOptions,
-  type LossSums,
-  type RowResults,
   type TrainingReport,
 } from "./engine.ts";
 export { type CudaLibrary, inspectMachine, type MachineReport } from "./doctor.ts";

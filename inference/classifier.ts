@@ -7,7 +7,8 @@ import type { Engine } from "../ffi/mod.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
-import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
+import { engineHeads } from "../model/model_heads.ts";
+import { answerLimits, checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
 
 /** A class with its probability. */
 export interface LabelScore {
@@ -73,17 +74,14 @@ export class Classifier implements Disposable {
     checkOptions(options);
     const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
     const { heads, path } = folder;
-    if (heads.objective !== "sequence_classification") {
+    if (heads.classifier === null) {
       throw new ClozeError("input", `${path} does not classify: it has no classifier`, {
         hint: `fine-tune it: deno run finetune --model ${path} --train FILE --valid FILE --output DIR`,
       });
     }
-    const { labels, classifier_dropout, left_to_right, multi_label = false } = heads;
-    const objective = {
-      sequence_classification: { num_labels: labels.length, classifier_dropout, left_to_right, freeze_encoder: false },
-    };
-    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 2, predicts_tokens: false };
-    const engine = await openEngine(folder, objective, shape, options);
+    const { labels, multi_label } = heads.classifier;
+    const most = answerLimits(folder, BATCH_TOKENS, 2);
+    const engine = await openEngine(folder, engineHeads(heads), most, options);
     return new Classifier(folder, labels, multi_label, engine);
   }
 

@@ -5,14 +5,14 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { type MaskedSequence, packMasked } from "../config/batch.ts";
-import type { ModelHeads } from "../model/model_heads.ts";
+import { type ModelHeads, tokenHeads } from "../model/model_heads.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { checkCount, checkTexts, prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
-import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
+import { answerLimits, checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
 import { longest, rankTargets, type Target, targetsOf } from "./rank_targets.ts";
 
 /** What filling needs to know of a model. */
@@ -58,12 +58,13 @@ const BATCH_TOKENS = 2048;
 /** How a person may write a blank, whatever the model's mask token is called. */
 export const BLANK = /_{3,}|\[MASK\]|<mask>/g;
 
-/** What models are that cannot fill blanks, and what can be done with them. */
-const REFUSALS: Partial<Record<ModelHeads["objective"], [what: string, hint: string]>> = {
-  clm: ["is a left-to-right model, which sees only what stands before a blank", "use a model trained with mlm"],
-  sequence_classification: ["classifies sequences", "use the pretrained model that was fine-tuned"],
-  none: ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"],
-};
+/** What a model is that cannot fill blanks, and what can be done with it; nothing of one that can. */
+function whyNot({ tokens, is_decoder, classifier }: ModelHeads): [what: string, hint: string] | undefined {
+  if (classifier !== null) return ["classifies sequences", "use the pretrained model that was fine-tuned"];
+  if (!tokens) return ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"];
+  if (!is_decoder) return undefined;
+  return ["is a left-to-right model, which sees only what stands before a blank", "use a model trained with mlm"];
+}
 
 /** A line as the model sees it: all of its tokens, or those around the blanks, which are the positions. */
 interface Prepared extends MaskedSequence {
@@ -117,14 +118,14 @@ export class FillMask implements Disposable {
     }
     const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
     const { config, heads, path } = folder;
-    const refusal = REFUSALS[heads.objective];
+    const refusal = whyNot(heads);
     if (refusal !== undefined) {
       const [what, hint] = refusal;
       throw new ClozeError("input", `${path} cannot fill blanks: it ${what}`, { hint });
     }
     const targets = targetsOf([...new Set(answers)], folder.tokenizer);
-    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
-    const engine = await openEngine(folder, "mlm", shape, options);
+    const most = answerLimits(folder, BATCH_TOKENS, 3);
+    const engine = await openEngine(folder, tokenHeads(heads), most, options);
     const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
     return new FillMask(folder, engine, limits, topK, targets);
   }

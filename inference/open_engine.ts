@@ -1,5 +1,6 @@
 /** Opens an engine on a model folder for answers only: no gradients, no dropout. Called by what else is in this room. */
 
+import type { EngineHeads } from "../config/engine.ts";
 import { checkChoice, checkCount, MOST_THREADS } from "./arguments.ts";
 import { type Device, Engine, type EngineOptions } from "../ffi/mod.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
@@ -14,14 +15,23 @@ export interface InferenceOptions {
   dtype?: EngineOptions["dtype"];
 }
 
-/** What batches will be like. */
-interface BatchShape {
-  /** Tokens that the engine takes at once; it takes at least one sequence of the model's full length. */
-  batch_tokens: number;
-  /** Tokens of the shortest sequence, `[CLS]` and `[SEP]` included. */
-  shortest_sequence: number;
-  /** Whether tokens are predicted. */
-  predicts_tokens: boolean;
+/** The largest batch that will come. */
+export type EngineLimits = Pick<EngineOptions, "max_tokens" | "max_sequences" | "max_masked" | "max_sequence_length">;
+
+/**
+ * The limits of batches of about `batch_tokens` tokens, or of one sequence of the model's full length, if that is longer.
+ *
+ * @param shortest tokens of the shortest sequence, `[CLS]` and `[SEP]` included.
+ */
+export function answerLimits({ config, heads }: ModelFolder, batch_tokens: number, shortest: number): EngineLimits {
+  const { max_position_embeddings } = config;
+  const max_tokens = Math.max(batch_tokens, max_position_embeddings);
+  return {
+    max_tokens,
+    max_sequences: Math.ceil(max_tokens / shortest),
+    max_masked: heads.tokens ? max_tokens : 1,
+    max_sequence_length: max_position_embeddings,
+  };
 }
 
 /** @throws {ClozeError} `usage` naming the option that is wrong. */
@@ -35,24 +45,20 @@ export function checkOptions(options: InferenceOptions): void {
 /** @throws {ClozeError} if the weights, the device or the core cannot be used. */
 export async function openEngine(
   { config, weights, watch }: ModelFolder,
-  objective: EngineOptions["objective"],
-  shape: BatchShape,
+  heads: EngineHeads,
+  limits: EngineLimits,
   options: InferenceOptions,
 ): Promise<Engine> {
-  const max_tokens = Math.max(shape.batch_tokens, config.max_position_embeddings);
   const engine = await Engine.open({
     config,
-    objective,
+    heads,
     weights,
     engine: options.engine ?? "fused",
     device: options.device ?? "cpu",
     dtype: options.dtype ?? "f32",
     threads: options.threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS),
     seed: 0,
-    max_tokens,
-    max_sequences: Math.ceil(max_tokens / shape.shortest_sequence),
-    max_masked: shape.predicts_tokens ? max_tokens : 1,
-    max_sequence_length: config.max_position_embeddings,
+    ...limits,
     training: false,
   });
   return watched(engine, watch);
@@ -63,7 +69,7 @@ export async function openEngine(
  *
  * @throws {ClozeError} if they changed while it was opened.
  */
-export function watched(engine: Engine, watch: WeightsWatch): Engine {
+function watched(engine: Engine, watch: WeightsWatch): Engine {
   try {
     watch.check();
   } catch (error) {

@@ -11,7 +11,8 @@ import type { Engine } from "../ffi/mod.ts";
 import { unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
-import { checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
+import { tokenHeads } from "../model/model_heads.ts";
+import { answerLimits, checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
 
 /** A sentence with its score, in nats. */
 export interface ScoredSentence {
@@ -60,15 +61,14 @@ export class Scorer implements Disposable {
     checkOptions(options);
     const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
     const { heads, path } = folder;
-    if (heads.objective === "sequence_classification" || heads.objective === "none") {
+    if (!heads.tokens) {
       throw new ClozeError("input", `${path} cannot score sentences: it does not predict tokens`, {
         hint: "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
       });
     }
-    const causal = heads.objective === "clm";
-    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
-    const engine = await openEngine(folder, causal ? "clm" : "mlm", shape, options);
-    return new Scorer(folder, engine, causal);
+    const most = answerLimits(folder, BATCH_TOKENS, 3);
+    const engine = await openEngine(folder, tokenHeads(heads), most, options);
+    return new Scorer(folder, engine, heads.is_decoder);
   }
 
   /**

@@ -1,10 +1,7 @@
 /** What a family of models is, as far as its folder goes. Each has a file in `families/` and a line in `families.ts`. */
 
 import type { ModelConfig } from "../config/model_config.ts";
-import type { PretrainingObjective } from "../config/objective.ts";
-
-/** What stands on an encoder: for an objective of pretraining, a classifier, or nothing. */
-export type HeadKind = PretrainingObjective | "sequence_classification" | "none";
+import type { HeadKind } from "./head_kinds.ts";
 
 /** What a field of a `config.json` may say; `undefined` and `null` are always fine. */
 export interface Limit {

@@ -2,25 +2,21 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import { presetConfig } from "../config/model_config.ts";
 import { parseModelConfig } from "./model_config.ts";
-import { modelConfigJson, type ModelHeads, parseModelHeads } from "./model_heads.ts";
+import { classifierHeads, headsOf, modelConfigJson, type ModelHeads, parseModelHeads } from "./model_heads.ts";
 
 const read = (json: unknown) => parseModelHeads(JSON.stringify(json), "config.json");
 
 Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig", () => {
   const config = presetConfig("tiny", 100);
-  const classifier = {
-    objective: "sequence_classification" as const,
-    labels: ["bad", "good"],
-    classifier_dropout: 0.2,
-  };
+  const classifier = { labels: ["bad", "good"], classifier_dropout: 0.2, multi_label: false };
   const all: [ModelHeads, string][] = [
-    [{ objective: "mlm" }, "BertForMaskedLM"],
-    [{ objective: "mlm+nsp" }, "BertForPreTraining"],
-    [{ objective: "clm" }, "BertLMHeadModel"],
-    [{ objective: "none" }, "BertModel"],
-    [{ ...classifier, left_to_right: false }, "BertForSequenceClassification"],
-    [{ ...classifier, left_to_right: true }, "BertForSequenceClassification"],
-    [{ ...classifier, left_to_right: false, multi_label: true }, "BertForSequenceClassification"],
+    [headsOf("mlm"), "BertForMaskedLM"],
+    [headsOf("mlm+nsp"), "BertForPreTraining"],
+    [headsOf("clm"), "BertLMHeadModel"],
+    [headsOf("none"), "BertModel"],
+    [classifierHeads(classifier, false), "BertForSequenceClassification"],
+    [classifierHeads(classifier, true), "BertForSequenceClassification"],
+    [classifierHeads({ ...classifier, multi_label: true }, false), "BertForSequenceClassification"],
   ];
   for (const [heads, architecture] of all) {
     const text = modelConfigJson(config, heads);
@@ -31,19 +27,16 @@ Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig"
 });
 
 Deno.test("parseModelHeads takes folders as transformers writes them", () => {
-  assertEquals(read({}), { objective: "mlm" });
-  assertEquals(read({ architectures: ["BertForMaskedLM"], is_decoder: true }), { objective: "clm" });
+  assertEquals(read({}), headsOf("mlm"));
+  assertEquals(read({ architectures: ["BertForMaskedLM"], is_decoder: true }), headsOf("clm"));
   const classifier = { architectures: ["BertForSequenceClassification"], hidden_dropout_prob: 0.1 };
-  const heads = { objective: "sequence_classification", classifier_dropout: 0.1, left_to_right: false };
-  assertEquals(read(classifier), { ...heads, labels: ["LABEL_0", "LABEL_1"] } as ModelHeads);
+  const labeled = (labels: string[], multi_label = false) =>
+    classifierHeads({ labels, classifier_dropout: 0.1, multi_label }, false);
+  assertEquals(read(classifier), labeled(["LABEL_0", "LABEL_1"]));
   const named = { ...classifier, id2label: { "1": "y", "0": "n", "2": "m" }, classifier_dropout: null };
-  assertEquals(read(named), { ...heads, labels: ["n", "y", "m"] } as ModelHeads);
+  assertEquals(read(named), labeled(["n", "y", "m"]));
   const counted = { ...classifier, num_labels: 3, problem_type: "multi_label_classification" };
-  assertEquals(read(counted), {
-    ...heads,
-    labels: ["LABEL_0", "LABEL_1", "LABEL_2"],
-    multi_label: true,
-  } as ModelHeads);
+  assertEquals(read(counted), labeled(["LABEL_0", "LABEL_1", "LABEL_2"], true));
   const { tie_word_embeddings: _, ...sizes } = presetConfig("tiny", 100);
   // Whether the decoder is tied is the encoder's configuration to say.
   for (const architecture of ["BertForMaskedLM", "BertForPreTraining", "BertModel"]) {

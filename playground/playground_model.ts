@@ -5,8 +5,9 @@ import { packMasked } from "../config/batch.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { BLANK, FillMask } from "../inference/fill_mask.ts";
+import { answerLimits, type InferenceOptions, openEngine } from "../inference/open_engine.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
-import { type InferenceOptions, openEngine } from "../inference/open_engine.ts";
+import { tokenHeads } from "../model/model_heads.ts";
 import type { BlankAnswer, FillAnswer, ScoreAnswer, TextToken, TokenizeAnswer } from "./protocol.ts";
 
 /** Tokens that the engine takes at once. */
@@ -20,7 +21,7 @@ const MOST_LOGITS = 1 << 23;
  * @throws {ClozeError} `input`, naming the folder.
  */
 export function refuseOthers({ path, heads }: Pick<ModelFolder, "path" | "heads">): void {
-  if (heads.objective === "mlm" || heads.objective === "mlm+nsp") return;
+  if (heads.tokens && !heads.is_decoder) return;
   throw new ClozeError("input", `${path} fills no blanks, and the playground is about blanks`, {
     hint: "use a model saved as BertForMaskedLM; predict and evaluate know the others",
   });
@@ -42,8 +43,8 @@ export class PlaygroundModel implements Disposable {
   /** @throws {ClozeError} if the model fills no blanks, or cannot be used. */
   static async open(folder: ModelFolder, options: InferenceOptions): Promise<PlaygroundModel> {
     refuseOthers(folder);
-    const shape = { batch_tokens: BATCH_TOKENS, shortest_sequence: 3, predicts_tokens: true };
-    return new PlaygroundModel(folder, await openEngine(folder, "mlm", shape, options));
+    const limits = answerLimits(folder, BATCH_TOKENS, 3);
+    return new PlaygroundModel(folder, await openEngine(folder, tokenHeads(folder.heads), limits, options));
   }
 
   /** The tokens of a text. */

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { FINETUNE_DEFAULTS } from "../config/run_config.ts";
-import { Confusion } from "../training/confusion.ts";
+import { Confusion } from "../tasks/confusion.ts";
 import type { Metric } from "../config/metric.ts";
 import { opened, testInChromium } from "./chromium.ts";
 import { classifierPage } from "./classifier_page.ts";

@@ -3,6 +3,11 @@
  * of one size are a landmark, not a law; the report says so where it draws them.
  */
 
+import { MLM } from "../tasks/mlm.ts";
+
+/** What these runs were trained for. */
+export const RECORDED_OBJECTIVE: string = MLM.name;
+
 /** Held-out loss as a share of the unigram loss, by update. Checked against docs/experiments/*.csv by a test. */
 const KOREAN: readonly [step: number, share: number][] = [
   [463, 0.911],

@@ -6,6 +6,8 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { RunConfig } from "../config/run_config.ts";
 import { readSealed } from "../config/sealed_json.ts";
+import type { PretrainingTask } from "../tasks/pretraining_task.ts";
+import { DEFAULT_OBJECTIVE, findTask, pretrainingTask } from "../tasks/registry.ts";
 import { exists } from "../training/files.ts";
 import type { Blanks, Metric, RunStart, Warning } from "../config/metric.ts";
 import { newestState } from "../training/checkpoint_folder.ts";
@@ -146,10 +148,15 @@ export function lastStart(run: RunRecord): RunStart | undefined {
   return run.starts.at(-1);
 }
 
-/** What it was trained for: `mlm` unless its configuration says otherwise. */
+/** What it was trained for, by name: the default unless its configuration says otherwise. */
 export function objectiveOf(run: RunRecord): string {
   const { objective } = (run.config?.training ?? {}) as { objective?: unknown };
-  return typeof objective === "string" ? objective : "mlm";
+  return typeof objective === "string" ? objective : DEFAULT_OBJECTIVE;
+}
+
+/** Its task; one that this version does not know counts as the default one. */
+export function taskOf(run: RunRecord): PretrainingTask {
+  return findTask(objectiveOf(run)) ?? pretrainingTask(DEFAULT_OBJECTIVE);
 }
 
 /** What guessing by frequency gets on the held-out tokens, where that is recorded and there are any. */

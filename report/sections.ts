@@ -3,7 +3,7 @@
 import { counted, grouped, orDash, percent } from "../config/numbers.ts";
 import type { TextStatistics } from "../config/metric.ts";
 import { type Content, type Html, html } from "./html.ts";
-import { conforms, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
+import { conforms, lastStart, type RunRecord, taskOf } from "./run_record.ts";
 
 /** Checkpoints that the blanks are shown at: the first, the last and some between. */
 const SHOWN = 6;
@@ -124,11 +124,13 @@ ${
   }</p>
 <p>Most frequent in training: ${
     train.most_frequent.map(({ token, share }, i) => html`${i > 0 ? ", " : ""}<code>${token}</code> ${percent(share)}`)
-  }. The entropy of these frequencies is ${orDash(unigram.entropy, nats)} nats a token; on the held-out blanks they cost
+  }. The entropy of these frequencies is ${orDash(unigram.entropy, nats)} nats a token; on the held-out ${
+    taskOf(run).predictions
+  } they cost
 ${orDash(unigram.loss, nats)}.</p>
 <h2>Masks</h2>
 ${
-    objectiveOf(run) === "clm"
+    !taskOf(run).masks
       ? html`<p>Every token is predicted; none is masked.</p>`
       : table(["asked for", "measured on the held-out batches"], [
         [

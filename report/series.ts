@@ -1,6 +1,6 @@
 /** Metrics as columns that a chart can draw, thinned where there are more points than pixels. */
 
-import { referenceBand } from "./reference_band.ts";
+import { RECORDED_OBJECTIVE, referenceBand } from "./reference_band.ts";
 import { guessing, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
 
 /** Points that a curve keeps; about as many as it has pixels. */
@@ -76,7 +76,9 @@ export function whyNoReference(run: RunRecord): string | undefined {
   if (guessing(run) === undefined) return "nothing is measured on held-out text";
   if (run.config?.data.files === "practice") return "the practice corpus is generated, and the recorded runs are not";
   const objective = objectiveOf(run);
-  if (objective !== "mlm") return `its objective is ${objective}, and that of the recorded runs is mlm`;
+  if (objective !== RECORDED_OBJECTIVE) {
+    return `its objective is ${objective}, and that of the recorded runs is ${RECORDED_OBJECTIVE}`;
+  }
   const band = referenceBand(1);
   if ((run.train.at(-1)?.step ?? 0) < band.step[0]) return `it has fewer than ${band.step[0]} updates`;
   return undefined;

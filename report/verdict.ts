@@ -4,7 +4,7 @@
  */
 
 import { clock, counted, grouped, percent } from "../config/numbers.ts";
-import { guessing, isUnmeasured, lastStart, objectiveOf, type RunRecord } from "./run_record.ts";
+import { guessing, isUnmeasured, lastStart, type RunRecord, taskOf } from "./run_record.ts";
 
 /** A sentence, and whether it is good news. */
 export interface Finding {
@@ -190,7 +190,7 @@ function tailLoss(run: RunRecord): number | undefined {
 }
 
 /** What is predicted. */
-const targets = (run: RunRecord) => (objectiveOf(run) === "clm" ? "next tokens" : "blanks");
+const targets = (run: RunRecord) => taskOf(run).predictions;
 
 const perplexity = (loss: number) => {
   const value = Math.exp(loss);

@@ -2,6 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { COMMANDS } from "../cli/commands/registry.ts";
+import { HEAD_KINDS } from "../model/head_kinds.ts";
+import { PRETRAINING_OBJECTIVES } from "../tasks/registry.ts";
 
 const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -12,12 +14,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   data: ["config", "tokenizer"],
   ffi: ["config"],
   model: ["config", "tokenizer", "ffi"],
-  training: ["config", "tokenizer", "data", "ffi", "model"],
+  tasks: ["config", "tokenizer", "data", "model"],
+  training: ["config", "tokenizer", "data", "ffi", "model", "tasks"],
   inference: ["config", "tokenizer", "ffi", "model"],
-  report: ["config", "training", "experiments"],
+  report: ["config", "tasks", "training", "experiments"],
   experiments: ["config"],
   playground: ["config", "tokenizer", "model", "ffi", "inference"],
-  cli: ["playground", "config", "tokenizer", "data", "ffi", "model", "training", "inference", "report", "experiments"],
+  cli: ["playground", "config", "tokenizer", "data", "ffi", "model", "tasks", "training", "inference", "report"]
+    .concat("experiments"),
 };
 
 /** Rooms of the core that a room of the core must not know. */
@@ -100,6 +104,35 @@ Deno.test("imports go one way", async () => {
       const to = new URL(target, `file:///${path}`).pathname.slice(1).split("/")[0];
       if (to !== room && !allowed.includes(to)) broken.push(`${path} imports ${target}`);
     }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("no file re-exports what another room has, which would hide an import from the rule; config is open to all", async () => {
+  const broken = [];
+  for (const { path, text } of await sources((path) => path.endsWith(".ts"))) {
+    const [room] = path.split("/");
+    if (MAY_IMPORT[room] === undefined) continue;
+    for (const [, target] of text.matchAll(/export (?:type )?(?:\*|\{[^}]*\}) from "([^"]+)"/g)) {
+      const to = new URL(target, `file:///${path}`).pathname.slice(1).split("/")[0];
+      if (to !== room && to !== "config") broken.push(`${path} re-exports ${target}`);
+    }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("nothing compares the name of a task, or keeps a table by it, but the registries of tasks and heads", async () => {
+  const names = [...new Set([...PRETRAINING_OBJECTIVES, ...Object.keys(HEAD_KINDS)])].filter((name) => name !== "none");
+  const name = `"(?:${names.map((name) => name.replace("+", "\\+")).join("|")})"`;
+  const bare = `(?:${name}|${names.filter((name) => /^\w+$/.test(name)).join("|")})`;
+  const compared = new RegExp(`[!=]==?\\s*${name}|${name}\\s*[!=]==?|\\bcase ${name}|^\\s*${bare}:`, "m");
+  assertEquals(compared.test('a !== "mlm+nsp"') && compared.test("  clm: 1"), true, "it finds them");
+  const broken = [];
+  for (const { path, text } of await sources((path) => path.endsWith(".ts"))) {
+    if (MAY_IMPORT[path.split("/")[0]] === undefined || /_test\.ts$/.test(path)) continue;
+    if (path === "tasks/registry.ts" || path === "model/head_kinds.ts") continue;
+    const [found] = compared.exec(text) ?? [];
+    if (found !== undefined) broken.push(`${path}: ${found.trim()}`);
   }
   assertEquals(broken, []);
 });

@@ -6,8 +6,6 @@ import { readWhole } from "../config/regular_file.ts";
 import { AppendedFile } from "../config/whole_file.ts";
 import { exists } from "./files.ts";
 
-export type { Metric, RunStart, Warning } from "../config/metric.ts";
-
 /** Most bytes of a metrics file: months of lines. */
 const LONGEST = 1 << 29;
 

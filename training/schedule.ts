@@ -24,7 +24,7 @@ export function progressOf(extent: Extent, reached: Reached): number {
 }
 
 /** Pauses for an evaluation and a checkpoint in a run, unless asked for by steps. */
-const MILESTONES = 10;
+export const MILESTONES = 10;
 /** Most wall clock between two checkpoints, about. */
 const SAVE_EVERY_MS = 180_000;
 /** Most of a run's time that pauses take, as a share; those for milestones only in a run by time, which then has fewer. */
@@ -35,6 +35,7 @@ const REST = 1 / PAUSED - 1;
 /** When a run pauses: at milestones to evaluate and save, and in between, by the clock, to save. */
 export class Pauses {
   readonly #byTime: boolean;
+  readonly #milestones: number;
   /** The next milestone. */
   #next: number;
   /** Length of the last pause at a milestone. */
@@ -48,10 +49,12 @@ export class Pauses {
    * Of a run that is at `progress`. The first checkpoint of a new one comes soon.
    *
    * @param save_ms how long a checkpoint takes, as far as that can be known before.
+   * @param milestones how many there are in the whole run.
    */
-  constructor(extent: Extent, progress: number, elapsed_ms: number, save_ms: number) {
+  constructor(extent: Extent, progress: number, elapsed_ms: number, save_ms: number, milestones = MILESTONES) {
+    this.#milestones = milestones;
     this.#byTime = "budget_ms" in extent;
-    this.#next = Math.floor(progress * MILESTONES) + 1;
+    this.#next = Math.floor(progress * milestones) + 1;
     this.#pause_ms = save_ms;
     this.#ended_ms = elapsed_ms;
     this.#saved_ms = elapsed_ms === 0 ? -SAVE_EVERY_MS : elapsed_ms;
@@ -59,7 +62,7 @@ export class Pauses {
 
   /** Whether the run is at a milestone, at this progress and this wall clock of the run. */
   isMilestone(progress: number, elapsed_ms: number): boolean {
-    if (progress * MILESTONES < this.#next) return false;
+    if (progress * this.#milestones < this.#next) return false;
     return !this.#byTime ||
       (this.#hasRested(elapsed_ms) && leftOf(progress, elapsed_ms) >= REST * this.#milestone_ms);
   }
@@ -80,7 +83,7 @@ export class Pauses {
     this.#ended_ms = elapsed_ms;
     if (what.saved) this.#saved_ms = elapsed_ms;
     if (!what.milestone) return;
-    this.#next = Math.floor(progress * MILESTONES) + 1;
+    this.#next = Math.floor(progress * this.#milestones) + 1;
     this.#milestone_ms = pause_ms;
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import { type Batch, packMasked } from "../config/batch.ts";
+import { MASKED_LM } from "../config/engine.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import { Random } from "../data/rng.ts";
 import { Engine, type EngineDescription } from "../ffi/mod.ts";
@@ -43,7 +44,7 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
   const batch = randomBatch(config.vocab_size, options);
   using engine = await Engine.open({
     config,
-    objective: "mlm",
+    heads: MASKED_LM,
     engine: "fused",
     device: options.device,
     dtype: options.dtype,

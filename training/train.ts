@@ -1,16 +1,17 @@
 /**
- * The training loop: batches in, updates out, with evaluation, checkpoints and a clean stop. Policy only: gradients are
- * the engine's. Called by the pretrain command.
+ * The training loop, the same for every task: batches in, updates out, with evaluation, checkpoints and a clean stop. Policy
+ * only: gradients are the engine's. Called by the commands pretrain and finetune.
  */
 
-import { ClozeError } from "../config/cloze_error.ts";
 import type { Batch } from "../config/batch.ts";
-import type { TrainingConfig } from "../config/run_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import type { Metric } from "../config/metric.ts";
+import type { OptimizerConfig } from "../config/run_config.ts";
 import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { evaluate, type Evaluation } from "./evaluation.ts";
-import type { Metric, MetricsFile } from "./metrics.ts";
-import { hyperparameters, Pauses, type Schedule } from "./schedule.ts";
+import type { BatchStream, Measure, Task } from "../tasks/task.ts";
+import type { MetricsFile } from "./metrics.ts";
+import { hyperparameters, MILESTONES, Pauses, type Schedule } from "./schedule.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */
 const MICRO_BATCH_TOKENS = 16384;
@@ -35,27 +36,26 @@ export interface Start {
   done?: boolean;
 }
 
-/** An endless stream of batches that can be gone to at any position. The arrays of a batch live until the one after next. */
-export interface BatchStream extends Disposable {
-  /** Of the next batch. */
-  position: Position;
-  /** Epochs done, with the fraction of the one in progress. */
-  readonly epoch: number;
-  next(): Batch;
-}
-
-/** What the loop is given. */
-export interface TrainOptions {
+/** What the loop is given. `F` are the figures of an evaluation. */
+export interface TrainOptions<F> {
   engine: Engine;
+  task: Task;
   batches: BatchStream;
-  heldOut: readonly Batch[];
-  training: TrainingConfig;
+  /** Batches of an update. */
+  microBatches: number;
+  /** What is measured at pauses and at the end. */
+  measures: readonly Measure<F>[];
+  optimizer: OptimizerConfig;
   schedule: Schedule;
   start: Start;
   metrics: MetricsFile;
-  /** In steps; by default ten times in a run, less often in a short run by time. It also saves every few minutes. */
+  /** Pauses for an evaluation and a checkpoint in the whole run, where steps do not say when; ten unless given. */
+  milestones?: number;
+  /** In steps, instead of at milestones. It also saves soon after the beginning and every few minutes. */
   saveEvery?: number;
   evaluateEvery?: number;
+  /** Whether all epochs predict the same: if the first one predicts nothing, none will. */
+  epochsAreAlike?: boolean;
   /** `done`: whether it is the end of the run. */
   save: (state: Required<Start>) => Promise<void>;
   /** How long that takes, about. */
@@ -67,8 +67,9 @@ export interface TrainOptions {
 }
 
 /** How a run ended. */
-export interface TrainResult {
-  evaluation: Evaluation | undefined;
+export interface TrainResult<F> {
+  /** Of the last update, in the order of the measures. */
+  measured: (F | undefined)[];
   state: Start;
   /** Whether `signal` stopped it. */
   interrupted: boolean;
@@ -78,9 +79,8 @@ export interface TrainResult {
  * Trains until the run's extent is reached or the signal says stop; saves at its end in both cases. A run whose extent was
  * reached before trains no step, and is measured if it was not.
  */
-export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { engine, batches, heldOut, training, schedule, metrics, signal } = options;
-  const micro = microBatches(training.batch_tokens).count;
+export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>> {
+  const { engine, task, batches, schedule, metrics, signal } = options;
   const began = performance.now() - options.start.elapsed_ms;
   let { step, tokens } = options.start;
   let reserved_ms = 0;
@@ -93,33 +93,27 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const progress = () => schedule.progress(reached());
   const state = (): Start => ({ step, position, elapsed_ms: Math.round(elapsed()), tokens });
 
-  // Of this step: it may have been stopped after its last evaluation.
-  let evaluation = metrics.earlier.findLast((metric) => metric.kind === "evaluation" && metric.step === step) as
-    | Evaluation
-    | undefined;
-  const evaluateNow = async () => {
-    if (heldOut.length === 0) return;
-    try {
-      evaluation = await evaluate(engine, heldOut, undefined, signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    }
-    if (evaluation === undefined) return;
-    const metric = { kind: "evaluation" as const, step, elapsed_ms: Math.round(elapsed()), ...evaluation };
-    await metrics.write(metric);
-    await options.onMetric(metric, progress());
-  };
+  const evaluation = new Evaluation(options, step);
+  const evaluateNow = (isEnd: boolean) =>
+    evaluation.take(isEnd, async (line) => {
+      const metric = { ...line.record, step, elapsed_ms: Math.round(elapsed()), ...line.figures } as Metric;
+      await metrics.write(metric);
+      await options.onMetric(metric, progress());
+    });
+  const isDue = (every: number | undefined) => every !== undefined && step % every === 0;
+  const isOver = () => options.start.done === true || progress() >= 1;
+  if (step > 0 && isDue(options.evaluateEvery) && !isOver()) await evaluateNow(false); // it may have been stopped in it
 
   // The batches of an update; several have to be kept until all of them are there.
-  const take = () => micro === 1 ? batches.next() : copyOf(batches.next());
-  let update = Array.from({ length: micro }, take);
+  const take = () => options.microBatches === 1 ? batches.next() : copyOf(batches.next());
+  let update = Array.from({ length: options.microBatches }, take);
   let hasPredicted = options.start.step > 0; // a run that goes on was checked when it began
   let interval = newInterval();
-  const pauses = new Pauses(schedule.extent, progress(), options.start.elapsed_ms, options.save_ms);
-  while (!options.start.done && progress() < 1 && !signal.aborted) {
+  const { milestones = MILESTONES, save_ms } = options;
+  const pauses = new Pauses(schedule.extent, progress(), options.start.elapsed_ms, save_ms, milestones);
+  while (!isOver() && !signal.aborted) {
     const rate = schedule.learningRate(reached());
-    const weight = sequenceWeight(update);
+    const weight = task.sequenceWeight(update);
     const upcoming: Batch[] = [];
     let predicted = 0;
     position = batches.position;
@@ -135,22 +129,22 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       // An answer that comes at once was there before: the engine stood still for at most the time of building. A GPU
       // answers at once until two batches lie before it.
       if (performance.now() - ready < AT_ONCE_MS) interval.wait_ms += ready - building;
-      predicted += batch.labels.length;
+      predicted += task.predicted(batch);
     }
     update = upcoming;
     interval.predicted += predicted;
     hasPredicted ||= predicted > 0;
-    if (predicted > 0) await engine.update(hyperparameters(training, rate), step);
+    if (predicted > 0) await engine.update(hyperparameters(options.optimizer, rate), step);
     step++;
-    evaluation = undefined;
+    evaluation.forget();
 
     const now = performance.now();
     const done = progress();
-    if (!hasPredicted && (done >= 1 || (training.static_masking && epoch >= 1))) throw nothingPredicted(step);
-    const milestone = pauses.isMilestone(done, elapsed());
-    const due = (every: number | undefined) => every === undefined ? milestone : step % every === 0;
-    const evaluates = due(options.evaluateEvery);
-    const saves = due(options.saveEvery) || pauses.isSaveDue(done, elapsed());
+    if (!hasPredicted && (done >= 1 || (options.epochsAreAlike === true && epoch >= 1))) throw nothingPredicted(step);
+    const isMilestone = pauses.isMilestone(done, elapsed());
+    const evaluates = options.evaluateEvery === undefined ? isMilestone : isDue(options.evaluateEvery);
+    const saves = (options.saveEvery === undefined ? isMilestone : isDue(options.saveEvery)) ||
+      pauses.isSaveDue(done, elapsed());
     const pause = done < 1 && !signal.aborted && (evaluates || saves);
     if (interval.predicted > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pause)) {
       const sums = await engine.report();
@@ -159,12 +153,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         kind: "train",
         step,
         epoch,
-        loss: sums.loss_sum / sums.masked,
-        accuracy: sums.correct / sums.masked,
-        ...(sums.sequences === 0 ? {} : {
-          nsp_loss: sums.sequence_loss_sum / sums.sequences,
-          nsp_accuracy: sums.sequences_correct / sums.sequences,
-        }),
+        ...task.trained(sums),
         learning_rate: rate,
         grad_norm: sums.grad_norm,
         tokens,
@@ -178,19 +167,64 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
     if (pause) {
       const before = performance.now();
-      if (evaluates) await evaluateNow();
+      if (evaluates) await evaluateNow(false);
       if (saves) await options.save({ ...state(), done: false });
       const pause_ms = performance.now() - before;
       reserved_ms = Math.max(reserved_ms, 1.2 * pause_ms);
-      pauses.paused(done, elapsed(), pause_ms, { milestone, saved: saves });
+      // What was asked for by steps leaves the pace of the others alone.
+      if (saves || isMilestone) pauses.paused(done, elapsed(), pause_ms, { milestone: isMilestone, saved: saves });
       interval = newInterval();
     }
   }
-  const done = options.start.done === true || progress() >= 1;
+  const done = isOver();
   await options.save({ ...state(), done });
-  if (done && evaluation === undefined) await evaluateNow();
-  const isMeasured = evaluation !== undefined || heldOut.length === 0;
-  return { evaluation, state: state(), interrupted: !done || !isMeasured };
+  if (done) await evaluateNow(true);
+  return { measured: evaluation.measured, state: state(), interrupted: !done || !evaluation.isWhole };
+}
+
+/** What was measured of the weights as they are. */
+class Evaluation<F> {
+  readonly #options: TrainOptions<F>;
+  /** In the order of the measures. */
+  measured: (F | undefined)[];
+
+  /** What was measured at this step already: a run may have been stopped after that. */
+  constructor(options: TrainOptions<F>, step: number) {
+    this.#options = options;
+    this.measured = options.measures.map(({ line }) =>
+      options.metrics.earlier.findLast((metric) =>
+        metric.step === step &&
+        Object.entries(line).every(([name, value]) => (metric as unknown as Record<string, unknown>)[name] === value)
+      ) as F | undefined
+    );
+  }
+
+  /** Takes what has not been measured yet; what is for the end only then. Stops with the run. */
+  async take(
+    isEnd: boolean,
+    tell: (line: { record: Measure<F>["line"]; figures: F }) => Promise<void>,
+  ): Promise<void> {
+    const { engine, measures, signal } = this.#options;
+    for (const [i, measure] of measures.entries()) {
+      if (this.measured[i] !== undefined || (measure.atEnd && !isEnd)) continue;
+      try {
+        this.measured[i] = await measure.take(engine, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
+      if (this.measured[i] !== undefined) await tell({ record: measure.line, figures: this.measured[i] });
+    }
+  }
+
+  /** Forgets it, because the weights have changed. */
+  forget(): void {
+    this.measured = this.#options.measures.map(() => undefined);
+  }
+
+  get isWhole(): boolean {
+    return this.measured.every((figures) => figures !== undefined);
+  }
 }
 
 /** What is said of a run that had nothing to learn from. */
@@ -198,19 +232,6 @@ function nothingPredicted(steps: number): ClozeError {
   return new ClozeError("input", `nothing was learned: in ${steps} steps no token was chosen to be predicted`, {
     hint: "give more text, more --steps or a higher --mlm-probability",
   });
-}
-
-/**
- * What a pair's loss counts next to a token's, so that the loss of an update is the mean over its tokens plus the mean over
- * its pairs.
- */
-export function sequenceWeight(update: readonly Batch[]): number {
-  let tokens = 0, pairs = 0;
-  for (const { labels, sequence_labels } of update) {
-    tokens += labels.length;
-    pairs += sequence_labels.length;
-  }
-  return pairs === 0 ? 1 : tokens / pairs;
 }
 
 /** A batch with arrays of its own. */

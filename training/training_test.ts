@@ -1,13 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
-import type { Batch } from "../config/batch.ts";
 import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
-import { causalBatch } from "./causal_batches.ts";
-import { unigramBaseline } from "./evaluation.ts";
 import { MetricsFile, readMetricsFile } from "./metrics.ts";
 import { learningRate, Pauses, progressOf, Schedule } from "./schedule.ts";
-import { wilson } from "./tally.ts";
-import { microBatches, sequenceWeight } from "./train.ts";
+import { microBatches } from "./train.ts";
 
 const TRAINING: TrainingConfig = {
   ...TRAINING_DEFAULTS,
@@ -109,49 +105,6 @@ Deno.test("microBatches cuts an update into equal parts that the engine can take
   assertEquals(microBatches(4096), { count: 1, tokens: 4096 });
   assertEquals(microBatches(16_384), { count: 1, tokens: 16_384 });
   assertEquals(microBatches(40_000), { count: 3, tokens: 13_334 });
-});
-
-Deno.test("sequenceWeight makes a sum by tokens the mean over tokens plus the mean over pairs", () => {
-  const batch = (tokens: number, pairs: number) => ({
-    labels: new Int32Array(tokens),
-    sequence_labels: new Int32Array(pairs),
-  } as Batch);
-  assertEquals(sequenceWeight([batch(12, 3)]), 4);
-  assertEquals(sequenceWeight([batch(12, 3), batch(8, 1)]), 5);
-  assertEquals(sequenceWeight([batch(12, 0)]), 1);
-});
-
-Deno.test("causalBatch predicts every next token inside its sequence", () => {
-  const batch = {
-    input_ids: Int32Array.of(2, 10, 11, 3, 2, 3),
-    cu_seqlens: Int32Array.of(0, 4, 6),
-    masked_positions: new Int32Array(0),
-    labels: new Int32Array(0),
-  } as unknown as Batch;
-  const { masked_positions, labels, input_ids } = causalBatch(batch);
-  assertEquals([...masked_positions], [0, 1, 2, 4]);
-  assertEquals([...labels], [10, 11, 3, 3]);
-  assertEquals(input_ids, batch.input_ids);
-});
-
-Deno.test("wilson gives the published interval", () => {
-  // Newcombe (1998), table I: 81 of 263.
-  const [low, high] = wilson(81, 263);
-  assertAlmostEquals(low, 0.2553, 5e-5);
-  assertAlmostEquals(high, 0.3662, 5e-5);
-  const [zero, some] = wilson(0, 10);
-  assert(zero === 0 && some > 0.2 && some < 0.3);
-});
-
-Deno.test("unigramBaseline equals entropy and cross-entropy worked out by hand", () => {
-  const counts = Float64Array.of(0, 2, 1, 1);
-  const batch = { labels: Int32Array.of(1, 3) } as Batch;
-  const { entropy, loss, accuracy } = unigramBaseline(counts, [batch]);
-  assertAlmostEquals(entropy!, 1.5 * Math.LN2, 1e-12);
-  assertAlmostEquals(loss!, -(Math.log(3 / 8) + Math.log(2 / 8)) / 2, 1e-12);
-  assertEquals(accuracy, 0.5);
-  // Without a label there is nothing to guess, without a count nothing to guess from.
-  assertEquals(unigramBaseline(new Float64Array(4), []), { entropy: null, loss: null, accuracy: null });
 });
 
 Deno.test("MetricsFile drops what came after the checkpoint and a line that was cut off", async () => {

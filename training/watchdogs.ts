@@ -3,7 +3,7 @@
  * they read metrics and change nothing. Called by the pretrain command; a resumed run is shown its earlier metrics again.
  */
 
-import type { Metric, Warning } from "./metrics.ts";
+import type { Metric, Warning } from "../config/metric.ts";
 
 /** Of so much wall clock the waiting for data is looked at, in seconds. */
 const STALL_SECONDS = 30;

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { Metric } from "./metrics.ts";
+import type { Metric } from "../config/metric.ts";
 import { repeatedText, Watchdogs } from "./watchdogs.ts";
 
 const UNIGRAM = 7;

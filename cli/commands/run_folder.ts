@@ -11,6 +11,7 @@ import { type PlannedRun, type RunConfig, TRAINING_DEFAULTS } from "../../config
 import type { ModelConfig } from "../../config/model_config.ts";
 import { readSealed, sealed } from "../../config/sealed_json.ts";
 import { isTemporary, removeLeftovers, writeWhole } from "../../config/whole_file.ts";
+import { DEFAULT_OBJECTIVE } from "../../tasks/registry.ts";
 import { exists, makeFolder } from "../../training/files.ts";
 import { note } from "../terminal.ts";
 
@@ -96,7 +97,7 @@ export async function readRecord(output: string): Promise<PlannedRun | RunConfig
   const whole = {
     ...run,
     model: { model_type: "bert", tie_word_embeddings: true, ...run.model as Partial<ModelConfig> }, // 0.1.0 said neither
-    training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? "mlm" },
+    training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? DEFAULT_OBJECTIVE },
     data: { ...run.data, corpus: corpusOf(run.data.corpus) },
   } as PlannedRun | RunConfig;
   checkRun(whole, path);

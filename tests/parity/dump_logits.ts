@@ -4,23 +4,16 @@
  * Called by huggingface_roundtrip.py. usage: deno run -A tests/parity/dump_logits.ts FOLDER < lines
  */
 
-import type { Objective } from "../../config/objective.ts";
 import { Engine } from "../../ffi/mod.ts";
 import { openModelFolder } from "../../model/model_folder.ts";
+import { engineHeads } from "../../model/model_heads.ts";
 
 const { config, heads, tokenizer, weights } = await openModelFolder(Deno.args[0]);
-if (heads.objective === "none") throw new Error("a bare encoder has no logits");
-let objective: Objective, outputs = heads.objective === "mlm+nsp" ? 2 : 0;
-if (heads.objective === "sequence_classification") {
-  const { labels, classifier_dropout, left_to_right } = heads;
-  outputs = labels.length;
-  objective = {
-    sequence_classification: { num_labels: outputs, classifier_dropout, left_to_right, freeze_encoder: false },
-  };
-} else objective = heads.objective;
+const { tokens, sequence, is_decoder } = engineHeads(heads);
+if (!tokens && sequence === null) throw new Error("a bare encoder has no logits");
 using engine = await Engine.open({
   config,
-  objective,
+  heads: engineHeads(heads),
   weights,
   engine: "fused",
   device: "cpu",
@@ -46,7 +39,7 @@ for (const line of (await new Response(Deno.stdin.readable).text()).split("\n"))
     position_ids: Int32Array.from(ids.keys()),
     cu_seqlens: Int32Array.of(0, ids.length),
   };
-  const asked = (id: number) => heads.objective === "clm" || id === mask;
+  const asked = (id: number) => is_decoder || id === mask;
   const batch = {
     ...packed,
     masked_positions: Int32Array.from(ids.keys()).filter((i) => asked(ids[i])),
@@ -55,8 +48,8 @@ for (const line of (await new Response(Deno.stdin.readable).text()).split("\n"))
   };
   out.push({
     ids: [...ids],
-    logits: heads.objective === "sequence_classification" ? [] : [...await engine.logits(batch)],
-    sequence_logits: outputs === 0 ? [] : [...await engine.sequenceLogits(batch, outputs)],
+    logits: tokens ? [...await engine.logits(batch)] : [],
+    sequence_logits: sequence === null ? [] : [...await engine.sequenceLogits(batch, sequence.num_labels)],
   });
 }
 console.log(JSON.stringify(out));

@@ -1,9 +1,9 @@
 /** `cloze evaluate`: a model on text, with masks that are always the same; or the score of each line. */
 
+import type { Batch } from "../../../config/batch.ts";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../../config/batch_config.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { MlmBatch } from "../../../config/mlm_batch.ts";
-import type { PretrainingObjective } from "../../../config/objective.ts";
+import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
 import { regularFile } from "../../../config/regular_file.ts";
 import {
   type BatchOptions,
@@ -15,27 +15,17 @@ import {
   unknownOf,
   UnknownSample,
 } from "../../../data/mod.ts";
-import { Engine } from "../../../ffi/mod.ts";
-import { watched } from "../../../inference/open_engine.ts";
+import { openEngine } from "../../../inference/open_engine.ts";
 import { type ScoredSentence, Scorer } from "../../../inference/scorer.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
+import { engineHeads, tokenHeads } from "../../../model/model_heads.ts";
+import { bandOf, Breakdown, type Group, scriptOf } from "../../../tasks/breakdown.ts";
+import { MLM_NSP, nspMajority } from "../../../tasks/mlm_nsp.ts";
+import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
+import { measuredBy } from "../../../tasks/registry.ts";
+import { evaluate, unigramBaseline, UNMEASURED } from "../../../tasks/token_evaluation.ts";
+import { Unigram } from "../../../tasks/unigram.ts";
 import { type Tokenizer, unknownCounts } from "../../../tokenizer/mod.ts";
-import { bandOf, Breakdown, type Group, scriptOf } from "../../../training/breakdown.ts";
-import {
-  evaluate,
-  type Evaluation,
-  nspMajority,
-  type UnigramBaseline,
-  unigramBaseline,
-  UNMEASURED,
-} from "../../../training/evaluation.ts";
-import {
-  heldOutBatches,
-  objectiveLimits,
-  objectiveOptions,
-  predictedCounts,
-} from "../../../training/objective_data.ts";
-import { Unigram } from "../../../training/unigram.ts";
 import { answerLines } from "../../answer_lines.ts";
 import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
 import { inferenceOptions, noteDevice } from "../../device.ts";
@@ -68,7 +58,7 @@ export async function run({ positionals = [], ...values }: EvaluateOptions): Pro
   if (result.loss === null) {
     warn(`nothing is measured: ${UNPREDICTED}`, "give more text, in words that the vocabulary has");
   }
-  await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result));
+  await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result, measuredBy(folder.heads)));
   return 0;
 }
 
@@ -76,7 +66,7 @@ export async function run({ positionals = [], ...values }: EvaluateOptions): Pro
 async function score(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<number> {
   using model = await Scorer.open(folder, inferenceOptions(values));
   noteDevice(values.device, model.device);
-  const kind = folder.heads.objective === "clm" ? "log-likelihood" : "pseudo-log-likelihood";
+  const kind = folder.heads.is_decoder ? "log-likelihood" : "pseudo-log-likelihood";
   if (values.json !== true) note(`${kind} in nats, tokens, sentence`);
   const show = (line: ScoredSentence): string =>
     values.json === true
@@ -112,7 +102,7 @@ interface MeasuredPairs
 /** What the command prints as JSON. */
 type Measured = MeasuredTokens & Partial<MeasuredPairs> & {
   model: string;
-  objective: PretrainingObjective;
+  objective: string;
   /** Words and tokens of the text, and how many of them became `[UNK]`: one of each for a word. */
   words: number;
   tokens: number;
@@ -127,19 +117,18 @@ type Measured = MeasuredTokens & Partial<MeasuredPairs> & {
 
 async function measure(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<Measured> {
   const { config, heads, tokenizer, path } = folder;
-  if (heads.objective === "sequence_classification" || heads.objective === "none") {
-    const classifies = heads.objective === "sequence_classification";
+  if (!heads.tokens) {
+    const classifies = heads.classifier !== null;
     throw new ClozeError("input", `${path} predicts no tokens: it ${classifies ? "classifies" : "is a bare encoder"}`, {
       hint: classifies
         ? "finetune measures a classifier on its --valid file; predict classifies lines"
         : "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
     });
   }
-  // Tokens are measured with the same masks whatever the objective was, so that models can be compared.
-  const objective = heads.objective === "clm" ? "clm" : "mlm";
+  const task = measuredBy(heads);
   const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, config.max_position_embeddings);
   const plain = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, seed: 0, batch_tokens: 4096, max_sequence_length };
-  const options = { ...plain, ...objectiveOptions(objective) };
+  const options = { ...plain, ...task.options };
   const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });
   try {
     const unknown = new UnknownSample();
@@ -149,10 +138,10 @@ async function measure(folder: ModelFolder, values: EvaluateOptions, data: strin
     if (advice !== undefined) warn(advice.message, advice.hint);
     // Of [UNK] alone nothing is predicted, not even left to right.
     const hasWords = shard.counts.some((count, id) => count > 0 && !tokenizer.isSpecial(id));
-    const batches = hasWords ? heldOutBatches(objective, shard, tokenizer, options, values["max-tokens"] ?? 1e6) : [];
-    using engine = await engineFor(folder, objective, options, values);
+    const batches = hasWords ? task.heldOutBatches(shard, tokenizer, options, values["max-tokens"] ?? 1e6) : [];
+    using engine = await openEngine(folder, tokenHeads(heads), task.limits(options), inferenceOptions(values));
     noteDevice(values.device, engine.describe().device);
-    const counts = predictedCounts(objective, shard, tokenizer, batches);
+    const counts = task.predictedCounts(shard, tokenizer, batches);
     const unigram = new Unigram(counts);
     const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.surface(id)));
     const byFrequency = new Breakdown(unigram, (id) => bandOf(unigram.rank(id)));
@@ -161,10 +150,10 @@ async function measure(folder: ModelFolder, values: EvaluateOptions, data: strin
       byFrequency.add(...row);
     });
     const baseline = unigramBaseline(counts, batches);
-    const pairs = heads.objective === "mlm+nsp" ? await measurePairs(folder, values, shard, plain) : {};
+    const pairs = heads.next_sentence ? await measurePairs(folder, values, shard, plain) : {};
     return {
       model: path,
-      objective: heads.objective,
+      objective: heads.task,
       words: found.counts.words,
       tokens: found.counts.tokens,
       unknown_words: found.counts.unknown,
@@ -182,28 +171,6 @@ async function measure(folder: ModelFolder, values: EvaluateOptions, data: strin
   }
 }
 
-/** An engine for batches of these options, without dropout. */
-async function engineFor(
-  { config, weights, watch }: ModelFolder,
-  objective: PretrainingObjective,
-  options: BatchOptions,
-  values: EvaluateOptions,
-): Promise<Engine> {
-  const engine = await Engine.open({
-    config,
-    objective,
-    weights,
-    engine: "fused",
-    device: values.device ?? "cpu",
-    dtype: values.dtype ?? "f32",
-    threads: values.threads ?? navigator.hardwareConcurrency,
-    seed: 0,
-    ...objectiveLimits(objective, options),
-    training: false,
-  });
-  return watched(engine, watch);
-}
-
 /** Next-sentence prediction on pairs that are always the same; nothing, with a note, if the text makes none. */
 async function measurePairs(
   folder: ModelFolder,
@@ -211,16 +178,16 @@ async function measurePairs(
   shard: Shard,
   plain: BatchOptions,
 ): Promise<Partial<MeasuredPairs>> {
-  const options = { ...plain, ...objectiveOptions("mlm+nsp") };
-  let batches: MlmBatch[];
+  const options = { ...plain, ...MLM_NSP.options };
+  let batches: Batch[];
   try {
-    batches = heldOutBatches("mlm+nsp", shard, folder.tokenizer, options, values["max-tokens"] ?? 1e6);
+    batches = MLM_NSP.heldOutBatches(shard, folder.tokenizer, options, values["max-tokens"] ?? 1e6);
   } catch (error) {
     if (!(error instanceof ClozeError)) throw error;
     note(`next-sentence prediction is not measured: ${error.message}`);
     return {};
   }
-  using engine = await engineFor(folder, "mlm+nsp", options, values);
+  using engine = await openEngine(folder, engineHeads(folder.heads), MLM_NSP.limits(options), inferenceOptions(values));
   const evaluation = await evaluate(engine, batches), nsp_majority = nspMajority(batches);
   if (evaluation?.nsp_pairs === undefined || nsp_majority === undefined) {
     note("next-sentence prediction is not measured: no token is predicted in the pairs of the text");
@@ -269,11 +236,10 @@ async function shardOf(
 /** Said where there is nothing to measure. */
 const UNPREDICTED = "no token of the text is predicted";
 
-function readable(result: Measured): string {
+function readable(result: Measured, { masks }: PretrainingTask): string {
   const unknown = `unknown     ${unknownLine({ ...result, unknown: result.unknown_words })}`;
   if (result.loss === null) return `measured    nothing: ${UNPREDICTED}\n${unknown}\n`;
   const { loss, perplexity, accuracy, accuracy_interval, top5_accuracy, masked, unigram, most_frequent } = result;
-  const causal = result.objective === "clm";
   const lines = [
     `loss        ${loss.toFixed(3)} nats (perplexity ${perplexity.toFixed(1)}); guessing by frequency: ` +
     orDash(unigram.loss, (n) => n.toFixed(3)),
@@ -282,10 +248,10 @@ function readable(result: Measured): string {
       ? ""
       : `; always ${JSON.stringify(most_frequent.token)}: ${orDash(most_frequent.accuracy, percent)}`),
     `top 5       ${percent(top5_accuracy)}`,
-    causal
-      ? `predicted   ${grouped(masked)} next tokens, left to right: not comparable with masked tokens, which have ` +
-        "text on both sides"
-      : `masked      ${grouped(masked)} tokens`,
+    masks
+      ? `masked      ${grouped(masked)} tokens`
+      : `predicted   ${grouped(masked)} next tokens, left to right: not comparable with masked tokens, which have ` +
+        "text on both sides",
     unknown,
   ];
   if (result.nsp_accuracy !== undefined) {

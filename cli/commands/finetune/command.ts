@@ -8,13 +8,23 @@ import { fileHash } from "../../../config/sha256.ts";
 import { CorpusReport, type LabeledText, readLabeled, UnknownSample } from "../../../data/mod.ts";
 import { Engine } from "../../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
-import { modelConfigJson } from "../../../model/model_heads.ts";
+import { classifierHeads, modelConfigJson } from "../../../model/model_heads.ts";
 import type { FinetuneRun, LabeledFile } from "../../../report/mod.ts";
+import {
+  classificationLimits,
+  classificationLine,
+  type ClassifiedSequence,
+  classifierMeasures,
+  LabeledBatches,
+  SEQUENCE_CLASSIFICATION,
+  trainedHeads,
+} from "../../../tasks/sequence_classification.ts";
 import { bothCounts, tokenizerFiles, type UnknownCounts, unknownCounts } from "../../../tokenizer/mod.ts";
 import { saveCheckpoint, savingTime } from "../../../training/checkpoint.ts";
 import { exists, writeWhole } from "../../../training/files.ts";
-import { EVALUATION_SEQUENCES, finetune, type LabeledSequence } from "../../../training/finetune.ts";
 import { MetricsFile } from "../../../training/metrics.ts";
+import { Schedule } from "../../../training/schedule.ts";
+import { train } from "../../../training/train.ts";
 import { quoted } from "../../command_line.ts";
 import { checkTextFlags, corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
 import { noteDevice } from "../../device.ts";
@@ -38,7 +48,7 @@ import {
 } from "./again.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import { warnOfTexts } from "./text.ts";
-import { describe, FinetuneObserver } from "./view.ts";
+import { FinetuneObserver } from "./view.ts";
 
 /** Runs the command. */
 export async function run(values: FinetuneOptions, call: Call): Promise<number> {
@@ -93,7 +103,7 @@ async function prepareAndTrain(
   };
   const labels = start?.run.labels ?? labelsOf(data, folder, values);
   const config = start?.run.finetuning ?? configOf(values, folder);
-  await train({
+  await finetune({
     output,
     shown,
     folder,
@@ -118,7 +128,7 @@ async function readRecords(file: string, values: FinetuneOptions): Promise<Label
 }
 
 /** A text, whether its end was cut off, and how many of all its words became `[UNK]`. */
-type CutSequence = LabeledSequence & { isCut: boolean; counts: UnknownCounts };
+type CutSequence = ClassifiedSequence & { isCut: boolean; counts: UnknownCounts };
 
 /** What a run is about. */
 interface Finetuning {
@@ -157,7 +167,7 @@ function labelsOf(
     );
   }
   const { heads } = folder;
-  const labels = heads.objective === "sequence_classification" ? heads.labels : found;
+  const labels = heads.classifier?.labels ?? found;
   for (const [name, records] of Object.entries(data)) {
     const other = records.find(({ label }) => !labels.includes(label));
     if (other === undefined) continue;
@@ -198,7 +208,7 @@ function configOf(values: FinetuneOptions, folder: ModelFolder): FinetuneConfig 
   };
 }
 
-async function train(
+async function finetune(
   { output, shown, folder, data, labels, config, values, record, stop, start }: Finetuning,
 ): Promise<void> {
   const { tokenizer } = folder;
@@ -230,32 +240,20 @@ async function train(
   if (advice !== undefined) warn(advice.message, advice.hint);
   // What transformers takes for BertForSequenceClassification: the encoder's own dropout.
   const classifier_dropout = folder.config.hidden_dropout_prob;
-  const left_to_right = folder.heads.objective === "clm" ||
-    (folder.heads.objective === "sequence_classification" && folder.heads.left_to_right);
-  const heads = { objective: "sequence_classification" as const, labels, classifier_dropout, left_to_right };
+  const heads = classifierHeads({ labels, classifier_dropout, multi_label: false }, folder.heads.is_decoder);
   const files = {
     "config.json": modelConfigJson(folder.config, heads),
     ...tokenizerFiles(tokenizer, folder.config.max_position_embeddings),
   };
   using engine = await Engine.open({
     config: folder.config,
-    objective: {
-      sequence_classification: {
-        num_labels: labels.length,
-        classifier_dropout,
-        left_to_right,
-        freeze_encoder: config.probe,
-      },
-    },
+    heads: trainedHeads(heads, config),
     engine: "fused",
     device: values.device ?? "cpu",
     dtype: (start?.run.engine.dtype ?? values.dtype ?? "auto") as "f32" | "bf16" | "auto",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: config.seed,
-    max_tokens: Math.max(config.batch_size, EVALUATION_SEQUENCES) * config.max_sequence_length,
-    max_sequences: Math.max(config.batch_size, EVALUATION_SEQUENCES),
-    max_masked: 1,
-    max_sequence_length: config.max_sequence_length,
+    ...classificationLimits(config),
     training: true,
     ...(start !== undefined
       ? { weights: folder.weights, training_state: start.training_state }
@@ -277,7 +275,7 @@ async function train(
       `${grouped(about.parameter_count)} parameters; ${fresh}${config.probe ? "; the encoder stays as it is" : ""}; ` +
       `${about.dtype}, ${about.instruction_set}, ${counted(about.threads, "thread")}`,
   );
-  if (left_to_right) {
+  if (heads.is_decoder) {
     note(
       "         left to right: attention sees what stands before, and the last token is pooled; for comparison, and not for transformers",
     );
@@ -313,43 +311,46 @@ async function train(
   for (const damage of metrics.lacks(start?.state.lines)) note(`note: ${output}: ${damage}`);
   const observer = new FinetuneObserver(output, values.chart ?? false, metrics.earlier);
   stop.arm();
-  const { step, steps, elapsed_ms, result } = await finetune({
+  using batches = new LabeledBatches(trainSet, config);
+  const steps = Math.max(1, Math.round(config.epochs * batches.perEpoch));
+  const { step, elapsed_ms, tokens, done } = start?.state ?? { step: 0, elapsed_ms: 0, tokens: 0, done: false };
+  const { measured: [onValid, onTrain], state, interrupted } = await train({
     engine,
-    train: trainSet,
-    valid: validSet,
-    classes: labels.length,
-    config,
+    task: SEQUENCE_CLASSIFICATION,
+    batches,
+    microBatches: 1,
+    measures: classifierMeasures({ train: trainSet, valid: validSet }, labels.length),
+    optimizer: config,
+    schedule: new Schedule({ ...config, extent: { steps } }),
+    // Records of earlier versions do not say the position.
+    start: { step, position: batches.positionOf(step), elapsed_ms, tokens, done },
     metrics,
-    onMetric: (metric, done) => observer.see(metric, done),
-    start: start?.state ?? { step: 0, elapsed_ms: 0, tokens: 0 },
-    save: async (state) =>
-      void await saveCheckpoint(output, engine, files, {
-        ...state,
-        position: { window: 0, batch: 0 },
-        lines: metrics.count,
-      }),
+    milestones: 0,
+    evaluateEvery: batches.perEpoch,
+    save: async (state) => void await saveCheckpoint(output, engine, files, { ...state, lines: metrics.count }),
     save_ms: savingTime(about.parameter_count),
+    onMetric: (metric, done) => observer.see(metric, done),
     signal: stop.signal,
   });
-  await metrics.write({ kind: "end", step, elapsed_ms, interrupted: result === undefined });
+  await metrics.write({ kind: "end", step: state.step, elapsed_ms: state.elapsed_ms, interrupted });
   await observer.report();
-  if (result === undefined) {
+  if (interrupted || onTrain === undefined || onValid === undefined) {
     throw new ClozeError(
       "interrupted",
-      `stopped after step ${grouped(step)} of ${
+      `stopped after step ${grouped(state.step)} of ${
         grouped(steps)
       }; everything is saved in ${output}, and predicts already`,
       { hint: resumeCommand(values, shown) },
     );
   }
   note("");
-  for (const [split, evaluation] of Object.entries(result)) note(bold(split.padEnd(9)) + describe(evaluation));
+  note(bold("train    ") + classificationLine(onTrain));
+  note(bold("valid    ") + classificationLine(onValid));
 }
 
 /** The model's file, and which parts of a classifier it may lack. */
 function weightsOf({ weights, heads }: ModelFolder): { weights: string; may_be_missing: string[] } {
-  const isClassifier = heads.objective === "sequence_classification";
-  return { weights, may_be_missing: isClassifier ? [] : ["bert.pooler.", "classifier."] };
+  return { weights, may_be_missing: heads.classifier !== null ? [] : ["bert.pooler.", "classifier."] };
 }
 
 function newParts(names: readonly string[]): string {

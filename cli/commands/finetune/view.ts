@@ -3,10 +3,10 @@
  * nothing about the training. Called by the finetune command.
  */
 
+import type { Metric } from "../../../config/metric.ts";
 import { readClassifier } from "../../../report/mod.ts";
-import type { ClassifierEvaluation } from "../../../training/finetune.ts";
-import type { Metric } from "../../../training/metrics.ts";
-import { grouped, note, percent, progress } from "../../terminal.ts";
+import { classificationLine } from "../../../tasks/sequence_classification.ts";
+import { grouped, note, progress } from "../../terminal.ts";
 import { LiveChart, LivePage, TimeLeft, trainingLine } from "../../training_view.ts";
 
 /** Watches one fine-tuning. */
@@ -29,7 +29,7 @@ export class FinetuneObserver {
   async see(metric: Metric, done: number): Promise<void> {
     this.#take(metric);
     if (metric.kind === "classification") {
-      if (done < 1) note(`step ${grouped(metric.step)}: ${describe(metric)}`);
+      if (done < 1) note(`step ${grouped(metric.step)}: ${classificationLine(metric)}`);
       await this.report();
     } else if (metric.kind === "train") {
       const chart = this.#chart.lines({ train: this.#train, evaluations: this.#evaluations });
@@ -46,12 +46,4 @@ export class FinetuneObserver {
   async report(): Promise<void> {
     await this.#page.write();
   }
-}
-
-/** An evaluation in a line. */
-export function describe(evaluation: ClassifierEvaluation): string {
-  const { accuracy, accuracy_interval, macro_f1, macro_f1_interval, majority, loss, count } = evaluation;
-  return `accuracy ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")}), ` +
-    `macro-F1 ${percent(macro_f1)} (${macro_f1_interval.map(percent).join("–")}), loss ${loss.toFixed(3)} ` +
-    `on ${grouped(count)}; the commonest class: ${percent(majority)}`;
 }

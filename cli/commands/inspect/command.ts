@@ -1,14 +1,16 @@
 /** `cloze inspect`: the packed and masked batches that a run sees, for people on the terminal and for programs in a file. */
 
+import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { MlmBatch } from "../../../config/mlm_batch.ts";
-import type { PretrainingObjective } from "../../../config/objective.ts";
 import { PRESET_TRAINING, VERSION } from "../../../config/run_config.ts";
 import { type BatchOptions, prepareShards, Shard, tokenizerHash, writeBatches } from "../../../data/mod.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
+import { MLM } from "../../../tasks/mlm.ts";
+import { MLM_NSP } from "../../../tasks/mlm_nsp.ts";
+import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
+import { pretrainingTask } from "../../../tasks/registry.ts";
+import type { BatchStream } from "../../../tasks/task.ts";
 import { exists } from "../../../training/files.ts";
-import { trainingBatches } from "../../../training/objective_data.ts";
-import type { BatchStream } from "../../../training/train.ts";
 import { batchOptions, maskingOf, samplingOf } from "../../batch_options.ts";
 import { checkedTokenizer } from "../../checked_tokenizer.ts";
 import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
@@ -43,7 +45,7 @@ export async function run({ positionals = [], ...values }: InspectOptions): Prom
     });
   }
   const tokenizer = await checkedTokenizer(resolve(values.tokenizer));
-  const options = optionsOf(values);
+  const task = values.pairs === true ? MLM_NSP : MLM;
   const temporary = await Deno.makeTempDir({ prefix: "cloze-inspect-" });
   try {
     const { files, stdin } = await corpusFiles(data, values, temporary);
@@ -57,7 +59,7 @@ export async function run({ positionals = [], ...values }: InspectOptions): Prom
     heldOut[Symbol.dispose]();
     using shard = train;
     noteFindings(shard.header.corpus);
-    return await show(shard, tokenizer, "mlm", options, values);
+    return await show(shard, tokenizer, task, optionsOf(task, values), values);
   } finally {
     await Deno.remove(temporary, { recursive: true });
   }
@@ -74,16 +76,16 @@ async function inspectRun(model: string, values: InspectOptions): Promise<number
   const { training } = await readRun(folder);
   const tokenizer = await checkedTokenizer(folder);
   using shard = Shard.open(`${folder}/data/train.shard`);
-  return await show(shard, tokenizer, training.objective, batchOptions(training), values);
+  return await show(shard, tokenizer, pretrainingTask(training.objective), batchOptions(training), values);
 }
 
 /** What a run with these flags would do. */
-function optionsOf(values: InspectOptions): BatchOptions {
+function optionsOf(task: PretrainingTask, values: InspectOptions): BatchOptions {
   const sampling = samplingOf(values);
   return {
     ...maskingOf(values),
     ...sampling,
-    ...(values.pairs === true ? { sequences: "pair" as const } : {}),
+    ...task.options,
     seed: values.seed ?? 0,
     batch_tokens: Math.max(values["batch-tokens"] ?? PRESET_TRAINING.tiny.batch_tokens, sampling.max_sequence_length),
   };
@@ -92,12 +94,12 @@ function optionsOf(values: InspectOptions): BatchOptions {
 async function show(
   shard: Shard,
   tokenizer: Tokenizer,
-  objective: PretrainingObjective,
+  task: PretrainingTask,
   options: BatchOptions,
   values: InspectOptions,
 ): Promise<number> {
   if (shard.header.tokens === 0) throw new ClozeError("input", "there is not enough text to make batches of");
-  using batches = trainingBatches(objective, shard, tokenizer, options);
+  using batches = task.trainingBatches(shard, tokenizer, options);
   const most = values.batches ?? (values.export === undefined ? 1 : Infinity);
   if (values.export !== undefined) {
     const path = resolve(values.export);
@@ -111,10 +113,10 @@ async function show(
     note(`wrote ${path}: ${counted(written.batches, "batch", "batches")}, ${size(written.bytes)}`);
     return 0;
   }
-  if (objective === "clm") note("left to right: nothing is masked, every token predicts the next one");
+  if (!task.masks) note("left to right: nothing is masked, every token predicts the next one");
   let number = 0;
   for (let batch of upTo(batches, most)) {
-    if (objective === "clm") batch = { ...batch, masked_positions: new Int32Array(), labels: new Int32Array() };
+    if (!task.masks) batch = { ...batch, masked_positions: new Int32Array(), labels: new Int32Array() };
     await writeOut(values.json === true ? json(batch, number, tokenizer) : readable(batch, number, tokenizer, options));
     number++;
   }
@@ -122,7 +124,7 @@ async function show(
 }
 
 /** The batches from the beginning on: so many, or those of the first epoch. */
-function* upTo(batches: BatchStream, most: number): Generator<MlmBatch> {
+function* upTo(batches: BatchStream, most: number): Generator<Batch> {
   for (let n = 0; n < most && (most < Infinity || batches.epoch < 1); n++) {
     if (n % 100 === 0) progress(`batch ${grouped(n)}`);
     yield batches.next();

@@ -1,6 +1,6 @@
 /** What `inspect` shows of a batch: for people on the terminal, or as JSON. */
 
-import type { MlmBatch } from "../../../config/mlm_batch.ts";
+import type { Batch } from "../../../config/batch.ts";
 import type { BatchOptions } from "../../../data/mod.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { counted, grouped, painter, percent } from "../../terminal.ts";
@@ -15,7 +15,7 @@ interface Shown {
   next_sentence_label: number | undefined;
 }
 
-function* sequencesOf(batch: MlmBatch, tokenizer: Tokenizer): Generator<Shown> {
+function* sequencesOf(batch: Batch, tokenizer: Tokenizer): Generator<Shown> {
   let masked = 0;
   for (let b = 0; b + 1 < batch.cu_seqlens.length; b++) {
     const [from, to] = [batch.cu_seqlens[b], batch.cu_seqlens[b + 1]];
@@ -34,7 +34,7 @@ function* sequencesOf(batch: MlmBatch, tokenizer: Tokenizer): Generator<Shown> {
 }
 
 /** One JSON object for each sequence. */
-export function json(batch: MlmBatch, number: number, tokenizer: Tokenizer): string {
+export function json(batch: Batch, number: number, tokenizer: Tokenizer): string {
   return Array.from(
     sequencesOf(batch, tokenizer),
     ({ tokens, second, labels, next_sentence_label }, sequence) =>
@@ -52,7 +52,7 @@ export function json(batch: MlmBatch, number: number, tokenizer: Tokenizer): str
 const PERSON_COLUMNS = 100;
 
 /** The batch in lines, with what was masked, replaced and kept. */
-export function readable(batch: MlmBatch, number: number, tokenizer: Tokenizer, options: BatchOptions): string {
+export function readable(batch: Batch, number: number, tokenizer: Tokenizer, options: BatchOptions): string {
   const { bold, dim, cyan, red, green } = painter(Deno.stdout);
   const lines: string[] = [];
   const { mask, ...others } = tokenizer.names, own = Object.values(others);

@@ -20,7 +20,7 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
   noteTokenizer(folder.tokenizer);
   const options = inferenceOptions(values);
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
-  if (folder.heads.objective === "sequence_classification") {
+  if (folder.heads.classifier !== null) {
     if (values.targets !== undefined) {
       throw new ClozeError("usage", `--targets is for blanks, and ${path} is a classifier`);
     }

@@ -10,7 +10,7 @@ import { newestCheckpoint } from "../../../training/checkpoint.ts";
 import { exists } from "../../../training/files.ts";
 import { readMetrics } from "../../../training/metrics.ts";
 import { Schedule } from "../../../training/schedule.ts";
-import type { BatchStream } from "../../../training/train.ts";
+import type { BatchStream } from "../../../tasks/task.ts";
 import { quoted } from "../../command_line.ts";
 import { isSameStdin, saveStdin } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";

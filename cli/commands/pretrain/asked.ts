@@ -1,7 +1,6 @@
 /** The run that the options of `cloze pretrain` ask for. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { PretrainingObjective } from "../../../config/objective.ts";
 import {
   type Extent,
   type PlannedRun,
@@ -10,9 +9,11 @@ import {
   type TrainingConfig,
   VERSION,
 } from "../../../config/run_config.ts";
-import { objectiveOptions } from "../../../training/objective_data.ts";
+import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
+import { DEFAULT_OBJECTIVE, pretrainingTask } from "../../../tasks/registry.ts";
 import { maskingOf, samplingOf } from "../../batch_options.ts";
 import { checkApart, corpusConfig, corpusFiles, validFiles } from "../../corpus.ts";
+import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { learnedFlags } from "../../learn_tokenizer.ts";
 import { resolve } from "../../paths.ts";
 import type { PretrainOptions } from "./flags.ts";
@@ -72,8 +73,8 @@ export async function newRun(
 }
 
 function trainingOf(values: PretrainOptions, practice: boolean): TrainingConfig {
-  const objective = values.objective ?? "mlm";
-  checkObjective(objective, values);
+  const objective = values.objective ?? DEFAULT_OBJECTIVE, task = pretrainingTask(objective);
+  checkTask(task, values);
   const preset = practice && values.preset === undefined ? PRACTICE : PRESET_TRAINING[values.preset ?? "tiny"];
   return {
     objective,
@@ -84,31 +85,21 @@ function trainingOf(values: PretrainOptions, practice: boolean): TrainingConfig 
     ...TRAINING_DEFAULTS,
     ...maskingOf(values),
     ...samplingOf(values),
-    ...objectiveOptions(objective),
+    ...task.options,
     ...(practice && values["max-sequence-length"] === undefined
       ? { max_sequence_length: PRACTICE.max_sequence_length }
       : {}),
   };
 }
 
-/** Refuses flags that an objective has no use for. */
-function checkObjective(objective: PretrainingObjective, values: PretrainOptions): void {
-  const useless = {
-    "mlm": ["short-seq-prob"],
-    "mlm+nsp": ["full-sentences"],
-    "clm": ["mlm-probability", "masking", "mask-count", "mask-shares", "short-seq-prob"],
-  }[objective];
-  const given = useless.find((flag) => (values as Record<string, unknown>)[flag] !== undefined);
-  if (objective !== "clm" && values["mlm-probability"] === 0) {
+/** Refuses flags that a task has no use for. */
+function checkTask({ masks, useless }: PretrainingTask, values: PretrainOptions): void {
+  if (masks && values["mlm-probability"] === 0) {
     throw new ClozeError("usage", "--mlm-probability is 0, so that no token is predicted and nothing is learned");
   }
-  if (given === undefined) return;
-  const why = given === "short-seq-prob"
-    ? "is for the pairs of --objective mlm+nsp"
-    : objective === "clm"
-    ? "is for masked tokens, but --objective clm masks none"
-    : "is for runs without pairs, but --objective mlm+nsp makes pairs";
-  throw new ClozeError("usage", `--${given} ${why}`);
+  for (const [flag, why] of Object.entries(useless)) {
+    refuseFlags(values, [flag as keyof PretrainOptions & string], why);
+  }
 }
 
 export function extentOf(values: PretrainOptions): Extent | undefined {

@@ -6,14 +6,15 @@ import { folderOf } from "../../../config/whole_file.ts";
 import { type BatchOptions, type PreparedData, prepareShards } from "../../../data/mod.ts";
 import { Engine, NativeError } from "../../../ffi/mod.ts";
 import { FillMask } from "../../../inference/fill_mask.ts";
-import { modelConfigJson } from "../../../model/model_heads.ts";
+import { engineHeads, headsOf, modelConfigJson } from "../../../model/model_heads.ts";
 import { type Tokenizer, tokenizerFiles } from "../../../tokenizer/mod.ts";
+import { nspMajority } from "../../../tasks/mlm_nsp.ts";
+import { pretrainingTask } from "../../../tasks/registry.ts";
+import { heldOutMeasure, unigramBaseline } from "../../../tasks/token_evaluation.ts";
 import { checkpointSteps, saveCheckpoint, savingTime } from "../../../training/checkpoint.ts";
-import { nspMajority, unigramBaseline } from "../../../training/evaluation.ts";
 import { exists, writeWhole } from "../../../training/files.ts";
 import { MetricsFile } from "../../../training/metrics.ts";
-import { objectiveLimits, predictedCounts, trainingBatches } from "../../../training/objective_data.ts";
-import { train } from "../../../training/train.ts";
+import { microBatches, train } from "../../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../../training/watchdogs.ts";
 import { batchOptions } from "../../batch_options.ts";
 import { checkedTokenizer } from "../../checked_tokenizer.ts";
@@ -123,17 +124,17 @@ async function trainOn(
   call: Call,
 ): Promise<number> {
   const { training, output } = plan;
-  const { objective } = training;
+  const task = pretrainingTask(training.objective);
   const options = batchOptions(training);
   const warnings = checkText(plan, data, tokenizer, values["allow-unknown"] === true || plan.start !== undefined);
-  using batches = trainingBatches(objective, data.train, tokenizer, options);
+  using batches = task.trainingBatches(data.train, tokenizer, options);
   const { heldOut, warnings: unmeasured } = measuredBatches(plan, data, tokenizer);
   const schedule = await scheduleOf(plan, batches);
-  const unigram = unigramBaseline(predictedCounts(objective, data.train, tokenizer, heldOut), heldOut);
+  const unigram = unigramBaseline(task.predictedCounts(data.train, tokenizer, heldOut), heldOut);
   sayText(plan, data, tokenizer, unigram);
 
   const files = {
-    "config.json": modelConfigJson(model, { objective }),
+    "config.json": modelConfigJson(model, headsOf(task.name)),
     ...tokenizerFiles(tokenizer, model.max_position_embeddings),
   };
   using engine = await openEngine(plan, values, model, options);
@@ -170,9 +171,12 @@ async function trainOn(
   stop.arm();
   const result = await train({
     engine,
+    task,
     batches,
-    heldOut,
-    training,
+    microBatches: microBatches(training.batch_tokens).count,
+    measures: heldOut.length === 0 ? [] : [heldOutMeasure(heldOut)],
+    optimizer: training,
+    epochsAreAlike: training.static_masking,
     start,
     metrics,
     ...(values["save-every"] === undefined ? {} : { saveEvery: values["save-every"] }),
@@ -207,15 +211,16 @@ async function openEngine(
   config: ModelConfig,
   options: BatchOptions,
 ): Promise<Engine> {
+  const task = pretrainingTask(training.objective);
   return await Engine.open({
     config,
-    objective: training.objective,
+    heads: engineHeads(headsOf(task.name)),
     engine,
     device: values.device ?? "cpu",
     dtype,
     threads: threadsOf(values),
     seed: training.seed,
-    ...objectiveLimits(training.objective, options),
+    ...task.limits(options),
     training: true,
     ...weights,
   });

@@ -1,6 +1,6 @@
 /** The flags of `cloze pretrain`. */
 
-import { PRETRAINING_OBJECTIVES } from "../../../config/objective.ts";
+import { DEFAULT_OBJECTIVE, PRETRAINING_OBJECTIVES, PRETRAINING_TASKS } from "../../../tasks/registry.ts";
 import { BATCH_FLAGS } from "../../flags/batch_flags.ts";
 import { DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
 import { choice, type CommandTable, duration, number, type Options, text, texts } from "../../flags/flag.ts";
@@ -36,8 +36,8 @@ export const TABLE = {
     "allow-unknown": ALLOW_UNKNOWN,
     objective: choice(
       PRETRAINING_OBJECTIVES,
-      "mlm fills blanks; mlm+nsp also tells whether two segments follow each other; clm predicts the next token, left to right.",
-      "mlm",
+      PRETRAINING_TASKS.map(({ name, summary }) => `${name} ${summary}`).join("; ") + ".",
+      DEFAULT_OBJECTIVE,
     ),
     preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
     config: text("FILE", "A Hugging Face config.json instead of a preset."),

@@ -4,12 +4,14 @@
  */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import type { Metric, RunStart, Warning } from "../../../config/metric.ts";
 import type { Blank } from "../../../data/mod.ts";
 import type { FillMask } from "../../../inference/fill_mask.ts";
 import { readRun } from "../../../report/mod.ts";
-import type { Metric, MetricsFile, RunStart, Warning } from "../../../training/metrics.ts";
+import { evaluationLine } from "../../../tasks/token_evaluation.ts";
+import type { MetricsFile } from "../../../training/metrics.ts";
 import { nonFinite, Watchdogs } from "../../../training/watchdogs.ts";
-import { grouped, isLive, note, orDash, percent, progress, warn } from "../../terminal.ts";
+import { grouped, isLive, note, progress, warn } from "../../terminal.ts";
 import { LiveChart, LivePage, TimeLeft, trainingLine } from "../../training_view.ts";
 
 /** What it watches. */
@@ -62,13 +64,7 @@ export class PretrainObserver {
   async see(metric: Metric, done: number): Promise<void> {
     for (const warning of this.#take(metric)) await this.#warn(warning);
     if (metric.kind === "evaluation") {
-      const { loss, accuracy, accuracy_interval, step } = metric;
-      note(
-        `step ${grouped(step)}: held-out loss ${loss.toFixed(3)} (guessing: ${
-          orDash(this.#options.start.unigram.loss, (n) => n.toFixed(3))
-        }), accuracy ${percent(accuracy)} (${accuracy_interval.map(percent).join("–")})` +
-          (metric.nsp_accuracy === undefined ? "" : `, next sentence ${percent(metric.nsp_accuracy)}`),
-      );
+      note(`step ${grouped(metric.step)}: ${evaluationLine(metric, this.#options.start.unigram.loss)}`);
       await this.#fill();
       await this.#page.write();
       if (isLive() && this.#line !== "") progress(...this.#chartLines(), this.#line); // the note took it away

@@ -1,12 +1,12 @@
 /** What is known when a run begins: the record that its metrics and report start with. Called by the pretrain command. */
 
-import type { MlmBatch } from "../../../config/mlm_batch.ts";
+import type { Batch } from "../../../config/batch.ts";
+import type { RunStart, UnigramBaseline } from "../../../config/metric.ts";
 import { VERSION } from "../../../config/run_config.ts";
 import { maskingStatistics, type PreparedData, textStatistics, tokenizerHash } from "../../../data/mod.ts";
 import type { EngineDescription } from "../../../ffi/mod.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
-import { nspMajority, type UnigramBaseline } from "../../../training/evaluation.ts";
-import type { RunStart } from "../../../training/metrics.ts";
+import { nspMajority } from "../../../tasks/mlm_nsp.ts";
 import { callerFolder } from "../../paths.ts";
 
 /** Where the run stands, and what it runs with. */
@@ -18,7 +18,7 @@ export interface RunParts {
   engine: EngineDescription;
   data: PreparedData;
   tokenizer: Tokenizer;
-  heldOut: readonly MlmBatch[];
+  heldOut: readonly Batch[];
   unigram: UnigramBaseline;
 }
 

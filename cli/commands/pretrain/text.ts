@@ -3,12 +3,12 @@
  * cannot write, text in which nothing can be predicted or measured, held-out text that is trained on.
  */
 
+import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { MlmBatch } from "../../../config/mlm_batch.ts";
-import { makesPairs, type PreparedData, type Shard, unknownOf } from "../../../data/mod.ts";
+import type { Warning } from "../../../config/metric.ts";
+import { type PreparedData, type Shard, unknownOf } from "../../../data/mod.ts";
 import { bothCounts, type Tokenizer } from "../../../tokenizer/mod.ts";
-import type { Warning } from "../../../training/metrics.ts";
-import { heldOutBatches } from "../../../training/objective_data.ts";
+import { pretrainingTask } from "../../../tasks/registry.ts";
 import { nothingHeldOut, repeatedText, seenText, unknownWords } from "../../../training/watchdogs.ts";
 import { batchOptions } from "../../batch_options.ts";
 import { checkUnknown, type UnknownWords, type Vocabulary } from "../../unknown_words.ts";
@@ -57,11 +57,10 @@ export function measuredBatches(
   { training, valid }: Plan,
   { heldOut }: PreparedData,
   tokenizer: Tokenizer,
-): { heldOut: readonly MlmBatch[]; warnings: Warning[] } {
-  const { objective } = training;
-  const hasBatches = objective !== "mlm+nsp" || makesPairs(heldOut);
-  const batches = hasBatches
-    ? heldOutBatches(objective, heldOut, tokenizer, batchOptions(training), EVALUATION_TOKENS)
+): { heldOut: readonly Batch[]; warnings: Warning[] } {
+  const task = pretrainingTask(training.objective);
+  const batches = task.suits(heldOut)
+    ? task.heldOutBatches(heldOut, tokenizer, batchOptions(training), EVALUATION_TOKENS)
     : [];
   if (batches.some(({ labels }) => labels.length > 0)) return { heldOut: batches, warnings: [] };
   return { heldOut: [], warnings: [nothingHeldOut(heldOut.header, valid !== undefined)] };

@@ -1,12 +1,12 @@
 /** What `pretrain` says before it trains and when it has: its text, its model, what came of it, what to do next. */
 
+import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
-import type { PretrainingObjective } from "../../../config/objective.ts";
 import { type CorpusCounts, PRACTICE_BLANKS, type PreparedData } from "../../../data/mod.ts";
 import type { EngineDescription } from "../../../ffi/mod.ts";
 import { FillMask } from "../../../inference/fill_mask.ts";
+import { pretrainingTask } from "../../../tasks/registry.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
-import type { Evaluation, UnigramBaseline } from "../../../training/evaluation.ts";
 import type { TrainResult } from "../../../training/train.ts";
 import { quoted } from "../../command_line.ts";
 import { corpusFindings } from "../../corpus.ts";
@@ -72,20 +72,21 @@ export function sayModel({ start }: Plan, model: ModelConfig, about: EngineDescr
 }
 
 /** Says what came of it, in a few lines. */
-export function sayResult({ training }: Plan, { state, evaluation }: TrainResult, guessing: Guessing): void {
+export function sayResult({ training }: Plan, result: TrainResult<Evaluation>, guessing: Guessing): void {
+  const { state, measured: [evaluation] } = result;
   note("");
   note(
     bold("trained  ") + `${counted(state.step, "step")}, ${counted(state.tokens, "token")}, ${clock(state.elapsed_ms)}`,
   );
   if (evaluation === undefined) note(bold("measured ") + "nothing: no token of the held-out text is predicted");
-  else sayEvaluation(evaluation, guessing, training.objective);
+  else sayEvaluation(evaluation, guessing, pretrainingTask(training.objective).predictions);
 }
 
 /** Says where everything is and what to type next; a run on the practice corpus shows filled blanks. */
 export async function sayNext(plan: Plan, blank: string | undefined): Promise<void> {
   note(bold("folder   ") + plan.output);
   note(bold("report   ") + `${plan.output}/report.html`);
-  if (plan.training.objective === "clm") {
+  if (!pretrainingTask(plan.training.objective).masks) {
     note(bold("next     ") + `deno run evaluate --model ${plan.shown} --data FILE`);
     return;
   }
@@ -101,13 +102,10 @@ export async function sayNext(plan: Plan, blank: string | undefined): Promise<vo
   const predict = `deno run predict --model ${quoted(plan.shown)}`;
   note(bold("next     ") + (blank === undefined ? predict : `echo ${quoted(blank)} | ${predict}`));
 }
-function sayEvaluation(
-  evaluation: Evaluation,
-  guessing: Guessing,
-  objective: PretrainingObjective,
-): void {
+
+/** @param what is predicted, in words. */
+function sayEvaluation(evaluation: Evaluation, guessing: Guessing, what: string): void {
   const [low, high] = evaluation.accuracy_interval.map(percent);
-  const what = objective === "clm" ? "next tokens" : "blanks";
   note(
     bold("loss     ") +
       `${evaluation.loss.toFixed(3)} nats on held-out ${what} (perplexity ${evaluation.perplexity.toFixed(1)}); ` +

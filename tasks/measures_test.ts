@@ -1,10 +1,12 @@
 /** Tally, Unigram, Breakdown and Confusion: what evaluations are counted with. */
 
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import type { Batch } from "../config/batch.ts";
 import { Random } from "../data/rng.ts";
 import { bandOf, Breakdown, scriptOf } from "./breakdown.ts";
 import { Confusion } from "./confusion.ts";
-import { Tally } from "./tally.ts";
+import { Tally, wilson } from "./tally.ts";
+import { unigramBaseline } from "./token_evaluation.ts";
 import { Unigram } from "./unigram.ts";
 
 Deno.test("Tally means losses and counts ranks", () => {
@@ -77,4 +79,24 @@ Deno.test("Confusion's interval of macro-F1 is as wide as samples of that size s
   assertAlmostEquals(low, samples[50], 0.01);
   assertAlmostEquals(high, samples[1949], 0.01);
   assertAlmostEquals((low + high) / 2, macro_f1, 1e-12);
+});
+
+Deno.test("wilson gives the published interval", () => {
+  // Newcombe (1998), table I: 81 of 263.
+  const [low, high] = wilson(81, 263);
+  assertAlmostEquals(low, 0.2553, 5e-5);
+  assertAlmostEquals(high, 0.3662, 5e-5);
+  const [zero, some] = wilson(0, 10);
+  assert(zero === 0 && some > 0.2 && some < 0.3);
+});
+
+Deno.test("unigramBaseline equals entropy and cross-entropy worked out by hand", () => {
+  const counts = Float64Array.of(0, 2, 1, 1);
+  const batch = { labels: Int32Array.of(1, 3) } as Batch;
+  const { entropy, loss, accuracy } = unigramBaseline(counts, [batch]);
+  assertAlmostEquals(entropy!, 1.5 * Math.LN2, 1e-12);
+  assertAlmostEquals(loss!, -(Math.log(3 / 8) + Math.log(2 / 8)) / 2, 1e-12);
+  assertEquals(accuracy, 0.5);
+  // Without a label there is nothing to guess, without a count nothing to guess from.
+  assertEquals(unigramBaseline(new Float64Array(4), []), { entropy: null, loss: null, accuracy: null });
 });

@@ -2,11 +2,10 @@
 
 import type { Batch } from "../config/batch.ts";
 import type { Evaluation, UnigramBaseline } from "../config/metric.ts";
-import type { Engine } from "../ffi/mod.ts";
+import { orDash, percent } from "../config/numbers.ts";
 import { Tally } from "./tally.ts";
+import type { Answering, Measure } from "./task.ts";
 import { Unigram } from "./unigram.ts";
-
-export type { Evaluation, UnigramBaseline } from "../config/metric.ts";
 
 /** What JSON has where nothing could be measured. */
 export const UNMEASURED = {
@@ -26,7 +25,7 @@ export const UNMEASURED = {
  * @throws the signal's reason.
  */
 export async function evaluate(
-  engine: Engine,
+  engine: Answering,
   batches: readonly Batch[],
   onToken: (label: number, loss: number, rank: number) => void = () => {},
   signal?: AbortSignal,
@@ -53,12 +52,18 @@ export async function evaluate(
   return evaluation;
 }
 
-/** What always giving the more frequent answer gets of the pairs right; `undefined` if there are no pairs. */
-export function nspMajority(batches: readonly Batch[]): number | undefined {
-  const labels = batches.flatMap(({ sequence_labels }) => [...sequence_labels]);
-  if (labels.length === 0) return undefined;
-  const ones = labels.reduce((sum, label) => sum + label, 0) / labels.length;
-  return Math.max(ones, 1 - ones);
+/** What is measured on held-out batches while a model is trained; nothing, if there are none. */
+export function heldOutMeasure(batches: readonly Batch[]): Measure<Evaluation> {
+  const take = (engine: Answering, signal: AbortSignal) => evaluate(engine, batches, undefined, signal);
+  return { line: { kind: "evaluation" }, atEnd: false, take };
+}
+
+/** An evaluation in a line, next to the loss of guessing by frequency. */
+export function evaluationLine(evaluation: Evaluation, guessing: number | null): string {
+  const { loss, accuracy, accuracy_interval, nsp_accuracy } = evaluation;
+  return `held-out loss ${loss.toFixed(3)} (guessing: ${orDash(guessing, (n) => n.toFixed(3))}), ` +
+    `accuracy ${percent(accuracy)} (${accuracy_interval.map(percent).join("–")})` +
+    (nsp_accuracy === undefined ? "" : `, next sentence ${percent(nsp_accuracy)}`);
 }
 
 /** `counts[id]`: how often each token occurs in the training text. */

@@ -1,0 +1,47 @@
+/** What an engine is asked for and answers with, beside batches: which heads it has, and the sums that come of them. */
+
+/** What stands on an engine's encoder, what attention sees, and what is trained. */
+export interface EngineHeads {
+  /** Whether there is a head that predicts tokens. */
+  tokens: boolean;
+  /** The head on sequences, if there is one. */
+  sequence: SequenceHead | null;
+  /** Whether a token sees only itself and what stands before it. */
+  is_decoder: boolean;
+  /** Whether the encoder stays as it is. It then runs without dropout. */
+  freeze_encoder: boolean;
+}
+
+/** A head that tells classes of sequences: pooler, dropout, dense layer. */
+export interface SequenceHead {
+  /** Which of Hugging Face's it is: of `BertForPreTraining`, or of `BertForSequenceClassification`. */
+  kind: "next_sentence" | "classification";
+  num_labels: number;
+  /** Between pooler and classifier. */
+  classifier_dropout: number;
+  /** Which token of a sequence is pooled. */
+  pools: "first" | "last";
+}
+
+/** The heads of `BertForMaskedLM`. */
+export const MASKED_LM: EngineHeads = { tokens: true, sequence: null, is_decoder: false, freeze_encoder: false };
+
+/** Sums over batches. Losses in nats. */
+export interface LossSums {
+  loss_sum: number;
+  masked: number;
+  /** Right argmaxes among them. */
+  correct: number;
+  /** Of the head on sequences, if there is one. */
+  sequence_loss_sum: number;
+  sequences: number;
+  sequences_correct: number;
+}
+
+/** Loss (nats) and rank (0 is a right argmax) of each row's label, of both heads. */
+export interface RowResults {
+  row_loss: Float32Array;
+  row_rank: Int32Array;
+  sequence_loss: Float32Array;
+  sequence_rank: Int32Array;
+}
