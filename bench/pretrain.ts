@@ -12,7 +12,7 @@ import { run } from "../cli/commands/pretrain/command.ts";
 import type { PretrainOptions } from "../cli/commands/pretrain/flags.ts";
 import type { Batch } from "../config/batch.ts";
 import { type AdamWOptions, Engine } from "../ffi/mod.ts";
-import { readMetrics } from "../training/metrics.ts";
+import { readMetrics } from "../run/metrics_file.ts";
 import { copyOf } from "../training/train.ts";
 import { machine, median } from "./peers.ts";
 

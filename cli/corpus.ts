@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
+import { exists } from "../config/folder.ts";
 import { fileHash } from "../config/sha256.ts";
 import { folderOf, writeAll, writeWith } from "../config/whole_file.ts";
 import {
@@ -13,7 +14,6 @@ import {
   refuseStructure,
   sourceKind,
 } from "../data/mod.ts";
-import { exists } from "../training/files.ts";
 import type { Values } from "./flags/flag.ts";
 import { type CORPUS_FLAGS, TEXT_FLAGS } from "./flags/text_flags.ts";
 import { callerFolder } from "./paths.ts";

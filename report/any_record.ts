@@ -1,7 +1,7 @@
 /** The kinds of folders that a report can be about, and the page of each. */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import { exists } from "../training/files.ts";
+import { exists } from "../config/folder.ts";
 import { classifierPage } from "./classifier_page.ts";
 import { type ClassifierRecord, readClassifier } from "./classifier_record.ts";
 import { experimentPage } from "./experiment_page.ts";

@@ -4,7 +4,8 @@
  */
 
 import { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
-import type { Classification, ClassifierRecord, LabeledFile } from "./classifier_record.ts";
+import type { LabeledFile } from "../config/finetune_run.ts";
+import type { Classification, ClassifierRecord } from "./classifier_record.ts";
 import {
   bestClassifier,
   classifierVerdict,

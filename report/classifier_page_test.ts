@@ -4,7 +4,8 @@ import { Confusion } from "../tasks/confusion.ts";
 import type { Metric } from "../config/metric.ts";
 import { opened, testInChromium } from "./chromium.ts";
 import { classifierPage } from "./classifier_page.ts";
-import { type ClassifierRecord, classifierRecord, type FinetuneRun } from "./classifier_record.ts";
+import type { FinetuneRun } from "../config/finetune_run.ts";
+import { type ClassifierRecord, classifierRecord } from "./classifier_record.ts";
 import { classifierVerdict, classResults, guessingLoss } from "./classifier_verdict.ts";
 import { reportText } from "./report_text.ts";
 

@@ -1,45 +1,10 @@
 /** What a fine-tuning has left in its folder, for reading. Called by the report command and by the finetune command. */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import type { FinetuneConfig } from "../config/run_config.ts";
+import type { FinetuneRun } from "../config/finetune_run.ts";
 import { readSealed } from "../config/sealed_json.ts";
-import type { Metric, UnknownCauses } from "../config/metric.ts";
+import type { Metric } from "../config/metric.ts";
 import { conforms, nameOf, readAllMetrics, type RunRecord } from "./run_record.ts";
-
-/** The content of `finetune.json`: everything that defines a fine-tuning. */
-export interface FinetuneRun {
-  cloze_version: string;
-  /** ISO 8601. */
-  created: string;
-  /** As typed, and where. */
-  command: string;
-  folder: string;
-  /** That define the run, by name, with absolute paths; missing in older records. */
-  flags?: Record<string, unknown>;
-  versions: { cloze: string; deno: string; platform: string };
-  engine: { dtype: string; instruction_set: string; threads: number; parameter_count: number };
-  /** Folder of the pretrained model. */
-  model: string;
-  from_scratch: boolean;
-  labels: string[];
-  train: LabeledFile;
-  valid: LabeledFile;
-  /** Why words became `[UNK]`; missing if none did. */
-  unknown?: UnknownCauses;
-  finetuning: FinetuneConfig;
-}
-
-/** A file of labeled text. */
-export interface LabeledFile {
-  path: string;
-  sha256: string;
-  texts: number;
-  /** Texts whose end was cut off. */
-  cut_off: number;
-  /** Words of the texts, and those that became `[UNK]`; missing in older records. */
-  words?: number;
-  unknown_words?: number;
-}
 
 /** An evaluation of the classifier. */
 export type Classification = Extract<Metric, { kind: "classification" }>;

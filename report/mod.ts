@@ -1,7 +1,7 @@
 /** What runs have recorded → a verdict in words, curves, one page that needs nothing else. */
 
 export { type AnyRecord, readRecord } from "./any_record.ts";
-export { type ClassifierRecord, type FinetuneRun, type LabeledFile, readClassifier } from "./classifier_record.ts";
+export { type ClassifierRecord, readClassifier } from "./classifier_record.ts";
 export { experimentText } from "./experiment_text.ts";
 export type { ExperimentRecord, ToldClaim } from "./experiment_record.ts";
 export { readRun, type RunRecord } from "./run_record.ts";

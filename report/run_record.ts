@@ -8,10 +8,10 @@ import type { RunConfig } from "../config/run_config.ts";
 import { readSealed } from "../config/sealed_json.ts";
 import type { PretrainingTask } from "../tasks/pretraining_task.ts";
 import { DEFAULT_OBJECTIVE, findTask, pretrainingTask } from "../tasks/registry.ts";
-import { exists } from "../training/files.ts";
+import { exists } from "../config/folder.ts";
 import type { Blanks, Metric, RunStart, Warning } from "../config/metric.ts";
-import { newestState } from "../training/checkpoint_folder.ts";
-import { type MetricsRead, readMetricsFile } from "../training/metrics.ts";
+import { newestState } from "../run/checkpoint_folder.ts";
+import { type MetricsRead, readMetricsFile } from "../run/metrics_file.ts";
 
 /** A line of metrics of one kind. */
 type Of<K extends Metric["kind"]> = Extract<Metric, { kind: K }>;

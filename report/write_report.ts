@@ -1,8 +1,9 @@
 /** Reads runs and writes their report, whole or not at all. Called by the report command and by the pretrain command. */
 
+import { writeWhole } from "../config/whole_file.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { regularFile } from "../config/regular_file.ts";
-import { exists, writeWhole } from "../training/files.ts";
+import { exists } from "../config/folder.ts";
 import { type AnyRecord, pageOf } from "./any_record.ts";
 import { REPORT_MARK } from "./document.ts";
 

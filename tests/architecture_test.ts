@@ -15,13 +15,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   ffi: ["config"],
   model: ["config", "tokenizer", "ffi"],
   tasks: ["config", "tokenizer", "data", "model"],
-  training: ["config", "tokenizer", "data", "ffi", "model", "tasks"],
+  run: ["config", "data", "ffi", "model", "tasks"],
+  training: ["config", "tokenizer", "data", "ffi", "model", "tasks", "run"],
   inference: ["config", "tokenizer", "ffi", "model"],
-  report: ["config", "tasks", "training", "experiments"],
+  report: ["config", "tasks", "run", "experiments"],
   experiments: ["config"],
   playground: ["config", "tokenizer", "model", "ffi", "inference"],
-  cli: ["playground", "config", "tokenizer", "data", "ffi", "model", "tasks", "training", "inference", "report"]
-    .concat("experiments"),
+  cli: ["playground", "config", "tokenizer", "data", "ffi", "model", "tasks", "run", "training", "inference"]
+    .concat("report", "experiments"),
 };
 
 /** Rooms of the core that a room of the core must not know. */

@@ -10,7 +10,7 @@ import type { OptimizerConfig } from "../config/run_config.ts";
 import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
 import type { BatchStream, Measure, Task } from "../tasks/task.ts";
-import type { MetricsFile } from "./metrics.ts";
+import type { MetricsFile } from "../run/metrics_file.ts";
 import { hyperparameters, MILESTONES, Pauses, type Schedule } from "./schedule.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */

@@ -7,7 +7,7 @@ import type { Metric } from "../config/metric.ts";
 import { TRAINING_DEFAULTS } from "../config/run_config.ts";
 import type { Engine } from "../ffi/mod.ts";
 import type { BatchStream, Measure, Task } from "../tasks/task.ts";
-import { MetricsFile } from "./metrics.ts";
+import { MetricsFile } from "../run/metrics_file.ts";
 import { Schedule } from "./schedule.ts";
 import { train, type TrainOptions } from "./train.ts";
 

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
-import { MetricsFile, readMetricsFile } from "./metrics.ts";
+import { MetricsFile, readMetricsFile } from "../run/metrics_file.ts";
 import { learningRate, Pauses, progressOf, Schedule } from "./schedule.ts";
 import { microBatches } from "./train.ts";
 

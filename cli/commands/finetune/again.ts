@@ -3,13 +3,13 @@
  * in `finetune.json` has the flags, so that the run can be gone on with without them. Called by the finetune command.
  */
 
-import { ClozeError, messageOf } from "../../../config/cloze_error.ts";
+import { ClozeError } from "../../../config/cloze_error.ts";
+import type { FinetuneRun, PlannedFinetuning } from "../../../config/finetune_run.ts";
+import { exists } from "../../../config/folder.ts";
 import { VERSION } from "../../../config/run_config.ts";
-import { readSealed, sealed } from "../../../config/sealed_json.ts";
-import type { FinetuneRun } from "../../../report/mod.ts";
-import { newestCheckpoint, type TrainingState } from "../../../training/checkpoint.ts";
-import { exists, writeWhole } from "../../../training/files.ts";
-import { readMetrics } from "../../../training/metrics.ts";
+import { newestCheckpoint, type TrainingState } from "../../../run/checkpoint.ts";
+import { flagDifference, readFinetuning, writeFinetuning } from "../../../run/finetune_record.ts";
+import { readMetrics } from "../../../run/metrics_file.ts";
 import { quoted } from "../../command_line.ts";
 import { callerFolder, resolve } from "../../paths.ts";
 import { bold, note } from "../../terminal.ts";
@@ -20,11 +20,6 @@ import type { FinetuneOptions } from "./flags.ts";
 const NOT_KEPT = ["output", "resume", "threads", "device", "chart", "allow-unknown"] as const;
 /** Flags that are paths. */
 const PATHS = ["model", "train", "valid"];
-
-/** What is recorded before anything is read; the rest of a {@linkcode FinetuneRun} follows. */
-export type PlannedFinetuning =
-  & Pick<FinetuneRun, "cloze_version" | "created" | "command" | "folder">
-  & Required<Pick<FinetuneRun, "flags">>;
 
 /** Where a fine-tuning goes on. */
 export interface FinetuneStart {
@@ -56,7 +51,7 @@ export async function finetuneHere(
   shown: string,
   call: Call,
 ): Promise<FinetunePlan> {
-  const kept = await exists(`${output}/finetune.json`) ? await readPlanned(output) : undefined;
+  const kept = await exists(`${output}/finetune.json`) ? await readFinetuning(output) : undefined;
   const flags = values.resume === undefined ? flagsOf(values) : kept!.flags;
   const given = Object.fromEntries(
     NOT_KEPT.flatMap((name) => values[name] === undefined ? [] : [[name, values[name]]]),
@@ -68,7 +63,7 @@ export async function finetuneHere(
   // Those of a finished one are being removed, or were.
   const checkpoint = kept === undefined || isFinished ? undefined : await newestCheckpoint(output, note);
   if (kept !== undefined && (hasModel || checkpoint !== undefined)) {
-    const other = difference(flags, kept.flags);
+    const other = flagDifference(flags, kept.flags);
     if (other !== undefined) {
       throw new ClozeError("input", `the output folder ${output} already has another run in it: ${other}`, {
         hint: `give another --output, or go on with that run: deno run finetune --resume ${quoted(shown)}`,
@@ -90,7 +85,7 @@ export async function finetuneHere(
     folder: callerFolder(),
     flags,
   };
-  await writeWhole(`${output}/finetune.json`, sealed(record));
+  await writeFinetuning(output, record);
   return { values: all, record };
 }
 
@@ -100,32 +95,6 @@ function flagsOf(values: FinetuneOptions): Record<string, unknown> {
     Object.entries(values).filter(([name]) => !(NOT_KEPT as readonly string[]).includes(name))
       .map(([name, value]) => [name, PATHS.includes(name) ? resolve(String(value)) : value]),
   );
-}
-
-function difference(asked: Record<string, unknown>, kept: Record<string, unknown> | undefined): string | undefined {
-  if (kept === undefined) return "one of an earlier version, which did not record its flags";
-  const shown = (value: unknown) => value === undefined ? "not given" : JSON.stringify(value);
-  const name = [...new Set([...Object.keys(asked), ...Object.keys(kept)])]
-    .find((name) => JSON.stringify(asked[name]) !== JSON.stringify(kept[name]));
-  return name === undefined
-    ? undefined
-    : `--${name} is ${shown(asked[name])}, but that of the run is ${shown(kept[name])}`;
-}
-
-async function readPlanned(output: string): Promise<PlannedFinetuning> {
-  const path = `${output}/finetune.json`;
-  try {
-    return (await readSealed(path)).value as unknown as PlannedFinetuning;
-  } catch (error) {
-    if (error instanceof ClozeError) throw error;
-    throw new ClozeError("input", `${path} cannot be read: ${messageOf(error)}`, { hint: "give another --output" });
-  }
-}
-
-/** Takes back the record of a run whose text was not read. */
-export async function withdrawFinetuning(output: string): Promise<void> {
-  const isPlanned = await readPlanned(output).then((run) => !("finetuning" in run), () => false);
-  if (isPlanned) await Deno.remove(`${output}/finetune.json`).catch(() => {});
 }
 
 /** Says that there is nothing to do. */
@@ -151,15 +120,4 @@ export function resumeCommand(values: FinetuneOptions, shown: string): string {
     return value === undefined ? "" : value === true ? ` --${name}` : ` --${name} ${value}`;
   });
   return `deno run finetune --resume ${quoted(shown)}${words.join("")}`;
-}
-
-/** @throws {ClozeError} `input` if a labeled file is not what the run began with. */
-export function checkLabeledFile(
-  found: { path: string; sha256: string },
-  kept: { path: string; sha256: string },
-): void {
-  if (found.sha256 === kept.sha256) return;
-  throw new ClozeError("input", `${found.path} has changed since the run began`, {
-    hint: "go on with the same file, or give another --output",
-  });
 }

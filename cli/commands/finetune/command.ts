@@ -1,15 +1,20 @@
 /** `cloze finetune`: a pretrained model and labeled text in, a classifier out. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import type { FinetuneRun, LabeledFile, PlannedFinetuning } from "../../../config/finetune_run.ts";
+import { exists } from "../../../config/folder.ts";
 import { regularFile } from "../../../config/regular_file.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../../config/run_config.ts";
-import { sealed } from "../../../config/sealed_json.ts";
 import { fileHash } from "../../../config/sha256.ts";
+import { writeWhole } from "../../../config/whole_file.ts";
 import { CorpusReport, type LabeledText, readLabeled, UnknownSample } from "../../../data/mod.ts";
 import { Engine } from "../../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
 import { classifierHeads, modelConfigJson } from "../../../model/model_heads.ts";
-import type { FinetuneRun, LabeledFile } from "../../../report/mod.ts";
+import { saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
+import { checkLabeledFile, withdrawFinetuning, writeFinetuning } from "../../../run/finetune_record.ts";
+import { MetricsFile } from "../../../run/metrics_file.ts";
+import { openRun } from "../../../run/run_folder.ts";
 import {
   classificationLimits,
   classificationLine,
@@ -20,9 +25,6 @@ import {
   trainedHeads,
 } from "../../../tasks/sequence_classification.ts";
 import { bothCounts, tokenizerFiles, type UnknownCounts, unknownCounts } from "../../../tokenizer/mod.ts";
-import { saveCheckpoint, savingTime } from "../../../training/checkpoint.ts";
-import { exists, writeWhole } from "../../../training/files.ts";
-import { MetricsFile } from "../../../training/metrics.ts";
 import { Schedule } from "../../../training/schedule.ts";
 import { train } from "../../../training/train.ts";
 import { quoted } from "../../command_line.ts";
@@ -34,17 +36,13 @@ import { bold, counted, grouped, note, warn } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import { checkUnknown, unknownLine } from "../../unknown_words.ts";
 import type { Call } from "../registry.ts";
-import { openRun } from "../run_folder.ts";
 import {
-  checkLabeledFile,
   checkResumeFlags,
   finetuneHere,
   type FinetunePlan,
   type FinetuneStart,
   finetuningFinished,
-  type PlannedFinetuning,
   resumeCommand,
-  withdrawFinetuning,
 } from "./again.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import { warnOfTexts } from "./text.ts";
@@ -301,7 +299,7 @@ async function finetune(
       ...(causes === undefined ? {} : { unknown: causes }),
       finetuning: config,
     };
-    await writeWhole(`${output}/finetune.json`, sealed(run));
+    await writeFinetuning(output, run);
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
   } else {
     checkLabeledFile(read.train, start.run.train);

@@ -2,15 +2,16 @@
 
 import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { exists } from "../../../config/folder.ts";
 import { PRESET_TRAINING, VERSION } from "../../../config/run_config.ts";
 import { type BatchOptions, prepareShards, Shard, tokenizerHash, writeBatches } from "../../../data/mod.ts";
-import type { Tokenizer } from "../../../tokenizer/mod.ts";
+import { readRun } from "../../../run/run_record.ts";
 import { MLM } from "../../../tasks/mlm.ts";
 import { MLM_NSP } from "../../../tasks/mlm_nsp.ts";
 import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import type { BatchStream } from "../../../tasks/task.ts";
-import { exists } from "../../../training/files.ts";
+import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { batchOptions, maskingOf, samplingOf } from "../../batch_options.ts";
 import { checkedTokenizer } from "../../checked_tokenizer.ts";
 import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
@@ -18,7 +19,6 @@ import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
 import { counted, endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
-import { readRun } from "../run_folder.ts";
 import type { InspectOptions } from "./flags.ts";
 import { json, readable } from "./view.ts";
 
@@ -73,7 +73,7 @@ async function inspectRun(model: string, values: InspectOptions): Promise<number
     });
   }
   const folder = resolve(model);
-  const { training } = await readRun(folder);
+  const { training } = await readRun(folder, note);
   const tokenizer = await checkedTokenizer(folder);
   using shard = Shard.open(`${folder}/data/train.shard`);
   return await show(shard, tokenizer, pretrainingTask(training.objective), batchOptions(training), values);

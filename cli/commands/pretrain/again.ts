@@ -4,19 +4,19 @@
  */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { exists } from "../../../config/folder.ts";
 import type { Extent, PlannedRun, RunConfig } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
-import { newestCheckpoint } from "../../../training/checkpoint.ts";
-import { exists } from "../../../training/files.ts";
-import { readMetrics } from "../../../training/metrics.ts";
-import { Schedule } from "../../../training/schedule.ts";
+import { newestCheckpoint } from "../../../run/checkpoint.ts";
+import { readMetrics } from "../../../run/metrics_file.ts";
+import { difference, readRecord, writeRecord } from "../../../run/run_record.ts";
 import type { BatchStream } from "../../../tasks/task.ts";
+import { Schedule } from "../../../training/schedule.ts";
 import { quoted } from "../../command_line.ts";
 import { isSameStdin, saveStdin } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
 import { bold, clock, counted, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
-import { difference, readRecord, writeRecord } from "../run_folder.ts";
 import { extentOf, newRun } from "./asked.ts";
 import type { PretrainOptions } from "./flags.ts";
 import { type Plan, planOf } from "./plan.ts";
@@ -138,7 +138,7 @@ export async function planHere(
   shown: string,
 ): Promise<Plan> {
   const isThere = await exists(`${output}/run.json`);
-  const kept = isThere ? await planAgain(await readRecord(output), output, shown) : undefined;
+  const kept = isThere ? await planAgain(await readRecord(output, note), output, shown) : undefined;
   const other = asked === undefined || kept === undefined ? undefined : difference(asked.run, kept.run);
   if (kept?.start !== undefined) {
     if (other === undefined) {

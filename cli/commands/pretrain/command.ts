@@ -1,19 +1,21 @@
 /** `cloze pretrain`: text in, a masked language model out. The story of a run, from data to filled blanks. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { exists } from "../../../config/folder.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
-import { folderOf } from "../../../config/whole_file.ts";
+import { folderOf, writeWhole } from "../../../config/whole_file.ts";
 import { type BatchOptions, type PreparedData, prepareShards } from "../../../data/mod.ts";
 import { Engine, NativeError } from "../../../ffi/mod.ts";
 import { FillMask } from "../../../inference/fill_mask.ts";
 import { engineHeads, headsOf, modelConfigJson } from "../../../model/model_heads.ts";
-import { type Tokenizer, tokenizerFiles } from "../../../tokenizer/mod.ts";
+import { checkpointSteps, saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
+import { MetricsFile } from "../../../run/metrics_file.ts";
+import { openRun } from "../../../run/run_folder.ts";
+import { withdraw, writeRecord } from "../../../run/run_record.ts";
 import { nspMajority } from "../../../tasks/mlm_nsp.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { heldOutMeasure, unigramBaseline } from "../../../tasks/token_evaluation.ts";
-import { checkpointSteps, saveCheckpoint, savingTime } from "../../../training/checkpoint.ts";
-import { exists, writeWhole } from "../../../training/files.ts";
-import { MetricsFile } from "../../../training/metrics.ts";
+import { type Tokenizer, tokenizerFiles } from "../../../tokenizer/mod.ts";
 import { microBatches, train } from "../../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../../training/watchdogs.ts";
 import { batchOptions } from "../../batch_options.ts";
@@ -26,7 +28,6 @@ import { resolve } from "../../paths.ts";
 import { type Stop, stopSignals } from "../../stop_signals.ts";
 import { grouped, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
-import { openRun, withdraw, writeRecord } from "../run_folder.ts";
 import {
   askedRun,
   finished,

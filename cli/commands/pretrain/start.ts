@@ -5,8 +5,8 @@ import type { RunStart, UnigramBaseline } from "../../../config/metric.ts";
 import { VERSION } from "../../../config/run_config.ts";
 import { maskingStatistics, type PreparedData, textStatistics, tokenizerHash } from "../../../data/mod.ts";
 import type { EngineDescription } from "../../../ffi/mod.ts";
-import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { nspMajority } from "../../../tasks/mlm_nsp.ts";
+import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { callerFolder } from "../../paths.ts";
 
 /** Where the run stands, and what it runs with. */

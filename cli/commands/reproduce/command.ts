@@ -4,14 +4,15 @@
  */
 
 import { ClozeError, ioError } from "../../../config/cloze_error.ts";
+import { exists, makeFolder } from "../../../config/folder.ts";
 import { VERSION } from "../../../config/run_config.ts";
 import { sealed } from "../../../config/sealed_json.ts";
+import { writeWhole } from "../../../config/whole_file.ts";
 import type { Claim, Condition } from "../../../experiments/claims.ts";
 import { Results } from "../../../experiments/results.ts";
 import { decide, overall } from "../../../experiments/verdict.ts";
 import { type ExperimentRecord, experimentText, type ToldClaim, writeReport } from "../../../report/mod.ts";
-import { exists, makeFolder, writeWhole } from "../../../training/files.ts";
-import { readMetrics } from "../../../training/metrics.ts";
+import { readMetrics } from "../../../run/metrics_file.ts";
 import { commandText, flagWords } from "../../flags/command_text.ts";
 import { callerFolder, resolve } from "../../paths.ts";
 import { stopSignals } from "../../stop_signals.ts";

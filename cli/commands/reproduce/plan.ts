@@ -4,10 +4,10 @@
  */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { exists } from "../../../config/folder.ts";
 import { readSealed } from "../../../config/sealed_json.ts";
 import { expandPaths } from "../../../data/mod.ts";
 import { type Claim, CLAIMS, type Condition, sameStart } from "../../../experiments/claims.ts";
-import { exists } from "../../../training/files.ts";
 import { checkTextFlags, findOptions, textFlagsFor } from "../../corpus.ts";
 import { commandText } from "../../flags/command_text.ts";
 import { nearest } from "../../flags/nearest.ts";

@@ -1,10 +1,11 @@
 /** `cloze train-tokenizer`: text in, a tokenizer out. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { exists, makeFolder } from "../../../config/folder.ts";
 import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
+import { writeWhole } from "../../../config/whole_file.ts";
 import { tokenizerHash } from "../../../data/mod.ts";
 import { tokenizerFiles, vocabularyReport } from "../../../tokenizer/mod.ts";
-import { exists, makeFolder, writeWhole } from "../../../training/files.ts";
 import { corpusConfig, corpusFiles, corpusFindings, saveStdin } from "../../corpus.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { type Learned, learnedFlags, type LearnOptions, learnTokenizer } from "../../learn_tokenizer.ts";

@@ -15,10 +15,10 @@ import {
   type WordSource,
 } from "../../../tokenizer/mod.ts";
 import { noteOnce } from "../../corpus.ts";
+import type { Learned, LearnOptions } from "../../learn_tokenizer.ts";
 import { bytesPace, tokensPace } from "../../pace.ts";
 import { stoppable } from "../../stop_signals.ts";
 import { endProgress, grouped, note } from "../../terminal.ts";
-import type { Learned, LearnOptions } from "../../learn_tokenizer.ts";
 import type { SPACED_MODELS } from "./flags.ts";
 
 /** What a text is prepared with. */

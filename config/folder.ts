@@ -1,9 +1,7 @@
-/** What training asks of the file system beside `config/whole_file.ts`. */
+/** Folders: made so that they last, and whether something is there. */
 
-import { ioError } from "../config/cloze_error.ts";
-import { folderOf, syncFolder, writeWhole } from "../config/whole_file.ts";
-
-export { syncFolder, writeWhole };
+import { ioError } from "./cloze_error.ts";
+import { folderOf, syncFolder } from "./whole_file.ts";
 
 /** Creates a folder and those above it. */
 export async function makeFolder(path: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { presetConfig } from "../../config/model_config.ts";
-import { TRAINING_DEFAULTS } from "../../config/run_config.ts";
-import { readRecord } from "./run_folder.ts";
+import { presetConfig } from "../config/model_config.ts";
+import { TRAINING_DEFAULTS } from "../config/run_config.ts";
+import { readRecord } from "./run_record.ts";
 
 Deno.test("readRecord reads how the text of a run of version 0.1.0 was read, which had a name for JSON and one for tables", async () => {
   const folder = await Deno.makeTempDir();

@@ -1,10 +1,10 @@
 /** `metrics.jsonl`: one JSON object a line, appended as the run goes. */
 
 import { type CheckedLine, checkedLine, checkedLines } from "../config/checked_lines.ts";
+import { exists } from "../config/folder.ts";
 import type { Metric } from "../config/metric.ts";
 import { readWhole } from "../config/regular_file.ts";
 import { AppendedFile } from "../config/whole_file.ts";
-import { exists } from "./files.ts";
 
 /** Most bytes of a metrics file: months of lines. */
 const LONGEST = 1 << 29;

@@ -3,8 +3,8 @@
 import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID, SEQUENCES } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
-import { parseUnsizedConfig } from "../model/model_config.ts";
 import type { PlannedRun, RunConfig } from "../config/run_config.ts";
+import { parseUnsizedConfig } from "../model/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../tasks/registry.ts";
 
 /** What a field may be: the sentence's end, and the test. */

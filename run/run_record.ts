@@ -1,92 +1,25 @@
-/**
- * The folder of a run: whose it is, what its record says, and that one process at a time works in it. The record is written
- * before anything else but `.lock` and `data/`, so that from any instant on the run can be told from other people's files,
- * and be begun again or gone on with. Called by the commands that train.
- */
+/** The record of a pretraining run, `run.json`: read with what earlier versions left out, written, and compared. */
 
-import { CORPUS_DEFAULTS, type CorpusConfig } from "../../config/batch_config.ts";
-import { checkRun } from "../../training/check_run.ts";
-import { ClozeError, ioError } from "../../config/cloze_error.ts";
-import { type PlannedRun, type RunConfig, TRAINING_DEFAULTS } from "../../config/run_config.ts";
-import type { ModelConfig } from "../../config/model_config.ts";
-import { readSealed, sealed } from "../../config/sealed_json.ts";
-import { isTemporary, removeLeftovers, writeWhole } from "../../config/whole_file.ts";
-import { DEFAULT_OBJECTIVE } from "../../tasks/registry.ts";
-import { exists, makeFolder } from "../../training/files.ts";
-import { note } from "../terminal.ts";
-
-/** Name of a run's record: of a pretraining or of a fine-tuning. */
-export type RecordName = "run.json" | "finetune.json";
-
-/**
- * Makes the run's folder this process's own, until it ends however it ends.
- *
- * @param resumed whether there has to be a run in it; if not, it may also be new or empty.
- * @throws {ClozeError} `input` if other files are in it, or another process is.
- */
-export async function openRun(output: string, record: RecordName, resumed: boolean): Promise<Disposable> {
-  const isNew = !await exists(output);
-  if (!resumed) await makeFolder(output);
-  if (!await exists(`${output}/${record}`)) {
-    if (resumed) {
-      throw new ClozeError("input", `${output} is not the folder of a run: it has no ${record}`, {
-        hint:
-          "give the folder that was the --output of a run; one that was stopped before it had any goes on with its " +
-          "original command",
-      });
-    }
-    await checkEmpty(output, record);
-  }
-  const path = `${output}/.lock`;
-  const there = await Deno.lstat(path).catch(() => undefined);
-  if (there !== undefined && !there.isFile) {
-    throw new ClozeError("input", `${path} is not a file of this program`, { hint: "remove it" });
-  }
-  const file = await Deno.open(path, { create: true, write: true }).catch((error) => {
-    throw ioError(error, "write", path);
-  });
-  if (!file.tryLockSync(true)) {
-    file.close();
-    throw new ClozeError("input", `another process is using the output folder ${output}`, {
-      hint: "wait for it to end, or give another --output",
-    });
-  }
-  await removeLeftovers(output);
-  return {
-    [Symbol.dispose]: () => {
-      if (isNew) removeUnused(output);
-      file.close();
-    },
-  };
-}
-
-/** Takes away a new folder in which nothing came to be but the lock. */
-function removeUnused(output: string): void {
-  try {
-    if (Array.from(Deno.readDirSync(output)).some(({ name }) => name !== ".lock")) return;
-    Deno.removeSync(`${output}/.lock`);
-    Deno.removeSync(output);
-  } catch {
-    // Windows keeps a file that is open, and the folder may be gone: the next command takes it as it is.
-  }
-}
-
-/** Refuses a folder with files that no run has left there before it wrote its record. */
-async function checkEmpty(output: string, record: RecordName): Promise<void> {
-  for await (const { name } of Deno.readDir(output)) {
-    if (name === ".lock" || name === "data" || (isTemporary(name) && name.startsWith(`.${record}.`))) continue;
-    throw new ClozeError("input", `the output folder ${output} already has files in it, and no ${record}`, {
-      hint: "give a new or empty folder as --output",
-    });
-  }
-}
+import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
+import { ClozeError } from "../config/cloze_error.ts";
+import { exists } from "../config/folder.ts";
+import type { ModelConfig } from "../config/model_config.ts";
+import { type PlannedRun, type RunConfig, TRAINING_DEFAULTS } from "../config/run_config.ts";
+import { readSealed, sealed } from "../config/sealed_json.ts";
+import { writeWhole } from "../config/whole_file.ts";
+import { DEFAULT_OBJECTIVE } from "../tasks/registry.ts";
+import { checkRun } from "./check_run.ts";
 
 /**
  * What `run.json` says of the run in a folder.
  *
+ * @param onNote told what a person should know of the file.
  * @throws {ClozeError} `input` if it cannot be read, or there is none.
  */
-export async function readRecord(output: string): Promise<PlannedRun | RunConfig> {
+export async function readRecord(
+  output: string,
+  onNote: (text: string) => void = () => {},
+): Promise<PlannedRun | RunConfig> {
   const path = `${output}/run.json`;
   if (!await exists(path)) throw new ClozeError("input", `${output} is not the folder of a run: it has no run.json`);
   const { value, isSealed } = await readSealed(path);
@@ -101,7 +34,7 @@ export async function readRecord(output: string): Promise<PlannedRun | RunConfig
     data: { ...run.data, corpus: corpusOf(run.data.corpus) },
   } as PlannedRun | RunConfig;
   checkRun(whole, path);
-  if (!isSealed) note(`note: ${path} has no checksum; it is taken as it is`);
+  if (!isSealed) onNote(`note: ${path} has no checksum; it is taken as it is`);
   return whole;
 }
 
@@ -112,8 +45,8 @@ function corpusOf(kept: Partial<CorpusConfig>): CorpusConfig {
 }
 
 /** The record of a run that has begun to train. @throws {ClozeError} `input` */
-export async function readRun(output: string): Promise<RunConfig> {
-  const run = await readRecord(output);
+export async function readRun(output: string, onNote: (text: string) => void): Promise<RunConfig> {
+  const run = await readRecord(output, onNote);
   if (isBegun(run)) return run;
   throw new ClozeError("input", `the run in ${output} was stopped before its text was read`, {
     hint: `go on with: deno run pretrain --resume ${output}`,

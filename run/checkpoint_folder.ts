@@ -4,11 +4,11 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
+import { exists } from "../config/folder.ts";
 import { readSealed } from "../config/sealed_json.ts";
 import { fileHash } from "../config/sha256.ts";
-import { WEIGHTS } from "../model/publish_model.ts";
 import type { Position } from "../data/mod.ts";
-import { exists } from "./files.ts";
+import { WEIGHTS } from "../model/publish_model.ts";
 
 export const MOMENTS = "training_state.safetensors";
 export const STATE = "training_state.json";

@@ -4,6 +4,7 @@
  */
 
 import { ioError } from "../config/cloze_error.ts";
+import { exists, makeFolder } from "../config/folder.ts";
 import { VERSION } from "../config/run_config.ts";
 import { sealed } from "../config/sealed_json.ts";
 import { fileHash } from "../config/sha256.ts";
@@ -12,7 +13,6 @@ import type { Engine } from "../ffi/mod.ts";
 import { CHECKSUMS, checksumsText } from "../model/checksums.ts";
 import { modelChecksums, publishModel, textHash, WEIGHTS } from "../model/publish_model.ts";
 import { checkpointsThere, MOMENTS, readCheckpoint, STATE, type TrainingState } from "./checkpoint_folder.ts";
-import { exists, makeFolder } from "./files.ts";
 
 export { checkpointSteps, newestCheckpoint, type TrainingState } from "./checkpoint_folder.ts";
 
