@@ -1,5 +1,6 @@
 /** The corpus that a command's flags name: files, how they are read, standard input, and what is said of what was found. */
 
+import { program } from "../config/called.ts";
 import { createHash } from "node:crypto";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
@@ -210,7 +211,7 @@ async function refusePacked(path: string): Promise<void> {
   const tool = packedWith(beginning.subarray(0, await file.read(beginning) ?? 0));
   if (tool === undefined) return;
   throw new ClozeError("input", `standard input is compressed: it looks like a ${tool} file`, {
-    hint: `unpack it on its way, for example with: ${tool} -dc FILE | deno run …`,
+    hint: `unpack it on its way, for example with: ${tool} -dc FILE | ${program()} …`,
   });
 }
 

@@ -4,6 +4,7 @@
  * called, so that `predict` does not wait for what `pretrain` needs.
  */
 
+import { program } from "../config/called.ts";
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
 import { typedCommand } from "./command_line.ts";
@@ -21,7 +22,7 @@ async function overview(): Promise<string> {
     "Commands:",
     ...rows,
     "",
-    "cloze COMMAND --help tells more. cloze --version tells the version.",
+    `${program()} COMMAND --help tells more. ${program()} --version tells the version.`,
     "",
   ].join("\n");
 }
@@ -30,7 +31,7 @@ async function dispatch(args: string[]): Promise<number> {
   const [word, ...rest] = args;
   if (word === undefined || word === "--help" || word === "-h" || word === "help") {
     const name = COMMANDS.find((name) => name === rest[0]);
-    await writeOut(name === undefined ? await overview() : helpText(await loadTable(name)));
+    await writeOut(name === undefined ? await overview() : helpText(await loadTable(name), program()));
     return word === undefined ? 2 : 0;
   }
   if (word === "--version") {
@@ -46,7 +47,7 @@ async function dispatch(args: string[]): Promise<number> {
   }
   const table = await loadTable(name);
   if (rest.includes("--help") || rest.includes("-h")) {
-    await writeOut(helpText(table));
+    await writeOut(helpText(table, program()));
     return 0;
   }
   const { values, positionals } = parseFlags(table, rest);

@@ -1,5 +1,6 @@
 /** Paths as the caller means them: relative to the folder that the command was typed in. */
 
+import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 
 /** The caller's folder: a task runs in the project's, and says in `INIT_CWD` where it was called. */
@@ -44,6 +45,6 @@ export async function newestRun(wanted: keyof typeof WANTED = "model"): Promise<
   }
   if (newest !== undefined) return newest.path;
   throw new ClozeError("usage", `no ${wanted} was given, and ${folder} has no finished run`, {
-    hint: `give one with ${give}, or train one with: deno run pretrain`,
+    hint: `give one with ${give}, or train one with: ${program()} pretrain`,
   });
 }

@@ -3,6 +3,7 @@
  * about it. From some share on it is a warning, from a larger one on the command refuses to go on.
  */
 
+import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { UnknownCauses } from "../config/metric.ts";
 import type { UnknownCounts } from "../tokenizer/mod.ts";
@@ -95,7 +96,7 @@ function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary, isOth
     // A vocabulary that is learned has all characters of its text but the rarest.
     return isOther
       ? "the vocabulary is learned from --data: add text like this one to it, or measure on text that is like it"
-      : "learn a vocabulary with more of the characters, deno run train-tokenizer --data TEXT --output DIR " +
+      : `learn a vocabulary with more of the characters, ${program()} train-tokenizer --data TEXT --output DIR ` +
         "--limit-alphabet N, and give it with --tokenizer DIR";
   }
   if (cased > 0 && cased >= (most?.share ?? 0)) {
@@ -108,6 +109,6 @@ function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary, isOth
   if (vocabulary.from === "tokenizer") {
     return `use a tokenizer that was made for ${script}, or leave --tokenizer out to learn one from it`;
   }
-  return `use a model that was made for ${script}, or give this one more tokens: deno run extend-vocab --model ` +
+  return `use a model that was made for ${script}, or give this one more tokens: ${program()} extend-vocab --model ` +
     `${vocabulary.path} --data TEXT --output DIR`;
 }

@@ -1,5 +1,6 @@
 /** Classifies text with a fine-tuned model. Used by the predict command and by programs. */
 
+import { program } from "../config/called.ts";
 import { packLabeled } from "../config/batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
@@ -76,7 +77,7 @@ export class Classifier implements Disposable {
     const { heads, path } = folder;
     if (heads.classifier === null) {
       throw new ClozeError("input", `${path} does not classify: it has no classifier`, {
-        hint: `fine-tune it: deno run finetune --model ${path} --train FILE --valid FILE --output DIR`,
+        hint: `fine-tune it: ${program()} finetune --model ${path} --train FILE --valid FILE --output DIR`,
       });
     }
     const { labels, multi_label } = heads.classifier;

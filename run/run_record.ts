@@ -1,5 +1,6 @@
 /** The record of a pretraining run, `run.json`: read with what earlier versions left out, written, and compared. */
 
+import { program } from "../config/called.ts";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { exists } from "../config/folder.ts";
@@ -49,7 +50,7 @@ export async function readRun(output: string, onNote: (text: string) => void): P
   const run = await readRecord(output, onNote);
   if (isBegun(run)) return run;
   throw new ClozeError("input", `the run in ${output} was stopped before its text was read`, {
-    hint: `go on with: deno run pretrain --resume ${output}`,
+    hint: `go on with: ${program()} pretrain --resume ${output}`,
   });
 }
 

@@ -24,8 +24,8 @@ export interface Outcome {
 export class Place implements Disposable {
   readonly path = Deno.makeTempDirSync({ prefix: "cloze-test-" });
 
-  /** What a command started here sees: the tests may themselves be a task, whose INIT_CWD is another folder. */
-  readonly env = { NO_COLOR: "1", INIT_CWD: this.path };
+  /** What a command started here sees: the tests may themselves be a task, of another folder and started by npx. */
+  readonly env = { NO_COLOR: "1", INIT_CWD: this.path, npm_lifecycle_event: "" };
 
   /** Writes a file. */
   file(name: string, content: string | Uint8Array): string {

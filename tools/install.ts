@@ -46,6 +46,7 @@ case "$1" in
 ${sets.join("\n")}
   *) set=tokenize ;;
 esac
+export CLOZE_CALLED=cloze # so that what it prints can be typed
 unset INIT_CWD # of whoever calls this; the folder is the one that it is called in
 exec "$deno" run -q --config "$root/deno.json" -P=$set "$root/cli/main.ts" "$@"
 `;

@@ -2,14 +2,18 @@
 
 import { type CommandTable, HELP } from "./flag.ts";
 
-/** The text. */
-export function helpText(table: CommandTable): string {
+/**
+ * The text.
+ *
+ * @param called what stands before a command's name where it is typed.
+ */
+export function helpText(table: CommandTable, called = "cloze"): string {
   const rows = Object.entries({ ...table.flags, help: HELP }).map(([name, flag]) => {
     const left = `--${name}${flag.value === "" ? "" : ` ${flag.value}`}`;
     return [left, flag.help + (flag.fallback === undefined ? "" : ` Default: ${flag.fallback}.`)] as const;
   });
   const lines = [
-    `cloze ${table.name} ${table.usage}`.trimEnd(),
+    `${called} ${table.name} ${table.usage}`.trimEnd(),
     "",
     ...wrap(table.summary, 96, ""),
     ...(table.details === "" ? [] : ["", ...wrap(table.details, 96, "")]),
@@ -23,7 +27,7 @@ export function helpText(table: CommandTable): string {
     }),
     "",
     "Examples:",
-    ...table.examples.map((example) => `  ${example}`),
+    ...table.examples.map((example) => `  ${example.replace(/(^|[|] )cloze /g, `$1${called} `)}`),
   ];
   return lines.join("\n") + "\n";
 }

@@ -13,7 +13,7 @@ Deno.test("every command explains itself, and the overview names them all", asyn
     for (const args of [[name, "--help"], [name, "-h"], ["help", name]]) {
       const { code, stdout } = await place.cloze(args);
       assertEquals(code, 0);
-      assertStringIncludes(stdout, `cloze ${name}`);
+      assertStringIncludes(stdout, `deno run ${name}`);
       assertStringIncludes(stdout, "Examples:");
     }
   }
@@ -83,5 +83,22 @@ testWithCore("evaluate measures a model on text, the same each time", async () =
   const readable = await place.cloze(["evaluate", "--model", "model", "text.txt"]);
   for (const word of ["loss", "accuracy", "95% interval", "guessing by frequency"]) {
     assertStringIncludes(readable.stdout, word);
+  }
+});
+
+Deno.test("what is printed can be typed where it is printed: as a task, by npx, as an installed command", async () => {
+  using place = new Place();
+  for (
+    const [env, called] of [
+      [{}, "deno run"],
+      [{ npm_lifecycle_event: "npx" }, "npx -y deno run"],
+      [{ npm_lifecycle_event: "npx", CLOZE_CALLED: "cloze" }, "cloze"],
+    ] as const
+  ) {
+    const hint = await place.cloze(["predict"], { env });
+    assertStringIncludes(hint.stderr, `or train one with: ${called} pretrain\n`);
+    const help = await place.cloze(["predict", "--help"], { env });
+    assertStringIncludes(help.stdout, `${called} predict [FILE…]`);
+    assertStringIncludes(help.stdout, `| ${called} predict --model runs/mine`);
   }
 });

@@ -3,6 +3,7 @@
  * in `finetune.json` has the flags, so that the run can be gone on with without them. Called by the finetune command.
  */
 
+import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { FinetuneRun, PlannedFinetuning } from "../../../config/finetune_run.ts";
 import { exists } from "../../../config/folder.ts";
@@ -66,7 +67,7 @@ export async function finetuneHere(
     const other = flagDifference(flags, kept.flags);
     if (other !== undefined) {
       throw new ClozeError("input", `the output folder ${output} already has another run in it: ${other}`, {
-        hint: `give another --output, or go on with that run: deno run finetune --resume ${quoted(shown)}`,
+        hint: `give another --output, or go on with that run: ${program()} finetune --resume ${quoted(shown)}`,
       });
     }
     if (isFinished) return { values: all, record: kept, finished: kept as FinetuneRun };
@@ -119,5 +120,5 @@ export function resumeCommand(values: FinetuneOptions, shown: string): string {
     const value = values[name];
     return value === undefined ? "" : value === true ? ` --${name}` : ` --${name} ${value}`;
   });
-  return `deno run finetune --resume ${quoted(shown)}${words.join("")}`;
+  return `${program()} finetune --resume ${quoted(shown)}${words.join("")}`;
 }

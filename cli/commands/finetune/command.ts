@@ -1,5 +1,6 @@
 /** `cloze finetune`: a pretrained model and labeled text in, a classifier out. */
 
+import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { FinetuneRun, LabeledFile, PlannedFinetuning } from "../../../config/finetune_run.ts";
 import { exists } from "../../../config/folder.ts";
@@ -75,7 +76,7 @@ export async function run(values: FinetuneOptions, call: Call): Promise<number> 
     if (call.isPart) return 0;
     note(bold("folder   ") + output);
     note(bold("report   ") + `${output}/report.html`);
-    note(bold("next     ") + `deno run predict --model ${quoted(shown)} < lines.txt`);
+    note(bold("next     ") + `${program()} predict --model ${quoted(shown)} < lines.txt`);
     return 0;
   } catch (error) {
     if (isNew && error instanceof ClozeError && (error.code === "input" || error.code === "usage")) {

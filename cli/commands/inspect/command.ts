@@ -1,5 +1,6 @@
 /** `cloze inspect`: the packed and masked batches that a run sees, for people on the terminal and for programs in a file. */
 
+import { program } from "../../../config/called.ts";
 import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
@@ -41,7 +42,7 @@ export async function run({ positionals = [], ...values }: InspectOptions): Prom
   if (values.model !== undefined) return await inspectRun(values.model, values);
   if (values.tokenizer === undefined) {
     throw new ClozeError("usage", "cloze inspect --data needs --tokenizer PATH", {
-      hint: "learn one with: deno run train-tokenizer",
+      hint: `learn one with: ${program()} train-tokenizer`,
     });
   }
   const tokenizer = await checkedTokenizer(resolve(values.tokenizer));

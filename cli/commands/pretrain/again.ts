@@ -3,6 +3,7 @@
  * the pretrain command.
  */
 
+import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
 import type { Extent, PlannedRun, RunConfig } from "../../../config/run_config.ts";
@@ -54,7 +55,7 @@ export function resumeCommand(values: PretrainOptions, shown: string): string {
     const value = values[name];
     return value === undefined ? "" : value === true ? ` --${name}` : ` --${name} ${value}`;
   });
-  return `deno run pretrain --resume ${quoted(shown)}${words.join("")}`;
+  return `${program()} pretrain --resume ${quoted(shown)}${words.join("")}`;
 }
 
 /**
@@ -144,12 +145,12 @@ export async function planHere(
     if (other === undefined) {
       if (asked?.stdin === undefined || await isSameStdin(asked.stdin)) return kept;
       throw new ClozeError("input", `standard input is not the text that the run in ${output} was begun with`, {
-        hint: `give another --output, or go on with that run: deno run pretrain --resume ${quoted(shown)}`,
+        hint: `give another --output, or go on with that run: ${program()} pretrain --resume ${quoted(shown)}`,
       });
     }
     const longer = other.startsWith("training.extent ") ? "; --steps, --epochs or --budget there make it longer" : "";
     throw new ClozeError("input", `the output folder ${output} already has another run in it: ${other}`, {
-      hint: `give another --output, or go on with that run: deno run pretrain --resume ${quoted(shown)}${longer}`,
+      hint: `give another --output, or go on with that run: ${program()} pretrain --resume ${quoted(shown)}${longer}`,
     });
   }
   if (kept !== undefined) {
@@ -185,7 +186,7 @@ export async function isFinished({ start, weights, output }: Plan): Promise<bool
 export function finished({ start, output, shown }: Plan, call: Call): number {
   note(`the run in ${output} is finished: ${counted(start!.step, "step")}, ${clock(start!.elapsed_ms)}`);
   if (call.isPart) return 0;
-  const resume = `deno run pretrain --resume ${quoted(shown)}`;
+  const resume = `${program()} pretrain --resume ${quoted(shown)}`;
   note(bold("next     ") + `to train it longer: ${resume} --steps N, --epochs N or --budget TIME, of the whole run`);
   return 0;
 }

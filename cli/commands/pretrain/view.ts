@@ -1,5 +1,6 @@
 /** What `pretrain` says before it trains and when it has: its text, its model, what came of it, what to do next. */
 
+import { program } from "../../../config/called.ts";
 import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import { type CorpusCounts, PRACTICE_BLANKS, type PreparedData } from "../../../data/mod.ts";
@@ -87,7 +88,7 @@ export async function sayNext(plan: Plan, blank: string | undefined): Promise<vo
   note(bold("folder   ") + plan.output);
   note(bold("report   ") + `${plan.output}/report.html`);
   if (!pretrainingTask(plan.training.objective).masks) {
-    note(bold("next     ") + `deno run evaluate --model ${plan.shown} --data FILE`);
+    note(bold("next     ") + `${program()} evaluate --model ${plan.shown} --data FILE`);
     return;
   }
   if (plan.corpus === "practice") {
@@ -99,7 +100,7 @@ export async function sayNext(plan: Plan, blank: string | undefined): Promise<vo
     }
   }
   note("");
-  const predict = `deno run predict --model ${quoted(plan.shown)}`;
+  const predict = `${program()} predict --model ${quoted(plan.shown)}`;
   note(bold("next     ") + (blank === undefined ? predict : `echo ${quoted(blank)} | ${predict}`));
 }
 
