@@ -1,8 +1,7 @@
 //! safetensors in and out, under Hugging Face's names.
 //!
-//! Reading takes what BERT checkpoints in the wild hold: f32, f16 or bf16; LayerNorm parameters called `gamma` and
-//! `beta` (checkpoints converted from TensorFlow); the tied decoder present or absent; the encoder's names with or
-//! without `bert.`; tensors of other heads beside ours. It refuses what is missing, of another shape, cut off or not
+//! Reading takes what checkpoints in the wild hold: f32, f16 or bf16; the names that a blueprint knows beside its own, with
+//! or without the encoder's prefix; the tied decoder present or absent; tensors of other heads beside ours. It refuses what is missing, of another shape, cut off or not
 //! finite, and names it. Writing makes a new file and flushes it to the disk; the caller renames folders.
 
 use std::fs::File;
@@ -12,10 +11,10 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 
+use crate::blueprint::{Parameter, ParameterLayout, Part};
 use crate::engine::{EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
 use crate::machine::memory::Buffer;
-use crate::parameters::{Parameter, ParameterLayout};
 
 /// Fills the flat buffer as an engine starts: initialized from its seed, or from a file. Returns the names that the file
 /// lacks and that may be missing.
@@ -29,7 +28,7 @@ pub fn start_weights(
     flat: &mut [f32],
 ) -> Result<Vec<String>> {
     if file.is_none_or(|file| !file.may_be_missing.is_empty()) {
-        layout.initialize(&options.config, options.seed, flat);
+        layout.initialize(options.seed, flat);
     }
     match file {
         Some(file) => load_weights(file, layout, flat),
@@ -51,10 +50,10 @@ pub fn load_weights(file: &Weights, layout: &ParameterLayout, flat: &mut [f32]) 
     let mut absent = Vec::new();
     for parameter in layout.parameters() {
         let name = &parameter.name;
-        match find(&tensors, name) {
+        match find(&tensors, parameter) {
             Some(tensor) => copy(path, name, parameter, &tensor, &mut flat[parameter.range()])?,
             None if file.may_be_missing.iter().any(|prefix| name.starts_with(prefix)) => absent.push(name.clone()),
-            None => return Err(missing(path, &tensors, name)),
+            None => return Err(missing(path, &tensors, layout, parameter)),
         }
     }
     Ok(absent)
@@ -116,7 +115,7 @@ pub fn load_training_state(
     for (prefix, flat) in [("exp_avg.", exp_avg), ("exp_avg_sq.", exp_avg_sq)] {
         for parameter in layout.parameters() {
             let name = format!("{prefix}{}", parameter.name);
-            let tensor = tensors.tensor(&name).map_err(|_| missing(path, &tensors, &name))?;
+            let tensor = tensors.tensor(&name).map_err(|_| lacking(path, &name))?;
             copy(path, &name, parameter, &tensor, &mut flat[parameter.range()])?;
         }
     }
@@ -169,40 +168,28 @@ fn parse<'a>(path: &Path, file: &'a [u8]) -> Result<SafeTensors<'a>> {
     })
 }
 
-/// The tensor of that name, or of its legacy name, or of its name in a bare `BertModel`.
-fn find<'a>(tensors: &SafeTensors<'a>, name: &str) -> Option<TensorView<'a>> {
-    let bare = || find(tensors, name.strip_prefix("bert.")?);
-    let legacy = || {
-        let (module, part) = name.rsplit_once('.')?;
-        let part = if part == "weight" { "gamma" } else { "beta" };
-        module.ends_with("LayerNorm").then(|| tensors.tensor(&format!("{module}.{part}")).ok())?
-    };
-    // Files of transformers 4 have one of the two for both.
-    let decoder_bias = || match name {
-        "cls.predictions.bias" => tensors.tensor("cls.predictions.decoder.bias").ok(),
-        "cls.predictions.decoder.bias" => tensors.tensor("cls.predictions.bias").ok(),
-        _ => None,
-    };
-    tensors.tensor(name).ok().or_else(legacy).or_else(decoder_bias).or_else(bare)
+/// The tensor under its name, or under one that other files have for it.
+fn find<'a>(tensors: &SafeTensors<'a>, parameter: &Parameter) -> Option<TensorView<'a>> {
+    [&parameter.name].into_iter().chain(&parameter.aliases).find_map(|name| tensors.tensor(name).ok())
 }
 
-fn missing(path: &Path, tensors: &SafeTensors, name: &str) -> Error {
-    let error = Error::new(Code::Mismatch, format!("{}: the tensor {name} is missing", path.display()));
-    let encoder = find(tensors, "bert.embeddings.word_embeddings.weight").is_some();
-    error.with_hint(match name {
-        _ if !encoder => "config.json and the weights may belong to different models",
-        "cls.predictions.decoder.weight" => {
-            "config.json says tie_word_embeddings false, but this file has no decoder of its own"
-        }
-        _ if name.starts_with("cls.predictions.") => {
-            "this file has no masked-LM head: it holds a bare encoder or another head"
-        }
-        _ if name.starts_with("cls.seq_relationship.") => "this file has no next-sentence head",
-        _ if name.starts_with("bert.pooler.") => {
-            "this file has no pooler: it holds a model without a head on sequences"
-        }
-        _ if name.starts_with("classifier.") => "this file has no classifier",
-        _ => "config.json and the weights may belong to different models",
+fn lacking(path: &Path, name: &str) -> Error {
+    Error::new(Code::Mismatch, format!("{}: the tensor {name} is missing", path.display()))
+        .with_hint("config.json and the weights may belong to different models")
+}
+
+fn missing(path: &Path, tensors: &SafeTensors, layout: &ParameterLayout, parameter: &Parameter) -> Error {
+    let error = lacking(path, &parameter.name);
+    if layout.parameters().first().is_none_or(|words| find(tensors, words).is_none()) {
+        return error;
+    }
+    error.with_hint(match parameter.part {
+        Part::Encoder => "config.json and the weights may belong to different models",
+        Part::Decoder => "config.json says tie_word_embeddings false, but this file has no decoder of its own",
+        Part::TokenHead => "this file has no masked-LM head: it holds a bare encoder or another head",
+        Part::NextSentence => "this file has no next-sentence head",
+        Part::Pooler => "this file has no pooler: it holds a model without a head on sequences",
+        Part::Classifier => "this file has no classifier",
     })
 }
 

@@ -1,12 +1,15 @@
-//! The model's shape: the fields of a Hugging Face `config.json` that BERT uses.
+//! The fields of a Hugging Face `config.json` that a blueprint is made of.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 
-/// A BERT encoder, as in Devlin et al. (2019), section 3.
+/// An encoder: its family and its sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
+    /// Hugging Face's name of the architecture; see [`crate::blueprint`].
+    #[serde(default = "bert")]
+    pub model_type: String,
     /// V
     pub vocab_size: usize,
     /// C
@@ -29,12 +32,17 @@ pub struct ModelConfig {
     pub layer_norm_eps: f32,
     /// Standard deviation of the initial weights.
     pub initializer_range: f32,
-    /// `gelu` (the erf form) is the only one that BERT's encoder needs.
+    /// `gelu` (the erf form).
     pub hidden_act: String,
     /// Row of the word embedding that starts at zero.
     pub pad_token_id: usize,
     /// Whether the decoder is the word embedding matrix, as BERT's is, or has one of its own.
     pub tie_word_embeddings: bool,
+}
+
+/// What a `config.json` without `model_type` describes.
+fn bert() -> String {
+    "bert".into()
 }
 
 impl ModelConfig {
@@ -106,6 +114,7 @@ pub(crate) mod tests {
     /// A model small enough for finite differences.
     pub(crate) fn tiny() -> ModelConfig {
         ModelConfig {
+            model_type: bert(),
             vocab_size: 23,
             hidden_size: 8,
             num_hidden_layers: 2,

@@ -8,6 +8,7 @@
 
 pub mod abi;
 pub mod backend;
+pub mod blueprint;
 pub mod checkpoint;
 pub mod config;
 pub mod driver;
@@ -18,7 +19,6 @@ pub mod model;
 pub mod objective;
 pub mod ops;
 pub mod optim;
-pub mod parameters;
 pub mod reference;
 pub mod rng;
 pub mod trainer;

@@ -37,11 +37,20 @@ pub struct Classification {
     pub left_to_right: bool,
 }
 
+/// What a head on sequences tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SequenceKind {
+    /// Whether the second part of a pair follows the first.
+    NextSentence,
+    /// The classes of a data set.
+    Classifier,
+}
+
 /// The head on sequences: pooler (dense and tanh on one token), dropout, dense.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SequenceTask {
-    /// Name of the last dense layer.
-    pub module: &'static str,
+    /// What they are classified as.
+    pub kind: SequenceKind,
     /// Its outputs, K.
     pub outputs: usize,
     /// Dropout of the pooled output.
@@ -70,10 +79,10 @@ impl Objective {
         match self {
             Self::MaskedLm | Self::CausalLm => None,
             Self::MaskedLmNextSentence => {
-                Some(SequenceTask { module: "cls.seq_relationship", outputs: 2, dropout: 0.0, pools_last: false })
+                Some(SequenceTask { kind: SequenceKind::NextSentence, outputs: 2, dropout: 0.0, pools_last: false })
             }
             Self::SequenceClassification(c) => Some(SequenceTask {
-                module: "classifier",
+                kind: SequenceKind::Classifier,
                 outputs: c.num_labels,
                 dropout: c.classifier_dropout,
                 pools_last: c.left_to_right,

@@ -6,8 +6,7 @@
 pub struct DropoutKey(pub u64);
 
 impl DropoutKey {
-    /// `site` numbers the dropout layers of the model: 0 for the embeddings, then three per encoder layer
-    /// (attention probabilities, attention output, feed-forward output), then one for the pooled output.
+    /// `site` is the number that the model's blueprint has given to a dropout.
     pub fn new(seed: u64, step: u64, micro_step: u32, site: u32) -> Self {
         let mut key = splitmix64(seed);
         for word in [step, u64::from(micro_step), u64::from(site)] {

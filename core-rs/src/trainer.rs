@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::backend::bucket::{self, Bucket};
 use crate::backend::cpu::Cpu;
 use crate::backend::{AdamWState, Backend};
+use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::checkpoint;
 use crate::engine::batch::Batch;
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
@@ -13,16 +14,15 @@ use crate::error::{Code, Error, Result};
 use crate::machine::dtype::{Bf16, Dtype, Element};
 use crate::machine::memory::{Buffer, Plan, zeros};
 use crate::machine::profile::Entry;
-use crate::model::{Bert, DropoutPlan};
+use crate::model::{Model, Pass};
 use crate::ops::cross_entropy::RowLoss;
-use crate::parameters::ParameterLayout;
 
 /// A model with everything that a training step changes.
 pub struct Trainer<B: Backend = Cpu> {
     backend: B,
     options: EngineOptions,
     layout: ParameterLayout,
-    model: Bert<B>,
+    model: Model<B>,
     weights: B::Buffer,
     initialized: Vec<String>,
     training: Option<Training<B>>,
@@ -79,7 +79,8 @@ impl<B: Backend> Trainer<B> {
     fn build(backend: impl FnOnce() -> B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
         let plan = Plan::begin();
         let mut backend = backend();
-        let layout = ParameterLayout::new(&options.config, &options.objective);
+        let blueprint = Blueprint::of(&options.config, &options.objective)?;
+        let layout = blueprint.layout();
         let training = match options.training {
             false => None,
             true => Some(Training {
@@ -92,7 +93,7 @@ impl<B: Backend> Trainer<B> {
             }),
         };
         let planned = if B::DEFERS { bucket::planned(&options) } else { options.clone() };
-        let model = Bert::new(&backend, &planned, &layout)?;
+        let model = Model::new(&backend, &planned, &blueprint, &layout)?;
         backend.plan(&layout, &model.layers(), options.training)?;
         let start = reserve_weights(&options, &layout, file)?;
         plan.check()?;
@@ -115,7 +116,7 @@ impl<B: Backend> Trainer<B> {
     /// own.
     fn infer(&mut self, tokens: usize, batch: &Batch) {
         self.backend.begin(tokens, 0);
-        self.model.forward(&mut self.backend, &self.weights, batch, &DropoutPlan::off());
+        self.model.forward(&mut self.backend, &self.weights, batch, &Pass::evaluation());
     }
 
     /// Takes over what the backend has added up. After an error the gradient is gone, and what was to be reported.
@@ -199,12 +200,7 @@ impl<B: Backend> Engine for Trainer<B> {
         if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
             return Ok(());
         }
-        let dropout = DropoutPlan {
-            keys: Some((options.seed, step, micro_step)),
-            hidden: options.config.hidden_dropout_prob,
-            attention: options.config.attention_probs_dropout_prob,
-            layers: options.config.num_hidden_layers,
-        };
+        let pass = Pass::training(options.seed, step, micro_step);
         let counted = LossSum {
             masked: batch.masked_positions.len() as u64,
             sequences: batch.sequence_labels.len() as u64,
@@ -216,7 +212,7 @@ impl<B: Backend> Engine for Trainer<B> {
         backend.begin(batch.input_ids.len(), step);
         let mut bucket = std::mem::take(bucket); // not borrowed from `self`, which collects below
         let batch = bucketed::<B>(&mut bucket, batch, options);
-        model.forward(backend, weights, &batch, &dropout);
+        model.forward(backend, weights, &batch, &pass);
         model.loss(backend, weights, &batch, Some(&mut training.gradients));
         model.add_losses(backend, &batch);
         if !B::DEFERS {
@@ -224,7 +220,7 @@ impl<B: Backend> Engine for Trainer<B> {
         }
         let Self { backend, model, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
-        model.backward(backend, weights, &batch, &dropout, &mut training.gradients);
+        model.backward(backend, weights, &batch, &pass, &mut training.gradients);
         backend.end();
         self.bucket = bucket;
         self.backend.check()

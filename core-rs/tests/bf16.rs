@@ -11,6 +11,7 @@ use cloze_core::trainer;
 
 fn options(dtype: Dtype, threads: usize) -> EngineOptions {
     let config = ModelConfig {
+        model_type: "bert".into(),
         vocab_size: 301,
         hidden_size: 64,
         num_hidden_layers: 2,

@@ -35,6 +35,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_training_step_allocates_nothing() {
     let config = ModelConfig {
+        model_type: "bert".into(),
         vocab_size: 211,
         hidden_size: 64,
         num_hidden_layers: 2,

@@ -10,6 +10,7 @@ use cloze_core::trainer;
 
 fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32) -> ModelConfig {
     ModelConfig {
+        model_type: "bert".into(),
         vocab_size: vocab,
         hidden_size: hidden,
         num_hidden_layers: layers,

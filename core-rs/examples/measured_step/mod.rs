@@ -11,6 +11,7 @@ pub const HYPER: AdamW =
 /// BERT with heads of 64 and a feed-forward layer four times as wide as the hidden size.
 pub fn bert(hidden_size: usize, num_hidden_layers: usize, vocab_size: usize, dropout: f32) -> ModelConfig {
     ModelConfig {
+        model_type: "bert".into(),
         vocab_size,
         hidden_size,
         num_hidden_layers,

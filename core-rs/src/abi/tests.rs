@@ -1,12 +1,12 @@
 //! The exports called the way C would, with everything that a caller can get wrong.
 
 use super::*;
+use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::config::tests::tiny;
 use crate::engine::batch::Batch;
 use crate::engine::{Engine, EngineOptions, Report, RowResults};
 use crate::machine::dtype::Dtype;
 use crate::objective::Objective;
-use crate::parameters::ParameterLayout;
 use std::path::Path;
 use std::ptr::null_mut;
 
@@ -304,7 +304,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         training: true,
         profile: false,
     };
-    let bomb = Bomb(ParameterLayout::new(&config, &Objective::MaskedLm), options);
+    let bomb = Bomb(Blueprint::of(&config, &Objective::MaskedLm).unwrap().layout(), options);
     let handle = registry::register(Box::new(bomb)).unwrap();
     let (status, message) = step(handle, &mut [1], &mut [0], &mut [1]);
     assert!(status == 8 && message.contains("the bomb"), "{message}");

@@ -78,6 +78,7 @@ mod tests {
     fn options(max_tokens: usize, max_sequences: usize, max_masked: usize) -> EngineOptions {
         EngineOptions {
             config: ModelConfig {
+                model_type: "bert".into(),
                 vocab_size: 100,
                 hidden_size: 8,
                 num_hidden_layers: 1,

@@ -2,6 +2,7 @@
 //! Long because the trait has as many methods as a model has operations.
 
 use super::{AdamWState, Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
+use crate::blueprint::ParameterLayout;
 use crate::engine::AdamW;
 use crate::engine::batch::Batch;
 use crate::error::Result;
@@ -20,7 +21,6 @@ use crate::ops::linear::packed::PackedWeight;
 use crate::ops::linear::{self, Weight};
 use crate::ops::tanh;
 use crate::optim::adamw;
-use crate::parameters::ParameterLayout;
 
 /// A thread team and the scratch of its operations.
 pub struct Cpu<T: Element = f32> {
@@ -181,29 +181,16 @@ impl<T: Element> Backend for Cpu<T> {
         x[..len].iter().position(|v| !v.to_f32().is_finite())
     }
 
-    fn embed_norm(
-        &mut self,
-        batch: &Batch,
-        tables: Embeddings,
-        norm: Norm,
-        weights: &Buffer,
-        dropout: Dropout,
-        sum: &mut Buffer<T>,
-        out: &mut Buffer<T>,
-        statistics: &mut Buffer,
-    ) {
-        let timer = self.profile.start("embed");
+    fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Buffer, out: &mut Buffer<T>) {
+        let _timer = self.profile.start("embed");
         let [word, position, _] = tables.lengths();
         let lookups = [
             Lookup { table: &weights[..], ids: batch.input_ids },
             Lookup { table: &weights[word..], ids: batch.position_ids },
             Lookup { table: &weights[word + position..], ids: batch.token_type_ids },
         ];
-        let n = batch.input_ids.len();
-        embeddings::forward(&self.threads, lookups, tables.width, &mut sum[..n * tables.width]);
-        drop(timer);
-        self.norm(n, norm, weights, sum, out, statistics);
-        self.dropout(n, tables.width, out, dropout);
+        let len = batch.input_ids.len() * tables.width;
+        embeddings::forward(&self.threads, lookups, tables.width, &mut out[..len]);
     }
 
     fn embed_backward(&mut self, batch: &Batch, tables: Embeddings, gradient: &Buffer, gradients: &mut Buffer) {
@@ -228,6 +215,16 @@ impl<T: Element> Backend for Cpu<T> {
     fn dropout_backward(&mut self, n: usize, width: usize, gradient: &mut Buffer, dropout: Dropout) {
         let _timer = self.profile.start("dropout_backward");
         dropout::apply(&self.threads, &mut gradient[..n * width], dropout);
+    }
+
+    fn dropout_to_operand(&mut self, n: usize, width: usize, gradient: &Buffer, dropout: Dropout, to: &mut Buffer<T>) {
+        let _timer = self.profile.start("dropout_to_operand");
+        dropout::apply_to(&self.threads, &gradient[..n * width], &mut to[..n * width], dropout);
+    }
+
+    fn add(&mut self, n: usize, width: usize, x: &Buffer, to: &mut Buffer) {
+        let _timer = self.profile.start("add");
+        dropout::add(&self.threads, &x[..n * width], &mut to[..n * width]);
     }
 
     fn linear(&mut self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer<T>, y: &mut Buffer<T>) {

@@ -9,6 +9,8 @@ pub mod bucket;
 pub mod cpu;
 pub mod cuda;
 
+pub use crate::blueprint::Linear;
+use crate::blueprint::ParameterLayout;
 use crate::engine::AdamW;
 use crate::engine::batch::Batch;
 use crate::error::Result;
@@ -16,8 +18,6 @@ use crate::machine::memory::Buffer;
 use crate::machine::profile::Entry;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
-pub use crate::parameters::Linear;
-use crate::parameters::ParameterLayout;
 
 /// A LayerNorm in the flat buffers: weight `[C]` and directly behind it bias `[C]`.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ pub enum DataGradient {
     Add,
 }
 
-/// A device: its memory and the operations of a BERT encoder with its heads. Rows are `n` tokens, masked tokens or
+/// A device: its memory and the operations of an encoder with its heads. Rows are `n` tokens, masked tokens or
 /// sequences; all arithmetic is f32. Forward operations give the same bits for the same input, whatever the device's parallelism.
 pub trait Backend: Send {
     /// f32 elements on the device: parameters, gradients, moments, statistics, logits.
@@ -136,8 +136,11 @@ pub trait Backend: Send {
     /// Ends a training step's work on a batch, or an update: the same work on other numbers will come again.
     fn end(&mut self) {}
 
-    /// `sum[N, C]` = the three embeddings of each token; `out = dropout(LayerNorm(sum))`; `statistics[N, 2]` is kept for
-    /// backward. The first operation on a batch: those that follow are given the same one.
+    /// `out[N, C]` = the sum of each token's rows of the three tables. The first operation on a batch: those that follow are
+    /// given the same one.
+    fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Self::Buffer, out: &mut Self::Activations);
+
+    /// `sum` = what `embed` makes; `out = dropout(LayerNorm(sum))`; `statistics[N, 2]` is kept for backward.
     fn embed_norm(
         &mut self,
         batch: &Batch,
@@ -148,7 +151,12 @@ pub trait Backend: Send {
         sum: &mut Self::Activations,
         out: &mut Self::Activations,
         statistics: &mut Self::Buffer,
-    );
+    ) {
+        let n = batch.input_ids.len();
+        self.embed(batch, tables, weights, sum);
+        self.norm(n, norm, weights, sum, out, statistics);
+        self.dropout(n, tables.width, out, dropout);
+    }
 
     /// Adds the gradient `[N, C]` to the rows that were looked up.
     fn embed_backward(
@@ -164,6 +172,19 @@ pub trait Backend: Send {
 
     /// The same to a gradient.
     fn dropout_backward(&mut self, n: usize, width: usize, gradient: &mut Self::Buffer, dropout: Dropout);
+
+    /// `to = gradient · dropout`, as the operand of a product.
+    fn dropout_to_operand(
+        &mut self,
+        n: usize,
+        width: usize,
+        gradient: &Self::Buffer,
+        dropout: Dropout,
+        to: &mut Self::Activations,
+    );
+
+    /// `to[n, width] += x`
+    fn add(&mut self, n: usize, width: usize, x: &Self::Buffer, to: &mut Self::Buffer);
 
     /// `y = x Wᵀ + b`
     fn linear(

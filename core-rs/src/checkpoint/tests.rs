@@ -1,6 +1,7 @@
 //! Reading and writing safetensors: what is taken, what is refused, and by what name.
 
 use super::*;
+use crate::blueprint::Blueprint;
 use crate::config::tests::tiny;
 use crate::objective::Objective;
 use crate::objective::tests::classification;
@@ -30,7 +31,7 @@ impl Drop for Place {
 }
 
 fn layout() -> ParameterLayout {
-    ParameterLayout::new(&tiny(), &Objective::MaskedLm)
+    Blueprint::of(&tiny(), &Objective::MaskedLm).unwrap().layout()
 }
 
 /// Name, dtype, shape and bytes of a tensor.
@@ -123,7 +124,7 @@ fn load_leaves_new_heads_as_they_are_and_takes_a_bare_encoder() {
     bare.retain(|t| t.0.starts_with("bert."));
     bare.iter_mut().for_each(|t| t.0 = t.0.replacen("bert.", "", 1));
     write(&place.file(), &bare);
-    let layout = ParameterLayout::new(&tiny(), &classification(false));
+    let layout = Blueprint::of(&tiny(), &classification(false)).unwrap().layout();
     let load = |may_be_missing: &[&str]| {
         let may_be_missing = may_be_missing.iter().map(|&s| s.to_owned()).collect();
         let mut found = vec![7.0; layout.len()];

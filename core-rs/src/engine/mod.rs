@@ -5,13 +5,13 @@ pub mod batch;
 
 use std::path::{Path, PathBuf};
 
+use crate::blueprint::ParameterLayout;
 use crate::engine::batch::{Batch, Limits};
 use crate::error::{Code, Error, Result};
 use crate::machine::dtype::Dtype;
 use crate::machine::profile::Entry;
 use crate::objective::Objective;
 use crate::ops::cross_entropy::RowLoss;
-use crate::parameters::ParameterLayout;
 
 /// Threads of the largest team.
 pub const MOST_THREADS: usize = 1024;

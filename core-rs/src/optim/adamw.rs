@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use crate::blueprint::{Linear, ParameterLayout};
 use crate::engine::AdamW;
 use crate::machine::dtype::Bf16;
 use crate::machine::memory::refill;
@@ -10,7 +11,6 @@ use crate::machine::simd::vectorize;
 use crate::machine::threads::{Shards, Threads};
 use crate::ops::gemm::panels::ROWS;
 use crate::ops::linear::packed::PackedWeight;
-use crate::parameters::{Linear, ParameterLayout};
 
 /// Elements of a block; a constant, so that the norm is the same for any number of threads.
 const BLOCK: usize = 1 << 15;
@@ -95,14 +95,14 @@ impl Plan {
                     for first in (0..outputs).step_by(rows) {
                         let last = (first + rows).min(outputs);
                         let range = p.offset + first * inputs..p.offset + last * inputs;
-                        pieces.push(Piece { range, decay: p.decay, rows: Some((index, first)) });
+                        pieces.push(Piece { range, decay: p.decays(), rows: Some((index, first)) });
                     }
                     at = p.offset + inputs * outputs;
                 }
                 Err(_) => {
                     for from in p.range().step_by(BLOCK) {
                         let range = from..(from + BLOCK).min(p.range().end);
-                        pieces.push(Piece { range, decay: p.decay, rows: None });
+                        pieces.push(Piece { range, decay: p.decays(), rows: None });
                     }
                     at = p.range().end;
                 }
@@ -164,13 +164,14 @@ pub fn update(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blueprint::Blueprint;
     use crate::config::tests::tiny;
     use crate::objective::Objective;
     use crate::ops::tests::random;
 
     #[test]
     fn update_equals_the_algorithm_written_in_f64_and_spares_biases_and_layer_norm_from_decay() {
-        let layout = ParameterLayout::new(&tiny(), &Objective::MaskedLm);
+        let layout = Blueprint::of(&tiny(), &Objective::MaskedLm).unwrap().layout();
         let plan = Plan::new(&layout, &[], 2);
         let n = layout.len();
         let hyper = AdamW {
@@ -190,7 +191,7 @@ mod tests {
                 for i in p.range() {
                     let [w, m, v] = &mut exact[i];
                     let g = f64::from(gradients[i]) * 0.25;
-                    if p.decay {
+                    if p.decays() {
                         *w -= hyper.learning_rate * hyper.weight_decay * *w;
                     }
                     *m = hyper.beta1 * *m + (1.0 - hyper.beta1) * g;

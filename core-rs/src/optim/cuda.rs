@@ -1,10 +1,10 @@
 //! [`super::adamw`] on a CUDA device.
 
+use crate::blueprint::ParameterLayout;
 use crate::driver::queue::Queue;
 use crate::driver::{Buffer, Device, Dtype, Launch, Tensor, bytes_of};
 use crate::engine::AdamW;
 use crate::error::Result;
-use crate::parameters::ParameterLayout;
 
 /// Elements whose squares one block sums.
 const BLOCK: usize = 1 << 15;
@@ -64,7 +64,7 @@ impl<D: Device> Plan<D> {
         let parameters = layout.parameters();
         let starts: Vec<u64> = parameters.iter().map(|p| p.offset as u64).collect();
         let treatments: Vec<i32> =
-            parameters.iter().map(|p| i32::from(p.trainable) * (1 + i32::from(p.decay))).collect();
+            parameters.iter().map(|p| i32::from(p.trainable) * (1 + i32::from(p.decays()))).collect();
         let zeroed = |len, dtype| Buffer::zeroed(queue.device(), len, dtype);
         let plan = Self {
             starts: zeroed(starts.len(), Dtype::Wide)?,

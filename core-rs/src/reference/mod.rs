@@ -11,6 +11,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 
+use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::checkpoint;
 use crate::engine::batch::Batch;
 use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
@@ -19,12 +20,12 @@ use crate::machine::dtype::Dtype;
 use crate::machine::memory::{Buffer, Plan};
 use crate::machine::threads::Threads;
 use crate::ops::cross_entropy::{self, RowLoss};
-use crate::parameters::ParameterLayout;
 use model::{Model, Outputs, Pass};
 
 /// The model in candle.
 pub struct CandleEngine {
     options: EngineOptions,
+    blueprint: Blueprint,
     layout: ParameterLayout,
     variables: Vec<Var>,
     initialized: Vec<String>,
@@ -73,7 +74,8 @@ impl CandleEngine {
             return Err(Error::new(Code::Unsupported, "the candle engine computes in f32 only, not in bf16")
                 .with_hint("use --dtype f32, or the fused engine"));
         }
-        let layout = ParameterLayout::new(&options.config, &options.objective);
+        let blueprint = Blueprint::of(&options.config, &options.objective)?;
+        let layout = blueprint.layout();
         check_memory(&options, &layout)?;
         let mut flat = Buffer::zeroed(layout.len())?;
         let initialized = checkpoint::start_weights(weights, &options, &layout, &mut flat)?;
@@ -87,7 +89,19 @@ impl CandleEngine {
         let (gradients, exp_avg, exp_avg_sq) = (zeros(), zeros(), zeros());
         let alone = Threads::new(1);
         let report = Report::default();
-        Ok(Self { options, layout, variables, initialized, gradients, units: 0, report, exp_avg, exp_avg_sq, alone })
+        Ok(Self {
+            options,
+            blueprint,
+            layout,
+            variables,
+            initialized,
+            gradients,
+            units: 0,
+            report,
+            exp_avg,
+            exp_avg_sq,
+            alone,
+        })
     }
 
     fn training(&self) -> Result<()> {
@@ -110,10 +124,8 @@ impl CandleEngine {
 
     /// Both heads' logits, attached to the graph.
     fn forward(&self, batch: &Batch, pass: Pass) -> Result<Outputs> {
-        let Self { options, layout, variables, .. } = self;
-        Model { config: &options.config, objective: &options.objective, layout, variables }
-            .outputs(batch, pass)
-            .map_err(candle)
+        let Self { blueprint, layout, variables, .. } = self;
+        Model { blueprint, layout, variables }.outputs(batch, pass).map_err(candle)
     }
 
     /// The tokens' logits `[M, V]` and the sequences' `[B, K]`, without dropout; empty without that head.
@@ -191,7 +203,7 @@ impl Engine for CandleEngine {
         let (c1, c2) = (1.0 - hyper.beta1.powi(power), 1.0 - hyper.beta2.powi(power));
         let mut flat = self.flat()?;
         for parameter in self.layout.parameters().iter().filter(|p| p.trainable) {
-            let decay = if parameter.decay { 1.0 - hyper.learning_rate * hyper.weight_decay } else { 1.0 };
+            let decay = if parameter.decays() { 1.0 - hyper.learning_rate * hyper.weight_decay } else { 1.0 };
             for i in parameter.range() {
                 let g = f64::from(self.gradients[i]) * scale;
                 let m = hyper.beta1 * f64::from(self.exp_avg[i]) + (1.0 - hyper.beta1) * g;

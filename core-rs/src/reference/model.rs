@@ -1,12 +1,12 @@
-//! BERT and its heads in candle, one sequence after the other.
+//! A blueprint in candle, one sequence after the other.
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 
-use crate::config::ModelConfig;
+use crate::blueprint::{
+    self, Attention, Block, Blueprint, Dense, Mlp, Norm, NormPlace, ParameterLayout, SequenceHead, Site, TokenHead,
+};
 use crate::engine::batch::Batch;
-use crate::objective::Objective;
 use crate::ops::dropout::Dropout;
-use crate::parameters::{ParameterLayout, decoder_names};
 use crate::rng::DropoutKey;
 
 /// Whether, and with which keys, dropout is on.
@@ -18,12 +18,12 @@ pub(super) enum Pass {
 
 impl Pass {
     /// The factors of elements `index(0..len)` at a site, or `None` where nothing is dropped.
-    fn factors(self, site: u32, rate: f32, shape: &[usize], index: impl Fn(usize) -> u32) -> Result<Option<Tensor>> {
+    fn factors(self, site: Site, shape: &[usize], index: impl Fn(usize) -> u32) -> Result<Option<Tensor>> {
         let Pass::Training { seed, step, micro_step, .. } = self else { return Ok(None) };
-        if rate == 0.0 {
+        if site.rate == 0.0 {
             return Ok(None);
         }
-        let dropout = Dropout::new(DropoutKey::new(seed, step, micro_step, site), rate);
+        let dropout = Dropout::new(DropoutKey::new(seed, step, micro_step, site.number), site.rate);
         let factors: Vec<f32> = (0..shape.iter().product()).map(|i| dropout.factor(index(i))).collect();
         Tensor::from_vec(factors, shape, &Device::Cpu).map(Some)
     }
@@ -65,129 +65,172 @@ fn unseen(l: usize) -> Result<Tensor> {
 }
 
 pub(super) struct Model<'a> {
-    pub config: &'a ModelConfig,
-    pub objective: &'a Objective,
+    pub blueprint: &'a Blueprint,
     pub layout: &'a ParameterLayout,
     pub variables: &'a [Var],
 }
 
+/// One sequence of a batch.
+#[derive(Clone, Copy)]
+struct Sequence<'a> {
+    batch: &'a Batch<'a>,
+    from: usize,
+    to: usize,
+    pass: Pass,
+}
+
+impl Sequence<'_> {
+    fn len(&self) -> usize {
+        self.to - self.from
+    }
+
+    /// Dropout of rows of `width`.
+    fn drop(&self, x: Tensor, site: Site, width: usize) -> Result<Tensor> {
+        let first = self.from * width;
+        let factors = self.pass.factors(site, &[self.len(), width], |i| (first + i) as u32)?;
+        apply(x, factors)
+    }
+
+    /// Dropout of attention's probabilities.
+    fn drop_probabilities(&self, x: Tensor, site: Site, heads: usize) -> Result<Tensor> {
+        let (l, tokens) = (self.len(), self.batch.input_ids.len());
+        let longest = match self.pass {
+            Pass::Training { max_sequence_length, .. } => max_sequence_length,
+            Pass::Evaluation => 0,
+        };
+        let factors = self.pass.factors(site, &[heads, l, l], |index| {
+            let (head, row, key) = (index / (l * l), index / l % l, index % l);
+            ((head * tokens + self.from + row) as u32).wrapping_mul(longest as u32).wrapping_add(key as u32)
+        })?;
+        apply(x, factors)
+    }
+}
+
 impl Model<'_> {
-    fn get(&self, name: &str) -> Result<&Tensor> {
-        let at = self.layout.parameters().iter().position(|p| p.name == name);
+    fn get(&self, tensor: &blueprint::Tensor) -> Result<&Tensor> {
+        let at = self.layout.parameters().iter().position(|p| p.name == tensor.name);
         match at {
             Some(at) => Ok(self.variables[at].as_tensor()),
-            None => candle_core::bail!("no parameter named {name}"),
+            None => candle_core::bail!("no parameter named {}", tensor.name),
         }
     }
 
-    fn linear(&self, x: &Tensor, module: &str) -> Result<Tensor> {
-        let weight = self.get(&format!("{module}.weight"))?;
-        x.matmul(&weight.t()?)?.broadcast_add(self.get(&format!("{module}.bias"))?)
+    fn linear(&self, x: &Tensor, dense: &Dense) -> Result<Tensor> {
+        x.matmul(&self.get(&dense.weight)?.t()?)?.broadcast_add(self.get(&dense.bias)?)
     }
 
-    fn layer_norm(&self, x: &Tensor, module: &str) -> Result<Tensor> {
+    fn layer_norm(&self, x: &Tensor, norm: &Norm) -> Result<Tensor> {
         let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-        let deviation = (variance + f64::from(self.config.layer_norm_eps))?.sqrt()?;
-        centred
-            .broadcast_div(&deviation)?
-            .broadcast_mul(self.get(&format!("{module}.weight"))?)?
-            .broadcast_add(self.get(&format!("{module}.bias"))?)
+        let deviation = (variance + f64::from(norm.eps))?.sqrt()?;
+        centred.broadcast_div(&deviation)?.broadcast_mul(self.get(&norm.weight)?)?.broadcast_add(self.get(&norm.bias)?)
     }
 
     /// The logits of both heads.
     pub fn outputs(&self, batch: &Batch, pass: Pass) -> Result<Outputs> {
-        let task = self.objective.sequence_task();
-        let frozen = self.objective.freezes_encoder();
-        let inside = if frozen { Pass::Evaluation } else { pass };
+        let Blueprint { freezes_encoder: frozen, tokens, sequences, .. } = self.blueprint;
+        let inside = if *frozen { Pass::Evaluation } else { pass };
         let (mut rows, mut pooled) = (Vec::new(), Vec::new());
         for b in 0..batch.sequences() {
             let (from, to) = (batch.cu_seqlens[b], batch.cu_seqlens[b + 1]);
             let masked: Vec<u32> =
                 batch.masked_positions.iter().filter(|p| (from..to).contains(p)).map(|p| (p - from) as u32).collect();
-            if masked.is_empty() && task.is_none() {
+            if masked.is_empty() && sequences.is_none() {
                 continue;
             }
-            let hidden = self.encode(batch, from as usize, to as usize, inside)?;
-            let hidden = if frozen { hidden.detach() } else { hidden };
+            let hidden = self.encode(Sequence { batch, from: from as usize, to: to as usize, pass: inside })?;
+            let hidden = if *frozen { hidden.detach() } else { hidden };
             if !masked.is_empty() {
                 let count = masked.len();
                 rows.push(hidden.index_select(&Tensor::from_vec(masked, count, &Device::Cpu)?, 0)?);
             }
-            let last = task.is_some_and(|task| task.pools_last);
+            let last = sequences.as_ref().is_some_and(|head| head.pools_last);
             pooled.push(hidden.narrow(0, if last { (to - from) as usize - 1 } else { 0 }, 1)?);
         }
-        let tokens = match rows.is_empty() {
-            true => None,
-            false => Some(self.token_logits(&Tensor::cat(&rows, 0)?)?),
-        };
-        let sequences = match task {
-            None => None,
-            Some(task) => {
-                let shape = [pooled.len(), self.config.hidden_size];
-                let pooled = self.linear(&Tensor::cat(&pooled, 0)?, "bert.pooler.dense")?.tanh()?;
-                let site = 1 + 3 * self.config.num_hidden_layers as u32;
-                let pooled = apply(pooled, pass.factors(site, task.dropout, &shape, |i| i as u32)?)?;
-                Some(self.linear(&pooled, task.module)?)
-            }
-        };
+        let tokens = tokens.as_ref().filter(|_| !rows.is_empty());
+        let tokens = tokens.map(|head| self.token_logits(&Tensor::cat(&rows, 0)?, head)).transpose()?;
+        let sequences = sequences.as_ref();
+        let sequences =
+            sequences.map(|head| self.sequence_logits(&Tensor::cat(&pooled, 0)?, head, pass)).transpose()?;
         Ok(Outputs { tokens, sequences })
     }
 
-    fn token_logits(&self, rows: &Tensor) -> Result<Tensor> {
-        let x = self.linear(rows, "cls.predictions.transform.dense")?.gelu_erf()?;
-        let x = self.layer_norm(&x, "cls.predictions.transform.LayerNorm")?;
-        let [weight, bias] = decoder_names(self.config);
-        x.matmul(&self.get(weight)?.t()?)?.broadcast_add(self.get(bias)?)
+    fn token_logits(&self, rows: &Tensor, head: &TokenHead) -> Result<Tensor> {
+        let x = self.layer_norm(&self.linear(rows, &head.dense)?.gelu_erf()?, &head.norm)?;
+        let weight = head.decoder.weight.as_ref().unwrap_or(&self.blueprint.embeddings.words);
+        x.matmul(&self.get(weight)?.t()?)?.broadcast_add(self.get(&head.decoder.bias)?)
+    }
+
+    fn sequence_logits(&self, pooled: &Tensor, head: &SequenceHead, pass: Pass) -> Result<Tensor> {
+        let pooled = self.linear(pooled, &head.dense)?.tanh()?;
+        let factors = pass.factors(head.dropout, pooled.dims(), |i| i as u32)?;
+        self.linear(&apply(pooled, factors)?, &head.output)
     }
 
     /// The encoder's output `[L, C]` of one sequence.
-    fn encode(&self, batch: &Batch, from: usize, to: usize, pass: Pass) -> Result<Tensor> {
-        let (l, c, heads) = (to - from, self.config.hidden_size, self.config.num_attention_heads);
-        let tokens = batch.input_ids.len();
-        let (hidden_rate, attention_rate) = (self.config.hidden_dropout_prob, self.config.attention_probs_dropout_prob);
-        let hidden_factors = |site| pass.factors(site, hidden_rate, &[l, c], |i| (from * c + i) as u32);
-        let embed = |table: &str, ids: &[i32]| {
-            let ids: Vec<u32> = ids[from..to].iter().map(|&id| id as u32).collect();
-            let table = self.get(&format!("bert.embeddings.{table}.weight"))?;
-            table.index_select(&Tensor::from_vec(ids, l, &Device::Cpu)?, 0)
-        };
-        let sum = (embed("word_embeddings", batch.input_ids)? + embed("position_embeddings", batch.position_ids)?)?;
-        let sum = (sum + embed("token_type_embeddings", batch.token_type_ids)?)?;
-        let mut x = apply(self.layer_norm(&sum, "bert.embeddings.LayerNorm")?, hidden_factors(0)?)?;
-        for i in 0..self.config.num_hidden_layers {
-            let (layer, site) = (format!("bert.encoder.layer.{i}"), 3 * i as u32);
-            let split = |name: &str| {
-                let part = self.linear(&x, &format!("{layer}.attention.self.{name}"))?;
-                part.reshape((l, heads, c / heads))?.transpose(0, 1)?.contiguous()
-            };
-            let (q, k, v) = (split("query")?, split("key")?, split("value")?);
-            let scores = (q.matmul(&k.t()?)? / ((c / heads) as f64).sqrt())?;
-            let scores = match self.objective.is_causal() {
-                true => scores.broadcast_add(&unseen(l)?)?,
-                false => scores,
-            };
-            let scores = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
-            let probabilities = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
-            let longest = match pass {
-                Pass::Training { max_sequence_length, .. } => max_sequence_length,
-                Pass::Evaluation => 0,
-            };
-            let factors = pass.factors(1 + site, attention_rate, &[heads, l, l], |index| {
-                let (head, row, key) = (index / (l * l), index / l % l, index % l);
-                ((head * tokens + from + row) as u32).wrapping_mul(longest as u32).wrapping_add(key as u32)
-            })?;
-            let context = apply(probabilities, factors)?.matmul(&v)?;
-            let context = context.transpose(0, 1)?.contiguous()?.reshape((l, c))?;
-            let y = self.linear(&context, &format!("{layer}.attention.output.dense"))?;
-            let y = (apply(y, hidden_factors(2 + site)?)? + &x)?;
-            let attention = self.layer_norm(&y, &format!("{layer}.attention.output.LayerNorm"))?;
-            let y = self.linear(&attention, &format!("{layer}.intermediate.dense"))?.gelu_erf()?;
-            let y = self.linear(&y, &format!("{layer}.output.dense"))?;
-            let y = (apply(y, hidden_factors(3 + site)?)? + attention)?;
-            x = self.layer_norm(&y, &format!("{layer}.output.LayerNorm"))?;
+    fn encode(&self, sequence: Sequence) -> Result<Tensor> {
+        let mut x = self.embed(sequence)?;
+        for block in &self.blueprint.blocks {
+            let Block { attention, mlp, place } = block;
+            x = self.branch(x, &attention.norm, *place, |x| self.attention(x, attention, sequence))?;
+            x = self.branch(x, &mlp.norm, *place, |x| self.mlp(x, mlp, sequence))?;
         }
-        Ok(x)
+        match &self.blueprint.norm {
+            Some(norm) => self.layer_norm(&x, norm),
+            None => Ok(x),
+        }
+    }
+
+    fn embed(&self, sequence: Sequence) -> Result<Tensor> {
+        let Sequence { batch, from, to, .. } = sequence;
+        let blueprint::Embeddings { words, positions, token_types, norm, dropout, .. } = &self.blueprint.embeddings;
+        let look_up = |table: &blueprint::Tensor, ids: &[i32]| {
+            let ids: Vec<u32> = ids[from..to].iter().map(|&id| id as u32).collect();
+            self.get(table)?.index_select(&Tensor::from_vec(ids, to - from, &Device::Cpu)?, 0)
+        };
+        let sum = (look_up(words, batch.input_ids)? + look_up(positions, batch.position_ids)?)?;
+        let sum = (sum + look_up(token_types, batch.token_type_ids)?)?;
+        let sum = norm.as_ref().map_or(Ok(sum.clone()), |norm| self.layer_norm(&sum, norm))?;
+        sequence.drop(sum, *dropout, self.blueprint.width())
+    }
+
+    /// A branch beside the residual stream x, with its norm.
+    fn branch(
+        &self,
+        x: Tensor,
+        norm: &Norm,
+        place: NormPlace,
+        branch: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        match place {
+            NormPlace::Before => branch(&self.layer_norm(&x, norm)?)? + x,
+            NormPlace::After => self.layer_norm(&(branch(&x)? + x)?, norm),
+        }
+    }
+
+    fn attention(&self, x: &Tensor, attention: &Attention, sequence: Sequence) -> Result<Tensor> {
+        let Attention { heads, query, key, value, probabilities: site, output, dropout, .. } = attention;
+        let (l, c) = x.dims2()?;
+        let split = |dense: &Dense| {
+            let part = self.linear(x, dense)?.reshape((l, *heads, c / heads))?;
+            part.transpose(0, 1)?.contiguous()
+        };
+        let (q, k, v) = (split(query)?, split(key)?, split(value)?);
+        let scores = (q.matmul(&k.t()?)? / ((c / heads) as f64).sqrt())?;
+        let scores = match self.blueprint.causal {
+            true => scores.broadcast_add(&unseen(l)?)?,
+            false => scores,
+        };
+        let scores = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
+        let probabilities = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
+        let context = sequence.drop_probabilities(probabilities, *site, *heads)?.matmul(&v)?;
+        let context = context.transpose(0, 1)?.contiguous()?.reshape((l, c))?;
+        sequence.drop(self.linear(&context, output)?, *dropout, c)
+    }
+
+    fn mlp(&self, x: &Tensor, mlp: &Mlp, sequence: Sequence) -> Result<Tensor> {
+        let y = self.linear(&self.linear(x, &mlp.up)?.gelu_erf()?, &mlp.down)?;
+        sequence.drop(y, mlp.dropout, self.blueprint.width())
     }
 }
 

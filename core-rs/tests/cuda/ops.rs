@@ -4,6 +4,7 @@
 //! Tolerances are relative to the largest value that is expected. With bfloat16 the CPU is given the rounded inputs, so
 //! what remains is the rounding of results and of what is rounded in between (the attention probabilities).
 
+use cloze_core::blueprint::{Blueprint, ParameterLayout};
 use cloze_core::config::ModelConfig;
 use cloze_core::driver::queue::Queue;
 use cloze_core::driver::{Buffer, Device, Dtype, Tensor, bytes_of, bytes_of_mut};
@@ -17,7 +18,6 @@ use cloze_core::ops::gemm::epilogue::{Add, Bias, Epilogue, Store};
 use cloze_core::ops::linear::Weight;
 use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear, tanh};
 use cloze_core::optim::{self, adamw};
-use cloze_core::parameters::ParameterLayout;
 use cloze_core::rng::{DropoutKey, splitmix64};
 
 /// A name and what is run on a device.
@@ -243,6 +243,8 @@ fn embeddings_<D: Device>(device: &Queue<D>) {
         );
         close(device, "sum", &x, &sum, 1.0);
         close(device, "out", &y, &out, 4.0);
+        embeddings::cuda::sum(device, n, c, on_device.tensor(), weights.tensor(), y.tensor());
+        close(device, "sum alone", &y, &sum, 1.0);
 
         let gradient = random(n * c, 9);
         let mut expected = random(table.len(), 10);
@@ -300,6 +302,13 @@ fn elementwise<D: Device>(device: &Queue<D>) {
     let on_device = singles(device, &x);
     dropout_op::cuda::apply_to_gradient(device, count, on_device.tensor(), site(device, key));
     assert_eq!(values(device, &on_device), expected);
+    let (gradient, operand) = (singles(device, &x), activations(device, &vec![0.0; count]));
+    dropout_op::cuda::apply_to(device, count, gradient.tensor(), site(device, key), operand.tensor());
+    close(device, "operand", &operand, &expected, 1.0);
+    dropout_op::cuda::apply_to(device, count, gradient.tensor(), None, operand.tensor());
+    close(device, "operand without dropout", &operand, &x, 1.0);
+    dropout_op::cuda::add(device, count, gradient.tensor(), on_device.tensor());
+    assert_eq!(values(device, &on_device), expected.iter().zip(&x).map(|(a, b)| a + b).collect::<Vec<_>>());
     let (on_device, residual) = (activations(device, &x), activations(device, &dy));
     dropout_op::cuda::add_residual(device, count, on_device.tensor(), site(device, key), residual.tensor());
     let sums: Vec<f32> = expected.iter().zip(&dy).map(|(x, r)| x + r).collect();
@@ -538,6 +547,7 @@ fn padding<D: Device>(device: &Queue<D>) {
 
 fn layout() -> ParameterLayout {
     let config = ModelConfig {
+        model_type: "bert".into(),
         vocab_size: 2000,
         hidden_size: 24,
         num_hidden_layers: 2,
@@ -553,7 +563,7 @@ fn layout() -> ParameterLayout {
         pad_token_id: 0,
         tie_word_embeddings: true,
     };
-    ParameterLayout::new(&config, &Objective::MaskedLm)
+    Blueprint::of(&config, &Objective::MaskedLm).unwrap().layout()
 }
 
 const HYPER: AdamW =

@@ -47,6 +47,7 @@ fn classification(freeze_encoder: bool) -> Objective {
 fn options(objective: Objective) -> EngineOptions {
     EngineOptions {
         config: ModelConfig {
+            model_type: "bert".into(),
             vocab_size: 301,
             hidden_size: 24,
             num_hidden_layers: 2,

@@ -9,6 +9,7 @@ mod plan;
 pub mod program;
 
 use super::{AdamWState, Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
+use crate::blueprint::ParameterLayout;
 use crate::driver::{self, Device, Dtype, bytes_of, bytes_of_mut};
 use crate::engine::AdamW;
 use crate::engine::batch::Batch;
@@ -19,7 +20,6 @@ use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::ops::{attention, cross_entropy, dropout, embeddings, layer_norm, linear, tanh};
 use crate::optim;
-use crate::parameters::ParameterLayout;
 pub use plan::{Buffer, Cuda, Rows};
 use plan::{FAILED, LOGITS, SQUARED_NORM, TOTALS};
 
@@ -111,6 +111,13 @@ impl<D: Device> Backend for Cuda<D> {
         self.queue.submit(true);
     }
 
+    fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Buffer<D>, out: &mut driver::Buffer<D>) {
+        let rows = self.send_batch(batch, tables);
+        let (n, c) = (batch.input_ids.len(), tables.width);
+        let tables = weights.exact().part(0, tables.rows.iter().sum::<usize>() * c);
+        embeddings::cuda::sum(&self.queue, n, c, rows, tables, out.tensor());
+    }
+
     fn embed_norm(
         &mut self,
         batch: &Batch,
@@ -150,6 +157,21 @@ impl<D: Device> Backend for Cuda<D> {
 
     fn dropout_backward(&mut self, n: usize, width: usize, gradient: &mut Buffer<D>, dropout: Dropout) {
         dropout::cuda::apply_to_gradient(&self.queue, n * width, gradient.exact(), self.site(dropout));
+    }
+
+    fn dropout_to_operand(
+        &mut self,
+        n: usize,
+        width: usize,
+        gradient: &Buffer<D>,
+        dropout: Dropout,
+        to: &mut driver::Buffer<D>,
+    ) {
+        dropout::cuda::apply_to(&self.queue, n * width, gradient.exact(), self.site(dropout), to.tensor());
+    }
+
+    fn add(&mut self, n: usize, width: usize, x: &Buffer<D>, to: &mut Buffer<D>) {
+        dropout::cuda::add(&self.queue, n * width, x.exact(), to.exact());
     }
 
     fn linear(

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::super::{Embeddings, Heads, Linear, Norm};
 use crate::backend::bucket;
+use crate::blueprint::Blueprint;
 use crate::driver::queue::Queue;
 use crate::driver::{self, Device, Dtype, Tensor, bytes_of_mut};
 use crate::engine::EngineOptions;
@@ -15,7 +16,6 @@ use crate::ops::dropout::Dropout;
 use crate::ops::embeddings::cuda::{Collisions, Planned};
 use crate::ops::{attention, embeddings, layer_norm, linear};
 use crate::optim;
-use crate::parameters::ParameterLayout;
 
 /// Logits that are held at a time: 256 MiB.
 pub(super) const LOGITS: usize = 64 << 20;
@@ -97,13 +97,14 @@ impl<D: Device> Cuda<D> {
             }
         }
         let n = options.max_tokens;
-        let layout = ParameterLayout::new(config, &options.objective);
-        let widest = layout.parameters().iter().map(|p| p.shape[0]).chain([3 * config.hidden_size]);
+        let blueprint = Blueprint::of(config, &options.objective)?;
+        // Query, key and value are one matrix.
+        let widest = blueprint.tensors().into_iter().map(|tensor| tensor.shape[0]).chain([3 * blueprint.width()]);
         let partials = widest
             .map(|c| linear::cuda::sum_scratch(n, c))
             .chain([layer_norm::cuda::backward_scratch(n, config.hidden_size), n * config.num_attention_heads])
             .max();
-        let queue = Queue::new(device, input_bytes(options), cache, options.profile)?;
+        let queue = Queue::new(device, input_bytes(options, &blueprint), cache, options.profile)?;
         let training = |len| if options.training { len } else { 0 };
         let zeroed = |len, dtype| driver::Buffer::zeroed(queue.device(), len, dtype);
         Ok(Self {
@@ -235,12 +236,12 @@ impl<D: Device> Cuda<D> {
 
 /// What a step sends at most: the batch, rows of both heads there and back, labels in as many parts as there are chunks of
 /// logits, where tokens collide, and small ones: a key for each dropout site there and back, counts, an update.
-fn input_bytes(options: &EngineOptions) -> usize {
+fn input_bytes(options: &EngineOptions, blueprint: &Blueprint) -> usize {
     let (n, b, m) = (options.max_tokens, options.max_sequences, options.max_masked);
     let chunks = m * options.config.vocab_size / LOGITS + 2;
     let mut rooms = vec![3 * n, b + 1, attention::cuda::most_tiles(n, b), m, m, b, b, b];
     rooms.extend(std::iter::repeat_n(m.div_ceil(chunks) + 1, chunks));
-    rooms.extend(std::iter::repeat_n(16, 2 * (3 * options.config.num_hidden_layers + 4) + 8));
+    rooms.extend(std::iter::repeat_n(16, 2 * blueprint.sites.count() + 16));
     if options.training {
         rooms.extend([2, 3 * n, 3 * Collisions::most_rows(n), 12 * n]);
     }

@@ -28,3 +28,16 @@ pub fn add_residual<D: Device>(queue: &Queue<D>, count: usize, x: Tensor, dropou
     let arguments = [(count as u64).into(), dropout.into(), residual.into(), x.into()];
     queue.launch(&Launch::threads("dropout_residual", count.div_ceil(4)), &arguments);
 }
+
+/// `to[i] = x[i] factor(i)`, `count` elements of a gradient in f32, as activations.
+pub fn apply_to<D: Device>(queue: &Queue<D>, count: usize, x: Tensor, dropout: Option<Tensor>, to: Tensor) {
+    let (x, to) = (x.expect(count, Dtype::F32), to.expect(count, queue.activations()));
+    let arguments = [(count as u64).into(), dropout.into(), x.into(), to.into()];
+    queue.launch(&Launch::threads("dropout_to_operand", count), &arguments);
+}
+
+/// `to[i] += x[i]`, `count` elements of gradients in f32.
+pub fn add<D: Device>(queue: &Queue<D>, count: usize, x: Tensor, to: Tensor) {
+    let (x, to) = (x.expect(count, Dtype::F32), to.expect(count, Dtype::F32));
+    queue.launch(&Launch::threads("add_gradient", count), &[(count as u64).into(), x.into(), to.into()]);
+}

@@ -33,3 +33,18 @@ KERNEL(dropout_elements)(u64 count, Pointer<const Dropout> site, Pointer<act> x)
     if (i < count) x[i] = narrow<act>(widen(x[i]) * dropout.factor((u32)i));
 }
 EXPORT(dropout_elements)
+
+/// to[i] = x[i] · factor(i), from a gradient in f32 to the operand of a product
+KERNEL(dropout_to_operand)(u64 count, Pointer<const Dropout> site, Pointer<const float> x, Pointer<act> to) {
+    const Dropout dropout = dropout_of(site);
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count) to[i] = narrow<act>(x[i] * dropout.factor((u32)i));
+}
+EXPORT(dropout_to_operand)
+
+/// to[i] += x[i], gradients in f32
+KERNEL(add_gradient)(u64 count, Pointer<const float> x, Pointer<float> to) {
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < count) to[i] += x[i];
+}
+EXPORT(add_gradient)

@@ -1,9 +1,10 @@
 //! Dropout whose mask is a hash of (seed, step, micro-step, site, element): nothing is stored, backward draws it again.
+//! Beside it the addition of a residual's gradient, because one follows the other.
 
 pub mod cuda;
 
 use crate::machine::dtype::Element;
-use crate::machine::simd::vectorize;
+use crate::machine::simd::{self, vectorize};
 use crate::machine::threads::{Shards, Threads};
 use crate::rng::DropoutKey;
 
@@ -51,9 +52,11 @@ impl Dropout {
     }
 }
 
+/// Elements that a thread works on at a time.
+const BLOCK: usize = 1 << 14;
+
 /// `x[i] *= factor(i)`: forward on activations, backward on gradients.
 pub fn apply<T: Element>(threads: &Threads, x: &mut [T], dropout: Dropout) {
-    const BLOCK: usize = 1 << 14;
     if dropout.is_none() {
         return;
     }
@@ -68,6 +71,41 @@ pub fn apply<T: Element>(threads: &Threads, x: &mut [T], dropout: Dropout) {
                 let factors = dropout.factors(range.start as u32, part.len());
                 part.iter_mut().zip(factors).for_each(|(x, keep)| *x = T::from_f32(x.to_f32() * keep));
             },
+        );
+    });
+}
+
+/// `to[i] = x[i] factor(i)`: the gradient of what was dropped out, as the operand of a product.
+pub fn apply_to<T: Element>(threads: &Threads, x: &[f32], to: &mut [T], dropout: Dropout) {
+    assert_eq!(x.len(), to.len());
+    let to = Shards::new(to);
+    threads.run(x.len().div_ceil(BLOCK), &|_, block| {
+        let range = block * BLOCK..((block + 1) * BLOCK).min(x.len());
+        // SAFETY: blocks are disjoint.
+        let part = unsafe { to.part(range.clone()) };
+        vectorize(
+            #[inline(always)]
+            || {
+                let factors = dropout.factors(range.start as u32, part.len());
+                for ((to, x), keep) in part.iter_mut().zip(&x[range.clone()]).zip(factors) {
+                    *to = T::from_f32(x * keep);
+                }
+            },
+        );
+    });
+}
+
+/// `to += x`
+pub fn add(threads: &Threads, x: &[f32], to: &mut [f32]) {
+    assert_eq!(x.len(), to.len());
+    let to = Shards::new(to);
+    threads.run(x.len().div_ceil(BLOCK), &|_, block| {
+        let range = block * BLOCK..((block + 1) * BLOCK).min(x.len());
+        // SAFETY: blocks are disjoint.
+        let part = unsafe { to.part(range.clone()) };
+        vectorize(
+            #[inline(always)]
+            || simd::add(part, &x[range.clone()]),
         );
     });
 }
@@ -106,5 +144,20 @@ mod tests {
         let mut x = vec![2.0; 100];
         apply(&Threads::new(1), &mut x, Dropout::new(DropoutKey::new(1, 1, 1, 1), 0.0));
         assert_eq!(x, vec![2.0; 100]);
+    }
+
+    #[test]
+    fn apply_to_is_apply_on_a_copy_and_add_adds_whatever_the_team() {
+        let dropout = Dropout::new(DropoutKey::new(1, 2, 3, 4), 0.3);
+        let x: Vec<f32> = (0..BLOCK + 777).map(|i| i as f32 * 0.01 - 50.0).collect();
+        let mut expected = x.clone();
+        apply(&Threads::new(1), &mut expected, dropout);
+        for team in [1, 3] {
+            let mut found = vec![9.0f32; x.len()];
+            apply_to(&Threads::new(team), &x, &mut found, dropout);
+            assert_eq!(found, expected);
+            add(&Threads::new(team), &x, &mut found);
+            assert!(found.iter().zip(&expected).zip(&x).all(|((found, a), b)| *found == a + b));
+        }
     }
 }

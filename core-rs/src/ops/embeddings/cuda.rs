@@ -42,6 +42,20 @@ pub fn forward<D: Device>(
     );
 }
 
+/// `out` = the three embeddings of each token, and nothing more; `rows` and `tables` as of [`forward`].
+pub fn sum<D: Device>(queue: &Queue<D>, n: usize, c: usize, rows: Tensor, tables: Tensor, out: Tensor) {
+    queue.launch(
+        &Launch::threads("embed_sum", n * c),
+        &[
+            (n as i32).into(),
+            (c as i32).into(),
+            rows.expect(3 * n, Dtype::I32).into(),
+            tables.into(),
+            out.expect(n * c, queue.activations()).into(),
+        ],
+    );
+}
+
 /// The ids of the three tables, one table behind the other, as rows of the one that they make together.
 pub fn table_rows(ids: [&[i32]; 3], rows: [usize; 3], to: &mut Vec<i32>) {
     to.clear();

@@ -28,6 +28,18 @@ DEVICE void embed_forward_rows(int n, int c, float eps, Pointer<const int> rows,
     normalize<V, E>(x, row, c, eps, weight, bias, dropout, out, statistics);
 }
 
+// out = word + position + token type embedding; `rows` and `tables` as below.
+KERNEL(embed_sum)(int n, int c, Pointer<const int> rows, Pointer<const float> tables, Pointer<act> out) {
+    const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= (long long)n * c) return;
+    const int row = (int)(i / c), column = (int)(i % c);
+    float x = 0.0f;
+#pragma unroll
+    for (int table = 0; table < 3; table++) x += tables[(long long)rows[table * n + row] * c + column];
+    out[i] = narrow<act>(x);
+}
+EXPORT(embed_sum)
+
 // sum = word + position + token type embedding; out = dropout(LayerNorm(sum)). `rows[3, N]` count from the start of
 // `tables`, where the three lie one behind the other. Versions as of norm_forward.
 #define EMBED(W, V)                                                                                                        \

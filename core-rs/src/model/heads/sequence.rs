@@ -2,20 +2,21 @@
 //! causal), dropout, and a dense layer with one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
 //! 4.1) differ in that layer's name and in dropout only.
 
-use super::{DropoutPlan, Modules};
 use crate::backend::{Backend, DataGradient, Head, Linear};
+use crate::blueprint::{self, Site};
 use crate::engine::EngineOptions;
 use crate::engine::batch::Batch;
 use crate::error::Result;
 use crate::machine::memory::zeros;
-use crate::objective::SequenceTask;
+use crate::model::pass::Pass;
+use crate::model::places::Places;
 
 /// The head and its activations.
 pub struct SequenceHead<B: Backend> {
     pooler: Linear,
     output: Linear,
-    /// Rate of dropout between them.
-    rate: f32,
+    /// Between them.
+    dropout: Site,
     pools_last: bool,
     /// `[B]` indices of the tokens that are pooled.
     tokens: Vec<i32>,
@@ -43,25 +44,30 @@ struct Gradients<B: Backend> {
 }
 
 impl<B: Backend> SequenceHead<B> {
-    pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules, task: SequenceTask) -> Result<Self> {
+    pub(in crate::model) fn new(
+        backend: &B,
+        options: &EngineOptions,
+        spec: &blueprint::SequenceHead,
+        places: &Places,
+    ) -> Result<Self> {
         let b = options.max_sequences;
-        let c = options.config.hidden_size;
+        let [outputs, c] = spec.output.shape();
         let matrix = || backend.activations(b * c);
         let gradients = || {
-            let (logits, first) = (backend.activations(b * task.outputs)?, backend.zeroed(b * c)?);
+            let (logits, first) = (backend.activations(b * outputs)?, backend.zeroed(b * c)?);
             Ok(Gradients { logits, pooled: matrix()?, first })
         };
         Ok(Self {
-            pooler: modules.dense("bert.pooler.dense")?,
-            output: modules.dense(task.module)?,
-            rate: task.dropout,
-            pools_last: task.pools_last,
+            pooler: places.dense(&spec.dense)?,
+            output: places.dense(&spec.output)?,
+            dropout: spec.dropout,
+            pools_last: spec.pools_last,
             tokens: zeros(b)?,
             gathered: matrix()?,
             pre: matrix()?,
             pooled: matrix()?,
             dropped: matrix()?,
-            logits: backend.zeroed(b * task.outputs)?,
+            logits: backend.zeroed(b * outputs)?,
             gradients: if options.training { Some(gradients()?) } else { None },
             rows: backend.rows(b)?,
         })
@@ -73,13 +79,13 @@ impl<B: Backend> SequenceHead<B> {
     }
 
     /// From the encoder's output to logits.
-    pub(super) fn forward(
+    pub(in crate::model) fn forward(
         &mut self,
         backend: &mut B,
         weights: &B::Buffer,
         batch: &Batch,
         hidden: &B::Activations,
-        dropout: &DropoutPlan,
+        pass: &Pass,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
         self.tokens.clear();
@@ -93,7 +99,7 @@ impl<B: Backend> SequenceHead<B> {
         backend.linear(b, self.pooler, weights, &self.gathered, &mut self.pre);
         backend.tanh(b, c, &self.pre, &mut self.pooled);
         backend.tanh(b, c, &self.pre, &mut self.dropped);
-        backend.dropout(b, c, &mut self.dropped, dropout.pooled(self.rate));
+        backend.dropout(b, c, &mut self.dropped, pass.at(self.dropout));
         backend.logits(0, b, self.output, weights, &self.dropped, &mut self.logits);
     }
 
@@ -117,7 +123,7 @@ impl<B: Backend> SequenceHead<B> {
     }
 
     /// Adds what `loss` found to the backend's totals.
-    pub(super) fn add_losses(&self, backend: &mut B, b: usize) {
+    pub(in crate::model) fn add_losses(&self, backend: &mut B, b: usize) {
         backend.add_losses(Head::Sequences, b, &self.rows);
     }
 
@@ -128,18 +134,18 @@ impl<B: Backend> SequenceHead<B> {
 
     /// After `loss` with gradients: adds the pooler's, and adds that of the encoder's output to `hidden` or writes it
     /// there, the other rows zero, as `how` says.
-    pub(super) fn backward(
+    pub(in crate::model) fn backward(
         &mut self,
         backend: &mut B,
         weights: &B::Buffer,
         batch: &Batch,
-        dropout: &DropoutPlan,
+        pass: &Pass,
         hidden: Option<(&mut B::Buffer, DataGradient)>,
         gradients: &mut B::Buffer,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
         let Gradients { pooled, first, .. } = self.gradients.as_mut().expect("planned for training");
-        backend.dropout(b, c, pooled, dropout.pooled(self.rate));
+        backend.dropout(b, c, pooled, pass.at(self.dropout));
         backend.tanh_backward(b, c, &self.pooled, pooled);
         backend.linear_parameters_backward(b, self.pooler, &self.gathered, pooled, gradients);
         let Some((hidden, how)) = hidden else { return };

@@ -1,9 +1,8 @@
 //! Where each parameter lies in the one flat buffer that holds them all, under its Hugging Face name, and how weights
 //! start.
 
-use crate::config::ModelConfig;
+use super::spec::{Blueprint, Group, Part, Start};
 use crate::error::{Code, Error, Result};
-use crate::objective::Objective;
 use crate::rng::splitmix64;
 
 /// One named tensor of the model.
@@ -11,14 +10,20 @@ use crate::rng::splitmix64;
 pub struct Parameter {
     /// Hugging Face's name in the class that the objective names.
     pub name: String,
+    /// Other names that it has in files, the likeliest first.
+    pub aliases: Vec<String>,
     /// `[rows, columns]` or `[length]`.
     pub shape: Vec<usize>,
     /// First element in the flat buffer.
     pub offset: usize,
     /// Number of elements.
     pub len: usize,
-    /// Whether weight decay applies: not to biases and LayerNorm parameters (Devlin et al., 2019, appendix A.2).
-    pub decay: bool,
+    /// Its first values.
+    pub start: Start,
+    /// How an optimizer treats it.
+    pub group: Group,
+    /// What it belongs to.
+    pub part: Part,
     /// Whether training changes it.
     pub trainable: bool,
 }
@@ -27,6 +32,11 @@ impl Parameter {
     /// The elements in the flat buffer.
     pub fn range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.len
+    }
+
+    /// Whether weight decay applies.
+    pub fn decays(&self) -> bool {
+        self.group != Group::NoDecay
     }
 }
 
@@ -43,78 +53,36 @@ pub struct Linear {
     pub outputs: usize,
 }
 
-/// All parameters of a model in a fixed order: the encoder's, then those of its heads. Query, key and value of a layer are neighbours, so that they
-/// are one `[3C, C]` matrix and one `[3C]` bias; each LayerNorm's bias follows its weight. A decoder that is tied to the
-/// word embeddings is no parameter of its own, but for its bias.
+/// All parameters of a model, in the order of [`Blueprint::tensors`] and without gaps. A decoder that is tied to the word
+/// embeddings is no parameter of its own, but for its bias.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterLayout {
     parameters: Vec<Parameter>,
     len: usize,
 }
 
-const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";
-
-/// Names of the decoder's weight `[V, C]` and bias `[V]`. transformers ties both or neither: to the word embeddings, and to
-/// a bias of the head's own.
-pub fn decoder_names(config: &ModelConfig) -> [&'static str; 2] {
-    if config.tie_word_embeddings {
-        [WORD_EMBEDDINGS, "cls.predictions.bias"]
-    } else {
-        ["cls.predictions.decoder.weight", "cls.predictions.decoder.bias"]
-    }
-}
-
 impl ParameterLayout {
-    /// The layout for a configuration with the heads of an objective.
-    pub fn new(config: &ModelConfig, objective: &Objective) -> Self {
+    /// The layout of a blueprint.
+    pub fn new(blueprint: &Blueprint) -> Self {
         let mut layout = Self { parameters: Vec::new(), len: 0 };
-        let (c, f, v) = (config.hidden_size, config.intermediate_size, config.vocab_size);
-        let embeddings = "bert.embeddings";
-        layout.push(WORD_EMBEDDINGS.into(), &[v, c]);
-        layout.push(format!("{embeddings}.position_embeddings.weight"), &[config.max_position_embeddings, c]);
-        layout.push(format!("{embeddings}.token_type_embeddings.weight"), &[config.type_vocab_size, c]);
-        layout.push_pair(&format!("{embeddings}.LayerNorm"), &[c]);
-        for i in 0..config.num_hidden_layers {
-            let layer = format!("bert.encoder.layer.{i}");
-            for part in ["weight", "bias"] {
-                for name in ["query", "key", "value"] {
-                    let shape: &[usize] = if part == "weight" { &[c, c] } else { &[c] };
-                    layout.push(format!("{layer}.attention.self.{name}.{part}"), shape);
-                }
-            }
-            layout.push_pair(&format!("{layer}.attention.output.dense"), &[c, c]);
-            layout.push_pair(&format!("{layer}.attention.output.LayerNorm"), &[c]);
-            layout.push_pair(&format!("{layer}.intermediate.dense"), &[f, c]);
-            layout.push_pair(&format!("{layer}.output.dense"), &[c, f]);
-            layout.push_pair(&format!("{layer}.output.LayerNorm"), &[c]);
-        }
-        layout.parameters.iter_mut().for_each(|p| p.trainable = !objective.freezes_encoder());
-        if objective.predicts_tokens() {
-            layout.push_pair("cls.predictions.transform.dense", &[c, c]);
-            layout.push_pair("cls.predictions.transform.LayerNorm", &[c]);
-            let [weight, bias] = decoder_names(config);
-            if !config.tie_word_embeddings {
-                layout.push(weight.into(), &[v, c]);
-            }
-            layout.push(bias.into(), &[v]);
-        }
-        if let Some(task) = objective.sequence_task() {
-            layout.push_pair("bert.pooler.dense", &[c, c]);
-            layout.push_pair(task.module, &[task.outputs, c]);
+        for tensor in blueprint.tensors() {
+            let len = tensor.shape.iter().product();
+            let names = [&tensor.name].into_iter().chain(&tensor.aliases);
+            let bare = names.filter_map(|name| Some(name.strip_prefix(blueprint.prefix)?.to_owned()));
+            layout.parameters.push(Parameter {
+                name: tensor.name.clone(),
+                aliases: tensor.aliases.iter().cloned().chain(bare).collect(),
+                shape: tensor.shape.clone(),
+                offset: layout.len,
+                len,
+                start: tensor.start,
+                group: tensor.group,
+                part: tensor.part,
+                trainable: !(blueprint.freezes_encoder && tensor.part == Part::Encoder),
+            });
+            layout.len += len;
         }
         layout
-    }
-
-    fn push_pair(&mut self, module: &str, shape: &[usize]) {
-        self.push(format!("{module}.weight"), shape);
-        self.push(format!("{module}.bias"), &shape[..1]);
-    }
-
-    fn push(&mut self, name: String, shape: &[usize]) {
-        let len = shape.iter().product();
-        let decay = !name.ends_with("bias") && !name.contains("LayerNorm");
-        self.parameters.push(Parameter { name, shape: shape.to_vec(), offset: self.len, len, decay, trainable: true });
-        self.len += len;
     }
 
     /// Every parameter, by offset.
@@ -149,22 +117,24 @@ impl ParameterLayout {
         self.parameters.get(after.saturating_sub(1)).map_or("unknown", |p| p.name.as_str())
     }
 
-    /// Fills a flat buffer the way BERT starts: weights normal(0, `initializer_range`), the padding row and biases zero,
-    /// LayerNorm weights one. The same values on every machine.
-    pub fn initialize(&self, config: &ModelConfig, seed: u64, flat: &mut [f32]) {
+    /// Fills a flat buffer the way the blueprint says. The same values on every machine.
+    pub fn initialize(&self, seed: u64, flat: &mut [f32]) {
         for p in &self.parameters {
             let values = &mut flat[p.range()];
-            match (p.decay, p.name.ends_with("LayerNorm.weight")) {
-                (true, _) => {
+            match p.start {
+                Start::Zeros => values.fill(0.0),
+                Start::Ones => values.fill(1.0),
+                Start::Normal(deviation) | Start::NormalButRow { deviation, .. } => {
                     for (i, value) in values.iter_mut().enumerate() {
-                        *value = normal(seed, (p.offset + i) as u64) * config.initializer_range;
+                        *value = normal(seed, (p.offset + i) as u64) * deviation;
                     }
                 }
-                (false, ones) => values.fill(if ones { 1.0 } else { 0.0 }),
+            }
+            if let Start::NormalButRow { row, .. } = p.start {
+                let width = p.shape[1];
+                values[row * width..][..width].fill(0.0);
             }
         }
-        let c = config.hidden_size;
-        flat[config.pad_token_id * c..(config.pad_token_id + 1) * c].fill(0.0);
     }
 }
 
@@ -198,12 +168,18 @@ fn ln(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ModelConfig;
     use crate::config::tests::tiny;
+    use crate::objective::Objective;
     use crate::objective::tests::classification;
+
+    fn layout_of(config: &ModelConfig, objective: &Objective) -> ParameterLayout {
+        Blueprint::of(config, objective).unwrap().layout()
+    }
 
     #[test]
     fn layout_has_hugging_face_names_without_gaps() {
-        let layout = ParameterLayout::new(&tiny(), &Objective::MaskedLm);
+        let layout = layout_of(&tiny(), &Objective::MaskedLm);
         let mut offset = 0;
         for p in layout.parameters() {
             assert_eq!(p.offset, offset);
@@ -216,15 +192,15 @@ mod tests {
             ("bert.encoder.layer.1.attention.self.query.weight", "bert.encoder.layer.1.attention.self.key.weight");
         let (q, k) = (layout.find(q).unwrap(), layout.find(k).unwrap());
         assert_eq!(q.offset + q.len, k.offset);
-        assert!(q.decay && !layout.find("bert.embeddings.LayerNorm.weight").unwrap().decay);
+        assert!(q.group == Group::Matrix && !layout.find("bert.embeddings.LayerNorm.weight").unwrap().decays());
         assert_eq!(layout.find("decoder").unwrap_err().code, Code::InvalidArgument);
     }
 
     #[test]
     fn heads_follow_the_encoder_so_that_objectives_begin_with_the_same_encoder() {
-        let encoder = ParameterLayout::new(&tiny(), &classification(true));
+        let encoder = layout_of(&tiny(), &classification(true));
         let names = |objective: &Objective| {
-            let layout = ParameterLayout::new(&tiny(), objective);
+            let layout = layout_of(&tiny(), objective);
             let parameters: Vec<Parameter> = layout.parameters().to_vec();
             let heads = parameters.iter().filter(|p| !p.name.starts_with("bert.e")).map(|p| p.name.clone()).collect();
             (parameters, heads)
@@ -246,26 +222,28 @@ mod tests {
     #[test]
     fn a_decoder_that_is_not_tied_is_a_parameter_and_starts_like_other_weights() {
         let config = ModelConfig { tie_word_embeddings: false, ..tiny() };
-        let layout = ParameterLayout::new(&config, &Objective::MaskedLm);
-        let [decoder, bias] = decoder_names(&config).map(|name| layout.find(name).unwrap());
-        assert_eq!((&decoder.shape[..], decoder.decay), (&[23, 8][..], true));
+        let layout = layout_of(&config, &Objective::MaskedLm);
+        let [decoder, bias] =
+            ["weight", "bias"].map(|name| layout.find(&format!("cls.predictions.decoder.{name}")).unwrap());
+        assert_eq!((&decoder.shape[..], decoder.group), (&[23, 8][..], Group::Decay));
+        assert_eq!(bias.aliases, ["cls.predictions.bias"]);
         assert!(decoder.offset < bias.offset, "a bias is behind its weight");
         let mut flat = vec![0.0; layout.len()];
-        layout.initialize(&config, 1, &mut flat);
+        layout.initialize(1, &mut flat);
         assert!(flat[decoder.range()].iter().all(|&x| x != 0.0));
-        let tied = ParameterLayout::new(&tiny(), &Objective::MaskedLm);
+        let tied = layout_of(&tiny(), &Objective::MaskedLm);
         assert!(tied.find(&decoder.name).is_err() && tied.find("cls.predictions.bias").is_ok());
-        let classifier = ParameterLayout::new(&config, &classification(false));
+        let classifier = layout_of(&config, &classification(false));
         assert!(classifier.find(&decoder.name).is_err(), "a classifier has no decoder");
     }
 
     #[test]
     fn initialize_is_normal_with_the_configured_deviation_and_the_same_for_a_seed() {
         let config = ModelConfig { vocab_size: 2000, ..tiny() };
-        let layout = ParameterLayout::new(&config, &Objective::MaskedLm);
+        let layout = layout_of(&config, &Objective::MaskedLm);
         let fill = |seed| {
             let mut flat = vec![9.0; layout.len()];
-            layout.initialize(&config, seed, &mut flat);
+            layout.initialize(seed, &mut flat);
             flat
         };
         let flat = fill(7);

@@ -2,15 +2,15 @@
 //! word embedding matrix, or one of its own where they are not tied, plus a bias (Devlin et al., 2019, section 3.1). Logits
 //! exist for one chunk of rows at a time.
 
-use super::Modules;
 use crate::backend::{Backend, DataGradient, Head, Linear, Norm};
+use crate::blueprint::{self, Blueprint};
 use crate::engine::EngineOptions;
 use crate::error::Result;
+use crate::model::places::Places;
 use crate::ops::dropout::Dropout;
-use crate::parameters::decoder_names;
 
 /// The head and its activations.
-pub struct TokenHead<B: Backend> {
+pub struct MaskedLmHead<B: Backend> {
     transform: Linear,
     norm: Norm,
     decoder: Linear,
@@ -41,10 +41,16 @@ struct Gradients<B: Backend> {
     pre: B::Activations,
 }
 
-impl<B: Backend> TokenHead<B> {
-    pub(super) fn new(backend: &B, options: &EngineOptions, modules: &Modules) -> Result<Self> {
-        let [decoder, bias] = decoder_names(&options.config);
-        let (m, c, v) = (options.max_masked, options.config.hidden_size, options.config.vocab_size);
+impl<B: Backend> MaskedLmHead<B> {
+    pub(in crate::model) fn new(
+        backend: &B,
+        options: &EngineOptions,
+        blueprint: &Blueprint,
+        spec: &blueprint::TokenHead,
+        places: &Places,
+    ) -> Result<Self> {
+        let decoder = places.decoder(&spec.decoder, &blueprint.embeddings.words)?;
+        let (m, c, v) = (options.max_masked, decoder.inputs, decoder.outputs);
         let chunk = (backend.logits_at_a_time() / v).clamp(1, m.max(1));
         let matrix = || backend.activations(m * c);
         let gradients = || {
@@ -52,9 +58,9 @@ impl<B: Backend> TokenHead<B> {
             Ok(Gradients { logits, out, pre: matrix()? })
         };
         Ok(Self {
-            transform: modules.dense("cls.predictions.transform.dense")?,
-            norm: modules.norm("cls.predictions.transform.LayerNorm")?,
-            decoder: modules.linear(decoder, bias, v)?,
+            transform: places.dense(&spec.dense)?,
+            norm: places.norm(&spec.norm)?,
+            decoder,
             chunk,
             gathered: matrix()?,
             kept: matrix()?,
@@ -68,7 +74,7 @@ impl<B: Backend> TokenHead<B> {
     }
 
     /// From the encoder's output to what the decoder sees.
-    pub(super) fn forward(
+    pub(in crate::model) fn forward(
         &mut self,
         backend: &mut B,
         weights: &B::Buffer,
@@ -106,7 +112,7 @@ impl<B: Backend> TokenHead<B> {
     }
 
     /// Adds what `loss` found to the backend's totals.
-    pub(super) fn add_losses(&self, backend: &mut B, m: usize) {
+    pub(in crate::model) fn add_losses(&self, backend: &mut B, m: usize) {
         backend.add_losses(Head::Tokens, m, &self.rows);
     }
 
@@ -116,7 +122,7 @@ impl<B: Backend> TokenHead<B> {
     }
 
     /// After `loss` with gradients: writes the gradient of the encoder's output to `hidden`.
-    pub(super) fn backward(
+    pub(in crate::model) fn backward(
         &mut self,
         backend: &mut B,
         weights: &B::Buffer,
@@ -138,7 +144,7 @@ impl<B: Backend> TokenHead<B> {
     }
 
     /// Its dense layers.
-    pub(super) fn layers(&self) -> [Linear; 2] {
+    pub(in crate::model) fn layers(&self) -> [Linear; 2] {
         [self.transform, self.decoder]
     }
 

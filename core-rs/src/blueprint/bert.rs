@@ -1,0 +1,137 @@
+//! BERT (Devlin et al., 2019): post-LN blocks with biases, learned positions, token types, gelu.
+
+use super::spec::{
+    Attention, Block, Blueprint, Decoder, Dense, Embeddings, Group, Mlp, Norm, NormPlace, Part, SequenceHead, Sites,
+    Start, Tensor, TokenHead,
+};
+use crate::config::ModelConfig;
+use crate::objective::{Objective, SequenceKind};
+
+/// Hugging Face's `BertForMaskedLM`, `BertForPreTraining`, `BertLMHeadModel` or `BertForSequenceClassification`.
+pub fn bert(config: &ModelConfig, objective: &Objective) -> Blueprint {
+    let names = Names { config };
+    let mut sites = Sites::default();
+    let embeddings = names.embeddings(&mut sites);
+    let blocks = (0..config.num_hidden_layers).map(|i| names.block(i, &mut sites)).collect();
+    let (tokens, sequences) = (objective.predicts_tokens().then(|| names.token_head()), objective.sequence_task());
+    let sequences = sequences.map(|task| {
+        let (module, part) = match task.kind {
+            SequenceKind::NextSentence => ("cls.seq_relationship", Part::NextSentence),
+            SequenceKind::Classifier => ("classifier", Part::Classifier),
+        };
+        SequenceHead {
+            pools_last: task.pools_last,
+            dense: names.dense("bert.pooler.dense", [config.hidden_size; 2], Part::Pooler),
+            dropout: sites.next(task.dropout),
+            output: names.dense(module, [task.outputs, config.hidden_size], part),
+        }
+    });
+    let (causal, freezes_encoder) = (objective.is_causal(), objective.freezes_encoder());
+    Blueprint { prefix: "bert.", embeddings, blocks, norm: None, causal, freezes_encoder, tokens, sequences, sites }
+}
+
+/// Makes the parts of a model under BERT's names.
+pub(super) struct Names<'a> {
+    pub config: &'a ModelConfig,
+}
+
+impl Names<'_> {
+    fn embeddings(&self, sites: &mut Sites) -> Embeddings {
+        let &ModelConfig { vocab_size, max_position_embeddings, type_vocab_size, .. } = self.config;
+        let (deviation, row) = (self.config.initializer_range, self.config.pad_token_id);
+        let table = |name: &str, rows: usize, start| {
+            let name = format!("bert.embeddings.{name}.weight");
+            let shape = vec![rows, self.config.hidden_size];
+            Tensor { name, aliases: Vec::new(), shape, start, group: Group::Decay, part: Part::Encoder }
+        };
+        Embeddings {
+            name: "bert.embeddings".into(),
+            words: table("word_embeddings", vocab_size, Start::NormalButRow { deviation, row }),
+            positions: table("position_embeddings", max_position_embeddings, Start::Normal(deviation)),
+            token_types: table("token_type_embeddings", type_vocab_size, Start::Normal(deviation)),
+            norm: Some(self.norm("bert.embeddings.LayerNorm", Part::Encoder)),
+            dropout: sites.next(self.config.hidden_dropout_prob),
+        }
+    }
+
+    fn block(&self, i: usize, sites: &mut Sites) -> Block {
+        let ModelConfig { hidden_size: c, intermediate_size: f, .. } = *self.config;
+        let layer = format!("bert.encoder.layer.{i}");
+        let dense = |module: &str, shape| self.dense(&format!("{layer}.{module}"), shape, Part::Encoder);
+        let attention = Attention {
+            name: format!("{layer}.attention"),
+            heads: self.config.num_attention_heads,
+            query: dense("attention.self.query", [c, c]),
+            key: dense("attention.self.key", [c, c]),
+            value: dense("attention.self.value", [c, c]),
+            probabilities: sites.next(self.config.attention_probs_dropout_prob),
+            output: dense("attention.output.dense", [c, c]),
+            dropout: sites.next(self.config.hidden_dropout_prob),
+            norm: self.norm(&format!("{layer}.attention.output.LayerNorm"), Part::Encoder),
+        };
+        let mlp = Mlp {
+            name: format!("{layer}.output"),
+            up: dense("intermediate.dense", [f, c]),
+            down: dense("output.dense", [c, f]),
+            dropout: sites.next(self.config.hidden_dropout_prob),
+            norm: self.norm(&format!("{layer}.output.LayerNorm"), Part::Encoder),
+        };
+        Block { attention, mlp, place: NormPlace::After }
+    }
+
+    /// transformers ties both of the decoder's tensors or neither: to the word embeddings, and to a bias of the head's own.
+    /// Files of transformers 4 have one of the two biases for both.
+    fn token_head(&self) -> TokenHead {
+        let ModelConfig { hidden_size: c, vocab_size: v, .. } = *self.config;
+        let own = self.dense("cls.predictions.decoder", [v, c], Part::TokenHead);
+        let tied = "cls.predictions.bias".to_owned();
+        TokenHead {
+            dense: self.dense("cls.predictions.transform.dense", [c, c], Part::TokenHead),
+            norm: self.norm("cls.predictions.transform.LayerNorm", Part::TokenHead),
+            decoder: match self.config.tie_word_embeddings {
+                true => Decoder {
+                    weight: None,
+                    bias: Tensor { name: tied, aliases: vec![own.bias.name.clone()], ..own.bias },
+                },
+                false => Decoder {
+                    weight: Some(Tensor { part: Part::Decoder, ..own.weight }),
+                    bias: Tensor { aliases: vec![tied], ..own.bias },
+                },
+            },
+        }
+    }
+
+    /// A dense layer of `[outputs, inputs]`.
+    fn dense(&self, module: &str, shape: [usize; 2], part: Part) -> Dense {
+        let tensor = |name: &str, shape: &[usize], start, group| Tensor {
+            name: format!("{module}.{name}"),
+            aliases: Vec::new(),
+            shape: shape.to_vec(),
+            start,
+            group,
+            part,
+        };
+        let group = if part == Part::Encoder { Group::Matrix } else { Group::Decay };
+        Dense {
+            weight: tensor("weight", &shape, Start::Normal(self.config.initializer_range), group),
+            bias: tensor("bias", &shape[..1], Start::Zeros, Group::NoDecay),
+        }
+    }
+
+    /// Checkpoints made from TensorFlow's call a norm's tensors `gamma` and `beta`.
+    pub fn norm(&self, module: &str, part: Part) -> Norm {
+        let tensor = |name: &str, older: &str, start| Tensor {
+            name: format!("{module}.{name}"),
+            aliases: vec![format!("{module}.{older}")],
+            shape: vec![self.config.hidden_size],
+            start,
+            group: Group::NoDecay,
+            part,
+        };
+        Norm {
+            weight: tensor("weight", "gamma", Start::Ones),
+            bias: tensor("bias", "beta", Start::Zeros),
+            eps: self.config.layer_norm_eps,
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What a model is made of. A family's file fills this in from a `config.json`; everything else that depends on the
+//! architecture is derived from it: where parameters lie and how they start ([`super::layout`]), the names in files, the
+//! groups of an optimizer, the dropout sites, the fused model, the plan of a GPU and the reference model.
+//!
+//! A field is here because two families differ in it, or because a tensor needs its name.
+
+/// A whole model with the heads of an objective.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blueprint {
+    /// What the names of the encoder's tensors begin with; a file of a bare encoder lacks it.
+    pub prefix: &'static str,
+    /// From ids to hidden states.
+    pub embeddings: Embeddings,
+    /// The layers of the encoder, first to last.
+    pub blocks: Vec<Block>,
+    /// Behind the last block: of families whose blocks do not end with one.
+    pub norm: Option<Norm>,
+    /// Whether a token sees only itself and what stands before it.
+    pub causal: bool,
+    /// Whether training leaves embeddings and blocks as they are.
+    pub freezes_encoder: bool,
+    /// The head that predicts tokens.
+    pub tokens: Option<TokenHead>,
+    /// The head on sequences.
+    pub sequences: Option<SequenceHead>,
+    /// Dropout sites that have been numbered.
+    pub sites: Sites,
+}
+
+/// The sum of three tables, then dropout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    /// Module, for messages.
+    pub name: String,
+    /// `[V, C]`
+    pub words: Tensor,
+    /// `[P, C]`
+    pub positions: Tensor,
+    /// `[types, C]`
+    pub token_types: Tensor,
+    /// Before the dropout.
+    pub norm: Option<Norm>,
+    /// Of the sum, or of what the norm makes of it.
+    pub dropout: Site,
+}
+
+/// Attention and a feed-forward part, each a branch beside a residual stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// The first branch.
+    pub attention: Attention,
+    /// The second branch.
+    pub mlp: Mlp,
+    /// Where the norms of both branches stand.
+    pub place: NormPlace,
+}
+
+/// Where the norm of a branch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormPlace {
+    /// `x + branch(norm(x))`: pre-LN (Xiong et al., 2020).
+    Before,
+    /// `norm(x + branch(x))`: post-LN (Vaswani et al., 2017).
+    After,
+}
+
+/// Self-attention: `x + dropout(output(attention(query(x), key(x), value(x))))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attention {
+    /// Module, for messages.
+    pub name: String,
+    /// H
+    pub heads: usize,
+    /// `[C, C]`
+    pub query: Dense,
+    /// `[C, C]`
+    pub key: Dense,
+    /// `[C, C]`
+    pub value: Dense,
+    /// Of the probabilities.
+    pub probabilities: Site,
+    /// `[C, C]`
+    pub output: Dense,
+    /// Of the output.
+    pub dropout: Site,
+    /// The branch's norm.
+    pub norm: Norm,
+}
+
+/// Feed-forward: `x + dropout(down(gelu(up(x))))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mlp {
+    /// Module, for messages.
+    pub name: String,
+    /// `[F, C]`
+    pub up: Dense,
+    /// `[C, F]`
+    pub down: Dense,
+    /// Of the output.
+    pub dropout: Site,
+    /// The branch's norm.
+    pub norm: Norm,
+}
+
+/// Predicts tokens: `decoder(norm(gelu(dense(x))))` on the M rows to predict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenHead {
+    /// `[C, C]`
+    pub dense: Dense,
+    /// Behind the activation.
+    pub norm: Norm,
+    /// `[V, C]`
+    pub decoder: Decoder,
+}
+
+/// The last layer of a head on tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoder {
+    /// `None` if it is the word embeddings.
+    pub weight: Option<Tensor>,
+    /// `[V]`
+    pub bias: Tensor,
+}
+
+/// Classifies sequences: `output(dropout(tanh(dense(x))))` on one token of each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequenceHead {
+    /// Whether that is a sequence's last token, not its first.
+    pub pools_last: bool,
+    /// `[C, C]`
+    pub dense: Dense,
+    /// Between both layers.
+    pub dropout: Site,
+    /// `[K, C]`
+    pub output: Dense,
+}
+
+/// A dense layer: `x Wᵀ + b`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    /// `[outputs, inputs]`
+    pub weight: Tensor,
+    /// `[outputs]`
+    pub bias: Tensor,
+}
+
+/// A LayerNorm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Norm {
+    /// `[C]`
+    pub weight: Tensor,
+    /// `[C]`
+    pub bias: Tensor,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+/// One named tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Its name in a Hugging Face folder.
+    pub name: String,
+    /// Other names that it has in files, the likeliest first.
+    pub aliases: Vec<String>,
+    /// `[rows, columns]` or `[length]`.
+    pub shape: Vec<usize>,
+    /// Its first values.
+    pub start: Start,
+    /// How an optimizer treats it.
+    pub group: Group,
+    /// What it belongs to.
+    pub part: Part,
+}
+
+/// How a tensor starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Start {
+    /// Normal with that standard deviation.
+    Normal(f32),
+    /// The same, but for one row of zeros.
+    NormalButRow {
+        /// Standard deviation.
+        deviation: f32,
+        /// The row.
+        row: usize,
+    },
+    /// All 0.
+    Zeros,
+    /// All 1.
+    Ones,
+}
+
+/// How an optimizer treats a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// A matrix inside a block, which decays; optimizers that treat matrices as such take these.
+    Matrix,
+    /// Other weights: they decay.
+    Decay,
+    /// Biases and norms: they do not (Devlin et al., 2019, appendix A.2).
+    NoDecay,
+}
+
+/// What a tensor belongs to: what it is missing from, where a file lacks it, and whether a frozen encoder leaves it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Embeddings and blocks.
+    Encoder,
+    /// The head that predicts tokens.
+    TokenHead,
+    /// That head's weight, where it is not the word embeddings.
+    Decoder,
+    /// The dense layer of a head on sequences.
+    Pooler,
+    /// The last layer of next-sentence prediction.
+    NextSentence,
+    /// The last layer of a classifier.
+    Classifier,
+}
+
+/// A dropout: its number in the model, which keys its masks, and its rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Site {
+    /// From 0.
+    pub number: u32,
+    /// Share of elements that are dropped.
+    pub rate: f32,
+}
+
+/// Numbers dropout sites in the order in which a family names them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sites(u32);
+
+impl Sites {
+    /// The next one.
+    pub fn next(&mut self, rate: f32) -> Site {
+        self.0 += 1;
+        Site { number: self.0 - 1, rate }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Dense {
+    /// Rows and columns of the weight.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.weight.shape[0], self.weight.shape[1]]
+    }
+
+    fn tensors(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+}
+
+impl Norm {
+    fn tensors(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+}
+
+impl Block {
+    /// Query, key and value lie side by side, so that they are one `[3C, C]` matrix and one `[3C]` bias.
+    fn tensors(&self) -> Vec<&Tensor> {
+        let Attention { query, key, value, output, norm, .. } = &self.attention;
+        let mut attention = [query, key, value].map(|d| &d.weight).to_vec();
+        attention.extend([query, key, value].map(|d| &d.bias));
+        attention.extend(output.tensors());
+        let mlp = [self.mlp.up.tensors(), self.mlp.down.tensors()].concat();
+        let branches = [(norm.tensors(), attention), (self.mlp.norm.tensors(), mlp)];
+        let in_order = branches.into_iter().flat_map(|(norm, branch)| match self.place {
+            NormPlace::Before => [&norm[..], &branch].concat(),
+            NormPlace::After => [&branch[..], &norm].concat(),
+        });
+        in_order.collect()
+    }
+}
+
+impl Blueprint {
+    /// C
+    pub fn width(&self) -> usize {
+        self.embeddings.words.shape[1]
+    }
+
+    /// Every tensor in the order of the flat buffer: the encoder's, then those of its heads. The three tables come first
+    /// and side by side; a norm's bias follows its weight.
+    pub fn tensors(&self) -> Vec<&Tensor> {
+        let Embeddings { words, positions, token_types, norm, .. } = &self.embeddings;
+        let mut all = vec![words, positions, token_types];
+        all.extend(norm.iter().flat_map(Norm::tensors));
+        all.extend(self.blocks.iter().flat_map(Block::tensors));
+        all.extend(self.norm.iter().flat_map(Norm::tensors));
+        if let Some(TokenHead { dense, norm, decoder }) = &self.tokens {
+            all.extend([dense.tensors(), norm.tensors()].concat());
+            all.extend(decoder.weight.iter().chain([&decoder.bias]));
+        }
+        if let Some(SequenceHead { dense, output, .. }) = &self.sequences {
+            all.extend([dense.tensors(), output.tensors()].concat());
+        }
+        all
+    }
+}

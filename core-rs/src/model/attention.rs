@@ -1,0 +1,93 @@
+//! The first branch of a block: self-attention (Vaswani et al., 2017, section 3.2) and its output layer.
+
+use super::pass::Pass;
+use super::places::Places;
+use super::scratch::Scratch;
+use crate::backend::{Backend, DataGradient, Heads, Linear};
+use crate::blueprint::{self, Site};
+use crate::engine::EngineOptions;
+use crate::engine::batch::Batch;
+use crate::error::Result;
+
+/// Where its parameters are, and how it drops out.
+pub(super) struct Attention {
+    qkv: Linear,
+    output: Linear,
+    heads: Heads,
+    probabilities: Site,
+    pub dropout: Site,
+}
+
+/// What its forward pass leaves for its backward pass.
+pub(super) struct Kept<B: Backend> {
+    /// `[N, 3C]`
+    qkv: B::Activations,
+    /// `[H, N]`
+    lse: B::Buffer,
+    /// `[N, C]`
+    context: B::Activations,
+}
+
+impl Attention {
+    pub fn new(spec: &blueprint::Attention, places: &Places, options: &EngineOptions, causal: bool) -> Result<Self> {
+        let qkv = places.side_by_side(&[&spec.query, &spec.key, &spec.value])?;
+        let heads =
+            Heads { count: spec.heads, hidden: qkv.inputs, max_sequence_length: options.max_sequence_length, causal };
+        let (probabilities, dropout) = (spec.probabilities, spec.dropout);
+        Ok(Self { qkv, output: places.dense(&spec.output)?, heads, probabilities, dropout })
+    }
+
+    pub fn keep<B: Backend>(&self, backend: &B, n: usize) -> Result<Kept<B>> {
+        Ok(Kept {
+            qkv: backend.activations(n * self.qkv.outputs)?,
+            lse: backend.zeroed(n * self.heads.count)?,
+            context: backend.activations(n * self.heads.hidden)?,
+        })
+    }
+
+    pub fn layers(&self) -> [Linear; 2] {
+        [self.qkv, self.output]
+    }
+
+    /// `sum = dropout(attention(x)) + residual`
+    pub fn forward<B: Backend>(
+        &self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        batch: &Batch,
+        pass: &Pass,
+        kept: &mut Kept<B>,
+        x: &B::Activations,
+        residual: &B::Activations,
+        sum: &mut B::Activations,
+    ) {
+        let (n, Kept { qkv, lse, context }) = (batch.input_ids.len(), kept);
+        backend.linear(n, self.qkv, weights, x, qkv);
+        backend.attention(batch, self.heads, qkv, pass.at(self.probabilities), context, lse);
+        backend.linear_residual(n, self.output, weights, context, pass.at(self.dropout), residual, sum);
+    }
+
+    /// From `scratch.dropped`, the gradient of the output layer: that of x to `dx`, as `how` says.
+    pub fn backward<B: Backend>(
+        &self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        batch: &Batch,
+        pass: &Pass,
+        kept: &Kept<B>,
+        x: &B::Activations,
+        scratch: &mut Scratch<B>,
+        dx: &mut B::Buffer,
+        how: DataGradient,
+        gradients: &mut B::Buffer,
+    ) {
+        let (n, Kept { qkv, lse, context }) = (batch.input_ids.len(), kept);
+        let Scratch { dropped, context: d_context, qkv: d_qkv, .. } = scratch;
+        backend.linear_parameters_backward(n, self.output, context, dropped, gradients);
+        backend.linear_backward_to_operand(n, self.output, weights, dropped, d_context);
+        let probabilities = pass.at(self.probabilities);
+        backend.attention_backward(batch, self.heads, qkv, probabilities, context, lse, d_context, d_qkv);
+        backend.linear_parameters_backward(n, self.qkv, x, d_qkv, gradients);
+        backend.linear_backward(n, self.qkv, weights, d_qkv, dx, how);
+    }
+}

@@ -1,0 +1,45 @@
+//! Where the parts of a blueprint lie in the flat buffers.
+
+use crate::backend::{Embeddings, Linear, Norm};
+use crate::blueprint::{self, Decoder, Dense, ParameterLayout, Tensor};
+use crate::error::Result;
+
+/// Finds them.
+pub struct Places<'a> {
+    /// The layout of the same blueprint.
+    pub layout: &'a ParameterLayout,
+}
+
+impl Places<'_> {
+    fn offset(&self, tensor: &Tensor) -> Result<usize> {
+        Ok(self.layout.find(&tensor.name)?.offset)
+    }
+
+    pub fn dense(&self, dense: &Dense) -> Result<Linear> {
+        self.side_by_side(&[dense])
+    }
+
+    /// Layers of the same inputs as the one that they make together: their weights lie side by side, and their biases.
+    pub fn side_by_side(&self, parts: &[&Dense]) -> Result<Linear> {
+        let [first, ..] = parts else { unreachable!("at least one layer") };
+        let outputs = parts.iter().map(|dense| dense.shape()[0]).sum();
+        let (weight, bias) = (self.offset(&first.weight)?, self.offset(&first.bias)?);
+        Ok(Linear { weight, bias, inputs: first.shape()[1], outputs })
+    }
+
+    pub fn norm(&self, norm: &blueprint::Norm) -> Result<Norm> {
+        Ok(Norm { weight: self.offset(&norm.weight)?, width: norm.weight.shape[0], eps: norm.eps })
+    }
+
+    /// A decoder of its own, or the word embeddings as one.
+    pub fn decoder(&self, decoder: &Decoder, words: &Tensor) -> Result<Linear> {
+        let weight = decoder.weight.as_ref().unwrap_or(words);
+        let (inputs, outputs) = (weight.shape[1], weight.shape[0]);
+        Ok(Linear { weight: self.offset(weight)?, bias: self.offset(&decoder.bias)?, inputs, outputs })
+    }
+
+    pub fn tables(&self, embeddings: &blueprint::Embeddings) -> Embeddings {
+        let blueprint::Embeddings { words, positions, token_types, .. } = embeddings;
+        Embeddings { rows: [words, positions, token_types].map(|table| table.shape[0]), width: words.shape[1] }
+    }
+}
