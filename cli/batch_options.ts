@@ -34,10 +34,14 @@ export function maskingOf(values: BatchValues): MaskingConfig {
   };
 }
 
-/** How documents become sequences and batches; next-sentence prediction needs pairs. */
-export function samplingOf(values: BatchValues): SamplingConfig {
+/**
+ * How documents become sequences and batches; next-sentence prediction needs pairs.
+ *
+ * @param most tokens of a sequence that the model can take.
+ */
+export function samplingOf(values: BatchValues, most = Infinity): SamplingConfig {
   return {
-    max_sequence_length: values["max-sequence-length"] ?? SAMPLING_DEFAULTS.max_sequence_length,
+    max_sequence_length: values["max-sequence-length"] ?? Math.min(SAMPLING_DEFAULTS.max_sequence_length, most),
     sequences: values["full-sentences"] === true ? "full" : SAMPLING_DEFAULTS.sequences,
     short_seq_prob: values["short-seq-prob"] ?? SAMPLING_DEFAULTS.short_seq_prob,
     batching: values.batching ?? SAMPLING_DEFAULTS.batching,

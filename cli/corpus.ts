@@ -146,12 +146,12 @@ export function findOptions({ exclude = [], format }: CorpusValues): FindOptions
 }
 
 /**
- * The files of --valid: text to measure on, read like --data. What --exclude leaves out is of --data.
+ * The files of a flag for other text than --data, such as --valid, read like --data. What --exclude leaves out is of --data.
  *
  * @throws {ClozeError} `usage`, `input`
  */
-export async function validFiles(paths: readonly string[], values: CorpusValues): Promise<string[]> {
-  if (paths.includes(STDIN)) throw new ClozeError("usage", "--valid takes files, not standard input (-)");
+export async function otherFiles(flag: string, paths: readonly string[], values: CorpusValues): Promise<string[]> {
+  if (paths.includes(STDIN)) throw new ClozeError("usage", `--${flag} takes files, not standard input (-)`);
   return await findFiles(paths, { ...values, exclude: [] });
 }
 
@@ -160,7 +160,11 @@ export async function validFiles(paths: readonly string[], values: CorpusValues)
  *
  * @throws {ClozeError} `input` if it is the same file, `usage` where nothing of one's own is trained on.
  */
-export async function checkApart(valid: readonly string[], data: readonly string[]): Promise<void> {
+export async function checkApart(
+  valid: readonly string[],
+  data: readonly string[],
+  [measured, trainedOn]: readonly [measured: string, trainedOn: string] = ["valid", "data"],
+): Promise<void> {
   if (data.length === 0) {
     throw new ClozeError("usage", "--valid is text to measure on, but the practice corpus is trained on", {
       hint: "give the text to train on with --data PATH…",
@@ -172,9 +176,9 @@ export async function checkApart(valid: readonly string[], data: readonly string
     if (!trained.has(await real(file))) continue;
     throw new ClozeError(
       "input",
-      `${file} is in --valid and in --data, but a model is not measured on what it learned`,
+      `${file} is in --${measured} and in --${trainedOn}, but a model is not measured on what it learned`,
       {
-        hint: data.length > 1
+        hint: data.length > 1 && trainedOn === "data"
           ? `leave it out of --data: --exclude ${file.replace(/^.*[/\\]/, "")}`
           : "give text that is not trained on",
       },

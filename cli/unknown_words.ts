@@ -19,7 +19,15 @@ export interface UnknownWords {
 }
 
 /** Where the vocabulary comes from, which decides what can be done: this text, a tokenizer that was given, or a model. */
-export type Vocabulary = { from: "text" } | { from: "tokenizer" } | { from: "model"; path: string };
+export type Vocabulary =
+  | { from: "text" }
+  | { from: "tokenizer" }
+  | {
+    from: "model";
+    path: string;
+    /** Whether the command takes --extend. */
+    extend?: boolean;
+  };
 
 /** How many words and tokens became `[UNK]`, in a few words. */
 export function unknownLine({ words, tokens, unknown }: UnknownCounts): string {
@@ -109,6 +117,8 @@ function remedy(causes: UnknownCauses | undefined, vocabulary: Vocabulary, isOth
   if (vocabulary.from === "tokenizer") {
     return `use a tokenizer that was made for ${script}, or leave --tokenizer out to learn one from it`;
   }
-  return `use a model that was made for ${script}, or give this one more tokens: ${program()} extend-vocab --model ` +
-    `${vocabulary.path} --data TEXT --output DIR`;
+  const more = vocabulary.extend === true
+    ? "--extend 1000"
+    : `${program()} extend-vocab --model ${vocabulary.path} --data TEXT --output DIR`;
+  return `use a model that was made for ${script}, or give this one more tokens: ${more}`;
 }

@@ -109,6 +109,10 @@ export interface Evaluation {
   nsp_accuracy?: number;
   nsp_accuracy_interval?: [number, number];
   nsp_pairs?: number;
+  /** By the script of what was predicted, in a run that goes on from a model. */
+  scripts?: { name: string; loss: number; accuracy: number; count: number }[];
+  /** On other text, where a run has some. */
+  reference?: Pick<Evaluation, "loss" | "accuracy" | "accuracy_interval" | "masked">;
 }
 
 /** What predicting every masked token from the training text's token frequencies gives. */

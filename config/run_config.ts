@@ -81,6 +81,26 @@ export interface LearnedTokenizer {
 /** Where a run's vocabulary comes from. */
 export type TokenizerChoice = { path: string } | LearnedTokenizer;
 
+/** The model that a run goes on from. */
+export interface RunOrigin {
+  /** Absolute path of its folder. */
+  path: string;
+  /** SHA-256 of its weights, in hexadecimal. */
+  sha256: string;
+  /** Size of its vocabulary; the rows of its embeddings from there on belong to new tokens, if there are any. */
+  vocabulary: number;
+  /** Most tokens that are added before the run; missing if none are. */
+  extend?: number;
+}
+
+/** Other text of a run than the one that it is about. */
+export interface OtherText {
+  /** Absolute paths. */
+  files: string[];
+  /** What its shards were made from; missing until they are. */
+  source?: string;
+}
+
 /** The content of `run.json`. */
 export interface RunConfig {
   cloze_version: string;
@@ -92,11 +112,17 @@ export interface RunConfig {
   dtype?: "f32" | "bf16";
   /** Runs of version 0.1.0 have none. */
   tokenizer?: TokenizerChoice;
+  /** The model that the run goes on from; missing if it begins with random weights. */
+  from?: RunOrigin;
   data: {
     /** `practice`, or absolute paths. */
     files: string[] | "practice";
     /** Files of the held-out text, absolute; missing where it is a share of `files`. */
     valid_files?: string[];
+    /** Mixed into every update; `share` is that of all tokens, above 0 and below 1. */
+    replay?: OtherText & { share: number };
+    /** Measured beside the held-out text. */
+    reference?: OtherText;
     /** How they were read. */
     corpus: CorpusConfig;
     /** Hash of files, tokenizer and options that the shards were made from. */

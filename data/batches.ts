@@ -28,6 +28,8 @@ export interface BatchOptions extends SamplingConfig, MaskingConfig {
 export interface Position {
   window: number;
   batch: number;
+  /** Where other text stands that is mixed in, and how many of its tokens are due (below 0: were taken ahead). */
+  replay?: { window: number; batch: number; owed: number };
 }
 
 /** The limits of batches made with these options. */
@@ -83,8 +85,8 @@ export class MlmBatches implements Disposable {
     return { ...this.#position };
   }
 
-  set position(position: Position) {
-    this.#position = { ...position };
+  set position({ window, batch }: Position) {
+    this.#position = { window, batch };
   }
 
   /** Epochs done, with the fraction of the one in progress. */

@@ -21,3 +21,4 @@ export { ShardWriter } from "./shard_writer.ts";
 export { sourceKind } from "./sources.ts";
 export { unknownOf, UnknownSample } from "./unknown_words.ts";
 export { maskingStatistics, textStatistics } from "./text_statistics.ts";
+export { LONG, type VocabularyFit, vocabularyFit, type WordFit } from "./vocabulary_fit.ts";

@@ -44,6 +44,8 @@ export interface PrepareOptions {
   others?: readonly string[];
   /** Text to measure on: it is held out, and all of the corpus is trained on. */
   valid?: FileSource | undefined;
+  /** Share of the documents that is held out where there is no `valid`. */
+  held_out?: number;
 }
 
 /** Files with how they are read. */
@@ -80,7 +82,7 @@ export async function prepareShards(
   if (gone !== undefined) return { ...open(folder, options.source!), reused: true, gone };
   const content = await contentHash(corpus, `${folder}/files.json`);
   const heldOut = options.valid === undefined
-    ? HELD_OUT
+    ? options.held_out ?? HELD_OUT
     : `all of ${await contentHash(options.valid, `${folder}/valid_files.json`)}`;
   const source = createHash("sha256").update(`2 ${content} ${tokenizerHash(tokenizer)} ${heldOut}`).digest("hex");
   if (options.source !== undefined && options.source !== source) {
@@ -182,8 +184,9 @@ async function write(
   const target = { tokenizer, folder: parts, train, heldOut };
   const found = new Found();
   try {
+    const held_out = options.valid === undefined ? options.held_out ?? HELD_OUT : 0;
     if (corpus === "practice") await encodeHere(corpus, target, found);
-    else await encodeUnits(corpus, options.valid === undefined ? HELD_OUT : 0, target, found, options);
+    else await encodeUnits(corpus, held_out, target, found, options);
     heldOut.finish(options.valid === undefined ? found.counts(tokenizer) : await encodeValid(target, found, options));
     train.finish(found.counts(tokenizer)); // last: both are there when this one is
   } catch (error) {

@@ -191,6 +191,23 @@ Deno.test("what goes wrong in a unit or a worker is told as it is, and leaves no
   });
 });
 
+Deno.test("nothing is held out where that is asked for, and shards made otherwise are made anew", async () => {
+  await withFolder(async (folder) => {
+    const source = writeCorpus(folder);
+    for (const held_out of [undefined, 0]) {
+      const data = await prepareShards(`${folder}/data`, source, tokenizer, {
+        threads: 1,
+        ...(held_out === undefined ? {} : { held_out }),
+      });
+      using train = data.train;
+      using heldOut = data.heldOut;
+      assert(!data.reused);
+      assert(train.header.documents > 0);
+      assertEquals(heldOut.header.documents === 0, held_out === 0);
+    }
+  });
+});
+
 Deno.test("two in a hundred documents are held out, the same ones each time", async () => {
   await withFolder(async (folder) => {
     const { train, heldOut } = await prepare(folder, "practice", 1);

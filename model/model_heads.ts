@@ -79,7 +79,7 @@ export function parseModelHeads(text: string, path: string): ModelHeads {
 }
 
 /** The class that is written for a kind of head. */
-function nameOf(kind: HeadKind, architectures: Family["architectures"]): string {
+export function nameOf(kind: HeadKind, architectures: Family["architectures"]): string {
   return Object.entries(architectures).find(([, other]) => other === kind)![0];
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { clock, counted, grouped, percent } from "../config/numbers.ts";
+import { beforeAfterSection } from "./before_after.ts";
 import {
   chartsSection,
   dataTable,
@@ -53,6 +54,7 @@ export function reportPage(records: readonly RunRecord[], now: Date): string {
 
 function oneRun(run: RunRecord): Html {
   return html`${verdictSection(run)}
+${beforeAfterSection(run)}
 ${curves([run])}
 ${blanksSection(run)}
 ${textSection(run)}
@@ -83,7 +85,9 @@ ${
     runs.map((run, i) =>
       html`
         <details class="run"><summary>${swatch(i)}${run.name}</summary>
-        ${verdictSection(run)}${blanksSection(run)}${textSection(run)}${settingsSection(run)}</details>
+        ${verdictSection(run)}${beforeAfterSection(run)}${blanksSection(run)}${textSection(run)}${settingsSection(
+          run,
+        )}</details>
       `
     )
   }`;

@@ -4,6 +4,7 @@
  */
 
 import { clock, counted, grouped, percent } from "../config/numbers.ts";
+import { beforeAfter, change, changes, referenceOf } from "./before_after.ts";
 import { guessing, isUnmeasured, lastStart, type RunRecord, taskOf } from "./run_record.ts";
 
 /** A sentence, and whether it is good news. */
@@ -24,12 +25,22 @@ export interface Verdict {
 const FLAT = 0.01;
 /** Held-out loss above the training loss by more than this share of it: overfitting. */
 const GAP = 0.15;
+/** A rise of the loss on the reference text above this, in nats: the model has lost some of what it knew. */
+const FORGOTTEN = 0.1;
 /** The training loss is averaged over this share of the run, its last. */
 const TAIL = 0.1;
 
 /** Judges a run by its metrics. */
 export function verdict(run: RunRecord): Verdict {
-  const findings = [status(run), ...loss(run), ...accuracy(run), ...sentencePairs(run), ...trend(run), ...gap(run)];
+  const findings = [
+    status(run),
+    ...goneOn(run),
+    ...loss(run),
+    ...accuracy(run),
+    ...sentencePairs(run),
+    ...trend(run),
+    ...gap(run),
+  ];
   const warnings: Finding[] = run.warnings.map(({ message, step, hint }) => ({
     tone: "bad",
     text: `Warning at update ${grouped(step)}: ${message}.`,
@@ -57,6 +68,12 @@ function headline(run: RunRecord): Pick<Verdict, "headline" | "tone"> {
   if (unigram === undefined) return { headline: right, tone: "neutral" };
   const against = `${right}; always saying the commonest token gets ${percent(unigram.accuracy)}`;
   const isRightMoreOften = evaluation.accuracy_interval[0] > unigram.accuracy;
+  const both = beforeAfter(run);
+  if (both !== undefined) {
+    const isBetter = both.after.loss < both.before.loss;
+    const what = isBetter ? "It learned your text" : "It did not get better on your text";
+    return { headline: `${what}: ${changes(both)}`, tone: isBetter ? "good" : "bad" };
+  }
   if (isRightMoreOften && evaluation.loss < unigram.loss) return { headline: `It learned: ${against}`, tone: "good" };
   if (isRightMoreOften) {
     return { headline: `It began to learn, but its loss is above that of guessing: ${against}`, tone: "bad" };
@@ -100,6 +117,31 @@ function loss(run: RunRecord): Finding[] {
       ? { tone: "good", text: `${measured}: ${below.toFixed(3)} below ${against}.` }
       : { tone: "bad", text: `${measured}: ${(-below).toFixed(3)} above ${against}.` },
   ];
+}
+
+/** Of a run that goes on from a model: what that did to its text, and to other text. */
+function goneOn(run: RunRecord): Finding[] {
+  const both = beforeAfter(run);
+  if (both === undefined) return [];
+  const { before, after } = both;
+  const [old, now] = [referenceOf(before), referenceOf(after)];
+  const sentence = (on: string, from: number, to: number) =>
+    `On ${on} the loss went from ${from.toFixed(3)}, before the first update, to ${to.toFixed(3)} (${
+      change(from, to)
+    }).`;
+  const own: Finding = {
+    tone: after.loss < before.loss ? "good" : "bad",
+    text: sentence("your text", before.loss, after.loss),
+  };
+  if (old === undefined || now === undefined) return [own];
+  const isForgotten = now.loss - old.loss > FORGOTTEN;
+  return [own, {
+    tone: isForgotten ? "bad" : "good",
+    text: sentence("the reference", old.loss, now.loss),
+    ...(isForgotten
+      ? { hint: "to keep more of what the model knew: --replay FILE:5% with text like the reference" }
+      : {}),
+  }];
 }
 
 function accuracy(run: RunRecord): Finding[] {

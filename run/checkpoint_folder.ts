@@ -109,7 +109,10 @@ async function readState(run: string, step: number): Promise<{ state: TrainingSt
 function isState(value: unknown): value is TrainingState {
   const { step, position, elapsed_ms, tokens, lines, sha256 } = value as Partial<TrainingState>;
   const isCount = (n: unknown) => Number.isSafeInteger(n) && n as number >= 0;
-  return isCount(step) && isCount(position?.window) && isCount(position?.batch) && isCount(tokens) &&
+  const isPlace = (place: Partial<Position> | undefined) => isCount(place?.window) && isCount(place?.batch);
+  const { replay } = position ?? {};
+  const isMixed = replay === undefined || (isPlace(replay) && Number.isFinite(replay.owed) && replay.owed <= 0);
+  return isCount(step) && isPlace(position) && isMixed && isCount(tokens) &&
     Number.isFinite(elapsed_ms) && (lines === undefined || isCount(lines)) && typeof sha256 === "object" &&
     sha256 !== null &&
     Object.entries(sha256).every(([name, hash]) => /^[^/\\]+$/.test(name) && typeof hash === "string");

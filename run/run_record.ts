@@ -71,7 +71,14 @@ export async function withdraw(output: string): Promise<void> {
 }
 
 /** What a record says of the program and not of the run, and what came later. */
-const PASSED_OVER = ["cloze_version", "created", "extensions", "data.source"];
+const PASSED_OVER = [
+  "cloze_version",
+  "created",
+  "extensions",
+  "data.source",
+  "data.replay.source",
+  "data.reference.source",
+];
 /** Values that are compared as a whole. */
 const WHOLE = ["training.extent", "tokenizer"];
 

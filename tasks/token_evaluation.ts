@@ -60,10 +60,11 @@ export function heldOutMeasure(batches: readonly Batch[]): Measure<Evaluation> {
 
 /** An evaluation in a line, next to the loss of guessing by frequency. */
 export function evaluationLine(evaluation: Evaluation, guessing: number | null): string {
-  const { loss, accuracy, accuracy_interval, nsp_accuracy } = evaluation;
+  const { loss, accuracy, accuracy_interval, nsp_accuracy, reference } = evaluation;
   return `held-out loss ${loss.toFixed(3)} (guessing: ${orDash(guessing, (n) => n.toFixed(3))}), ` +
     `accuracy ${percent(accuracy)} (${accuracy_interval.map(percent).join("–")})` +
-    (nsp_accuracy === undefined ? "" : `, next sentence ${percent(nsp_accuracy)}`);
+    (nsp_accuracy === undefined ? "" : `, next sentence ${percent(nsp_accuracy)}`) +
+    (reference === undefined ? "" : `; reference loss ${reference.loss.toFixed(3)}`);
 }
 
 /** `counts[id]`: how often each token occurs in the training text. */

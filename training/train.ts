@@ -49,6 +49,8 @@ export interface TrainOptions<F> {
   schedule: Schedule;
   start: Start;
   metrics: MetricsFile;
+  /** Whether to measure before the first update, too. */
+  measuresFirst?: boolean;
   /** Pauses for an evaluation and a checkpoint in the whole run, where steps do not say when; ten unless given. */
   milestones?: number;
   /** In steps, instead of at milestones. It also saves soon after the beginning and every few minutes. */
@@ -111,6 +113,7 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
   let interval = newInterval();
   const { milestones = MILESTONES, save_ms } = options;
   const pauses = new Pauses(schedule.extent, progress(), options.start.elapsed_ms, save_ms, milestones);
+  if (options.measuresFirst === true && step === 0) await evaluateNow(false);
   while (!isOver() && !signal.aborted) {
     const rate = schedule.learningRate(reached());
     const weight = task.sequenceWeight(update);

@@ -156,6 +156,21 @@ export function shares(value: string, help: string, fallback?: string): Flag<[nu
   };
 }
 
+/** A path with a share behind it, such as `other.txt:5%`. */
+export function pathWithShare(help: string): Flag<{ path: string; share: number }> {
+  return {
+    value: "PATH:SHARE",
+    help,
+    read: (text) => {
+      const [, path, percent] = /^(.+):(\d+(?:\.\d+)?)%$/.exec(text.trim()) ?? [];
+      const share = Number(percent) / 100;
+      if (!(share > 0 && share < 1)) throw new Error("has to be a path with a share, such as other.txt:5%");
+      return { path, share };
+    },
+    write: ({ path, share }) => `${path}:${Number((100 * share).toFixed(6))}%`,
+  };
+}
+
 /** A time such as `90s`, `30m` or `2h`, in milliseconds. */
 export function duration(help: string, fallback?: string): Flag<number> {
   return {

@@ -135,47 +135,14 @@ class UnicodeForm implements Normalizer {
   aligned(text: AlignedText): AlignedText {
     const out = new AlignedBuilder(text);
     for (const { 0: unit, index } of text.text.matchAll(UNIT)) {
-      const places = [...placesOf(unit, index), index + unit.length];
-      let next = 0;
-      for (const { character, added } of this.#changes(unit)) {
-        // As in Hugging Face: one that was added has the place of the character before, another that of the next one,
-        // of which a composition takes several.
-        const place = added > 0 ? places[next] - 1 : places[Math.min(next, places.length - 2)];
-        out.add(character, Math.max(0, place));
-        if (added <= 0) next = Math.min(next + 1 - added, places.length - 1);
-      }
+      const normalized = Array.from(this.#normalized(unit)), places = placesOf(unit, index);
+      // What a composition swallows comes off at its first character; the others follow one by one.
+      const removed = Math.max(0, places.length - normalized.length);
+      normalized.forEach((character, i) => {
+        out.add(character, places[Math.min(places.length - 1, i === 0 ? 0 : i + removed)]);
+      });
     }
     return out.text;
-  }
-
-  /** What becomes of a unit: characters with how many were added by each (1), or taken into it (0 and less). */
-  #changes(unit: string): { character: string; added: number }[] {
-    const isCompatible = this.#form.startsWith("NFK"), decomposed = isCompatible ? "NFKD" : "NFD";
-    const parts = new Parts();
-    for (const character of unit) parts.push(characters.normalized(character, decomposed));
-    const sorted = new Parts();
-    for (const character of characters.normalized(unit, decomposed)) sorted.items.push(parts.take(character));
-    if (this.#form === decomposed) return sorted.items;
-    return Array.from(this.#normalized(unit), (character) => {
-      const [first, ...others] = Array.from(characters.normalized(character, "NFD"), (part) => sorted.take(part));
-      return { character, added: others.reduce((sum, { added }) => sum + added - 1, first.added) };
-    });
-  }
-}
-
-/** Characters of a decomposition that are not used yet. */
-class Parts {
-  readonly items: { character: string; added: number }[] = [];
-
-  /** Adds what one character became: all but the first were added. */
-  push(decomposed: string): void {
-    Array.from(decomposed).forEach((character, i) => this.items.push({ character, added: i === 0 ? 0 : 1 }));
-  }
-
-  /** Takes the first that is this character. */
-  take(character: string): { character: string; added: number } {
-    const at = this.items.findIndex((item) => item.character === character);
-    return at < 0 ? { character, added: 0 } : this.items.splice(at, 1)[0];
   }
 }
 

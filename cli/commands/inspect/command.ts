@@ -20,6 +20,7 @@ import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
 import { counted, endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
+import { runBatches } from "../../run_batches.ts";
 import type { InspectOptions } from "./flags.ts";
 import { json, readable } from "./view.ts";
 
@@ -74,10 +75,13 @@ async function inspectRun(model: string, values: InspectOptions): Promise<number
     });
   }
   const folder = resolve(model);
-  const { training } = await readRun(folder, note);
+  const run = await readRun(folder, note);
   const tokenizer = await checkedTokenizer(folder);
   using shard = Shard.open(`${folder}/data/train.shard`);
-  return await show(shard, tokenizer, pretrainingTask(training.objective), batchOptions(training), values);
+  using replay = run.data.replay === undefined ? undefined : Shard.open(`${folder}/data/replay/train.shard`);
+  const task = pretrainingTask(run.training.objective);
+  const streamOf = () => runBatches(run, shard, replay, tokenizer);
+  return await show(shard, tokenizer, task, batchOptions(run.training), values, streamOf);
 }
 
 /** What a run with these flags would do. */
@@ -98,9 +102,10 @@ async function show(
   task: PretrainingTask,
   options: BatchOptions,
   values: InspectOptions,
+  streamOf = () => task.trainingBatches(shard, tokenizer, options),
 ): Promise<number> {
   if (shard.header.tokens === 0) throw new ClozeError("input", "there is not enough text to make batches of");
-  using batches = task.trainingBatches(shard, tokenizer, options);
+  using batches = streamOf();
   const most = values.batches ?? (values.export === undefined ? 1 : Infinity);
   if (values.export !== undefined) {
     const path = resolve(values.export);

@@ -173,10 +173,11 @@ export async function lengthened(plan: Plan, extent: Extent): Promise<Plan> {
 }
 
 /** Whether the run has come to its end, and everything that it leaves is there. */
-export async function isFinished({ start, weights, output }: Plan): Promise<boolean> {
+export async function isFinished({ start, weights, output, run }: Plan): Promise<boolean> {
   if (start?.done !== true) return false;
   const end = (await readMetrics(`${output}/metrics.jsonl`)).at(-1);
-  const files = ["model.safetensors", "config.json", "tokenizer.json", "report.html"];
+  const files = ["model.safetensors", "config.json", "report.html"];
+  if (run.from === undefined) files.push("tokenizer.json"); // another program's model may have a vocab.txt alone
   return end?.kind === "end" && end.step === start.step && !end.interrupted &&
     (await Promise.all(files.map((name) => exists(`${output}/${name}`)))).every(Boolean) &&
     await fileHash(`${output}/model.safetensors`) === await fileHash(weights!.weights);

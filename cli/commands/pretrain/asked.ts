@@ -1,6 +1,7 @@
 /** The run that the options of `cloze pretrain` ask for. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { FROM_DEFAULTS, fromTraining } from "../../../config/from_defaults.ts";
 import {
   type Extent,
   type PlannedRun,
@@ -12,11 +13,12 @@ import {
 import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import { DEFAULT_OBJECTIVE, pretrainingTask } from "../../../tasks/registry.ts";
 import { maskingOf, samplingOf } from "../../batch_options.ts";
-import { checkApart, corpusConfig, corpusFiles, validFiles } from "../../corpus.ts";
+import { checkApart, corpusConfig, corpusFiles, otherFiles } from "../../corpus.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { learnedFlags } from "../../learn_tokenizer.ts";
 import { resolve } from "../../paths.ts";
 import type { PretrainOptions } from "./flags.ts";
+import { checkFrom, type Origin, originOf, otherTexts } from "./from.ts";
 import { modelOf } from "./model.ts";
 import { type Plan, planOf } from "./plan.ts";
 
@@ -47,24 +49,41 @@ export async function newRun(
   const learned = learnedFlags(values);
   const shown = values.output ?? `runs/${timestamp()}`;
   const output = resolve(shown);
-  const valid = values.valid === undefined ? undefined : await validFiles(values.valid, values);
-  const { files, stdin } = await corpusFiles(data, values, `${output}/data`, valid);
+  checkFrom(values, data, output);
+  const from = await originOf(values);
+  const valid = values.valid === undefined ? undefined : await otherFiles("valid", values.valid, values);
+  const others = await otherTexts(values);
+  const besides = [...valid ?? [], ...others.replay?.files ?? [], ...others.reference?.files ?? []];
+  const { files, stdin } = await corpusFiles(data, values, `${output}/data`, besides);
   if (valid !== undefined) await checkApart(valid, files);
+  if (others.reference !== undefined) {
+    await checkApart(others.reference.files, files, ["reference", "data"]);
+    if (others.replay !== undefined) {
+      await checkApart(others.reference.files, others.replay.files, ["reference", "replay"]);
+    }
+  }
   const config = corpusConfig(values);
   const practice = files.length === 0;
   const run: PlannedRun = {
     cloze_version: VERSION,
     created: new Date().toISOString(),
-    model: await modelOf(values),
-    training: trainingOf(values, practice),
+    model: from === undefined
+      ? await modelOf(values)
+      : { ...from.model, vocab_size: values.extend === undefined ? from.model.vocab_size : null },
+    training: trainingOf(values, practice, from),
     engine: values.engine ?? "fused",
     dtype: values.dtype ?? "auto",
-    tokenizer: values.tokenizer === undefined
-      ? { vocab_size: values["vocab-size"] ?? null, ...learned }
-      : { path: resolve(values.tokenizer) },
+    ...(from === undefined
+      ? {
+        tokenizer: values.tokenizer === undefined
+          ? { vocab_size: values["vocab-size"] ?? null, ...learned }
+          : { path: resolve(values.tokenizer) },
+      }
+      : { from: from.origin }),
     data: {
       files: practice ? "practice" : files,
       ...(valid === undefined ? {} : { valid_files: valid }),
+      ...others,
       corpus: config,
       source: null,
     },
@@ -72,19 +91,25 @@ export async function newRun(
   return { ...planOf(run, output, shown), run, ...(stdin === undefined ? {} : { stdin }) };
 }
 
-function trainingOf(values: PretrainOptions, practice: boolean): TrainingConfig {
-  const objective = values.objective ?? DEFAULT_OBJECTIVE, task = pretrainingTask(objective);
+function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | undefined): TrainingConfig {
+  const objective = from?.objective ?? values.objective ?? DEFAULT_OBJECTIVE, task = pretrainingTask(objective);
   checkTask(task, values);
-  const preset = practice && values.preset === undefined ? PRACTICE : PRESET_TRAINING[values.preset ?? "tiny"];
+  const preset = from !== undefined
+    ? fromTraining(from.model)
+    : practice && values.preset === undefined
+    ? PRACTICE
+    : PRESET_TRAINING[values.preset ?? "tiny"];
+  const epochs = from === undefined ? 1 : FROM_DEFAULTS.epochs;
   return {
     objective,
     seed: values.seed ?? 0,
-    extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs: 1 }),
+    extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs }),
     batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
     learning_rate: values["learning-rate"] ?? preset.learning_rate,
     ...TRAINING_DEFAULTS,
+    ...(from === undefined ? {} : { warmup_ratio: FROM_DEFAULTS.warmup_ratio }),
     ...maskingOf(values),
-    ...samplingOf(values),
+    ...samplingOf(values, from?.model.max_position_embeddings),
     ...task.options,
     ...(practice && values["max-sequence-length"] === undefined
       ? { max_sequence_length: PRACTICE.max_sequence_length }

@@ -3,28 +3,26 @@
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
-import { folderOf, writeWhole } from "../../../config/whole_file.ts";
-import { type BatchOptions, type PreparedData, prepareShards } from "../../../data/mod.ts";
+import { writeWhole } from "../../../config/whole_file.ts";
+import { type PreparedData, prepareShards } from "../../../data/mod.ts";
 import { Engine, NativeError } from "../../../ffi/mod.ts";
 import { FillMask } from "../../../inference/fill_mask.ts";
-import { engineHeads, headsOf, modelConfigJson } from "../../../model/model_heads.ts";
+import { engineHeads, headsOf } from "../../../model/model_heads.ts";
 import { checkpointSteps, saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
 import { MetricsFile } from "../../../run/metrics_file.ts";
 import { openRun } from "../../../run/run_folder.ts";
 import { withdraw, writeRecord } from "../../../run/run_record.ts";
 import { nspMajority } from "../../../tasks/mlm_nsp.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
-import { heldOutMeasure, unigramBaseline } from "../../../tasks/token_evaluation.ts";
-import { type Tokenizer, tokenizerFiles } from "../../../tokenizer/mod.ts";
+import { unigramBaseline } from "../../../tasks/token_evaluation.ts";
 import { microBatches, train } from "../../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../../training/watchdogs.ts";
 import { batchOptions } from "../../batch_options.ts";
-import { checkedTokenizer } from "../../checked_tokenizer.ts";
 import { noteOnce } from "../../corpus.ts";
 import { noteDevice } from "../../device.ts";
-import { learnTokenizer } from "../../learn_tokenizer.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
+import { runBatches, runLimits } from "../../run_batches.ts";
 import { type Stop, stopSignals } from "../../stop_signals.ts";
 import { grouped, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
@@ -39,14 +37,15 @@ import {
   resumeFlags,
   scheduleOf,
 } from "./again.ts";
+import { type Beginning, beginningOf } from "./beginning.ts";
 import { blanksOf, toTry } from "./blanks.ts";
 import type { PretrainOptions } from "./flags.ts";
-import { checkSizes } from "./model.ts";
 import { PretrainObserver } from "./observer.ts";
+import { measuring, OtherShards, referenceBatches, sayGone } from "./others.ts";
 import type { Plan } from "./plan.ts";
 import { runStart } from "./start.ts";
 import { checkText, measuredBatches } from "./text.ts";
-import { sayFiles, sayModel, sayNext, sayResult, sayText } from "./view.ts";
+import { sayChange, sayFiles, sayFit, sayModel, sayNext, sayResult, sayText } from "./view.ts";
 
 /** Answers for each blank that is filled at an evaluation. */
 const ANSWERS = 3;
@@ -78,8 +77,8 @@ export async function run({ positionals = [], ...values }: PretrainOptions, call
 /** Reads the text, makes what the run needs of it, and trains. */
 async function pretrain(plan: Plan, values: PretrainOptions, stop: Stop, call: Call): Promise<number> {
   sayFiles(plan);
-  const tokenizer = await tokenizerOf(plan, values);
-  const data = await prepareShards(`${plan.output}/data`, plan.corpus, tokenizer, {
+  const beginning = await beginningOf(plan, threadsOf(values));
+  const data = await prepareShards(`${plan.output}/data`, plan.corpus, beginning.tokenizer, {
     threads: threadsOf(values),
     onProgress: bytesPace("tokenizing"),
     onNote: noteOnce,
@@ -87,24 +86,11 @@ async function pretrain(plan: Plan, values: PretrainOptions, stop: Stop, call: C
     ...(plan.source === undefined ? {} : { source: plan.source }),
     valid: plan.valid,
   });
-  if (data.gone !== undefined) {
-    note(`         ${data.gone} is not there any more; the run goes on with the text as it was tokenized`);
-  }
+  sayGone(data);
   using train = data.train;
   using heldOut = data.heldOut;
-  const config = plan.modelConfig(tokenizer.size);
-  // transformers neither uses nor trains the row of this id.
-  const model = plan.weights === undefined ? { ...config, pad_token_id: tokenizer.special.pad } : config;
-  checkSizes(plan.training, model, tokenizer);
-  return await trainOn(plan, values, { ...data, train, heldOut }, tokenizer, model, stop, call);
-}
-
-/** The run's own tokenizer if it has one, the one asked for, or a new one learned from the data. */
-async function tokenizerOf(plan: Plan, values: PretrainOptions): Promise<Tokenizer> {
-  if (plan.weights !== undefined) return await checkedTokenizer(folderOf(plan.weights.weights));
-  if (plan.tokenizerPath !== undefined) return await checkedTokenizer(plan.tokenizerPath);
-  const { tokenizer } = await learnTokenizer(plan.corpus, { ...plan.vocabulary, threads: threadsOf(values) });
-  return tokenizer;
+  using others = await OtherShards.open(plan, beginning.tokenizer, threadsOf(values));
+  return await trainOn(plan, values, { ...data, train, heldOut, others }, beginning, stop, call);
 }
 
 /** The data folders of the runs beside this one: they may hold the same shards. */
@@ -118,9 +104,8 @@ async function neighbours(output: string): Promise<string[]> {
 async function trainOn(
   plan: Plan,
   values: PretrainOptions,
-  data: PreparedData,
-  tokenizer: Tokenizer,
-  model: ModelConfig,
+  data: PreparedData & { others: OtherShards },
+  { tokenizer, model, files, weights }: Beginning,
   stop: Stop,
   call: Call,
 ): Promise<number> {
@@ -128,22 +113,21 @@ async function trainOn(
   const task = pretrainingTask(training.objective);
   const options = batchOptions(training);
   const warnings = checkText(plan, data, tokenizer, values["allow-unknown"] === true || plan.start !== undefined);
-  using batches = task.trainingBatches(data.train, tokenizer, options);
+  using batches = runBatches(plan.run, data.train, data.others.replay?.train, tokenizer);
   const { heldOut, warnings: unmeasured } = measuredBatches(plan, data, tokenizer);
   const schedule = await scheduleOf(plan, batches);
-  const unigram = unigramBaseline(task.predictedCounts(data.train, tokenizer, heldOut), heldOut);
+  const counts = task.predictedCounts(data.train, tokenizer, heldOut);
+  const unigram = unigramBaseline(counts, heldOut);
   sayText(plan, data, tokenizer, unigram);
+  if (plan.run.from !== undefined && plan.start === undefined) sayFit(plan.run.from, data.train, tokenizer);
 
-  const files = {
-    "config.json": modelConfigJson(model, headsOf(task.name)),
-    ...tokenizerFiles(tokenizer, model.max_position_embeddings),
-  };
-  using engine = await openEngine(plan, values, model, options);
+  using engine = await openEngine(plan, values, model, weights);
   const about = engine.describe();
   noteDevice(values.device, about.device);
   if (plan.start === undefined) {
     const { run } = plan;
-    await writeRecord(output, { ...run, model, dtype: about.dtype, data: { ...run.data, source: data.source } });
+    const texts = { ...run.data, ...data.others.recordOf(run.data), source: data.source };
+    await writeRecord(output, { ...run, model, dtype: about.dtype, data: texts });
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
   }
   sayModel(plan, model, about);
@@ -175,7 +159,7 @@ async function trainOn(
     task,
     batches,
     microBatches: microBatches(training.batch_tokens).count,
-    measures: heldOut.length === 0 ? [] : [heldOutMeasure(heldOut)],
+    ...measuring(plan, tokenizer, { heldOut, reference: referenceBatches(plan, data.others, tokenizer), counts }),
     optimizer: training,
     epochsAreAlike: training.static_masking,
     start,
@@ -201,16 +185,17 @@ async function trainOn(
     });
   }
   sayResult(plan, result, { ...unigram, nsp: nspMajority(heldOut) });
+  await sayChange(plan);
   if (call.isPart !== true) await sayNext(plan, toTry(blanks));
   return 0;
 }
 
-/** The engine that trains; on the weights of the checkpoint where the run goes on from one. */
+/** The engine that trains, on the weights that the run begins or goes on with. */
 async function openEngine(
-  { training, engine, dtype, weights }: Plan,
+  { run, training, engine, dtype }: Plan,
   values: PretrainOptions,
   config: ModelConfig,
-  options: BatchOptions,
+  weights: Beginning["weights"],
 ): Promise<Engine> {
   const task = pretrainingTask(training.objective);
   return await Engine.open({
@@ -221,7 +206,7 @@ async function openEngine(
     dtype,
     threads: threadsOf(values),
     seed: training.seed,
-    ...task.limits(options),
+    ...runLimits(run),
     training: true,
     ...weights,
   });

@@ -3,7 +3,16 @@
 import { DEFAULT_OBJECTIVE, PRETRAINING_OBJECTIVES, PRETRAINING_TASKS } from "../../../tasks/registry.ts";
 import { BATCH_FLAGS } from "../../flags/batch_flags.ts";
 import { DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
-import { choice, type CommandTable, duration, number, type Options, text, texts } from "../../flags/flag.ts";
+import {
+  choice,
+  type CommandTable,
+  duration,
+  number,
+  type Options,
+  pathWithShare,
+  text,
+  texts,
+} from "../../flags/flag.ts";
 import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
 import { ALLOW_UNKNOWN, CHART, PRESET_NAMES, SEED } from "../../flags/training_flags.ts";
 import { VOCAB_SIZE, VOCABULARY_FLAGS } from "../../flags/vocabulary_flags.ts";
@@ -30,6 +39,19 @@ export const TABLE = {
         "out. May be repeated.",
     ),
     output: text("DIR", "Folder of the run: the model, its metrics and checkpoints.", "runs/<date and time>"),
+    from: text(
+      "DIR",
+      "Go on with the model in that folder, cloze's or transformers': its tokenizer and config are kept, optimizer and " +
+        "schedule are new.",
+    ),
+    extend: number(
+      { min: 1, max: 1e6, integer: true },
+      "With --from: add up to so many tokens of the text first; they begin as the mean of their pieces.",
+    ),
+    replay: pathWithShare(
+      "With --from: mix other text, like what the model was made from, into every update; of all tokens it has that share.",
+    ),
+    reference: texts("PATH", "With --from: other text that is measured, too, each time. May be repeated."),
     tokenizer: text("PATH", "Use this tokenizer (a model folder, tokenizer.json or vocab.txt) and learn none."),
     "vocab-size": VOCAB_SIZE,
     ...VOCABULARY_FLAGS,
@@ -42,10 +64,14 @@ export const TABLE = {
     preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
     config: text("FILE", "A Hugging Face config.json instead of a preset."),
     steps: number({ min: 1, max: 1e9, integer: true }, "Number of updates."),
-    epochs: number({ min: 0.001, max: 1e6 }, "Passes over the text.", "1, if no other is given"),
+    epochs: number({ min: 0.001, max: 1e6 }, "Passes over the text.", "1, or 3 with --from, if no other is given"),
     budget: duration("Wall clock for the whole training, with evaluation and saving: 90s, 30m, 2h."),
     ...BATCH_FLAGS,
-    "learning-rate": number({ min: 1e-9, max: 1e6 }, "Learning rate at its peak.", "by preset"),
+    "learning-rate": number(
+      { min: 1e-9, max: 1e6 },
+      "Learning rate at its peak.",
+      "by size; with --from a fifth of it",
+    ),
     seed: SEED,
     threads: THREADS,
     device: DEVICE,
@@ -73,6 +99,7 @@ export const TABLE = {
     "cloze pretrain",
     "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
     "cloze pretrain --data 'news/*.jsonl.zst' --text-column title,body --output runs/news --epochs 3",
+    "cloze pretrain --from models/bert --data reviews/ --output runs/reviews --replay news.txt:5% --reference news.valid.txt",
     "cloze pretrain --resume runs/mine",
     "cloze pretrain --resume runs/mine --budget 2h",
   ],

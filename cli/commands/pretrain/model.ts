@@ -30,6 +30,7 @@ export function checkSizes(training: TrainingConfig, model: ModelConfig, tokeniz
       "usage",
       `--max-sequence-length is ${training.max_sequence_length}, but the model has only ` +
         `${model.max_position_embeddings} positions`,
+      { hint: `give at most --max-sequence-length ${model.max_position_embeddings}` },
     );
   }
   if (training.batch_tokens < training.max_sequence_length) {

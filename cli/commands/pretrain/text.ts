@@ -30,7 +30,9 @@ export function checkText(
   allowed: boolean,
 ): Warning[] {
   if (train.header.tokens === 0) throw new ClozeError("input", "there is not enough text to train on");
-  const vocabulary: Vocabulary = { from: plan.tokenizerPath === undefined ? "text" : "tokenizer" };
+  const vocabulary: Vocabulary = plan.run.from !== undefined
+    ? { from: "model", path: plan.run.from.path, extend: true }
+    : { from: plan.tokenizerPath === undefined ? "text" : "tokenizer" };
   const checked = (found: UnknownWords, where?: string) => {
     const advice = checkUnknown(found, vocabulary, allowed, where);
     return advice === undefined ? [] : [unknownWords(advice)];

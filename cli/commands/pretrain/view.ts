@@ -3,9 +3,20 @@
 import { program } from "../../../config/called.ts";
 import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
-import { type CorpusCounts, PRACTICE_BLANKS, type PreparedData } from "../../../data/mod.ts";
+import type { RunOrigin } from "../../../config/run_config.ts";
+import {
+  type CorpusCounts,
+  LONG,
+  PRACTICE_BLANKS,
+  type PreparedData,
+  type Shard,
+  vocabularyFit,
+  type WordFit,
+} from "../../../data/mod.ts";
 import type { EngineDescription } from "../../../ffi/mod.ts";
 import { FillMask } from "../../../inference/fill_mask.ts";
+import { newHeads } from "../../../model/next_model.ts";
+import { beforeAfter, changes, readRun } from "../../../report/mod.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import type { TrainResult } from "../../../training/train.ts";
@@ -53,6 +64,31 @@ export function sayText(plan: Plan, data: PreparedData, tokenizer: Tokenizer, { 
   note(`         ${unknownLine(unknownIn(train, tokenizer, heldOut).counts)}`);
 }
 
+/** Above these shares of the words, a vocabulary fits a text badly: words that are `[UNK]`, and words that are cut to bits. */
+const BAD_FIT = { unknown: 0.01, long: 0.1 };
+/** Scripts that have fewer of the words than this are not worth a line. */
+const LEAST_SHARE = 0.005;
+
+/** Says how well a model's vocabulary fits a new text, and what to do if it does not. */
+export function sayFit({ extend }: RunOrigin, text: Shard, tokenizer: Tokenizer): void {
+  const fit = vocabularyFit(text, tokenizer);
+  if (fit.words === 0) return;
+  const line = ({ words, tokens, long }: WordFit) =>
+    `${(tokens / words).toFixed(2)} tokens a word, ${percent(long / words)} of the words in ${LONG} pieces or more`;
+  note(bold("fit      ") + `${line(fit)}, ${percent(fit.unknown / fit.words)} [UNK]`);
+  const scripts = fit.scripts.filter(({ words }) => words >= LEAST_SHARE * fit.words);
+  for (const script of scripts) {
+    note(`         ${script.script}, ${percent(script.words / fit.words)} of the words: ${line(script)}`);
+  }
+  const isBad = fit.unknown > BAD_FIT.unknown * fit.words || fit.long > BAD_FIT.long * fit.words;
+  const advice = !isBad
+    ? "the vocabulary fits this text"
+    : extend !== undefined
+    ? "that is still many; a larger --extend takes in more words"
+    : "the vocabulary was made for other text: --extend 1000, in a new --output, adds tokens of this one first";
+  note(`         ${advice}`);
+}
+
 /** What guessing gets: loss and accuracy on tokens, accuracy on pairs if there are any. */
 export interface Guessing {
   loss: number | null;
@@ -69,6 +105,8 @@ export function sayModel({ start }: Plan, model: ModelConfig, about: EngineDescr
       } parameters; ` +
       `${about.engine} engine, ${about.dtype}, ${about.instruction_set}, ${counted(about.threads, "thread")}`,
   );
+  const fresh = newHeads(about.initialized);
+  if (fresh !== "") note(`         new, because the model that it goes on from has none: ${fresh}`);
   if (start !== undefined) note(bold("resume   ") + `after step ${grouped(start.step)}`);
 }
 
@@ -81,6 +119,12 @@ export function sayResult({ training }: Plan, result: TrainResult<Evaluation>, g
   );
   if (evaluation === undefined) note(bold("measured ") + "nothing: no token of the held-out text is predicted");
   else sayEvaluation(evaluation, guessing, pretrainingTask(training.objective).predictions);
+}
+
+/** Says what became of the model that a run went on from, on its text and on the reference. */
+export async function sayChange({ run, output }: Plan): Promise<void> {
+  const both = run.from === undefined ? undefined : beforeAfter(await readRun(output));
+  if (both !== undefined) note(bold("change   ") + changes(both));
 }
 
 /** Says where everything is and what to type next; a run on the practice corpus shows filled blanks. */

@@ -1,0 +1,150 @@
+/**
+ * A model with more tokens, which are learned from a text or listed: what `extend-vocab` does, and `pretrain --extend` before
+ * it trains.
+ */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
+import { type CorpusReport, type CorpusSource, countWords } from "../data/mod.ts";
+import { writeExtendedModel } from "../model/extended_model.ts";
+import type { ModelFolder } from "../model/model_folder.ts";
+import {
+  bertWords,
+  learnExtension,
+  type Tokenizer,
+  vocabularyReport,
+  wordCounter,
+  type WordCounts,
+  WordPieceTokenizer,
+} from "../tokenizer/mod.ts";
+import { noteOnce } from "./corpus.ts";
+import { wordLimit } from "./learn_tokenizer.ts";
+import { bytesPace } from "./pace.ts";
+import { endProgress, grouped, note, percent, warn } from "./terminal.ts";
+
+/** Files with how they are read. */
+type FileSource = Exclude<CorpusSource, "practice">;
+
+/** Above this share of the words it is said what to do. */
+const MOST_UNKNOWN = 0.01;
+
+/** How many tokens are learned from a text, or where they are listed. */
+export interface NewTokens {
+  /** Which flag says how many. */
+  flag: "add" | "extend";
+  add: number;
+  min_frequency: number;
+  /** A file with a token a line. */
+  tokens?: string;
+}
+
+/**
+ * The model's tokenizer, if it can have more tokens.
+ *
+ * @throws {ClozeError} `input` if it is not WordPiece.
+ */
+export function extensible({ path, tokenizer }: ModelFolder, flag: NewTokens["flag"]): WordPieceTokenizer {
+  if (tokenizer instanceof WordPieceTokenizer) return tokenizer;
+  const what = flag === "add" ? "extend-vocab" : "--extend";
+  throw new ClozeError("input", `${path} has a tokenizer that ${what} cannot extend: it is not WordPiece`, {
+    hint: "its vocabulary stays as it is",
+  });
+}
+
+/** The words of a text as a tokenizer cuts them, counted. */
+export async function countedWords(
+  corpus: FileSource,
+  tokenizer: WordPieceTokenizer,
+  threads: number,
+): Promise<{ words: WordCounts; report: CorpusReport }> {
+  const counted = await countWords(corpus, {
+    words: bertWords(tokenizer.normalizer, tokenizer.added_tokens),
+    threads,
+    onProgress: bytesPace("counting words"),
+    onNote: noteOnce,
+  });
+  endProgress();
+  const counter = wordCounter(bertWords(tokenizer.normalizer));
+  for (const words of counted.words) counter.merge(words);
+  return { words: counter.words, report: counted.report };
+}
+
+/**
+ * Writes the model with more tokens as a new folder, and says what is in it.
+ *
+ * @param counts of the text that tokens are learned from; without it they are listed, or there are special ones alone.
+ * @param special tokens that are added by name.
+ * @throws {ClozeError} `input` if there is no new token.
+ */
+export async function writeExtended(
+  folder: ModelFolder,
+  to: string,
+  counts: WordCounts | undefined,
+  special: readonly string[],
+  { flag, add, min_frequency, tokens: listed }: NewTokens,
+): Promise<void> {
+  const own = extensible(folder, flag);
+  const max_input_chars_per_word = counts === undefined
+    ? own.max_input_chars_per_word
+    : wordLimit(counts, own.max_input_chars_per_word);
+  const tokenizer = new WordPieceTokenizer(own.vocabulary, { ...own.data, max_input_chars_per_word });
+  const tokens = counts === undefined
+    ? listed === undefined ? [] : await readTokens(tokenizer, listed)
+    : learnExtension(tokenizer, counts, { add, min_frequency });
+  if (tokens.length + special.length === 0) throw nothingNew(counts === undefined ? 1 : min_frequency, flag);
+  const larger = tokenizer.extended(tokens, special);
+  const added = tokens.length + special.length;
+  const vocab_size = await writeExtendedModel({
+    from: folder.path,
+    to,
+    tokenizer: larger,
+    pieces: [
+      ...tokens.map((token) => tokenizer.piecesOf(token)),
+      ...special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids),
+    ],
+  });
+  note(
+    `wrote ${to}: ${grouped(added)} new ${added === 1 ? "token" : "tokens"}, ${
+      grouped(larger.size)
+    } in all, vocab_size ${vocab_size}`,
+  );
+  if (counts !== undefined) {
+    const [before, after] = [own, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
+    note(`tokens a word in the text: ${before.fertility.toFixed(3)} before, ${after.fertility.toFixed(3)} now`);
+    note(`words that are [UNK]: ${percent(before.unk_rate)} before, ${percent(after.unk_rate)} now`);
+    if (after.unk_rate > MOST_UNKNOWN) {
+      warn(
+        `${percent(after.unk_rate)} of the text's words are [UNK] all the same`,
+        `take in more of its characters: --${flag}`,
+      );
+    }
+  }
+}
+
+function nothingNew(min_frequency: number, flag: NewTokens["flag"]): ClozeError {
+  const what = "there is no new token to add";
+  if (min_frequency === 1) return new ClozeError("input", `${what}: the model has them all`);
+  return new ClozeError("input", `${what}: nothing that the model lacks occurs ${min_frequency} times in the text`, {
+    hint: flag === "extend"
+      ? "leave --extend out, or give more text"
+      : "give more text, or take what is rarer, too: --min-frequency 1",
+  });
+}
+
+/** The lines of a file that are not tokens yet. */
+async function readTokens(tokenizer: Tokenizer, path: string): Promise<string[]> {
+  const text = await readWholeText(path, LONGEST_FILE.tokenizer);
+  const tokens = new Set<string>();
+  text.replace(/^\uFEFF/, "").split("\n").forEach((line, i) => {
+    const token = line.trim();
+    if (token === "" || tokenizer.idOf(token) !== undefined) return;
+    const words = tokenizer.words(token.replace(/^##/, ""));
+    if (words.length !== 1 || words[0] !== token.replace(/^##/, "")) {
+      throw new ClozeError("input", `${path}: line ${i + 1}: no text gives the token ${JSON.stringify(token)}`, {
+        hint: words.length === 0 ? undefined : `the tokenizer makes of it: ${words.join(" ")}`,
+      });
+    }
+    tokens.add(token);
+  });
+  return [...tokens];
+}

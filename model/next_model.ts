@@ -1,0 +1,104 @@
+/**
+ * The model that a run makes of another one: which of its heads are kept and which are new, and the texts of its folder as
+ * they are. Used by `cloze pretrain --from`.
+ */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import { own, parseJsonObject } from "../config/json_object.ts";
+import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
+import { familyOf } from "./families.ts";
+import { DECODER, type HeadKind, UNNAMED } from "./head_kinds.ts";
+import { type ModelHeads, nameOf, parseModelHeads } from "./model_heads.ts";
+
+/** Files of a folder that say how text becomes ids, ours and those of transformers that are only handed on. */
+const TOKENIZER_TEXTS = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "vocab.txt",
+  "vocab.json",
+  "merges.txt",
+  "added_tokens.json",
+  "special_tokens_map.json",
+] as const;
+
+/** What a model is trained for unless that is said: what it was, if it predicts tokens. */
+export function ownTask({ task, tokens }: ModelHeads): HeadKind {
+  return tokens ? task : UNNAMED;
+}
+
+/** How a model's heads change when it is trained for a task. */
+export interface HeadChange {
+  /** Beginnings of the names of parameters that its weights may lack, because they are new. */
+  may_be_missing: string[];
+  /** What is left out, in words; empty if nothing is. */
+  leftOut: string;
+}
+
+/**
+ * Which heads are new.
+ *
+ * @throws {ClozeError} `usage` if its attention is of the other kind: its weights would mean nothing there.
+ */
+export function headChange(before: ModelHeads, after: ModelHeads, path: string): HeadChange {
+  if (before.is_decoder !== after.is_decoder) {
+    const reads = ({ is_decoder }: ModelHeads) => (is_decoder ? "reads left to right" : "sees the whole text");
+    throw new ClozeError(
+      "usage",
+      `the model in ${path} ${reads(before)}, but --objective ${after.task} is for one that ${reads(after)}`,
+      { hint: before.is_decoder ? `give --objective ${DECODER}` : "leave --objective out" },
+    );
+  }
+  return {
+    may_be_missing: [
+      ...(before.tokens ? [] : [TOKEN_HEAD]),
+      ...(after.next_sentence && !before.next_sentence ? PAIR_HEAD : []),
+    ],
+    leftOut: before.next_sentence && !after.next_sentence
+      ? "its head on sentence pairs"
+      : before.classifier !== null
+      ? "its classifier"
+      : "",
+  };
+}
+
+/** Beginnings of the names of a head's parameters. */
+const TOKEN_HEAD = "cls.predictions.", PAIR_HEAD = ["cls.seq_relationship.", "bert.pooler."];
+
+/** Which heads have parameters that began with random numbers, in words; empty if none has. */
+export function newHeads(initialized: readonly string[]): string {
+  const has = (beginnings: readonly string[]) =>
+    initialized.some((name) => beginnings.some((beginning) => name.startsWith(beginning)));
+  return [
+    ...(has([TOKEN_HEAD]) ? ["its head on tokens"] : []),
+    ...(has(PAIR_HEAD) ? ["its head on sentence pairs"] : []),
+  ].join(" and ");
+}
+
+/**
+ * The texts of a model folder as they are, by name, for a model that goes on with it. `config.json` is changed where it
+ * would not be true any more: its class, if the heads are others, and the dtype, as weights are written in f32.
+ */
+export async function textsFor(heads: ModelHeads, folder: string): Promise<Record<string, string>> {
+  const texts: Record<string, string> = {
+    "config.json": configFor(heads, await readWholeText(`${folder}/config.json`, LONGEST_FILE.config), folder),
+  };
+  for (const name of TOKENIZER_TEXTS) {
+    const isThere = await Deno.lstat(`${folder}/${name}`).then(() => true, () => false);
+    if (isThere) texts[name] = await readWholeText(`${folder}/${name}`, LONGEST_FILE.tokenizer);
+  }
+  return texts;
+}
+
+function configFor({ task }: ModelHeads, text: string, folder: string): string {
+  const path = `${folder}/config.json`;
+  const json = parseJsonObject(text, path);
+  const changes: Record<string, unknown> = {};
+  if (parseModelHeads(text, path).task !== task || own(json, "architectures") === undefined) {
+    const { architectures, model_type } = familyOf(json, path);
+    Object.assign(changes, { architectures: [nameOf(task, architectures)], model_type });
+  }
+  for (const name of ["dtype", "torch_dtype"]) {
+    if ((own(json, name) ?? "float32") !== "float32") changes[name] = "float32";
+  }
+  return Object.keys(changes).length === 0 ? text : JSON.stringify({ ...json, ...changes }, null, 2) + "\n";
+}
