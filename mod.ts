@@ -37,7 +37,7 @@ export {
   readLabeled,
   Shard,
 } from "./data/mod.ts";
-export { type AdamWOptions, Engine, type EngineDescription, type EngineOptions } from "./ffi/mod.ts";
+export { Engine, type EngineDescription, type EngineOptions, type OptimizerOptions } from "./ffi/mod.ts";
 export { type ClassifiedText, Classifier, type ClassifierOptions, type LabelScore } from "./inference/classifier.ts";
 export { type FilledLine, FillMask, type FillMaskOptions, type Prediction } from "./inference/fill_mask.ts";
 export { type ScoredSentence, Scorer, type ScorerOptions } from "./inference/scorer.ts";

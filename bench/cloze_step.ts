@@ -10,7 +10,7 @@ import type { Batch } from "../config/batch.ts";
 import { packSequences } from "../config/packed_sequences.ts";
 import { Engine } from "../ffi/mod.ts";
 import { TRAINING_DEFAULTS } from "../config/run_config.ts";
-import { hyperparameters } from "../training/schedule.ts";
+import { optimizerOptions } from "../training/optimizer_options.ts";
 import type { StepRequest } from "./step_sizes.ts";
 
 const MASK = 4, SPECIALS = 5, MASKED = 0.15;
@@ -42,7 +42,7 @@ async function open(request: StepRequest, batch: Batch, threads: number): Promis
     max_sequences: request.lengths.length,
     max_masked: batch.labels.length,
     max_sequence_length: longest,
-    training: true,
+    optimizer: optimizerOptions(TRAINING_DEFAULTS),
   });
 }
 
@@ -52,7 +52,6 @@ function peakMegabytes(): number {
 }
 
 if (import.meta.main) {
-  const hyper = hyperparameters(TRAINING_DEFAULTS, 1e-4);
   let engine: Engine | undefined, batch: Batch, step = 0, pending = "";
   for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     const lines = (pending + text).split("\n");
@@ -70,7 +69,7 @@ if (import.meta.main) {
       for (let i = 0; i < request.steps; i++, step++) {
         const start = performance.now();
         await engine!.forwardBackward(batch!, step, 0);
-        await engine!.update(hyper, step);
+        await engine!.update(1e-4, step);
         ms.push(performance.now() - start);
       }
       console.log(JSON.stringify({ ms, peak_mb: peakMegabytes() }));

@@ -11,7 +11,7 @@
 import { run } from "../cli/commands/pretrain/command.ts";
 import type { PretrainOptions } from "../cli/commands/pretrain/flags.ts";
 import type { Batch } from "../config/batch.ts";
-import { type AdamWOptions, Engine } from "../ffi/mod.ts";
+import { Engine } from "../ffi/mod.ts";
 import { readMetrics } from "../run/metrics_file.ts";
 import { copyOf } from "../training/train.ts";
 import { machine, median } from "./peers.ts";
@@ -45,7 +45,7 @@ class Turns {
       this.#tokens += batch.input_ids.length;
       if (this.#batches.length < BATCHES && batch.labels.length > 0) this.#batches.push(copyOf(batch));
     };
-    const takeTurns = async (engine: Engine, hyper: AdamWOptions, step: number) => {
+    const takeTurns = async (engine: Engine, learningRate: number, step: number) => {
       const elapsed = performance.now() - this.#began;
       if (this.#began > 0 && elapsed < TURN_MS) return;
       if (this.#began > 0 && this.#batches.length === BATCHES) {
@@ -55,7 +55,7 @@ class Turns {
         while (performance.now() - began < TURN_MS) {
           const batch = this.#batches[this.#next++ % BATCHES]; // goes on where the last turn ended
           await forwardBackward.call(engine, batch, step, 0);
-          await update.call(engine, hyper, step);
+          await update.call(engine, learningRate, step);
           tokens += batch.input_ids.length;
         }
         this.bare.push(1000 * tokens / (performance.now() - began));
@@ -68,9 +68,9 @@ class Turns {
         seen(args[0] as Batch);
         return forwardBackward.apply(this, args);
       },
-      async update(this: Engine, hyper: AdamWOptions, step: number) {
-        const result = await update.call(this, hyper, step);
-        await takeTurns(this, hyper, step);
+      async update(this: Engine, learningRate: number, step: number) {
+        const result = await update.call(this, learningRate, step);
+        await takeTurns(this, learningRate, step);
         return result;
       },
     });

@@ -1,5 +1,6 @@
 /**
- * The engine: weights, gradients and moments in the native core, behind a handle. It knows batches of numbers, no text.
+ * The engine: weights, gradients and the optimizer's state in the native core, behind a handle. It knows batches of
+ * numbers, no text.
  * Used by `training/` and `inference/`.
  */
 
@@ -33,23 +34,28 @@ export interface EngineOptions {
   max_sequences: number;
   max_masked: number;
   max_sequence_length: number;
-  /** Whether to plan gradients and moments. */
-  training: boolean;
+  /** What the weights are updated by; without it, the engine cannot be trained. */
+  optimizer?: OptimizerOptions;
   /** A safetensors file; without it, weights are initialized from the seed. */
   weights?: string;
   /** Beginnings of names of parameters that the file may lack; those are initialized. */
   may_be_missing?: string[];
-  /** Moments of a run to go on with. */
+  /** The optimizer's state in a run to go on with. */
   training_state?: string;
 }
 
-/** Hyperparameters of one AdamW update. */
-export interface AdamWOptions {
-  learning_rate: number;
+/** An optimizer and its hyperparameters. The learning rate comes with each update. */
+export interface OptimizerOptions {
+  /** AdamW (Loshchilov and Hutter, 2019). */
+  name: "adamw";
+  /** Decay of the first moment. */
   beta1: number;
+  /** Decay of the second moment. */
   beta2: number;
   epsilon: number;
+  /** Decoupled from the gradient; not applied to biases and norms. */
   weight_decay: number;
+  /** Largest norm of all gradients together; they are scaled down to it. */
   max_grad_norm: number;
 }
 
@@ -148,17 +154,11 @@ export class Engine implements Disposable {
   }
 
   /** Divides the gradient by the accumulated count of tokens (sequences, where none are predicted), clips it and updates the weights as update `step`, from 0. */
-  async update(hyper: AdamWOptions, step: number): Promise<void> {
+  async update(learningRate: number, step: number): Promise<void> {
     checkWhole("step", step, 0);
-    const values = Float64Array.of(
-      hyper.learning_rate,
-      hyper.beta1,
-      hyper.beta2,
-      hyper.epsilon,
-      hyper.weight_decay,
-      hyper.max_grad_norm,
+    await this.#call((error) =>
+      this.#library.symbols.cloze_update(this.#handle, learningRate, step, error, error.length)
     );
-    await this.#call((error) => this.#library.symbols.cloze_update(this.#handle, values, step, error, error.length));
   }
 
   /**

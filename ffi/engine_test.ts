@@ -34,7 +34,7 @@ const OPTIONS: EngineOptions = {
   max_sequences: 4,
   max_masked: 16,
   max_sequence_length: 16,
-  training: true,
+  optimizer: { name: "adamw", beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1 },
 };
 
 const head = (kind: SequenceHead["kind"], num_labels: number) => ({
@@ -44,7 +44,7 @@ const head = (kind: SequenceHead["kind"], num_labels: number) => ({
   pools: "first" as const,
 });
 
-const HYPER = { learning_rate: 1e-2, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1 };
+const RATE = 1e-2;
 
 function batch(): Batch {
   return {
@@ -65,7 +65,7 @@ testWithCore("Engine learns a batch, saves it, and another engine answers the sa
   assertEquals(first.masked, 2);
   for (let step = 0; step < 80; step++) {
     if (step > 0) await engine.forwardBackward(batch(), step, 0);
-    await engine.update(HYPER, step);
+    await engine.update(RATE, step);
     const { grad_norm, units, masked } = await engine.report();
     assert(grad_norm > 0 && units === 2 && masked === (step > 0 ? 2 : 0));
   }
@@ -91,7 +91,7 @@ testWithCore("Engine learns a batch, saves it, and another engine answers the sa
 testWithCore("Engine runs calls one after the other in the order they were made", async () => {
   using engine = await Engine.open(OPTIONS);
   const calls = Array.from({ length: 20 }, (_, i) => engine.forwardBackward(batch(), 0, i));
-  const update = engine.update(HYPER, 0);
+  const update = engine.update(RATE, 0);
   await Promise.all([...calls, update]);
   const { masked, units } = await engine.report();
   assertEquals([masked, units], [40, 40]);
@@ -111,13 +111,14 @@ testWithCore("Engine turns the core's refusals into errors that say what is wron
   await assertRejects(() => bad((b) => b.cu_seqlens[1] = 99), NativeError, "outside");
   await assertRejects(() => bad((b) => b.labels = Int32Array.of(1)), NativeError, "labels has 1");
   await assertRejects(async () => await bad((b) => b.position_ids = new Int32Array(2)), ClozeError, "position_ids");
-  await assertRejects(() => engine.update(HYPER, 0), NativeError, "no gradient has been accumulated");
+  await assertRejects(() => engine.update(RATE, 0), NativeError, "no gradient has been accumulated");
   await engine.forwardBackward(batch(), 0, 0);
   assertEquals((await engine.report()).masked, 2);
 });
 
 testWithCore("Engine survives random batches: an answer or an error, never a crash", async () => {
-  using engine = await Engine.open({ ...OPTIONS, training: false });
+  const { optimizer: _, ...untrained } = OPTIONS;
+  using engine = await Engine.open(untrained);
   let seed = 7;
   const random = (n: number) => (seed = (Math.imul(seed, 48271) >>> 0) % 0x7fffffff) % n;
   let answered = 0;
@@ -152,7 +153,7 @@ testWithCore("Engine learns pairs beside tokens, and sequences without them", as
     await both.forwardBackward(pairs, step, 0, 1);
     const sums = await both.report();
     assertEquals([sums.masked, sums.sequences], [2, 2]);
-    await both.update(HYPER, step);
+    await both.update(RATE, step);
   }
   const { row_rank, sequence_rank, sequence_loss } = await both.evaluate(pairs);
   assertEquals([...row_rank, ...sequence_rank], [0, 0, 0, 0]);
@@ -174,7 +175,7 @@ testWithCore("Engine learns pairs beside tokens, and sequences without them", as
   const labeled = { ...batch(), masked_positions: none, labels: none, sequence_labels: Int32Array.of(2, 0) };
   for (let step = 0; step < 60; step++) {
     await classifier.forwardBackward(labeled, step, 0);
-    await classifier.update(HYPER, step);
+    await classifier.update(RATE, step);
     assertEquals((await classifier.report()).units, 2, "divided by the sequences");
   }
   assertEquals([...(await classifier.evaluate(labeled)).sequence_rank], [0, 0]);
@@ -213,11 +214,13 @@ testWithCore("Engine refuses arrays and numbers of another kind before the core 
   }
   for (const step of [-1, 0.5, NaN, 2 ** 53]) {
     await assertRejects(() => engine.forwardBackward(batch(), step, 0), ClozeError, "step is");
-    await assertRejects(() => engine.update(HYPER, step), ClozeError, "step is");
+    await assertRejects(() => engine.update(RATE, step), ClozeError, "step is");
   }
   await assertRejects(() => engine.forwardBackward(batch(), 0, 2 ** 32), ClozeError, "microStep is");
+  const broken = { ...OPTIONS, optimizer: { ...OPTIONS.optimizer!, beta1: 1 } };
+  await assertRejects(() => Engine.open(broken), NativeError, "beta1 is 1");
   for (const k of [0, 41, 1e12, NaN]) await assertRejects(() => engine.topK(batch(), k), ClozeError, "k is");
   await engine.forwardBackward(batch(), 0, 0);
-  await assertRejects(() => engine.update({ ...HYPER, beta1: 1 }, 0), NativeError, "beta1 is 1");
-  await engine.update(HYPER, 0);
+  await assertRejects(() => engine.update(NaN, 0), NativeError, "learning_rate is NaN");
+  await engine.update(RATE, 0);
 });

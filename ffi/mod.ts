@@ -1,11 +1,11 @@
 /** The boundary to the native core, from the side of TypeScript. */
 
 export {
-  type AdamWOptions,
   type Device,
   Engine,
   type EngineDescription,
   type EngineOptions,
+  type OptimizerOptions,
   type TrainingReport,
 } from "./engine.ts";
 export { type CudaLibrary, inspectMachine, type MachineReport } from "./doctor.ts";

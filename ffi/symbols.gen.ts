@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 703944103;
+export const ABI_HASH = 1018426775;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -61,9 +61,9 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  /** handle, hyper, step, error, error_len */
+  /** handle, learning_rate, step, error, error_len */
   cloze_update: {
-    parameters: ["u32", "buffer", "f64", "buffer", "u32"],
+    parameters: ["u32", "f64", "f64", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

@@ -59,7 +59,6 @@ export async function openEngine(
     threads: options.threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS),
     seed: 0,
     ...limits,
-    training: false,
   });
   return watched(engine, watch);
 }

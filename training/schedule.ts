@@ -1,7 +1,6 @@
 /** Progress of a run, from 0 to 1, the learning rate that follows from it, and when a run pauses. */
 
 import type { Extension, Extent, OptimizerConfig } from "../config/run_config.ts";
-import type { AdamWOptions } from "../ffi/mod.ts";
 
 /** Where a run is. */
 export interface Reached {
@@ -145,19 +144,4 @@ export function learningRate(progress: number, training: OptimizerConfig): numbe
     return learning_rate * Math.max(progress / warmup_ratio, 0.01);
   }
   return learning_rate * Math.max(0, (1 - progress) / (1 - warmup_ratio));
-}
-
-/** What an update is done with. */
-export function hyperparameters(
-  training: Omit<OptimizerConfig, "learning_rate">,
-  learning_rate: number,
-): AdamWOptions {
-  return {
-    learning_rate,
-    beta1: training.adam_beta1,
-    beta2: training.adam_beta2,
-    epsilon: training.adam_epsilon,
-    weight_decay: training.weight_decay,
-    max_grad_norm: training.max_grad_norm,
-  };
 }

@@ -9,7 +9,7 @@ import type { ModelConfig } from "../config/model_config.ts";
 import { Random } from "../data/rng.ts";
 import { Engine, type EngineDescription } from "../ffi/mod.ts";
 import { TRAINING_DEFAULTS } from "../config/run_config.ts";
-import { hyperparameters } from "./schedule.ts";
+import { optimizerOptions } from "./optimizer_options.ts";
 
 /** What is measured. */
 export interface StepRateOptions {
@@ -55,15 +55,14 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
     max_sequences: batch.cu_seqlens.length - 1,
     max_masked: batch.labels.length,
     max_sequence_length: options.max_sequence_length,
-    training: true,
+    optimizer: optimizerOptions(TRAINING_DEFAULTS),
   });
-  const hyper = hyperparameters(TRAINING_DEFAULTS, 1e-4);
   const times: number[] = [];
   const began = performance.now();
   for (let step = 0; times.length === 0 || performance.now() - began < options.duration_ms; step++) {
     const start = performance.now();
     await engine.forwardBackward(batch, step, 0);
-    await engine.update(hyper, step);
+    await engine.update(1e-4, step);
     await engine.report(); // a GPU is done only then
     if (step > 0) times.push(performance.now() - start); // the first one plans memory and starts threads
   }

@@ -6,12 +6,11 @@
 import type { Batch } from "../config/batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Metric } from "../config/metric.ts";
-import type { OptimizerConfig } from "../config/run_config.ts";
 import type { Position } from "../data/mod.ts";
 import type { Engine } from "../ffi/mod.ts";
 import type { BatchStream, Measure, Task } from "../tasks/task.ts";
 import type { MetricsFile } from "../run/metrics_file.ts";
-import { hyperparameters, MILESTONES, Pauses, type Schedule } from "./schedule.ts";
+import { MILESTONES, Pauses, type Schedule } from "./schedule.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */
 const MICRO_BATCH_TOKENS = 16384;
@@ -45,7 +44,6 @@ export interface TrainOptions<F> {
   microBatches: number;
   /** What is measured at pauses and at the end. */
   measures: readonly Measure<F>[];
-  optimizer: OptimizerConfig;
   schedule: Schedule;
   start: Start;
   metrics: MetricsFile;
@@ -137,7 +135,7 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     update = upcoming;
     interval.predicted += predicted;
     hasPredicted ||= predicted > 0;
-    if (predicted > 0) await engine.update(hyperparameters(options.optimizer, rate), step);
+    if (predicted > 0) await engine.update(rate, step);
     step++;
     evaluation.forget();
 

@@ -11,7 +11,6 @@ import { MetricsFile } from "../run/metrics_file.ts";
 import { Schedule } from "./schedule.ts";
 import { train, type TrainOptions } from "./train.ts";
 
-const OPTIMIZER = { ...TRAINING_DEFAULTS, learning_rate: 1 };
 const NONE = new Int32Array(0);
 
 /** Batch number n has the token n; a window has three. */
@@ -102,8 +101,7 @@ async function trained(path: string, options: Partial<TrainOptions<{ loss: numbe
     batches: new Numbers(),
     microBatches: 2,
     measures: [measure("valid"), measure("train")],
-    optimizer: OPTIMIZER,
-    schedule: new Schedule({ ...OPTIMIZER, extent: { steps: 4 } }),
+    schedule: new Schedule({ ...TRAINING_DEFAULTS, learning_rate: 1, extent: { steps: 4 } }),
     start,
     metrics,
     milestones: 0,

@@ -48,7 +48,7 @@ fn main() {
         max_sequences: sequences,
         max_masked: batch.labels.len(),
         max_sequence_length: t,
-        training: true,
+        optimizer: Some(measured_step::OPTIMIZER),
         profile: false,
     };
     let mut engine = open(&options);
@@ -56,7 +56,7 @@ fn main() {
     let mut run = |engine: &mut dyn Engine, steps: u64| {
         for _ in 0..steps {
             engine.forward_backward(&batch, step, 0).expect("a step");
-            engine.update(&measured_step::HYPER, step).expect("an update");
+            engine.update(measured_step::RATE, step).expect("an update");
             step += 1;
         }
         engine.report().expect("a report");

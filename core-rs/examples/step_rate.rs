@@ -43,7 +43,7 @@ fn main() {
         max_sequences: sequences,
         max_masked: batch.labels.len(),
         max_sequence_length: t,
-        training: true,
+        optimizer: Some(measured_step::OPTIMIZER),
         profile: true,
     };
     let mut trainer = trainer::open(options, None).expect("the engine opens");
@@ -53,7 +53,7 @@ fn main() {
     for step in 0..=steps {
         let start = Instant::now();
         trainer.forward_backward(&batch, step, 0).expect("a step");
-        trainer.update(&measured_step::HYPER, step).expect("an update");
+        trainer.update(measured_step::RATE, step).expect("an update");
         // The first step also waits for the operating system to hand out memory.
         match step {
             0 => first = trainer.profile(),

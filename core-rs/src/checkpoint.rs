@@ -15,6 +15,7 @@ use crate::blueprint::{Parameter, ParameterLayout, Part};
 use crate::engine::{EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
 use crate::machine::memory::Buffer;
+use crate::optim::slots::Slot;
 
 /// Fills the flat buffer as an engine starts: initialized from its seed, or from a file. Returns the names that the file
 /// lacks and that may be missing.
@@ -97,37 +98,38 @@ pub fn save_weights(path: &Path, layout: &ParameterLayout, flat: &[f32]) -> Resu
         )
         .with_hint("use a lower learning rate; the checkpoint before this one is good"));
     }
-    save(path, layout, &[("", flat)])
+    save(path, &[(layout.parameters().iter().map(|p| (p.name.clone(), p)).collect(), flat)])
 }
 
-/// Fills both moments from what [`save_training_state`] wrote.
+/// Fills slots from what [`save_slots`] wrote.
 ///
 /// # Errors
 /// As [`load_weights`].
-pub fn load_training_state(
-    path: &Path,
-    layout: &ParameterLayout,
-    exp_avg: &mut [f32],
-    exp_avg_sq: &mut [f32],
-) -> Result<()> {
+pub fn load_slots(path: &Path, layout: &ParameterLayout, slots: &mut [Slot<Vec<f32>>]) -> Result<()> {
     let file = map(path)?;
     let tensors = parse(path, &file)?;
-    for (prefix, flat) in [("exp_avg.", exp_avg), ("exp_avg_sq.", exp_avg_sq)] {
-        for parameter in layout.parameters() {
-            let name = format!("{prefix}{}", parameter.name);
-            let tensor = tensors.tensor(&name).map_err(|_| lacking(path, &name))?;
-            copy(path, &name, parameter, &tensor, &mut flat[parameter.range()])?;
+    for Slot { layout: slot, values } in slots {
+        for (parameter, offset) in slot.parameters(layout) {
+            let name = format!("{}.{}", slot.name, parameter.name);
+            let tensor = tensors.tensor(&name).map_err(|_| {
+                lacking(path, &name).with_hint("the file belongs to another model, or was written by another optimizer")
+            })?;
+            copy(path, &name, parameter, &tensor, &mut values[offset..offset + parameter.len])?;
         }
     }
     Ok(())
 }
 
-/// Writes both moments as a new file.
+/// Writes slots as a new file: `SLOT.NAME` for each parameter that has the slot.
 ///
 /// # Errors
 /// `Io` naming the file.
-pub fn save_training_state(path: &Path, layout: &ParameterLayout, exp_avg: &[f32], exp_avg_sq: &[f32]) -> Result<()> {
-    save(path, layout, &[("exp_avg.", exp_avg), ("exp_avg_sq.", exp_avg_sq)])
+pub fn save_slots(path: &Path, layout: &ParameterLayout, slots: &[Slot<Vec<f32>>]) -> Result<()> {
+    let sections = slots.iter().map(|slot| {
+        let tensors = slot.layout.parameters(layout).map(|(p, _)| (format!("{}.{}", slot.layout.name, p.name), p));
+        (tensors.collect(), &slot.values[..])
+    });
+    save(path, &sections.collect::<Vec<_>>())
 }
 
 fn unreadable(path: &Path, e: &std::io::Error) -> Error {
@@ -249,18 +251,19 @@ fn f16_to_f32(bits: u16) -> f32 {
     }
 }
 
+/// Names of tensors, with the parameters whose shapes they have, and their elements: one tensor behind the other.
+type Section<'a> = (Vec<(String, &'a Parameter)>, &'a [f32]);
+
 /// Writes header and tensors in one pass, without a second copy of the weights.
-fn save(path: &Path, layout: &ParameterLayout, groups: &[(&str, &[f32])]) -> Result<()> {
+fn save(path: &Path, sections: &[Section]) -> Result<()> {
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".into(), serde_json::json!({ "format": "pt" }));
     let mut at = 0;
-    for (prefix, _) in groups {
-        for p in layout.parameters() {
-            let end = at + p.len * 4;
-            let entry = serde_json::json!({ "dtype": "F32", "shape": p.shape, "data_offsets": [at, end] });
-            header.insert(format!("{prefix}{}", p.name), entry);
-            at = end;
-        }
+    for (name, p) in sections.iter().flat_map(|(tensors, _)| tensors) {
+        let end = at + p.len * 4;
+        let entry = serde_json::json!({ "dtype": "F32", "shape": p.shape, "data_offsets": [at, end] });
+        header.insert(name.clone(), entry);
+        at = end;
     }
     let mut header = serde_json::Value::Object(header).to_string();
     header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
@@ -268,8 +271,8 @@ fn save(path: &Path, layout: &ParameterLayout, groups: &[(&str, &[f32])]) -> Res
         let mut file = BufWriter::with_capacity(1 << 20, File::create_new(path)?);
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
-        for (_, flat) in groups {
-            // The layout has no gaps, so the tensors' bytes in order are the flat buffer's.
+        for (_, flat) in sections {
+            // There are no gaps, so the tensors' bytes in order are the buffer's.
             for chunk in flat.chunks(1 << 14) {
                 let mut bytes = [0; 4 << 14];
                 for (to, value) in bytes.chunks_exact_mut(4).zip(chunk) {

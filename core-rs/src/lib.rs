@@ -1,4 +1,4 @@
-//! The engine of cloze: a BERT encoder with its heads, losses, gradients and AdamW.
+//! The engine of cloze: a BERT encoder with its heads, losses, gradients and optimizers.
 //!
 //! What it is not: it reads no text, knows no tokenizer, does no network I/O and chooses no default; the
 //! TypeScript side decides what to run, when, and where to save. [`abi`] is the only module that knows C.

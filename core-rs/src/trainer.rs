@@ -1,21 +1,23 @@
-//! The fused engine: the one type that holds weights, gradients and moments and runs the model over a [`Backend`].
+//! The fused engine: the one type that holds weights, gradients and the optimizer's state and runs the model over a [`Backend`].
 //! The boundary opens it; it knows neither text nor files' folders.
 
 use std::path::Path;
 
+use crate::backend::Backend;
 use crate::backend::bucket::{self, Bucket};
 use crate::backend::cpu::Cpu;
-use crate::backend::{AdamWState, Backend};
 use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::checkpoint;
 use crate::engine::batch::Batch;
-use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
+use crate::engine::{Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::machine::dtype::{Bf16, Dtype, Element};
 use crate::machine::memory::{Buffer, Plan, zeros};
 use crate::machine::profile::Entry;
 use crate::model::{Model, Pass};
 use crate::ops::cross_entropy::RowLoss;
+use crate::optim::slots::{Slot, SlotLayout};
+use crate::optim::{State, Update, check_learning_rate};
 
 /// A model with everything that a training step changes.
 pub struct Trainer<B: Backend = Cpu> {
@@ -32,8 +34,7 @@ pub struct Trainer<B: Backend = Cpu> {
 /// What only training needs.
 struct Training<B: Backend> {
     gradients: B::Buffer,
-    exp_avg: B::Buffer,
-    exp_avg_sq: B::Buffer,
+    slots: Vec<Slot<B::Buffer>>,
     /// Tokens or sequences ([`LossSum::units`]) whose gradients are in `gradients`.
     units: u64,
     /// What has happened since the last report, as far as it is known.
@@ -60,8 +61,8 @@ impl<T: Element> Trainer<Cpu<T>> {
     /// As [`open`].
     pub fn new(options: EngineOptions, weights: Option<&Weights>) -> Result<Self> {
         options.validate()?;
-        let EngineOptions { threads, max_sequence_length, training, profile, .. } = options;
-        let head = options.config.head_size();
+        let EngineOptions { threads, max_sequence_length, profile, .. } = options;
+        let (head, training) = (options.config.head_size(), options.training());
         Self::build(|| Cpu::new(threads, max_sequence_length, head, training, profile), options, weights)
     }
 }
@@ -81,12 +82,14 @@ impl<B: Backend> Trainer<B> {
         let mut backend = backend();
         let blueprint = Blueprint::of(&options.config, &options.objective)?;
         let layout = blueprint.layout();
-        let training = match options.training {
-            false => None,
-            true => Some(Training {
+        let training = match &options.optimizer {
+            None => None,
+            Some(optimizer) => Some(Training {
                 gradients: backend.zeroed(layout.len())?,
-                exp_avg: backend.zeroed(layout.len())?,
-                exp_avg_sq: backend.zeroed(layout.len())?,
+                slots: SlotLayout::all(optimizer, &layout)
+                    .into_iter()
+                    .map(|layout| Ok(Slot { values: backend.zeroed(layout.len())?, layout }))
+                    .collect::<Result<_>>()?,
                 units: 0,
                 report: Report::default(),
                 last: (0, 0),
@@ -94,7 +97,7 @@ impl<B: Backend> Trainer<B> {
         };
         let planned = if B::DEFERS { bucket::planned(&options) } else { options.clone() };
         let model = Model::new(&backend, &planned, &blueprint, &layout)?;
-        backend.plan(&layout, &model.layers(), options.training)?;
+        backend.plan(&layout, &model.layers(), options.optimizer.as_ref())?;
         let start = reserve_weights(&options, &layout, file)?;
         plan.check()?;
         let (host, initialized) = start.fill(&options, &layout, file)?;
@@ -162,7 +165,7 @@ enum Start {
 
 /// Room for the weights. What is never trained is used where it lies in the file, if it can be.
 fn reserve_weights(options: &EngineOptions, layout: &ParameterLayout, file: Option<&Weights>) -> Result<Start> {
-    if let (Some(file), false) = (file, options.training)
+    if let (Some(file), false) = (file, options.training())
         && let Some(mapped) = checkpoint::map_weights(&file.path, layout)?
     {
         return Ok(Start::InFile(mapped));
@@ -189,7 +192,7 @@ impl Start {
 }
 
 fn not_for_training() -> Error {
-    Error::new(Code::InvalidState, "this engine was opened without training: it has no gradients and no moments")
+    Error::new(Code::InvalidState, "this engine was opened without training: it has no gradients and no optimizer")
 }
 
 impl<B: Backend> Engine for Trainer<B> {
@@ -226,7 +229,8 @@ impl<B: Backend> Engine for Trainer<B> {
         self.backend.check()
     }
 
-    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<()> {
+    fn update(&mut self, learning_rate: f64, step: u64) -> Result<()> {
+        check_learning_rate(learning_rate)?;
         let Self { backend, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
         if training.units == 0 {
@@ -234,14 +238,9 @@ impl<B: Backend> Engine for Trainer<B> {
         }
         training.last.0 = step;
         training.report.units = std::mem::take(&mut training.units);
-        let state = AdamWState {
-            weights,
-            gradients: &mut training.gradients,
-            exp_avg: &mut training.exp_avg,
-            exp_avg_sq: &mut training.exp_avg_sq,
-        };
+        let state = State { weights, gradients: &mut training.gradients, slots: &mut training.slots };
         backend.begin(0, step);
-        backend.update(state, hyper, training.report.units, step);
+        backend.update(state, Update { learning_rate, step, units: training.report.units });
         backend.end();
         backend.check()?;
         if B::DEFERS { Ok(()) } else { self.collect() }
@@ -341,19 +340,26 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn save_training_state(&mut self, path: &Path) -> Result<()> {
         let training = self.training.as_ref().ok_or_else(not_for_training)?;
-        let (mut first, mut second) = (zeros(self.layout.len())?, zeros(self.layout.len())?);
-        self.backend.read(&training.exp_avg, 0, &mut first);
-        self.backend.read(&training.exp_avg_sq, 0, &mut second);
+        let mut host = Vec::new();
+        for Slot { layout, values } in &training.slots {
+            let mut copy = zeros(layout.len())?;
+            self.backend.read(values, 0, &mut copy);
+            host.push(Slot { layout: layout.clone(), values: copy });
+        }
         self.backend.check()?;
-        checkpoint::save_training_state(path, &self.layout, &first, &second)
+        checkpoint::save_slots(path, &self.layout, &host)
     }
 
     fn load_training_state(&mut self, path: &Path) -> Result<()> {
         let training = self.training.as_mut().ok_or_else(not_for_training)?;
-        let (mut first, mut second) = (zeros(self.layout.len())?, zeros(self.layout.len())?);
-        checkpoint::load_training_state(path, &self.layout, &mut first, &mut second)?;
-        self.backend.write(&mut training.exp_avg, 0, &first);
-        self.backend.write(&mut training.exp_avg_sq, 0, &second);
+        let mut host = Vec::new();
+        for Slot { layout, .. } in &training.slots {
+            host.push(Slot { layout: layout.clone(), values: zeros(layout.len())? });
+        }
+        checkpoint::load_slots(path, &self.layout, &mut host)?;
+        for (slot, host) in training.slots.iter_mut().zip(host) {
+            self.backend.write(&mut slot.values, 0, &host.values);
+        }
         self.backend.check()
     }
 

@@ -3,10 +3,11 @@
 
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::Batch;
-use cloze_core::engine::{AdamW, Engine, EngineOptions};
+use cloze_core::engine::{Engine, EngineOptions};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::machine::isa::Isa;
 use cloze_core::objective::Objective;
+use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::trainer;
 
 fn options(dtype: Dtype, threads: usize) -> EngineOptions {
@@ -37,14 +38,15 @@ fn options(dtype: Dtype, threads: usize) -> EngineOptions {
         max_sequences: 8,
         max_masked: 64,
         max_sequence_length: 40,
-        training: true,
+        optimizer: Some(OPTIMIZER),
         profile: false,
     }
 }
 
 const LENGTHS: [i32; 4] = [17, 40, 1, 33];
-const HYPER: AdamW =
-    AdamW { learning_rate: 2e-3, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+const OPTIMIZER: Optimizer =
+    Optimizer::AdamW(adamw::Options { beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 });
+const RATE: f64 = 2e-3;
 
 /// Calls `each` with a batch of mixed lengths.
 fn with_batch<R>(each: impl FnOnce(&Batch) -> R) -> R {
@@ -70,7 +72,7 @@ fn train(engine: &mut dyn Engine, steps: u64) -> (Vec<f64>, Vec<f32>) {
         (0..steps)
             .map(|step| {
                 let sums = engine.losses(batch, step, 0).unwrap();
-                engine.update(&HYPER, step).unwrap();
+                engine.update(RATE, step).unwrap();
                 sums.loss_sum / sums.masked as f64
             })
             .collect()

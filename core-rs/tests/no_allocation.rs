@@ -4,11 +4,20 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cloze_core::config::ModelConfig;
+use cloze_core::engine::EngineOptions;
 use cloze_core::engine::batch::Batch;
-use cloze_core::engine::{AdamW, EngineOptions};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::objective::{Classification, Objective};
+use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::trainer;
+
+const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-6,
+    weight_decay: 0.01,
+    max_grad_norm: 1.0,
+});
 
 /// Counts what it hands on to the system's allocator.
 struct Counting;
@@ -76,7 +85,7 @@ fn a_training_step_allocates_nothing() {
             max_sequences: 8,
             max_masked: 64,
             max_sequence_length: 64,
-            training: true,
+            optimizer: Some(OPTIMIZER),
             profile: false,
         };
         let batch = Batch {
@@ -94,15 +103,13 @@ fn a_training_step_allocates_nothing() {
 }
 
 fn check(options: EngineOptions, batch: &Batch) {
-    let hyper =
-        AdamW { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
     let mut trainer = trainer::open(options, None).unwrap();
     let mut step = |number: u64| {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         for micro_step in 0..2 {
             trainer.forward_backward(batch, number, micro_step).unwrap();
         }
-        trainer.update(&hyper, number).unwrap();
+        trainer.update(1e-3, number).unwrap();
         ALLOCATIONS.load(Ordering::Relaxed) - before
     };
     // The first steps grow the packing memory, and a busy machine starts the threads late.

@@ -24,7 +24,6 @@ using engine = await Engine.open({
   max_sequences: 1,
   max_masked: 512,
   max_sequence_length: Math.min(512, config.max_position_embeddings),
-  training: false,
 });
 const { cls, sep, mask } = tokenizer.special;
 const out = [];

@@ -25,6 +25,7 @@ import {
   SEQUENCE_CLASSIFICATION,
   trainedHeads,
 } from "../../../tasks/sequence_classification.ts";
+import { optimizerOptions } from "../../../training/optimizer_options.ts";
 import { bothCounts, tokenizerFiles, type UnknownCounts, unknownCounts } from "../../../tokenizer/mod.ts";
 import { Schedule } from "../../../training/schedule.ts";
 import { train } from "../../../training/train.ts";
@@ -253,7 +254,7 @@ async function finetune(
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: config.seed,
     ...classificationLimits(config),
-    training: true,
+    optimizer: optimizerOptions(config),
     ...(start !== undefined
       ? { weights: folder.weights, training_state: start.training_state }
       : values["from-scratch"] === true
@@ -319,7 +320,6 @@ async function finetune(
     batches,
     microBatches: 1,
     measures: classifierMeasures({ train: trainSet, valid: validSet }, labels.length),
-    optimizer: config,
     schedule: new Schedule({ ...config, extent: { steps } }),
     // Records of earlier versions do not say the position.
     start: { step, position: batches.positionOf(step), elapsed_ms, tokens, done },

@@ -15,6 +15,7 @@ import { withdraw, writeRecord } from "../../../run/run_record.ts";
 import { nspMajority } from "../../../tasks/mlm_nsp.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { unigramBaseline } from "../../../tasks/token_evaluation.ts";
+import { optimizerOptions } from "../../../training/optimizer_options.ts";
 import { microBatches, train } from "../../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../../training/watchdogs.ts";
 import { batchOptions } from "../../batch_options.ts";
@@ -160,7 +161,6 @@ async function trainOn(
     batches,
     microBatches: microBatches(training.batch_tokens).count,
     ...measuring(plan, tokenizer, { heldOut, reference: referenceBatches(plan, data.others, tokenizer), counts }),
-    optimizer: training,
     epochsAreAlike: training.static_masking,
     start,
     metrics,
@@ -207,7 +207,7 @@ async function openEngine(
     threads: threadsOf(values),
     seed: training.seed,
     ...runLimits(run),
-    training: true,
+    optimizer: optimizerOptions(run.training),
     ...weights,
   });
 }

@@ -1,12 +1,20 @@
 //! What `step_rate` and `gpu_rate` measure: BERT of a size, a batch of full sequences, and how it is updated.
 
 use cloze_core::config::ModelConfig;
-use cloze_core::engine::AdamW;
 use cloze_core::engine::batch::OwnedBatch;
+use cloze_core::optim::{Optimizer, adamw};
 
 /// How weights are updated.
-pub const HYPER: AdamW =
-    AdamW { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+pub const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-6,
+    weight_decay: 0.01,
+    max_grad_norm: 1.0,
+});
+
+/// Learning rate of each update.
+pub const RATE: f64 = 1e-4;
 
 /// BERT with heads of 64 and a feed-forward layer four times as wide as the hidden size.
 pub fn bert(hidden_size: usize, num_hidden_layers: usize, vocab_size: usize, dropout: f32) -> ModelConfig {

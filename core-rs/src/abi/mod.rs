@@ -13,7 +13,7 @@ mod symbols;
 use call::{Arguments, Bytes, guard, step_number};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
-use crate::engine::{AdamW, MOST_THREADS, Report, RowResults};
+use crate::engine::{MOST_THREADS, Report, RowResults};
 use crate::error::Result;
 use crate::machine::dtype::Bf16;
 use crate::ops::gemm::rate::gemm_gflops;
@@ -108,21 +108,10 @@ exports! {
         let (batch, step) = (arguments.batch()?, step_number(step)?);
         registry::with_engine(handle, |engine| engine.forward_backward(&batch, step, micro_step))
     };
-    /// Updates the weights; `hyper` is f64[6]: learning rate, beta1, beta2, epsilon, weight decay, largest gradient norm.
-    /// On a GPU it returns before that is done.
-    long fn cloze_update(handle: u32, hyper: buffer, step: f64) => |handle, hyper, step| {
-        let hyper: &[f64] = Bytes::new(hyper, 6).read("hyper")?;
-        let hyper = AdamW {
-            learning_rate: hyper[0],
-            beta1: hyper[1],
-            beta2: hyper[2],
-            epsilon: hyper[3],
-            weight_decay: hyper[4],
-            max_grad_norm: hyper[5],
-        };
-        hyper.validate()?;
+    /// Updates the weights. On a GPU it returns before that is done.
+    long fn cloze_update(handle: u32, learning_rate: f64, step: f64) => |handle, learning_rate, step| {
         let step = step_number(step)?;
-        registry::with_engine(handle, |engine| engine.update(&hyper, step))
+        registry::with_engine(handle, |engine| engine.update(learning_rate, step))
     };
     /// Waits for all training and writes what came of it since the last report; `out` is f64[8]: loss sum, masked tokens,
     /// right ones, then the same of the sequences, the last update's gradient norm, and what that was divided by.

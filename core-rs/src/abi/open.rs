@@ -17,6 +17,7 @@ use crate::machine::isa::Isa;
 use crate::objective::Objective;
 use crate::ops::attention;
 use crate::ops::gemm::Gemm;
+use crate::optim::Optimizer;
 use crate::reference::CandleEngine;
 use crate::trainer;
 
@@ -37,7 +38,8 @@ struct OpenRequest {
     max_sequences: usize,
     max_masked: usize,
     max_sequence_length: usize,
-    training: bool,
+    #[serde(default)]
+    optimizer: Option<Optimizer>,
     #[serde(default)]
     profile: bool,
     #[serde(default)]
@@ -90,7 +92,7 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
         max_sequences: request.max_sequences,
         max_masked: request.max_masked,
         max_sequence_length: request.max_sequence_length,
-        training: request.training,
+        optimizer: request.optimizer,
         profile: request.profile,
     };
     let may_be_missing = request.may_be_missing;

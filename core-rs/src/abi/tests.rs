@@ -22,7 +22,10 @@ fn call(run: impl FnOnce(*mut u8, u32) -> i32) -> Status {
 fn request(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
     let mut request = serde_json::json!({
         "config": tiny(), "objective": "mlm", "engine": "fused", "device": "cpu", "dtype": "f32", "threads": 2, "seed": 1, "max_tokens": 16,
-        "max_sequences": 4, "max_masked": 8, "max_sequence_length": 10, "training": true,
+        "max_sequences": 4, "max_masked": 8, "max_sequence_length": 10,
+        "optimizer": {
+            "name": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-6, "weight_decay": 0.01, "max_grad_norm": 1.0,
+        },
     });
     change(&mut request);
     request.to_string().into_bytes()
@@ -70,13 +73,12 @@ fn open_step_update_close_work_and_the_handle_is_gone_after() {
     let ((status, message), handle) = open(request(|_| {}));
     assert_eq!((status, message.as_str()), (0, ""));
     assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5]).0, 0);
-    let (mut hyper, mut out) = ([1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0], [0.0f64; 8]);
-    // SAFETY: buffers as long as the call says.
-    let update = |hyper: *mut u8| call(|e, l| unsafe { cloze_update(handle, hyper, 0.0, e, l) });
-    assert_eq!(update(hyper.as_mut_ptr().cast()).0, 0);
-    assert_eq!(update(hyper.as_mut_ptr().cast()).0, 2, "nothing accumulated");
-    assert_eq!(update(null_mut()).0, 1, "a null buffer");
-    // SAFETY: as above.
+    let mut out = [0.0f64; 8];
+    // SAFETY: no buffer but the error's.
+    let update = || call(|e, l| unsafe { cloze_update(handle, 1e-3, 0.0, e, l) }).0;
+    assert_eq!(update(), 0);
+    assert_eq!(update(), 2, "nothing accumulated");
+    // SAFETY: a buffer as long as the call says.
     let report = |out: &mut [f64; 8]| call(|e, l| unsafe { cloze_report(handle, out.as_mut_ptr().cast(), e, l) }).0;
     assert_eq!(report(&mut out), 0);
     assert!(out[0] > 0.0 && out[1] == 1.0 && out[6] > 0.0 && out[7] == 1.0, "{out:?}");
@@ -183,25 +185,17 @@ fn open_refuses_what_it_does_not_know() {
 fn update_and_step_refuse_numbers_that_would_spoil_the_weights() {
     let (_, handle) = open(request(|_| {}));
     assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5]).0, 0);
-    let good = [1e-3, 0.9, 0.999, 1e-6, 0.01, 1.0];
-    let update = |hyper: &mut [f64; 6], step| {
-        // SAFETY: six numbers, as the call says.
-        call(|e, l| unsafe { cloze_update(handle, hyper.as_mut_ptr().cast(), step, e, l) })
-    };
-    let names = ["learning_rate", "beta1", "beta2", "epsilon", "weight_decay", "max_grad_norm"];
-    for (i, name) in names.into_iter().enumerate() {
-        for bad in [f64::NAN, -1.0, if i < 5 { f64::INFINITY } else { 0.0 }] {
-            let mut hyper = good;
-            hyper[i] = bad;
-            let (status, message) = update(&mut hyper, 0.0);
-            assert!(status == 1 && message.contains(name), "{status} {message}");
-        }
+    // SAFETY: no buffer but the error's.
+    let update = |rate, step| call(|e, l| unsafe { cloze_update(handle, rate, step, e, l) });
+    for bad in [f64::NAN, -1.0, f64::INFINITY] {
+        let (status, message) = update(bad, 0.0);
+        assert!(status == 1 && message.contains("learning_rate"), "{status} {message}");
     }
     for bad in [f64::NAN, -1.0, 0.5, 1e300, f64::INFINITY] {
-        let (status, message) = update(&mut good.clone(), bad);
+        let (status, message) = update(1e-3, bad);
         assert!(status == 1 && message.contains("step"), "{status} {message}");
     }
-    assert_eq!(update(&mut good.clone(), 9e15).0, 0, "the last step that there may be");
+    assert_eq!(update(1e-3, 9e15).0, 0, "the last step that there may be");
     assert_eq!(
         call(|e, l| {
             let mut request = request(|_| {});
@@ -211,6 +205,30 @@ fn update_and_step_refuse_numbers_that_would_spoil_the_weights() {
         .0,
         1
     );
+}
+
+#[test]
+fn open_refuses_an_optimizer_that_is_not_one_or_would_spoil_the_weights() {
+    type Change = fn(&mut serde_json::Value);
+    let with = |change: Change| {
+        let (status, handle) = open(request(|request| change(&mut request["optimizer"])));
+        (status, handle)
+    };
+    let wrong: [(Change, &str); 6] = [
+        (|optimizer| optimizer["name"] = "sgd".into(), "sgd"),
+        (|optimizer| optimizer["learning_rate"] = 1.into(), "learning_rate"),
+        (|optimizer| optimizer["beta1"] = 1.into(), "beta1 is 1"),
+        (|optimizer| optimizer["weight_decay"] = (-1).into(), "weight_decay is -1"),
+        (|optimizer| optimizer["max_grad_norm"] = 0.into(), "max_grad_norm is 0"),
+        (|optimizer| optimizer["epsilon"] = serde_json::Value::Null, "epsilon"),
+    ];
+    for (change, expected) in wrong {
+        let ((status, message), _) = with(change);
+        assert!(status == 1 && (message.contains(expected) || message.contains("invalid type")), "{status} {message}");
+    }
+    let ((status, _), handle) = with(|optimizer| *optimizer = serde_json::Value::Null);
+    assert_eq!(status, 0, "without one it opens, but is not trained");
+    assert_eq!(step(handle, &mut [1, 2, 3, 4], &mut [1], &mut [5]).0, 2);
 }
 
 #[test]
@@ -238,7 +256,7 @@ impl Engine for Bomb {
     fn forward_backward(&mut self, _: &Batch, _: u64, _: u32) -> crate::error::Result<()> {
         panic!("the bomb")
     }
-    fn update(&mut self, _: &AdamW, _: u64) -> crate::error::Result<()> {
+    fn update(&mut self, _: f64, _: u64) -> crate::error::Result<()> {
         Ok(())
     }
     fn report(&mut self) -> crate::error::Result<Report> {
@@ -301,7 +319,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         max_sequences: 1,
         max_masked: 1,
         max_sequence_length: 1,
-        training: true,
+        optimizer: None,
         profile: false,
     };
     let bomb = Bomb(Blueprint::of(&config, &Objective::MaskedLm).unwrap().layout(), options);

@@ -102,7 +102,7 @@ mod tests {
             max_sequences,
             max_masked,
             max_sequence_length: 512,
-            training: true,
+            optimizer: None,
             profile: false,
         }
     }

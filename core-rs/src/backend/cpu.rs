@@ -1,9 +1,8 @@
 //! The CPU as a [`Backend`]: hands slices of its buffers to [`crate::ops`]. `T` is what activations are stored in.
 //! Long because the trait has as many methods as a model has operations.
 
-use super::{AdamWState, Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
+use super::{Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
 use crate::blueprint::ParameterLayout;
-use crate::engine::AdamW;
 use crate::engine::batch::Batch;
 use crate::error::Result;
 use crate::machine::dtype::Element;
@@ -20,7 +19,7 @@ use crate::ops::layer_norm;
 use crate::ops::linear::packed::PackedWeight;
 use crate::ops::linear::{self, Weight};
 use crate::ops::tanh;
-use crate::optim::adamw;
+use crate::optim::{OnCpu, Optimizer, State, Team, Update, clip};
 
 /// A thread team and the scratch of its operations.
 pub struct Cpu<T: Element = f32> {
@@ -30,7 +29,7 @@ pub struct Cpu<T: Element = f32> {
     attention: TeamScratch<T>,
     /// Packed copies of weights, by the offset of the weight; none where products pack for themselves.
     packed: Vec<(usize, PackedWeight)>,
-    updates: adamw::Plan,
+    optimizer: Option<(Optimizer, Box<dyn OnCpu<T>>)>,
     partials: Vec<f32>,
     squares: Vec<f64>,
     totals: Totals,
@@ -46,7 +45,7 @@ impl<T: Element> Cpu<T> {
             attention: TeamScratch::new(&gemm, threads, longest, head, training),
             gemm,
             packed: Vec::new(),
-            updates: adamw::Plan::default(),
+            optimizer: None,
             partials: Vec::new(),
             squares: Vec::new(),
             totals: Totals::default(),
@@ -141,16 +140,16 @@ impl<T: Element> Backend for Cpu<T> {
         8 << 20
     }
 
-    fn plan(&mut self, layout: &ParameterLayout, layers: &[Linear], training: bool) -> Result<()> {
+    fn plan(&mut self, layout: &ParameterLayout, layers: &[Linear], optimizer: Option<&Optimizer>) -> Result<()> {
         if self.gemm.panels_pay() {
             for layer in layers {
-                let packed = PackedWeight::new(&self.gemm, layer.outputs, layer.inputs, training)?;
+                let packed = PackedWeight::new(&self.gemm, layer.outputs, layer.inputs, optimizer.is_some())?;
                 self.packed.push((layer.weight, packed));
             }
             self.packed.sort_by_key(|(offset, _)| *offset);
         }
-        if training {
-            self.updates = adamw::Plan::new(layout, layers, self.threads.count());
+        if let Some(optimizer) = optimizer {
+            self.optimizer = Some((*optimizer, optimizer.on_cpu(layout, layers, self.threads.count())?));
         }
         Ok(())
     }
@@ -485,16 +484,17 @@ impl<T: Element> Backend for Cpu<T> {
         cross_entropy::top_k(&self.threads, &logits[..n * vocab_size], vocab_size, k, ids, probabilities);
     }
 
-    fn update(&mut self, state: AdamWState<Buffer>, hyper: &AdamW, units: u64, step: u64) {
+    fn update(&mut self, state: State<Buffer>, update: Update) {
+        let Some((options, optimizer)) = &mut self.optimizer else { return };
+        let units = update.units as f64;
         let timer = self.profile.start("squared_norm");
-        let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
-        let norm = adamw::squared_norm(&self.threads, gradients, &mut self.squares).sqrt() / units as f64;
+        let norm = clip::squared_norm(&self.threads, state.gradients, &mut self.squares).sqrt() / units;
         drop(timer);
         if norm.is_finite() {
-            let _timer = self.profile.start("adamw");
-            let clip = if norm > hyper.max_grad_norm { hyper.max_grad_norm / (norm + 1e-6) } else { 1.0 };
-            let state = adamw::State { weights, gradients, exp_avg, exp_avg_sq };
-            adamw::update(&self.threads, &self.updates, &self.packed, state, hyper, clip / units as f64, step);
+            let _timer = self.profile.start(options.name());
+            let scale = clip::factor(norm, options.max_grad_norm()) / units;
+            let team = Team { threads: &self.threads, gemm: &self.gemm, packed: &self.packed };
+            optimizer.update(team, state, scale, update);
         }
         self.totals.grad_norm = Some(norm);
     }

@@ -11,13 +11,13 @@ pub mod cuda;
 
 pub use crate::blueprint::Linear;
 use crate::blueprint::ParameterLayout;
-use crate::engine::AdamW;
 use crate::engine::batch::Batch;
 use crate::error::Result;
 use crate::machine::memory::Buffer;
 use crate::machine::profile::Entry;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
+use crate::optim::{Optimizer, State, Update};
 
 /// A LayerNorm in the flat buffers: weight `[C]` and directly behind it bias `[C]`.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ pub enum DataGradient {
 /// A device: its memory and the operations of an encoder with its heads. Rows are `n` tokens, masked tokens or
 /// sequences; all arithmetic is f32. Forward operations give the same bits for the same input, whatever the device's parallelism.
 pub trait Backend: Send {
-    /// f32 elements on the device: parameters, gradients, moments, statistics, logits.
+    /// f32 elements on the device: parameters, gradients, slots, statistics, logits.
     type Buffer: Send;
 
     /// Activations and those of their gradients that are operands of a product, in the engine's dtype.
@@ -94,12 +94,12 @@ pub trait Backend: Send {
     /// How many logits are best held at a time.
     fn logits_at_a_time(&self) -> usize;
 
-    /// Says which dense layers there are, so that their weights can be kept in the form that products want, and which
-    /// parameters `update` will change, if any.
+    /// Says which dense layers there are, so that their weights can be kept in the form that products want, and what
+    /// `update` will update by, if anything.
     ///
     /// # Errors
     /// `OutOfMemory`.
-    fn plan(&mut self, layout: &ParameterLayout, layers: &[Linear], training: bool) -> Result<()>;
+    fn plan(&mut self, layout: &ParameterLayout, layers: &[Linear], optimizer: Option<&Optimizer>) -> Result<()>;
 
     /// Says that the weights have changed otherwise than by `update`.
     fn weights_changed(&mut self, weights: &Self::Buffer);
@@ -387,10 +387,9 @@ pub trait Backend: Send {
         probabilities: &mut [f32],
     );
 
-    /// Divides the gradients by `units`, clips them to `hyper.max_grad_norm`, updates weights and moments of what was
-    /// planned as AdamW's update number `step` (from 0), and zeroes the gradients. The norm before clipping goes to the
-    /// totals; if it is not finite, nothing else changes.
-    fn update(&mut self, state: AdamWState<Self::Buffer>, hyper: &AdamW, units: u64, step: u64);
+    /// Divides the gradients by `update.units`, clips them, updates weights and slots by the optimizer that was planned, and
+    /// zeroes the gradients. The norm before clipping goes to the totals; if it is not finite, no weight changes.
+    fn update(&mut self, state: State<Self::Buffer>, update: Update);
 
     /// `x = 0`
     fn clear(&mut self, x: &mut Self::Buffer);
@@ -429,16 +428,4 @@ pub struct Heads {
     pub max_sequence_length: usize,
     /// Whether a token sees only itself and what stands before it.
     pub causal: bool,
-}
-
-/// The flat buffers of an update.
-pub struct AdamWState<'a, T> {
-    /// Parameters.
-    pub weights: &'a mut T,
-    /// Summed gradients.
-    pub gradients: &'a mut T,
-    /// First moments.
-    pub exp_avg: &'a mut T,
-    /// Second moments.
-    pub exp_avg_sq: &'a mut T,
 }

@@ -6,6 +6,8 @@ use crate::config::tests::tiny;
 use crate::objective::Objective;
 use crate::objective::tests::classification;
 use crate::ops::tests::random;
+use crate::optim::slots::SlotLayout;
+use crate::optim::{Optimizer, adamw};
 use std::path::PathBuf;
 
 /// A path in a fresh folder that goes away with it.
@@ -57,6 +59,13 @@ fn load(path: &Path) -> Result<Vec<f32>> {
     load_weights(&file, &layout(), &mut flat).map(|_| flat)
 }
 
+/// Both moments of AdamW.
+fn slots(values: [Vec<f32>; 2]) -> Vec<Slot<Vec<f32>>> {
+    let options = adamw::Options { beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.1, max_grad_norm: 1.0 };
+    let layouts = SlotLayout::all(&Optimizer::AdamW(options), &layout());
+    layouts.into_iter().zip(values).map(|(layout, values)| Slot { layout, values }).collect()
+}
+
 #[test]
 fn weights_and_training_state_come_back_bit_for_bit() {
     let place = Place::new("roundtrip");
@@ -64,10 +73,16 @@ fn weights_and_training_state_come_back_bit_for_bit() {
     save_weights(&place.file(), &layout(), &a).unwrap();
     assert_eq!(load(&place.file()).unwrap(), a);
     let state = place.0.join("training_state.safetensors");
-    save_training_state(&state, &layout(), &a, &b).unwrap();
-    let (mut m, mut v) = (vec![0.0; a.len()], vec![0.0; a.len()]);
-    load_training_state(&state, &layout(), &mut m, &mut v).unwrap();
-    assert!(m == a && v == b);
+    save_slots(&state, &layout(), &slots([a.clone(), b.clone()])).unwrap();
+    let bytes = std::fs::read(&state).unwrap();
+    let names = SafeTensors::deserialize(&bytes).unwrap();
+    assert!(names.tensor("exp_avg_sq.bert.embeddings.LayerNorm.weight").is_ok());
+    let mut loaded = slots([vec![0.0; a.len()], vec![0.0; a.len()]]);
+    load_slots(&state, &layout(), &mut loaded).unwrap();
+    assert!(loaded[0].values == a && loaded[1].values == b);
+    let error = load_slots(&place.file(), &layout(), &mut loaded).unwrap_err();
+    assert!(error.code == Code::Mismatch && error.message.contains("exp_avg.bert."), "{error}");
+    assert!(error.hint.contains("another optimizer"));
     assert_eq!(save_weights(&place.file(), &layout(), &a).unwrap_err().code, Code::Io, "never overwrites");
     let diverged = [&a[1..], &[f32::NAN]].concat();
     let other = place.0.join("other.safetensors");

@@ -224,7 +224,7 @@ pub enum Lane {
 
 /// A device, as thin as it can be: each method is one call of the driver or of cuBLASLt, and returns before the work is
 /// done unless it says that it waits. What is made of these calls is in [`queue`].
-pub trait Device: Send {
+pub trait Device: Send + 'static {
     /// Owned memory on the device; freed when it is dropped, after what still uses it.
     type Memory: Send + Debug;
     /// Host memory that the device copies from by itself.

@@ -12,6 +12,7 @@ use crate::machine::dtype::Dtype;
 use crate::machine::profile::Entry;
 use crate::objective::Objective;
 use crate::ops::cross_entropy::RowLoss;
+use crate::optim::Optimizer;
 
 /// Threads of the largest team.
 pub const MOST_THREADS: usize = 1024;
@@ -37,13 +38,18 @@ pub struct EngineOptions {
     pub max_masked: usize,
     /// Longest sequence; at most `max_position_embeddings`.
     pub max_sequence_length: usize,
-    /// Whether to plan gradients, moments and saved activations.
-    pub training: bool,
+    /// What the weights are updated by. With one, gradients, its state and saved activations are planned.
+    pub optimizer: Option<Optimizer>,
     /// Whether to keep a profile.
     pub profile: bool,
 }
 
 impl EngineOptions {
+    /// Whether the engine can be trained.
+    pub fn training(&self) -> bool {
+        self.optimizer.is_some()
+    }
+
     /// Checks the configuration and the limits against each other.
     ///
     /// # Errors
@@ -51,6 +57,7 @@ impl EngineOptions {
     pub fn validate(&self) -> Result<()> {
         self.config.validate()?;
         self.objective.validate()?;
+        self.optimizer.map_or(Ok(()), |optimizer| optimizer.validate())?;
         // Tokens are counted in i32. With the bounds of the configuration, no product of sizes overflows.
         let most = i32::MAX as usize;
         for (name, value, most) in [
@@ -154,52 +161,6 @@ impl LossSum {
     }
 }
 
-/// AdamW with decoupled weight decay (Loshchilov and Hutter, 2019) and bias correction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamW {
-    /// Learning rate of this update.
-    pub learning_rate: f64,
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub epsilon: f64,
-    /// Decay of weights; never applied to biases and LayerNorm parameters.
-    pub weight_decay: f64,
-    /// Largest global gradient norm; gradients are scaled down to it.
-    pub max_grad_norm: f64,
-}
-
-impl AdamW {
-    /// Checks that an update with these makes numbers of numbers.
-    ///
-    /// # Errors
-    /// `InvalidArgument` naming the one that is wrong.
-    pub fn validate(&self) -> Result<()> {
-        let from_zero = 0.0..f64::INFINITY;
-        for (name, value, range) in [
-            ("learning_rate", self.learning_rate, from_zero.clone()),
-            ("beta1", self.beta1, 0.0..1.0),
-            ("beta2", self.beta2, 0.0..1.0),
-            ("epsilon", self.epsilon, from_zero.clone()),
-            ("weight_decay", self.weight_decay, from_zero),
-        ] {
-            if !range.contains(&value) {
-                let message = format!("{name} is {value}, outside {} to {} (exclusive)", range.start, range.end);
-                return Err(Error::new(Code::InvalidArgument, message));
-            }
-        }
-        match self.max_grad_norm > 0.0 {
-            true => Ok(()), // infinite: nothing is clipped
-            false => Err(Error::new(
-                Code::InvalidArgument,
-                format!("max_grad_norm is {}, but has to be above 0", self.max_grad_norm),
-            )),
-        }
-    }
-}
-
 /// What an engine reports of its training since the last report.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Report {
@@ -263,7 +224,7 @@ pub(crate) fn no_head(on: &str) -> Error {
     Error::new(Code::InvalidState, format!("this engine was opened for an objective without a head on {on}"))
 }
 
-/// An encoder with its heads, weights, gradients and moments.
+/// An encoder with its heads, weights, gradients and optimizer.
 ///
 /// Every call validates its batch first and leaves the engine usable after an error.
 pub trait Engine: Send {
@@ -276,13 +237,15 @@ pub trait Engine: Send {
     /// accumulated gradient is then discarded, and the weights are those before that step.
     fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<()>;
 
-    /// Divides the accumulated gradient by the accumulated count ([`LossSum::units`]), clips, updates weights and moments as update
-    /// number `step` (from 0, so bias correction uses `step + 1`), and clears the gradient. May return before that is done.
+    /// Divides the accumulated gradient by the accumulated count ([`LossSum::units`]), clips it, updates weights and the
+    /// optimizer's state as update number `step` (from 0, so bias correction uses `step + 1`), and clears the gradient. May
+    /// return before that is done.
     ///
     /// # Errors
     /// `NonFinite` naming the first parameter whose gradient is NaN or infinite, from this call or from the next `report`;
-    /// weights are then left as they were. `InvalidState` if nothing was accumulated.
-    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<()>;
+    /// weights are then left as they were. `InvalidState` if nothing was accumulated, `InvalidArgument` if the rate is no
+    /// learning rate.
+    fn update(&mut self, learning_rate: f64, step: u64) -> Result<()>;
 
     /// What came of the training since the last report; waits until all of it is done.
     ///
@@ -303,8 +266,8 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// As both.
-    fn update_now(&mut self, hyper: &AdamW, step: u64) -> Result<Report> {
-        self.update(hyper, step)?;
+    fn update_now(&mut self, learning_rate: f64, step: u64) -> Result<Report> {
+        self.update(learning_rate, step)?;
         self.report()
     }
 
@@ -327,10 +290,11 @@ pub trait Engine: Send {
     /// Writes the weights under their Hugging Face names as safetensors, f32, to a new file and fsyncs it.
     fn save_weights(&mut self, path: &Path) -> Result<()>;
 
-    /// Writes both moments (`exp_avg.NAME`, `exp_avg_sq.NAME`) as safetensors, f32, to a new file and fsyncs it.
+    /// Writes the optimizer's state (`SLOT.NAME` for each slot of each parameter, such as `exp_avg.NAME`) as safetensors,
+    /// f32, to a new file and fsyncs it.
     fn save_training_state(&mut self, path: &Path) -> Result<()>;
 
-    /// Replaces both moments by those of a file that `save_training_state` wrote.
+    /// Replaces the optimizer's state by that of a file that `save_training_state` wrote.
     fn load_training_state(&mut self, path: &Path) -> Result<()>;
 
     /// Copies the accumulated gradient (of the loss sum) of the named parameter, for tests and tools.

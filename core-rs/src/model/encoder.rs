@@ -51,7 +51,7 @@ impl<B: Backend> Encoder<B> {
         let n = options.max_tokens;
         let block = |spec| Block::new(spec, places, options, blueprint.causal);
         let blocks = blueprint.blocks.iter().map(block).collect::<Result<Vec<_>>>()?;
-        let has_backward = options.training && !blueprint.freezes_encoder;
+        let has_backward = options.training() && !blueprint.freezes_encoder;
         let slots = if has_backward { blocks.len() } else { blocks.len().min(2) };
         let kept = blocks[..slots].iter().map(|block| block.keep(backend, n)).collect::<Result<Vec<_>>>()?;
         let last = blueprint.norm.as_ref().map(|norm| {

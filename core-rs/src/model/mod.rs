@@ -51,7 +51,7 @@ impl<B: Backend> Model<B> {
             encoder: Encoder::new(backend, options, blueprint, &places)?,
             tokens: tokens.transpose()?,
             sequences: sequences.transpose()?,
-            gradients: match options.training && !blueprint.freezes_encoder {
+            gradients: match options.training() && !blueprint.freezes_encoder {
                 true => Some(Gradients::new(backend, blueprint, n)?),
                 false => None,
             },

@@ -6,6 +6,7 @@
 //! dropout on, too.
 
 mod model;
+mod optimizer;
 
 use std::path::Path;
 
@@ -14,13 +15,16 @@ use candle_core::{Device, Tensor, Var};
 use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::checkpoint;
 use crate::engine::batch::Batch;
-use crate::engine::{AdamW, Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
+use crate::engine::{Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::machine::dtype::Dtype;
 use crate::machine::memory::{Buffer, Plan};
 use crate::machine::threads::Threads;
 use crate::ops::cross_entropy::{self, RowLoss};
+use crate::optim::slots::{Slot, SlotLayout};
+use crate::optim::{Optimizer, Update, check_learning_rate, clip};
 use model::{Model, Outputs, Pass};
+use optimizer::Change;
 
 /// The model in candle.
 pub struct CandleEngine {
@@ -34,8 +38,7 @@ pub struct CandleEngine {
     /// What they will be divided by.
     units: u64,
     report: Report,
-    exp_avg: Vec<f32>,
-    exp_avg_sq: Vec<f32>,
+    slots: Vec<Slot<Vec<f32>>>,
     /// Ranks and best entries are read off the logits by the same code as the fused engine's.
     alone: Threads,
 }
@@ -48,16 +51,23 @@ fn candle(error: candle_core::Error) -> Error {
     Error::new(Code::Panic, format!("candle: {error}"))
 }
 
+/// The state that the engine's optimizer keeps, if it has one.
+fn slot_layouts(options: &EngineOptions, layout: &ParameterLayout) -> Vec<SlotLayout> {
+    options.optimizer.as_ref().map_or(Vec::new(), |optimizer| SlotLayout::all(optimizer, layout))
+}
+
 /// candle ends the process where memory is refused, so what a batch takes at least is asked for, and given back, before.
 fn check_memory(options: &EngineOptions, layout: &ParameterLayout) -> Result<()> {
     let (config, n) = (&options.config, options.max_tokens);
-    // Weights and a flat copy; in training also gradients, theirs and ours, and both moments.
-    let copies = if options.training { 6 } else { 2 };
-    let layers = if options.training { config.num_hidden_layers } else { 1 };
+    // Weights and a flat copy; in training also gradients, theirs and ours, and the optimizer's state.
+    let gradients = if options.training() { 2 * layout.len() } else { 0 };
+    let slots = slot_layouts(options, layout).iter().map(SlotLayout::len).sum::<usize>();
+    let parameters = 2 * layout.len() + gradients + slots;
+    let layers = if options.training() { config.num_hidden_layers } else { 1 };
     let activations = n * (6 * config.hidden_size + 2 * config.intermediate_size) * layers;
     let logits = if options.objective.predicts_tokens() { options.max_masked * config.vocab_size } else { 0 };
     let plan = Plan::begin();
-    for len in [copies * layout.len(), activations, logits] {
+    for len in [parameters, activations, logits] {
         Buffer::<f32>::zeroed(len)?;
     }
     plan.check()
@@ -84,34 +94,18 @@ impl CandleEngine {
             .iter()
             .map(|p| Var::from_slice(&flat[p.range()], p.shape.as_slice(), &Device::Cpu).map_err(candle))
             .collect::<Result<_>>()?;
-        let len = if options.training { layout.len() } else { 0 };
-        let zeros = || vec![0.0; len];
-        let (gradients, exp_avg, exp_avg_sq) = (zeros(), zeros(), zeros());
-        let alone = Threads::new(1);
-        let report = Report::default();
-        Ok(Self {
-            options,
-            blueprint,
-            layout,
-            variables,
-            initialized,
-            gradients,
-            units: 0,
-            report,
-            exp_avg,
-            exp_avg_sq,
-            alone,
-        })
+        let gradients = vec![0.0; if options.training() { layout.len() } else { 0 }];
+        let slot = |layout: SlotLayout| Slot { values: vec![0.0; layout.len()], layout };
+        let slots = slot_layouts(&options, &layout).into_iter().map(slot).collect();
+        let (alone, report) = (Threads::new(1), Report::default());
+        Ok(Self { options, blueprint, layout, variables, initialized, gradients, units: 0, report, slots, alone })
     }
 
-    fn training(&self) -> Result<()> {
-        match self.options.training {
-            true => Ok(()),
-            false => Err(Error::new(
-                Code::InvalidState,
-                "this engine was opened without training: it has no gradients and no moments",
-            )),
-        }
+    fn training(&self) -> Result<Optimizer> {
+        self.options.optimizer.ok_or_else(|| {
+            let message = "this engine was opened without training: it has no gradients and no optimizer";
+            Error::new(Code::InvalidState, message)
+        })
     }
 
     fn flat(&self) -> Result<Vec<f32>> {
@@ -180,13 +174,14 @@ impl Engine for CandleEngine {
         Ok(())
     }
 
-    fn update(&mut self, hyper: &AdamW, step: u64) -> Result<()> {
-        self.training()?;
+    fn update(&mut self, learning_rate: f64, step: u64) -> Result<()> {
+        let optimizer = self.training()?;
+        check_learning_rate(learning_rate)?;
         if self.units == 0 {
             return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
         }
-        let masked = self.units;
-        let norm = self.gradients.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt() / masked as f64;
+        let units = self.units;
+        let norm = self.gradients.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt() / units as f64;
         if !norm.is_finite() {
             let at = self.gradients.iter().position(|g| !g.is_finite()).unwrap_or(0);
             let name = self.layout.name_at(at).to_owned();
@@ -197,28 +192,27 @@ impl Engine for CandleEngine {
             )
             .with_hint("use a lower learning rate; the weights are still those of the step before"));
         }
-        let clip = if norm > hyper.max_grad_norm { hyper.max_grad_norm / (norm + 1e-6) } else { 1.0 };
-        let scale = clip / masked as f64;
-        let power = i32::try_from(step + 1).unwrap_or(i32::MAX);
-        let (c1, c2) = (1.0 - hyper.beta1.powi(power), 1.0 - hyper.beta2.powi(power));
-        let mut flat = self.flat()?;
-        for parameter in self.layout.parameters().iter().filter(|p| p.trainable) {
-            let decay = if parameter.decays() { 1.0 - hyper.learning_rate * hyper.weight_decay } else { 1.0 };
-            for i in parameter.range() {
-                let g = f64::from(self.gradients[i]) * scale;
-                let m = hyper.beta1 * f64::from(self.exp_avg[i]) + (1.0 - hyper.beta1) * g;
-                let v = hyper.beta2 * f64::from(self.exp_avg_sq[i]) + (1.0 - hyper.beta2) * g * g;
-                let change = hyper.learning_rate * (m / c1) / ((v / c2).sqrt() + hyper.epsilon);
-                (self.exp_avg[i], self.exp_avg_sq[i]) = (m as f32, v as f32);
-                flat[i] = (f64::from(flat[i]) * decay - change) as f32;
+        let scale = clip::factor(norm, optimizer.max_grad_norm()) / units as f64;
+        for (index, (parameter, variable)) in self.layout.parameters().iter().zip(&self.variables).enumerate() {
+            if !parameter.trainable {
+                continue;
             }
-        }
-        for (parameter, variable) in self.layout.parameters().iter().zip(&self.variables) {
-            let value = Tensor::from_slice(&flat[parameter.range()], parameter.shape.as_slice(), &Device::Cpu);
+            let gradient: Vec<f64> = self.gradients[parameter.range()].iter().map(|&g| f64::from(g) * scale).collect();
+            let mut weights = host(Some(variable))?;
+            let change = Change {
+                index,
+                parameter,
+                weights: &mut weights,
+                gradient: &gradient,
+                slots: &mut self.slots,
+                update: Update { learning_rate, step, units },
+            };
+            change.apply(&optimizer);
+            let value = Tensor::from_slice(&weights, parameter.shape.as_slice(), &Device::Cpu);
             value.and_then(|value| variable.set(&value)).map_err(candle)?;
         }
         self.discard();
-        (self.report.grad_norm, self.report.units) = (norm, masked);
+        (self.report.grad_norm, self.report.units) = (norm, units);
         Ok(())
     }
 
@@ -283,12 +277,12 @@ impl Engine for CandleEngine {
 
     fn save_training_state(&mut self, path: &Path) -> Result<()> {
         self.training()?;
-        checkpoint::save_training_state(path, &self.layout, &self.exp_avg, &self.exp_avg_sq)
+        checkpoint::save_slots(path, &self.layout, &self.slots)
     }
 
     fn load_training_state(&mut self, path: &Path) -> Result<()> {
         self.training()?;
-        checkpoint::load_training_state(path, &self.layout, &mut self.exp_avg, &mut self.exp_avg_sq)
+        checkpoint::load_slots(path, &self.layout, &mut self.slots)
     }
 
     fn gradient(&mut self, name: &str) -> Result<Vec<f32>> {

@@ -7,6 +7,7 @@ use crate::engine::batch::OwnedBatch as Packed;
 use crate::objective::tests::classification;
 use crate::objective::{Classification, Objective};
 use crate::ops::tests::random;
+use crate::optim::{Optimizer, adamw};
 
 fn options(config: ModelConfig, threads: usize) -> EngineOptions {
     EngineOptions {
@@ -19,13 +20,19 @@ fn options(config: ModelConfig, threads: usize) -> EngineOptions {
         max_sequences: 16,
         max_masked: 64,
         max_sequence_length: 10,
-        training: true,
+        optimizer: Some(OPTIMIZER),
         profile: false,
     }
 }
 
-const HYPER: AdamW =
-    AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-6,
+    weight_decay: 0.01,
+    max_grad_norm: 1.0,
+});
+const RATE: f64 = 0.01;
 
 impl Packed {
     /// `lengths` sequences of pseudo-random ids with every third token masked, numbered from `first`.
@@ -146,7 +153,7 @@ fn forward_backward_overfits_one_batch() {
         let mut losses = Vec::new();
         for step in 0..300 {
             losses.push(t.losses(&packed.batch(), step, 0).unwrap());
-            t.update(&HYPER, step).unwrap();
+            t.update(RATE, step).unwrap();
         }
         let (first, last) = (losses[0], losses[299]);
         let total = |sums: &LossSum| sums.loss_sum + packed.sequence_weight * sums.sequence_loss_sum;
@@ -163,7 +170,7 @@ fn update_leaves_a_frozen_encoder_as_it_is() {
     let before = t.weights.to_vec();
     for step in 0..20 {
         t.forward_backward(&packed.batch(), step, 0).unwrap();
-        t.update(&HYPER, step).unwrap();
+        t.update(RATE, step).unwrap();
     }
     for p in t.layout.parameters() {
         assert_eq!(before[p.range()] == t.weights[p.range()], !p.trainable, "{}", p.name);
@@ -181,7 +188,7 @@ fn same_seed_gives_the_same_bits_for_any_number_of_threads() {
                     let packed = Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).for_objective(&objective);
                     t.forward_backward(&packed.batch(), step, micro as u32).unwrap();
                 }
-                t.update(&HYPER, step).unwrap();
+                t.update(RATE, step).unwrap();
             }
             t.weights.to_vec()
         };
@@ -254,7 +261,7 @@ fn accumulating_four_times_two_equals_eight_at_once() {
         let (g, h) = (all_gradients(&mut whole), all_gradients(&mut parts));
         let largest = g.iter().fold(0.0f32, |m, x| m.max(x.abs()));
         assert!(g.iter().zip(&h).all(|(a, b)| (a - b).abs() < 1e-5 * largest), "{objective:?}");
-        let (a, b) = (whole.update_now(&HYPER, 0).unwrap(), parts.update_now(&HYPER, 0).unwrap());
+        let (a, b) = (whole.update_now(RATE, 0).unwrap(), parts.update_now(RATE, 0).unwrap());
         assert_eq!(a.units, b.units);
         assert!((a.grad_norm / b.grad_norm - 1.0).abs() < 1e-5);
         // Adam's first step is nearly the sign of the gradient, so compare where the gradient is not noise: everywhere,
@@ -272,7 +279,7 @@ fn a_saved_and_reopened_engine_goes_on_bit_for_bit() {
         let step = |t: &mut Trainer, number: u64| {
             let packed = Packed::new(&[9, 3, 10], number).for_objective(&objective);
             t.forward_backward(&packed.batch(), number, 0).unwrap();
-            t.update(&HYPER, number).unwrap();
+            t.update(RATE, number).unwrap();
         };
         let mut whole = trainer_for(objective.clone(), dropout(), 2);
         (0..3).for_each(|number| step(&mut whole, number));
@@ -298,7 +305,8 @@ fn inference_engine_gives_the_same_answers_from_two_slots() {
     let packed = Packed::new(&[10, 6], 0);
     let m = packed.masked_positions.len();
     let run = |training: bool| {
-        let mut t = Trainer::<Cpu>::new(EngineOptions { training, ..options(config.clone(), 2) }, None).unwrap();
+        let optimizer = training.then_some(OPTIMIZER);
+        let mut t = Trainer::<Cpu>::new(EngineOptions { optimizer, ..options(config.clone(), 2) }, None).unwrap();
         let (mut loss, mut rank) = (vec![0.0; m], vec![0; m]);
         let results = RowResults { loss: &mut loss, rank: &mut rank, sequence_loss: &mut [], sequence_rank: &mut [] };
         t.evaluate(&packed.batch(), results).unwrap();
@@ -324,19 +332,19 @@ fn non_finite_values_are_named_and_leave_weights_alone() {
     let p = t.layout.find("bert.encoder.layer.1.output.dense.weight").unwrap().clone();
     t.training.as_mut().unwrap().gradients[p.offset] = f32::NAN;
     let before = t.weights.to_vec();
-    let error = t.update(&HYPER, 5).unwrap_err();
+    let error = t.update(RATE, 5).unwrap_err();
     assert!(
         error.code == Code::NonFinite && error.message.contains(&p.name) && error.message.contains("step 5"),
         "{error}"
     );
     assert_eq!(before, t.weights.to_vec());
-    assert_eq!(t.update(&HYPER, 5).unwrap_err().code, Code::InvalidState, "the gradient is gone");
+    assert_eq!(t.update(RATE, 5).unwrap_err().code, Code::InvalidState, "the gradient is gone");
     t.weights[p.offset] = f32::INFINITY;
     let error = t.forward_backward(&packed.batch(), 6, 0).unwrap_err();
     assert!(error.code == Code::NonFinite && error.message.contains(&p.name), "{error}");
     t.weights[p.offset] = 0.0;
     t.forward_backward(&packed.batch(), 7, 0).unwrap();
-    t.update(&HYPER, 7).unwrap();
+    t.update(RATE, 7).unwrap();
 }
 
 #[test]
@@ -358,9 +366,9 @@ fn bad_batches_and_wrong_states_are_refused() {
     refuse(&|p| p.sequence_weight = f64::NAN, "sequence_weight");
     let empty = Packed { masked_positions: vec![], labels: vec![], ..good.clone() };
     assert_eq!(t.losses(&empty.batch(), 0, 0).unwrap(), LossSum::default());
-    let mut inference = Trainer::<Cpu>::new(EngineOptions { training: false, ..options(tiny(), 1) }, None).unwrap();
+    let mut inference = Trainer::<Cpu>::new(EngineOptions { optimizer: None, ..options(tiny(), 1) }, None).unwrap();
     assert_eq!(inference.forward_backward(&good.batch(), 0, 0).unwrap_err().code, Code::InvalidState);
-    assert_eq!(inference.update(&HYPER, 0).unwrap_err().code, Code::InvalidState);
+    assert_eq!(inference.update(RATE, 0).unwrap_err().code, Code::InvalidState);
     assert_eq!(inference.sequence_logits(&good.batch(), &mut []).unwrap_err().code, Code::InvalidState);
     let objective = classification(false);
     let mut classifier = trainer_for(objective.clone(), tiny(), 1);

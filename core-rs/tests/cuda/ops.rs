@@ -8,7 +8,7 @@ use cloze_core::blueprint::{Blueprint, ParameterLayout};
 use cloze_core::config::ModelConfig;
 use cloze_core::driver::queue::Queue;
 use cloze_core::driver::{Buffer, Device, Dtype, Tensor, bytes_of, bytes_of_mut};
-use cloze_core::engine::AdamW;
+use cloze_core::machine::memory;
 use cloze_core::machine::threads::Threads;
 use cloze_core::objective::Objective;
 use cloze_core::ops::cross_entropy::RowLoss;
@@ -17,7 +17,9 @@ use cloze_core::ops::gemm::Gemm;
 use cloze_core::ops::gemm::epilogue::{Add, Bias, Epilogue, Store};
 use cloze_core::ops::linear::Weight;
 use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear, tanh};
-use cloze_core::optim::{self, adamw};
+use cloze_core::optim::cuda::{Clip, Tensors};
+use cloze_core::optim::slots::{Slot, SlotLayout};
+use cloze_core::optim::{Optimizer, State, Team, Update, adamw, clip};
 use cloze_core::rng::{DropoutKey, splitmix64};
 
 /// A name and what is run on a device.
@@ -42,9 +44,9 @@ pub fn tests<D: Device>() -> Vec<Test<D>> {
         ("attention::widest_heads", |d| attention_(d, 2, 128, false, &[40])),
         ("cross_entropy", cross_entropy_),
         ("padding", padding),
-        ("adamw::update", adamw_update),
-        ("adamw::not_finite", adamw_not_finite),
-        ("adamw::norm", adamw_norm),
+        ("optimizer::update", optimizer_update),
+        ("optimizer::not_finite", optimizer_not_finite),
+        ("clip::norm", clip_norm),
     ]
 }
 
@@ -566,80 +568,128 @@ fn layout() -> ParameterLayout {
     Blueprint::of(&config, &Objective::MaskedLm).unwrap().layout()
 }
 
-const HYPER: AdamW =
-    AdamW { learning_rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.1, max_grad_norm: 1.0 };
+/// The optimizer that updates are compared with.
+const OPTIMIZER: Optimizer =
+    Optimizer::AdamW(adamw::Options { beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.1, max_grad_norm: 1.0 });
 
-/// One update on the device: weights, gradients and moments before and after it.
-fn update<D: Device>(device: &Queue<D>, buffers: [&[f32]; 4], step: u64) -> ([Vec<f32>; 4], Vec<f32>, f64) {
-    let plan = optim::cuda::Plan::new(device, &layout()).unwrap();
-    let on_device = buffers.map(|values| singles(device, values));
-    let copy = Buffer::zeroed(device.device(), buffers[0].len(), device.activations()).unwrap();
-    let [weights, gradients, exp_avg, exp_avg_sq] = [0, 1, 2, 3].map(|i| on_device[i].tensor());
-    let state = optim::cuda::State { weights, copy: Some(copy.tensor()), gradients, exp_avg, exp_avg_sq };
-    let totals = Buffer::zeroed(device.device(), 2, Dtype::Wide).unwrap();
-    let (norm, failed) = (totals.tensor().part(0, 1), totals.tensor().part(1, 1));
-    let words = optim::cuda::words(&HYPER, 4, step);
-    let update = device.input(&words, words.len());
-    plan.squared_norm(device, gradients, update, norm, failed);
-    plan.update(device, &state, update, norm);
-    let mut found = [0f64; 2];
-    device.read(totals.tensor(), bytes_of_mut(&mut found));
-    assert_eq!(found[1], if found[0].is_finite() { 0.0 } else { (step + 1) as f64 });
-    ([0, 1, 2, 3].map(|i| values(device, &on_device[i])), values(device, &copy), found[0])
+/// What an update on the device leaves.
+struct Updated {
+    weights: Vec<f32>,
+    gradients: Vec<f32>,
+    slots: Vec<Vec<f32>>,
+    /// The weights as activations.
+    copy: Vec<f32>,
+    squared_norm: f64,
 }
 
-fn adamw_update<D: Device>(device: &Queue<D>) {
+/// One update on the device.
+fn update<D: Device>(
+    device: &Queue<D>,
+    [weights, gradients]: [&[f32]; 2],
+    slots: &[Slot<Vec<f32>>],
+    update: Update,
+) -> Updated {
     let layout = layout();
-    let n = layout.len();
-    for (step, scale) in [(0, 1.0), (5, 0.001)] {
-        let mut weights = random(n, 1);
-        let mut gradients: Vec<f32> = random(n, 2).iter().map(|x| x * scale).collect();
-        let mut exp_avg = random(n, 3);
-        let mut exp_avg_sq: Vec<f32> = random(n, 4).iter().map(|x| x.abs()).collect();
-        let (found, copy, squared) = update(device, [&weights, &gradients, &exp_avg, &exp_avg_sq], step);
-        let threads = Threads::new(1);
-        let exact = adamw::squared_norm(&threads, &gradients, &mut Vec::new());
-        assert!((squared / exact - 1.0).abs() < 1e-12, "{squared} and {exact}");
-        let norm = exact.sqrt() / 4.0;
-        let clip = if norm > 1.0 { 1.0 / (norm + 1e-6) } else { 1.0 };
-        let state = adamw::State {
-            weights: &mut weights,
-            gradients: &mut gradients,
-            exp_avg: &mut exp_avg,
-            exp_avg_sq: &mut exp_avg_sq,
-        };
-        let plan = adamw::Plan::new(&layout, &[], 1);
-        adamw::update(&threads, &plan, &[], state, &HYPER, clip / 4.0, step);
-        for (found, expected) in found.iter().zip([&weights, &gradients, &exp_avg, &exp_avg_sq]) {
-            close_within(found, expected, "state", 1e-6);
-        }
-        assert_eq!(copy, rounded(device, found[0].clone()));
+    let clip = Clip::new(device, layout.len(), OPTIMIZER.max_grad_norm()).unwrap();
+    let optimizer = OPTIMIZER.on_cuda(device, &layout).unwrap();
+    let [weights, gradients] = [weights, gradients].map(|values| singles(device, values));
+    let state: Vec<_> = slots.iter().map(|slot| singles(device, &slot.values)).collect();
+    let copy = Buffer::zeroed(device.device(), layout.len(), device.activations()).unwrap();
+    let tensors = Tensors {
+        weights: weights.tensor(),
+        copy: Some(copy.tensor()),
+        gradients: gradients.tensor(),
+        slots: slots.iter().zip(&state).map(|(slot, buffer)| (slot.layout.name, buffer.tensor())).collect(),
+    };
+    let totals = Buffer::zeroed(device.device(), 2, Dtype::Wide).unwrap();
+    let (norm, failed) = (totals.tensor().part(0, 1), totals.tensor().part(1, 1));
+    let scale = clip.run(device, tensors.gradients, update, norm, failed);
+    optimizer.update(device, &tensors, scale, update);
+    let mut found = [0f64; 2];
+    device.read(totals.tensor(), bytes_of_mut(&mut found));
+    assert_eq!(found[1], if found[0].is_finite() { 0.0 } else { (update.step + 1) as f64 });
+    Updated {
+        weights: values(device, &weights),
+        gradients: values(device, &gradients),
+        slots: state.iter().map(|buffer| values(device, buffer)).collect(),
+        copy: values(device, &copy),
+        squared_norm: found[0],
     }
 }
 
-fn adamw_not_finite<D: Device>(device: &Queue<D>) {
-    let n = layout().len();
-    let mut gradients = random(n, 2);
-    gradients[n - 1] = f32::INFINITY;
-    let before = [random(n, 1), gradients, random(n, 3), vec![0.5; n]];
-    let (after, _, squared) = update(device, [0, 1, 2, 3].map(|i| &before[i][..]), 3);
-    assert!(squared.is_infinite());
-    assert_eq!(before, after);
+/// Slots with random state; what the optimizer keeps of squares is not negative.
+fn random_slots(layout: &ParameterLayout) -> Vec<Slot<Vec<f32>>> {
+    let slots = SlotLayout::all(&OPTIMIZER, layout).into_iter().enumerate();
+    let values = |seed: usize, slot: &SlotLayout| match slot.name.ends_with("_sq") {
+        true => random(slot.len(), seed as u64).iter().map(|x| x.abs()).collect(),
+        false => random(slot.len(), seed as u64),
+    };
+    slots.map(|(i, layout)| Slot { values: values(3 + i, &layout), layout }).collect()
 }
 
-fn adamw_norm<D: Device>(device: &Queue<D>) {
-    let plan = optim::cuda::Plan::new(device, &layout()).unwrap();
+/// The same values in the memory of the CPU's backend.
+fn on_host(values: &[f32]) -> memory::Buffer {
+    let mut buffer = memory::Buffer::zeroed(values.len()).unwrap();
+    buffer.copy_from_slice(values);
+    buffer
+}
+
+fn optimizer_update<D: Device>(device: &Queue<D>) {
+    let layout = layout();
+    let n = layout.len();
+    let (threads, gemm) = (Threads::new(1), Gemm::<f32>::new(1));
+    for (step, scale) in [(0, 1.0), (5, 0.001)] {
+        let weights = random(n, 1);
+        let gradients: Vec<f32> = random(n, 2).iter().map(|x| x * scale).collect();
+        let slots = random_slots(&layout);
+        let change = Update { learning_rate: 0.01, step, units: 4 };
+        let found = update(device, [&weights, &gradients], &slots, change);
+        let exact = clip::squared_norm(&threads, &gradients, &mut Vec::new());
+        assert!((found.squared_norm / exact - 1.0).abs() < 1e-12, "{} and {exact}", found.squared_norm);
+        let scale = clip::factor(exact.sqrt() / 4.0, 1.0) / 4.0;
+        let (mut weights, mut gradients) = (on_host(&weights), on_host(&gradients));
+        let mut slots: Vec<_> =
+            slots.into_iter().map(|slot| Slot { values: on_host(&slot.values), layout: slot.layout }).collect();
+        let expected = State { weights: &mut weights, gradients: &mut gradients, slots: &mut slots };
+        let team = Team { threads: &threads, gemm: &gemm, packed: &[] };
+        OPTIMIZER.on_cpu(&layout, &[], 1).unwrap().update(team, expected, scale, change);
+        close_within(&found.weights, &weights, "weights", 1e-6);
+        close_within(&found.gradients, &gradients, "gradients", 1e-6);
+        for (found, expected) in found.slots.iter().zip(&slots) {
+            close_within(found, &expected.values, expected.layout.name, 1e-6);
+        }
+        assert_eq!(found.copy, rounded(device, found.weights));
+    }
+}
+
+fn optimizer_not_finite<D: Device>(device: &Queue<D>) {
+    let layout = layout();
+    let n = layout.len();
+    let mut gradients = random(n, 2);
+    gradients[n - 1] = f32::INFINITY;
+    let (weights, slots) = (random(n, 1), random_slots(&layout));
+    let change = Update { learning_rate: 0.01, step: 3, units: 4 };
+    let found = update(device, [&weights, &gradients], &slots, change);
+    assert!(found.squared_norm.is_infinite());
+    assert_eq!([found.weights, found.gradients], [weights, gradients]);
+    assert_eq!(found.slots, slots.into_iter().map(|slot| slot.values).collect::<Vec<_>>());
+}
+
+fn clip_norm<D: Device>(device: &Queue<D>) {
+    let clip = Clip::new(device, 40_001, 1.0).unwrap();
     for len in [1, 31, 32_768, 40_001] {
         let x = random(len, 5);
         let buffer = singles(device, &x);
         let totals = Buffer::zeroed(device.device(), 2, Dtype::Wide).unwrap();
-        let words = optim::cuda::words(&HYPER, 4, 0);
-        let update = device.input(&words, words.len());
         let (norm, failed) = (totals.tensor().part(0, 1), totals.tensor().part(1, 1));
-        plan.squared_norm(device, buffer.tensor(), update, norm, failed);
-        let mut squared = [0f64];
+        let update = Update { learning_rate: 0.01, step: 0, units: 4 };
+        let scale = clip.run(device, buffer.tensor(), update, norm, failed);
+        let (mut squared, mut factor) = ([0f64], [0f32]);
         device.read(norm, bytes_of_mut(&mut squared));
+        device.read(scale, bytes_of_mut(&mut factor));
         let exact: f64 = x.iter().map(|&v| f64::from(v).powi(2)).sum();
         assert!((squared[0] / exact - 1.0).abs() < 1e-12, "{len}: {} and {exact}", squared[0]);
+        let expected = clip::factor(exact.sqrt() / 4.0, 1.0) / 4.0;
+        assert!((f64::from(factor[0]) / expected - 1.0).abs() < 1e-6, "{len}: {} and {expected}", factor[0]);
     }
 }

@@ -6,10 +6,11 @@ use cloze_core::backend::cuda::Cuda;
 use cloze_core::config::ModelConfig;
 use cloze_core::driver::{Device, Dtype};
 use cloze_core::engine::batch::OwnedBatch;
-use cloze_core::engine::{AdamW, Engine, EngineOptions, LossSum, RowResults, Weights};
+use cloze_core::engine::{Engine, EngineOptions, LossSum, RowResults, Weights};
 use cloze_core::error::Code;
 use cloze_core::machine::dtype;
 use cloze_core::objective::{Classification, Objective};
+use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::trainer::Trainer;
 
 use crate::nvrtc;
@@ -71,7 +72,7 @@ fn options(objective: Objective) -> EngineOptions {
         max_sequences: 8,
         max_masked: 200,
         max_sequence_length: 80,
-        training: true,
+        optimizer: Some(OPTIMIZER),
         profile: false,
     }
 }
@@ -102,8 +103,14 @@ fn owned(objective: &Objective, lengths: &[i32], shift: i32) -> OwnedBatch {
     }
 }
 
-const HYPER: AdamW =
-    AdamW { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1.0 };
+const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-6,
+    weight_decay: 0.01,
+    max_grad_norm: 1.0,
+});
+const RATE: f64 = 1e-3;
 
 /// Both engines, and the tolerance of a gradient relative to the largest of its tensor.
 fn both<D: Device + 'static>(device: D, objective: Objective) -> (Box<dyn Engine>, Box<dyn Engine>, f64) {
@@ -146,7 +153,7 @@ fn training<D: Device + 'static>(device: D, objective: Objective) {
             };
             compare(&format!("step {step}: the gradient of {name}"), &found, &expected, tolerance, floor);
         }
-        let (found, expected) = (cuda.update_now(&HYPER, step).unwrap(), cpu.update_now(&HYPER, step).unwrap());
+        let (found, expected) = (cuda.update_now(RATE, step).unwrap(), cpu.update_now(RATE, step).unwrap());
         assert!((found.grad_norm / expected.grad_norm - 1.0).abs() < tolerance, "{found:?} and {expected:?}");
         assert_eq!(found.units, expected.units);
     }
@@ -175,16 +182,16 @@ fn replayed<D: Device + 'static>(device: D) {
         let owned = owned(&objective, lengths, step as i32);
         for engine in [&mut cuda as &mut dyn Engine, &mut cpu] {
             engine.forward_backward(&owned.batch(), step as u64, 0).unwrap();
-            engine.update(&AdamW { learning_rate: 1e-4 * (step + 1) as f64, ..HYPER }, step as u64).unwrap();
+            engine.update(1e-4 * (step + 1) as f64, step as u64).unwrap();
         }
     }
     assert_eq!(cuda.backend().queue().graphs(), 2);
     let (found, expected) = (cuda.report().unwrap(), cpu.report().unwrap());
     let owned = owned(&objective, &[39, 33, 30], 9);
     cuda.forward_backward(&owned.batch(), 5, 0).unwrap();
-    cuda.update(&HYPER, 5).unwrap();
+    cuda.update(RATE, 5).unwrap();
     cpu.forward_backward(&owned.batch(), 5, 0).unwrap();
-    cpu.update(&HYPER, 5).unwrap();
+    cpu.update(RATE, 5).unwrap();
     assert_eq!(cuda.backend().queue().graphs(), 2, "a report between steps changes no step");
     let tolerance = if exact { 1e-5 } else { 2e-2 };
     let (f, e) = (found.sums, expected.sums);
@@ -230,7 +237,7 @@ fn resuming<D: Device + 'static>(open: &dyn Fn() -> D) {
             let batch = &batches[2 * step as usize + micro_step as usize];
             engine.forward_backward(&batch.batch(), step, micro_step).unwrap();
         }
-        engine.update(&HYPER, step).unwrap();
+        engine.update(RATE, step).unwrap();
         engine.parameter("bert.encoder.layer.0.output.dense.weight").unwrap()
     };
     let dtype = open().activations();
@@ -288,7 +295,7 @@ fn not_finite<D: Device + 'static>(device: D) {
     let (mut cuda, ..) = both(device, Objective::MaskedLm);
     let owned = owned(&Objective::MaskedLm, &[20, 9], 0);
     cuda.forward_backward(&owned.batch(), 0, 0).unwrap();
-    cuda.update(&AdamW { learning_rate: 1e30, ..HYPER }, 0).unwrap();
+    cuda.update(1e30, 0).unwrap();
     cuda.report().unwrap();
     let name = "bert.pooler.dense.weight";
     let name = if cuda.parameter(name).is_ok() { name } else { "bert.encoder.layer.0.output.dense.weight" };
@@ -296,7 +303,7 @@ fn not_finite<D: Device + 'static>(device: D) {
     // Nobody asks for three steps; the first of them is named, and none of them has changed a weight.
     for step in 1..4 {
         cuda.forward_backward(&owned.batch(), step, 0).unwrap();
-        cuda.update(&HYPER, step).unwrap();
+        cuda.update(RATE, step).unwrap();
     }
     let error = cuda.report().unwrap_err();
     assert_eq!(error.code, Code::NonFinite);

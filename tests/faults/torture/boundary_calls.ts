@@ -25,6 +25,11 @@ const PANIC = 8;
 
 /** V, C, longest sequence, tokens and sequences of the engines here. */
 const [VOCABULARY, LONGEST, TOKENS, SEQUENCES, LABELS] = [40, 16, 48, 6, 3];
+const optimizer = () => {
+  const numbers = { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1 };
+  if (draw.oneOf(20)) numbers[draw.pick(Object.keys(numbers) as (keyof typeof numbers)[])] = draw.pick(REALS);
+  return { name: "adamw", ...numbers };
+};
 const request = () => ({
   config: {
     vocab_size: VOCABULARY,
@@ -59,7 +64,7 @@ const request = () => ({
   max_sequences: SEQUENCES,
   max_masked: 16,
   max_sequence_length: LONGEST,
-  training: !draw.oneOf(3),
+  optimizer: draw.oneOf(3) ? null : optimizer(),
   ...(draw.oneOf(8) ? { profile: true } : {}),
 } as Record<string, unknown>);
 
@@ -161,8 +166,7 @@ async function called(name: string, caller: Caller): Promise<number> {
 async function openOne(): Promise<void> {
   const json = request();
   if (draw.oneOf(2)) {
-    const config = json.config as Record<string, unknown>;
-    const part = draw.oneOf(2) ? config : json;
+    const part = draw.pick([json.config, json, json.optimizer ?? json]) as Record<string, unknown>;
     const name = draw.oneOf(20) ? "colour" : draw.pick(Object.keys(part));
     part[name] = draw.pick(WRONG);
   }
@@ -214,10 +218,9 @@ const CALLS: Record<string, [weight: number, call: () => Promise<unknown>]> = {
     );
   }],
   update: [15, () => {
-    const hyper = Float64Array.of(1e-3, 0.9, 0.999, 1e-6, 0.01, 1), of = handle();
-    if (draw.oneOf(8)) hyper[draw.below(6)] = draw.pick(REALS);
-    const step = draw.oneOf(10) ? draw.pick(REALS) : draw.below(100), given = draw.oneOf(40) ? null : hyper;
-    return called("cloze_update", (e, l) => symbols.cloze_update(of, given, step, e, l));
+    const rate = draw.oneOf(20) ? draw.pick(REALS) : 1e-3, of = handle();
+    const step = draw.oneOf(10) ? draw.pick(REALS) : draw.below(100);
+    return called("cloze_update", (e, l) => symbols.cloze_update(of, rate, step, e, l));
   }],
   report: [8, () => {
     const out = draw.oneOf(40) ? null : new Float64Array(8), of = handle();
@@ -262,7 +265,7 @@ const names = Object.entries(CALLS).flatMap(([name, [weight]]) => Array<string>(
 
 /** An engine that nothing else is asked of: what it answers must never change. */
 const witness = new Uint32Array(1);
-const still = { ...request(), objective: "mlm", engine: "fused", dtype: "f32", training: false };
+const still = { ...request(), objective: "mlm", engine: "fused", dtype: "f32", optimizer: null };
 const stillBytes = new TextEncoder().encode(JSON.stringify(still));
 await called("the witness", (e, l) => symbols.cloze_open(stillBytes, stillBytes.length, witness, e, l));
 async function testimony(): Promise<string> {

@@ -8,10 +8,9 @@
 mod plan;
 pub mod program;
 
-use super::{AdamWState, Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
+use super::{Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
 use crate::blueprint::ParameterLayout;
 use crate::driver::{self, Device, Dtype, bytes_of, bytes_of_mut};
-use crate::engine::AdamW;
 use crate::engine::batch::Batch;
 use crate::error::Result;
 use crate::machine::memory;
@@ -19,7 +18,8 @@ use crate::machine::profile::Entry;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::ops::{attention, cross_entropy, dropout, embeddings, layer_norm, linear, tanh};
-use crate::optim;
+use crate::optim::cuda::{Clip, Tensors};
+use crate::optim::{self, Optimizer, State, Update};
 pub use plan::{Buffer, Cuda, Rows};
 use plan::{FAILED, LOGITS, SQUARED_NORM, TOTALS};
 
@@ -58,9 +58,10 @@ impl<D: Device> Backend for Cuda<D> {
         LOGITS
     }
 
-    fn plan(&mut self, layout: &ParameterLayout, _layers: &[Linear], training: bool) -> Result<()> {
-        if training {
-            self.optimizer = Some(optim::cuda::Plan::new(&self.queue, layout)?);
+    fn plan(&mut self, layout: &ParameterLayout, _layers: &[Linear], optimizer: Option<&Optimizer>) -> Result<()> {
+        if let Some(optimizer) = optimizer {
+            let clip = Clip::new(&self.queue, layout.len(), optimizer.max_grad_norm())?;
+            self.optimizer = Some((clip, optimizer.on_cuda(&self.queue, layout)?));
         }
         Ok(())
     }
@@ -465,23 +466,19 @@ impl<D: Device> Backend for Cuda<D> {
         *self.host_values() = values;
     }
 
-    fn update(&mut self, state: AdamWState<Buffer<D>>, hyper: &AdamW, units: u64, step: u64) {
-        let AdamWState { weights, gradients, exp_avg, exp_avg_sq } = state;
-        let state = optim::cuda::State {
-            weights: weights.exact(),
-            copy: weights.copy.as_ref().map(driver::Buffer::tensor),
-            gradients: gradients.exact(),
-            exp_avg: exp_avg.exact(),
-            exp_avg_sq: exp_avg_sq.exact(),
+    fn update(&mut self, state: State<Buffer<D>>, update: Update) {
+        let Some((clip, optimizer)) = &self.optimizer else { return };
+        let tensors = Tensors {
+            weights: state.weights.exact(),
+            copy: state.weights.copy.as_ref().map(driver::Buffer::tensor),
+            gradients: state.gradients.exact(),
+            slots: state.slots.iter().map(|slot| (slot.layout.name, slot.values.exact())).collect(),
         };
-        let optimizer = self.optimizer.as_ref().expect("planned for training");
-        let words = optim::cuda::words(hyper, units, step);
-        let update = self.queue.input(&words, words.len());
         let totals = self.totals.tensor();
         let (norm, failed) = (totals.part(SQUARED_NORM, 1), totals.part(FAILED, 1));
-        optimizer.squared_norm(&self.queue, state.gradients, update, norm, failed);
-        optimizer.update(&self.queue, &state, update, norm);
-        self.updated = Some(units);
+        let scale = clip.run(&self.queue, tensors.gradients, update, norm, failed);
+        optimizer.update(&self.queue, &tensors, scale, update);
+        self.updated = Some(update.units);
     }
 
     fn clear(&mut self, x: &mut Buffer<D>) {

@@ -15,7 +15,7 @@ use crate::machine::threads::Threads;
 use crate::ops::dropout::Dropout;
 use crate::ops::embeddings::cuda::{Collisions, Planned};
 use crate::ops::{attention, embeddings, layer_norm, linear};
-use crate::optim;
+use crate::optim::cuda::{Clip, OnCuda};
 
 /// Logits that are held at a time: 256 MiB.
 pub(super) const LOGITS: usize = 64 << 20;
@@ -30,7 +30,7 @@ pub(super) const TOTALS: usize = 6;
 /// A device, and the memory that its operations share.
 pub struct Cuda<D: Device> {
     pub(super) queue: Queue<D>,
-    pub(super) optimizer: Option<optim::cuda::Plan<D>>,
+    pub(super) optimizer: Option<(Clip<D>, Box<dyn OnCuda<D>>)>,
     pub(super) totals: driver::Buffer<D>,
     /// Partial sums of the embeddings' gradient.
     sums: driver::Buffer<D>,
@@ -105,7 +105,7 @@ impl<D: Device> Cuda<D> {
             .chain([layer_norm::cuda::backward_scratch(n, config.hidden_size), n * config.num_attention_heads])
             .max();
         let queue = Queue::new(device, input_bytes(options, &blueprint), cache, options.profile)?;
-        let training = |len| if options.training { len } else { 0 };
+        let training = |len| if options.training() { len } else { 0 };
         let zeroed = |len, dtype| driver::Buffer::zeroed(queue.device(), len, dtype);
         Ok(Self {
             optimizer: None,
@@ -242,7 +242,7 @@ fn input_bytes(options: &EngineOptions, blueprint: &Blueprint) -> usize {
     let mut rooms = vec![3 * n, b + 1, attention::cuda::most_tiles(n, b), m, m, b, b, b];
     rooms.extend(std::iter::repeat_n(m.div_ceil(chunks) + 1, chunks));
     rooms.extend(std::iter::repeat_n(16, 2 * blueprint.sites.count() + 16));
-    if options.training {
+    if options.training() {
         rooms.extend([2, 3 * n, 3 * Collisions::most_rows(n), 12 * n]);
     }
     crate::driver::queue::input_bytes(&rooms)

@@ -14,6 +14,7 @@ pub const PROGRAM: &[(&str, &str)] = &[
     ("ops/attention/kernel.cu", include_str!("../../ops/attention/kernel.cu")),
     ("ops/cross_entropy/kernel.cu", include_str!("../../ops/cross_entropy/kernel.cu")),
     ("optim/kernel.cu", include_str!("../../optim/kernel.cu")),
+    ("optim/adamw/kernel.cu", include_str!("../../optim/adamw/kernel.cu")),
 ];
 
 /// The text of some files of [`PROGRAM`], so that a compiler's messages name them.

@@ -68,7 +68,7 @@ impl<B: Backend> MaskedLmHead<B> {
             statistics: backend.zeroed(2 * m)?,
             out: matrix()?,
             logits: backend.zeroed(chunk * v)?,
-            gradients: if options.training { Some(gradients()?) } else { None },
+            gradients: if options.training() { Some(gradients()?) } else { None },
             rows: backend.rows(m)?,
         })
     }

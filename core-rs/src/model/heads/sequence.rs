@@ -68,7 +68,7 @@ impl<B: Backend> SequenceHead<B> {
             pooled: matrix()?,
             dropped: matrix()?,
             logits: backend.zeroed(b * outputs)?,
-            gradients: if options.training { Some(gradients()?) } else { None },
+            gradients: if options.training() { Some(gradients()?) } else { None },
             rows: backend.rows(b)?,
         })
     }
