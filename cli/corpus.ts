@@ -1,8 +1,8 @@
 /** The corpus that a command's flags name: files, how they are read, standard input, and what is said of what was found. */
 
-import { program } from "../config/called.ts";
 import { createHash } from "node:crypto";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
+import { program } from "../config/called.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { exists } from "../config/folder.ts";
 import { fileHash } from "../config/sha256.ts";

@@ -1,7 +1,7 @@
 /** The record of a pretraining run, `run.json`: read with what earlier versions left out, written, and compared. */
 
-import { program } from "../config/called.ts";
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
+import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { exists } from "../config/folder.ts";
 import type { ModelConfig } from "../config/model_config.ts";

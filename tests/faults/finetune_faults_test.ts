@@ -34,6 +34,7 @@ testWithCore("finetune says what is wrong with its data, its flags and its model
   await refuse(1, "text.md is no kind of file that labels are read from", "text.md", "good.tsv");
   await refuse(1, "many.tsv has 200 classes in 200 records", "many.tsv", "good.tsv");
   await refuse(1, "it does not exist", "none.tsv", "good.tsv");
+  await refuse(1, "--valid is the folder model, but has to be one file of labeled text", "good.tsv", "model");
   await refuse(2, "--max-sequence-length is 65", "good.tsv", "good.tsv", "--max-sequence-length", "65");
   await refuse(2, "--epochs", "good.tsv", "good.tsv", "--epochs", "0");
   assert(await Deno.stat(`${place.path}/out`).then(() => false, () => true), "nothing was written");

@@ -3,39 +3,27 @@
 import type { Batch } from "../../../config/batch.ts";
 import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../../../config/batch_config.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
-import { regularFile } from "../../../config/regular_file.ts";
-import {
-  type BatchOptions,
-  bytesRead,
-  CorpusReport,
-  readDocuments,
-  Shard,
-  ShardWriter,
-  unknownOf,
-  UnknownSample,
-} from "../../../data/mod.ts";
+import { type BatchOptions, type Shard, unknownOf, UnknownSample } from "../../../data/mod.ts";
 import { openEngine } from "../../../inference/open_engine.ts";
 import { type ScoredSentence, Scorer } from "../../../inference/scorer.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
 import { engineHeads, tokenHeads } from "../../../model/model_heads.ts";
-import { bandOf, Breakdown, type Group, scriptOf } from "../../../tasks/breakdown.ts";
+import { bandOf, Breakdown, scriptOf } from "../../../tasks/breakdown.ts";
 import { MLM_NSP, nspMajority } from "../../../tasks/mlm_nsp.ts";
-import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import { measuredBy } from "../../../tasks/registry.ts";
 import { evaluate, unigramBaseline, UNMEASURED } from "../../../tasks/token_evaluation.ts";
 import { Unigram } from "../../../tasks/unigram.ts";
-import { type Tokenizer, unknownCounts } from "../../../tokenizer/mod.ts";
+import { unknownCounts } from "../../../tokenizer/mod.ts";
 import { answerLines } from "../../answer_lines.ts";
-import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
 import { inferenceOptions, noteDevice } from "../../device.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
-import { bytesPace } from "../../pace.ts";
 import { newestRun, resolve } from "../../paths.ts";
-import { endProgress, grouped, note, orDash, percent, table, warn, writeOut } from "../../terminal.ts";
+import { note, warn, writeOut } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
-import { checkUnknown, unknownLine } from "../../unknown_words.ts";
+import { checkUnknown } from "../../unknown_words.ts";
 import type { EvaluateOptions } from "./flags.ts";
+import { shardOf } from "./text.ts";
+import { type Measured, type MeasuredPairs, readable, UNPREDICTED } from "./view.ts";
 
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: EvaluateOptions): Promise<number> {
@@ -86,34 +74,6 @@ async function score(folder: ModelFolder, values: EvaluateOptions, data: string[
     true,
   );
 }
-
-/** Figures on tokens; `null` where none was predicted. */
-type MeasuredTokens = Omit<Evaluation, `nsp_${string}`> | typeof UNMEASURED;
-
-/** Next-sentence prediction. */
-interface MeasuredPairs
-  extends Required<Pick<Evaluation, "nsp_loss" | "nsp_accuracy" | "nsp_accuracy_interval" | "nsp_pairs">> {
-  /** What always giving the answer that is right more often gets. */
-  nsp_majority: number;
-  /** Blanks in sentence pairs, which a model with next-sentence prediction was trained on. */
-  in_pairs: { loss: number; accuracy: number; masked: number };
-}
-
-/** What the command prints as JSON. */
-type Measured = MeasuredTokens & Partial<MeasuredPairs> & {
-  model: string;
-  objective: string;
-  /** Words and tokens of the text, and how many of them became `[UNK]`: one of each for a word. */
-  words: number;
-  tokens: number;
-  unknown_words: number;
-  /** Guessing by the text's own frequencies, which no model has seen. */
-  unigram: UnigramBaseline;
-  /** Always answering the commonest token. */
-  most_frequent: { token: string; accuracy: number | null } | null;
-  by_script: Group[];
-  by_frequency: Group[];
-};
 
 async function measure(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<Measured> {
   const { config, heads, tokenizer, path } = folder;
@@ -202,84 +162,4 @@ async function measurePairs(
     nsp_majority,
     in_pairs: { loss, accuracy, masked },
   };
-}
-
-/** The text as ids, in a file of that folder; what became `[UNK]` goes to `unknown`. */
-async function shardOf(
-  data: readonly string[],
-  values: EvaluateOptions,
-  tokenizer: Tokenizer,
-  folder: string,
-  unknown: UnknownSample,
-): Promise<Shard> {
-  const { files, stdin } = await corpusFiles(data, values, folder);
-  if (stdin !== undefined) await saveStdin(stdin, values.format);
-  const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
-  const sizes = await Promise.all(files.map(async (file) => (await regularFile(file)).size));
-  const total = sizes.reduce((a, b) => a + b, 0), before = bytesRead(), show = bytesPace("tokenizing");
-  const report = new CorpusReport();
-  for await (const document of readDocuments(files, corpusConfig(values), report, noteOnce)) {
-    show(Math.min(total, bytesRead() - before), total);
-    writer.add(document.map((sentence) => {
-      const ids: number[] = [];
-      tokenizer.encodeIds(sentence, ids, "corpus");
-      unknown.addText(sentence, ids, tokenizer, "corpus");
-      return ids;
-    }));
-  }
-  endProgress();
-  noteFindings(report);
-  writer.finish();
-  return Shard.open(`${folder}/text.shard`);
-}
-
-/** Said where there is nothing to measure. */
-const UNPREDICTED = "no token of the text is predicted";
-
-function readable(result: Measured, { masks }: PretrainingTask): string {
-  const unknown = `unknown     ${unknownLine({ ...result, unknown: result.unknown_words })}`;
-  if (result.loss === null) return `measured    nothing: ${UNPREDICTED}\n${unknown}\n`;
-  const { loss, perplexity, accuracy, accuracy_interval, top5_accuracy, masked, unigram, most_frequent } = result;
-  const lines = [
-    `loss        ${loss.toFixed(3)} nats (perplexity ${perplexity.toFixed(1)}); guessing by frequency: ` +
-    orDash(unigram.loss, (n) => n.toFixed(3)),
-    `accuracy    ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")})` +
-    (most_frequent === null
-      ? ""
-      : `; always ${JSON.stringify(most_frequent.token)}: ${orDash(most_frequent.accuracy, percent)}`),
-    `top 5       ${percent(top5_accuracy)}`,
-    masks
-      ? `masked      ${grouped(masked)} tokens`
-      : `predicted   ${grouped(masked)} next tokens, left to right: not comparable with masked tokens, which have ` +
-        "text on both sides",
-    unknown,
-  ];
-  if (result.nsp_accuracy !== undefined) {
-    const [low, high] = result.nsp_accuracy_interval!.map(percent);
-    lines.push(
-      `pairs       ${percent(result.nsp_accuracy)} of ${grouped(result.nsp_pairs!)} told right ` +
-        `(95% interval ${low}–${high}); always the commoner answer: ${percent(result.nsp_majority!)}`,
-      `            blanks in them: loss ${result.in_pairs!.loss.toFixed(3)}, accuracy ${
-        percent(result.in_pairs!.accuracy)
-      }`,
-    );
-  }
-  lines.push(...groupTable("by script", result.by_script), ...groupTable("by frequency", result.by_frequency));
-  lines.push("", "Guessing knows how often each token occurs in this text.");
-  return lines.join("\n") + "\n";
-}
-
-function groupTable(title: string, groups: readonly Group[]): string[] {
-  const rows = groups.map(({ name, model, unigram }) => [
-    name,
-    grouped(model.count),
-    model.loss.toFixed(3),
-    percent(model.accuracy),
-    model.accuracy_interval.map(percent).join("–"),
-    percent(model.top5_accuracy),
-    unigram.loss.toFixed(3),
-    percent(unigram.accuracy),
-  ]);
-  const head = [title, "tokens", "loss", "accuracy", "95% interval", "top 5", "guessing: loss", "accuracy"];
-  return ["", ...table([head, ...rows])];
 }

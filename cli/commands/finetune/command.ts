@@ -2,13 +2,11 @@
 
 import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { FinetuneRun, LabeledFile, PlannedFinetuning } from "../../../config/finetune_run.ts";
+import type { FinetuneRun, PlannedFinetuning } from "../../../config/finetune_run.ts";
 import { exists } from "../../../config/folder.ts";
-import { regularFile } from "../../../config/regular_file.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../../config/run_config.ts";
-import { fileHash } from "../../../config/sha256.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
-import { CorpusReport, type LabeledText, readLabeled, UnknownSample } from "../../../data/mod.ts";
+import { type LabeledText, UnknownSample } from "../../../data/mod.ts";
 import { Engine } from "../../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
 import { classifierHeads, modelConfigJson } from "../../../model/model_heads.ts";
@@ -19,22 +17,21 @@ import { openRun } from "../../../run/run_folder.ts";
 import {
   classificationLimits,
   classificationLine,
-  type ClassifiedSequence,
   classifierMeasures,
   LabeledBatches,
   SEQUENCE_CLASSIFICATION,
   trainedHeads,
 } from "../../../tasks/sequence_classification.ts";
+import { tokenizerFiles } from "../../../tokenizer/mod.ts";
 import { optimizerOptions } from "../../../training/optimizer_options.ts";
-import { bothCounts, tokenizerFiles, type UnknownCounts, unknownCounts } from "../../../tokenizer/mod.ts";
 import { Schedule } from "../../../training/schedule.ts";
 import { train } from "../../../training/train.ts";
 import { quoted } from "../../command_line.ts";
-import { checkTextFlags, corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
+import { checkTextFlags } from "../../corpus.ts";
 import { noteDevice } from "../../device.ts";
 import { resolve } from "../../paths.ts";
 import { type Stop, stopSignals } from "../../stop_signals.ts";
-import { bold, counted, grouped, note, warn } from "../../terminal.ts";
+import { bold, grouped, note, warn } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import { checkUnknown, unknownLine } from "../../unknown_words.ts";
 import type { Call } from "../registry.ts";
@@ -47,8 +44,9 @@ import {
   resumeCommand,
 } from "./again.ts";
 import type { FinetuneOptions } from "./flags.ts";
+import { checkFile, cutSequences, labeledFile, labelsOf, readRecords, sumOf } from "./labeled_text.ts";
 import { warnOfTexts } from "./text.ts";
-import { FinetuneObserver } from "./view.ts";
+import { FinetuneObserver, newParts, sayData, sayModel } from "./view.ts";
 
 /** Runs the command. */
 export async function run(values: FinetuneOptions, call: Call): Promise<number> {
@@ -65,7 +63,10 @@ export async function run(values: FinetuneOptions, call: Call): Promise<number> 
     checkTextFlags(values, [values.train!, values.valid!]);
     // Before a folder is made.
     noteTokenizer((await openModelFolder(resolve(values.model!))).tokenizer);
-    for (const file of isNew ? [values.train!, values.valid!] : []) await regularFile(resolve(file));
+    if (isNew) {
+      await checkFile("train", values.train!);
+      await checkFile("valid", values.valid!);
+    }
   }
   using _lock = await openRun(output, "finetune.json", isResumed);
   const stop = stopSignals(call.isPart ? "the same command" : resumeCommand(values, shown));
@@ -117,19 +118,6 @@ async function prepareAndTrain(
   });
 }
 
-/** The records of a file; says what was wrong with it. */
-async function readRecords(file: string, values: FinetuneOptions): Promise<LabeledText[]> {
-  const text = textColumn(values), label = values["label-column"];
-  const columns = { ...(text === undefined ? {} : { text }), ...(label === undefined ? {} : { label }) };
-  const report = new CorpusReport();
-  const records = await readLabeled(resolve(file), columns, corpusConfig(values), report);
-  noteFindings(report, file);
-  return records;
-}
-
-/** A text, whether its end was cut off, and how many of all its words became `[UNK]`. */
-type CutSequence = ClassifiedSequence & { isCut: boolean; counts: UnknownCounts };
-
 /** What a run is about. */
 interface Finetuning {
   output: string;
@@ -143,49 +131,6 @@ interface Finetuning {
   shown: string;
   /** Set when it goes on from a checkpoint. */
   start?: FinetuneStart;
-}
-
-/** The classes: those of a classifier that is trained further, or those of the training file. */
-function labelsOf(
-  data: { train: LabeledText[]; valid: LabeledText[] },
-  folder: ModelFolder,
-  values: FinetuneOptions,
-): string[] {
-  const found = [...new Set(data.train.map(({ label }) => label))].sort(byNumber);
-  if (found.length < 2) {
-    throw new ClozeError("input", `${values.train} has one class only, ${JSON.stringify(found[0])}`, {
-      hint: "a classifier needs at least two; --label-column says where they are",
-    });
-  }
-  if (found.length > Math.max(100, data.train.length / 10)) {
-    throw new ClozeError(
-      "input",
-      `${values.train} has ${found.length} classes in ${counted(data.train.length, "record")}`,
-      {
-        hint: "--label-column says where the classes are",
-      },
-    );
-  }
-  const { heads } = folder;
-  const labels = heads.classifier?.labels ?? found;
-  for (const [name, records] of Object.entries(data)) {
-    const other = records.find(({ label }) => !labels.includes(label));
-    if (other === undefined) continue;
-    const where = name === "train" ? values.train : values.valid;
-    const whose = labels === found ? `${values.train} has` : `${folder.path} has`;
-    throw new ClozeError(
-      "input",
-      `${where} has the class ${JSON.stringify(other.label)}, but ${whose} only ` +
-        labels.map((label) => JSON.stringify(label)).join(", "),
-    );
-  }
-  return labels;
-}
-
-/** Whole numbers by value, everything else by its characters. */
-function byNumber(a: string, b: string): number {
-  const difference = Number(a) - Number(b);
-  return Number.isNaN(difference) || difference === 0 ? (a < b ? -1 : 1) : difference;
 }
 
 function configOf(values: FinetuneOptions, folder: ModelFolder): FinetuneConfig {
@@ -212,26 +157,10 @@ async function finetune(
   { output, shown, folder, data, labels, config, values, record, stop, start }: Finetuning,
 ): Promise<void> {
   const { tokenizer } = folder;
-  const { cls, sep } = tokenizer.special;
-  const most = config.max_sequence_length - 2;
   const sample = new UnknownSample();
-  const sequences = (records: LabeledText[]): CutSequence[] =>
-    records.map(({ text, label }) => {
-      const { ids } = tokenizer.encode(text);
-      sample.addText(text, ids, tokenizer);
-      const kept = Int32Array.of(cls, ...ids.subarray(0, most), sep);
-      return {
-        ids: kept,
-        label: labels.indexOf(label),
-        isCut: ids.length > most,
-        counts: unknownCounts(ids, tokenizer),
-      };
-    });
+  const sequences = (records: LabeledText[]) => cutSequences(records, labels, tokenizer, config, sample);
   const trainSet = sequences(data.train), validSet = sequences(data.valid);
-  note(
-    bold("data     ") + `${counted(trainSet.length, "text")} to train on, ${grouped(validSet.length)} to measure on; ` +
-      `classes ${labels.length > 10 ? `${labels.length}` : labels.join(", ")}`,
-  );
+  sayData(trainSet.length, validSet.length, labels);
   warnOfTexts(data, labels, { train: values.train!, valid: values.valid! });
   const counts = sumOf([...trainSet, ...validSet]), causes = sample.causes(tokenizer);
   const vocabulary = { from: "model" as const, path: values.model! };
@@ -269,17 +198,7 @@ async function finetune(
     : values["from-scratch"] === true
     ? "everything starts at random"
     : newParts(about.initialized);
-  note(
-    bold("model    ") +
-      `${counted(folder.config.num_hidden_layers, "layer")} of ${folder.config.hidden_size}, ` +
-      `${grouped(about.parameter_count)} parameters; ${fresh}${config.probe ? "; the encoder stays as it is" : ""}; ` +
-      `${about.dtype}, ${about.instruction_set}, ${counted(about.threads, "thread")}`,
-  );
-  if (heads.is_decoder) {
-    note(
-      "         left to right: attention sees what stands before, and the last token is pooled; for comparison, and not for transformers",
-    );
-  }
+  sayModel(folder.config, about, config.probe ? `${fresh}; the encoder stays as it is` : fresh, heads.is_decoder);
   const read = {
     train: await labeledFile(resolve(values.train!), trainSet),
     valid: await labeledFile(resolve(values.valid!), validSet),
@@ -350,21 +269,4 @@ async function finetune(
 /** The model's file, and which parts of a classifier it may lack. */
 function weightsOf({ weights, heads }: ModelFolder): { weights: string; may_be_missing: string[] } {
   return { weights, may_be_missing: heads.classifier !== null ? [] : ["bert.pooler.", "classifier."] };
-}
-
-function newParts(names: readonly string[]): string {
-  const modules = [...new Set(names.map((name) => name.replace(/(\.dense)?\.(weight|bias)$/, "")))];
-  return modules.length === 0 ? "all of them from the model" : `new: ${modules.join(", ")}`;
-}
-
-/** What is recorded of a file of labeled text. */
-async function labeledFile(path: string, sequences: readonly CutSequence[]): Promise<LabeledFile> {
-  const cut_off = sequences.filter(({ isCut }) => isCut).length;
-  const { words, unknown } = sumOf(sequences);
-  return { path, sha256: await fileHash(path), texts: sequences.length, cut_off, words, unknown_words: unknown };
-}
-
-/** Words and tokens of all texts. */
-function sumOf(sequences: readonly CutSequence[]): UnknownCounts {
-  return sequences.reduce((sum, { counts }) => bothCounts(sum, counts), { words: 0, tokens: 0, unknown: 0 });
 }

@@ -1,12 +1,14 @@
 /**
- * What a person sees of a fine-tuning while it goes: lines on the terminal and the report. Watches and writes; changes
- * nothing about the training. Called by the finetune command.
+ * What a person sees of a fine-tuning: its texts and its model, and while it goes, lines on the terminal and the report.
+ * Watches and writes; changes nothing about the training.
  */
 
 import type { Metric } from "../../../config/metric.ts";
+import type { ModelConfig } from "../../../config/model_config.ts";
+import type { EngineDescription } from "../../../ffi/mod.ts";
 import { readClassifier } from "../../../report/mod.ts";
 import { classificationLine } from "../../../tasks/sequence_classification.ts";
-import { grouped, note, progress } from "../../terminal.ts";
+import { bold, counted, grouped, note, progress } from "../../terminal.ts";
 import { LiveChart, LivePage, TimeLeft, trainingLine } from "../../training_view.ts";
 
 /** Watches one fine-tuning. */
@@ -46,4 +48,32 @@ export class FinetuneObserver {
   async report(): Promise<void> {
     await this.#page.write();
   }
+}
+
+/** Says how many texts there are, and of which classes. */
+export function sayData(train: number, valid: number, labels: readonly string[]): void {
+  note(
+    bold("data     ") + `${counted(train, "text")} to train on, ${grouped(valid)} to measure on; ` +
+      `classes ${labels.length > 10 ? `${labels.length}` : labels.join(", ")}`,
+  );
+}
+
+/** Says what is trained. `start`: where its weights come from, and what stays as it is. */
+export function sayModel(config: ModelConfig, about: EngineDescription, start: string, leftToRight: boolean): void {
+  note(
+    bold("model    ") + `${counted(config.num_hidden_layers, "layer")} of ${config.hidden_size}, ` +
+      `${grouped(about.parameter_count)} parameters; ${start}; ` +
+      `${about.dtype}, ${about.instruction_set}, ${counted(about.threads, "thread")}`,
+  );
+  if (!leftToRight) return;
+  note(
+    "         left to right: attention sees what stands before, and the last token is pooled; for comparison, and not " +
+      "for transformers",
+  );
+}
+
+/** Which parts of the model start at random, by the names of their tensors. */
+export function newParts(names: readonly string[]): string {
+  const modules = [...new Set(names.map((name) => name.replace(/(\.dense)?\.(weight|bias)$/, "")))];
+  return modules.length === 0 ? "all of them from the model" : `new: ${modules.join(", ")}`;
 }

@@ -1,7 +1,7 @@
 /** `cloze inspect`: the packed and masked batches that a run sees, for people on the terminal and for programs in a file. */
 
-import { program } from "../../../config/called.ts";
 import type { Batch } from "../../../config/batch.ts";
+import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
 import { PRESET_TRAINING, VERSION } from "../../../config/run_config.ts";
@@ -19,8 +19,8 @@ import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "..
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
-import { counted, endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
 import { runBatches } from "../../run_batches.ts";
+import { counted, endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
 import type { InspectOptions } from "./flags.ts";
 import { json, readable } from "./view.ts";
 

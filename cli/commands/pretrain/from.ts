@@ -3,7 +3,9 @@
  * Called by the pretrain command.
  */
 
+import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { exists, makeFolder } from "../../../config/folder.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import type { OtherText, RunOrigin } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
@@ -12,8 +14,6 @@ import { type ModelFolder, openModelFolder } from "../../../model/model_folder.t
 import { headsOf } from "../../../model/model_heads.ts";
 import { headChange, ownTask } from "../../../model/next_model.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
-import { exists, makeFolder } from "../../../config/folder.ts";
-import { program } from "../../../config/called.ts";
 import { otherFiles } from "../../corpus.ts";
 import { countedWords, extensible, writeExtended } from "../../extended_vocabulary.ts";
 import { resolve } from "../../paths.ts";

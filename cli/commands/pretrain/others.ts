@@ -3,16 +3,16 @@
  * own. Each has shards of its own in `data/`. Called by the pretrain command.
  */
 
-import { ClozeError } from "../../../config/cloze_error.ts";
 import type { Batch } from "../../../config/batch.ts";
+import { ClozeError } from "../../../config/cloze_error.ts";
 import type { Evaluation } from "../../../config/metric.ts";
 import type { PlannedRun, RunConfig } from "../../../config/run_config.ts";
 import { type PreparedData, prepareShards } from "../../../data/mod.ts";
-import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { comparedMeasure } from "../../../tasks/compared_measure.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { heldOutMeasure } from "../../../tasks/token_evaluation.ts";
 import { Unigram } from "../../../tasks/unigram.ts";
+import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import type { TrainOptions } from "../../../training/train.ts";
 import { batchOptions } from "../../batch_options.ts";
 import { noteOnce } from "../../corpus.ts";

@@ -3,7 +3,7 @@
  * finetune), says which, and keeps every accuracy in the experiment's folder, so that it goes on where it was stopped.
  */
 
-import { ClozeError, ioError } from "../../../config/cloze_error.ts";
+import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists, makeFolder } from "../../../config/folder.ts";
 import { VERSION } from "../../../config/run_config.ts";
 import { sealed } from "../../../config/sealed_json.ts";
@@ -13,18 +13,15 @@ import { Results } from "../../../experiments/results.ts";
 import { decide, overall } from "../../../experiments/verdict.ts";
 import { type ExperimentRecord, experimentText, type ToldClaim, writeReport } from "../../../report/mod.ts";
 import { readMetrics } from "../../../run/metrics_file.ts";
-import { commandText, flagWords } from "../../flags/command_text.ts";
+import { flagWords } from "../../flags/command_text.ts";
 import { callerFolder, resolve } from "../../paths.ts";
 import { stopSignals } from "../../stop_signals.ts";
 import { bold, clock, counted, note, writeOut } from "../../terminal.ts";
-import { run as finetune } from "../finetune/command.ts";
-import { type FinetuneOptions, TABLE as FINETUNE } from "../finetune/flags.ts";
-import { run as pretrain } from "../pretrain/command.ts";
-import { type PretrainOptions, TABLE as PRETRAIN } from "../pretrain/flags.ts";
+import { TABLE as PRETRAIN } from "../pretrain/flags.ts";
 import type { Call } from "../registry.ts";
-import { run as trainTokenizer } from "../train_tokenizer/command.ts";
-import { TABLE as TRAIN_TOKENIZER, type TrainTokenizerOptions } from "../train_tokenizer/flags.ts";
 import type { ReproduceOptions } from "./flags.ts";
+import { keepModel, removeFolder } from "./kept_models.ts";
+import { Parts } from "./parts.ts";
 import {
   checkLabeled,
   claimOf,
@@ -36,21 +33,12 @@ import {
   measuredSteps,
   modelFolder,
   outlineOf,
-  pretrainOptions,
   runFolder,
   runOptions,
-  SAVES,
   vocabularyOptions,
   wholeSteps,
 } from "./plan.ts";
-
-/** How long each condition is timed to work out steps from a budget. */
-const PROBE_MS = 15_000;
-/** The share of an epoch that fine-tuning is timed with, and how many epochs it then takes (finetune's default). */
-const PROBE_EPOCHS = 0.1;
-const FINETUNE_EPOCHS = 3;
-/** Of what is left of a budget, so much is planned: runs also save, and rates vary. */
-const PLANNED = 0.85;
+import { stepsWithin } from "./timing.ts";
 
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: ReproduceOptions, call: Call): Promise<number> {
@@ -170,58 +158,6 @@ async function keepRecord(record: ExperimentRecord): Promise<void> {
   await writeReport([record], `${record.path}/report.html`);
 }
 
-/** How many steps every run can have so that the whole experiment ends within the budget: short runs are timed. */
-async function stepsWithin(
-  budget_ms: number,
-  claim: Claim,
-  outline: ExperimentOutline,
-  output: string,
-  parts: Parts,
-): Promise<number> {
-  note(bold("\ntiming short runs, to work out how many steps fit the budget"));
-  const began = performance.now();
-  const folder = `${output}/timing`;
-  await Deno.remove(folder, { recursive: true }).catch(() => {});
-  // Of all conditions together. A short run opens and evaluates as often as a long one, so that is apart from its steps.
-  let step_ms = 0;
-  let pauses_ms = 0;
-  for (const condition of claim.conditions) {
-    const run = `${folder}/${condition.name}`;
-    const started = performance.now();
-    await parts.pretrain({ ...pretrainOptions(outline, condition, 0, output), budget: PROBE_MS, output: run });
-    const whole_ms = performance.now() - started;
-    const last = (await readMetrics(`${run}/metrics.jsonl`)).findLast((line) => line.kind === "train")!;
-    const ms = 1000 * last.tokens / last.step / last.tokens_per_second;
-    step_ms += ms;
-    pauses_ms += whole_ms - ms * last.step;
-  }
-  const started = performance.now();
-  const model = `${folder}/${claim.conditions[0].name}`;
-  await parts.finetune({
-    ...finetuneOptions(outline, claim, model, 0, `${folder}/finetuned`),
-    epochs: PROBE_EPOCHS,
-  });
-  const measured = await readMetrics(`${folder}/finetuned/metrics.jsonl`);
-  const trained = measured.findLast((line) => line.kind === "train")!.elapsed_ms;
-  // The updates grow with the epochs; of the rest, one evaluation follows each epoch.
-  const rest = performance.now() - started - trained;
-  const finetune_ms = trained * FINETUNE_EPOCHS / PROBE_EPOCHS + rest * FINETUNE_EPOCHS;
-  await removeFolder(folder);
-  const finetunings = outline.seeds *
-    claim.conditions.reduce((sum, condition) => sum + measuredSteps(claim, condition, claim.checkpoints).length, 0);
-  const left = budget_ms - (performance.now() - began) - finetunings * finetune_ms - outline.seeds * pauses_ms;
-  const steps = PLANNED * left / (outline.seeds * step_ms);
-  if (steps < SAVES) {
-    throw new ClozeError(
-      "usage",
-      `--budget is too short: evaluating and fine-tuning ${finetunings} models alone takes about ` +
-        clock(finetunings * finetune_ms + outline.seeds * pauses_ms),
-      { hint: "give more time, fewer --seeds (at least 2), or a smaller --train file" },
-    );
-  }
-  return steps;
-}
-
 /** Pretrains one condition with one seed and keeps the models of the steps that are compared. */
 async function pretrainCondition(
   condition: Condition,
@@ -254,29 +190,6 @@ async function checkEpochs({ least_epochs = 0 }: Claim, run: string, output: str
   );
 }
 
-/** Links or copies a checkpoint's model, without its training state, to a folder that is whole or not there. */
-async function keepModel(checkpoint: string, target: string): Promise<void> {
-  if (await exists(target)) return;
-  const temporary = `${target}.tmp`;
-  await Deno.remove(temporary, { recursive: true }).catch(() => {});
-  await makeFolder(temporary);
-  for await (const { name } of Deno.readDir(checkpoint)) {
-    if (name.startsWith("training_state.")) continue;
-    const [from, to] = [`${checkpoint}/${name}`, `${temporary}/${name}`];
-    await Deno.link(from, to).catch(() => Deno.copyFile(from, to));
-  }
-  await Deno.rename(temporary, target).catch((error) => {
-    throw ioError(error, "write", target);
-  });
-}
-
-/** Removes a folder of the experiment's own. */
-async function removeFolder(path: string): Promise<void> {
-  await Deno.remove(path, { recursive: true }).catch((error) => {
-    throw ioError(error, "remove", path);
-  });
-}
-
 /** Fine-tunes one model, or at step 0 random weights of its shape, and gives the accuracy; no classifier is kept. */
 async function finetuned(
   condition: Condition,
@@ -298,29 +211,4 @@ async function finetuned(
   if (last?.kind !== "classification") throw new ClozeError("engine", `${target} has no accuracy in its metrics`);
   await removeFolder(target);
   return { condition: condition.name, seed, step, accuracy: last.accuracy, examples: last.count };
-}
-
-/** The commands that it is made of. Each call says what would be typed for it. */
-class Parts {
-  readonly call: Call;
-
-  /** @param call of the experiment: what was typed for it is recorded of its parts. */
-  constructor(call: Call) {
-    this.call = { ...call, isPart: true };
-  }
-
-  async trainTokenizer(options: TrainTokenizerOptions): Promise<void> {
-    note(commandText(TRAIN_TOKENIZER, options));
-    await trainTokenizer(options, this.call);
-  }
-
-  async pretrain(options: PretrainOptions): Promise<void> {
-    note(commandText(PRETRAIN, options));
-    await pretrain(options, this.call);
-  }
-
-  async finetune(options: FinetuneOptions): Promise<void> {
-    note(commandText(FINETUNE, options));
-    await finetune(options, this.call);
-  }
 }

@@ -1,0 +1,120 @@
+/** Labeled text as a fine-tuning takes it: read, with its classes, and cut into sequences. */
+
+import { ClozeError } from "../../../config/cloze_error.ts";
+import type { LabeledFile } from "../../../config/finetune_run.ts";
+import { regularFile } from "../../../config/regular_file.ts";
+import type { FinetuneConfig } from "../../../config/run_config.ts";
+import { fileHash } from "../../../config/sha256.ts";
+import { CorpusReport, type LabeledText, readLabeled, type UnknownSample } from "../../../data/mod.ts";
+import type { ModelFolder } from "../../../model/model_folder.ts";
+import type { ClassifiedSequence } from "../../../tasks/sequence_classification.ts";
+import { bothCounts, type Tokenizer, type UnknownCounts, unknownCounts } from "../../../tokenizer/mod.ts";
+import { corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
+import { resolve } from "../../paths.ts";
+import { counted } from "../../terminal.ts";
+import type { FinetuneOptions } from "./flags.ts";
+
+/** @throws {ClozeError} if what the flag names is not one file. */
+export async function checkFile(flag: "train" | "valid", file: string): Promise<void> {
+  const isFolder = await Deno.stat(resolve(file)).then((info) => info.isDirectory, () => false);
+  if (isFolder) {
+    throw new ClozeError("input", `--${flag} is the folder ${file}, but has to be one file of labeled text`, {
+      hint: "give a .tsv, .csv, .jsonl, .json or .parquet file",
+    });
+  }
+  await regularFile(resolve(file));
+}
+
+/** The records of a file; says what was wrong with it. */
+export async function readRecords(file: string, values: FinetuneOptions): Promise<LabeledText[]> {
+  const text = textColumn(values), label = values["label-column"];
+  const columns = { ...(text === undefined ? {} : { text }), ...(label === undefined ? {} : { label }) };
+  const report = new CorpusReport();
+  const records = await readLabeled(resolve(file), columns, corpusConfig(values), report);
+  noteFindings(report, file);
+  return records;
+}
+
+/** The classes: those of a classifier that is trained further, or those of the training file. */
+export function labelsOf(
+  data: { train: LabeledText[]; valid: LabeledText[] },
+  folder: ModelFolder,
+  values: FinetuneOptions,
+): string[] {
+  const found = [...new Set(data.train.map(({ label }) => label))].sort(byNumber);
+  if (found.length < 2) {
+    throw new ClozeError("input", `${values.train} has one class only, ${JSON.stringify(found[0])}`, {
+      hint: "a classifier needs at least two; --label-column says where they are",
+    });
+  }
+  if (found.length > Math.max(100, data.train.length / 10)) {
+    throw new ClozeError(
+      "input",
+      `${values.train} has ${found.length} classes in ${counted(data.train.length, "record")}`,
+      {
+        hint: "--label-column says where the classes are",
+      },
+    );
+  }
+  const { heads } = folder;
+  const labels = heads.classifier?.labels ?? found;
+  for (const [name, records] of Object.entries(data)) {
+    const other = records.find(({ label }) => !labels.includes(label));
+    if (other === undefined) continue;
+    const where = name === "train" ? values.train : values.valid;
+    const whose = labels === found ? `${values.train} has` : `${folder.path} has`;
+    throw new ClozeError(
+      "input",
+      `${where} has the class ${JSON.stringify(other.label)}, but ${whose} only ` +
+        labels.map((label) => JSON.stringify(label)).join(", "),
+    );
+  }
+  return labels;
+}
+
+/** Whole numbers by value, everything else by its characters. */
+function byNumber(a: string, b: string): number {
+  const difference = Number(a) - Number(b);
+  return Number.isNaN(difference) || difference === 0 ? (a < b ? -1 : 1) : difference;
+}
+
+/** A text, whether its end was cut off, and how many of all its words became `[UNK]`. */
+export type CutSequence = ClassifiedSequence & { isCut: boolean; counts: UnknownCounts };
+
+/**
+ * Texts as sequences with the number of their class, cut to the length that the run has.
+ *
+ * @param sample takes the words that became `[UNK]`.
+ */
+export function cutSequences(
+  records: readonly LabeledText[],
+  labels: readonly string[],
+  tokenizer: Tokenizer,
+  { max_sequence_length }: FinetuneConfig,
+  sample: UnknownSample,
+): CutSequence[] {
+  const { cls, sep } = tokenizer.special;
+  const most = max_sequence_length - 2;
+  return records.map(({ text, label }) => {
+    const { ids } = tokenizer.encode(text);
+    sample.addText(text, ids, tokenizer);
+    return {
+      ids: Int32Array.of(cls, ...ids.subarray(0, most), sep),
+      label: labels.indexOf(label),
+      isCut: ids.length > most,
+      counts: unknownCounts(ids, tokenizer),
+    };
+  });
+}
+
+/** What is recorded of a file of labeled text. */
+export async function labeledFile(path: string, sequences: readonly CutSequence[]): Promise<LabeledFile> {
+  const cut_off = sequences.filter(({ isCut }) => isCut).length;
+  const { words, unknown } = sumOf(sequences);
+  return { path, sha256: await fileHash(path), texts: sequences.length, cut_off, words, unknown_words: unknown };
+}
+
+/** Words and tokens of all texts. */
+export function sumOf(sequences: readonly CutSequence[]): UnknownCounts {
+  return sequences.reduce((sum, { counts }) => bothCounts(sum, counts), { words: 0, tokens: 0, unknown: 0 });
+}
