@@ -111,8 +111,7 @@ export class Engine implements Disposable {
     for (const name of WHOLE) checkWhole(name, options[name], 0);
     const library = loadLibrary();
     const cuda = options.device === "cpu" ? {} : { cuda: cudaOptions() };
-    const { heads, ...others } = options;
-    const request = new TextEncoder().encode(JSON.stringify({ ...others, objective: objectiveOf(heads), ...cuda }));
+    const request = new TextEncoder().encode(JSON.stringify({ ...options, ...cuda }));
     const handle = new Uint32Array(1);
     const error = new Uint8Array(ERROR_LENGTH);
     const status = await library.symbols.cloze_open(
@@ -317,13 +316,6 @@ export class Engine implements Disposable {
     this.#last = result;
     return result;
   }
-}
-
-/** What the core calls these heads. */
-function objectiveOf({ tokens, sequence, is_decoder, freeze_encoder }: EngineHeads) {
-  if (tokens) return is_decoder ? "clm" : sequence === null ? "mlm" : "mlm+nsp";
-  const { num_labels, classifier_dropout } = sequence!;
-  return { sequence_classification: { num_labels, classifier_dropout, left_to_right: is_decoder, freeze_encoder } };
 }
 
 /** Options that are whole numbers. */

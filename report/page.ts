@@ -23,8 +23,8 @@ import { bestOf, incomparable, verdict } from "./verdict.ts";
 
 /** The panels that are drawn, in order. */
 const PANELS = [
-  ["loss", "Loss, nats per masked token"],
-  ["accuracy", "Accuracy on masked tokens"],
+  ["loss", "Loss, nats per predicted token"],
+  ["accuracy", "Accuracy on predicted tokens"],
   ["learning_rate", "Learning rate"],
   ["grad_norm", "Gradient norm, before clipping"],
   ["tokens_per_second", "Tokens per second"],

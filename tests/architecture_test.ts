@@ -40,7 +40,7 @@ const MUST_NOT_USE: Record<string, string[]> = {
     "checkpoint",
     "blueprint",
     "config",
-    "objective",
+    "heads",
   ],
   driver: [
     "ops",
@@ -54,7 +54,7 @@ const MUST_NOT_USE: Record<string, string[]> = {
     "checkpoint",
     "blueprint",
     "config",
-    "objective",
+    "heads",
   ],
   blueprint: [
     "machine",

@@ -18,8 +18,8 @@ use cloze_core::backend::cuda::program::units;
 use cloze_core::driver::gpu::Gpu;
 use cloze_core::driver::libraries;
 use cloze_core::engine::{Engine, EngineOptions};
+use cloze_core::heads::Heads;
 use cloze_core::machine::dtype::Dtype;
-use cloze_core::objective::Objective;
 use cloze_core::trainer::Trainer;
 
 /// Timed rounds.
@@ -40,7 +40,7 @@ fn main() {
     let batch = owned.batch();
     let options = EngineOptions {
         config,
-        objective: Objective::MaskedLm,
+        heads: Heads::MASKED_LM,
         seed: 1,
         threads: 1,
         dtype: Dtype::Bf16,

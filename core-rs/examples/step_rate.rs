@@ -7,9 +7,9 @@ mod measured_step;
 use std::time::Instant;
 
 use cloze_core::engine::EngineOptions;
+use cloze_core::heads::Heads;
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::machine::isa::Isa;
-use cloze_core::objective::Objective;
 use cloze_core::trainer;
 
 fn main() {
@@ -29,13 +29,13 @@ fn main() {
     };
     let config = measured_step::bert(hidden, layers, vocab, rate);
     let t = args.get(5).and_then(|x| x.parse().ok()).unwrap_or(128);
-    let objective = if args.get(6).is_some_and(|x| x == "clm") { Objective::CausalLm } else { Objective::MaskedLm };
+    let heads = if args.get(6).is_some_and(|x| x == "clm") { Heads::CAUSAL_LM } else { Heads::MASKED_LM };
     let (n, sequences) = (128 * sequences, 128 * sequences / t);
     let owned = measured_step::batch(vocab, sequences, t);
     let batch = owned.batch();
     let options = EngineOptions {
         config,
-        objective,
+        heads,
         seed: 1,
         dtype,
         threads,

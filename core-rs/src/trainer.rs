@@ -80,7 +80,7 @@ impl<B: Backend> Trainer<B> {
     fn build(backend: impl FnOnce() -> B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
         let plan = Plan::begin();
         let mut backend = backend();
-        let blueprint = Blueprint::of(&options.config, &options.objective)?;
+        let blueprint = Blueprint::of(&options.config, &options.heads)?;
         let layout = blueprint.layout();
         let training = match &options.optimizer {
             None => None,
@@ -211,7 +211,7 @@ impl<B: Backend> Engine for Trainer<B> {
         };
         training.last = (step, batch.input_ids.len());
         training.report.sums.add(&counted);
-        training.units += counted.units(&options.objective);
+        training.units += counted.units(&options.heads);
         backend.begin(batch.input_ids.len(), step);
         let mut bucket = std::mem::take(bucket); // not borrowed from `self`, which collects below
         let batch = bucketed::<B>(&mut bucket, batch, options);

@@ -4,9 +4,9 @@
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{Engine, EngineOptions};
+use cloze_core::heads::Heads;
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::machine::isa::Isa;
-use cloze_core::objective::Objective;
 use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::trainer;
 
@@ -30,7 +30,7 @@ fn options(dtype: Dtype, threads: usize) -> EngineOptions {
     };
     EngineOptions {
         config,
-        objective: Objective::MaskedLmNextSentence,
+        heads: Heads::PRE_TRAINING,
         seed: 5,
         dtype,
         threads,

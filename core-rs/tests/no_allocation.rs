@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::EngineOptions;
 use cloze_core::engine::batch::Batch;
+use cloze_core::heads::{Heads, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
-use cloze_core::objective::{Classification, Objective};
 use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::trainer;
 
@@ -65,19 +65,13 @@ fn a_training_step_allocates_nothing() {
     let positions: Vec<i32> = (0..n).map(|i| i % 64).collect();
     let masked: Vec<i32> = (0..n).step_by(7).collect();
     let labels: Vec<i32> = masked.iter().map(|i| i % 200).collect();
-    let classify =
-        Classification { num_labels: 2, classifier_dropout: 0.1, freeze_encoder: false, left_to_right: false };
-    let objectives = [
-        Objective::MaskedLm,
-        Objective::MaskedLmNextSentence,
-        Objective::CausalLm,
-        Objective::SequenceClassification(classify),
-    ];
-    for (objective, dtype) in objectives.into_iter().flat_map(|o| [(o.clone(), Dtype::F32), (o, Dtype::Bf16)]) {
-        let (tokens, sequences) = (objective.predicts_tokens(), objective.sequence_task().is_some());
+    let classify = SequenceHead { classifier_dropout: 0.1, ..SequenceHead::classification(2) };
+    let all = [Heads::MASKED_LM, Heads::PRE_TRAINING, Heads::CAUSAL_LM, Heads::classification(classify)];
+    for (heads, dtype) in all.into_iter().flat_map(|o| [(o.clone(), Dtype::F32), (o, Dtype::Bf16)]) {
+        let (tokens, sequences) = (heads.tokens, heads.sequence.is_some());
         let options = EngineOptions {
             config: config.clone(),
-            objective,
+            heads,
             seed: 1,
             dtype,
             threads: 2,

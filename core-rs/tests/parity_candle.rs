@@ -3,8 +3,8 @@
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{Engine, EngineOptions};
+use cloze_core::heads::{Heads, Pools, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
-use cloze_core::objective::{Classification, Objective};
 use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::reference::CandleEngine;
 use cloze_core::trainer;
@@ -29,8 +29,8 @@ fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32
     }
 }
 
-/// A packed batch with what an objective predicts.
-fn arrays(lengths: &[usize], vocab: usize, objective: &Objective, salt: usize) -> OwnedBatch {
+/// A packed batch with what an heads predicts.
+fn arrays(lengths: &[usize], vocab: usize, heads: &Heads, salt: usize) -> OwnedBatch {
     let n: usize = lengths.iter().sum();
     let id = |i: usize| ((i * 7919 + salt * 104_729) % vocab) as i32;
     let mut cu = vec![0];
@@ -39,9 +39,9 @@ fn arrays(lengths: &[usize], vocab: usize, objective: &Objective, salt: usize) -
         cu.push(cu.last().copied().unwrap_or(0) + length as i32);
         positions.extend(0..length as i32);
     }
-    let chosen = |i: &i32| objective.predicts_tokens() && (objective.is_causal() || (i + salt as i32) % 6 == 0);
+    let chosen = |i: &i32| heads.tokens && (heads.is_decoder || (i + salt as i32) % 6 == 0);
     let masked_positions: Vec<i32> = (0..n as i32).filter(chosen).collect();
-    let class = |b: usize| objective.sequence_task().map(|task| ((b + salt) % task.outputs) as i32);
+    let class = |b: usize| heads.sequence.map(|task| ((b + salt) % task.num_labels) as i32);
     OwnedBatch {
         input_ids: (0..n).map(id).collect(),
         token_type_ids: (0..n).map(|i| (i / 3 % 2) as i32).collect(),
@@ -54,16 +54,16 @@ fn arrays(lengths: &[usize], vocab: usize, objective: &Objective, salt: usize) -
     }
 }
 
-fn objectives() -> [Objective; 6] {
-    let classify = |freeze_encoder, left_to_right| {
-        let (num_labels, classifier_dropout) = (3, 0.25);
-        let how = Classification { num_labels, classifier_dropout, freeze_encoder, left_to_right };
-        Objective::SequenceClassification(how)
+fn all_heads() -> [Heads; 6] {
+    let classify = |freeze_encoder, is_decoder| {
+        let pools = if is_decoder { Pools::Last } else { Pools::First };
+        let head = SequenceHead { classifier_dropout: 0.25, pools, ..SequenceHead::classification(3) };
+        Heads { freeze_encoder, is_decoder, ..Heads::classification(head) }
     };
     [
-        Objective::MaskedLm,
-        Objective::MaskedLmNextSentence,
-        Objective::CausalLm,
+        Heads::MASKED_LM,
+        Heads::PRE_TRAINING,
+        Heads::CAUSAL_LM,
         classify(false, false),
         classify(true, false),
         classify(false, true),
@@ -81,20 +81,20 @@ const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
 #[test]
 fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
     let large = config(128, 3, 2, 301, 0.0);
-    let mut cases = vec![(Objective::MaskedLm, large, 2)];
-    for objective in objectives() {
-        cases.push((objective.clone(), config(12, 2, 3, 50, 0.0), 1));
-        cases.push((objective.clone(), config(12, 2, 3, 50, 0.2), 2));
+    let mut cases = vec![(Heads::MASKED_LM, large, 2)];
+    for heads in all_heads() {
+        cases.push((heads.clone(), config(12, 2, 3, 50, 0.0), 1));
+        cases.push((heads.clone(), config(12, 2, 3, 50, 0.2), 2));
         let untied = ModelConfig { tie_word_embeddings: false, ..config(12, 1, 3, 50, 0.1) };
-        if objective.predicts_tokens() {
-            cases.push((objective.clone(), untied, 2));
+        if heads.tokens {
+            cases.push((heads.clone(), untied, 2));
         }
-        cases.push((objective, config(64, 1, 4, 97, 0.1), 3));
+        cases.push((heads, config(64, 1, 4, 97, 0.1), 3));
     }
-    for (objective, config, threads) in cases {
+    for (heads, config, threads) in cases {
         let options = EngineOptions {
             config: config.clone(),
-            objective: objective.clone(),
+            heads: heads.clone(),
             seed: 5,
             dtype: Dtype::F32,
             threads,
@@ -109,8 +109,7 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
         let mut candle = CandleEngine::new(options, None).unwrap();
         for step in 0..10 {
             for micro in 0..2u32 {
-                let arrays =
-                    arrays(&[17, 40, 1, 30], config.vocab_size, &objective, 2 * step as usize + micro as usize);
+                let arrays = arrays(&[17, 40, 1, 30], config.vocab_size, &heads, 2 * step as usize + micro as usize);
                 let a = fused.losses(&arrays.batch(), step, micro).unwrap();
                 let b = candle.losses(&arrays.batch(), step, micro).unwrap();
                 let close = |a: f64, b: f64| (a - b).abs() <= 3e-5 * b;
@@ -124,20 +123,20 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
             let (a, b) = (fused.update_now(1e-3, step).unwrap(), candle.update_now(1e-3, step).unwrap());
             assert!((a.grad_norm / b.grad_norm - 1.0).abs() < 1e-3, "step {step}: {a:?} {b:?}");
         }
-        let arrays = arrays(&[5, 33], config.vocab_size, &objective, 99);
+        let arrays = arrays(&[5, 33], config.vocab_size, &heads, 99);
         let batch = arrays.batch();
         let close = |[a, b]: [Vec<f32>; 2]| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 5e-3);
-        if objective.predicts_tokens() {
+        if heads.tokens {
             let mut logits = [0, 1].map(|_| vec![0.0; batch.labels.len() * config.vocab_size]);
             fused.logits(&batch, &mut logits[0]).unwrap();
             candle.logits(&batch, &mut logits[1]).unwrap();
-            assert!(close(logits), "{objective:?}: logits after ten updates");
+            assert!(close(logits), "{heads:?}: logits after ten updates");
         }
-        if let Some(task) = objective.sequence_task() {
-            let mut logits = [0, 1].map(|_| vec![0.0; 2 * task.outputs]);
+        if let Some(task) = heads.sequence {
+            let mut logits = [0, 1].map(|_| vec![0.0; 2 * task.num_labels]);
             fused.sequence_logits(&batch, &mut logits[0]).unwrap();
             candle.sequence_logits(&batch, &mut logits[1]).unwrap();
-            assert!(close(logits), "{objective:?}: logits of sequences after ten updates");
+            assert!(close(logits), "{heads:?}: logits of sequences after ten updates");
         }
     }
 }

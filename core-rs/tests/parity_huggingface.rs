@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{Engine, EngineOptions, LossSum, Weights};
+use cloze_core::heads::{Heads, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
-use cloze_core::objective::{Classification, Objective};
 use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::reference::CandleEngine;
 use cloze_core::trainer;
@@ -54,21 +54,13 @@ impl Golden {
     }
 }
 
-/// The objectives of the golden, as the core names them.
-const OBJECTIVES: [(&str, Objective); 5] = [
-    ("mlm", Objective::MaskedLm),
-    ("mlm-untied", Objective::MaskedLm), // with a decoder of its own
-    ("mlm+nsp", Objective::MaskedLmNextSentence),
-    ("clm", Objective::CausalLm),
-    (
-        "sequence_classification",
-        Objective::SequenceClassification(Classification {
-            num_labels: 3,
-            classifier_dropout: 0.0,
-            freeze_encoder: false,
-            left_to_right: false,
-        }),
-    ),
+/// The objectives of the golden, each with the heads of its class.
+const OBJECTIVES: [(&str, Heads); 5] = [
+    ("mlm", Heads::MASKED_LM),
+    ("mlm-untied", Heads::MASKED_LM), // with a decoder of its own
+    ("mlm+nsp", Heads::PRE_TRAINING),
+    ("clm", Heads::CAUSAL_LM),
+    ("sequence_classification", Heads::classification(SequenceHead::classification(3))),
 ];
 
 fn folder() -> PathBuf {
@@ -111,11 +103,11 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 fn check(name: &str, open: impl Fn(EngineOptions, &Weights) -> Box<dyn Engine>) {
     let golden: Golden = serde_json::from_slice(&std::fs::read(folder().join("bert.json")).unwrap()).unwrap();
     let path = weights_file(name);
-    for (objective, kind) in OBJECTIVES {
+    for (objective, heads) in OBJECTIVES {
         let answers = &golden.objectives[objective];
         let options = EngineOptions {
             config: ModelConfig { tie_word_embeddings: objective != "mlm-untied", ..golden.config.clone() },
-            objective: kind.clone(),
+            heads: heads.clone(),
             seed: 0,
             dtype: Dtype::F32,
             threads: 2,
@@ -127,21 +119,21 @@ fn check(name: &str, open: impl Fn(EngineOptions, &Weights) -> Box<dyn Engine>) 
             profile: false,
         };
         let mut engine = open(options, &Weights { path: path.clone(), may_be_missing: vec![] });
-        check_objective(objective, &kind, &golden, answers, engine.as_mut());
+        check_objective(objective, &heads, &golden, answers, engine.as_mut());
     }
     std::fs::remove_file(&path).unwrap();
 }
 
-fn check_objective(name: &str, objective: &Objective, golden: &Golden, answers: &Answers, engine: &mut dyn Engine) {
+fn check_objective(name: &str, heads: &Heads, golden: &Golden, answers: &Answers, engine: &mut dyn Engine) {
     let batch = golden.batch(answers);
-    if objective.predicts_tokens() {
+    if heads.tokens {
         let mut logits = vec![0.0; answers.labels.len() * golden.config.vocab_size];
         engine.logits(&batch, &mut logits).unwrap();
         let worst = worst(&logits, &tensors(&format!("{name}.logits"))[""].1);
         assert!(worst < 1e-4, "{name}: logits differ by {worst}");
     }
-    if let Some(task) = objective.sequence_task() {
-        let mut logits = vec![0.0; 4 * task.outputs];
+    if let Some(task) = heads.sequence {
+        let mut logits = vec![0.0; 4 * task.num_labels];
         engine.sequence_logits(&batch, &mut logits).unwrap();
         let worst = worst(&logits, &tensors(&format!("{name}.sequence_logits"))[""].1);
         assert!(worst < 1e-4, "{name}: logits of sequences differ by {worst}");
@@ -155,7 +147,7 @@ fn check_objective(name: &str, objective: &Objective, golden: &Golden, answers: 
     assert!((mean(&sums) - answers.losses[0]).abs() < 2e-5, "{name}: {} {}", mean(&sums), answers.losses[0]);
     let gradients = tensors(&format!("{name}.gradient."));
     assert_eq!(gradients.len(), engine.layout().parameters().len(), "{name}: every parameter has a golden gradient");
-    let units = sums.units(objective) as f64;
+    let units = sums.units(heads) as f64;
     for (parameter, (_, expected)) in gradients {
         let found = engine.gradient(&parameter).unwrap();
         let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|v| v * v).sum::<f64>().sqrt();

@@ -12,9 +12,9 @@ use crate::driver::gpu::Gpu;
 use crate::driver::libraries;
 use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
+use crate::heads::Heads;
 use crate::machine::dtype::Dtype;
 use crate::machine::isa::Isa;
-use crate::objective::Objective;
 use crate::ops::attention;
 use crate::ops::gemm::Gemm;
 use crate::optim::Optimizer;
@@ -26,7 +26,7 @@ use crate::trainer;
 #[serde(deny_unknown_fields)]
 struct OpenRequest {
     config: ModelConfig,
-    objective: Objective,
+    heads: Heads,
     engine: String,
     device: String,
     dtype: String,
@@ -84,7 +84,7 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     let dtype = dtype(&request)?;
     let options = EngineOptions {
         config: request.config,
-        objective: request.objective,
+        heads: request.heads,
         seed: request.seed,
         dtype,
         threads: request.threads,

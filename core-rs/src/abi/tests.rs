@@ -5,8 +5,8 @@ use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::config::tests::tiny;
 use crate::engine::batch::Batch;
 use crate::engine::{Engine, EngineOptions, Report, RowResults};
+use crate::heads::Heads;
 use crate::machine::dtype::Dtype;
-use crate::objective::Objective;
 use std::path::Path;
 use std::ptr::null_mut;
 
@@ -21,7 +21,8 @@ fn call(run: impl FnOnce(*mut u8, u32) -> i32) -> Status {
 
 fn request(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
     let mut request = serde_json::json!({
-        "config": tiny(), "objective": "mlm", "engine": "fused", "device": "cpu", "dtype": "f32", "threads": 2, "seed": 1, "max_tokens": 16,
+        "config": tiny(), "heads": {"tokens": true, "sequence": null, "is_decoder": false, "freeze_encoder": false},
+        "engine": "fused", "device": "cpu", "dtype": "f32", "threads": 2, "seed": 1, "max_tokens": 16,
         "max_sequences": 4, "max_masked": 8, "max_sequence_length": 10,
         "optimizer": {
             "name": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-6, "weight_decay": 0.01, "max_grad_norm": 1.0,
@@ -153,7 +154,9 @@ fn open_refuses_what_it_does_not_know() {
         (request(|r| (r["device"], r["engine"]) = ("cuda".into(), "candle".into())), 9, "candle"),
         (request(|r| r["dtype"] = "f16".into()), 1, "f16"),
         (request(|r| r["threads"] = 0.into()), 1, "threads"),
-        (request(|r| r["objective"] = "guess".into()), 1, "guess"),
+        (request(|r| r["heads"] = "guess".into()), 1, "guess"),
+        (request(|r| r["heads"]["sequence"] = 2.into()), 1, "request"),
+        (request(|r| r["heads"]["tokens"] = false.into()), 1, "heads has none"),
         (request(|r| r["colour"] = 1.into()), 1, "colour"),
         (request(|r| r["config"]["num_attention_heads"] = 3.into()), 1, "num_attention_heads"),
         (request(|r| r["weights"] = "/nowhere/model.safetensors".into()), 3, "/nowhere"),
@@ -311,7 +314,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
     let config = tiny();
     let options = EngineOptions {
         config: config.clone(),
-        objective: Objective::MaskedLm,
+        heads: Heads::MASKED_LM,
         seed: 1,
         dtype: Dtype::F32,
         threads: 1,
@@ -322,7 +325,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         optimizer: None,
         profile: false,
     };
-    let bomb = Bomb(Blueprint::of(&config, &Objective::MaskedLm).unwrap().layout(), options);
+    let bomb = Bomb(Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout(), options);
     let handle = registry::register(Box::new(bomb)).unwrap();
     let (status, message) = step(handle, &mut [1], &mut [0], &mut [1]);
     assert!(status == 8 && message.contains("the bomb"), "{message}");

@@ -72,8 +72,8 @@ fn refill(to: &mut Vec<i32>, from: &[i32], len: usize, filler: i32) {
 mod tests {
     use super::*;
     use crate::config::ModelConfig;
+    use crate::heads::Heads;
     use crate::machine::dtype::Dtype;
-    use crate::objective::Objective;
 
     fn options(max_tokens: usize, max_sequences: usize, max_masked: usize) -> EngineOptions {
         EngineOptions {
@@ -94,7 +94,7 @@ mod tests {
                 pad_token_id: 0,
                 tie_word_embeddings: true,
             },
-            objective: Objective::MaskedLm,
+            heads: Heads::MASKED_LM,
             seed: 1,
             dtype: Dtype::F32,
             threads: 1,

@@ -5,28 +5,28 @@ use super::spec::{
     Start, Tensor, TokenHead,
 };
 use crate::config::ModelConfig;
-use crate::objective::{Objective, SequenceKind};
+use crate::heads::{Heads, Pools, SequenceKind};
 
 /// Hugging Face's `BertForMaskedLM`, `BertForPreTraining`, `BertLMHeadModel` or `BertForSequenceClassification`.
-pub fn bert(config: &ModelConfig, objective: &Objective) -> Blueprint {
+pub fn bert(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let names = Names { config };
     let mut sites = Sites::default();
     let embeddings = names.embeddings(&mut sites);
     let blocks = (0..config.num_hidden_layers).map(|i| names.block(i, &mut sites)).collect();
-    let (tokens, sequences) = (objective.predicts_tokens().then(|| names.token_head()), objective.sequence_task());
-    let sequences = sequences.map(|task| {
-        let (module, part) = match task.kind {
+    let (tokens, sequences) = (heads.tokens.then(|| names.token_head()), heads.sequence);
+    let sequences = sequences.map(|head| {
+        let (module, part) = match head.kind {
             SequenceKind::NextSentence => ("cls.seq_relationship", Part::NextSentence),
-            SequenceKind::Classifier => ("classifier", Part::Classifier),
+            SequenceKind::Classification => ("classifier", Part::Classifier),
         };
         SequenceHead {
-            pools_last: task.pools_last,
+            pools_last: head.pools == Pools::Last,
             dense: names.dense("bert.pooler.dense", [config.hidden_size; 2], Part::Pooler),
-            dropout: sites.next(task.dropout),
-            output: names.dense(module, [task.outputs, config.hidden_size], part),
+            dropout: sites.next(head.classifier_dropout),
+            output: names.dense(module, [head.num_labels, config.hidden_size], part),
         }
     });
-    let (causal, freezes_encoder) = (objective.is_causal(), objective.freezes_encoder());
+    let (causal, freezes_encoder) = (heads.is_decoder, heads.freeze_encoder);
     Blueprint { prefix: "bert.", embeddings, blocks, norm: None, causal, freezes_encoder, tokens, sequences, sites }
 }
 

@@ -8,7 +8,7 @@ use crate::rng::splitmix64;
 /// One named tensor of the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// Hugging Face's name in the class that the objective names.
+    /// Hugging Face's name in the class that has these heads.
     pub name: String,
     /// Other names that it has in files, the likeliest first.
     pub aliases: Vec<String>,
@@ -170,16 +170,16 @@ mod tests {
     use super::*;
     use crate::config::ModelConfig;
     use crate::config::tests::tiny;
-    use crate::objective::Objective;
-    use crate::objective::tests::classification;
+    use crate::heads::Heads;
+    use crate::heads::tests::classification;
 
-    fn layout_of(config: &ModelConfig, objective: &Objective) -> ParameterLayout {
-        Blueprint::of(config, objective).unwrap().layout()
+    fn layout_of(config: &ModelConfig, heads: &Heads) -> ParameterLayout {
+        Blueprint::of(config, heads).unwrap().layout()
     }
 
     #[test]
     fn layout_has_hugging_face_names_without_gaps() {
-        let layout = layout_of(&tiny(), &Objective::MaskedLm);
+        let layout = layout_of(&tiny(), &Heads::MASKED_LM);
         let mut offset = 0;
         for p in layout.parameters() {
             assert_eq!(p.offset, offset);
@@ -197,20 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn heads_follow_the_encoder_so_that_objectives_begin_with_the_same_encoder() {
+    fn heads_follow_the_encoder_so_that_all_heads_begin_with_the_same_encoder() {
         let encoder = layout_of(&tiny(), &classification(true));
-        let names = |objective: &Objective| {
-            let layout = layout_of(&tiny(), objective);
+        let names = |heads: &Heads| {
+            let layout = layout_of(&tiny(), heads);
             let parameters: Vec<Parameter> = layout.parameters().to_vec();
             let heads = parameters.iter().filter(|p| !p.name.starts_with("bert.e")).map(|p| p.name.clone()).collect();
             (parameters, heads)
         };
-        let (_, mlm): (_, Vec<String>) = names(&Objective::MaskedLm);
-        let (_, both): (_, Vec<String>) = names(&Objective::MaskedLmNextSentence);
+        let (_, mlm): (_, Vec<String>) = names(&Heads::MASKED_LM);
+        let (_, both): (_, Vec<String>) = names(&Heads::PRE_TRAINING);
         let sequence = ["bert.pooler.dense.weight", "bert.pooler.dense.bias"];
         let next = ["cls.seq_relationship.weight", "cls.seq_relationship.bias"];
         assert_eq!(both, [&mlm[..], &sequence.map(String::from), &next.map(String::from)].concat());
-        assert_eq!(names(&Objective::CausalLm).1, mlm);
+        assert_eq!(names(&Heads::CAUSAL_LM).1, mlm);
         let (parameters, heads): (_, Vec<String>) = names(&classification(true));
         assert_eq!(heads, [&sequence[..], &["classifier.weight", "classifier.bias"]].concat());
         for p in &parameters {
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_decoder_that_is_not_tied_is_a_parameter_and_starts_like_other_weights() {
         let config = ModelConfig { tie_word_embeddings: false, ..tiny() };
-        let layout = layout_of(&config, &Objective::MaskedLm);
+        let layout = layout_of(&config, &Heads::MASKED_LM);
         let [decoder, bias] =
             ["weight", "bias"].map(|name| layout.find(&format!("cls.predictions.decoder.{name}")).unwrap());
         assert_eq!((&decoder.shape[..], decoder.group), (&[23, 8][..], Group::Decay));
@@ -231,7 +231,7 @@ mod tests {
         let mut flat = vec![0.0; layout.len()];
         layout.initialize(1, &mut flat);
         assert!(flat[decoder.range()].iter().all(|&x| x != 0.0));
-        let tied = layout_of(&tiny(), &Objective::MaskedLm);
+        let tied = layout_of(&tiny(), &Heads::MASKED_LM);
         assert!(tied.find(&decoder.name).is_err() && tied.find("cls.predictions.bias").is_ok());
         let classifier = layout_of(&config, &classification(false));
         assert!(classifier.find(&decoder.name).is_err(), "a classifier has no decoder");
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn initialize_is_normal_with_the_configured_deviation_and_the_same_for_a_seed() {
         let config = ModelConfig { vocab_size: 2000, ..tiny() };
-        let layout = layout_of(&config, &Objective::MaskedLm);
+        let layout = layout_of(&config, &Heads::MASKED_LM);
         let fill = |seed| {
             let mut flat = vec![9.0; layout.len()];
             layout.initialize(seed, &mut flat);

@@ -1,4 +1,4 @@
-//! A model is said once: as a [`Blueprint`], which a family makes of a `config.json` and an objective. What a model is,
+//! A model is said once: as a [`Blueprint`], which a family makes of a `config.json` and the heads. What a model is,
 //! nothing else in the core says.
 
 mod bert;
@@ -10,22 +10,22 @@ pub use spec::*;
 
 use crate::config::ModelConfig;
 use crate::error::{Code, Error, Result};
-use crate::objective::Objective;
+use crate::heads::Heads;
 
 /// Makes a blueprint.
-type Family = fn(&ModelConfig, &Objective) -> Blueprint;
+type Family = fn(&ModelConfig, &Heads) -> Blueprint;
 
 /// The families by Hugging Face's `model_type`.
 const FAMILIES: &[(&str, Family)] = &[("bert", bert::bert)];
 
 impl Blueprint {
-    /// The model that a configuration and an objective describe. Both have to be valid.
+    /// The model that a configuration and heads describe. Both have to be valid.
     ///
     /// # Errors
     /// `Unsupported` if there is no such family.
-    pub fn of(config: &ModelConfig, objective: &Objective) -> Result<Self> {
+    pub fn of(config: &ModelConfig, heads: &Heads) -> Result<Self> {
         let family = FAMILIES.iter().find(|(name, _)| *name == config.model_type);
-        family.map(|(_, make)| make(config, objective)).ok_or_else(|| {
+        family.map(|(_, make)| make(config, heads)).ok_or_else(|| {
             let names: Vec<_> = FAMILIES.iter().map(|(name, _)| format!("{name:?}")).collect();
             let message =
                 format!("config.json: model_type is {:?}, but has to be {}", config.model_type, names.join(" or "));

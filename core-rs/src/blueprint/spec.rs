@@ -4,7 +4,7 @@
 //!
 //! A field is here because two families differ in it, or because a tensor needs its name.
 
-/// A whole model with the heads of an objective.
+/// A whole model with its heads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blueprint {
     /// What the names of the encoder's tensors begin with; a file of a bare encoder lacks it.

@@ -3,8 +3,8 @@
 use super::*;
 use crate::blueprint::Blueprint;
 use crate::config::tests::tiny;
-use crate::objective::Objective;
-use crate::objective::tests::classification;
+use crate::heads::Heads;
+use crate::heads::tests::classification;
 use crate::ops::tests::random;
 use crate::optim::slots::SlotLayout;
 use crate::optim::{Optimizer, adamw};
@@ -33,7 +33,7 @@ impl Drop for Place {
 }
 
 fn layout() -> ParameterLayout {
-    Blueprint::of(&tiny(), &Objective::MaskedLm).unwrap().layout()
+    Blueprint::of(&tiny(), &Heads::MASKED_LM).unwrap().layout()
 }
 
 /// Name, dtype, shape and bytes of a tensor.

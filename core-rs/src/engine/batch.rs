@@ -19,7 +19,7 @@ pub struct Batch<'a> {
     /// `[M]` the ids to be predicted at `masked_positions`; empty where none are known (prediction).
     pub labels: &'a [i32],
     /// `[B]` the class of each sequence (next sentence: 0 is the next, 1 a random one); empty where none are known or
-    /// the objective has no head on sequences.
+    /// there is no head on sequences.
     pub sequence_labels: &'a [i32],
     /// What the loss of a sequence counts, next to 1 for that of a token. M / B of a whole update makes the loss the
     /// mean over tokens plus the mean over sequences, however the update is cut into batches.

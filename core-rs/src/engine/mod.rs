@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::blueprint::ParameterLayout;
 use crate::engine::batch::{Batch, Limits};
 use crate::error::{Code, Error, Result};
+use crate::heads::Heads;
 use crate::machine::dtype::Dtype;
 use crate::machine::profile::Entry;
-use crate::objective::Objective;
 use crate::ops::cross_entropy::RowLoss;
 use crate::optim::Optimizer;
 
@@ -23,7 +23,7 @@ pub struct EngineOptions {
     /// The encoder.
     pub config: crate::config::ModelConfig,
     /// Its heads.
-    pub objective: Objective,
+    pub heads: Heads,
     /// Seed of initialization and dropout.
     pub seed: u64,
     /// What activations and packed weights are stored in; parameters, moments and statistics are always f32.
@@ -56,7 +56,7 @@ impl EngineOptions {
     /// `InvalidArgument` naming the option.
     pub fn validate(&self) -> Result<()> {
         self.config.validate()?;
-        self.objective.validate()?;
+        self.heads.validate()?;
         self.optimizer.map_or(Ok(()), |optimizer| optimizer.validate())?;
         // Tokens are counted in i32. With the bounds of the configuration, no product of sizes overflows.
         let most = i32::MAX as usize;
@@ -92,8 +92,8 @@ impl EngineOptions {
             max_sequence_length: self.max_sequence_length,
             vocab_size: self.config.vocab_size,
             type_vocab_size: self.config.type_vocab_size,
-            sequence_outputs: self.objective.sequence_task().map_or(0, |task| task.outputs),
-            predicts_tokens: self.objective.predicts_tokens(),
+            sequence_outputs: self.heads.sequence.map_or(0, |head| head.num_labels),
+            predicts_tokens: self.heads.tokens,
         }
     }
 }
@@ -151,8 +151,8 @@ impl LossSum {
     }
 
     /// What the gradient is divided by: tokens, or sequences where no token is predicted.
-    pub fn units(&self, objective: &Objective) -> u64 {
-        if objective.predicts_tokens() { self.masked } else { self.sequences }
+    pub fn units(&self, heads: &Heads) -> u64 {
+        if heads.tokens { self.masked } else { self.sequences }
     }
 
     /// Whether both losses are numbers.
@@ -221,7 +221,7 @@ pub(crate) fn expect_len(name: &str, found: usize, expected: usize) -> Result<()
 
 /// What an engine without that head says.
 pub(crate) fn no_head(on: &str) -> Error {
-    Error::new(Code::InvalidState, format!("this engine was opened for an objective without a head on {on}"))
+    Error::new(Code::InvalidState, format!("this engine was opened without a head on {on}"))
 }
 
 /// An encoder with its heads, weights, gradients and optimizer.

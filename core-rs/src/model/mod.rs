@@ -1,4 +1,4 @@
-//! A model of any blueprint: embeddings, blocks, and the heads that the objective asks for, forward and backward, over any
+//! A model of any blueprint: embeddings, blocks, and its heads, forward and backward, over any
 //! [`Backend`]. Buffers are planned once, for the largest batch that the engine takes.
 
 mod attention;
@@ -27,9 +27,9 @@ use places::Places;
 pub struct Model<B: Backend> {
     embeddings: EmbeddingLayer<B>,
     encoder: Encoder<B>,
-    /// The head on tokens, if the objective has one.
+    /// The head on tokens, if there is one.
     pub tokens: Option<MaskedLmHead<B>>,
-    /// The head on sequences, if the objective has one.
+    /// The head on sequences, if there is one.
     pub sequences: Option<SequenceHead<B>>,
     /// Gradients of activations; `None` where no gradient goes into the encoder.
     gradients: Option<Gradients<B>>,

@@ -80,14 +80,14 @@ mod tests {
     use super::*;
     use crate::blueprint::Blueprint;
     use crate::config::tests::tiny;
-    use crate::objective::Objective;
-    use crate::objective::tests::classification;
+    use crate::heads::Heads;
+    use crate::heads::tests::classification;
     use crate::optim::adamw;
 
     #[test]
     fn all_has_each_trained_parameter_once_a_name_without_gaps() {
         let optimizer = Optimizer::AdamW(adamw::tests::OPTIONS);
-        let layout = Blueprint::of(&tiny(), &Objective::MaskedLm).unwrap().layout();
+        let layout = Blueprint::of(&tiny(), &Heads::MASKED_LM).unwrap().layout();
         let slots = SlotLayout::all(&optimizer, &layout);
         assert_eq!(slots.iter().map(|slot| slot.name).collect::<Vec<_>>(), ["exp_avg", "exp_avg_sq"]);
         for slot in &slots {
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn named_finds_slots_in_any_order() {
-        let layout = Blueprint::of(&tiny(), &Objective::MaskedLm).unwrap().layout();
+        let layout = Blueprint::of(&tiny(), &Heads::MASKED_LM).unwrap().layout();
         let layouts = SlotLayout::all(&Optimizer::AdamW(adamw::tests::OPTIONS), &layout);
         let mut slots: Vec<_> =
             layouts.into_iter().zip([1, 2]).map(|(layout, values)| Slot { layout, values }).collect();

@@ -65,7 +65,7 @@ fn check_memory(options: &EngineOptions, layout: &ParameterLayout) -> Result<()>
     let parameters = 2 * layout.len() + gradients + slots;
     let layers = if options.training() { config.num_hidden_layers } else { 1 };
     let activations = n * (6 * config.hidden_size + 2 * config.intermediate_size) * layers;
-    let logits = if options.objective.predicts_tokens() { options.max_masked * config.vocab_size } else { 0 };
+    let logits = if options.heads.tokens { options.max_masked * config.vocab_size } else { 0 };
     let plan = Plan::begin();
     for len in [parameters, activations, logits] {
         Buffer::<f32>::zeroed(len)?;
@@ -84,7 +84,7 @@ impl CandleEngine {
             return Err(Error::new(Code::Unsupported, "the candle engine computes in f32 only, not in bf16")
                 .with_hint("use --dtype f32, or the fused engine"));
         }
-        let blueprint = Blueprint::of(&options.config, &options.objective)?;
+        let blueprint = Blueprint::of(&options.config, &options.heads)?;
         let layout = blueprint.layout();
         check_memory(&options, &layout)?;
         let mut flat = Buffer::zeroed(layout.len())?;
@@ -169,7 +169,7 @@ impl Engine for CandleEngine {
             let values: Vec<f32> = gradient.flatten_all().and_then(|t| t.to_vec1()).map_err(candle)?;
             self.gradients[parameter.range()].iter_mut().zip(values).for_each(|(sum, g)| *sum += g);
         }
-        self.units += sums.units(&self.options.objective);
+        self.units += sums.units(&self.options.heads);
         self.report.sums.add(&sums);
         Ok(())
     }
@@ -237,7 +237,7 @@ impl Engine for CandleEngine {
         if k == 0 || k > v || ids.len() != batch.masked_positions.len() * k || probabilities.len() != ids.len() {
             return Err(Error::new(Code::InvalidArgument, format!("top_k is {k}, or its outputs are not [M, k]")));
         }
-        if !self.options.objective.predicts_tokens() {
+        if !self.options.heads.tokens {
             return Err(no_head("tokens"));
         }
         let [logits, _] = self.host_logits(batch)?;
@@ -247,7 +247,7 @@ impl Engine for CandleEngine {
 
     fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
         batch.validate(&self.options.limits(), false)?;
-        if !self.options.objective.predicts_tokens() {
+        if !self.options.heads.tokens {
             return Err(no_head("tokens"));
         }
         let [logits, _] = self.host_logits(batch)?;
@@ -258,7 +258,7 @@ impl Engine for CandleEngine {
 
     fn sequence_logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
         batch.validate(&self.options.limits(), false)?;
-        if self.options.objective.sequence_task().is_none() {
+        if self.options.heads.sequence.is_none() {
             return Err(no_head("sequences"));
         }
         let [_, logits] = self.host_logits(batch)?;

@@ -36,7 +36,7 @@ fn apply(x: Tensor, factors: Option<Tensor>) -> Result<Tensor> {
     }
 }
 
-/// The logits of both heads, each if the objective and the batch have it.
+/// The logits of both heads, each if the model and the batch have it.
 pub(super) struct Outputs {
     /// `[M, V]`
     pub tokens: Option<Tensor>,

@@ -4,15 +4,15 @@ use super::*;
 use crate::config::ModelConfig;
 use crate::config::tests::tiny;
 use crate::engine::batch::OwnedBatch as Packed;
-use crate::objective::tests::classification;
-use crate::objective::{Classification, Objective};
+use crate::heads::tests::classification;
+use crate::heads::{Heads, Pools, SequenceHead};
 use crate::ops::tests::random;
 use crate::optim::{Optimizer, adamw};
 
 fn options(config: ModelConfig, threads: usize) -> EngineOptions {
     EngineOptions {
         config,
-        objective: Objective::MaskedLm,
+        heads: Heads::MASKED_LM,
         seed: 11,
         dtype: Dtype::F32,
         threads,
@@ -55,20 +55,20 @@ impl Packed {
         packed
     }
 
-    /// The same sequences with what an objective predicts.
-    fn for_objective(mut self, objective: &Objective) -> Self {
+    /// The same sequences with what an heads predicts.
+    fn for_heads(mut self, heads: &Heads) -> Self {
         let b = self.cu_seqlens.len() - 1;
-        if *objective == Objective::CausalLm {
+        if *heads == Heads::CAUSAL_LM {
             let last = |i: &i32| self.cu_seqlens.contains(&(i + 1));
             self.masked_positions = (0..self.input_ids.len() as i32).filter(|i| !last(i)).collect();
             self.labels = self.masked_positions.iter().map(|&i| self.input_ids[i as usize + 1]).collect();
-        } else if !objective.predicts_tokens() {
+        } else if !heads.tokens {
             (self.masked_positions, self.labels) = (Vec::new(), Vec::new());
         }
-        if let Some(task) = objective.sequence_task() {
+        if let Some(task) = heads.sequence {
             let first = |b: usize| self.input_ids[self.cu_seqlens[b] as usize];
-            self.sequence_labels = (0..b).map(|b| first(b) % task.outputs as i32).collect();
-            if objective.predicts_tokens() {
+            self.sequence_labels = (0..b).map(|b| first(b) % task.num_labels as i32).collect();
+            if heads.tokens {
                 self.sequence_weight = self.labels.len() as f64 / b as f64;
             }
         }
@@ -77,24 +77,24 @@ impl Packed {
 }
 
 fn trainer(config: ModelConfig, threads: usize) -> Trainer {
-    trainer_for(Objective::MaskedLm, config, threads)
+    trainer_for(Heads::MASKED_LM, config, threads)
 }
 
-fn trainer_for(objective: Objective, config: ModelConfig, threads: usize) -> Trainer {
-    Trainer::<Cpu>::new(EngineOptions { objective, ..options(config, threads) }, None).unwrap()
+fn trainer_for(heads: Heads, config: ModelConfig, threads: usize) -> Trainer {
+    Trainer::<Cpu>::new(EngineOptions { heads, ..options(config, threads) }, None).unwrap()
 }
 
-/// Each objective; the classifier with dropout.
-fn objectives() -> [Objective; 6] {
-    let classify = |freeze_encoder, left_to_right| {
-        let (num_labels, classifier_dropout) = (3, 0.25);
-        let how = Classification { num_labels, classifier_dropout, freeze_encoder, left_to_right };
-        Objective::SequenceClassification(how)
+/// Each heads; the classifier with dropout.
+fn all_heads() -> [Heads; 6] {
+    let classify = |freeze_encoder, is_decoder| {
+        let pools = if is_decoder { Pools::Last } else { Pools::First };
+        let head = SequenceHead { classifier_dropout: 0.25, pools, ..SequenceHead::classification(3) };
+        Heads { freeze_encoder, is_decoder, ..Heads::classification(head) }
     };
     [
-        Objective::MaskedLm,
-        Objective::MaskedLmNextSentence,
-        Objective::CausalLm,
+        Heads::MASKED_LM,
+        Heads::PRE_TRAINING,
+        Heads::CAUSAL_LM,
         classify(false, false),
         classify(true, false),
         classify(false, true),
@@ -112,9 +112,9 @@ fn dropout() -> ModelConfig {
 
 #[test]
 fn forward_backward_equals_finite_differences_with_and_without_dropout() {
-    for (objective, config) in objectives().into_iter().flat_map(|o| [(o.clone(), tiny()), (o, dropout())]) {
-        let packed = Packed::new(&[7, 4, 9], 0).for_objective(&objective);
-        let mut t = trainer_for(objective, config, 2);
+    for (heads, config) in all_heads().into_iter().flat_map(|o| [(o.clone(), tiny()), (o, dropout())]) {
+        let packed = Packed::new(&[7, 4, 9], 0).for_heads(&heads);
+        let mut t = trainer_for(heads, config, 2);
         t.losses(&packed.batch(), 3, 1).unwrap(); // reported, so that it is no part of the losses below
         let analytic = all_gradients(&mut t);
         let weights = t.weights.to_vec();
@@ -146,10 +146,9 @@ fn forward_backward_equals_finite_differences_with_and_without_dropout() {
 
 #[test]
 fn forward_backward_overfits_one_batch() {
-    for objective in [Objective::MaskedLm, Objective::MaskedLmNextSentence, Objective::CausalLm, classification(false)]
-    {
-        let packed = Packed::new(&[10, 10, 8], 0).for_objective(&objective);
-        let mut t = trainer_for(objective, tiny(), 2);
+    for heads in [Heads::MASKED_LM, Heads::PRE_TRAINING, Heads::CAUSAL_LM, classification(false)] {
+        let packed = Packed::new(&[10, 10, 8], 0).for_heads(&heads);
+        let mut t = trainer_for(heads, tiny(), 2);
         let mut losses = Vec::new();
         for step in 0..300 {
             losses.push(t.losses(&packed.batch(), step, 0).unwrap());
@@ -164,9 +163,9 @@ fn forward_backward_overfits_one_batch() {
 
 #[test]
 fn update_leaves_a_frozen_encoder_as_it_is() {
-    let objective = classification(true);
-    let mut t = trainer_for(objective.clone(), dropout(), 2);
-    let packed = Packed::new(&[9, 5, 7, 10], 0).for_objective(&objective);
+    let heads = classification(true);
+    let mut t = trainer_for(heads.clone(), dropout(), 2);
+    let packed = Packed::new(&[9, 5, 7, 10], 0).for_heads(&heads);
     let before = t.weights.to_vec();
     for step in 0..20 {
         t.forward_backward(&packed.batch(), step, 0).unwrap();
@@ -179,13 +178,13 @@ fn update_leaves_a_frozen_encoder_as_it_is() {
 
 #[test]
 fn same_seed_gives_the_same_bits_for_any_number_of_threads() {
-    for objective in objectives() {
+    for heads in all_heads() {
         let run = |threads| {
             let config = ModelConfig { vocab_size: 700, hidden_size: 64, intermediate_size: 200, ..dropout() };
-            let mut t = trainer_for(objective.clone(), config, threads);
+            let mut t = trainer_for(heads.clone(), config, threads);
             for step in 0..4 {
                 for micro in 0..2 {
-                    let packed = Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).for_objective(&objective);
+                    let packed = Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).for_heads(&heads);
                     t.forward_backward(&packed.batch(), step, micro as u32).unwrap();
                 }
                 t.update(RATE, step).unwrap();
@@ -193,14 +192,14 @@ fn same_seed_gives_the_same_bits_for_any_number_of_threads() {
             t.weights.to_vec()
         };
         let one = run(1);
-        assert!(one == run(2) && one == run(3), "{objective:?}");
+        assert!(one == run(2) && one == run(3), "{heads:?}");
     }
 }
 
 #[test]
 fn a_causal_model_predicts_from_what_stands_before() {
-    let packed = Packed::new(&[5, 9], 0).for_objective(&Objective::CausalLm);
-    let mut t = trainer_for(Objective::CausalLm, tiny(), 2);
+    let packed = Packed::new(&[5, 9], 0).for_heads(&Heads::CAUSAL_LM);
+    let mut t = trainer_for(Heads::CAUSAL_LM, tiny(), 2);
     let (m, v) = (packed.labels.len(), 23);
     let mut logits = |packed: &Packed| {
         let mut out = vec![0.0; m * v];
@@ -246,21 +245,20 @@ fn packed_equals_each_sequence_alone_and_does_not_leak() {
 #[test]
 fn accumulating_four_times_two_equals_eight_at_once() {
     let lengths = [5, 9, 10, 7, 4, 10, 8, 6];
-    for objective in [Objective::MaskedLm, Objective::MaskedLmNextSentence, Objective::CausalLm, classification(false)]
-    {
-        let all = Packed::new(&lengths, 0).for_objective(&objective);
-        let mut whole = trainer_for(objective.clone(), tiny(), 2);
+    for heads in [Heads::MASKED_LM, Heads::PRE_TRAINING, Heads::CAUSAL_LM, classification(false)] {
+        let all = Packed::new(&lengths, 0).for_heads(&heads);
+        let mut whole = trainer_for(heads.clone(), tiny(), 2);
         whole.forward_backward(&all.batch(), 0, 0).unwrap();
-        let mut parts = trainer_for(objective.clone(), tiny(), 2);
+        let mut parts = trainer_for(heads.clone(), tiny(), 2);
         for (i, pair) in lengths.chunks(2).enumerate() {
-            let part = Packed::new(pair, 2 * i as u64).for_objective(&objective);
+            let part = Packed::new(pair, 2 * i as u64).for_heads(&heads);
             // The weight is of the whole update, whose sequences have fewer or more tokens to predict than these two.
             let part = Packed { sequence_weight: all.sequence_weight, ..part };
             parts.forward_backward(&part.batch(), 0, i as u32).unwrap();
         }
         let (g, h) = (all_gradients(&mut whole), all_gradients(&mut parts));
         let largest = g.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-        assert!(g.iter().zip(&h).all(|(a, b)| (a - b).abs() < 1e-5 * largest), "{objective:?}");
+        assert!(g.iter().zip(&h).all(|(a, b)| (a - b).abs() < 1e-5 * largest), "{heads:?}");
         let (a, b) = (whole.update_now(RATE, 0).unwrap(), parts.update_now(RATE, 0).unwrap());
         assert_eq!(a.units, b.units);
         assert!((a.grad_norm / b.grad_norm - 1.0).abs() < 1e-5);
@@ -274,20 +272,20 @@ fn accumulating_four_times_two_equals_eight_at_once() {
 #[test]
 fn a_saved_and_reopened_engine_goes_on_bit_for_bit() {
     let folder = std::env::temp_dir().join(format!("cloze-trainer-{}", std::process::id()));
-    for objective in objectives() {
+    for heads in all_heads() {
         std::fs::create_dir_all(&folder).unwrap();
         let step = |t: &mut Trainer, number: u64| {
-            let packed = Packed::new(&[9, 3, 10], number).for_objective(&objective);
+            let packed = Packed::new(&[9, 3, 10], number).for_heads(&heads);
             t.forward_backward(&packed.batch(), number, 0).unwrap();
             t.update(RATE, number).unwrap();
         };
-        let mut whole = trainer_for(objective.clone(), dropout(), 2);
+        let mut whole = trainer_for(heads.clone(), dropout(), 2);
         (0..3).for_each(|number| step(&mut whole, number));
         let weights = Weights { path: folder.join("model.safetensors"), may_be_missing: vec![] };
         let moments = folder.join("training_state.safetensors");
         whole.save_weights(&weights.path).unwrap();
         whole.save_training_state(&moments).unwrap();
-        let opened = EngineOptions { objective: objective.clone(), ..options(dropout(), 2) };
+        let opened = EngineOptions { heads: heads.clone(), ..options(dropout(), 2) };
         let mut resumed = Trainer::<Cpu>::new(opened, Some(&weights)).unwrap();
         resumed.load_training_state(&moments).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
@@ -295,7 +293,7 @@ fn a_saved_and_reopened_engine_goes_on_bit_for_bit() {
             step(&mut whole, number);
             step(&mut resumed, number);
         }
-        assert!(whole.weights[..] == resumed.weights[..], "{objective:?}");
+        assert!(whole.weights[..] == resumed.weights[..], "{heads:?}");
     }
 }
 
@@ -370,9 +368,9 @@ fn bad_batches_and_wrong_states_are_refused() {
     assert_eq!(inference.forward_backward(&good.batch(), 0, 0).unwrap_err().code, Code::InvalidState);
     assert_eq!(inference.update(RATE, 0).unwrap_err().code, Code::InvalidState);
     assert_eq!(inference.sequence_logits(&good.batch(), &mut []).unwrap_err().code, Code::InvalidState);
-    let objective = classification(false);
-    let mut classifier = trainer_for(objective.clone(), tiny(), 1);
-    let labeled = good.clone().for_objective(&objective);
+    let heads = classification(false);
+    let mut classifier = trainer_for(heads.clone(), tiny(), 1);
+    let labeled = good.clone().for_heads(&heads);
     let mut refuse = |change: &dyn Fn(&mut Packed), word: &str| {
         let mut bad = labeled.clone();
         change(&mut bad);

@@ -8,9 +8,9 @@ use cloze_core::blueprint::{Blueprint, ParameterLayout};
 use cloze_core::config::ModelConfig;
 use cloze_core::driver::queue::Queue;
 use cloze_core::driver::{Buffer, Device, Dtype, Tensor, bytes_of, bytes_of_mut};
+use cloze_core::heads::Heads;
 use cloze_core::machine::memory;
 use cloze_core::machine::threads::Threads;
-use cloze_core::objective::Objective;
 use cloze_core::ops::cross_entropy::RowLoss;
 use cloze_core::ops::dropout::{self as dropout_op, Dropout};
 use cloze_core::ops::gemm::Gemm;
@@ -565,7 +565,7 @@ fn layout() -> ParameterLayout {
         pad_token_id: 0,
         tie_word_embeddings: true,
     };
-    Blueprint::of(&config, &Objective::MaskedLm).unwrap().layout()
+    Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout()
 }
 
 /// The optimizer that updates are compared with.

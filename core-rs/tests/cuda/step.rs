@@ -8,8 +8,8 @@ use cloze_core::driver::{Device, Dtype};
 use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{Engine, EngineOptions, LossSum, RowResults, Weights};
 use cloze_core::error::Code;
+use cloze_core::heads::{Heads, SequenceHead};
 use cloze_core::machine::dtype;
-use cloze_core::objective::{Classification, Objective};
 use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::trainer::Trainer;
 
@@ -21,9 +21,9 @@ type Test<D> = (&'static str, fn(&dyn Fn() -> D));
 /// All tests of this file.
 pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
     vec![
-        ("masked_lm", |open| training(open(), Objective::MaskedLm)),
-        ("masked_lm_and_next_sentence", |open| training(open(), Objective::MaskedLmNextSentence)),
-        ("causal_lm", |open| training(open(), Objective::CausalLm)),
+        ("masked_lm", |open| training(open(), Heads::MASKED_LM)),
+        ("masked_lm_and_next_sentence", |open| training(open(), Heads::PRE_TRAINING)),
+        ("causal_lm", |open| training(open(), Heads::CAUSAL_LM)),
         ("classification", |open| training(open(), classification(false))),
         ("probe", |open| training(open(), classification(true))),
         ("steps_of_one_shape_are_replayed", |open| replayed(open())),
@@ -35,17 +35,13 @@ pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
     ]
 }
 
-fn classification(freeze_encoder: bool) -> Objective {
-    Objective::SequenceClassification(Classification {
-        num_labels: 3,
-        classifier_dropout: 0.1,
-        freeze_encoder,
-        left_to_right: false,
-    })
+fn classification(freeze_encoder: bool) -> Heads {
+    let head = SequenceHead { classifier_dropout: 0.1, ..SequenceHead::classification(3) };
+    Heads { freeze_encoder, ..Heads::classification(head) }
 }
 
 /// Sizes that are multiples of nothing much.
-fn options(objective: Objective) -> EngineOptions {
+fn options(heads: Heads) -> EngineOptions {
     EngineOptions {
         config: ModelConfig {
             model_type: "bert".into(),
@@ -64,7 +60,7 @@ fn options(objective: Objective) -> EngineOptions {
             pad_token_id: 0,
             tie_word_embeddings: true,
         },
-        objective,
+        heads,
         seed: 5,
         threads: 1,
         dtype: dtype::Dtype::F32,
@@ -77,24 +73,24 @@ fn options(objective: Objective) -> EngineOptions {
     }
 }
 
-/// Sequences of these lengths with what an objective predicts.
-fn owned(objective: &Objective, lengths: &[i32], shift: i32) -> OwnedBatch {
+/// Sequences of these lengths with what an heads predicts.
+fn owned(heads: &Heads, lengths: &[i32], shift: i32) -> OwnedBatch {
     let n: i32 = lengths.iter().sum();
     let mut cu_seqlens = vec![0];
     cu_seqlens.extend(lengths.iter().scan(0, |at, length| {
         *at += length;
         Some(*at)
     }));
-    let every = if *objective == Objective::CausalLm { 1 } else { 5 };
+    let every = if *heads == Heads::CAUSAL_LM { 1 } else { 5 };
     let masked_positions: Vec<i32> =
-        if objective.predicts_tokens() { (0..n).filter(|i| i % every == 0).collect() } else { Vec::new() };
+        if heads.tokens { (0..n).filter(|i| i % every == 0).collect() } else { Vec::new() };
     OwnedBatch {
         input_ids: (0..n).map(|i| (i * i + 3 * i + shift) % 301).collect(),
         token_type_ids: (0..n).map(|i| i / 4 % 2).collect(),
         position_ids: lengths.iter().flat_map(|&length| 0..length).collect(),
         labels: masked_positions.iter().map(|i| (i * 7 + shift) % 301).collect(),
-        sequence_labels: match objective.sequence_task() {
-            Some(task) => (0..lengths.len()).map(|i| (i % task.outputs) as i32).collect(),
+        sequence_labels: match heads.sequence {
+            Some(task) => (0..lengths.len()).map(|i| (i % task.num_labels) as i32).collect(),
             None => Vec::new(),
         },
         sequence_weight: if masked_positions.is_empty() { 1.0 } else { 4.0 },
@@ -113,8 +109,8 @@ const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
 const RATE: f64 = 1e-3;
 
 /// Both engines, and the tolerance of a gradient relative to the largest of its tensor.
-fn both<D: Device + 'static>(device: D, objective: Objective) -> (Box<dyn Engine>, Box<dyn Engine>, f64) {
-    let options = options(objective);
+fn both<D: Device + 'static>(device: D, heads: Heads) -> (Box<dyn Engine>, Box<dyn Engine>, f64) {
+    let options = options(heads);
     let tolerance = if device.activations() == Dtype::Bf16 { 6e-2 } else { 2e-4 };
     let cuda = Trainer::on(Cuda::new(device, &options, Some(&nvrtc::cache())).unwrap(), options.clone(), None).unwrap();
     (Box::new(cuda), Box::new(Trainer::<Cpu<f32>>::new(options, None).unwrap()), tolerance)
@@ -131,11 +127,11 @@ fn compare(what: &str, found: &[f32], expected: &[f32], tolerance: f64, floor: f
     }
 }
 
-fn training<D: Device + 'static>(device: D, objective: Objective) {
-    let (mut cuda, mut cpu, tolerance) = both(device, objective.clone());
+fn training<D: Device + 'static>(device: D, heads: Heads) {
+    let (mut cuda, mut cpu, tolerance) = both(device, heads.clone());
     let names: Vec<String> = cpu.layout().parameters().iter().map(|p| p.name.clone()).collect();
     for step in 0..3 {
-        let owned = owned(&objective, &[70, 1, 33, 8][..4 - step as usize], step as i32);
+        let owned = owned(&heads, &[70, 1, 33, 8][..4 - step as usize], step as i32);
         let (found, expected) =
             (cuda.losses(&owned.batch(), step, 0).unwrap(), cpu.losses(&owned.batch(), step, 0).unwrap());
         assert_eq!((found.masked, found.sequences), (expected.masked, expected.sequences));
@@ -172,14 +168,14 @@ fn training<D: Device + 'static>(device: D, objective: Objective) {
 /// Steps whose sizes differ but round up to the same: one graph of each kind, and nobody waits for the device in between.
 /// Losses, norm and weights are those of the CPU.
 fn replayed<D: Device + 'static>(device: D) {
-    let objective = Objective::MaskedLmNextSentence;
-    let options = options(objective.clone());
+    let heads = Heads::PRE_TRAINING;
+    let options = options(heads.clone());
     let exact = device.activations() == Dtype::F32;
     let backend = Cuda::new(device, &options, Some(&nvrtc::cache())).unwrap();
     let mut cuda = Trainer::on(backend, options.clone(), None).unwrap();
     let mut cpu = Trainer::<Cpu<f32>>::new(options, None).unwrap();
     for (step, lengths) in [[40, 33, 30], [38, 33, 29], [20, 41, 41], [40, 31, 32], [2, 70, 30]].iter().enumerate() {
-        let owned = owned(&objective, lengths, step as i32);
+        let owned = owned(&heads, lengths, step as i32);
         for engine in [&mut cuda as &mut dyn Engine, &mut cpu] {
             engine.forward_backward(&owned.batch(), step as u64, 0).unwrap();
             engine.update(1e-4 * (step + 1) as f64, step as u64).unwrap();
@@ -187,7 +183,7 @@ fn replayed<D: Device + 'static>(device: D) {
     }
     assert_eq!(cuda.backend().queue().graphs(), 2);
     let (found, expected) = (cuda.report().unwrap(), cpu.report().unwrap());
-    let owned = owned(&objective, &[39, 33, 30], 9);
+    let owned = owned(&heads, &[39, 33, 30], 9);
     cuda.forward_backward(&owned.batch(), 5, 0).unwrap();
     cuda.update(RATE, 5).unwrap();
     cpu.forward_backward(&owned.batch(), 5, 0).unwrap();
@@ -211,9 +207,9 @@ fn replayed<D: Device + 'static>(device: D) {
 
 /// A batch of which only the head on sequences has anything to say.
 fn no_masked_token<D: Device + 'static>(device: D) {
-    let objective = Objective::MaskedLmNextSentence;
-    let (mut cuda, mut cpu, tolerance) = both(device, objective.clone());
-    let mut owned = owned(&objective, &[20, 9], 0);
+    let heads = Heads::PRE_TRAINING;
+    let (mut cuda, mut cpu, tolerance) = both(device, heads.clone());
+    let mut owned = owned(&heads, &[20, 9], 0);
     (owned.masked_positions, owned.labels) = (Vec::new(), Vec::new());
     owned.sequence_weight = 1.0;
     let (found, expected) = (cuda.losses(&owned.batch(), 0, 0).unwrap(), cpu.losses(&owned.batch(), 0, 0).unwrap());
@@ -226,9 +222,9 @@ fn no_masked_token<D: Device + 'static>(device: D) {
 
 /// Two micro-steps an update, a checkpoint, and going on from it in a fresh engine: the same bits.
 fn resuming<D: Device + 'static>(open: &dyn Fn() -> D) {
-    let objective = Objective::MaskedLm;
-    let options = options(objective.clone());
-    let batches = [0, 1, 2, 3].map(|i| owned(&objective, &[20, 9, 31], i));
+    let heads = Heads::MASKED_LM;
+    let options = options(heads.clone());
+    let batches = [0, 1, 2, 3].map(|i| owned(&heads, &[20, 9, 31], i));
     let engine = |file: Option<&Weights>| {
         Trainer::on(Cuda::new(open(), &options, Some(&nvrtc::cache())).unwrap(), options.clone(), file).unwrap()
     };
@@ -258,8 +254,8 @@ fn resuming<D: Device + 'static>(open: &dyn Fn() -> D) {
 
 fn inference<D: Device + 'static>(device: D) {
     let exact = device.activations() == Dtype::F32;
-    let (mut cuda, mut cpu, _) = both(device, Objective::MaskedLmNextSentence);
-    let owned = owned(&Objective::MaskedLmNextSentence, &[70, 1, 33, 8], 0);
+    let (mut cuda, mut cpu, _) = both(device, Heads::PRE_TRAINING);
+    let owned = owned(&Heads::PRE_TRAINING, &[70, 1, 33, 8], 0);
     let (batch, m, b) = (owned.batch(), owned.labels.len(), 4);
     let results = [&mut cuda, &mut cpu].map(|engine| {
         let (mut loss, mut rank) = (vec![0.0; m], vec![0; m]);
@@ -292,8 +288,8 @@ fn inference<D: Device + 'static>(device: D) {
 
 /// A learning rate without measure: the loss is NaN at the next step, and that is an error that names something.
 fn not_finite<D: Device + 'static>(device: D) {
-    let (mut cuda, ..) = both(device, Objective::MaskedLm);
-    let owned = owned(&Objective::MaskedLm, &[20, 9], 0);
+    let (mut cuda, ..) = both(device, Heads::MASKED_LM);
+    let owned = owned(&Heads::MASKED_LM, &[20, 9], 0);
     cuda.forward_backward(&owned.batch(), 0, 0).unwrap();
     cuda.update(1e30, 0).unwrap();
     cuda.report().unwrap();
@@ -315,7 +311,7 @@ fn not_finite<D: Device + 'static>(device: D) {
 }
 
 fn too_wide<D: Device + 'static>(device: D) {
-    let mut options = options(Objective::MaskedLm);
+    let mut options = options(Heads::MASKED_LM);
     options.config.hidden_size = 300;
     let error = Cuda::new(device, &options, None).err().unwrap();
     assert_eq!(error.code, Code::Unsupported);

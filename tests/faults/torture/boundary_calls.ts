@@ -4,6 +4,7 @@
  * usage: deno run -A tests/faults/torture/boundary_calls.ts CALLS SEED FOLDER
  */
 
+import { MASKED_LM } from "../../../config/engine.ts";
 import { loadLibrary } from "../../../ffi/library.ts";
 import { Draw } from "./random.ts";
 
@@ -47,14 +48,16 @@ const request = () => ({
     pad_token_id: 0,
     tie_word_embeddings: true,
   } as Record<string, unknown>,
-  objective: draw.pick<unknown>(["mlm", "mlm+nsp", "clm", {
-    sequence_classification: {
-      num_labels: LABELS,
-      classifier_dropout: 0.1,
-      freeze_encoder: draw.oneOf(2),
-      left_to_right: draw.oneOf(2),
-    },
-  }]),
+  heads: {
+    tokens: !draw.oneOf(3),
+    sequence: draw.pick<unknown>([null, {
+      ...draw.pick([{ kind: "next_sentence", num_labels: 2 }, { kind: "classification", num_labels: LABELS }]),
+      classifier_dropout: draw.pick([0, 0.1]),
+      pools: draw.pick(["first", "last"]),
+    }]),
+    is_decoder: draw.oneOf(3),
+    freeze_encoder: draw.oneOf(3),
+  },
   engine: draw.oneOf(6) ? "candle" : "fused",
   device: "cpu",
   dtype: draw.pick(["f32", "auto"]),
@@ -265,7 +268,7 @@ const names = Object.entries(CALLS).flatMap(([name, [weight]]) => Array<string>(
 
 /** An engine that nothing else is asked of: what it answers must never change. */
 const witness = new Uint32Array(1);
-const still = { ...request(), objective: "mlm", engine: "fused", dtype: "f32", optimizer: null };
+const still = { ...request(), heads: MASKED_LM, engine: "fused", dtype: "f32", optimizer: null };
 const stillBytes = new TextEncoder().encode(JSON.stringify(still));
 await called("the witness", (e, l) => symbols.cloze_open(stillBytes, stillBytes.length, witness, e, l));
 async function testimony(): Promise<string> {

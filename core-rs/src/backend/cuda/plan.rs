@@ -97,7 +97,7 @@ impl<D: Device> Cuda<D> {
             }
         }
         let n = options.max_tokens;
-        let blueprint = Blueprint::of(config, &options.objective)?;
+        let blueprint = Blueprint::of(config, &options.heads)?;
         // Query, key and value are one matrix.
         let widest = blueprint.tensors().into_iter().map(|tensor| tensor.shape[0]).chain([3 * blueprint.width()]);
         let partials = widest

@@ -146,8 +146,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::blueprint::Blueprint;
     use crate::config::tests::tiny;
-    use crate::objective::Objective;
-    use crate::objective::tests::classification;
+    use crate::heads::Heads;
+    use crate::heads::tests::classification;
     use crate::ops::tests::random;
     use crate::optim::Optimizer;
     use crate::optim::tests::{buffer, run};
@@ -157,7 +157,7 @@ pub(crate) mod tests {
 
     #[test]
     fn update_equals_the_algorithm_written_in_f64_and_spares_biases_and_layer_norm_from_decay() {
-        let layout = Blueprint::of(&tiny(), &Objective::MaskedLm).unwrap().layout();
+        let layout = Blueprint::of(&tiny(), &Heads::MASKED_LM).unwrap().layout();
         let (optimizer, rate) = (Optimizer::AdamW(OPTIONS), 0.01);
         let mut weights = buffer(&random(layout.len(), 1));
         let mut slots = run::slots(&optimizer, &layout);
