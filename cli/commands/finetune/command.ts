@@ -2,12 +2,13 @@
 
 import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { FinetuneRun, PlannedFinetuning } from "../../../config/finetune_run.ts";
+import type { LabeledFile, PlannedFinetuning } from "../../../config/finetune_run.ts";
 import { exists } from "../../../config/folder.ts";
+import type { UnknownCauses } from "../../../config/metric.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../../config/run_config.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
 import { type LabeledText, UnknownSample } from "../../../data/mod.ts";
-import { Engine } from "../../../ffi/mod.ts";
+import { Engine, type EngineDescription } from "../../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
 import { classifierHeads, modelConfigJson } from "../../../model/model_heads.ts";
 import { saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
@@ -153,9 +154,8 @@ function configOf(values: FinetuneOptions, folder: ModelFolder): FinetuneConfig 
   };
 }
 
-async function finetune(
-  { output, shown, folder, data, labels, config, values, record, stop, start }: Finetuning,
-): Promise<void> {
+async function finetune(asked: Finetuning): Promise<void> {
+  const { output, shown, folder, data, labels, config, values, stop, start } = asked;
   const { tokenizer } = folder;
   const sample = new UnknownSample();
   const sequences = (records: LabeledText[]) => cutSequences(records, labels, tokenizer, config, sample);
@@ -199,32 +199,12 @@ async function finetune(
     ? "everything starts at random"
     : newParts(about.initialized);
   sayModel(folder.config, about, config.probe ? `${fresh}; the encoder stays as it is` : fresh, heads.is_decoder);
-  const read = {
+  await keepRecord(asked, about, causes, {
     train: await labeledFile(resolve(values.train!), trainSet),
     valid: await labeledFile(resolve(values.valid!), validSet),
-  };
+  });
   if (start === undefined) {
-    const run: FinetuneRun = {
-      ...record,
-      versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
-      engine: {
-        dtype: about.dtype,
-        instruction_set: about.instruction_set,
-        threads: about.threads,
-        parameter_count: about.parameter_count,
-      },
-      model: folder.path,
-      from_scratch: values["from-scratch"] ?? false,
-      labels,
-      ...read,
-      ...(causes === undefined ? {} : { unknown: causes }),
-      finetuning: config,
-    };
-    await writeFinetuning(output, run);
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
-  } else {
-    checkLabeledFile(read.train, start.run.train);
-    checkLabeledFile(read.valid, start.run.valid);
   }
   const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, start?.state.step ?? -1);
   for (const damage of metrics.lacks(start?.state.lines)) note(`note: ${output}: ${damage}`);
@@ -264,6 +244,31 @@ async function finetune(
   note("");
   note(bold("train    ") + classificationLine(onTrain));
   note(bold("valid    ") + classificationLine(onValid));
+}
+
+/** Writes down what defines a run that begins; one that goes on has to have the same texts as before. */
+async function keepRecord(
+  { output, record, folder, values, labels, config, start }: Finetuning,
+  { dtype, instruction_set, threads, parameter_count }: EngineDescription,
+  unknown: UnknownCauses | undefined,
+  read: { train: LabeledFile; valid: LabeledFile },
+): Promise<void> {
+  if (start !== undefined) {
+    checkLabeledFile(read.train, start.run.train);
+    checkLabeledFile(read.valid, start.run.valid);
+    return;
+  }
+  await writeFinetuning(output, {
+    ...record,
+    versions: { cloze: VERSION, deno: Deno.version.deno, platform: `${Deno.build.os} ${Deno.build.arch}` },
+    engine: { dtype, instruction_set, threads, parameter_count },
+    model: folder.path,
+    from_scratch: values["from-scratch"] ?? false,
+    labels,
+    ...read,
+    ...(unknown === undefined ? {} : { unknown }),
+    finetuning: config,
+  });
 }
 
 /** The model's file, and which parts of a classifier it may lack. */

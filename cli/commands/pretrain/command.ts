@@ -2,6 +2,7 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
+import type { Warning } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
 import { type PreparedData, prepareShards } from "../../../data/mod.ts";
@@ -44,7 +45,7 @@ import type { PretrainOptions } from "./flags.ts";
 import { PretrainObserver } from "./observer.ts";
 import { measuring, OtherShards, referenceBatches, sayGone } from "./others.ts";
 import type { Plan } from "./plan.ts";
-import { runStart } from "./start.ts";
+import { type RunParts, runStart } from "./start.ts";
 import { checkText, measuredBatches } from "./text.ts";
 import { sayChange, sayFiles, sayFit, sayModel, sayNext, sayResult, sayText } from "./view.ts";
 
@@ -112,7 +113,6 @@ async function trainOn(
 ): Promise<number> {
   const { training, output } = plan;
   const task = pretrainingTask(training.objective);
-  const options = batchOptions(training);
   const warnings = checkText(plan, data, tokenizer, values["allow-unknown"] === true || plan.start !== undefined);
   using batches = runBatches(plan.run, data.train, data.others.replay?.train, tokenizer);
   const { heldOut, warnings: unmeasured } = measuredBatches(plan, data, tokenizer);
@@ -133,26 +133,12 @@ async function trainOn(
   }
   sayModel(plan, model, about);
 
-  const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? -1);
-  for (const damage of metrics.lacks(plan.lines)) note(`note: ${output}: ${damage}`);
-  const start = { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0, done: false, ...plan.start };
-  if (plan.extent !== undefined) start.done = false; // it has just been made longer
-  const blanks = blanksOf(plan, data, tokenizer);
-  const observer = new PretrainObserver({
-    output,
-    metrics,
-    start: runStart({ ...start, command: call.typed, engine: about, data, tokenizer, heldOut, unigram }),
+  const { metrics, observer, start, blanks } = await observe(plan, values, {
+    engine,
+    model,
+    start: { command: call.typed, engine: about, data, tokenizer, heldOut, unigram },
     warnings: [...warnings, ...unmeasured],
-    blanks,
-    model: FillMask.over(
-      engine,
-      { config: model, tokenizer },
-      { ...options, max_tokens: options.batch_tokens },
-      ANSWERS,
-    ),
-    chart: values.chart ?? false,
   });
-  await observer.begin();
   const keeping = { kept: values["keep-checkpoints"], every: values["save-every"] };
   stop.arm();
   const result = await train({
@@ -188,6 +174,39 @@ async function trainOn(
   await sayChange(plan);
   if (call.isPart !== true) await sayNext(plan, toTry(blanks));
   return 0;
+}
+
+/** Opens the record of metrics, and begins to watch the run from where it stands. */
+async function observe(
+  plan: Plan,
+  values: PretrainOptions,
+  { engine, model, start: parts, warnings }: {
+    engine: Engine;
+    model: ModelConfig;
+    start: Omit<RunParts, "step" | "elapsed_ms">;
+    warnings: readonly Warning[];
+  },
+) {
+  const { output } = plan;
+  const { data, tokenizer } = parts;
+  const metrics = await MetricsFile.open(`${output}/metrics.jsonl`, plan.start?.step ?? -1);
+  for (const damage of metrics.lacks(plan.lines)) note(`note: ${output}: ${damage}`);
+  const start = { step: 0, position: { window: 0, batch: 0 }, elapsed_ms: 0, tokens: 0, done: false, ...plan.start };
+  if (plan.extent !== undefined) start.done = false; // it has just been made longer
+  const blanks = blanksOf(plan, data, tokenizer);
+  const options = batchOptions(plan.training);
+  const limits = { ...options, max_tokens: options.batch_tokens };
+  const observer = new PretrainObserver({
+    output,
+    metrics,
+    start: runStart({ ...start, ...parts }),
+    warnings,
+    blanks,
+    model: FillMask.over(engine, { config: model, tokenizer }, limits, ANSWERS),
+    chart: values.chart ?? false,
+  });
+  await observer.begin();
+  return { metrics, observer, start, blanks };
 }
 
 /** The engine that trains, on the weights that the run begins or goes on with. */
