@@ -7,7 +7,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject } from "../config/json_object.ts";
 import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
 import { familyOf } from "./families.ts";
-import { DECODER, type HeadKind, UNNAMED } from "./head_kinds.ts";
+import { DECODER } from "./head_kinds.ts";
 import { type ModelHeads, nameOf, parseModelHeads } from "./model_heads.ts";
 
 /** Files of a folder that say how text becomes ids, ours and those of transformers that are only handed on. */
@@ -20,11 +20,6 @@ const TOKENIZER_TEXTS = [
   "added_tokens.json",
   "special_tokens_map.json",
 ] as const;
-
-/** What a model is trained for unless that is said: what it was, if it predicts tokens. */
-export function ownTask({ task, tokens }: ModelHeads): HeadKind {
-  return tokens ? task : UNNAMED;
-}
 
 /** How a model's heads change when it is trained for a task. */
 export interface HeadChange {

@@ -5,6 +5,7 @@
 
 import type { Batch } from "../config/batch.ts";
 import { batchLimits, fixedEvalBatches, MlmBatches } from "../data/batches.ts";
+import { headsOf } from "../model/model_heads.ts";
 import { MLM } from "./mlm.ts";
 import type { PretrainingTask } from "./pretraining_task.ts";
 import type { BatchStream } from "./task.ts";
@@ -15,6 +16,7 @@ const MASKS_NONE = "is for masked tokens, but --objective clm masks none";
 export const CLM: PretrainingTask = {
   ...MLM,
   name: "clm",
+  heads: headsOf("clm"),
   summary: "predicts the next token, left to right",
   predictions: "next tokens",
   masks: false,

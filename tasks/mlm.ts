@@ -1,6 +1,7 @@
 /** Masked language modelling (Devlin et al., 2019, section 3.1, task 1): tokens are masked, and predicted from both sides. */
 
 import { batchLimits, fixedEvalBatches, MlmBatches } from "../data/batches.ts";
+import { headsOf } from "../model/model_heads.ts";
 import type { PretrainingTask } from "./pretraining_task.ts";
 
 const PAIRS_ONLY = "is for the pairs of --objective mlm+nsp";
@@ -8,6 +9,7 @@ const PAIRS_ONLY = "is for the pairs of --objective mlm+nsp";
 /** `BertForMaskedLM`. */
 export const MLM: PretrainingTask = {
   name: "mlm",
+  heads: headsOf("mlm"),
   summary: "fills blanks",
   predictions: "blanks",
   masks: true,

@@ -5,6 +5,7 @@
 
 import type { Batch } from "../config/batch.ts";
 import { makesPairs } from "../data/sequences.ts";
+import { headsOf } from "../model/model_heads.ts";
 import { MLM } from "./mlm.ts";
 import type { PretrainingTask } from "./pretraining_task.ts";
 
@@ -12,6 +13,7 @@ import type { PretrainingTask } from "./pretraining_task.ts";
 export const MLM_NSP: PretrainingTask = {
   ...MLM,
   name: "mlm+nsp",
+  heads: headsOf("mlm+nsp"),
   summary: "also tells whether two segments follow each other",
   options: { sequences: "pair" },
   useless: { "full-sentences": "is for runs without pairs, but --objective mlm+nsp makes pairs" },

@@ -5,14 +5,16 @@ import type { MaskingConfig, SamplingConfig } from "../config/batch_config.ts";
 import type { BatchOptions } from "../data/batches.ts";
 import type { BatchLimits } from "../data/collator.ts";
 import type { Shard } from "../data/shard.ts";
-import type { HeadKind } from "../model/head_kinds.ts";
+import type { ModelHeads } from "../model/model_heads.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import type { BatchStream, Task } from "./task.ts";
 
 /** A task of pretraining. */
 export interface PretrainingTask extends Task {
-  /** For `--objective` and `run.json`, and the kind of heads that its models are saved with. */
-  readonly name: HeadKind;
+  /** For `--objective` and `run.json`. */
+  readonly name: string;
+  /** What its models have on their encoder, and so the class that they are saved as. */
+  readonly heads: ModelHeads;
   /** What it does: `--help` says `mlm fills blanks`. */
   readonly summary: string;
   /** What is predicted, in words: `29% of the held-out blanks right`. */

@@ -1,9 +1,10 @@
 import { assertEquals } from "@std/assert";
 import type { Batch } from "../config/batch.ts";
+import { headsOf } from "../model/model_heads.ts";
 import { causalBatch } from "./clm.ts";
 import { MLM } from "./mlm.ts";
 import { MLM_NSP, nspMajority } from "./mlm_nsp.ts";
-import { findTask, PRETRAINING_OBJECTIVES, pretrainingTask } from "./registry.ts";
+import { findTask, PRETRAINING_OBJECTIVES, pretrainingTask, taskFor } from "./registry.ts";
 
 Deno.test("MLM_NSP.sequenceWeight makes a sum by tokens the mean over tokens plus the mean over pairs", () => {
   const batch = (tokens: number, pairs: number) => ({
@@ -46,4 +47,11 @@ Deno.test("pretrainingTask gives the task of each objective; findTask knows no o
   assertEquals(PRETRAINING_OBJECTIVES, ["mlm", "mlm+nsp", "clm"]);
   for (const objective of PRETRAINING_OBJECTIVES) assertEquals(pretrainingTask(objective).name, objective);
   assertEquals(findTask("electra"), undefined);
+});
+
+Deno.test("taskFor gives the task whose models have these heads, and the default one where no token is predicted", () => {
+  for (const objective of PRETRAINING_OBJECTIVES) {
+    assertEquals(taskFor(pretrainingTask(objective).heads).name, objective);
+  }
+  for (const kind of ["none", "sequence_classification"] as const) assertEquals(taskFor(headsOf(kind)).name, "mlm");
 });

@@ -27,6 +27,11 @@ export function pretrainingTask(objective: string): PretrainingTask {
   return task;
 }
 
+/** The task that a model with these heads is trained by; the default one for a model that predicts no tokens. */
+export function taskFor({ task }: ModelHeads): PretrainingTask {
+  return PRETRAINING_TASKS.find(({ heads }) => heads.task === task) ?? PRETRAINING_TASKS[0];
+}
+
 /**
  * The task that a model's tokens are measured by: with the same masks whatever the model was trained for, so that models can
  * be compared.

@@ -7,7 +7,7 @@ import type { ModelConfig } from "../../../config/model_config.ts";
 import { folderOf } from "../../../config/whole_file.ts";
 import type { EngineOptions } from "../../../ffi/mod.ts";
 import { parseModelConfig } from "../../../model/model_config.ts";
-import { headsOf, modelConfigJson, type ModelHeads } from "../../../model/model_heads.ts";
+import { modelConfigJson, type ModelHeads } from "../../../model/model_heads.ts";
 import { headChange, textsFor } from "../../../model/next_model.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { type Tokenizer, tokenizerFiles } from "../../../tokenizer/mod.ts";
@@ -82,5 +82,5 @@ async function kept(
 
 /** The heads that a run's task asks for. */
 function headsFor({ training }: Plan): ModelHeads {
-  return headsOf(pretrainingTask(training.objective).name);
+  return pretrainingTask(training.objective).heads;
 }

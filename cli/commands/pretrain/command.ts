@@ -8,7 +8,7 @@ import { writeWhole } from "../../../config/whole_file.ts";
 import { type PreparedData, prepareShards } from "../../../data/mod.ts";
 import { Engine, NativeError } from "../../../ffi/mod.ts";
 import { FillMask } from "../../../inference/fill_mask.ts";
-import { engineHeads, headsOf } from "../../../model/model_heads.ts";
+import { engineHeads } from "../../../model/model_heads.ts";
 import { checkpointSteps, saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
 import { MetricsFile } from "../../../run/metrics_file.ts";
 import { openRun } from "../../../run/run_folder.ts";
@@ -219,7 +219,7 @@ async function openEngine(
   const task = pretrainingTask(training.objective);
   return await Engine.open({
     config,
-    heads: engineHeads(headsOf(task.name)),
+    heads: engineHeads(task.heads),
     engine,
     device: values.device ?? "cpu",
     dtype,

@@ -11,9 +11,8 @@ import type { OtherText, RunOrigin } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
 import type { CorpusSource } from "../../../data/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
-import { headsOf } from "../../../model/model_heads.ts";
-import { headChange, ownTask } from "../../../model/next_model.ts";
-import { pretrainingTask } from "../../../tasks/registry.ts";
+import { headChange } from "../../../model/next_model.ts";
+import { pretrainingTask, taskFor } from "../../../tasks/registry.ts";
 import { otherFiles } from "../../corpus.ts";
 import { countedWords, extensible, writeExtended } from "../../extended_vocabulary.ts";
 import { resolve } from "../../paths.ts";
@@ -84,8 +83,8 @@ export async function originOf(values: PretrainOptions): Promise<Origin | undefi
   if (values.from === undefined) return undefined;
   const path = resolve(values.from);
   const folder = await openOrigin(path);
-  const objective = values.objective ?? ownTask(folder.heads);
-  headChange(folder.heads, headsOf(pretrainingTask(objective).name), path);
+  const objective = values.objective ?? taskFor(folder.heads).name;
+  headChange(folder.heads, pretrainingTask(objective).heads, path);
   const origin: RunOrigin = {
     path,
     sha256: await fileHash(folder.weights),
