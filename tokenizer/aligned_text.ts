@@ -26,12 +26,8 @@ export function sliced({ text, starts, ends }: AlignedText, from: number, to: nu
   return { text: text.slice(from, to), starts: starts.slice(from, to), ends: ends.slice(from, to) };
 }
 
-/** A text behind a prefix that comes from nowhere. */
+/** A text behind a prefix, which has the place of the first character, as in Hugging Face. */
 export function prefixed(text: AlignedText, prefix: string): AlignedText {
-  const nowhere = Array<number>(prefix.length).fill(text.starts[0]);
-  return {
-    text: prefix + text.text,
-    starts: [...nowhere, ...text.starts],
-    ends: [...nowhere, ...text.ends],
-  };
+  const [starts, ends] = [text.starts, text.ends].map((all) => [...Array<number>(prefix.length).fill(all[0]), ...all]);
+  return { text: prefix + text.text, starts, ends };
 }

@@ -12,6 +12,7 @@ import { pipelineFromVocabJson } from "./pipeline/load.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { checkFields, familyOf } from "./tokenizer_family.ts";
 import { fromVocabTxt } from "./wordpiece/load.ts";
+import { asRustReads } from "./unigram/json.ts";
 
 /** Files that a tokenizer is read from, the first one that a folder has. */
 const NAMES = ["tokenizer.json", "vocab.txt", "vocab.json"];
@@ -50,7 +51,8 @@ export async function loadTokenizer(path: string, use: "text" | "model" = "text"
     checkFields(files.config);
     const family = familyOf(files.config, files.model);
     if (!path.endsWith(".json")) return fromVocabTxt(text, files);
-    const json = parseObject(text);
+    // Classes that are made anew take a file's numbers from Python.
+    const json = family === "file" ? asRustReads(text, parseObject(text)) : parseObject(text);
     if (!path.endsWith("vocab.json")) return tokenizerOf(json, files, family, use);
     return pipelineFromVocabJson(json, await readText(`${folder}merges.txt`), files, family, use);
   } catch (error) {

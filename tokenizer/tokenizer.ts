@@ -285,15 +285,19 @@ export abstract class Tokenizer {
   ): void {
     const { trim } = this.#template;
     let words = 0, pieces = 0;
-    const found = (id: number, offsets: [number, number], word: number) => {
-      visit(id, trim === undefined ? offsets : trimmed(this.tokenOf(id), offsets, pieces, trim.add_prefix_space), word);
+    const found = (id: number, offsets: [number, number], word: number, token = this.vocabulary[id]) => {
+      const isFirst = pieces === 0 || offsets[0] === 0;
+      visit(id, trim === undefined ? offsets : trimmed(token, offsets, text, isFirst && trim.add_prefix_space), word);
       pieces++;
     };
     for (const { token, word, at } of this.scanner.parts(text, specials)) {
       const number = words++;
       if (token === undefined) {
         this.#locateWord(word, (id, [start, end]) => found(id, [at + start, at + end], number));
-      } else found(this.#ids.get(token)!, [at + word.starts[0], at + word.ends[word.ends.length - 1]], number);
+        continue;
+      }
+      const offsets: [number, number] = [at + word.starts[0], at + word.ends[word.ends.length - 1]];
+      found(this.#ids.get(token)!, offsets, number, word.text);
     }
   }
 
@@ -310,11 +314,13 @@ export abstract class Tokenizer {
       }
       return unit;
     };
+    let place: [number, number] = [0, 0];
     ids.view().forEach((id, piece) => {
-      const start = unitAt(from);
-      const last = unitAt(Math.max(from, pieceEnds[piece] - 1));
-      visit(id, [starts[start], ends[last]]);
-      from = pieceEnds[piece];
+      const end = pieceEnds[piece];
+      // One that ends where the one before it ends stands for a part of the same text, as a byte of it does.
+      if (piece === 0 || end > from) place = [starts[unitAt(from)], ends[unitAt(Math.max(from, end - 1))]];
+      visit(id, [...place]);
+      from = end;
     });
   }
 
@@ -394,21 +400,23 @@ export abstract class Tokenizer {
   }
 }
 
-/** Offsets without the white space that a byte-level token has at its ends. Added tokens have white space as it is. */
+/** Offsets without the white space that a byte-level token, or the text of an added token, has at its ends. */
 function trimmed(
   token: string,
   [start, end]: [number, number],
-  index: number,
-  add_prefix_space: boolean,
+  text: string,
+  isPrefixed: boolean,
 ): [number, number] {
   const isSpace = (character: string) => character === "Ġ" || /\p{White_Space}/u.test(character);
   let leading = 0, trailing = 0;
   while (leading < token.length && isSpace(token[leading])) leading++;
   while (trailing < token.length && isSpace(token[token.length - 1 - trailing])) trailing++;
   if (leading > 0) {
-    if ((index === 0 || start === 0) && add_prefix_space && leading === 1) leading = 0;
-    start = Math.min(start + leading, end);
+    // A single one at the beginning is the space that was put there.
+    if (isPrefixed && leading === 1) leading = 0;
+    for (; leading > 0 && start < end; leading--) start += text.codePointAt(start)! < 0x10000 ? 1 : 2;
   }
-  if (trailing > 0 && end >= trailing) end = Math.max(end - trailing, start);
+  if (end < trailing) return [start, end];
+  for (; trailing > 0 && end > start; trailing--) end -= /[\uDC00-\uDFFF]/.test(text[end - 1]) ? 2 : 1;
   return [start, end];
 }

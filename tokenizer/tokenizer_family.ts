@@ -9,9 +9,10 @@ import { isObject, type Json, list, shown, string } from "./json_fields.ts";
 /**
  * `bert` is made anew from the vocabulary and `tokenizer_config.json`, whatever else tokenizer.json says; `file` is what
  * tokenizer.json says; `bert-file` is that with BERT's special tokens, as transformers' `ConvBertTokenizer` is. `roberta` and
- * `gpt-neox` are made anew from vocabulary, merges and `tokenizer_config.json`.
+ * `gpt-neox` are made anew from vocabulary, merges and `tokenizer_config.json`, `xlm-roberta` and `camembert` from vocabulary,
+ * charsmap and `tokenizer_config.json`.
  */
-export type Family = "bert" | "bert-file" | "file" | "roberta" | "gpt-neox";
+export type Family = "bert" | "bert-file" | "file" | "roberta" | "gpt-neox" | "xlm-roberta" | "camembert";
 
 /** transformers' `BertTokenizer`, the names that mean it, and a subclass that is made in the same way (5.24). */
 const BERT_CLASSES = new Set([
@@ -51,14 +52,21 @@ const FILE_MODELS = new Set(["modernbert", "modernbert-decoder", "nystromformer"
 
 /** Other classes that are made anew, by name. */
 const OTHER_CLASSES: Record<string, Family> = {
+  CamembertTokenizer: "camembert",
   ConvBertTokenizer: "bert-file",
   GPTNeoXTokenizer: "gpt-neox",
   LongformerTokenizer: "roberta",
   RobertaTokenizer: "roberta",
+  XLMRobertaTokenizer: "xlm-roberta",
 };
 
 /** Types of models whose tokenizer is one of these, where nothing else says so. */
-const OTHER_MODELS: Record<string, Family> = { longformer: "roberta", roberta: "roberta" };
+const OTHER_MODELS: Record<string, Family> = {
+  camembert: "camembert",
+  longformer: "roberta",
+  roberta: "roberta",
+  "xlm-roberta": "xlm-roberta",
+};
 
 const HINT = `cloze reads BertTokenizer and its like, ${
   Object.keys(OTHER_CLASSES).join(", ")

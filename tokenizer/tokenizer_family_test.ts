@@ -13,6 +13,8 @@ Deno.test("familyOf follows tokenizer_class, then config.json, then the model's 
   assertEquals(familyOf({}, undefined), "file");
   assertEquals(familyOf({ tokenizer_class: "RobertaTokenizerFast" }, undefined), "roberta");
   assertEquals(familyOf({}, { model_type: "roberta" }), "roberta");
+  assertEquals(familyOf({ tokenizer_class: "XLMRobertaTokenizerFast" }, undefined), "xlm-roberta");
+  assertEquals(familyOf({}, { model_type: "camembert" }), "camembert");
   assertEquals(familyOf({ tokenizer_class: "BertTokenizer" }, { model_type: "roberta" }), "bert");
 });
 
@@ -21,7 +23,7 @@ Deno.test("familyOf refuses other families by name", () => {
     const name of [
       "BertJapaneseTokenizer",
       "DebertaV2Tokenizer",
-      "XLMRobertaTokenizer",
+      "XLMProphetNetTokenizer",
       "AlbertTokenizer",
       "MPNetTokenizer",
     ]
@@ -29,7 +31,7 @@ Deno.test("familyOf refuses other families by name", () => {
     assertThrows(() => familyOf({ tokenizer_class: name }, undefined), ClozeError, `"${name}"`);
     assertThrows(() => familyOf({}, { tokenizer_class: name }), ClozeError, "in config.json");
   }
-  assertThrows(() => familyOf({}, { model_type: "xlm-roberta" }), ClozeError, "model_type");
+  assertThrows(() => familyOf({}, { model_type: "albert" }), ClozeError, "model_type");
   assertThrows(() => familyOf({ tokenizer_class: 7 }, undefined), ClozeError, "tokenizer_class");
 });
 

@@ -1,7 +1,7 @@
 /** What cuts text into the words that a vocabulary is learned from, as plain data. Used by the commands and by workers. */
 
 import { type AddedToken, SPECIAL_TOKENS } from "./added_tokens.ts";
-import { PipelineSplitter, type PipelineSteps } from "./pipeline/splitter.ts";
+import { type PipelineSteps, splitterOf } from "./pipeline/splitter.ts";
 import type { WordSplitter } from "./text_scanner.ts";
 import { WordCounter } from "./word_counter.ts";
 import { BertSplitter } from "./wordpiece/bert_splitter.ts";
@@ -29,7 +29,7 @@ export function bertWords(
 
 /** The splitter that the data stands for. */
 export function splitterFrom(data: SplitterData): WordSplitter {
-  return "bert" in data ? new BertSplitter(data.bert) : new PipelineSplitter(data.pipeline);
+  return "bert" in data ? new BertSplitter(data.bert) : splitterOf(data.pipeline);
 }
 
 /** A counter of the words of such a source; BERT's unless told otherwise. */

@@ -3,6 +3,7 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { bytesOf } from "../bpe/byte_alphabet.ts";
 import { isObject, type Json, shown, string } from "../json_fields.ts";
+import { readMetaspace } from "../unigram/metaspace.ts";
 
 /** Changes tokens; what is left is joined. */
 export type Decoder = (tokens: readonly string[]) => string[];
@@ -74,10 +75,18 @@ function strip(json: Record<string, Json>): Decoder {
     });
 }
 
+/** Every mark is a space, but those of the first token are taken away, unless none is put before a text. */
+function metaspace(json: Record<string, Json>): Decoder {
+  const { replacement, prepend_scheme } = readMetaspace(json, "decoder");
+  const first = prepend_scheme === "never" ? " " : "";
+  return (tokens) => tokens.map((token, i) => token.replaceAll(replacement, i === 0 ? first : " "));
+}
+
 /** The steps by their type. */
 const DECODERS: Record<string, ReadDecoder> = {
   ByteLevel: () => decodeByteLevel,
   ByteFallback: () => decodeByteFallback,
+  Metaspace: metaspace,
   Fuse: () => (tokens) => [tokens.join("")],
   Replace: replace,
   Strip: strip,

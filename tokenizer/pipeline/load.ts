@@ -12,10 +12,10 @@ import { isObject, type Json, object, shown, string } from "../json_fields.ts";
 import { namedTokens } from "../named_tokens.ts";
 import type { Family } from "../tokenizer_family.ts";
 import { type FileToken, readAdded } from "../vocabulary_json.ts";
-import { CLASSES } from "./classes.ts";
+import { CLASSES, type TokenizerClass } from "./classes.ts";
 import { modelKind, modelType } from "./models.ts";
 import { around, readPostProcessor } from "./post_processor.ts";
-import { PipelineSplitter } from "./splitter.ts";
+import { splitterOf } from "./splitter.ts";
 import { stepsOf } from "./steps.ts";
 import { PipelineTokenizer } from "./tokenizer.ts";
 
@@ -59,19 +59,19 @@ export function pipelineFrom(
   if (made !== undefined && made.model !== type) {
     throw new ClozeError("input", `its model is ${shown(type)}, which a ${family} tokenizer has not`);
   }
-  const steps = made?.steps(files.config) ?? json;
+  const steps = made?.steps(files.config, json) ?? json;
   const normalizers = stepsOf(steps.normalizer, "normalizer", "normalizers");
   const pre_tokenizers = stepsOf(steps.pre_tokenizer, "pre_tokenizer", "pretokenizers");
   const decoders = stepsOf(steps.decoder, "decoder", "decoders");
   const isByteLevel = pre_tokenizers.some(({ type }) => type === "ByteLevel");
-  const { vocabulary, data: model } = modelKind(type).read(made?.modelOf(file) ?? file, isByteLevel);
+  const { vocabulary, data: model } = modelKind(type).read(made?.modelOf(file, files.config) ?? file, isByteLevel);
 
   const ids = new Map(vocabulary.map((token, id) => [token, id])), notes: string[] = [];
   const added = new AddedVocabulary(vocabulary, (token) => ids.get(token));
   const inFile = readAdded(json.added_tokens ?? []);
   if (made === undefined) inFile.forEach((token) => added.add(fields(token)));
   const padding = isObject(json.padding) ? { pad_token: string(json.padding.pad_token, "padding.pad_token") } : {};
-  const config = made === undefined ? { ...padding, ...files.config } : files.config;
+  const config = made === undefined ? { ...padding, ...files.config } : configOf(made, files.config);
   const named = namedTokens({ ...files, config }, inFile, made?.names ?? {}, {}, added);
   named.tokens.forEach((token) => added.add(token));
   for (const { content, id } of inFile) {
@@ -79,12 +79,12 @@ export function pipelineFrom(
     if (given === undefined || given === id) continue;
     notes.push(`tokenizer.json gives ${shown(content)} the id ${id}, but as in Hugging Face it has ${given}`);
   }
-  const nameOf = (role: keyof SpecialNames) => named.names.get(`${role}_token`);
+  const nameOf = (role: keyof SpecialNames | "bos" | "eos") => named.names.get(`${role}_token`);
   const post_processors = made === undefined
     ? stepsOf(json.post_processor, "post_processor", "processors")
     : [made.postProcessor(files.config, nameOf, (token) => added.idOf(token))];
   const names = namesOf(nameOf, around(readPostProcessor(post_processors)), added, use);
-  added.check(new PipelineSplitter({ normalizers, pre_tokenizers }));
+  added.check(splitterOf({ normalizers, pre_tokenizers }));
   return new PipelineTokenizer({
     vocabulary: added.vocabulary,
     pieces: vocabulary.length,
@@ -96,6 +96,15 @@ export function pipelineFrom(
     post_processors,
     decoders,
   }, notes);
+}
+
+/** A configuration with what a class has where nothing is said. */
+function configOf(made: TokenizerClass, config: Record<string, Json>): Record<string, Json> {
+  const { mask_token = made.names.mask_token } = config;
+  const mask = made.maskTakesSpace && typeof mask_token === "string"
+    ? { mask_token: { __type: "AddedToken", content: mask_token, lstrip: true, special: true } }
+    : {};
+  return { ...(made.extra === undefined ? {} : { additional_special_tokens: made.extra }), ...config, ...mask };
 }
 
 /** What the special tokens are called: as the template has them, as the files name them, or as they usually are. */

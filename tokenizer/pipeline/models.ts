@@ -6,9 +6,10 @@ import { BPE } from "../bpe/json.ts";
 import type { Json } from "../json_fields.ts";
 import { isObject, shown } from "../json_fields.ts";
 import type { SubwordModel } from "../subword_model.ts";
+import { UNIGRAM, type UnigramData } from "../unigram/json.ts";
 
 /** What a model is beside its vocabulary, as plain data. */
-export type ModelData = BpeData;
+export type ModelData = BpeData | UnigramData;
 
 /** What a model needs to know of the tokenizer that it is part of. */
 export interface ModelContext {
@@ -35,11 +36,14 @@ export interface ModelKind<Data extends ModelData> {
 }
 
 /** The kinds by the type that tokenizer.json calls them. */
-const MODELS: { [Type in ModelData["type"]]: ModelKind<Extract<ModelData, { type: Type }>> } = { BPE };
+const MODELS: { [Type in ModelData["type"]]: ModelKind<Extract<ModelData, { type: Type }>> } = {
+  BPE,
+  Unigram: UNIGRAM,
+};
 
 /** The kind of a model. */
 export function modelKind(type: ModelData["type"]): ModelKind<ModelData> {
-  return MODELS[type] as ModelKind<ModelData>;
+  return MODELS[type] as unknown as ModelKind<ModelData>;
 }
 
 /** The type of `model` in a tokenizer.json, which older files of BPE do not say. @throws {ClozeError} naming an unknown one. */

@@ -1,275 +1,201 @@
 /**
- * The normalizers of tokenizer.json, one after the other: NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend,
- * Replace. Offsets go where Hugging Face's go. Used by the splitter of pipelines.
+ * The normalizers of tokenizer.json. Each edits text, alone or with the place of every character, which goes where Hugging
+ * Face's goes. Used by `normalizer_chain.ts`.
  */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import { type AlignedText, prefixed } from "../aligned_text.ts";
-import { boolean, isObject, type Json, shown, string } from "../json_fields.ts";
-import { codePointAt, widthOf } from "../utf8.ts";
+import { boolean, isObject, type Json, refusal, shown, string } from "../json_fields.ts";
+import { Charsmap } from "../unigram/charsmap.ts";
 import { CHARACTERS } from "../wordpiece/characters.ts";
-import { composes } from "../wordpiece/word_scanner.ts";
+import type { EditedText } from "./edited_text.ts";
+import { alignForm, type NormalForm } from "./normal_forms.ts";
 
 /** A step that changes text before it is cut into words. */
 export interface Normalizer {
-  /** Whether it may change `bytes[from..to)`; where it does not, nothing else of it is called. */
-  mayChange(bytes: Uint8Array, from: number, to: number): boolean;
+  /** Characters whose neighbours it looks at. */
+  readonly looksAround?: string;
+  /** Whether it looks at white space beside other, or at the ends of the text. */
+  readonly looksAtSpaces?: boolean;
+  /** Whether it changes every text. */
+  readonly changesAll?: boolean;
+  /** Whether it composes or sorts characters. */
+  readonly composes?: boolean;
   /** The text that it makes of a text. */
   plain(text: string): string;
-  /** The same, with where each part came from. */
-  aligned(text: AlignedText): AlignedText;
+  /** The same edit, with the places of the characters. */
+  edit(text: EditedText): void;
 }
+
+const characters = CHARACTERS.huggingface;
 
 /** Reads a step from its object in tokenizer.json. */
 export type ReadNormalizer = (json: Record<string, Json>) => Normalizer;
 
-const characters = CHARACTERS.huggingface;
-
-/** Which code points a step leaves alone whatever stands beside them, looked up once each. */
-export class InertCharacters {
-  readonly #isInert: (code: number) => boolean;
-  /** 0: not looked up yet; 1: inert; 2: not. */
-  readonly #basic = new Uint8Array(0x10000);
-
-  constructor(isInert: (code: number) => boolean) {
-    this.#isInert = isInert;
-  }
-
-  /** Whether `bytes[from..to)` has others. */
-  hasOthers(bytes: Uint8Array, from: number, to: number): boolean {
-    const basic = this.#basic;
-    for (let i = from; i < to; i += widthOf(bytes[i])) {
-      const code = codePointAt(bytes, i);
-      if (code >= 0x10000) {
-        if (!this.#isInert(code)) return true;
-      } else if ((basic[code] ||= this.#isInert(code) ? 1 : 2) === 2) return true;
-    }
-    return false;
-  }
-}
-
-/** A step that makes of each character what depends on the character alone. */
-class PerCharacter implements Normalizer {
-  readonly #map: (character: string) => string;
-  readonly #inert: InertCharacters;
-
-  constructor(map: (character: string) => string) {
-    this.#map = map;
-    this.#inert = new InertCharacters((code) => map(String.fromCodePoint(code)) === String.fromCodePoint(code));
-  }
-
-  mayChange(bytes: Uint8Array, from: number, to: number): boolean {
-    return this.#inert.hasOthers(bytes, from, to);
-  }
-
-  plain(text: string): string {
-    let out = "";
-    for (const character of text) out += this.#map(character);
-    return out;
-  }
-
-  aligned(text: AlignedText): AlignedText {
-    const out = new AlignedBuilder(text);
-    let at = 0;
-    for (const character of text.text) {
-      out.add(this.#map(character), at);
-      at += character.length;
-    }
-    return out.text;
-  }
-}
-
-/** Builds a text whose parts come from places of another. */
-export class AlignedBuilder {
-  readonly #from: AlignedText;
-  readonly text: AlignedText = { text: "", starts: [], ends: [] };
-
-  constructor(from: AlignedText) {
-    this.#from = from;
-  }
-
-  /** Appends a text that comes from the character at a place of the other, or, behind its end, from its last one. */
-  add(text: string, at: number): void {
-    const { starts, ends } = this.#from, out = this.text;
-    const place = Math.min(at, starts.length - 1);
-    out.text += text;
-    for (let i = 0; i < text.length; i++) {
-      out.starts.push(starts[place]);
-      out.ends.push(ends[place]);
-    }
-  }
-}
-
-type Form = "NFC" | "NFD" | "NFKC" | "NFKD";
-
-/** What composes or is sorted together: a syllable's Jamo, a character with its marks. */
-const UNIT =
-  /[\u1100-\u1112][\u1161-\u1175][\u11A8-\u11C2]?\p{M}*|[\uAC00-\uD7A3][\u11A8-\u11C2]?\p{M}*|[^\p{M}][\p{M}\u{16D67}\u{16D63}]*|\p{M}+/gsu;
-
-/** A Unicode normalization form. */
-class UnicodeForm implements Normalizer {
-  readonly #form: Form;
-  readonly #inert: InertCharacters;
-
-  constructor(form: Form) {
-    this.#form = form;
-    this.#inert = new InertCharacters((code) => {
-      if (code < 0x80) return true;
-      const character = String.fromCodePoint(code);
-      return this.#normalized(character) === character && !composes(character) && !/\p{M}/u.test(character);
-    });
-  }
-
-  #normalized(text: string): string {
-    return characters.normalized(text, this.#form);
-  }
-
-  mayChange(bytes: Uint8Array, from: number, to: number): boolean {
-    return this.#inert.hasOthers(bytes, from, to);
-  }
-
-  plain(text: string): string {
-    return this.#normalized(text);
-  }
-
-  aligned(text: AlignedText): AlignedText {
-    const out = new AlignedBuilder(text);
-    for (const { 0: unit, index } of text.text.matchAll(UNIT)) {
-      const normalized = Array.from(this.#normalized(unit)), places = placesOf(unit, index);
-      // What a composition swallows comes off at its first character; the others follow one by one.
-      const removed = Math.max(0, places.length - normalized.length);
-      normalized.forEach((character, i) => {
-        out.add(character, places[Math.min(places.length - 1, i === 0 ? 0 : i + removed)]);
+/** SentencePiece's charsmap. */
+export function precompiled(base64: string): Normalizer {
+  const map = new Charsmap(base64);
+  return {
+    plain(text) {
+      let out = "";
+      map.visit(text, (chunk, replacement) => out += replacement ?? chunk);
+      return out;
+    },
+    edit(text) {
+      const chars: string[] = [], changes: number[] = [];
+      let modified = false;
+      map.visit(text.text, (chunk, replacement) => {
+        const before = chars.length;
+        for (const character of replacement ?? chunk) chars.push(character);
+        for (let i = before; i < chars.length; i++) changes.push(0);
+        if (replacement === undefined) return;
+        modified = true;
+        const more = chars.length - before - Array.from(chunk).length;
+        // What is put in are the last ones; what is taken away goes behind the last one, if there is one.
+        if (more > 0) changes.fill(1, changes.length - more);
+        else if (changes.length > 0) changes[changes.length - 1] += more;
       });
-    }
-    return out.text;
-  }
-}
-
-/** Where the characters of a part stand. */
-function placesOf(part: string, index: number): number[] {
-  const places: number[] = [];
-  for (const character of part) {
-    places.push(index);
-    index += character.length;
-  }
-  return places;
-}
-
-/** Puts a text before text that is not empty. */
-class Prepend implements Normalizer {
-  readonly #prefix: string;
-
-  constructor(prefix: string) {
-    this.#prefix = prefix;
-  }
-
-  mayChange(_bytes: Uint8Array, from: number, to: number): boolean {
-    return to > from && this.#prefix !== "";
-  }
-
-  plain(text: string): string {
-    return text === "" ? text : this.#prefix + text;
-  }
-
-  aligned(text: AlignedText): AlignedText {
-    return text.text === "" ? text : prefixed(text, this.#prefix);
-  }
-}
-
-/** Puts one text in the place of every occurrence of another, or of every run of spaces. */
-class Replace implements Normalizer {
-  readonly #pattern: RegExp;
-  readonly #content: string;
-
-  constructor(pattern: RegExp, content: string) {
-    this.#pattern = pattern;
-    this.#content = content;
-  }
-
-  mayChange(): boolean {
-    return true;
-  }
-
-  plain(text: string): string {
-    return text.replace(this.#pattern, () => this.#content);
-  }
-
-  aligned(text: AlignedText): AlignedText {
-    const out = new AlignedBuilder(text);
-    let from = 0;
-    const keep = (to: number) => {
-      for (; from < to; from++) out.add(text.text[from], from);
-    };
-    for (const { 0: found, index } of text.text.matchAll(this.#pattern)) {
-      keep(index);
-      from = index + found.length;
-      out.add(this.#content, from - 1);
-    }
-    keep(text.text.length);
-    return out.text;
-  }
+      if (modified) text.transform(chars, changes);
+    },
+  };
 }
 
 /** Regular expressions that real files have. */
 const PATTERNS: Record<string, RegExp> = { " {2,}": / {2,}/gu, " +": / +/gu, "\\s+": /\p{White_Space}+/gu };
 
 function replace(json: Record<string, Json>): Normalizer {
-  const content = string(json.content, "normalizer.content");
-  const { String: text, Regex: regex } = isObject(json.pattern) ? json.pattern : {};
-  if (typeof text === "string" && text !== "") {
-    return new Replace(new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "gu"), content);
+  const { pattern } = json, content = string(json.content, "normalizer.content"), name = "normalizer.pattern";
+  if (isObject(pattern) && pattern.String !== undefined) {
+    const text = string(pattern.String, `${name}.String`);
+    if (text === "") throw refusal(`${name}.String`, text, "a text to replace");
+    return { ...replaceAll(text, content), looksAround: text };
   }
-  if (typeof regex === "string" && Object.hasOwn(PATTERNS, regex)) return new Replace(PATTERNS[regex], content);
-  throw new ClozeError(
-    "input",
-    `its normalizer Replace has the pattern ${shown(text ?? regex)}, which cloze does not read`,
-  );
+  const regex = isObject(pattern) ? pattern.Regex : pattern;
+  if (typeof regex === "string" && Object.hasOwn(PATTERNS, regex)) {
+    return { ...replaceAll(PATTERNS[regex], content), looksAtSpaces: true };
+  }
+  throw refusal(name, regex, `a String, or one of the Regex ${Object.keys(PATTERNS).map(shown).join(", ")}`);
 }
 
-/** Takes white space off the ends. */
-class Strip implements Normalizer {
-  readonly #left: boolean;
-  readonly #right: boolean;
+/** What is put in gets the place of the last character that is taken away. */
+function replaceAll(pattern: string | RegExp, content: string): Pick<Normalizer, "plain" | "edit"> {
+  const expression = typeof pattern === "string"
+    ? new RegExp(pattern.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "gu")
+    : pattern;
+  return {
+    plain: (text) => text.replaceAll(pattern, () => content),
+    edit(text) {
+      const whole = text.text, ranges: { from: number; to: number }[] = [];
+      let unit = 0, character = 0;
+      const characterAt = (at: number) => {
+        while (unit < at) unit += text.chars[character++].length;
+        return character;
+      };
+      for (const { 0: found, index } of whole.matchAll(expression)) {
+        ranges.push({ from: characterAt(index), to: characterAt(index + found.length) });
+      }
+      if (ranges.length > 0) text.replace(ranges, Array.from(content));
+    },
+  };
+}
 
-  constructor(left: boolean, right: boolean) {
-    this.#left = left;
-    this.#right = right;
-  }
+/** Puts a text before text that is not empty; it gets the place of the first character. */
+function prepend(prefix: string): Normalizer {
+  return {
+    changesAll: prefix !== "",
+    plain: (text) => text === "" ? "" : prefix + text,
+    edit(text) {
+      if (text.chars.length === 0) return;
+      const characters = Array.from(prefix);
+      text.chars.unshift(...characters);
+      text.starts.unshift(...characters.map(() => text.starts[0]));
+      text.ends.unshift(...characters.map(() => text.ends[0]));
+    },
+  };
+}
 
-  mayChange(): boolean {
-    return true;
-  }
+const WHITE_SPACE = /^\p{White_Space}$/u;
 
-  #range(text: string): [number, number] {
-    let from = 0, to = text.length;
-    const isSpace = (at: number) => /\p{White_Space}/u.test(text[at]);
-    if (this.#left) { while (from < to && isSpace(from)) from++; }
-    if (this.#right) { while (to > from && isSpace(to - 1)) to--; }
-    return [from, to];
-  }
+function strip(left: boolean, right: boolean): Normalizer {
+  return {
+    looksAtSpaces: true,
+    plain(text) {
+      if (left) text = text.replace(/^\p{White_Space}+/u, "");
+      return right ? text.slice(0, endOf(text)) : text;
+    },
+    edit(text) {
+      let from = 0, to = text.chars.length;
+      if (left) { while (from < to && WHITE_SPACE.test(text.chars[from])) from++; }
+      if (right) { while (to > from && WHITE_SPACE.test(text.chars[to - 1])) to--; }
+      text.filter((_, i) => i >= from && i < to);
+    },
+  };
+}
 
-  plain(text: string): string {
-    return text.slice(...this.#range(text));
-  }
+/** Where the white space at the end of a text begins. All white space is one UTF-16 unit. */
+function endOf(text: string): number {
+  let end = text.length;
+  while (end > 0 && WHITE_SPACE.test(text[end - 1])) end--;
+  return end;
+}
 
-  aligned({ text, starts, ends }: AlignedText): AlignedText {
-    const range = this.#range(text);
-    return { text: text.slice(...range), starts: starts.slice(...range), ends: ends.slice(...range) };
-  }
+// deno-lint-ignore no-control-regex -- the characters that Google's NMT rules drop
+const NMT_DROPPED = /[\x01-\x08\x0B\x0E-\x1F\x7F\x8F\x9F]/g;
+const NMT_SPACES = /[\t\n\f\r\u1680\u200B-\u200F\u2028\u2029\u2581\uFEFF\uFFFD]/g;
+
+const NMT: Normalizer = {
+  plain: (text) => text.replace(NMT_DROPPED, "").replace(NMT_SPACES, " "),
+  edit(text) {
+    text.filter((character) => character.replace(NMT_DROPPED, "") !== "");
+    text.chars = text.chars.map((character) => character.replace(NMT_SPACES, " "));
+  },
+};
+
+const LOWERCASE: Normalizer = {
+  plain: (text) => Array.from(text, lowercased).join(""),
+  edit(text) {
+    const chars: string[] = [], changes: number[] = [];
+    for (const character of text.chars) {
+      let change = 0;
+      for (const part of lowercased(character)) {
+        chars.push(part);
+        changes.push(change);
+        change = 1;
+      }
+    }
+    text.transform(chars, changes);
+  },
+};
+
+function lowercased(character: string): string {
+  return characters.fold(character, true, false);
+}
+
+const STRIP_ACCENTS: Normalizer = {
+  plain: (text) => Array.from(text).filter((character) => !characters.isMark(character)).join(""),
+  edit: (text) => text.filter((character) => !characters.isMark(character)),
+};
+
+function unicode(form: NormalForm): Normalizer {
+  return {
+    composes: true,
+    plain: (text) => characters.normalized(text, form),
+    edit: (text) => alignForm(text, form),
+  };
 }
 
 /** The steps by their type. */
 const NORMALIZERS: Record<string, ReadNormalizer> = {
-  NFC: () => new UnicodeForm("NFC"),
-  NFD: () => new UnicodeForm("NFD"),
-  NFKC: () => new UnicodeForm("NFKC"),
-  NFKD: () => new UnicodeForm("NFKD"),
-  Lowercase: () => new PerCharacter((character) => characters.fold(character, true, false)),
-  StripAccents: () => new PerCharacter((character) => characters.isMark(character) ? "" : character),
-  Strip: ({ strip_left, strip_right }) =>
-    new Strip(boolean(strip_left, "normalizer.strip_left"), boolean(strip_right, "normalizer.strip_right")),
-  Prepend: ({ prepend }) => new Prepend(string(prepend, "normalizer.prepend")),
+  NFC: () => unicode("NFC"),
+  NFD: () => unicode("NFD"),
+  NFKC: () => unicode("NFKC"),
+  NFKD: () => unicode("NFKD"),
+  Nmt: () => NMT,
+  Lowercase: () => LOWERCASE,
+  StripAccents: () => STRIP_ACCENTS,
+  Strip: (json) =>
+    strip(boolean(json.strip_left, "normalizer.strip_left"), boolean(json.strip_right, "normalizer.strip_right")),
+  Prepend: (json) => prepend(string(json.prepend, "normalizer.prepend")),
+  Precompiled: (json) => precompiled(string(json.precompiled_charsmap, "normalizer.precompiled_charsmap")),
   Replace: replace,
 };
 

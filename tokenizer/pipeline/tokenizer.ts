@@ -11,7 +11,7 @@ import { decodeByteLevel, readDecoder } from "./decoders.ts";
 import { type ModelData, modelKind } from "./models.ts";
 import { readPostProcessor, templateOf } from "./post_processor.ts";
 import { SpacedSpelling } from "./spelling.ts";
-import { PipelineSplitter, type PipelineSteps } from "./splitter.ts";
+import { type PipelineSteps, splitterOf } from "./splitter.ts";
 
 /** What a {@linkcode PipelineTokenizer} is made from: plain data. Steps are as tokenizer.json has them. */
 export interface PipelineData extends PipelineSteps {
@@ -49,7 +49,7 @@ export class PipelineTokenizer extends Tokenizer {
       pieces,
       added_tokens: data.added_tokens,
       names,
-      splitter: new PipelineSplitter(data),
+      splitter: splitterOf(data),
       model: modelKind(model.type).build({ vocabulary: vocabulary.slice(0, pieces), own }, model),
       spelling,
       template: templateOf(readPostProcessor(data.post_processors), (token) => ids.get(token)),

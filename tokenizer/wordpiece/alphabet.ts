@@ -18,6 +18,8 @@ const LOST = 1e-5;
 export class Alphabet {
   /** The tokens: characters in code point order, then those with `##`. */
   readonly tokens: readonly string[];
+  /** The characters, in code point order. */
+  readonly codes: readonly number[];
   /** Different characters of the words. */
   readonly characters: number;
   /** How many of them are tokens. */
@@ -55,7 +57,7 @@ export class Alphabet {
     this.kept = kept;
     this.lostWords = Math.min(lost, words);
     const tokens: string[] = [];
-    const sorted = codes.slice(0, kept).sort((a, b) => a - b);
+    const sorted = this.codes = codes.slice(0, kept).sort((a, b) => a - b);
     for (const code of sorted) this.#initial.set(code, tokens.push(String.fromCodePoint(code)) - 1);
     for (const code of sorted) {
       if (inside[code]) this.#continuing.set(code, tokens.push(`##${String.fromCodePoint(code)}`) - 1);

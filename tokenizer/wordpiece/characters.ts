@@ -92,13 +92,15 @@ class Characters {
   /** The text in one of the normalization forms, in none of which Hugging Face knows what is newer. */
   normalized(text: string, form: "NFC" | "NFD" | "NFKC" | "NFKD"): string {
     if (form === "NFC") return this.compose(text);
-    if (this.#compat === "google" || !NEWER.test(text)) return text.normalize(form);
-    return text.split(NEWER).map((part) => NEWER.test(part) ? part : part.normalize(form)).join("");
+    const newer = form === "NFD" ? NEWER : NEWER_COMPATIBLE;
+    if (this.#compat === "google" || !newer.test(text)) return text.normalize(form);
+    return text.split(newer).map((part) => newer.test(part) ? part : part.normalize(form)).join("");
   }
 
-  /** Whether it is a nonspacing mark. */
+  /** Whether it is a mark of any kind. */
   isMark(character: string): boolean {
-    return character.replace(MARKS[this.#compat], "") === "" && !within(NEWER_ACCENTS, character.codePointAt(0)!);
+    const code = character.codePointAt(0)!;
+    return (/^\p{M}$/u.test(character) || within(OLDER_MARKS, code)) && !within(NEWER_MARKS, code);
   }
 
   /** Whether canonical ordering may move a mark, or has to stop at it otherwise. */
@@ -216,5 +218,43 @@ function classOf(ranges: Ranges): string {
   return `[${ranges.map(([from, to]) => `\\u{${from.toString(16)}}-\\u{${to.toString(16)}}`).join("")}]`;
 }
 
+/** Marks to it, by a category that has been corrected since. */
+const OLDER_MARKS: Ranges = [[0x1CF2, 0x1CF3]];
+
+/** Marks that it does not know. */
+// deno-fmt-ignore
+const NEWER_MARKS: Ranges = [
+  [0x7FD, 0x7FD], [0x897, 0x89F], [0x8CA, 0x8D3], [0x9FE, 0x9FE], [0xAFA, 0xAFF], [0xB55, 0xB55], [0xC04, 0xC04],
+  [0xC3C, 0xC3C], [0xCF3, 0xCF3], [0xD00, 0xD00], [0xD3B, 0xD3C], [0xD81, 0xD81], [0xEBA, 0xEBA], [0xECE, 0xECE],
+  [0x1715, 0x1715], [0x180F, 0x180F], [0x1ABF, 0x1ACE], [0x1CF7, 0x1CF7], [0x1DF6, 0x1DFA],
+  [0xA82C, 0xA82C], [0xA8FF, 0xA8FF], [0x10D24, 0x10D27], [0x10D69, 0x10D6D], [0x10EAB, 0x10EAC], [0x10EFC, 0x10EFF],
+  [0x10F46, 0x10F50], [0x10F82, 0x10F85], [0x11070, 0x11070], [0x11073, 0x11074], [0x110C2, 0x110C2],
+  [0x11145, 0x11146], [0x111C9, 0x111C9], [0x111CE, 0x111CF], [0x11241, 0x11241], [0x1133B, 0x1133B],
+  [0x113B8, 0x113C0], [0x113C2, 0x113C2], [0x113C5, 0x113C5], [0x113C7, 0x113CA], [0x113CC, 0x113D0],
+  [0x113D2, 0x113D2], [0x113E1, 0x113E2], [0x1145E, 0x1145E], [0x1182C, 0x1183A], [0x11930, 0x11935],
+  [0x11937, 0x11938], [0x1193B, 0x1193E], [0x11940, 0x11940], [0x11942, 0x11943], [0x119D1, 0x119D7],
+  [0x119DA, 0x119E0], [0x119E4, 0x119E4], [0x11A01, 0x11A0A], [0x11A33, 0x11A39], [0x11A3B, 0x11A3E],
+  [0x11A47, 0x11A47], [0x11A51, 0x11A5B], [0x11A8A, 0x11A99], [0x11D31, 0x11D36], [0x11D3A, 0x11D3A],
+  [0x11D3C, 0x11D3D], [0x11D3F, 0x11D45], [0x11D47, 0x11D47], [0x11D8A, 0x11D8E], [0x11D90, 0x11D91],
+  [0x11D93, 0x11D97], [0x11EF3, 0x11EF6], [0x11F00, 0x11F01], [0x11F03, 0x11F03], [0x11F34, 0x11F3A],
+  [0x11F3E, 0x11F42], [0x11F5A, 0x11F5A], [0x13440, 0x13440], [0x13447, 0x13455], [0x1611E, 0x1612F],
+  [0x16F4F, 0x16F4F], [0x16F7F, 0x16F87], [0x16FE4, 0x16FE4], [0x16FF0, 0x16FF1], [0x1CF00, 0x1CF2D],
+  [0x1CF30, 0x1CF46], [0x1E08F, 0x1E08F], [0x1E130, 0x1E136], [0x1E2AE, 0x1E2AE], [0x1E2EC, 0x1E2EF],
+  [0x1E4EC, 0x1E4EF], [0x1E5EE, 0x1E5EF],
+];
+
+/** Characters whose compatibility decomposition it does not know. */
+// deno-fmt-ignore
+const NEWER_COMPATIBILITY: Ranges = [
+  [0x32FF, 0x32FF], [0xA7F1, 0xA7F4], [0xAB69, 0xAB69], [0x10781, 0x10785], [0x10787, 0x107B0], [0x107B2, 0x107BA],
+  [0x1CCD6, 0x1CCF9], [0x1E030, 0x1E06D], [0x1F16C, 0x1F16C], [0x1FBF0, 0x1FBF9],
+];
+
 /** A character that composes with nothing there, or with nothing but what is as new. */
 const NEWER = new RegExp(`((?!${classOf(NEWER_SORTED)})${classOf([...NEWER_ACCENTS, ...NEWER_STARTERS])})`, "u");
+
+/** The same for compatibility forms. */
+const NEWER_COMPATIBLE = new RegExp(
+  `((?!${classOf(NEWER_SORTED)})${classOf([...NEWER_ACCENTS, ...NEWER_STARTERS, ...NEWER_COMPATIBILITY])})`,
+  "u",
+);

@@ -18,6 +18,9 @@ export class Trie {
   readonly #waiting: Map<number, (string | number)[]>[];
   /** Where the match found last ends. */
   end = 0;
+  /** Of the strings that `prefixes` found last: where each ends, and its value. */
+  readonly ends: number[] = [];
+  readonly values: number[] = [];
 
   constructor(roots: number) {
     this.#nodes = roots;
@@ -83,6 +86,34 @@ export class Trie {
     const found = this.#longest(root, bytes, start, to);
     if (found >= 0 || start === to || !this.#open(root, codePointAt(bytes, start))) return found;
     return this.#longest(root, bytes, start, to);
+  }
+
+  /**
+   * Finds every string under the root that `bytes[start..to)` begins with, the shortest first. Returns how many there are;
+   * `ends` and `values` say which.
+   */
+  prefixes(root: number, bytes: Uint8Array, start: number, to: number): number {
+    if (start === to) return 0;
+    if (this.#waiting[root].size > 0) this.#open(root, codePointAt(bytes, start));
+    const slots = this.#slots, shift = this.#shift, last = slots.length - 4;
+    let found = 0, node = root;
+    for (let i = start; i < to;) {
+      const byte = bytes[i], code = byte < 0x80 ? byte : codePointAt(bytes, i);
+      let slot = hashOf(node, code) >>> shift << 2;
+      let next = slots[slot + 2];
+      while (next !== 0 && (slots[slot] !== node || slots[slot + 1] !== code)) {
+        slot = (slot + 4) & last;
+        next = slots[slot + 2];
+      }
+      if (next === 0) break;
+      node = next;
+      i += widthOf(byte);
+      if (slots[slot + 3] !== 0) {
+        this.ends[found] = i;
+        this.values[found++] = slots[slot + 3] - 1;
+      }
+    }
+    return found;
   }
 
   #longest(root: number, bytes: Uint8Array, start: number, to: number): number {

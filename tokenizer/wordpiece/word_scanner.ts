@@ -206,7 +206,7 @@ function spaceFrom(bytes: Uint8Array, at: number, to: number): number {
 }
 
 /** Whether NFC changes a character, or may change it or what is beside it. */
-export function composes(character: string): boolean {
+function composes(character: string): boolean {
   if (character.normalize("NFC") !== character || /\p{Mc}/u.test(character) || COMPOSES.test(character)) return true;
   // Marks that are sorted by their combining class: one of 1 goes before all others, one of 230 behind smaller ones.
   return (character + "\u0334").normalize("NFD") !== character.normalize("NFD") + "\u0334" ||

@@ -1,0 +1,144 @@
+/**
+ * A word → pieces by the unigram language model (Kudo, 2018): of all the ways to write it in pieces, the one of the largest
+ * sum of scores, found by Viterbi's algorithm in f64 and in the order of `tokenizers`, so that ties go the same way. Used by
+ * the tokenizer.
+ */
+
+import { IdBuffer } from "../id_buffer.ts";
+import { Trie } from "../wordpiece/trie.ts";
+import { widthOf } from "../utf8.ts";
+import { grown, WordTable } from "../word_table.ts";
+
+/** How much less an unknown character scores than the least of the pieces. */
+const UNK_PENALTY = 10;
+
+/** Words whose pieces are remembered: text repeats most of its words. About 40 bytes each. */
+const CACHE_WORDS = 1 << 19;
+/** Longer words, in bytes, are not remembered. */
+const LONGEST_CACHED = 96;
+
+/** The pieces, ready for matching. */
+export class UnigramModel {
+  readonly #trie = new Trie(1);
+  readonly #scores: Float64Array;
+  readonly #unk: number;
+  readonly #unkScore: number;
+  /** The ids of `<0x00>` … `<0xFF>`, where unknown characters are written in bytes; -1 for none. */
+  readonly #bytes: Int32Array | undefined;
+  readonly #words = new WordTable();
+  /** The ids of remembered word `w` are in `#pieces` from `#ends[w]` to `#ends[w + 1]`. */
+  #ends = new Uint32Array(1 << 9);
+  readonly #pieces = new IdBuffer();
+  // Of the best way to each place: its score, where its last piece begins, and that piece's id, or -1.
+  #best = new Float64Array(1 << 8);
+  #from = new Int32Array(1 << 8);
+  #id = new Int32Array(1 << 8);
+  /** The pieces of the word in progress, the last one first: where each ends, and its id. */
+  #path: number[] = [];
+
+  /** @param scores log-probabilities of the pieces; `unk` is the id of the unknown one. */
+  constructor(pieces: readonly string[], scores: ArrayLike<number>, unk: number, byte_fallback: boolean) {
+    this.#scores = Float64Array.from(scores);
+    this.#unk = unk;
+    let least = Infinity;
+    for (const score of this.#scores) if (score < least) least = score;
+    this.#unkScore = least - UNK_PENALTY;
+    const bytes = byte_fallback ? new Int32Array(256).fill(-1) : undefined;
+    pieces.forEach((piece, id) => {
+      if (piece !== "") this.#trie.add(0, piece, id);
+      const byte = bytes && /^<0x([0-9A-F]{2})>$/.exec(piece);
+      if (byte) bytes[parseInt(byte[1], 16)] = id;
+    });
+    this.#bytes = bytes;
+  }
+
+  /** Appends the ids of the pieces of the word `bytes[start..end)` with that hash (see `word_table.ts`). */
+  append(bytes: Uint8Array, start: number, end: number, hash: number, out: IdBuffer): void {
+    if (end - start > LONGEST_CACHED) return this.match(bytes, start, end, out);
+    if (this.#words.size >= CACHE_WORDS) {
+      this.#words.clear();
+      this.#pieces.truncate(0);
+    }
+    const known = this.#words.size, word = this.#words.findOrAdd(bytes, start, end, hash);
+    if (word === known) {
+      this.match(bytes, start, end, this.#pieces);
+      if (word + 2 > this.#ends.length) this.#ends = grown(this.#ends, word + 2);
+      this.#ends[word + 1] = this.#pieces.length;
+    }
+    out.copy(this.#pieces, this.#ends[word], this.#ends[word + 1]);
+  }
+
+  /** The same without remembering anything; appends to `ends` where each piece ends. */
+  match(bytes: Uint8Array, start: number, end: number, out: IdBuffer, ends?: number[]): void {
+    this.#search(bytes, start, end);
+    const id = this.#id, from = this.#from, path = this.#path, unk = this.#unk;
+    path.length = 0;
+    for (let at = end; at > start;) {
+      const last = at;
+      let piece = id[at - start];
+      at = start + from[at - start];
+      if (piece === unk) {
+        // Unknown ones beside each other are one, which may happen to be a piece.
+        while (at > start && id[at - start] === unk) at = start + from[at - start];
+        piece = this.#pieceIs(bytes, at, last);
+      }
+      path.push(last, at, piece);
+    }
+    for (let i = path.length - 3; i >= 0; i -= 3) this.#put(bytes, path[i + 1], path[i], path[i + 2], out, ends);
+  }
+
+  /** Fills in the best way to each place of `bytes[start..end)`. */
+  #search(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start + 1;
+    if (length > this.#best.length) {
+      this.#best = new Float64Array(2 * length);
+      this.#from = new Int32Array(2 * length);
+      this.#id = new Int32Array(2 * length);
+    }
+    const best = this.#best, from = this.#from, ids = this.#id, trie = this.#trie, scores = this.#scores;
+    const { ends, values } = trie;
+    ids.fill(-1, 0, length);
+    best[0] = 0;
+    for (let at = start; at < end;) {
+      const here = at - start, before = best[here], next = at + widthOf(bytes[at]);
+      const found = trie.prefixes(0, bytes, at, end);
+      for (let k = 0; k < found; k++) {
+        const to = ends[k] - start, score = scores[values[k]] + before;
+        if (ids[to] < 0 || score > best[to]) {
+          best[to] = score;
+          from[to] = here;
+          ids[to] = values[k];
+        }
+      }
+      if (found === 0 || ends[0] !== next) {
+        const to = next - start, score = this.#unkScore + before;
+        if (ids[to] < 0 || score > best[to]) {
+          best[to] = score;
+          from[to] = here;
+          ids[to] = this.#unk;
+        }
+      }
+      at = next;
+    }
+  }
+
+  /** The id of the piece `bytes[start..end)`, or -1. */
+  #pieceIs(bytes: Uint8Array, start: number, end: number): number {
+    const found = this.#trie.prefixes(0, bytes, start, end);
+    return found > 0 && this.#trie.ends[found - 1] === end ? this.#trie.values[found - 1] : -1;
+  }
+
+  /** Appends a piece; of one that is unknown (-1) its bytes, where each of them is a piece, or else the unknown one. */
+  #put(bytes: Uint8Array, start: number, end: number, id: number, out: IdBuffer, ends?: number[]): void {
+    const ids = this.#bytes;
+    if (id >= 0 || ids === undefined || bytes.subarray(start, end).some((byte) => ids[byte] < 0)) {
+      out.push(id < 0 ? this.#unk : id);
+      ends?.push(end);
+      return;
+    }
+    for (let i = start; i < end; i++) {
+      out.push(ids[bytes[i]]);
+      ends?.push(end);
+    }
+  }
+}
