@@ -47,8 +47,28 @@ export function extensible({ path, tokenizer }: ModelFolder, flag: NewTokens["fl
   if (tokenizer instanceof WordPieceTokenizer) return tokenizer;
   const what = flag === "add" ? "extend-vocab" : "--extend";
   throw new ClozeError("input", `${path} has a tokenizer that ${what} cannot extend: it is not WordPiece`, {
-    hint: "its vocabulary stays as it is",
+    hint: flag === "add" ? "special tokens can be added: --special-token" : "its vocabulary stays as it is",
   });
+}
+
+/** Writes the model with special tokens that are added by name, whatever its tokenizer is, and says what is in it. */
+export async function writeSpecial(
+  { path, tokenizer }: ModelFolder,
+  to: string,
+  special: readonly string[],
+): Promise<void> {
+  const pieces = special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids);
+  await writeLarger(path, to, tokenizer.withSpecial(special), pieces);
+}
+
+/** @param pieces for each new token the ids that it was cut into before. */
+async function writeLarger(from: string, to: string, larger: Tokenizer, pieces: readonly Int32Array[]): Promise<void> {
+  const vocab_size = await writeExtendedModel({ from, to, tokenizer: larger, pieces });
+  note(
+    `wrote ${to}: ${grouped(pieces.length)} new ${pieces.length === 1 ? "token" : "tokens"}, ${
+      grouped(larger.size)
+    } in all, vocab_size ${vocab_size}`,
+  );
 }
 
 /** The words of a text as a tokenizer cuts them, counted. */
@@ -93,21 +113,10 @@ export async function writeExtended(
     : learnExtension(tokenizer, counts, { add, min_frequency });
   if (tokens.length + special.length === 0) throw nothingNew(counts === undefined ? 1 : min_frequency, flag);
   const larger = tokenizer.extended(tokens, special);
-  const added = tokens.length + special.length;
-  const vocab_size = await writeExtendedModel({
-    from: folder.path,
-    to,
-    tokenizer: larger,
-    pieces: [
-      ...tokens.map((token) => tokenizer.piecesOf(token)),
-      ...special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids),
-    ],
-  });
-  note(
-    `wrote ${to}: ${grouped(added)} new ${added === 1 ? "token" : "tokens"}, ${
-      grouped(larger.size)
-    } in all, vocab_size ${vocab_size}`,
-  );
+  await writeLarger(folder.path, to, larger, [
+    ...tokens.map((token) => tokenizer.piecesOf(token)),
+    ...special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids),
+  ]);
   if (counts !== undefined) {
     const [before, after] = [own, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
     note(`tokens a word in the text: ${before.fertility.toFixed(3)} before, ${after.fertility.toFixed(3)} now`);

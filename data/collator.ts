@@ -6,7 +6,7 @@
 import type { MaskingConfig } from "../config/batch_config.ts";
 import type { Batch } from "../config/batch.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
-import { BEGINS, CONTINUES, Masker, SPECIAL, type TokenKinds } from "./masking.ts";
+import { BEGINS, CONTINUES, ENDS, Masker, OPENS, SPECIAL, type TokenKinds } from "./masking.ts";
 import { Random, STREAMS } from "./rng.ts";
 import type { TrainingSequence } from "./sequences.ts";
 
@@ -24,7 +24,10 @@ export function tokenKinds(tokenizer: Tokenizer): TokenKinds {
     { length: tokenizer.size },
     (_, id) => tokenizer.isSpecial(id) ? SPECIAL : tokenizer.startsWord(id) ? BEGINS : CONTINUES,
   );
-  const ends = Uint8Array.from({ length: tokenizer.size }, (_, id) => tokenizer.endsWord(id) ? 1 : 0);
+  const ends = Uint8Array.from(
+    { length: tokenizer.size },
+    (_, id) => tokenizer.isSpace(id) ? OPENS : tokenizer.endsWord(id) ? ENDS : 0,
+  );
   const ordinary = Int32Array.from(kinds.keys()).filter((id) => kinds[id] !== SPECIAL);
   return { mask: tokenizer.special.mask, kinds, ends, ordinary };
 }

@@ -13,7 +13,7 @@ export interface TokenKinds {
   mask: number;
   /** `[V]` 0: an ordinary token that begins a word; 1: one that continues a word; 2: a special token. */
   kinds: Uint8Array;
-  /** `[V]` 1 where a word ends with the token, whatever follows it. */
+  /** `[V]` 1: a word ends with the token, whatever follows it; 2: what follows is of its word. */
   ends: Uint8Array;
   /** Ids of ordinary tokens: the replacements. */
   ordinary: Int32Array;
@@ -85,7 +85,8 @@ export class Masker {
       }
       const last = this.#starts.length - 1;
       // Tokens of a word are neighbours of which none begins a word and none ends one, and that no white space parts.
-      const isInside = kinds[id] === CONTINUES && !isStart && (at === from || ends[ids[at - 1]] === 0);
+      const before = at === from ? ENDS : ends[ids[at - 1]];
+      const isInside = !isStart && (before === OPENS || (kinds[id] === CONTINUES && before !== ENDS));
       const goesOn = masking === "eojeol" ? !isStart : masking !== "token" && isInside;
       if (open && goesOn && at - from - this.#starts[last] < LONGEST_WORD) {
         this.#ends[last]++;
@@ -164,6 +165,9 @@ export class Masker {
 
 /** Values of {@linkcode TokenKinds.kinds}. */
 export const BEGINS = 0, CONTINUES = 1, SPECIAL = 2;
+
+/** Values of {@linkcode TokenKinds.ends}, beside 0. */
+export const ENDS = 1, OPENS = 2;
 
 /** Words of a span. */
 function spanLength(random: Random): number {

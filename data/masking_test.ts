@@ -1,6 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { MASKING_DEFAULTS, type MaskingConfig } from "../config/batch_config.ts";
-import { SPECIAL_TOKENS, WordPieceTokenizer } from "../tokenizer/mod.ts";
+import {
+  bpeWords,
+  IdBuffer,
+  learnBpe,
+  PipelineTokenizer,
+  SPECIAL_TOKENS,
+  wordCounter,
+  WordPieceTokenizer,
+} from "../tokenizer/mod.ts";
 import { tokenKinds } from "./collator.ts";
 import { LONGEST_WORD, Masker, maxMasked } from "./masking.ts";
 import { Random, STREAMS } from "./rng.ts";
@@ -244,4 +252,34 @@ Deno.test("maxMasked is never exceeded", () => {
       }
     }
   }
+});
+
+Deno.test("words of byte-level BPE are masked as a whole, also the first one of a sentence, which has no space", () => {
+  const text = "leaves are (falling) from the trees, and the cats' tails";
+  const counter = wordCounter(bpeWords({ lowercase: false }));
+  counter.add("are the and from cat leave fall tree tail");
+  const spaced = learnBpe(counter.words, { lowercase: false, vocab_size: 300, min_frequency: 1 });
+  // As RoBERTa's own: no space is put before a text.
+  const bpe = new PipelineTokenizer({
+    ...spaced.data,
+    pre_tokenizers: [{ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true }],
+  });
+  const bytes = new TextEncoder().encode(text), sentence = new IdBuffer(), places: number[] = [];
+  for (let i = 0; i < 2; i++) bpe.encodeSentence(bytes, 0, bytes.length, sentence, places);
+  const once = bpe.encode(text), { cls, sep } = bpe.special;
+  const words = [...once.words, ...once.words.map((word) => word! + 100)];
+  assert(words.some((word, i) => word === words[i - 1]) && sentence.length === words.length);
+  const starts = new Set(places), lengths = new Set<number>();
+  const masker = new Masker({ ...MASKING_DEFAULTS, masking: "word", mlm_probability: 0.3 }, tokenKinds(bpe));
+  for (let index = 0; index < 200; index++) {
+    const ids = Int32Array.of(cls, ...sentence.view().map((id, i) => starts.has(i) ? id | WORD_START : id), sep);
+    const chosen = new Set<number>();
+    const choose = new Random(7, STREAMS.mask).at(0, index), replace = new Random(7, STREAMS.replace).at(0, index);
+    masker.mask(ids, 0, ids.length, choose, replace, (position) => chosen.add(position - 1));
+    words.forEach((word, i) => {
+      if (i > 0 && word === words[i - 1]) assertEquals(chosen.has(i), chosen.has(i - 1), `token ${i} of ${index}`);
+    });
+    lengths.add(chosen.size);
+  }
+  assert(lengths.size > 3, "words are chosen one by one");
 });

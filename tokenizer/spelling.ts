@@ -8,6 +8,8 @@ export interface Spelling {
   startsWord(token: string): boolean;
   /** Whether a new word begins behind the token, whatever follows it. */
   endsWord(token: string): boolean;
+  /** Whether the token is nothing but white space, which belongs to the word behind it. */
+  isSpace(token: string): boolean;
   /** What the token stands for, without its marks and the white space beside it. */
   surface(token: string): string;
   /** What the token stands for as a person should see it where it stands alone. */

@@ -172,6 +172,9 @@ export abstract class Tokenizer {
   /** The ids of words as they stand behind others, or at the beginning of a text. */
   abstract wordIds(words: string, isFirst: boolean): Int32Array;
 
+  /** The same tokenizer with more special tokens, which have the next ids. */
+  abstract withSpecial(special: readonly string[]): Tokenizer;
+
   /** Characters of the longest word that does not become unknown for its length alone. */
   abstract get longestWord(): number;
 
@@ -228,16 +231,21 @@ export abstract class Tokenizer {
   protected encodeWhole(bytes: Uint8Array, from: number, to: number, out: IdBuffer, starts: number[]): void {
     const text = decoder.decode(bytes.slice(from, to));
     const encoding = this.encode(text, { specials: "corpus" });
+    const first = out.length;
     let last = -1; // where the piece before ended
     encoding.offsets.forEach(([start, end], i) => {
       const piece = text.slice(start, end);
       const begins = end - piece.trimStart().length, ends = start + piece.trimEnd().length;
-      if (last < 0 || EOJEOL_SPACE.test(text.slice(last, begins))) {
-        if (piece.trim() !== "" || last < 0) starts.push(out.length);
-      }
+      const begun = last < 0 || (piece.trim() !== "" && EOJEOL_SPACE.test(text.slice(last, begins)));
       out.push(encoding.ids[i]);
+      if (begun) this.startEojeol(out, first, starts);
       last = Math.max(last, ends);
     });
+  }
+
+  /** Notes that an eojeol begins with the last token, of a sentence that begins at `first`. */
+  protected startEojeol(out: IdBuffer, _first: number, starts: number[]): void {
+    starts.push(out.length - 1);
   }
 
   /** The same as `encodeUtf8` for text in which there is no added token. */
@@ -375,6 +383,11 @@ export abstract class Tokenizer {
   /** Whether a new word begins behind it, whatever follows. */
   endsWord(id: number): boolean {
     return id >= this.size || this.isSpecial(id) || this.#spelling.endsWord(this.vocabulary[id]);
+  }
+
+  /** Whether it is nothing but white space, which belongs to the word behind it. */
+  isSpace(id: number): boolean {
+    return id < this.size && !this.isSpecial(id) && this.#spelling.isSpace(this.vocabulary[id]);
   }
 
   /** What it stands for, without its marks (`##`, `Ġ`, `▁`) and the white space beside it. */

@@ -3,7 +3,7 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import { loadTokenizer } from "../files.ts";
 import { IdBuffer } from "../id_buffer.ts";
 import { parseObject, tokenizerOf } from "../json.ts";
-import { PipelineTokenizer } from "../pipeline/tokenizer.ts";
+import type { PipelineTokenizer } from "../pipeline/tokenizer.ts";
 import { tokenizerFiles } from "../tokenizer_files.ts";
 import { wordCounter } from "../word_source.ts";
 import { Bpe } from "./bpe.ts";

@@ -29,6 +29,10 @@ export class SpacedSpelling implements Spelling {
     return /[\p{White_Space}\p{P}\p{S}]$/u.test(this.#textOf(token));
   }
 
+  isSpace(token: string): boolean {
+    return this.#textOf(token).trim() === "";
+  }
+
   surface(token: string): string {
     return this.#textOf(token).trim();
   }

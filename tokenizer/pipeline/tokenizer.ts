@@ -3,7 +3,7 @@
  * post-processors and decoders. Used through `Tokenizer`.
  */
 
-import type { AddedToken, SpecialNames } from "../added_tokens.ts";
+import { type AddedToken, SPECIAL, type SpecialNames } from "../added_tokens.ts";
 import type { IdBuffer } from "../id_buffer.ts";
 import type { Json } from "../json_fields.ts";
 import { Tokenizer } from "../tokenizer.ts";
@@ -79,6 +79,12 @@ export class PipelineTokenizer extends Tokenizer {
     return Infinity;
   }
 
+  withSpecial(special: readonly string[]): PipelineTokenizer {
+    const { data, notes } = this;
+    const added_tokens = [...data.added_tokens, ...special.map((content) => ({ content, ...SPECIAL }))];
+    return new PipelineTokenizer({ ...data, vocabulary: [...data.vocabulary, ...special], added_tokens }, notes);
+  }
+
   canWrite(character: string): boolean {
     const ids: number[] = [];
     this.encodeIds(character, ids, "corpus");
@@ -100,10 +106,23 @@ export class PipelineTokenizer extends Tokenizer {
     for (let i = first; i < out.length; i++) {
       const spaces = this.#spacesOf(out.at(i));
       const isSpace = (spaces & IS_SPACE) !== 0;
-      if (i === first || (!isSpace && (isBehindSpace || (spaces & BEGINS) !== 0))) starts.push(i);
+      if (i === first || (!isSpace && (isBehindSpace || (spaces & BEGINS) !== 0))) {
+        this.#startAt(out, i, first, starts);
+      }
       if (isSpace) isBehindSpace = true;
       else isBehindSpace = (spaces & ENDS) !== 0;
     }
+  }
+
+  protected override startEojeol(out: IdBuffer, first: number, starts: number[]): void {
+    this.#startAt(out, out.length - 1, first, starts);
+  }
+
+  /** A token of white space alone is the beginning of the word behind it, unless that has a space of its own. */
+  #startAt(out: IdBuffer, place: number, first: number, starts: number[]): void {
+    const hasOwn = (this.#spacesOf(out.at(place)) & BEGINS) !== 0;
+    if (!hasOwn && place > first && (this.#spacesOf(out.at(place - 1)) & IS_SPACE) !== 0) place--;
+    if (starts.length === 0 || starts[starts.length - 1] < place) starts.push(place);
   }
 
   #spacesOf(id: number): number {

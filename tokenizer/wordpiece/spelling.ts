@@ -35,6 +35,10 @@ export class WordPieceSpelling implements Spelling {
     return false;
   }
 
+  isSpace(): boolean {
+    return false;
+  }
+
   surface(token: string): string {
     return token.startsWith(CONTINUING) && token !== CONTINUING ? token.slice(CONTINUING.length) : token;
   }

@@ -122,6 +122,10 @@ export class WordPieceTokenizer extends Tokenizer {
     return (single_word || !normalized) && words.length === 1 && words[0].text === content;
   }
 
+  withSpecial(special: readonly string[]): WordPieceTokenizer {
+    return this.extended([], special);
+  }
+
   canWrite(character: string): boolean {
     return this.idOf(character) !== undefined || this.idOf(CONTINUING + character) !== undefined;
   }

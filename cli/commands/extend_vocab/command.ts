@@ -4,7 +4,7 @@ import { ClozeError, ioError } from "../../../config/cloze_error.ts";
 import { openModelFolder } from "../../../model/model_folder.ts";
 import { newSpecialTokens, type WordCounts, type WordPieceTokenizer } from "../../../tokenizer/mod.ts";
 import { checkTextFlags, corpusConfig, corpusFiles, noteFindings, saveStdin } from "../../corpus.ts";
-import { countedWords, extensible, writeExtended } from "../../extended_vocabulary.ts";
+import { countedWords, extensible, writeExtended, writeSpecial } from "../../extended_vocabulary.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { resolve } from "../../paths.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
@@ -34,9 +34,13 @@ export async function run({ positionals = [], ...values }: ExtendVocabOptions): 
   const to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
   const folder = await openModelFolder(resolve(values.model));
+  noteTokenizer(folder.tokenizer);
+  const special = newSpecialTokens(named, folder.tokenizer);
+  if (sources === 0) {
+    await writeSpecial(folder, to, special);
+    return 0;
+  }
   const own = extensible(folder, "add");
-  noteTokenizer(own);
-  const special = newSpecialTokens(named, own);
   const counts = data.length === 0 ? undefined : await wordsOf(data, values, own.extended([], special));
   await writeExtended(folder, to, counts, special, {
     flag: "add",

@@ -8,7 +8,7 @@ import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 export const TABLE = {
   name: "predict",
   summary:
-    "Fills the blanks in lines of text: [MASK], or three or more underscores. With a fine-tuned model, classifies them.",
+    "Fills the blanks in lines of text: [MASK], <mask>, or three or more underscores. With a fine-tuned model, classifies them.",
   usage: "[FILE…] [flags]",
   positional: "FILE",
   details:
