@@ -1,7 +1,7 @@
 /**
  * cloze's tokenizer against Hugging Face `tokenizers` at the same work, in one run, alternating; prints tables and writes
- * results/tokenizer_encode.json or results/tokenizer_train.json. Not part of the product.
- * usage: deno run -A bench/tokenizer.ts encode|train DATA_FOLDER [--rounds 3]
+ * results/tokenizer_encode.json or results/tokenizer_train.json (unigram_… for --model unigram). Not part of the product.
+ * usage: deno run -A bench/tokenizer.ts encode|train DATA_FOLDER [--rounds 3] [--model wordpiece|unigram]
  *
  * DATA_FOLDER has ko/nsmc.train.txt.gz, en/brown.txt and en/movie_reviews.train.txt.
  *
@@ -13,13 +13,22 @@
 
 import {
   IdBuffer,
+  learnUnigram,
+  loadTokenizer,
   type Tokenizer,
+  tokenizerFiles,
   tokenizerFrom,
+  unigramWords,
   vocabularyReport,
   VocabularyTrainer,
+  wordCounter,
+  type WordCounts,
   WordPieceTokenizer,
 } from "../tokenizer/mod.ts";
 import { JsonLines, machine, median, peerPython } from "./peers.ts";
+
+/** What is measured. */
+type Model = "wordpiece" | "unigram";
 
 const HERE = import.meta.dirname!;
 const PEER = `${HERE}/peers/tokenizers_speed.py`;
@@ -105,13 +114,23 @@ function timed(run: () => number): { ms: number; tokens: number } {
   return { ms: performance.now() - start, tokens };
 }
 
-async function encode(folder: string, rounds: number, python: string, scratch: string) {
+/** The tokenizer that both sides encode with. */
+function learned(model: Model, bytes: Uint8Array): Tokenizer {
+  if (model === "wordpiece") {
+    const trainer = new VocabularyTrainer();
+    trainer.addUtf8(bytes);
+    return new WordPieceTokenizer(trainer.train(30_000));
+  }
+  const counter = wordCounter(unigramWords({ lowercase: false }));
+  counter.addUtf8(bytes);
+  return learnUnigram(counter.words, { lowercase: false, vocab_size: 30_000 });
+}
+
+async function encode(model: Model, folder: string, rounds: number, python: string, scratch: string) {
   const cores = navigator.hardwareConcurrency;
   const rows = [];
   for (const [language, all] of Object.entries(await texts(folder))) {
-    const trainer = new VocabularyTrainer();
-    trainer.addUtf8(all);
-    const tokenizer = new WordPieceTokenizer(trainer.train(30_000));
+    const tokenizer = learned(model, all);
     let bytes = all;
     if (language === "ko") {
       let end = 0;
@@ -122,9 +141,12 @@ async function encode(folder: string, rounds: number, python: string, scratch: s
     if (lines[lines.length - 1] === "") lines.pop();
     const [text, vocabulary] = [`${scratch}/${language}.txt`, `${scratch}/${language}.vocab.txt`];
     await Deno.writeFile(text, bytes);
-    await Deno.writeTextFile(vocabulary, tokenizer.vocabulary.join("\n") + "\n");
+    const content = model === "wordpiece"
+      ? tokenizer.vocabulary.join("\n") + "\n"
+      : tokenizerFiles(tokenizer, 512)["tokenizer.json"];
+    await Deno.writeTextFile(vocabulary, content);
     const peer = async (threads: number) => {
-      const child = new JsonLines(python, [PEER, "encode", text, vocabulary], {
+      const child = new JsonLines(python, [PEER, `encode-${model}`, text, vocabulary], {
         RAYON_NUM_THREADS: String(threads),
         TOKENIZERS_PARALLELISM: String(threads > 1),
       });
@@ -173,10 +195,8 @@ async function encode(folder: string, rounds: number, python: string, scratch: s
   return rows;
 }
 
-/** One training in this process: from the file to the vocabulary. */
-async function trainHere(file: string, size: number, out: string): Promise<void> {
-  const start = performance.now();
-  const trainer = new VocabularyTrainer();
+/** Counts the words of a file, chunk by chunk. */
+function countFile(file: string, add: (bytes: Uint8Array, from: number, to: number) => void): void {
   using source = Deno.openSync(file);
   const buffer = new Uint8Array(2 * CHUNK);
   let length = 0;
@@ -185,20 +205,79 @@ async function trainHere(file: string, size: number, out: string): Promise<void>
     if (read === null) break;
     length += read;
     const end = buffer.lastIndexOf(10, length - 1) + 1;
-    trainer.addUtf8(buffer, 0, end);
+    add(buffer, 0, end);
     buffer.copyWithin(0, end, length);
     length -= end;
   }
-  trainer.addUtf8(buffer, 0, length);
-  const vocabulary = trainer.train(size);
-  const ms = performance.now() - start;
-  await Deno.writeTextFile(out, vocabulary.join("\n") + "\n");
+  add(buffer, 0, length);
+}
+
+/** One training in this process: from the file to the vocabulary. */
+async function trainHere(model: Model, file: string, size: number, out: string): Promise<void> {
+  const start = performance.now();
+  let content: string;
+  if (model === "wordpiece") {
+    const trainer = new VocabularyTrainer();
+    countFile(file, (bytes, from, to) => trainer.addUtf8(bytes, from, to));
+    content = trainer.train(size).join("\n") + "\n";
+  } else {
+    const counter = wordCounter(unigramWords({ lowercase: false }));
+    countFile(file, (bytes, from, to) => counter.addUtf8(bytes, from, to));
+    const tokenizer = learnUnigram(counter.words, { lowercase: false, vocab_size: size });
+    content = tokenizerFiles(tokenizer, 512)["tokenizer.json"];
+  }
+  const ms = performance.now() - start, used = cpuSeconds();
+  await Deno.writeTextFile(out, content);
   const peak = /VmHWM:\s*(\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))?.[1] ?? "0";
-  console.log(JSON.stringify({ ms, peak_mb: Number(peak) / 1024 }));
+  console.log(JSON.stringify({ ms, cpu_s: used, peak_mb: Number(peak) / 1024 }));
+}
+
+/** Processor time of this process with its threads. */
+function cpuSeconds(): number {
+  const fields = Deno.readTextFileSync("/proc/self/stat").replace(/^.*\) /, "").split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Fertility; for unigram the loss, too, of the best way to write each word: nats a character, of which a mark is one. */
+async function fit(out: string, model: Model, counts: WordCounts): Promise<Record<string, number>> {
+  if (model === "wordpiece") {
+    const lines = (await Deno.readTextFile(out)).trimEnd().split("\n");
+    const { fertility, unk_rate } = vocabularyReport(new WordPieceTokenizer(lines), counts);
+    return {
+      tokens: lines.length,
+      fertility: Number(fertility.toFixed(4)),
+      unk_rate: Number(unk_rate.toPrecision(3)),
+    };
+  }
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.copyFile(out, `${folder}/tokenizer.json`);
+    const tokenizer = await loadTokenizer(folder), ids = new IdBuffer();
+    const scores: [string, number][] = JSON.parse(await Deno.readTextFile(out)).model.vocab;
+    const unknown = Math.min(...scores.map(([, score]) => score)) - 10;
+    let words = 0, tokens = 0, characters = 0, nats = 0;
+    for (let word = 0, start = 0; word < counts.ends.length; start = counts.ends[word++]) {
+      const count = counts.counts[word];
+      ids.truncate(0);
+      tokenizer.encodeWord(counts.bytes, start, counts.ends[word], ids);
+      words += count;
+      tokens += count * ids.length;
+      for (let i = start; i < counts.ends[word]; i++) if ((counts.bytes[i] & 0xC0) !== 0x80) characters += count;
+      for (const id of ids.view()) nats -= count * (id === tokenizer.special.unk ? unknown : scores[id][1]);
+    }
+    return {
+      tokens: scores.length,
+      fertility: Number((tokens / words).toFixed(4)),
+      nats_per_character: Number((nats / characters).toFixed(4)),
+    };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 interface Training {
   ms: number;
+  cpu_s: number;
   peak_mb: number;
 }
 
@@ -208,18 +287,18 @@ async function output(command: string, args: string[]): Promise<Training> {
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-async function train(folder: string, rounds: number, python: string, scratch: string) {
+async function train(model: Model, folder: string, rounds: number, python: string, scratch: string) {
   const rows = [];
   for (const [language, bytes] of Object.entries(await texts(folder))) {
     const file = `${scratch}/${language}.txt`;
     await Deno.writeFile(file, bytes);
-    const counted = new VocabularyTrainer();
+    const counted = wordCounter(model === "wordpiece" ? undefined : unigramWords({ lowercase: false }));
     counted.addUtf8(bytes);
-    for (const size of [8000, 30_000]) {
+    for (const size of model === "wordpiece" ? [8000, 30_000] : [4000, 16_000]) {
       const sides = {
         cloze: (out: string) =>
-          output(Deno.execPath(), ["run", "-qA", `${HERE}/tokenizer.ts`, "train-here", file, String(size), out]),
-        tokenizers: (out: string) => output(python, [PEER, "train", file, String(size), out]),
+          output(Deno.execPath(), ["run", "-qA", `${HERE}/tokenizer.ts`, "train-here", file, String(size), out, model]),
+        tokenizers: (out: string) => output(python, [PEER, `train-${model}`, file, String(size), out]),
       };
       const results: Record<keyof typeof sides, Training[]> = { cloze: [], tokenizers: [] };
       for (let round = 0; round < rounds; round++) {
@@ -228,14 +307,11 @@ async function train(folder: string, rounds: number, python: string, scratch: st
         }
       }
       const summary = async (side: keyof typeof sides) => {
-        const lines = (await Deno.readTextFile(`${scratch}/${side}.vocab.txt`)).trimEnd().split("\n");
-        const { fertility, unk_rate } = vocabularyReport(new WordPieceTokenizer(lines), counted.counts);
         return {
           seconds: results[side].map(({ ms }) => Number((ms / 1e3).toFixed(2))),
           peak_mb: Math.round(median(results[side].map(({ peak_mb }) => peak_mb))),
-          tokens: lines.length,
-          fertility: Number(fertility.toFixed(4)),
-          unk_rate: Number(unk_rate.toPrecision(3)),
+          cpu_seconds: results[side].map(({ cpu_s }) => Number(cpu_s.toFixed(1))),
+          ...await fit(`${scratch}/${side}.vocab.txt`, model, counted.words),
         };
       };
       const [cloze, tokenizers] = [await summary("cloze"), await summary("tokenizers")];
@@ -256,28 +332,32 @@ async function train(folder: string, rounds: number, python: string, scratch: st
 if (import.meta.main) {
   const [what, folder, ...rest] = Deno.args;
   if (what === "train-here") {
-    await trainHere(folder, Number(rest[0]), rest[1]);
+    await trainHere(rest[2] as Model, folder, Number(rest[0]), rest[1]);
     Deno.exit(0);
   }
   if (!folder || (what !== "encode" && what !== "train")) {
     console.error("usage: deno run -A bench/tokenizer.ts encode|train DATA_FOLDER [--rounds 3]");
     Deno.exit(2);
   }
-  const rounds = rest[0] === "--rounds" ? Number(rest[1]) : 3;
+  const option = (name: string, fallback: string) => rest.includes(name) ? rest[rest.indexOf(name) + 1] : fallback;
+  const rounds = Number(option("--rounds", "3")), model = option("--model", "wordpiece") as Model;
   const python = await peerPython();
   const scratch = await Deno.makeTempDir();
   try {
-    const rows = await { encode, train }[what](folder, rounds, python, scratch);
+    const rows = await { encode, train }[what](model, folder, rounds, python, scratch);
     const version = await new Deno.Command(python, { args: ["-c", "import tokenizers;print(tokenizers.__version__)"] })
       .output();
     const result = {
-      command: `deno run -A bench/tokenizer.ts ${what} DATA_FOLDER --rounds ${rounds}`,
+      command: `deno run -A bench/tokenizer.ts ${what} DATA_FOLDER --rounds ${rounds} --model ${model}`,
       machine: await machine(),
       tokenizers: new TextDecoder().decode(version.stdout).trim(),
       rounds,
       rows,
     };
-    await Deno.writeTextFile(`${HERE}/results/tokenizer_${what}.json`, JSON.stringify(result, null, 2) + "\n");
+    await Deno.writeTextFile(
+      `${HERE}/results/${model === "wordpiece" ? "tokenizer" : model}_${what}.json`,
+      JSON.stringify(result, null, 2) + "\n",
+    );
   } finally {
     await Deno.remove(scratch, { recursive: true });
   }

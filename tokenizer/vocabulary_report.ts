@@ -42,7 +42,7 @@ export function vocabularyReport(tokenizer: Tokenizer, { bytes, ends, counts }: 
     const count = counts[word];
     ids.truncate(0);
     tokenizer.encodeWord(bytes, start, ends[word], ids);
-    const isUnknown = ids.view()[0] === tokenizer.special.unk;
+    const isUnknown = ids.view().includes(tokenizer.special.unk);
     words += count;
     tokens += count * ids.length;
     if (isUnknown) unknown += count;

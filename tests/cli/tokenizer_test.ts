@@ -329,3 +329,52 @@ function tensor(path: string, name: string): Float32Array {
   const [from, to] = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))[name].data_offsets;
   return new Float32Array(bytes.slice(8 + length + from, 8 + length + to).buffer);
 }
+
+Deno.test("train-tokenizer --model unigram: the same for any number of threads, and tokenize reads it", async () => {
+  using place = smallPlace();
+  place.file("ko.txt", KOREAN.repeat(20));
+  const train = (output: string, ...flags: string[]) =>
+    place.cloze([
+      "train-tokenizer",
+      "--data",
+      "text.txt",
+      "ko.txt",
+      "--output",
+      output,
+      "--model",
+      "unigram",
+      ...flags,
+    ]);
+  const one = await train("t", "--vocab-size", "300", "--threads", "1", "--special-token", "[URL]");
+  assertEquals(one.code, 0, one.stderr);
+  assertMatch(one.stderr, /\[UNK\] +0\.000% of words/);
+  const three = await train("u", "--vocab-size", "300", "--threads", "3", "--special-token", "[URL]");
+  assertEquals(three.code, 0, three.stderr);
+  const read = (folder: string) => Deno.readTextFileSync(`${place.path}/${folder}/tokenizer.json`);
+  assertEquals(read("t"), read("u"));
+  const { model, added_tokens } = JSON.parse(read("t"));
+  assertEquals(model.vocab.slice(0, 6).map(([piece]: [string]) => piece), [
+    "<s>",
+    "<pad>",
+    "</s>",
+    "<unk>",
+    "<mask>",
+    "[URL]",
+  ]);
+  assertEquals(added_tokens.find(({ content }: { content: string }) => content === "<mask>").lstrip, true);
+  const input = new TextEncoder().encode("고양이는 <mask> 먹는다 [URL]\n");
+  const shown = await place.cloze(["tokenize", "--tokenizer", "t"], { input });
+  assertEquals(shown.code, 0, shown.stderr);
+  for (const token of ["<mask>", "[URL]", "▁"]) assertStringIncludes(shown.stdout, token);
+});
+
+Deno.test("train-tokenizer --model unigram refuses what it has no use for", async () => {
+  using place = smallPlace();
+  const refused = { "--min-frequency": "3", "--pre-tokenizer": "characters", "--compat": "google" };
+  for (const [flag, value] of Object.entries(refused)) {
+    const args = ["train-tokenizer", "--data", "text.txt", "--output", "t", "--model", "unigram", flag, value];
+    const { code, stderr } = await place.cloze(args);
+    assertEquals(code, 2, stderr);
+    assertStringIncludes(stderr, flag);
+  }
+});

@@ -42,7 +42,9 @@ export class PipelineTokenizer extends Tokenizer {
       readDecoder(data.decoders),
       isByteLevel ? (token) => decodeByteLevel([token])[0] : (token) => token.replaceAll("▁", " "),
     );
-    const own = new Set(Object.values(names));
+    // Where the text is a person's, these are found before it is cut into words; in a corpus they are plain text.
+    const added = new Set(data.added_tokens.map(({ content }) => content));
+    const own = new Set(Object.values(names).filter((content) => added.has(content)));
     const ids = new Map(vocabulary.map((token, id) => [token, id]));
     super({
       vocabulary,

@@ -40,8 +40,8 @@ export const UNIGRAM: ModelKind<UnigramData> = {
   write(vocabulary, { scores, unk_id, byte_fallback }) {
     return { type: "Unigram", unk_id, vocab: vocabulary.map((piece, id) => [piece, scores[id]]), byte_fallback };
   },
-  build({ vocabulary }, { scores, unk_id, byte_fallback }) {
-    return new UnigramModel(vocabulary, scores, unk_id, byte_fallback);
+  build({ vocabulary, own }, { scores, unk_id, byte_fallback }) {
+    return new UnigramModel(vocabulary, scores, unk_id, byte_fallback, own);
   },
 };
 

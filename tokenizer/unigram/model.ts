@@ -4,31 +4,22 @@
  * the tokenizer.
  */
 
-import { IdBuffer } from "../id_buffer.ts";
+import type { IdBuffer } from "../id_buffer.ts";
+import type { SubwordModel } from "../subword_model.ts";
 import { Trie } from "../wordpiece/trie.ts";
 import { widthOf } from "../utf8.ts";
-import { grown, WordTable } from "../word_table.ts";
 
 /** How much less an unknown character scores than the least of the pieces. */
 const UNK_PENALTY = 10;
 
-/** Words whose pieces are remembered: text repeats most of its words. About 40 bytes each. */
-const CACHE_WORDS = 1 << 19;
-/** Longer words, in bytes, are not remembered. */
-const LONGEST_CACHED = 96;
-
 /** The pieces, ready for matching. */
-export class UnigramModel {
+export class UnigramModel implements SubwordModel {
   readonly #trie = new Trie(1);
   readonly #scores: Float64Array;
   readonly #unk: number;
   readonly #unkScore: number;
   /** The ids of `<0x00>` … `<0xFF>`, where unknown characters are written in bytes; -1 for none. */
   readonly #bytes: Int32Array | undefined;
-  readonly #words = new WordTable();
-  /** The ids of remembered word `w` are in `#pieces` from `#ends[w]` to `#ends[w + 1]`. */
-  #ends = new Uint32Array(1 << 9);
-  readonly #pieces = new IdBuffer();
   // Of the best way to each place: its score, where its last piece begins, and that piece's id, or -1.
   #best = new Float64Array(1 << 8);
   #from = new Int32Array(1 << 8);
@@ -36,8 +27,18 @@ export class UnigramModel {
   /** The pieces of the word in progress, the last one first: where each ends, and its id. */
   #path: number[] = [];
 
-  /** @param scores log-probabilities of the pieces; `unk` is the id of the unknown one. */
-  constructor(pieces: readonly string[], scores: ArrayLike<number>, unk: number, byte_fallback: boolean) {
+  /**
+   * @param scores log-probabilities of the pieces
+   * @param unk the id of the unknown piece
+   * @param own what no word is written with, whatever it scores
+   */
+  constructor(
+    pieces: readonly string[],
+    scores: ArrayLike<number>,
+    unk: number,
+    byte_fallback: boolean,
+    own: ReadonlySet<string> = new Set(),
+  ) {
     this.#scores = Float64Array.from(scores);
     this.#unk = unk;
     let least = Infinity;
@@ -45,30 +46,17 @@ export class UnigramModel {
     this.#unkScore = least - UNK_PENALTY;
     const bytes = byte_fallback ? new Int32Array(256).fill(-1) : undefined;
     pieces.forEach((piece, id) => {
-      if (piece !== "") this.#trie.add(0, piece, id);
+      if (piece !== "" && !own.has(piece)) this.#trie.add(0, piece, id);
       const byte = bytes && /^<0x([0-9A-F]{2})>$/.exec(piece);
       if (byte) bytes[parseInt(byte[1], 16)] = id;
     });
     this.#bytes = bytes;
   }
 
-  /** Appends the ids of the pieces of the word `bytes[start..end)` with that hash (see `word_table.ts`). */
-  append(bytes: Uint8Array, start: number, end: number, hash: number, out: IdBuffer): void {
-    if (end - start > LONGEST_CACHED) return this.match(bytes, start, end, out);
-    if (this.#words.size >= CACHE_WORDS) {
-      this.#words.clear();
-      this.#pieces.truncate(0);
-    }
-    const known = this.#words.size, word = this.#words.findOrAdd(bytes, start, end, hash);
-    if (word === known) {
-      this.match(bytes, start, end, this.#pieces);
-      if (word + 2 > this.#ends.length) this.#ends = grown(this.#ends, word + 2);
-      this.#ends[word + 1] = this.#pieces.length;
-    }
-    out.copy(this.#pieces, this.#ends[word], this.#ends[word + 1]);
-  }
-
-  /** The same without remembering anything; appends to `ends` where each piece ends. */
+  /**
+   * Appends the ids of the pieces of the word `bytes[start..end)`, and to `ends` where each piece ends; the bytes of an
+   * unknown text all end with it.
+   */
   match(bytes: Uint8Array, start: number, end: number, out: IdBuffer, ends?: number[]): void {
     this.#search(bytes, start, end);
     const id = this.#id, from = this.#from, path = this.#path, unk = this.#unk;

@@ -16,8 +16,8 @@ import { LONGEST_PIECE, type Pieces, seedPieces } from "./seeds.ts";
 export interface UnigramOptions {
   /** Most characters that are pieces of their own; see `Alphabet`. */
   limit_alphabet?: number | undefined;
-  /** Told now and then how many pieces are left. */
-  onProgress?: (pieces: number) => void;
+  /** Told now and then how far it is, from 0 to 1. */
+  onProgress?: (share: number) => void;
 }
 
 /** What was learned: pieces and their log-probabilities, the likeliest first. */
@@ -37,6 +37,8 @@ const LEAST_SEEDS = 100_000;
 const SCALE = 2 ** 16;
 /** Pieces that are expected less often go. */
 const LEAST_EXPECTED = 0.5;
+/** Words after which it is told how far it is: often enough to stop at a person's word. */
+const WORDS_TOLD = 1 << 15;
 /** Digits of a score: so few that every program reads the same number. */
 const DIGITS = 8;
 
@@ -50,11 +52,14 @@ export function trainUnigram(words: WordCounts, size: number, options: UnigramOp
   const coded = codeWords(words, alphabet);
   const target = Math.max(size, alphabet.length);
   let pieces = normalized(seedPieces(coded, Math.max(LEAST_SEEDS, SEEDS_PER_PIECE * target)));
+  const seeds = pieces.ends.length;
   for (;;) {
-    options.onProgress?.(pieces.ends.length);
+    const share = Math.log(seeds / pieces.ends.length) / Math.log(seeds / target);
+    const tell = () => options.onProgress?.(Math.min(share || 0, 1));
     const isLast = pieces.ends.length <= target, least = pieces.ends.length < target ? 0 : target;
-    for (let step = 0; step < STEPS; step++) pieces = maximize(coded, pieces, least);
+    for (let step = 0; step < STEPS; step++) pieces = maximize(coded, pieces, least, tell);
     if (isLast) return vocabulary(pieces, alphabet);
+    tell();
     pieces = prune(coded, pieces, Math.max(target, Math.floor(SHRINKING * pieces.ends.length)));
   }
 }
@@ -69,12 +74,13 @@ function normalized({ weights, ...pieces }: Pieces): Pieces {
  * One step of expectation–maximization, in its Bayesian form, in which rare pieces lose weight (Liang and Klein, 2007).
  * Pieces that are hardly expected go, unless they are characters, or fewer than `least` would stay.
  */
-function maximize(words: CodedWords, pieces: Pieces, least: number): Pieces {
+function maximize(words: CodedWords, pieces: Pieces, least: number, tell: () => void): Pieces {
   const alphabet = words.frequencies.length;
   const lattice = new PieceLattice(pieces, alphabet), expected = new Float64Array(pieces.ends.length);
   const { codes, ends, counts } = words;
   for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
     lattice.expect(codes, start, ends[word], counts[word], SCALE, expected);
+    if (word % WORDS_TOLD === 0) tell();
   }
   let staying = 0;
   for (let piece = 0; piece < expected.length; piece++) {

@@ -43,9 +43,11 @@ async function learn(values: TrainTokenizerOptions, positionals: readonly string
     refuseFlags(values, ["min-frequency"], "is for pairs that are merged, but --pre-tokenizer characters merges none");
   }
   const { model = "wordpiece" } = values;
-  if (model !== "wordpiece") {
-    refuseFlags(values, ["limit-alphabet", "pre-tokenizer", "compat"], "is for --model wordpiece");
+  if (model !== "wordpiece") refuseFlags(values, ["pre-tokenizer", "compat"], "is for --model wordpiece");
+  if (model === "bpe") {
+    refuseFlags(values, ["limit-alphabet"], "is not for --model bpe, whose alphabet is the 256 bytes");
   }
+  if (model === "unigram") refuseFlags(values, ["min-frequency"], "is not for --model unigram, which merges no pairs");
   const asked = learnedFlags(values);
   const output = resolve(values.output);
   await makeFolder(output);

@@ -12,7 +12,7 @@ const COMPAT = choice(
 );
 
 /** What `--model` may say beside `wordpiece`: models whose tokens have the white space before them. */
-export const SPACED_MODELS = ["bpe"] as const;
+export const SPACED_MODELS = ["bpe", "unigram"] as const;
 
 /** The command's table. */
 export const TABLE = {
@@ -31,7 +31,7 @@ export const TABLE = {
     model: choice(
       ["wordpiece", ...SPACED_MODELS],
       "wordpiece as BERT has it, in whose tokens ## marks pieces inside a word; bpe, byte-level as RoBERTa has it, which " +
-        "knows every text.",
+        "knows every text; unigram as XLM-R has it, which cuts words into the likeliest pieces.",
       "wordpiece",
     ),
     "vocab-size": VOCAB_SIZE,
@@ -54,6 +54,7 @@ export const TABLE = {
   examples: [
     "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 16000",
     "cloze train-tokenizer --data corpus/ --output tokenizer --model bpe",
+    "cloze train-tokenizer --data corpus/ --output tokenizer --model unigram --vocab-size 16000",
     "cloze train-tokenizer --data corpus/ --output tokenizer --vocab-size 30000 --pad-to-multiple 64",
     "cloze train-tokenizer --data proteins.txt --output tokenizer --pre-tokenizer characters",
     "cloze train-tokenizer --data corpus/ --output tokenizer --special-token '[URL]'",

@@ -5,14 +5,18 @@
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { type CorpusSource, countWords } from "../../../data/mod.ts";
 import {
+  Alphabet,
   bpeWords,
   learnBpe,
+  learnUnigram,
   type PipelineTokenizer,
   ROBERTA_TOKENS,
   suitableVocabSize,
+  unigramWords,
   wordCounter,
   type WordCounts,
   type WordSource,
+  XLM_ROBERTA_TOKENS,
 } from "../../../tokenizer/mod.ts";
 import { noteOnce } from "../../corpus.ts";
 import type { Learned, LearnOptions } from "../../learn_tokenizer.ts";
@@ -30,6 +34,8 @@ interface SpacedModel {
   own: readonly string[];
   /** The words that it is learned from. */
   words(options: TextOptions): WordSource;
+  /** How many tokens are single characters or bytes, whatever the size. */
+  alphabet(counts: WordCounts, limit: number | undefined): number;
   learn(
     counts: WordCounts,
     options: LearnOptions & { vocab_size: number; onProgress: (tokens: number) => void },
@@ -41,7 +47,13 @@ const BYTES = 256;
 
 /** The models by what `--model` calls them. */
 const MODELS: Record<typeof SPACED_MODELS[number], SpacedModel> = {
-  bpe: { own: ROBERTA_TOKENS, words: bpeWords, learn: learnBpe },
+  bpe: { own: ROBERTA_TOKENS, words: bpeWords, alphabet: () => BYTES, learn: learnBpe },
+  unigram: {
+    own: XLM_ROBERTA_TOKENS,
+    words: unigramWords,
+    alphabet: (counts, limit) => new Alphabet(counts, limit).kept,
+    learn: learnUnigram,
+  },
 };
 
 /**
@@ -69,7 +81,8 @@ export async function learnSpaced(
   const counter = wordCounter(words);
   for (const counts of counted.words) counter.merge(counts);
   if (counter.size === 0) throw new ClozeError("input", "the text has no words, so there is no vocabulary to learn");
-  const vocab_size = options.vocab_size ?? suitableVocabSize(counted.characters, BYTES);
+  const vocab_size = options.vocab_size ??
+    suitableVocabSize(counted.characters, model.alphabet(counter.words, options.limit_alphabet));
   const show = tokensPace(`learning the vocabulary from ${grouped(counter.size)} distinct words`);
   const tokenizer = await stoppable((check) => {
     const onProgress = (tokens: number) => {
