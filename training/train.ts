@@ -7,7 +7,7 @@ import type { Batch } from "../config/batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Metric } from "../config/metric.ts";
 import type { Position } from "../data/mod.ts";
-import type { Engine } from "../ffi/mod.ts";
+import type { Engine, TrainingReport } from "../ffi/mod.ts";
 import type { BatchStream, Measure, Task } from "../tasks/task.ts";
 import type { MetricsFile } from "../run/metrics_file.ts";
 import { MILESTONES, Pauses, type Schedule } from "./schedule.ts";
@@ -18,6 +18,9 @@ const MICRO_BATCH_TOKENS = 16384;
 const AT_ONCE_MS = 0.5;
 /** Time between lines of metrics. */
 const METRICS_EVERY_MS = 2000;
+
+/** A line of metrics about training. */
+type TrainMetric = Extract<Metric, { kind: "train" }>;
 
 /** How an update is cut into batches for the engine. */
 export function microBatches(batch_tokens: number): { count: number; tokens: number } {
@@ -114,28 +117,15 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
   if (options.measuresFirst === true && step === 0) await evaluateNow(false);
   while (!isOver() && !signal.aborted) {
     const rate = schedule.learningRate(reached());
-    const weight = task.sequenceWeight(update);
-    const upcoming: Batch[] = [];
-    let predicted = 0;
     position = batches.position;
     epoch = batches.epoch;
-    for (const [i, batch] of update.entries()) {
-      const running = engine.forwardBackward(batch, step, i, weight);
-      tokens += batch.input_ids.length;
-      interval.tokens += batch.input_ids.length;
-      const building = performance.now();
-      upcoming.push(take()); // while the engine works
-      const ready = performance.now();
-      await running;
-      // An answer that comes at once was there before: the engine stood still for at most the time of building. A GPU
-      // answers at once until two batches lie before it.
-      if (performance.now() - ready < AT_ONCE_MS) interval.wait_ms += ready - building;
-      predicted += task.predicted(batch);
-    }
-    update = upcoming;
+    const upcoming = await accumulate(options, update, step, interval, take);
+    const predicted = update.reduce((sum, batch) => sum + task.predicted(batch), 0);
+    tokens += tokensOf(update);
     interval.predicted += predicted;
     hasPredicted ||= predicted > 0;
     if (predicted > 0) await engine.update(rate, step);
+    update = upcoming;
     step++;
     evaluation.forget();
 
@@ -148,20 +138,9 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
       pauses.isSaveDue(done, elapsed());
     const pause = done < 1 && !signal.aborted && (evaluates || saves);
     if (interval.predicted > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pause)) {
-      const sums = await engine.report();
-      const seconds = (performance.now() - interval.began) / 1000; // a GPU has done it all only now
-      const metric: Metric = {
-        kind: "train",
-        step,
-        epoch,
-        ...task.trained(sums),
-        learning_rate: rate,
-        grad_norm: sums.grad_norm,
-        tokens,
-        tokens_per_second: Math.round(interval.tokens / seconds),
-        elapsed_ms: Math.round(elapsed()),
-        data_wait_ms: Math.round(10 * interval.wait_ms) / 10,
-      };
+      const sums = await engine.report(); // a GPU has done it all only now
+      const at = { step, epoch, learning_rate: rate, tokens, elapsed_ms: Math.round(elapsed()) };
+      const metric = trainLine(task, sums, interval, at);
       await metrics.write(metric);
       await options.onMetric(metric, done);
       interval = newInterval();
@@ -240,6 +219,63 @@ export function copyOf(batch: Batch): Batch {
   return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as Batch;
 }
 
-function newInterval() {
+/** What happened since the last line of metrics. */
+interface Interval {
+  began: number;
+  tokens: number;
+  predicted: number;
+  /** At most so long did the engine wait for a batch. */
+  wait_ms: number;
+}
+
+function newInterval(): Interval {
   return { began: performance.now(), tokens: 0, predicted: 0, wait_ms: 0 };
+}
+
+const tokensOf = (update: readonly Batch[]) => update.reduce((sum, { input_ids }) => sum + input_ids.length, 0);
+
+/** Adds the gradients of an update's batches; meanwhile takes the batches of the next one. */
+async function accumulate<F>(
+  { engine, task }: TrainOptions<F>,
+  update: readonly Batch[],
+  step: number,
+  interval: Interval,
+  take: () => Batch,
+): Promise<Batch[]> {
+  const weight = task.sequenceWeight(update);
+  const upcoming: Batch[] = [];
+  for (const [i, batch] of update.entries()) {
+    const running = engine.forwardBackward(batch, step, i, weight);
+    const building = performance.now();
+    upcoming.push(take()); // while the engine works
+    const ready = performance.now();
+    await running;
+    // An answer that comes at once was there before: the engine stood still for at most the time of building. A GPU
+    // answers at once until two batches lie before it.
+    if (performance.now() - ready < AT_ONCE_MS) interval.wait_ms += ready - building;
+  }
+  interval.tokens += tokensOf(update);
+  return upcoming;
+}
+
+/** The line of metrics about the updates since the line before. */
+function trainLine(
+  task: Task,
+  sums: TrainingReport,
+  { began, tokens, wait_ms }: Interval,
+  at: Pick<TrainMetric, "step" | "epoch" | "learning_rate" | "tokens" | "elapsed_ms">,
+): TrainMetric {
+  const seconds = (performance.now() - began) / 1000;
+  return {
+    kind: "train",
+    step: at.step,
+    epoch: at.epoch,
+    ...task.trained(sums),
+    learning_rate: at.learning_rate,
+    grad_norm: sums.grad_norm,
+    tokens: at.tokens,
+    tokens_per_second: Math.round(tokens / seconds),
+    elapsed_ms: at.elapsed_ms,
+    data_wait_ms: Math.round(10 * wait_ms) / 10,
+  };
 }
