@@ -53,17 +53,22 @@ export function extensible({ path, tokenizer }: ModelFolder, flag: NewTokens["fl
 
 /** Writes the model with special tokens that are added by name, whatever its tokenizer is, and says what is in it. */
 export async function writeSpecial(
-  { path, tokenizer }: ModelFolder,
+  folder: ModelFolder,
   to: string,
   special: readonly string[],
 ): Promise<void> {
-  const pieces = special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids);
-  await writeLarger(path, to, tokenizer.withSpecial(special), pieces);
+  const pieces = special.map((token) => folder.tokenizer.encode(token, { specials: "corpus" }).ids);
+  await writeLarger(folder, to, folder.tokenizer.withSpecial(special), pieces);
 }
 
 /** @param pieces for each new token the ids that it was cut into before. */
-async function writeLarger(from: string, to: string, larger: Tokenizer, pieces: readonly Int32Array[]): Promise<void> {
-  const vocab_size = await writeExtendedModel({ from, to, tokenizer: larger, pieces });
+async function writeLarger(
+  { path: from, as }: Pick<ModelFolder, "path" | "as">,
+  to: string,
+  larger: Tokenizer,
+  pieces: readonly Int32Array[],
+): Promise<void> {
+  const vocab_size = await writeExtendedModel({ from, as, to, tokenizer: larger, pieces });
   note(
     `wrote ${to}: ${grouped(pieces.length)} new ${pieces.length === 1 ? "token" : "tokens"}, ${
       grouped(larger.size)
@@ -113,7 +118,7 @@ export async function writeExtended(
     : learnExtension(tokenizer, counts, { add, min_frequency });
   if (tokens.length + special.length === 0) throw nothingNew(counts === undefined ? 1 : min_frequency, flag);
   const larger = tokenizer.extended(tokens, special);
-  await writeLarger(folder.path, to, larger, [
+  await writeLarger(folder, to, larger, [
     ...tokens.map((token) => tokenizer.piecesOf(token)),
     ...special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids),
   ]);

@@ -85,6 +85,8 @@ export type TokenizerChoice = { path: string } | LearnedTokenizer;
 export interface RunOrigin {
   /** Absolute path of its folder. */
   path: string;
+  /** The family or class that it is taken for, if its config.json names one that is not known. */
+  as?: string;
   /** SHA-256 of its weights, in hexadecimal. */
   sha256: string;
   /** Size of its vocabulary; the rows of its embeddings from there on belong to new tokens, if there are any. */

@@ -36,7 +36,7 @@ export interface EngineOptions {
   max_sequence_length: number;
   /** What the weights are updated by; without it, the engine cannot be trained. */
   optimizer?: OptimizerOptions;
-  /** A safetensors file; without it, weights are initialized from the seed. */
+  /** A safetensors file, one of PyTorch, or an index of several; without it, weights are initialized from the seed. */
   weights?: string;
   /** Beginnings of names of parameters that the file may lack; those are initialized. */
   may_be_missing?: string[];
@@ -65,6 +65,10 @@ export interface EngineDescription {
   parameter_count: number;
   /** Names of parameters that were initialized because the weights' file lacks them. */
   initialized: string[];
+  /** How many of that file's tensors are of known heads that the model has not, or say nothing. */
+  passed_over: number;
+  /** Names of that file's tensors that belong to no head that is known: the model answers without them. */
+  unknown: string[];
   engine: "fused" | "candle";
   device: "cpu" | "cuda";
   dtype: "f32" | "bf16";

@@ -11,4 +11,5 @@ export {
 export { type CudaLibrary, inspectMachine, type MachineReport } from "./doctor.ts";
 export { locateLibrary } from "./library.ts";
 export { type NativeCode, NativeError } from "./native_error.ts";
+export { extendWeights, type WeightsExtension } from "./extend_weights.ts";
 export { gemmRate } from "./gemm_rate.ts";

@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 1018426775;
+export const ABI_HASH = 1879851485;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -33,6 +33,12 @@ export const SYMBOLS = {
   /** handle, request, request_len, error, error_len */
   cloze_save: {
     parameters: ["u32", "buffer", "u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** request, request_len, error, error_len */
+  cloze_extend_weights: {
+    parameters: ["buffer", "u32", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

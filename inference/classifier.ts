@@ -1,15 +1,12 @@
 /** Classifies text with a fine-tuned model. Used by the predict command and by programs. */
 
 import { program } from "../config/called.ts";
-import { packLabeled } from "../config/batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
 import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
-import { engineHeads } from "../model/model_heads.ts";
-import { answerLimits, checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
+import { checkOptions, type InferenceOptions } from "./open_engine.ts";
+import { openSequenceHead, outputsOf, type PreparedText, prepareText } from "./sequence_head.ts";
 
 /** A class with its probability. */
 export interface LabelScore {
@@ -29,17 +26,6 @@ export interface ClassifiedText {
 
 /** How a {@linkcode Classifier} is opened. */
 export type ClassifierOptions = InferenceOptions;
-
-/** A text as the model sees it. */
-interface PreparedText {
-  ids: Int32Array;
-  truncated: boolean;
-  /** Of the whole text. */
-  counts: UnknownCounts;
-}
-
-/** Tokens that the engine takes at once. */
-const BATCH_TOKENS = 2048;
 
 /**
  * A model that classifies texts.
@@ -74,43 +60,32 @@ export class Classifier implements Disposable {
   static async open(model: string | ModelFolder, options: ClassifierOptions = {}): Promise<Classifier> {
     checkOptions(options);
     const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
-    const { heads, path } = folder;
-    if (heads.classifier === null) {
-      throw new ClozeError("input", `${path} does not classify: it has no classifier`, {
-        hint: `fine-tune it: ${program()} finetune --model ${path} --train FILE --valid FILE --output DIR`,
+    const { engine, head: { labels, problem_type } } = await openSequenceHead(folder, options);
+    if (problem_type === "regression") {
+      engine.close();
+      throw new ClozeError("input", `${folder.path} does not classify: it predicts values`, {
+        hint: `${program()} predict prints them; code opens it as a Regressor`,
       });
     }
-    const { labels, multi_label } = heads.classifier;
-    const most = answerLimits(folder, BATCH_TOKENS, 2);
-    const engine = await openEngine(folder, engineHeads(heads), most, options);
-    return new Classifier(folder, labels, multi_label, engine);
+    // Of one class alone, as transformers' pipeline has it: a softmax would always be 1.
+    const multiLabel = problem_type === "multi_label_classification" || labels.length === 1;
+    return new Classifier(folder, labels, multiLabel, engine);
   }
 
   /** A text as the model sees it: `[CLS]`, its tokens as far as they fit, `[SEP]`. */
   prepare(text: string): PreparedText {
-    const { tokenizer, config } = this.folder;
-    const { cls, sep } = tokenizer.special;
-    const { ids } = tokenizer.encode(text);
-    const most = config.max_position_embeddings - 2;
-    const counts = unknownCounts(ids, tokenizer);
-    return { ids: Int32Array.of(cls, ...ids.subarray(0, most), sep), truncated: ids.length > most, counts };
+    return prepareText(text, this.folder);
   }
 
   /** Classifies prepared texts, several in one call of the engine. */
   async classifyPrepared(texts: readonly PreparedText[]): Promise<Omit<ClassifiedText, "input">[]> {
-    const classified: Omit<ClassifiedText, "input">[] = [];
-    for (const group of groupsByTokens(texts, ({ ids }) => ids.length, BATCH_TOKENS)) {
-      const batch = packLabeled(group.map(({ ids }) => ({ ids })));
-      const count = this.labels.length;
-      const logits = await this.#engine.sequenceLogits(batch, count);
-      group.forEach(({ truncated, counts: { unknown } }, b) => {
-        const row = logits.subarray(b * count, (b + 1) * count);
-        const scores = this.multiLabel ? Array.from(row, sigmoid) : softmax(row);
-        const labels = this.labels.map((label, id) => ({ label, probability: scores[id] }));
-        classified.push({ labels: labels.sort((x, y) => y.probability - x.probability), truncated, unknown });
-      });
-    }
-    return classified;
+    const rows = await outputsOf(texts, this.#engine, this.labels.length);
+    return rows.map((row, i) => {
+      const scores = this.multiLabel ? Array.from(row, sigmoid) : softmax(row);
+      const labels = this.labels.map((label, id) => ({ label, probability: scores[id] }));
+      const { truncated, counts: { unknown } } = texts[i];
+      return { labels: labels.sort((x, y) => y.probability - x.probability), truncated, unknown };
+    });
   }
 
   /**
@@ -128,6 +103,11 @@ export class Classifier implements Disposable {
   /** Where it runs. */
   get device(): "cpu" | "cuda" {
     return this.#engine.describe().device;
+  }
+
+  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
+  get unknownTensors(): readonly string[] {
+    return this.#engine.describe().unknown;
   }
 
   [Symbol.dispose](): void {

@@ -237,6 +237,11 @@ export class FillMask implements Disposable {
     return this.#engine.describe().device;
   }
 
+  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
+  get unknownTensors(): readonly string[] {
+    return this.#engine.describe().unknown;
+  }
+
   [Symbol.dispose](): void {
     this.#engine.close();
   }

@@ -16,7 +16,10 @@ export const MODEL_FILES = [
   "tokenizer.json",
   "tokenizer_config.json",
   "vocab.txt",
+  "vocab.json",
+  "merges.txt",
   "added_tokens.json",
+  "special_tokens_map.json",
   "model.safetensors",
 ] as const;
 
@@ -61,11 +64,12 @@ export async function readChecksums(folder: string): Promise<Checksum[] | undefi
 export async function checkModelFiles(folder: string, names: readonly string[] = MODEL_FILES): Promise<void> {
   const checksums = await readChecksums(folder);
   if (checksums === undefined) return;
-  await Promise.all(names.map(async (name) => {
+  await Promise.all([...new Set(names)].map(async (name) => {
     const path = `${folder}/${name}`;
     const listed = checksums.filter((checksum) => checksum[0] === name).map(([, sha256]) => sha256);
     if (!await isThere(path)) {
-      const isNeeded = listed.length > 0 && !(name === "vocab.txt" && await isThere(`${folder}/tokenizer.json`));
+      const isNeeded = listed.length > 0 &&
+        !(/^(vocab|merges)\./.test(name) && await isThere(`${folder}/tokenizer.json`));
       if (isNeeded) throw damaged(path, `it is not there, but ${CHECKSUMS} lists it`, folder);
       return;
     }

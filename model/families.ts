@@ -21,6 +21,39 @@ export function familyOf(json: Record<string, unknown>, path: string): Family {
   if (found !== undefined) return found;
   const known = FAMILIES.map(({ model_type }) => JSON.stringify(model_type)).join(", ");
   throw new ClozeError("input", `${path}: model_type is ${shown(type)}, but cloze runs ${known}`, {
-    hint: "models of other architectures cannot be loaded",
+    hint: "if it computes what one of these does, give --as with its name; other architectures cannot be loaded",
   });
+}
+
+/**
+ * A `config.json` as if it named a family, or one of a family's classes.
+ *
+ * @param as such as `bert`, for the family's class that has the same head by its name, or `BertForMaskedLM`.
+ * @throws {ClozeError} `usage` if it is neither, or says nothing of the head.
+ */
+export function readAs(json: Record<string, unknown>, as: string, path: string): Record<string, unknown> {
+  const family = FAMILIES.find(({ model_type, architectures }) =>
+    as === model_type || Object.hasOwn(architectures, as)
+  );
+  if (family === undefined) {
+    const known = FAMILIES.flatMap(({ model_type, architectures }) => [model_type, ...Object.keys(architectures)]);
+    throw new ClozeError("usage", `--as ${as} names no model that cloze runs`, { hint: `it runs ${known.join(", ")}` });
+  }
+  const { model_type, architectures } = family;
+  const architecture = as === model_type ? sameHead(json, family) : as;
+  if (architecture === undefined) {
+    throw new ClozeError("usage", `--as ${as} does not say what stands on the encoder, and neither does ${path}`, {
+      hint: `give the class: --as ${Object.keys(architectures).join(", or ")}`,
+    });
+  }
+  const { auto_map: _, ...rest } = json;
+  return { ...rest, model_type, architectures: [architecture] };
+}
+
+/** The class of a family whose head is that of the first class that a `config.json` names, such as `…ForMaskedLM`. */
+function sameHead(json: Record<string, unknown>, { architectures }: Family): string | undefined {
+  const named = own(json, "architectures");
+  const [first] = Array.isArray(named) ? named : [];
+  if (typeof first !== "string") return undefined;
+  return Object.keys(architectures).find((name) => first.endsWith(name.replace(/^.*?(?=For|LMHead|Model$)/, "")));
 }

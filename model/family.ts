@@ -5,10 +5,10 @@ import type { HeadKind } from "./head_kinds.ts";
 
 /** What a field of a `config.json` may say; `undefined` and `null` are always fine. */
 export interface Limit {
-  fine: (value: unknown) => boolean;
+  fine: (value: unknown, json: Record<string, unknown>) => boolean;
   /** The sentence's end: `hidden_act is "relu", but …`. */
   expected: string;
-  hint?: string;
+  hint: string;
 }
 
 /** Sizes that every `config.json` has to say. */

@@ -27,26 +27,80 @@ const NUMBERS: Record<Exclude<keyof ModelConfig, "model_type" | "hidden_act" | "
   pad_token_id: { least: 0, most: 2 ** 28, whole: true },
 };
 
-/** Fields of transformers' PretrainedConfig that change what any model computes. */
+/** What helps against a field that belongs to another architecture. */
+const OTHER_MODEL = "the model is of another architecture, or its config.json belongs to another model";
+const bool: Limit = {
+  fine: (value) => typeof value === "boolean",
+  expected: "it has to be true or false",
+  hint: "mend config.json",
+};
+const absent = (what: string): Limit => ({ fine: isEmpty, expected: `${what} not supported`, hint: OTHER_MODEL });
+
+/**
+ * Fields that change what any model computes: of transformers' PretrainedConfig, of libraries that change models, and of
+ * other architectures under a known `model_type`. Whatever else a field says changes nothing, for transformers as well.
+ */
 const LIMITS: Record<string, Limit> = {
-  is_decoder: { fine: (value) => typeof value === "boolean", expected: "it has to be true or false" },
-  is_encoder_decoder: { fine: (value) => value === false, expected: "an encoder alone is supported" },
-  add_cross_attention: { fine: (value) => value === false, expected: "cross attention is not supported" },
-  pruned_heads: { fine: isEmpty, expected: "pruned heads are not supported" },
+  is_decoder: bool,
+  is_encoder_decoder: {
+    fine: (value) => value === false,
+    expected: "an encoder alone is supported",
+    hint: "use a model that is an encoder alone",
+  },
+  add_cross_attention: { ...absent("cross attention is"), fine: (value) => value === false },
+  cross_attention_hidden_size: absent("cross attention is"),
+  tie_encoder_decoder: { ...absent("a decoder beside the encoder is"), fine: (value) => value === false },
+  pruned_heads: {
+    ...absent("pruned heads are"),
+    hint: "use the model that was pruned, or one that was distilled",
+  },
   quantization_config: {
     fine: isEmpty,
     expected: "quantized weights are not supported",
     hint: "save the model again without quantization",
   },
+  adapters: {
+    fine: (value) => isEmpty(value) || isEmpty((value as { adapters?: unknown }).adapters),
+    expected: "adapters are not applied",
+    hint: "merge the adapters into the weights and save the model again",
+  },
+  auto_map: {
+    fine: (value) => typeof value === "object" && !Object.keys(value ?? {}).some((name) => /^AutoModel/.test(name)),
+    expected: "cloze runs no code of a model's own",
+    hint: "if the code computes what the model's type says, take it out of config.json, or give --as",
+  },
+  transformers_weights: {
+    fine: (value) => value === "model.safetensors",
+    expected: "cloze looks for weights under their usual names",
+    hint: "rename that file to model.safetensors, and take the field out of config.json",
+  },
   chunk_size_feed_forward: {
     fine: (value) => typeof value === "number", // the same numbers, computed piece by piece
     expected: "it has to be a number",
+    hint: "mend config.json",
   },
-  tie_word_embeddings: { fine: (value) => typeof value === "boolean", expected: "it has to be true or false" },
+  torchscript: bool, // the same numbers, from copies of tied weights
+  tie_word_embeddings: bool,
+  per_layer_config: absent("layers of several kinds are"),
+  layer_types: {
+    ...absent("layers of several kinds are"),
+    fine: (value) => Array.isArray(value) && value.every((type) => type === "full_attention"),
+  },
+  fusion_config: absent("fused layers are"),
+  embedding_size: {
+    fine: (value, json) => value === json.hidden_size,
+    expected: "embeddings of another width than the layers' are not supported",
+    hint: OTHER_MODEL,
+  },
+  sliding_window: absent("attention within a window is"),
+  rope_theta: absent("rotary positions are"),
+  rope_scaling: absent("rotary positions are"),
+  rope_parameters: absent("rotary positions are"),
 };
 
+/** Whether it says nothing: an object or an array without entries. */
 function isEmpty(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+  return typeof value === "object" && (value === null || Object.keys(value).length === 0);
 }
 
 /**
@@ -67,9 +121,9 @@ export function parseUnsizedConfig(text: string, path: string): UnsizedModelConf
 function parseConfig(text: string, path: string, isUnsized: boolean): UnsizedModelConfig {
   const json = parseJsonObject(text, path);
   const { model_type, defaults, limits } = familyOf(json, path);
-  for (const [field, { fine, expected, hint }] of Object.entries({ ...limits, ...LIMITS })) {
+  for (const [field, { fine, expected, hint }] of Object.entries({ ...LIMITS, ...limits })) {
     const value = own(json, field);
-    if (value === undefined || value === null || fine(value)) continue;
+    if (value === undefined || value === null || fine(value, json)) continue;
     throw new ClozeError("input", `${path}: ${field} is ${shown(value)}, but ${expected}`, { hint });
   }
   const config: Record<string, unknown> = { ...defaults, model_type };
@@ -80,17 +134,22 @@ function parseConfig(text: string, path: string, isUnsized: boolean): UnsizedMod
     config[field] = value;
     if (isRight || (isUnsized && field === "vocab_size" && value === null)) continue;
     const expected = `a ${whole ? "whole number" : "number"} from ${least} to ${most}`;
-    throw new ClozeError("input", `${path}: ${field} is ${shown(value ?? undefined)}, but has to be ${expected}`);
+    throw new ClozeError("input", `${path}: ${field} is ${shown(value ?? undefined)}, but has to be ${expected}`, {
+      hint: "it is no configuration of such a model, or was changed",
+    });
   }
   const { hidden_size, num_attention_heads, pad_token_id, vocab_size } = config as unknown as UnsizedModelConfig;
   if (hidden_size % num_attention_heads !== 0) {
     throw new ClozeError(
       "input",
       `${path}: hidden_size ${hidden_size} is not a multiple of num_attention_heads ${num_attention_heads}`,
+      { hint: "change one of the two" },
     );
   }
   if (vocab_size !== null && pad_token_id >= vocab_size) {
-    throw new ClozeError("input", `${path}: pad_token_id is ${pad_token_id}, outside a vocabulary of ${vocab_size}`);
+    throw new ClozeError("input", `${path}: pad_token_id is ${pad_token_id}, outside a vocabulary of ${vocab_size}`, {
+      hint: "it has to be the id of [PAD]",
+    });
   }
   return config as unknown as UnsizedModelConfig;
 }

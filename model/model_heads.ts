@@ -8,6 +8,15 @@ import { FAMILIES, familyOf } from "./families.ts";
 import type { Family } from "./family.ts";
 import { DECODER, HEAD_KINDS, type HeadKind, UNNAMED } from "./head_kinds.ts";
 
+/**
+ * What the outputs of a head on sequences mean: one class of several, any number of labels with a probability each, or
+ * values as they are.
+ */
+export const PROBLEM_TYPES = ["single_label_classification", "multi_label_classification", "regression"] as const;
+
+/** A name in {@linkcode PROBLEM_TYPES}. */
+export type ProblemType = typeof PROBLEM_TYPES[number];
+
 /** The heads of a model folder. */
 export interface ModelHeads {
   /** The task that its class is for. */
@@ -22,13 +31,12 @@ export interface ModelHeads {
   classifier: ClassifierHead | null;
 }
 
-/** A head that tells classes of sequences. */
+/** A head that tells classes, or values, of sequences. */
 export interface ClassifierHead {
-  /** Names of the classes by their number. */
+  /** Names of its outputs by their number. */
   labels: string[];
   classifier_dropout: number;
-  /** Whether a text may have any number of the labels, each with a probability of its own. */
-  multi_label: boolean;
+  problem_type: ProblemType;
 }
 
 /** The heads of a kind that needs no more than its name. */
@@ -58,7 +66,7 @@ export function engineHeads({ tokens, next_sentence, is_decoder, classifier }: M
   return { tokens, sequence, is_decoder, freeze_encoder: false };
 }
 
-/** Classes of a classifier; the core's bound. */
+/** Outputs of a head on sequences; the core's bound. */
 const MOST_LABELS = 2 ** 20;
 
 /**
@@ -73,7 +81,9 @@ export function parseModelHeads(text: string, path: string): ModelHeads {
   const kind = family.architectures[architecture];
   if (HEAD_KINDS[kind].labels) return classifierOf(json, family, path);
   if (isLeftToRight(json, family)) {
-    throw new ClozeError("input", `${path}: model_type is a classifier's, but architectures says ${architecture}`);
+    throw new ClozeError("input", `${path}: model_type is a classifier's, but architectures says ${architecture}`, {
+      hint: "config.json was changed, or is of another program",
+    });
   }
   return headsOf(own(json, "is_decoder") === true ? DECODER : kind);
 }
@@ -97,63 +107,74 @@ export function tokenHeads(heads: ModelHeads): EngineHeads {
 function architectureOf(json: Record<string, unknown>, { architectures }: Family, path: string): string {
   const named = own(json, "architectures") ?? [];
   if (!Array.isArray(named) || !named.every((name) => typeof name === "string")) {
-    throw new ClozeError("input", `${path}: architectures is ${shown(named)}, but has to be an array of names`);
+    throw new ClozeError("input", `${path}: architectures is ${shown(named)}, but has to be an array of names`, {
+      hint: `for example ["${nameOf(UNNAMED, architectures)}"]`,
+    });
   }
   const architecture: string = named[0] ?? nameOf(UNNAMED, architectures);
   if (Object.hasOwn(architectures, architecture)) return architecture;
   throw new ClozeError("input", `${path}: the architecture is ${shown(architecture)}, which cloze does not know`, {
-    hint: `it knows ${Object.keys(architectures).join(", ")}`,
+    hint: `it knows ${
+      Object.keys(architectures).join(", ")
+    }; if it computes what one of these does: --as with its name`,
   });
 }
 
 function classifierOf(json: Record<string, unknown>, family: Family, path: string): ModelHeads {
   const left_to_right = isLeftToRight(json, family);
   if (own(json, "is_decoder") === true && !left_to_right) {
-    throw new ClozeError("input", `${path}: is_decoder is true, but a classifier sees the whole text`);
+    throw new ClozeError("input", `${path}: is_decoder is true, but a classifier sees the whole text`, {
+      hint: "transformers would hide what follows and still pool the first token: use another model",
+    });
   }
   const dropout = own(json, "classifier_dropout") ?? own(json, "hidden_dropout_prob") ?? 0;
   if (typeof dropout !== "number" || !(dropout >= 0 && dropout < 1)) {
     throw new ClozeError(
       "input",
       `${path}: classifier_dropout is ${shown(dropout)}, but has to be a number from 0 to below 1`,
+      { hint: "mend config.json" },
     );
   }
-  const problem = own(json, "problem_type") ?? "single_label_classification";
-  if (problem !== "single_label_classification" && problem !== "multi_label_classification") {
-    const expected = `cloze knows "single_label_classification" and "multi_label_classification"`;
-    throw new ClozeError("input", `${path}: problem_type is ${shown(problem)}, but ${expected}`, {
-      hint: problem === "regression" ? "a model that predicts numbers has no classes" : undefined,
+  const problem = own(json, "problem_type") ?? PROBLEM_TYPES[0];
+  const problem_type = PROBLEM_TYPES.find((known) => known === problem);
+  if (problem_type === undefined) {
+    throw new ClozeError("input", `${path}: problem_type is ${shown(problem)}, which cloze does not know`, {
+      hint: `it knows ${PROBLEM_TYPES.join(", ")}`,
     });
   }
-  const multi_label = problem === "multi_label_classification";
-  return classifierHeads({ labels: labelsOf(json, path), classifier_dropout: dropout, multi_label }, left_to_right);
+  return classifierHeads({ labels: labelsOf(json, path), classifier_dropout: dropout, problem_type }, left_to_right);
 }
 
 /** Names of the classes by their number, and whether there are as many as `num_labels` says. */
 function labelsOf(json: Record<string, unknown>, path: string): string[] {
   const count = own(json, "num_labels"), named = own(json, "id2label") ?? undefined;
-  const isCount = typeof count === "number" && Number.isInteger(count) && count >= 2 && count <= MOST_LABELS;
+  const isCount = typeof count === "number" && Number.isInteger(count) && count >= 1 && count <= MOST_LABELS;
   if (count !== undefined && count !== null && !isCount) {
     throw new ClozeError(
       "input",
-      `${path}: num_labels is ${shown(count)}, but has to be a whole number from 2 to ${MOST_LABELS}`,
+      `${path}: num_labels is ${shown(count)}, but has to be a whole number from 1 to ${MOST_LABELS}`,
+      { hint: "mend config.json" },
     );
   }
   // transformers writes id2label for other numbers than two only.
   if (named === undefined) return Array.from({ length: isCount ? count : 2 }, (_, id) => `LABEL_${id}`);
   const wrong = (found: string) =>
-    new ClozeError("input", `${path}: id2label has to name the classes from 0 on, at least two; ${found}`);
+    new ClozeError("input", `${path}: id2label has to name the classes from 0 on; ${found}`, {
+      hint: "mend config.json",
+    });
   if (typeof named !== "object" || Array.isArray(named)) throw wrong(`it is ${shown(named)}`);
   const names = named as Record<string, unknown>;
   const length = Object.keys(names).length;
-  if (length < 2 || length > MOST_LABELS) throw wrong(`it has ${length}`);
+  if (length < 1 || length > MOST_LABELS) throw wrong(`it has ${length}`);
   const labels = Array.from({ length }, (_, id) => {
     const label = own(names, String(id));
     if (typeof label !== "string") throw wrong(`the name of ${id} is ${shown(label)}`);
     return label;
   });
   if (isCount && count !== length) {
-    throw new ClozeError("input", `${path}: num_labels is ${count}, but id2label names ${length} classes`);
+    throw new ClozeError("input", `${path}: num_labels is ${count}, but id2label names ${length} classes`, {
+      hint: "one of the two is wrong: the classifier has as many rows as there are classes",
+    });
   }
   return labels;
 }
@@ -166,7 +187,7 @@ export function modelConfigJson(config: ModelConfig, heads: ModelHeads): string 
     classifier_dropout: classifier.classifier_dropout,
     id2label: Object.fromEntries(classifier.labels.map((label, id) => [id, label])),
     label2id: Object.fromEntries(classifier.labels.map((label, id) => [label, id])),
-    problem_type: classifier.multi_label ? "multi_label_classification" : "single_label_classification",
+    problem_type: classifier.problem_type,
     ...(is_decoder ? { model_type: family.left_to_right_classifier } : {}),
   };
   const json = {

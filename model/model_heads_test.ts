@@ -2,13 +2,24 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import { presetConfig } from "../config/model_config.ts";
 import { parseModelConfig } from "./model_config.ts";
-import { classifierHeads, headsOf, modelConfigJson, type ModelHeads, parseModelHeads } from "./model_heads.ts";
+import {
+  classifierHeads,
+  headsOf,
+  modelConfigJson,
+  type ModelHeads,
+  parseModelHeads,
+  type ProblemType,
+} from "./model_heads.ts";
 
 const read = (json: unknown) => parseModelHeads(JSON.stringify(json), "config.json");
 
 Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig", () => {
   const config = presetConfig("tiny", 100);
-  const classifier = { labels: ["bad", "good"], classifier_dropout: 0.2, multi_label: false };
+  const classifier = {
+    labels: ["bad", "good"],
+    classifier_dropout: 0.2,
+    problem_type: "single_label_classification" as const,
+  };
   const all: [ModelHeads, string][] = [
     [headsOf("mlm"), "BertForMaskedLM"],
     [headsOf("mlm+nsp"), "BertForPreTraining"],
@@ -16,7 +27,10 @@ Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig"
     [headsOf("none"), "BertModel"],
     [classifierHeads(classifier, false), "BertForSequenceClassification"],
     [classifierHeads(classifier, true), "BertForSequenceClassification"],
-    [classifierHeads({ ...classifier, multi_label: true }, false), "BertForSequenceClassification"],
+    ...(["multi_label_classification", "regression"] as const).map((problem_type): [ModelHeads, string] => [
+      classifierHeads({ ...classifier, problem_type }, false),
+      "BertForSequenceClassification",
+    ]),
   ];
   for (const [heads, architecture] of all) {
     const text = modelConfigJson(config, heads);
@@ -30,13 +44,13 @@ Deno.test("parseModelHeads takes folders as transformers writes them", () => {
   assertEquals(read({}), headsOf("mlm"));
   assertEquals(read({ architectures: ["BertForMaskedLM"], is_decoder: true }), headsOf("clm"));
   const classifier = { architectures: ["BertForSequenceClassification"], hidden_dropout_prob: 0.1 };
-  const labeled = (labels: string[], multi_label = false) =>
-    classifierHeads({ labels, classifier_dropout: 0.1, multi_label }, false);
+  const labeled = (labels: string[], problem_type: ProblemType = "single_label_classification") =>
+    classifierHeads({ labels, classifier_dropout: 0.1, problem_type }, false);
   assertEquals(read(classifier), labeled(["LABEL_0", "LABEL_1"]));
   const named = { ...classifier, id2label: { "1": "y", "0": "n", "2": "m" }, classifier_dropout: null };
   assertEquals(read(named), labeled(["n", "y", "m"]));
   const counted = { ...classifier, num_labels: 3, problem_type: "multi_label_classification" };
-  assertEquals(read(counted), labeled(["LABEL_0", "LABEL_1", "LABEL_2"], true));
+  assertEquals(read(counted), labeled(["LABEL_0", "LABEL_1", "LABEL_2"], "multi_label_classification"));
   const { tie_word_embeddings: _, ...sizes } = presetConfig("tiny", 100);
   // Whether the decoder is tied is the encoder's configuration to say.
   for (const architecture of ["BertForMaskedLM", "BertForPreTraining", "BertModel"]) {
@@ -59,20 +73,20 @@ Deno.test("parseModelHeads refuses what it does not know", () => {
   const refuse = (json: unknown, message: string) => assertThrows(() => read(json), ClozeError, message);
   refuse({ architectures: ["BertForTokenClassification"] }, '"BertForTokenClassification", which cloze does not know');
   refuse({ architectures: ["toString"] }, "toString");
-  refuse({ architectures: ["BertForSequenceClassification"], id2label: { "0": "one" } }, "at least two");
+  refuse({ architectures: ["BertForSequenceClassification"], id2label: {} }, "it has 0");
   refuse({ architectures: ["BertForSequenceClassification"], id2label: { "1": "a", "2": "b" } }, "from 0 on");
   refuse([], "JSON object");
   const classifier = { architectures: ["BertForSequenceClassification"] };
   const two = { "0": "a", "1": "b" };
   for (
     const [fields, message] of [
-      [{ problem_type: "regression" }, "problem_type"],
+      [{ problem_type: "ranking" }, "problem_type"],
       [{ problem_type: ["multi_label_classification"] }, "problem_type"],
       [{ is_decoder: true }, "is_decoder"],
       [{ classifier_dropout: "0.1" }, "classifier_dropout"],
       [{ classifier_dropout: 1 }, "classifier_dropout"],
       [{ num_labels: 1e9 }, "num_labels"],
-      [{ num_labels: 1 }, "num_labels"],
+      [{ num_labels: 0 }, "num_labels"],
       [{ num_labels: 3, id2label: two }, "num_labels is 3"],
       [{ id2label: ["a", "b"] }, "an array"],
       [{ id2label: { "0": "a", "1": 2 } }, "the name of 1 is 2"],

@@ -6,9 +6,12 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject } from "../config/json_object.ts";
 import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
+import { fileHash } from "../config/sha256.ts";
 import { familyOf } from "./families.ts";
 import { DECODER } from "./head_kinds.ts";
+import { configText, type ModelFolder } from "./model_folder.ts";
 import { type ModelHeads, nameOf, parseModelHeads } from "./model_heads.ts";
+import { textHash } from "./publish_model.ts";
 
 /** Files of a folder that say how text becomes ids, ours and those of transformers that are only handed on. */
 const TOKENIZER_TEXTS = [
@@ -59,6 +62,13 @@ export function headChange(before: ModelHeads, after: ModelHeads, path: string):
 /** Beginnings of the names of a head's parameters. */
 const TOKEN_HEAD = "cls.predictions.", PAIR_HEAD = ["cls.seq_relationship.", "bert.pooler."];
 
+/** SHA-256 of a model's weights, in hexadecimal; of several files, of their hashes. */
+export async function weightsHash({ weightsFiles }: ModelFolder): Promise<string> {
+  const hashes = [];
+  for (const file of weightsFiles) hashes.push(await fileHash(file));
+  return hashes.length === 1 ? hashes[0] : textHash(hashes.join("\n"));
+}
+
 /** Which heads have parameters that began with random numbers, in words; empty if none has. */
 export function newHeads(initialized: readonly string[]): string {
   const has = (beginnings: readonly string[]) =>
@@ -73,10 +83,11 @@ export function newHeads(initialized: readonly string[]): string {
  * The texts of a model folder as they are, by name, for a model that goes on with it. `config.json` is changed where it
  * would not be true any more: its class, if the heads are others, and the dtype, as weights are written in f32.
  */
-export async function textsFor(heads: ModelHeads, folder: string): Promise<Record<string, string>> {
-  const texts: Record<string, string> = {
-    "config.json": configFor(heads, await readWholeText(`${folder}/config.json`, LONGEST_FILE.config), folder),
-  };
+export async function textsFor(
+  heads: ModelHeads,
+  { path: folder, as }: Pick<ModelFolder, "path" | "as">,
+): Promise<Record<string, string>> {
+  const texts: Record<string, string> = { "config.json": configFor(heads, await configText(folder, as), folder) };
   for (const name of TOKENIZER_TEXTS) {
     const isThere = await Deno.lstat(`${folder}/${name}`).then(() => true, () => false);
     if (isThere) texts[name] = await readWholeText(`${folder}/${name}`, LONGEST_FILE.tokenizer);

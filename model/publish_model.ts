@@ -9,9 +9,7 @@ import { fileHash } from "../config/sha256.ts";
 import { createFile, giveName, removeLeftovers, temporaryBeside } from "../config/whole_file.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { type Checksum, readChecksums, writeChecksums } from "./checksums.ts";
-
-/** The file of a model's weights, as this program writes it. */
-export const WEIGHTS = "model.safetensors";
+import { WEIGHTS } from "./weights_files.ts";
 
 /** SHA-256 of a text, in hexadecimal. */
 export function textHash(text: string): string {

@@ -1,28 +1,28 @@
 /**
- * Whether a weights file is still the one that was opened. The core maps it into memory and reads it as it answers: whoever
- * writes to it meanwhile changes answers, and whoever cuts it short ends the process. Called around each batch, so that the
- * latter can only happen within one.
+ * Whether files of weights are still the ones that were opened. The core maps them into memory and reads them as it answers:
+ * whoever writes to one meanwhile changes answers, and whoever cuts it short ends the process. Called around each batch, so
+ * that the latter can only happen within one.
  */
 
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 
-/** Remembers a file. */
+/** Remembers files. */
 export class WeightsWatch {
-  readonly #path: string;
-  readonly #seen: string;
+  readonly #seen: [path: string, stamp: string][];
 
   /** @throws {ClozeError} `io` */
-  constructor(path: string) {
-    this.#path = path;
-    this.#seen = stampOf(path);
+  constructor(paths: readonly string[]) {
+    this.#seen = paths.map((path) => [path, stampOf(path)]);
   }
 
-  /** @throws {ClozeError} `input` if the file was written to, or another one has its name. */
+  /** @throws {ClozeError} `input` if a file was written to, or another one has its name. */
   check(): void {
-    if (stampOf(this.#path) === this.#seen) return;
-    throw new ClozeError("input", `${this.#path} was changed or replaced while it was in use`, {
-      hint: "start the command again: it then answers with the new weights",
-    });
+    for (const [path, seen] of this.#seen) {
+      if (stampOf(path) === seen) continue;
+      throw new ClozeError("input", `${path} was changed or replaced while it was in use`, {
+        hint: "start the command again: it then answers with the new weights",
+      });
+    }
   }
 }
 

@@ -64,6 +64,7 @@ const RULES: Record<string, Rule> = {
   from: maybe(object),
   "from.path": maybe(text),
   "from.sha256": maybe(text),
+  "from.as": maybe(text),
   "from.vocabulary": maybe(whole(1, 2 ** 28)),
   "from.extend": maybe(whole(1, 2 ** 28)),
   extensions: maybe({

@@ -11,7 +11,8 @@ import { fileHash } from "../config/sha256.ts";
 import { giveName, removeLeftovers, syncFolder, temporaryBeside, writeWhole } from "../config/whole_file.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { CHECKSUMS, checksumsText } from "../model/checksums.ts";
-import { modelChecksums, publishModel, textHash, WEIGHTS } from "../model/publish_model.ts";
+import { modelChecksums, publishModel, textHash } from "../model/publish_model.ts";
+import { WEIGHTS } from "../model/weights_files.ts";
 import { checkpointsThere, MOMENTS, readCheckpoint, STATE, type TrainingState } from "./checkpoint_folder.ts";
 
 export { checkpointSteps, newestCheckpoint, type TrainingState } from "./checkpoint_folder.ts";

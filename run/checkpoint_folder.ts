@@ -8,7 +8,7 @@ import { exists } from "../config/folder.ts";
 import { readSealed } from "../config/sealed_json.ts";
 import { fileHash } from "../config/sha256.ts";
 import type { Position } from "../data/mod.ts";
-import { WEIGHTS } from "../model/publish_model.ts";
+import { WEIGHTS } from "../model/weights_files.ts";
 
 export const MOMENTS = "training_state.safetensors";
 export const STATE = "training_state.json";

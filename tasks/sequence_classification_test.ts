@@ -55,7 +55,11 @@ Deno.test("SEQUENCE_CLASSIFICATION counts sequences, and its loss is a mean over
 });
 
 Deno.test("trainedHeads freezes the encoder of a probe, and a decoder's classifier pools the last token", () => {
-  const head = { labels: ["a", "b", "c"], classifier_dropout: 0.1, multi_label: false };
+  const head = {
+    labels: ["a", "b", "c"],
+    classifier_dropout: 0.1,
+    problem_type: "single_label_classification" as const,
+  };
   const sequence = { kind: "classification" as const, num_labels: 3, classifier_dropout: 0.1 };
   assertEquals(trainedHeads(classifierHeads(head, false), CONFIG), {
     tokens: false,

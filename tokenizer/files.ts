@@ -21,16 +21,21 @@ const NAMES = ["tokenizer.json", "vocab.txt", "vocab.json"];
  * Loads a model folder (its `tokenizer.json`, else `vocab.txt`, else `vocab.json` with `merges.txt`), or one of these files.
  *
  * @param use `model` asks for what a model needs: special tokens around a text, and the mask token in it.
+ * @param model what the folder's config.json says, if it was read; else it is read here.
  * @throws {ClozeError} `io` or `input`, naming the file and the field.
  */
-export async function loadTokenizer(path: string, use: "text" | "model" = "text"): Promise<Tokenizer> {
+export async function loadTokenizer(
+  path: string,
+  use: "text" | "model" = "text",
+  model?: Record<string, unknown>,
+): Promise<Tokenizer> {
   const isFolder = await Deno.stat(path).then((info) => info.isDirectory, (error) => {
     throw ioError(error, "read the tokenizer", path);
   });
   if (isFolder) {
     for (const name of NAMES) {
       const found = await Deno.stat(`${path}/${name}`).then(() => true, () => false);
-      if (found) return loadTokenizer(`${path}/${name}`, use);
+      if (found) return loadTokenizer(`${path}/${name}`, use, model);
     }
     throw new ClozeError("input", `${path} has no tokenizer.json, no vocab.txt and no vocab.json`, {
       hint: "give a model folder, a tokenizer.json, a vocab.txt, or a vocab.json with its merges.txt beside it",
@@ -45,7 +50,7 @@ export async function loadTokenizer(path: string, use: "text" | "model" = "text"
     isAlone: config === undefined,
     specialTokensMap: await optional("special_tokens_map.json"),
     addedTokens: await optional("added_tokens.json"),
-    model: await beside(`${folder}config.json`),
+    model: model ?? await beside(`${folder}config.json`),
   };
   try {
     checkFields(files.config);

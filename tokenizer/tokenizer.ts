@@ -115,7 +115,8 @@ export abstract class Tokenizer {
   constructor(parts: TokenizerParts) {
     const { vocabulary, names, added_tokens, splitter } = parts;
     this.vocabulary = vocabulary;
-    this.#ids = new Map(vocabulary.map((token, id) => [token, id]));
+    this.#ids = new Map();
+    for (let id = 0; id < vocabulary.length; id++) this.#ids.set(vocabulary[id], id);
     if (this.#ids.size !== vocabulary.length) {
       const twice = vocabulary.find((token, id) => this.#ids.get(token) !== id);
       throw new ClozeError("input", `the vocabulary has the token ${JSON.stringify(twice)} twice`);
@@ -148,7 +149,10 @@ export abstract class Tokenizer {
       }
       if (special) this.#specialIds.add(id);
     }
-    vocabulary.forEach((token, id) => /^\[unused\d+\]$/.test(token) && this.#unusedIds.add(id));
+    for (let id = 0; id < vocabulary.length; id++) {
+      const token = vocabulary[id];
+      if (token.startsWith("[unused") && /^\[unused\d+\]$/.test(token)) this.#unusedIds.add(id);
+    }
     this.#unusedIds.forEach((id) => this.#specialIds.add(id));
     this.#model = parts.model;
     this.#spelling = parts.spelling;

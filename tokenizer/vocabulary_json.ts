@@ -9,13 +9,12 @@ export interface FileToken extends AddedToken {
   id: number;
 }
 
-/** Tokens by id. Visits names one by one: making lists of 30,000 of them takes as long as parsing the file. */
+/** Tokens by id. A list of names is made first: visiting those of an object one by one takes longer by half. */
 export function readVocabulary(vocab: Record<string, Json>): string[] {
   const vocabulary: string[] = [], refused: [token: string, id: unknown][] = [];
-  let size = 0;
-  for (const token in vocab) {
+  const tokens = Object.keys(vocab), size = tokens.length;
+  for (const token of tokens) {
     const id = vocab[token];
-    size++;
     if (isId(id) && vocabulary[id] === undefined && token.isWellFormed()) vocabulary[id] = token;
     else refused.push([token, id]);
   }

@@ -1,12 +1,19 @@
 /** Flags that say where and with what the engine computes. */
 
-import { choice, number } from "./flag.ts";
+import { choice, number, text } from "./flag.ts";
 
 /** `--threads` */
 export const THREADS = number(
   { min: 1, max: 1024, integer: true },
   "Threads of the engine, and workers that read text. Changes no result.",
   "all cores",
+);
+
+/** `--as` */
+export const AS = text(
+  "NAME",
+  "What to take the model for, where config.json names a class that cloze does not know: a model_type such as bert, or a class such as BertForMaskedLM.",
+  "what config.json says",
 );
 
 /** `--device` */

@@ -1,24 +1,36 @@
-//! safetensors in and out, under Hugging Face's names.
+//! Weights in and out, under Hugging Face's names.
 //!
-//! Reading takes what checkpoints in the wild hold: f32, f16 or bf16; the names that a blueprint knows beside its own, with
-//! or without the encoder's prefix; the tied decoder present or absent; tensors of other heads beside ours. It refuses what is missing, of another shape, cut off or not
-//! finite, and names it. Writing makes a new file and flushes it to the disk; the caller renames folders.
+//! Reading takes what checkpoints in the wild are: safetensors or PyTorch's own files ([`tensors`]), one or several with an
+//! index; f64, f32, f16 or bf16; the names that a blueprint knows beside its own, with or without the encoder's prefix; the
+//! tied decoder present or absent; tensors of other heads beside ours ([`unused`]). It refuses what is missing, of another
+//! shape, cut off or not finite, and names it. Writing makes a new safetensors file and flushes it to the disk; the caller
+//! renames folders.
 
+mod extend;
+mod pickle;
+mod tensors;
+mod torch;
+mod unused;
+mod zip;
+
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
+use safetensors::tensor::Dtype;
 
 use crate::blueprint::{Parameter, ParameterLayout, Part};
-use crate::engine::{EngineOptions, Weights};
+use crate::engine::{EngineOptions, Loaded, Weights};
 use crate::error::{Code, Error, Result};
 use crate::machine::memory::Buffer;
 use crate::optim::slots::Slot;
 
-/// Fills the flat buffer as an engine starts: initialized from its seed, or from a file. Returns the names that the file
-/// lacks and that may be missing.
+pub use extend::{Extension, extend_weights};
+use tensors::{Tensor, Tensors};
+use unused::unused_of;
+
+/// Fills the flat buffer as an engine starts: initialized from its seed, or from a file.
 ///
 /// # Errors
 /// As [`load_weights`].
@@ -27,51 +39,57 @@ pub fn start_weights(
     options: &EngineOptions,
     layout: &ParameterLayout,
     flat: &mut [f32],
-) -> Result<Vec<String>> {
+) -> Result<Loaded> {
     if file.is_none_or(|file| !file.may_be_missing.is_empty()) {
         layout.initialize(options.seed, flat);
     }
     match file {
         Some(file) => load_weights(file, layout, flat),
-        None => Ok(Vec::new()),
+        None => Ok(Loaded::default()),
     }
 }
 
-/// Fills the flat buffer from a file, but for the parameters that may be missing and are, whose names it returns.
+/// Fills the flat buffer from a file, but for the parameters that may be missing and are.
 ///
 /// A decoder weight that differs from the word embeddings is passed over where the configuration ties them
 /// (`tie_word_embeddings`, BERT's default), as transformers does.
 ///
 /// # Errors
 /// `Io`, `Corrupt`, `Mismatch` (a tensor is missing or has another shape or dtype) or `NonFinite`, naming file and tensor.
-pub fn load_weights(file: &Weights, layout: &ParameterLayout, flat: &mut [f32]) -> Result<Vec<String>> {
-    let path = &file.path;
-    let bytes = map(path)?;
-    let tensors = parse(path, &bytes)?;
-    let mut absent = Vec::new();
+pub fn load_weights(file: &Weights, layout: &ParameterLayout, flat: &mut [f32]) -> Result<Loaded> {
+    let tensors = Tensors::open(&file.path)?;
+    let mut initialized = Vec::new();
+    let mut used = HashSet::new();
     for parameter in layout.parameters() {
         let name = &parameter.name;
         match find(&tensors, parameter) {
-            Some(tensor) => copy(path, name, parameter, &tensor, &mut flat[parameter.range()])?,
-            None if file.may_be_missing.iter().any(|prefix| name.starts_with(prefix)) => absent.push(name.clone()),
-            None => return Err(missing(path, &tensors, layout, parameter)),
+            Some((found, tensor)) => {
+                copy(found, parameter, &tensor, &mut flat[parameter.range()])?;
+                used.insert(found);
+            }
+            None if file.may_be_missing.iter().any(|prefix| name.starts_with(prefix)) => initialized.push(name.clone()),
+            None => return Err(missing(&tensors, layout, parameter)),
         }
     }
-    Ok(absent)
+    let rest = tensors.names().into_iter().filter(|name| !used.contains(name));
+    Ok(Loaded { initialized, ..unused_of(&file.path, layout, rest)? })
 }
 
 /// The weights of a file as they lie in it, without reading them: for inference. Nothing if the file holds them in
-/// another order or precision than [`save_weights`] writes, so that they have to be copied.
+/// another form, order or precision than [`save_weights`] writes, so that they have to be copied.
 ///
 /// Values are not checked: an engine that predicts with NaN says so.
 ///
 /// # Errors
-/// `Io` and `Corrupt`, as [`load_weights`].
-pub fn map_weights(path: &Path, layout: &ParameterLayout) -> Result<Option<Buffer>> {
-    let file = open(path)?;
+/// `Io`, `Corrupt` and `Mismatch`, as [`load_weights`].
+pub fn map_weights(path: &Path, layout: &ParameterLayout) -> Result<Option<(Buffer, Loaded)>> {
+    let file = tensors::open_file(path)?;
     // SAFETY: private; this program never changes a weights file in place, and no reader can keep others from it.
-    let map = unsafe { memmap2::MmapOptions::new().map_copy(&file) }.map_err(|e| unreadable(path, &e))?;
-    let tensors = parse(path, &map)?;
+    let map = unsafe { memmap2::MmapOptions::new().map_copy(&file) }.map_err(|e| tensors::unreadable(path, &e))?;
+    if torch::is_torch(&map) || tensors::is_index(path) {
+        return Ok(None);
+    }
+    let tensors = tensors::parse(path, &map)?;
     let start = |data: &[u8]| data.as_ptr() as usize - map.as_ptr() as usize;
     let mut at = None;
     for parameter in layout.parameters() {
@@ -83,7 +101,17 @@ pub fn map_weights(path: &Path, layout: &ParameterLayout) -> Result<Option<Buffe
             return Ok(None);
         }
     }
-    Ok(at.and_then(|offset| Buffer::in_file(map, offset, layout.len())))
+    let loaded = match tensors.len() == layout.parameters().len() {
+        true => Loaded::default(),
+        false => {
+            let used: HashSet<&str> = layout.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
+            let mut rest = tensors.names();
+            rest.retain(|name| !used.contains(name));
+            rest.sort_unstable();
+            unused_of(path, layout, rest.into_iter())?
+        }
+    };
+    Ok(at.and_then(|offset| Buffer::in_file(map, offset, layout.len())).map(|buffer| (buffer, loaded)))
 }
 
 /// Writes the flat buffer as a new file.
@@ -106,15 +134,14 @@ pub fn save_weights(path: &Path, layout: &ParameterLayout, flat: &[f32]) -> Resu
 /// # Errors
 /// As [`load_weights`].
 pub fn load_slots(path: &Path, layout: &ParameterLayout, slots: &mut [Slot<Vec<f32>>]) -> Result<()> {
-    let file = map(path)?;
-    let tensors = parse(path, &file)?;
+    let tensors = Tensors::open(path)?;
     for Slot { layout: slot, values } in slots {
         for (parameter, offset) in slot.parameters(layout) {
             let name = format!("{}.{}", slot.name, parameter.name);
-            let tensor = tensors.tensor(&name).map_err(|_| {
+            let tensor = tensors.get(&name).ok_or_else(|| {
                 lacking(path, &name).with_hint("the file belongs to another model, or was written by another optimizer")
             })?;
-            copy(path, &name, parameter, &tensor, &mut values[offset..offset + parameter.len])?;
+            copy(&name, parameter, &tensor, &mut values[offset..offset + parameter.len])?;
         }
     }
     Ok(())
@@ -132,47 +159,10 @@ pub fn save_slots(path: &Path, layout: &ParameterLayout, slots: &[Slot<Vec<f32>>
     save(path, &sections.collect::<Vec<_>>())
 }
 
-fn unreadable(path: &Path, e: &std::io::Error) -> Error {
-    Error::new(Code::Io, format!("{}: could not be read: {e}", path.display()))
-}
-
-fn open(path: &Path) -> Result<File> {
-    // Looked at before it is opened: a FIFO would wait for someone who writes to it.
-    if !std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.is_file() {
-        return Err(Error::new(Code::Io, format!("{}: could not be read: it is not a regular file", path.display())));
-    }
-    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-    match file.metadata().map_err(|e| unreadable(path, &e))?.len() {
-        0 => Err(corrupt(path, "it is empty")),
-        _ => Ok(file),
-    }
-}
-
-fn map(path: &Path) -> Result<memmap2::Mmap> {
-    let file = open(path)?;
-    // SAFETY: the mapping is only read, and dropped before this module returns; a file that another program cuts short
-    // meanwhile would fault, which no reader of a shared file can prevent.
-    unsafe { memmap2::Mmap::map(&file) }.map_err(|e| unreadable(path, &e))
-}
-
-fn corrupt(path: &Path, why: impl std::fmt::Display) -> Error {
-    Error::new(Code::Corrupt, format!("{} is not a whole safetensors file: {why}", path.display()))
-        .with_hint("the file may be cut off or still being written: copy it again or use an older checkpoint")
-}
-
-fn parse<'a>(path: &Path, file: &'a [u8]) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(file).map_err(|e| match e {
-        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength => {
-            corrupt(path, format!("its header is longer than its {} bytes", file.len()))
-        }
-        SafeTensorError::MetadataIncompleteBuffer => corrupt(path, "its tensors do not fill it exactly"),
-        other => corrupt(path, other),
-    })
-}
-
-/// The tensor under its name, or under one that other files have for it.
-fn find<'a>(tensors: &SafeTensors<'a>, parameter: &Parameter) -> Option<TensorView<'a>> {
-    [&parameter.name].into_iter().chain(&parameter.aliases).find_map(|name| tensors.tensor(name).ok())
+/// The tensor under its name, or under one that other files have for it, and that name.
+fn find<'a, 'n>(tensors: &'a Tensors, parameter: &'n Parameter) -> Option<(&'n str, Tensor<'a>)> {
+    let names = [&parameter.name].into_iter().chain(&parameter.aliases);
+    names.into_iter().find_map(|name| Some((name.as_str(), tensors.get(name)?)))
 }
 
 fn lacking(path: &Path, name: &str) -> Error {
@@ -180,8 +170,8 @@ fn lacking(path: &Path, name: &str) -> Error {
         .with_hint("config.json and the weights may belong to different models")
 }
 
-fn missing(path: &Path, tensors: &SafeTensors, layout: &ParameterLayout, parameter: &Parameter) -> Error {
-    let error = lacking(path, &parameter.name);
+fn missing(tensors: &Tensors, layout: &ParameterLayout, parameter: &Parameter) -> Error {
+    let error = lacking(tensors.path(), &parameter.name);
     if layout.parameters().first().is_none_or(|words| find(tensors, words).is_none()) {
         return error;
     }
@@ -195,59 +185,23 @@ fn missing(path: &Path, tensors: &SafeTensors, layout: &ParameterLayout, paramet
     })
 }
 
-fn copy(path: &Path, name: &str, parameter: &Parameter, tensor: &TensorView, to: &mut [f32]) -> Result<()> {
-    if tensor.shape() != parameter.shape {
+fn copy(name: &str, parameter: &Parameter, tensor: &Tensor, to: &mut [f32]) -> Result<()> {
+    let path = tensor.path.display();
+    if tensor.shape != parameter.shape {
         return Err(Error::new(
             Code::Mismatch,
-            format!(
-                "{}: {name} has shape {:?}, but config.json asks for {:?}",
-                path.display(),
-                tensor.shape(),
-                parameter.shape
-            ),
+            format!("{path}: {name} has shape {:?}, but config.json asks for {:?}", tensor.shape, parameter.shape),
         )
         .with_hint("config.json and the weights belong to different models"));
     }
-    let data = tensor.data();
-    match tensor.dtype() {
-        Dtype::F32 => {
-            for (to, bytes) in to.iter_mut().zip(data.chunks_exact(4)) {
-                *to = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            }
-        }
-        Dtype::BF16 => {
-            for (to, bytes) in to.iter_mut().zip(data.chunks_exact(2)) {
-                *to = f32::from_bits(u32::from(u16::from_le_bytes([bytes[0], bytes[1]])) << 16);
-            }
-        }
-        Dtype::F16 => {
-            for (to, bytes) in to.iter_mut().zip(data.chunks_exact(2)) {
-                *to = f16_to_f32(u16::from_le_bytes([bytes[0], bytes[1]]));
-            }
-        }
-        other => {
-            return Err(Error::new(
-                Code::Mismatch,
-                format!("{}: {name} has dtype {other:?}, but F32, F16 or BF16 is needed", path.display()),
-            ));
-        }
-    }
+    tensor.copy_to(to).map_err(|dtype| {
+        Error::new(Code::Mismatch, format!("{path}: {name} has dtype {dtype:?}, but F64, F32, F16 or BF16 is needed"))
+            .with_hint("weights that are quantized have to be saved again as floating-point numbers")
+    })?;
     match to.iter().position(|x| !x.is_finite()) {
         None => Ok(()),
-        Some(i) => Err(Error::new(Code::NonFinite, format!("{}: {name} is {} at element {i}", path.display(), to[i]))
+        Some(i) => Err(Error::new(Code::NonFinite, format!("{path}: {name} is {} at element {i}", to[i]))
             .with_hint("the run that wrote this file had diverged: use an older checkpoint")),
-    }
-}
-
-/// IEEE 754 binary16 to binary32.
-fn f16_to_f32(bits: u16) -> f32 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
-    sign * match exponent {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        e => (1.0 + fraction / 1024.0) * 2f32.powi(e - 15),
     }
 }
 
@@ -256,21 +210,10 @@ type Section<'a> = (Vec<(String, &'a Parameter)>, &'a [f32]);
 
 /// Writes header and tensors in one pass, without a second copy of the weights.
 fn save(path: &Path, sections: &[Section]) -> Result<()> {
-    let mut header = serde_json::Map::new();
-    header.insert("__metadata__".into(), serde_json::json!({ "format": "pt" }));
-    let mut at = 0;
-    for (name, p) in sections.iter().flat_map(|(tensors, _)| tensors) {
-        let end = at + p.len * 4;
-        let entry = serde_json::json!({ "dtype": "F32", "shape": p.shape, "data_offsets": [at, end] });
-        header.insert(name.clone(), entry);
-        at = end;
-    }
-    let mut header = serde_json::Value::Object(header).to_string();
-    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-    let write = || -> std::io::Result<()> {
-        let mut file = BufWriter::with_capacity(1 << 20, File::create_new(path)?);
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(header.as_bytes())?;
+    let tensors = sections.iter().flat_map(|(tensors, _)| tensors);
+    let entries: Vec<Entry> = tensors.map(|(name, p)| (name.clone(), Dtype::F32, p.shape.clone())).collect();
+    create(path, |file| {
+        file.write_all(&header_bytes(&entries))?;
         for (_, flat) in sections {
             // There are no gaps, so the tensors' bytes in order are the buffer's.
             for chunk in flat.chunks(1 << 14) {
@@ -281,9 +224,37 @@ fn save(path: &Path, sections: &[Section]) -> Result<()> {
                 file.write_all(&bytes[..chunk.len() * 4])?;
             }
         }
+        Ok(())
+    })
+}
+
+/// A tensor of a file to be written: name, dtype and shape.
+type Entry = (String, Dtype, Vec<usize>);
+
+/// The beginning of a safetensors file whose tensors follow in that order.
+fn header_bytes(entries: &[Entry]) -> Vec<u8> {
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".into(), serde_json::json!({ "format": "pt" }));
+    let mut at = 0;
+    for (name, dtype, shape) in entries {
+        let end = at + shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        let entry = serde_json::json!({ "dtype": dtype, "shape": shape, "data_offsets": [at, end] });
+        header.insert(name.clone(), entry);
+        at = end;
+    }
+    let mut header = serde_json::Value::Object(header).to_string();
+    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()
+}
+
+/// Makes a new file and flushes it to the disk.
+fn create(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
+    let written = File::create_new(path).and_then(|file| {
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        write(&mut file)?;
         file.into_inner()?.sync_all()
-    };
-    write().map_err(|e| {
+    });
+    written.map_err(|e| {
         Error::new(Code::Io, format!("{}: could not be written: {e}", path.display()))
             .with_hint("check that the disk has room and that the folder may be written to")
     })

@@ -87,8 +87,8 @@ impl Heads {
             return if self.tokens { Ok(()) } else { invalid("heads has none: neither tokens nor sequence".into()) };
         };
         let most = 1 << 20;
-        if !(2..=most).contains(&head.num_labels) {
-            return invalid(format!("num_labels is {}, outside 2..={most}", head.num_labels));
+        if !(1..=most).contains(&head.num_labels) {
+            return invalid(format!("num_labels is {}, outside 1..={most}", head.num_labels));
         }
         if head.kind == SequenceKind::NextSentence && head.num_labels != 2 {
             return invalid(format!("num_labels of next_sentence is {}, but has to be 2", head.num_labels));
@@ -134,7 +134,7 @@ pub(crate) mod tests {
             heads.validate().unwrap();
         }
         let message = |head: SequenceHead| Heads::classification(head).validate().unwrap_err().message;
-        assert!(message(SequenceHead::classification(1)).contains("num_labels is 1"));
+        assert!(message(SequenceHead::classification(0)).contains("num_labels is 0"));
         let three = SequenceHead { num_labels: 3, ..SequenceHead::NEXT_SENTENCE };
         assert!(message(three).contains("num_labels of next_sentence is 3"));
         let dropped = SequenceHead { classifier_dropout: 1.0, ..SequenceHead::classification(2) };

@@ -9,7 +9,7 @@ use crate::backend::cpu::Cpu;
 use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::checkpoint;
 use crate::engine::batch::Batch;
-use crate::engine::{Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
+use crate::engine::{Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::machine::dtype::{Bf16, Dtype, Element};
 use crate::machine::memory::{Buffer, Plan, zeros};
@@ -26,7 +26,7 @@ pub struct Trainer<B: Backend = Cpu> {
     layout: ParameterLayout,
     model: Model<B>,
     weights: B::Buffer,
-    initialized: Vec<String>,
+    loaded: Loaded,
     training: Option<Training<B>>,
     bucket: Bucket,
 }
@@ -100,10 +100,10 @@ impl<B: Backend> Trainer<B> {
         backend.plan(&layout, &model.layers(), options.optimizer.as_ref())?;
         let start = reserve_weights(&options, &layout, file)?;
         plan.check()?;
-        let (host, initialized) = start.fill(&options, &layout, file)?;
+        let (host, loaded) = start.fill(&options, &layout, file)?;
         let weights = backend.upload(host)?;
         backend.weights_changed(&weights);
-        Ok(Self { backend, options, layout, model, weights, initialized, training, bucket: Bucket::default() })
+        Ok(Self { backend, options, layout, model, weights, loaded, training, bucket: Bucket::default() })
     }
 
     /// What it runs on, for tests.
@@ -158,7 +158,7 @@ fn bucketed<'a, B: Backend>(bucket: &'a mut Bucket, batch: &Batch<'a>, options: 
 /// The weights that an engine starts with.
 enum Start {
     /// Where they lie in a file.
-    InFile(Buffer),
+    InFile(Buffer, Loaded),
     /// Still zeros.
     Reserved(Buffer),
 }
@@ -166,26 +166,26 @@ enum Start {
 /// Room for the weights. What is never trained is used where it lies in the file, if it can be.
 fn reserve_weights(options: &EngineOptions, layout: &ParameterLayout, file: Option<&Weights>) -> Result<Start> {
     if let (Some(file), false) = (file, options.training())
-        && let Some(mapped) = checkpoint::map_weights(&file.path, layout)?
+        && let Some((mapped, loaded)) = checkpoint::map_weights(&file.path, layout)?
     {
-        return Ok(Start::InFile(mapped));
+        return Ok(Start::InFile(mapped, loaded));
     }
     Ok(Start::Reserved(Buffer::zeroed(layout.len())?))
 }
 
 impl Start {
-    /// Weights of a file, or fresh ones, and the names of those that the file lacks.
+    /// Weights of a file, or fresh ones, and what came of the file.
     fn fill(
         self,
         options: &EngineOptions,
         layout: &ParameterLayout,
         file: Option<&Weights>,
-    ) -> Result<(Buffer, Vec<String>)> {
+    ) -> Result<(Buffer, Loaded)> {
         match self {
-            Self::InFile(weights) => Ok((weights, Vec::new())),
+            Self::InFile(weights, loaded) => Ok((weights, loaded)),
             Self::Reserved(mut weights) => {
-                let initialized = checkpoint::start_weights(file, options, layout, &mut weights)?;
-                Ok((weights, initialized))
+                let loaded = checkpoint::start_weights(file, options, layout, &mut weights)?;
+                Ok((weights, loaded))
             }
         }
     }
@@ -324,8 +324,8 @@ impl<B: Backend> Engine for Trainer<B> {
         }
     }
 
-    fn initialized(&self) -> &[String] {
-        &self.initialized
+    fn loaded(&self) -> &Loaded {
+        &self.loaded
     }
 
     fn save_weights(&mut self, path: &Path) -> Result<()> {

@@ -16,8 +16,27 @@ export const bert: Family = {
   left_to_right_classifier: "cloze_left_to_right_classifier",
   defaults: BERT_DEFAULTS,
   limits: {
-    hidden_act: { fine: (value) => value === "gelu", expected: `only "gelu" (the erf form) is supported` },
-    position_embedding_type: { fine: (value) => value === "absolute", expected: `only "absolute" is supported` },
+    hidden_act: {
+      fine: (value) => value === "gelu",
+      expected: `only "gelu" (the erf form) is supported`,
+      hint: "use a model with that activation",
+    },
+    position_embedding_type: {
+      fine: (value) => value === "absolute",
+      expected: `only "absolute" is supported`,
+      hint: "use a model with learned positions",
+    },
+    // Of BERT's first release.
+    directionality: {
+      fine: (value) => value === "bidi",
+      expected: `only "bidi" is supported`,
+      hint: "use another model",
+    },
+    pooler_type: {
+      fine: (value) => value === "first_token_transform",
+      expected: `only "first_token_transform" is supported`,
+      hint: "use another model",
+    },
   },
   written: { position_embedding_type: "absolute" },
 };

@@ -34,7 +34,7 @@ def cloze(folder):
     run = subprocess.run(["deno", "run", "-q", "-A", str(script), str(folder)], input="\n".join(LINES), text=True, capture_output=True)
     if run.returncode != 0:
         sys.exit(run.stderr)
-    return json.loads(run.stdout)
+    return json.loads(run.stdout)[0]
 
 
 def logits_of(model, inputs, mask):

@@ -14,7 +14,7 @@ const UNK_PENALTY = 10;
 
 /** The pieces, ready for matching. */
 export class UnigramModel implements SubwordModel {
-  readonly #trie = new Trie(1);
+  readonly #trie: Trie;
   readonly #scores: Float64Array;
   readonly #unk: number;
   readonly #unkScore: number;
@@ -39,6 +39,7 @@ export class UnigramModel implements SubwordModel {
     byte_fallback: boolean,
     own: ReadonlySet<string> = new Set(),
   ) {
+    this.#trie = new Trie(pieces.map((piece) => own.has(piece) ? "" : piece), [""]);
     this.#scores = Float64Array.from(scores);
     this.#unk = unk;
     let least = Infinity;
@@ -46,7 +47,6 @@ export class UnigramModel implements SubwordModel {
     this.#unkScore = least - UNK_PENALTY;
     const bytes = byte_fallback ? new Int32Array(256).fill(-1) : undefined;
     pieces.forEach((piece, id) => {
-      if (piece !== "" && !own.has(piece)) this.#trie.add(0, piece, id);
       const byte = bytes && /^<0x([0-9A-F]{2})>$/.exec(piece);
       if (byte) bytes[parseInt(byte[1], 16)] = id;
     });
@@ -84,18 +84,18 @@ export class UnigramModel implements SubwordModel {
       this.#id = new Int32Array(2 * length);
     }
     const best = this.#best, from = this.#from, ids = this.#id, trie = this.#trie, scores = this.#scores;
-    const { ends, values } = trie;
+    const { ends, ids: pieces } = trie;
     ids.fill(-1, 0, length);
     best[0] = 0;
     for (let at = start; at < end;) {
       const here = at - start, before = best[here], next = at + widthOf(bytes[at]);
       const found = trie.prefixes(0, bytes, at, end);
       for (let k = 0; k < found; k++) {
-        const to = ends[k] - start, score = scores[values[k]] + before;
+        const to = ends[k] - start, score = scores[pieces[k]] + before;
         if (ids[to] < 0 || score > best[to]) {
           best[to] = score;
           from[to] = here;
-          ids[to] = values[k];
+          ids[to] = pieces[k];
         }
       }
       if (found === 0 || ends[0] !== next) {
@@ -113,7 +113,7 @@ export class UnigramModel implements SubwordModel {
   /** The id of the piece `bytes[start..end)`, or -1. */
   #pieceIs(bytes: Uint8Array, start: number, end: number): number {
     const found = this.#trie.prefixes(0, bytes, start, end);
-    return found > 0 && this.#trie.ends[found - 1] === end ? this.#trie.values[found - 1] : -1;
+    return found > 0 && this.#trie.ends[found - 1] === end ? this.#trie.ids[found - 1] : -1;
   }
 
   /** Appends a piece; of one that is unknown (-1) its bytes, where each of them is a piece, or else the unknown one. */

@@ -1,56 +1,71 @@
 /**
- * Strings with numbers, and the longest of them that a text begins with. Edges are in one hash table over typed arrays,
- * keyed by node and code point. Strings that begin with the same code point get their edges when a text first begins with
- * it: a sentence needs few of a vocabulary, whose edges take 40 ms of a process that has just started. Used by
- * `word_piece.ts`.
+ * A vocabulary, and the longest token of it that a text begins with. Edges are in one hash table over typed arrays, keyed by
+ * node and code point. Tokens that begin alike get their edges when a text first begins so: a sentence needs few of a
+ * vocabulary, whose edges take 40 ms of a process that has just started. Used by `word_piece.ts` and by Unigram's model.
  */
 
 import { codePointAt, widthOf } from "../utf8.ts";
 
-/** Several tries that share their memory: each root is one. */
+/** A root: tokens that begin with its prefix, without it. */
+interface Root {
+  prefix: string;
+  /** By the first code unit behind the prefix, the id plus one of the first token that has it and no edges yet. */
+  first: Int32Array;
+  /** By id, the id plus one of the next token that begins with the same code unit. */
+  next: Int32Array;
+}
+
+/** Several tries of one vocabulary that share their memory: each root is one. */
 export class Trie {
-  /** Four numbers an edge: node, code point, node it leads to (0 where the slot is free), value there plus one or 0. */
+  readonly #vocabulary: readonly string[];
+  readonly #roots: Root[];
+  /** Four numbers an edge: node, code point, node it leads to (0 where the slot is free), id there plus one or 0. */
   #slots = new Int32Array(1 << 10);
   #shift = 24;
   #edges = 0;
   #nodes: number;
-  /** Strings that have no edges yet, each followed by its value, by root and first code point. */
-  readonly #waiting: Map<number, (string | number)[]>[];
   /** Where the match found last ends. */
   end = 0;
-  /** Of the strings that `prefixes` found last: where each ends, and its value. */
+  /** Of the tokens that `prefixes` found last: where each ends, and its id. */
   readonly ends: number[] = [];
-  readonly values: number[] = [];
+  readonly ids: number[] = [];
 
-  constructor(roots: number) {
-    this.#nodes = roots;
-    this.#waiting = Array.from({ length: roots }, () => new Map());
+  /** @param prefixes of each root: it has the tokens that are longer than its prefix and begin with it. */
+  constructor(vocabulary: readonly string[], prefixes: readonly string[]) {
+    this.#vocabulary = vocabulary;
+    this.#nodes = prefixes.length;
+    this.#roots = prefixes.map((prefix) => {
+      const first = new Int32Array(1 << 16), next = new Int32Array(vocabulary.length);
+      for (let id = vocabulary.length - 1; id >= 0; id--) {
+        const token = vocabulary[id];
+        if (token.length <= prefix.length || !token.startsWith(prefix)) continue;
+        const unit = token.charCodeAt(prefix.length);
+        next[id] = first[unit];
+        first[unit] = id + 1;
+      }
+      return { prefix, first, next };
+    });
   }
 
-  /** Adds a string, which is not empty, under a root. It waits for its edges, after a search only beside others. */
-  add(root: number, text: string, value: number): void {
-    const first = text.codePointAt(0)!, waiting = this.#waiting[root];
-    const group = waiting.get(first);
-    if (group !== undefined) group.push(text, value);
-    else if (this.#edges === 0) waiting.set(first, [text, value]);
-    else this.#addEdges(root, text, value);
+  /** Makes the edges of tokens that may begin with this code point, in order. Returns whether there were any. */
+  #open(root: number, code: number): boolean {
+    const { prefix, first, next } = this.#roots[root];
+    const unit = code > 0xFFFF ? 0xD800 + (code - 0x10000 >> 10) : code;
+    const found = first[unit];
+    for (let at = found; at !== 0; at = next[at - 1]) {
+      this.#addEdges(root, this.#vocabulary[at - 1].slice(prefix.length), at - 1);
+    }
+    first[unit] = 0;
+    return found !== 0;
   }
 
-  /** Makes the edges of strings that wait for this code point. Returns whether there were any. */
-  #open(root: number, first: number): boolean {
-    const group = this.#waiting[root].get(first);
-    if (group === undefined) return false;
-    for (let i = 0; i < group.length; i += 2) this.#addEdges(root, group[i] as string, group[i + 1] as number);
-    return this.#waiting[root].delete(first);
-  }
-
-  #addEdges(root: number, text: string, value: number): void {
+  #addEdges(root: number, text: string, id: number): void {
     let node = root, slot = 0;
     for (const character of text) {
       slot = this.#slotOf(node, character.codePointAt(0)!);
       node = this.#slots[slot + 2];
     }
-    this.#slots[slot + 3] = value + 1;
+    this.#slots[slot + 3] = id + 1;
   }
 
   /** The slot of an edge, which is made if it is not there. */
@@ -81,7 +96,7 @@ export class Trie {
     }
   }
 
-  /** The value of the longest string under the root that `bytes[start..to)` begins with, or -1; sets `end`. */
+  /** The id of the longest token under the root that `bytes[start..to)` begins with, or -1; sets `end`. */
   longest(root: number, bytes: Uint8Array, start: number, to: number): number {
     const found = this.#longest(root, bytes, start, to);
     if (found >= 0 || start === to || !this.#open(root, codePointAt(bytes, start))) return found;
@@ -89,12 +104,12 @@ export class Trie {
   }
 
   /**
-   * Finds every string under the root that `bytes[start..to)` begins with, the shortest first. Returns how many there are;
-   * `ends` and `values` say which.
+   * Finds every token under the root that `bytes[start..to)` begins with, the shortest first. Returns how many there are;
+   * `ends` and `ids` say which; of two that are the same it is the last one.
    */
   prefixes(root: number, bytes: Uint8Array, start: number, to: number): number {
     if (start === to) return 0;
-    if (this.#waiting[root].size > 0) this.#open(root, codePointAt(bytes, start));
+    this.#open(root, codePointAt(bytes, start));
     const slots = this.#slots, shift = this.#shift, last = slots.length - 4;
     let found = 0, node = root;
     for (let i = start; i < to;) {
@@ -110,7 +125,7 @@ export class Trie {
       i += widthOf(byte);
       if (slots[slot + 3] !== 0) {
         this.ends[found] = i;
-        this.values[found++] = slots[slot + 3] - 1;
+        this.ids[found++] = slots[slot + 3] - 1;
       }
     }
     return found;
@@ -118,7 +133,7 @@ export class Trie {
 
   #longest(root: number, bytes: Uint8Array, start: number, to: number): number {
     const slots = this.#slots, shift = this.#shift, last = slots.length - 4;
-    let value = 0, node = root;
+    let found = 0, node = root;
     for (let i = start; i < to;) {
       const code = codePointAt(bytes, i);
       let slot = hashOf(node, code) >>> shift << 2;
@@ -131,11 +146,11 @@ export class Trie {
       node = next;
       i += widthOf(bytes[i]);
       if (slots[slot + 3] !== 0) {
-        value = slots[slot + 3];
+        found = slots[slot + 3];
         this.end = i;
       }
     }
-    return value - 1;
+    return found - 1;
   }
 }
 

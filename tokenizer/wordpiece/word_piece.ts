@@ -5,13 +5,13 @@ import type { SubwordModel } from "../subword_model.ts";
 import { Trie } from "./trie.ts";
 import { codePoints } from "../utf8.ts";
 
-/** Tokens that begin a word; pieces inside a word, without their `##`. */
+/** Roots: tokens that begin a word; pieces inside a word, without their `##`. */
 const INITIAL = 0;
 const CONTINUING = 1;
 
 /** A vocabulary, ready for matching. */
 export class WordPiece implements SubwordModel {
-  readonly #trie = new Trie(2);
+  readonly #trie: Trie;
   readonly #unk: number;
   readonly #maxChars: number;
 
@@ -19,12 +19,7 @@ export class WordPiece implements SubwordModel {
   constructor(vocabulary: readonly string[], unk: number, maxChars: number, continuing: string) {
     this.#unk = unk;
     this.#maxChars = maxChars;
-    vocabulary.forEach((token, id) => {
-      if (token !== "") this.#trie.add(INITIAL, token, id);
-      if (token.startsWith(continuing) && token !== continuing) {
-        this.#trie.add(CONTINUING, token.slice(continuing.length), id);
-      }
-    });
+    this.#trie = new Trie(vocabulary, ["", continuing]);
   }
 
   /**

@@ -15,7 +15,7 @@ import { evaluate, unigramBaseline, UNMEASURED } from "../../../tasks/token_eval
 import { Unigram } from "../../../tasks/unigram.ts";
 import { unknownCounts } from "../../../tokenizer/mod.ts";
 import { answerLines } from "../../answer_lines.ts";
-import { inferenceOptions, noteDevice } from "../../device.ts";
+import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { newestRun, resolve } from "../../paths.ts";
 import { note, warn, writeOut } from "../../terminal.ts";
@@ -39,7 +39,7 @@ export async function run({ positionals = [], ...values }: EvaluateOptions): Pro
   }
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
-  const folder = await openModelFolder(path);
+  const folder = await openModelFolder(path, values);
   noteTokenizer(folder.tokenizer);
   if (values.sentences === true) return await score(folder, values, data);
   const result = await measure(folder, values, data);
@@ -54,6 +54,7 @@ export async function run({ positionals = [], ...values }: EvaluateOptions): Pro
 async function score(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<number> {
   using model = await Scorer.open(folder, inferenceOptions(values));
   noteDevice(values.device, model.device);
+  noteTensors(model.unknownTensors);
   const kind = folder.heads.is_decoder ? "log-likelihood" : "pseudo-log-likelihood";
   if (values.json !== true) note(`${kind} in nats, tokens, sentence`);
   const show = (line: ScoredSentence): string =>
@@ -100,7 +101,9 @@ async function measure(folder: ModelFolder, values: EvaluateOptions, data: strin
     const hasWords = shard.counts.some((count, id) => count > 0 && !tokenizer.isSpecial(id));
     const batches = hasWords ? task.heldOutBatches(shard, tokenizer, options, values["max-tokens"] ?? 1e6) : [];
     using engine = await openEngine(folder, tokenHeads(heads), task.limits(options), inferenceOptions(values));
-    noteDevice(values.device, engine.describe().device);
+    const about = engine.describe();
+    noteDevice(values.device, about.device);
+    noteTensors(about.unknown);
     const counts = task.predictedCounts(shard, tokenizer, batches);
     const unigram = new Unigram(counts);
     const byScript = new Breakdown(unigram, (id) => scriptOf(tokenizer.surface(id)));

@@ -1,6 +1,6 @@
 /** The flags of `cloze evaluate`. */
 
-import { DEVICE, dtypeFlag, THREADS } from "../../flags/engine_flags.ts";
+import { AS, DEVICE, dtypeFlag, THREADS } from "../../flags/engine_flags.ts";
 import { type CommandTable, number, type Options, text, toggle } from "../../flags/flag.ts";
 import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
 import { ALLOW_UNKNOWN } from "../../flags/training_flags.ts";
@@ -19,6 +19,7 @@ export const TABLE = {
   flags: {
     ...CORPUS_FLAGS,
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
+    as: AS,
     "max-tokens": number({ min: 100, max: 1e9, integer: true }, "Most tokens to measure on.", "1000000"),
     "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
     "allow-unknown": ALLOW_UNKNOWN,

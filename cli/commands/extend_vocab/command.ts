@@ -33,7 +33,7 @@ export async function run({ positionals = [], ...values }: ExtendVocabOptions): 
   }
   const to = resolve(values.output).replace(/(?<=.)\/+$/, "");
   await expectEmpty(to);
-  const folder = await openModelFolder(resolve(values.model));
+  const folder = await openModelFolder(resolve(values.model), values);
   noteTokenizer(folder.tokenizer);
   const special = newSpecialTokens(named, folder.tokenizer);
   if (sources === 0) {

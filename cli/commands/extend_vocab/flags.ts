@@ -1,6 +1,6 @@
 /** The flags of `cloze extend-vocab`. */
 
-import { THREADS } from "../../flags/engine_flags.ts";
+import { AS, THREADS } from "../../flags/engine_flags.ts";
 import { type CommandTable, number, type Options, text } from "../../flags/flag.ts";
 import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
 import { SPECIAL_TOKEN } from "../../flags/vocabulary_flags.ts";
@@ -16,6 +16,7 @@ export const TABLE = {
     "tokens, and the most frequent pairs of neighbours become tokens. The model itself is left as it is.",
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers."),
+    as: AS,
     output: text("DIR", "Folder for the larger model. It must not be there yet, or be empty."),
     ...CORPUS_FLAGS,
     tokens: text("FILE", "New tokens, one a line; ## begins one that stands inside words."),

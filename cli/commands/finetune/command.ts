@@ -29,7 +29,7 @@ import { Schedule } from "../../../training/schedule.ts";
 import { train } from "../../../training/train.ts";
 import { quoted } from "../../command_line.ts";
 import { checkTextFlags } from "../../corpus.ts";
-import { noteDevice } from "../../device.ts";
+import { noteDevice, noteTensors } from "../../device.ts";
 import { resolve } from "../../paths.ts";
 import { type Stop, stopSignals } from "../../stop_signals.ts";
 import { bold, grouped, note, warn } from "../../terminal.ts";
@@ -63,7 +63,7 @@ export async function run(values: FinetuneOptions, call: Call): Promise<number> 
   if (!isResumed) {
     checkTextFlags(values, [values.train!, values.valid!]);
     // Before a folder is made.
-    noteTokenizer((await openModelFolder(resolve(values.model!))).tokenizer);
+    noteTokenizer((await openModelFolder(resolve(values.model!), values)).tokenizer);
     if (isNew) {
       await checkFile("train", values.train!);
       await checkFile("valid", values.valid!);
@@ -98,7 +98,9 @@ async function prepareAndTrain(
   shown: string,
   stop: Stop,
 ): Promise<void> {
-  const folder = await openModelFolder(start?.folder ?? resolve(values.model!));
+  const folder = start === undefined
+    ? await openModelFolder(resolve(values.model!), values)
+    : await openModelFolder(start.folder);
   const data = {
     train: await readRecords(values.train!, values),
     valid: await readRecords(values.valid!, values),
@@ -169,7 +171,8 @@ async function finetune(asked: Finetuning): Promise<void> {
   if (advice !== undefined) warn(advice.message, advice.hint);
   // What transformers takes for BertForSequenceClassification: the encoder's own dropout.
   const classifier_dropout = folder.config.hidden_dropout_prob;
-  const heads = classifierHeads({ labels, classifier_dropout, multi_label: false }, folder.heads.is_decoder);
+  const problem_type = "single_label_classification";
+  const heads = classifierHeads({ labels, classifier_dropout, problem_type }, folder.heads.is_decoder);
   const files = {
     "config.json": modelConfigJson(folder.config, heads),
     ...tokenizerFiles(tokenizer, folder.config.max_position_embeddings),
@@ -193,6 +196,7 @@ async function finetune(asked: Finetuning): Promise<void> {
   folder.watch.check(); // it has read them
   const about = engine.describe();
   noteDevice(values.device, about.device);
+  noteTensors(about.unknown);
   const fresh = start !== undefined
     ? `after step ${grouped(start.state.step)}`
     : values["from-scratch"] === true

@@ -1,6 +1,6 @@
 /** The flags of `cloze finetune`. */
 
-import { DEVICE, dtypeFlag, THREADS } from "../../flags/engine_flags.ts";
+import { AS, DEVICE, dtypeFlag, THREADS } from "../../flags/engine_flags.ts";
 import { type CommandTable, number, type Options, text, toggle } from "../../flags/flag.ts";
 import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 import { ALLOW_UNKNOWN, CHART, SEED } from "../../flags/training_flags.ts";
@@ -16,6 +16,7 @@ export const TABLE = {
     "again, or with --resume.",
   flags: {
     model: text("DIR", "Pretrained model folder, made by cloze or by transformers."),
+    as: AS,
     train: text("FILE", "Labeled text to train on."),
     valid: text("FILE", "Labeled text to measure on, none of it in --train."),
     output: text("DIR", "Folder for the classifier and its metrics."),

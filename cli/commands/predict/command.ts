@@ -3,29 +3,40 @@
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { type ClassifiedText, Classifier } from "../../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
+import { type MeasuredText, Regressor } from "../../../inference/regressor.ts";
 import { openModelFolder } from "../../../model/model_folder.ts";
 import { type Answerer, answerLines } from "../../answer_lines.ts";
-import { inferenceOptions, noteDevice } from "../../device.ts";
+import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { newestRun, resolve } from "../../paths.ts";
 import { note } from "../../terminal.ts";
+import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PredictOptions } from "./flags.ts";
-import { classes, filledLine } from "./view.ts";
+import { classes, filledLine, measuredLine } from "./view.ts";
 
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: PredictOptions): Promise<number> {
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
-  const folder = await openModelFolder(path);
+  const folder = await openModelFolder(path, values);
   noteTokenizer(folder.tokenizer);
   const options = inferenceOptions(values);
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
   if (folder.heads.classifier !== null) {
     if (values.targets !== undefined) {
-      throw new ClozeError("usage", `--targets is for blanks, and ${path} is a classifier`);
+      throw new ClozeError("usage", `--targets is for blanks, and ${path} is a classifier`, { hint: "leave it out" });
+    }
+    if (folder.heads.classifier.problem_type === "regression") {
+      refuseFlags(values, ["top-k"], `is for answers that have a probability, and ${path} predicts values`);
+      using model = await Regressor.open(folder, options);
+      noteDevice(values.device, model.device);
+      noteTensors(model.unknownTensors);
+      if (asks) note(`Type a line; it is told its ${model.labels.length > 1 ? model.labels.join(", ") : "value"}.`);
+      return await answerLines(measures(model, values), positionals, values, false);
     }
     using model = await Classifier.open(folder, options);
     noteDevice(values.device, model.device);
+    noteTensors(model.unknownTensors);
     if (asks) note(`Type a line; it is told which of these it is: ${model.labels.join(", ")}`);
     return await answerLines(classifies(model, values), positionals, values, false);
   }
@@ -39,6 +50,7 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
     ...(targets === undefined ? {} : { targets }),
   });
   noteDevice(values.device, model.device);
+  noteTensors(model.unknownTensors);
   if (asks) note("Type a sentence with a [MASK] or ____ in it.");
   return await answerLines(fills(model, values), positionals, values, false);
 }
@@ -68,6 +80,18 @@ function classifies(model: Classifier, values: PredictOptions): Answerer<ReturnT
     answer: async (prepared, inputs) => {
       const classified = await model.classifyPrepared(prepared);
       return classified.map((result, i) => show({ input: inputs[i], ...result }));
+    },
+  };
+}
+
+function measures(model: Regressor, values: PredictOptions): Answerer<ReturnType<Regressor["prepare"]>> {
+  const show = values.json === true ? (text: MeasuredText) => JSON.stringify(text) + "\n" : measuredLine;
+  return {
+    prepare: (text) => model.prepare(text),
+    counts: ({ counts }) => counts,
+    answer: async (prepared, inputs) => {
+      const measured = await model.measurePrepared(prepared);
+      return measured.map((result, i) => show({ input: inputs[i], ...result }));
     },
   };
 }

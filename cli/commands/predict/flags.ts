@@ -1,6 +1,6 @@
 /** The flags of `cloze predict`. */
 
-import { DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
+import { AS, DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
 import { type CommandTable, number, type Options, text, toggle, words } from "../../flags/flag.ts";
 import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 
@@ -17,6 +17,7 @@ export const TABLE = {
     "multi-label classifier each label's probability is its own, and they do not add up to 100%.",
   flags: {
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
+    as: AS,
     "top-k": number(
       { min: 1, max: 1000, integer: true },
       "Answers for each blank; of a classifier, classes for each line, most probable first.",

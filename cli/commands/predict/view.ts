@@ -3,6 +3,7 @@
 import { visibleLine } from "../../../config/visible.ts";
 import type { ClassifiedText } from "../../../inference/classifier.ts";
 import type { FilledLine } from "../../../inference/fill_mask.ts";
+import type { MeasuredText } from "../../../inference/regressor.ts";
 import { percent } from "../../terminal.ts";
 
 /** The filled sentence, and under it the answers for each blank. */
@@ -19,4 +20,13 @@ export function filledLine(line: FilledLine): string {
 export function classes({ labels, input }: Pick<ClassifiedText, "labels" | "input">): string {
   return labels.map(({ label, probability }) => `${visibleLine(label)} ${percent(probability)}`).join("  ") +
     `\t${input}\n`;
+}
+
+/** The values of a text, with their names where there are several, and the text. */
+export function measuredLine({ values, input }: MeasuredText): string {
+  const shown = values.map(({ label, value }) => {
+    const digits = String(Number(value.toPrecision(6)));
+    return values.length === 1 ? digits : `${visibleLine(label)} ${digits}`;
+  });
+  return `${shown.join("  ")}\t${input}\n`;
 }

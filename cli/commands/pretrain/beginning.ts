@@ -8,6 +8,7 @@ import { folderOf } from "../../../config/whole_file.ts";
 import type { EngineOptions } from "../../../ffi/mod.ts";
 import { parseModelConfig } from "../../../model/model_config.ts";
 import { modelConfigJson, type ModelHeads } from "../../../model/model_heads.ts";
+import type { ModelFolder } from "../../../model/model_folder.ts";
 import { headChange, textsFor } from "../../../model/next_model.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { type Tokenizer, tokenizerFiles } from "../../../tokenizer/mod.ts";
@@ -61,23 +62,23 @@ async function keptModel(plan: Plan, threads: number): Promise<Beginning> {
   const { output, corpus } = plan;
   if (plan.weights !== undefined) {
     const folder = folderOf(plan.weights.weights);
-    return await kept(plan, folder, await checkedTokenizer(folder), plan.weights);
+    return await kept(plan, { path: folder, as: undefined }, await checkedTokenizer(folder), plan.weights);
   }
   const folder = await startModel(plan.run.from!, { output, corpus, threads });
   noteTokenizer(folder.tokenizer);
   const { may_be_missing, leftOut } = headChange(folder.heads, headsFor(plan), folder.path);
   if (leftOut !== "") note(`         left out: ${leftOut}`);
-  return await kept(plan, folder.path, folder.tokenizer, { weights: folder.weights, may_be_missing });
+  return await kept(plan, folder, folder.tokenizer, { weights: folder.weights, may_be_missing });
 }
 
 async function kept(
   plan: Plan,
-  folder: string,
+  folder: Pick<ModelFolder, "path" | "as">,
   tokenizer: Tokenizer,
   weights: Beginning["weights"],
 ): Promise<Beginning> {
   const files = await textsFor(headsFor(plan), folder);
-  return { tokenizer, model: parseModelConfig(files["config.json"], `${folder}/config.json`), files, weights };
+  return { tokenizer, model: parseModelConfig(files["config.json"], `${folder.path}/config.json`), files, weights };
 }
 
 /** The heads that a run's task asks for. */

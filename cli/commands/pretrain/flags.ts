@@ -2,7 +2,7 @@
 
 import { DEFAULT_OBJECTIVE, PRETRAINING_OBJECTIVES, PRETRAINING_TASKS } from "../../../tasks/registry.ts";
 import { BATCH_FLAGS } from "../../flags/batch_flags.ts";
-import { DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
+import { AS, DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
 import {
   choice,
   type CommandTable,
@@ -44,6 +44,7 @@ export const TABLE = {
       "Go on with the model in that folder, cloze's or transformers': its tokenizer and config are kept, optimizer and " +
         "schedule are new.",
     ),
+    as: AS,
     extend: number(
       { min: 1, max: 1e6, integer: true },
       "With --from: add up to so many tokens of the text first; they begin as the mean of their pieces.",

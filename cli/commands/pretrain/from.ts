@@ -8,10 +8,9 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists, makeFolder } from "../../../config/folder.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import type { OtherText, RunOrigin } from "../../../config/run_config.ts";
-import { fileHash } from "../../../config/sha256.ts";
 import type { CorpusSource } from "../../../data/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
-import { headChange } from "../../../model/next_model.ts";
+import { headChange, weightsHash } from "../../../model/next_model.ts";
 import { pretrainingTask, taskFor } from "../../../tasks/registry.ts";
 import { otherFiles } from "../../corpus.ts";
 import { countedWords, extensible, writeExtended } from "../../extended_vocabulary.ts";
@@ -30,7 +29,7 @@ const MODEL_FLAGS = [
   "special-token",
 ] as const;
 /** Flags that only a run from a model has a use for. */
-const FROM_FLAGS = ["extend", "replay", "reference"] as const;
+const FROM_FLAGS = ["as", "extend", "replay", "reference"] as const;
 
 /** How often a new token has to occur in the text. */
 const MIN_FREQUENCY = 2;
@@ -82,20 +81,21 @@ export interface Origin {
 export async function originOf(values: PretrainOptions): Promise<Origin | undefined> {
   if (values.from === undefined) return undefined;
   const path = resolve(values.from);
-  const folder = await openOrigin(path);
+  const folder = await openOrigin(path, values.as);
   const objective = values.objective ?? taskFor(folder.heads).name;
   headChange(folder.heads, pretrainingTask(objective).heads, path);
   const origin: RunOrigin = {
     path,
-    sha256: await fileHash(folder.weights),
+    ...(values.as === undefined ? {} : { as: values.as }),
+    sha256: await weightsHash(folder),
     vocabulary: folder.tokenizer.size,
     ...(values.extend === undefined ? {} : { extend: values.extend }),
   };
   return { origin, model: folder.config, objective };
 }
 
-async function openOrigin(path: string): Promise<ModelFolder> {
-  if (await exists(path)) return await openModelFolder(path);
+async function openOrigin(path: string, as: string | undefined): Promise<ModelFolder> {
+  if (await exists(path)) return await openModelFolder(path, { as });
   throw new ClozeError("input", `there is no model in ${path}: it is not there`, {
     hint: "give the folder of a model with --from: one with config.json, tokenizer and weights",
   });
@@ -128,8 +128,8 @@ interface Beginning {
  * @throws {ClozeError} `input` if the model is not there, or is another one than when the run was begun.
  */
 export async function startModel(origin: RunOrigin, { output, corpus, threads }: Beginning): Promise<ModelFolder> {
-  const folder = await openOrigin(origin.path);
-  if (await fileHash(folder.weights) !== origin.sha256) {
+  const folder = await openOrigin(origin.path, origin.as);
+  if (await weightsHash(folder) !== origin.sha256) {
     throw new ClozeError("input", `the model in ${origin.path} is not the one that the run was begun with`, {
       hint: "its weights have changed: give another --output, or put the old ones back",
     });

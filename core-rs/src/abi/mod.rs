@@ -10,6 +10,7 @@ mod open;
 mod registry;
 mod symbols;
 
+use crate::checkpoint::{Extension, extend_weights};
 use call::{Arguments, Bytes, guard, step_number};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
@@ -93,6 +94,11 @@ exports! {
     long fn cloze_save(handle: u32, request: buffer, request_len: u32) => |handle, request, len| {
         let request = Bytes::new(request, len).read("request")?;
         registry::with_engine(handle, |engine| open::save(engine, request))
+    };
+    /// Copies weights with rows for more tokens, as a JSON request says.
+    long fn cloze_extend_weights(request: buffer, request_len: u32) => |request, len| {
+        let extension: Extension = open::parse(Bytes::new(request, len).read("request")?)?;
+        extend_weights(&extension)
     };
     /// Adds one batch's gradient. On a GPU it returns before that is done; the arrays may change then.
     long fn cloze_forward_backward(

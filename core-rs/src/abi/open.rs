@@ -203,7 +203,7 @@ pub(super) fn save(engine: &mut dyn Engine, request: &[u8]) -> Result<()> {
 
 /// JSON about an engine.
 pub(super) fn describe(engine: &dyn Engine) -> String {
-    let (layout, options) = (engine.layout(), engine.options());
+    let (layout, options, loaded) = (engine.layout(), engine.options(), engine.loaded());
     let parameters: Vec<_> =
         layout.parameters().iter().map(|p| serde_json::json!({ "name": p.name, "shape": p.shape })).collect();
     let profile: Vec<_> = engine
@@ -215,7 +215,9 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
         "parameters": parameters,
         "profile": profile,
         "parameter_count": layout.len(),
-        "initialized": engine.initialized(),
+        "initialized": loaded.initialized,
+        "passed_over": loaded.passed_over,
+        "unknown": loaded.unknown,
         "engine": engine.name(),
         "device": engine.device(),
         "dtype": options.dtype.name(),

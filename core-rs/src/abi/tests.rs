@@ -4,7 +4,7 @@ use super::*;
 use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::config::tests::tiny;
 use crate::engine::batch::Batch;
-use crate::engine::{Engine, EngineOptions, Report, RowResults};
+use crate::engine::{Engine, EngineOptions, Loaded, Report, RowResults};
 use crate::heads::Heads;
 use crate::machine::dtype::Dtype;
 use std::path::Path;
@@ -277,8 +277,8 @@ impl Engine for Bomb {
     fn sequence_logits(&mut self, _: &Batch, _: &mut [f32]) -> crate::error::Result<()> {
         Ok(())
     }
-    fn initialized(&self) -> &[String] {
-        &[]
+    fn loaded(&self) -> &Loaded {
+        unreachable!("not asked for")
     }
     fn save_weights(&mut self, _: &Path) -> crate::error::Result<()> {
         Ok(())

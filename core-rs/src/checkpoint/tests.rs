@@ -8,6 +8,8 @@ use crate::heads::tests::classification;
 use crate::ops::tests::random;
 use crate::optim::slots::SlotLayout;
 use crate::optim::{Optimizer, adamw};
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use std::path::PathBuf;
 
 /// A path in a fresh folder that goes away with it.
@@ -95,7 +97,7 @@ fn map_weights_takes_its_own_files_in_place_and_leaves_others_to_be_copied() {
     let place = Place::new("map");
     let flat = random(layout().len(), 1);
     save_weights(&place.file(), &layout(), &flat).unwrap();
-    assert_eq!(map_weights(&place.file(), &layout()).unwrap().unwrap()[..], flat);
+    assert_eq!(map_weights(&place.file(), &layout()).unwrap().unwrap().0[..], flat);
     let change = |f: &dyn Fn(&mut Vec<Raw>)| {
         let mut all = tensors(&flat);
         f(&mut all);
@@ -128,7 +130,6 @@ fn load_takes_legacy_names_half_precision_and_foreign_tensors() {
     old.push(("cls.predictions.decoder.weight".into(), Dtype::F32, vec![1], vec![0; 4]));
     write(&place.file(), &old);
     assert_eq!(load(&place.file()).unwrap(), flat);
-    assert_eq!([0x3c00, 0xc000, 0x0001, 0x7bff].map(f16_to_f32), [1.0, -2.0, 5.960_464_5e-8, 65504.0]);
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn load_leaves_new_heads_as_they_are_and_takes_a_bare_encoder() {
     let pooler = layout.find("bert.pooler.dense.weight").unwrap().offset;
     assert_eq!(found[..pooler], flat[..pooler]);
     assert!(found[pooler..].iter().all(|&x| x == 7.0));
-    assert_eq!(new.len(), 4, "{new:?}");
+    assert_eq!((new.initialized.len(), new.passed_over, new.unknown.len()), (4, 0, 0), "{new:?}");
     let error = load(&["classifier."]).unwrap_err();
     assert!(error.message.contains("bert.pooler.dense.weight is missing"), "{error}");
     assert!(error.hint.contains("no pooler"), "{error}");

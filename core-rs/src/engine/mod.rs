@@ -58,6 +58,11 @@ impl EngineOptions {
         self.config.validate()?;
         self.heads.validate()?;
         self.optimizer.map_or(Ok(()), |optimizer| optimizer.validate())?;
+        // The cross-entropy of one class is always 0; a model of one output can be asked, but not trained.
+        if self.training() && self.heads.sequence.is_some_and(|head| head.num_labels < 2) {
+            let message = "num_labels is 1, but a classifier learns from 2 classes on";
+            return Err(Error::new(Code::InvalidArgument, message));
+        }
         // Tokens are counted in i32. With the bounds of the configuration, no product of sizes overflows.
         let most = i32::MAX as usize;
         for (name, value, most) in [
@@ -101,10 +106,21 @@ impl EngineOptions {
 /// A file that an engine's weights come from.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    /// A safetensors file.
+    /// A safetensors file, one of PyTorch, or an index of several (`*.index.json`).
     pub path: PathBuf,
     /// Beginnings of names of parameters that may be missing there; those are initialized from the seed.
     pub may_be_missing: Vec<String>,
+}
+
+/// What came of a file of weights.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// Names of the parameters that were initialized, because the file lacks them.
+    pub initialized: Vec<String>,
+    /// How many of the file's tensors are of heads that the model has not, or say nothing.
+    pub passed_over: usize,
+    /// Names of tensors that are of no head that is known.
+    pub unknown: Vec<String>,
 }
 
 /// Sums over one batch's masked tokens and sequences. Sums, not means: gradient accumulation divides once, by the count
@@ -284,8 +300,8 @@ pub trait Engine: Send {
     /// Without dropout: the logits `[B, K]` of the sequences.
     fn sequence_logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()>;
 
-    /// Names of the parameters that were initialized because the weights' file lacks them.
-    fn initialized(&self) -> &[String];
+    /// What came of the weights' file.
+    fn loaded(&self) -> &Loaded;
 
     /// Writes the weights under their Hugging Face names as safetensors, f32, to a new file and fsyncs it.
     fn save_weights(&mut self, path: &Path) -> Result<()>;

@@ -15,7 +15,7 @@ use candle_core::{Device, Tensor, Var};
 use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::checkpoint;
 use crate::engine::batch::Batch;
-use crate::engine::{Engine, EngineOptions, LossSum, Report, RowResults, Weights, expect_len, no_head};
+use crate::engine::{Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::machine::dtype::Dtype;
 use crate::machine::memory::{Buffer, Plan};
@@ -32,7 +32,7 @@ pub struct CandleEngine {
     blueprint: Blueprint,
     layout: ParameterLayout,
     variables: Vec<Var>,
-    initialized: Vec<String>,
+    loaded: Loaded,
     /// Summed gradients, flat.
     gradients: Vec<f32>,
     /// What they will be divided by.
@@ -88,7 +88,7 @@ impl CandleEngine {
         let layout = blueprint.layout();
         check_memory(&options, &layout)?;
         let mut flat = Buffer::zeroed(layout.len())?;
-        let initialized = checkpoint::start_weights(weights, &options, &layout, &mut flat)?;
+        let loaded = checkpoint::start_weights(weights, &options, &layout, &mut flat)?;
         let variables = layout
             .parameters()
             .iter()
@@ -98,7 +98,7 @@ impl CandleEngine {
         let slot = |layout: SlotLayout| Slot { values: vec![0.0; layout.len()], layout };
         let slots = slot_layouts(&options, &layout).into_iter().map(slot).collect();
         let (alone, report) = (Threads::new(1), Report::default());
-        Ok(Self { options, blueprint, layout, variables, initialized, gradients, units: 0, report, slots, alone })
+        Ok(Self { options, blueprint, layout, variables, loaded, gradients, units: 0, report, slots, alone })
     }
 
     fn training(&self) -> Result<Optimizer> {
@@ -267,8 +267,8 @@ impl Engine for CandleEngine {
         Ok(())
     }
 
-    fn initialized(&self) -> &[String] {
-        &self.initialized
+    fn loaded(&self) -> &Loaded {
+        &self.loaded
     }
 
     fn save_weights(&mut self, path: &Path) -> Result<()> {

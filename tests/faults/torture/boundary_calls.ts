@@ -18,6 +18,10 @@ export interface Counts {
 
 const [calls, seed, folder] = [Number(Deno.args[0]), Number(Deno.args[1]), Deno.args[2]];
 const { symbols } = loadLibrary();
+/** Files of PyTorch, good and bad. */
+const golden = new URL("../../golden/weights", import.meta.url).pathname;
+const GOLDEN = ["archive.bin", "legacy.bin", "module.bin", "masked_lm/pytorch_model.bin.index.json"]
+  .map((name) => `${golden}/${name}`);
 const draw = new Draw(seed);
 const counts: Counts = { calls: 0, statuses: {}, bad: [] };
 const NAMES = ["ok", "InvalidArgument", "InvalidState", "Io", "Corrupt", "Mismatch", "NonFinite", "OutOfMemory"]
@@ -173,7 +177,9 @@ async function openOne(): Promise<void> {
     const name = draw.oneOf(20) ? "colour" : draw.pick(Object.keys(part));
     part[name] = draw.pick(WRONG);
   }
-  if (draw.oneOf(10)) json.weights = draw.pick([folder, `${folder}/none`, `${folder}/fifo`, "/dev/zero", "a\0b"]);
+  if (draw.oneOf(10)) {
+    json.weights = draw.pick([folder, `${folder}/none`, `${folder}/fifo`, "/dev/zero", "a\0b"].concat(GOLDEN));
+  }
   if (draw.oneOf(20)) json.training_state = draw.pick([folder, `${folder}/none`, `${folder}/text`]);
   let bytes = new TextEncoder().encode(JSON.stringify(json));
   if (draw.oneOf(15)) bytes = bytes.slice(0, draw.below(bytes.length));
@@ -207,6 +213,19 @@ const CALLS: Record<string, [weight: number, call: () => Promise<unknown>]> = {
     ]);
     const bytes = new TextEncoder().encode(text), of = handle();
     return called(`cloze_save ${text}`, (e, l) => symbols.cloze_save(of, bytes, bytes.length, e, l));
+  }],
+  extend_weights: [1, () => {
+    const json: Record<string, unknown> = {
+      weights: draw.pick([`${golden}/masked_lm/pytorch_model.bin.index.json`, `${golden}/archive.bin`, folder]),
+      to: draw.pick([`${folder}/none/w`, "/dev/full", ""]),
+      rows: 16,
+      new_rows: 17,
+      first: 15,
+      pieces: [[0, 1], []],
+    };
+    if (draw.oneOf(2)) json[draw.pick(Object.keys(json))] = draw.pick(WRONG);
+    const text = JSON.stringify(json), bytes = new TextEncoder().encode(text);
+    return called(`cloze_extend_weights ${text}`, (e, l) => symbols.cloze_extend_weights(bytes, bytes.length, e, l));
   }],
   forward_backward: [30, () => {
     const made = batch(), given = arguments_(made), of = handle();

@@ -1,0 +1,95 @@
+/** Predicts values of texts with a model of `problem_type` regression. Used by the predict command and by programs. */
+
+import { ClozeError } from "../config/cloze_error.ts";
+import type { Engine } from "../ffi/mod.ts";
+import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
+import { prepareEach } from "./arguments.ts";
+import { checkOptions, type InferenceOptions } from "./open_engine.ts";
+import { openSequenceHead, outputsOf, type PreparedText, prepareText } from "./sequence_head.ts";
+
+/** A text with its values, in the model's order. */
+export interface MeasuredText {
+  input: string;
+  values: { label: string; value: number }[];
+  /** Whether the model saw only the beginning, because the text is longer than it takes. */
+  truncated: boolean;
+  /** Words that became `[UNK]`: the model cannot tell them apart. */
+  unknown: number;
+}
+
+/** How a {@linkcode Regressor} is opened. */
+export type RegressorOptions = InferenceOptions;
+
+/**
+ * A model that predicts values of texts, as they are: no function is applied to its outputs.
+ *
+ * ```ts ignore
+ * import { Regressor } from "./mod.ts";
+ *
+ * using model = await Regressor.open("models/similarity");
+ * const [text] = await model.measure(["What a film!"]);
+ * console.log(text.values[0].value);
+ * ```
+ */
+export class Regressor implements Disposable {
+  readonly folder: ModelFolder;
+  /** Names of the values, by number. */
+  readonly labels: readonly string[];
+  readonly #engine: Engine;
+
+  private constructor(folder: ModelFolder, labels: readonly string[], engine: Engine) {
+    this.folder = folder;
+    this.labels = labels;
+    this.#engine = engine;
+  }
+
+  /** @throws {ClozeError} if the folder predicts no values, or it or the core cannot be used. */
+  static async open(model: string | ModelFolder, options: RegressorOptions = {}): Promise<Regressor> {
+    checkOptions(options);
+    const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
+    const { engine, head: { labels, problem_type } } = await openSequenceHead(folder, options);
+    if (problem_type === "regression") return new Regressor(folder, labels, engine);
+    engine.close();
+    throw new ClozeError("input", `${folder.path} predicts no values: it classifies`, { hint: "use a Classifier" });
+  }
+
+  /** A text as the model sees it: `[CLS]`, its tokens as far as they fit, `[SEP]`. */
+  prepare(text: string): PreparedText {
+    return prepareText(text, this.folder);
+  }
+
+  /** The values of prepared texts, several in one call of the engine. */
+  async measurePrepared(texts: readonly PreparedText[]): Promise<Omit<MeasuredText, "input">[]> {
+    const rows = await outputsOf(texts, this.#engine, this.labels.length);
+    return rows.map((row, i) => {
+      const { truncated, counts: { unknown } } = texts[i];
+      return { values: this.labels.map((label, id) => ({ label, value: row[id] })), truncated, unknown };
+    });
+  }
+
+  /**
+   * The values of texts.
+   *
+   * @throws {ClozeError} if a text is no string, with its number, or if the model has been disposed of.
+   */
+  async measure(texts: readonly string[]): Promise<MeasuredText[]> {
+    const prepared = prepareEach("texts", texts, (text) => this.prepare(text));
+    this.#engine.checkOpen();
+    const measured = await this.measurePrepared(prepared);
+    return measured.map((result, i) => ({ input: texts[i], ...result }));
+  }
+
+  /** Where it runs. */
+  get device(): "cpu" | "cuda" {
+    return this.#engine.describe().device;
+  }
+
+  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
+  get unknownTensors(): readonly string[] {
+    return this.#engine.describe().unknown;
+  }
+
+  [Symbol.dispose](): void {
+    this.#engine.close();
+  }
+}
