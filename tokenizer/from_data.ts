@@ -1,11 +1,9 @@
 /** Plain data → a tokenizer: what was posted to another thread. Used by workers. */
 
-import { type PipelineData, PipelineTokenizer } from "./pipeline/tokenizer.ts";
+import { PipelineTokenizer } from "./pipeline/tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { type WordPieceData, WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
-
-/** What a tokenizer is as plain data. */
-export type TokenizerData = WordPieceData | PipelineData;
+import type { TokenizerData } from "./tokenizer_data.ts";
+import { WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
 
 /** The tokenizer whose `data` was posted. */
 export function tokenizerFrom(data: TokenizerData): Tokenizer {

@@ -13,7 +13,8 @@ export {
 } from "./wordpiece/pre_tokenizer.ts";
 export { IdBuffer } from "./id_buffer.ts";
 export { type Encoding, type SpecialIds, Tokenizer } from "./tokenizer.ts";
-export { type TokenizerData, tokenizerFrom } from "./from_data.ts";
+export { tokenizerFrom } from "./from_data.ts";
+export type { TokenizerData } from "./tokenizer_data.ts";
 export { type WordPieceOptions, WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
 export { SPECIAL_TOKENS } from "./added_tokens.ts";
 export { Alphabet } from "./wordpiece/alphabet.ts";

@@ -6,7 +6,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { AddedToken, SpecialNames, Specials } from "./added_tokens.ts";
-import type { TokenizerData } from "./from_data.ts";
+import type { TokenizerData } from "./tokenizer_data.ts";
 import type { AlignedText } from "./aligned_text.ts";
 import { IdBuffer } from "./id_buffer.ts";
 import type { Spelling } from "./spelling.ts";

@@ -1,7 +1,8 @@
 /** What cuts text into the words that a vocabulary is learned from, as plain data. Used by the commands and by workers. */
 
 import { type AddedToken, SPECIAL_TOKENS } from "./added_tokens.ts";
-import { type PipelineSteps, splitterOf } from "./pipeline/splitter.ts";
+import type { PipelineSteps } from "./pipeline/steps.ts";
+import { splitterOf } from "./pipeline/splitter.ts";
 import type { WordSplitter } from "./text_scanner.ts";
 import { WordCounter } from "./word_counter.ts";
 import { BertSplitter } from "./wordpiece/bert_splitter.ts";

@@ -2,7 +2,7 @@
 
 import { type AlignedText, prefixed } from "../aligned_text.ts";
 import { boolean, type Json } from "../json_fields.ts";
-import type { PreTokenizer } from "../pipeline/pre_tokenizers.ts";
+import type { PreTokenizer } from "../pipeline/pre_tokenizer.ts";
 import type { WordSink } from "../text_scanner.ts";
 import { codePointAt, widthOf } from "../utf8.ts";
 import { EMPTY_HASH, grown, nextHash } from "../word_table.ts";

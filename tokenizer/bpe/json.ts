@@ -2,7 +2,7 @@
 
 import { ClozeError } from "../../config/cloze_error.ts";
 import { boolean, isObject, type Json, list, object, refusal, shown, string } from "../json_fields.ts";
-import type { ModelKind } from "../pipeline/models.ts";
+import type { ModelKind } from "../pipeline/model_kind.ts";
 import { readVocabulary } from "../vocabulary_json.ts";
 import { Bpe, type BpeData } from "./bpe.ts";
 

@@ -1,7 +1,7 @@
 /** `Split` as real files of BPE have it. Used by the pre-tokenizers of pipelines. */
 
 import { isObject, type Json } from "../json_fields.ts";
-import type { PreTokenizer } from "../pipeline/pre_tokenizers.ts";
+import type { PreTokenizer } from "../pipeline/pre_tokenizer.ts";
 import type { WordSink } from "../text_scanner.ts";
 import { codePointAt, widthOf } from "../utf8.ts";
 import { EMPTY_HASH, nextHash } from "../word_table.ts";

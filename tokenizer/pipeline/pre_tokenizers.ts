@@ -1,26 +1,12 @@
 /** The pre-tokenizers of tokenizer.json: what cuts normalized text into words. Used by the splitter of pipelines. */
 
 import { ClozeError } from "../../config/cloze_error.ts";
-import type { AlignedText } from "../aligned_text.ts";
 import { readByteLevel } from "../bpe/byte_level.ts";
 import { readSplit } from "../bpe/split.ts";
 import { type Json, shown } from "../json_fields.ts";
-import type { WordSink } from "../text_scanner.ts";
 import { codePointAt, widthOf } from "../utf8.ts";
 import { EMPTY_HASH, nextHash } from "../word_table.ts";
-
-/** Cuts text into words. */
-export interface PreTokenizer {
-  /** What it writes into a text before it cuts it, such as a space at its beginning. `isFirst`: it begins the whole text. */
-  prepare(text: AlignedText, isFirst: boolean): AlignedText;
-  /** Hands the words of prepared text, `bytes[from..to)`, to the sink: ranges of these bytes, from left to right. */
-  cut(bytes: Uint8Array, from: number, to: number, sink: WordSink): void;
-  /** Both at once, for text whose offsets nobody asks for: the hot path. */
-  scan(bytes: Uint8Array, from: number, to: number, sink: WordSink, isFirst: boolean): void;
-}
-
-/** Reads a sequence of steps of tokenizer.json, of which the first is of this type; `undefined` if it is not as it can be. */
-export type ReadPreTokenizer = (steps: readonly Record<string, Json>[]) => PreTokenizer | undefined;
+import type { PreTokenizer, ReadPreTokenizer } from "./pre_tokenizer.ts";
 
 /** Takes the whole text for one word. */
 const WHOLE: PreTokenizer = {

@@ -1,19 +1,14 @@
 /** Normalizers and a pre-tokenizer of tokenizer.json as a splitter. Used by pipelines and to learn their vocabularies. */
 
 import { type AlignedText, sliced } from "../aligned_text.ts";
-import type { Json } from "../json_fields.ts";
 import type { WordSink, WordSplitter } from "../text_scanner.ts";
 import { hasMetaspace } from "../unigram/metaspace.ts";
 import { MetaspaceSplitter } from "../unigram/metaspace_splitter.ts";
 import { codePointAt, widthOf } from "../utf8.ts";
 import { NormalizerChain } from "./normalizer_chain.ts";
-import { type PreTokenizer, readPreTokenizer } from "./pre_tokenizers.ts";
-
-/** The steps as tokenizer.json has them, without sequences around them. */
-export interface PipelineSteps {
-  normalizers: readonly Record<string, Json>[];
-  pre_tokenizers: readonly Record<string, Json>[];
-}
+import type { PreTokenizer } from "./pre_tokenizer.ts";
+import { readPreTokenizer } from "./pre_tokenizers.ts";
+import type { PipelineSteps } from "./steps.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -6,6 +6,12 @@ import { isObject, type Json, list, object, refusal } from "../json_fields.ts";
 /** Components that are nested deeper than this are nobody's. */
 const DEEPEST = 64;
 
+/** The steps as tokenizer.json has them, without sequences around them. */
+export interface PipelineSteps {
+  normalizers: readonly Record<string, Json>[];
+  pre_tokenizers: readonly Record<string, Json>[];
+}
+
 /** The steps of a component: nothing, one step, or a sequence of sequences of them. */
 export function stepsOf(json: unknown, name: string, key: string, depth = 0): Record<string, Json>[] {
   if (json === null || json === undefined) return [];

@@ -3,27 +3,15 @@
  * post-processors and decoders. Used through `Tokenizer`.
  */
 
-import { type AddedToken, SPECIAL, type SpecialNames } from "../added_tokens.ts";
+import { SPECIAL } from "../added_tokens.ts";
 import type { IdBuffer } from "../id_buffer.ts";
-import type { Json } from "../json_fields.ts";
 import { Tokenizer } from "../tokenizer.ts";
+import type { PipelineData } from "../tokenizer_data.ts";
 import { decodeByteLevel, readDecoder } from "./decoders.ts";
-import { type ModelData, modelKind } from "./models.ts";
+import { modelKind } from "./models.ts";
 import { readPostProcessor, templateOf } from "./post_processor.ts";
 import { SpacedSpelling } from "./spelling.ts";
-import { type PipelineSteps, splitterOf } from "./splitter.ts";
-
-/** What a {@linkcode PipelineTokenizer} is made from: plain data. Steps are as tokenizer.json has them. */
-export interface PipelineData extends PipelineSteps {
-  vocabulary: readonly string[];
-  /** How many tokens, from the first on, are the model's; the others are added tokens only. */
-  pieces: number;
-  added_tokens: readonly AddedToken[];
-  names: SpecialNames;
-  model: ModelData;
-  post_processors: readonly Record<string, Json>[];
-  decoders: readonly Record<string, Json>[];
-}
+import { splitterOf } from "./splitter.ts";
 
 const BEGINS = 1, ENDS = 2, IS_SPACE = 4, KNOWN = 8;
 

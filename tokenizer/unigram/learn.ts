@@ -4,7 +4,7 @@
 
 import { type AddedToken, SPECIAL, type SpecialNames } from "../added_tokens.ts";
 import type { Json } from "../json_fields.ts";
-import type { PipelineSteps } from "../pipeline/splitter.ts";
+import type { PipelineSteps } from "../pipeline/steps.ts";
 import { PipelineTokenizer } from "../pipeline/tokenizer.ts";
 import type { WordCounts } from "../word_counter.ts";
 import type { WordSource } from "../word_source.ts";

@@ -6,7 +6,7 @@
 
 import type { AlignedText } from "../aligned_text.ts";
 import { NormalizerChain } from "../pipeline/normalizer_chain.ts";
-import type { PipelineSteps } from "../pipeline/splitter.ts";
+import type { PipelineSteps } from "../pipeline/steps.ts";
 import type { WordSink, WordSplitter } from "../text_scanner.ts";
 import { codePointAt, widthOf } from "../utf8.ts";
 import { EMPTY_HASH, grown, nextHash } from "../word_table.ts";

@@ -5,6 +5,7 @@ import { type AddedToken, BERT_NAMES, SPECIAL, SPECIAL_TOKENS } from "../added_t
 import { IdBuffer } from "../id_buffer.ts";
 import { bertTemplate } from "../template.ts";
 import { Tokenizer } from "../tokenizer.ts";
+import type { WordPieceData } from "../tokenizer_data.ts";
 import { BertSplitter } from "./bert_splitter.ts";
 import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
 import { CONTINUING, WordPieceSpelling } from "./spelling.ts";
@@ -23,16 +24,6 @@ export interface WordPieceOptions {
   cleanup?: boolean;
   /** What whoever uses it should know: sentences for people. */
   notes?: readonly string[];
-}
-
-/** What a {@linkcode WordPieceTokenizer} is made from. */
-export interface WordPieceData {
-  vocabulary: readonly string[];
-  normalizer: NormalizerOptions;
-  max_input_chars_per_word: number;
-  added_tokens: readonly AddedToken[];
-  pieces: number;
-  cleanup: boolean;
 }
 
 const SPACE = 32, TAB = 9, RETURN = 13;
