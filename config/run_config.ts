@@ -30,6 +30,9 @@ export interface Extension {
   learning_rate: number;
 }
 
+/** Optimizers. */
+export const OPTIMIZERS = ["adamw", "muon"] as const;
+
 /** What decides an update. Names are those of Hugging Face's TrainingArguments where it has one. */
 export interface OptimizerConfig {
   /** At its peak. */
@@ -41,6 +44,10 @@ export interface OptimizerConfig {
   adam_epsilon: number;
   weight_decay: number;
   max_grad_norm: number;
+  /** Runs of version 0.1.0 have none: adamw. */
+  optimizer?: typeof OPTIMIZERS[number];
+  /** Of muon: decay of the momentum of matrices. */
+  muon_momentum?: number;
 }
 
 /** Hyperparameters of a pretraining run. */
@@ -160,7 +167,11 @@ export const TRAINING_DEFAULTS = {
   adam_epsilon: 1e-6,
   weight_decay: 0.01,
   max_grad_norm: 1,
+  optimizer: "adamw",
 } as const;
+
+/** What muon adds (Jordan et al., 2024). */
+export const MUON_DEFAULTS = { optimizer: "muon", muon_momentum: 0.95 } as const;
 
 /** As Devlin et al. (2019), appendix A.3, but for rates that suit models of this size. */
 export const FINETUNE_DEFAULTS = {

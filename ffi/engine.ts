@@ -45,9 +45,25 @@ export interface EngineOptions {
 }
 
 /** An optimizer and its hyperparameters. The learning rate comes with each update. */
-export interface OptimizerOptions {
-  /** AdamW (Loshchilov and Hutter, 2019). */
+export type OptimizerOptions = AdamWOptions | MuonOptions;
+
+/** AdamW (Loshchilov and Hutter, 2019). */
+export interface AdamWOptions extends SharedOptions {
   name: "adamw";
+}
+
+/**
+ * Muon (Jordan et al., 2024) for the matrices inside the encoder's layers, with updates as large as AdamW's (Liu et al.,
+ * 2025), and AdamW for all other parameters.
+ */
+export interface MuonOptions extends SharedOptions {
+  name: "muon";
+  /** Decay of the matrices' momentum. */
+  momentum: number;
+}
+
+/** What all optimizers take. */
+interface SharedOptions {
   /** Decay of the first moment. */
   beta1: number;
   /** Decay of the second moment. */

@@ -1,6 +1,7 @@
 /** The boundary to the native core, from the side of TypeScript. */
 
 export {
+  type AdamWOptions,
   type Device,
   Engine,
   type EngineDescription,

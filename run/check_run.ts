@@ -3,7 +3,7 @@
 import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID, SEQUENCES } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
-import type { PlannedRun, RunConfig } from "../config/run_config.ts";
+import { OPTIMIZERS, type PlannedRun, type RunConfig } from "../config/run_config.ts";
 import { parseUnsizedConfig } from "../model/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../tasks/registry.ts";
 
@@ -82,6 +82,8 @@ const RULES: Record<string, Rule> = {
   "training.adam_epsilon": number(0, 1),
   "training.weight_decay": number(0, 1e6),
   "training.max_grad_norm": number(Number.MIN_VALUE, 1e300),
+  "training.optimizer": maybe(oneOf(OPTIMIZERS)),
+  "training.muon_momentum": maybe(decay),
   "training.mlm_probability": share,
   "training.masking": oneOf(MASKING),
   "training.mask_count": oneOf(MASK_COUNTS),

@@ -27,7 +27,7 @@ fn main() {
 }
 
 fn measure<T: Element>(isa: Isa, count: usize) {
-    let (threads, gemm) = (Threads::new(count), Gemm::<T>::on(isa, count));
+    let (threads, gemm) = (Threads::new(count), Gemm::<T>::on(isa, count).expect("memory"));
     let ceiling = ceiling(&threads, isa, T::DTYPE);
     println!("{} {} on {count} threads: registers alone {ceiling:.0} GFLOP/s", isa.name(), T::DTYPE.name());
     for (name, tokens, inside, outside) in [
@@ -62,11 +62,11 @@ fn measure<T: Element>(isa: Isa, count: usize) {
         let weight = Size { m: outside, n: inside, k: tokens };
         let (x, y) = (MatRef::rows(&x, inside), MatRef::rows(&y, outside));
         let rates = [
-            rate(forward, || gemm.run(&threads, forward, x, to_output, &Store::new(&mut c, outside))),
-            rate(data, || gemm.run(&threads, data, y, to_input, &Store::new(&mut c, inside))),
+            rate(forward, || gemm.run(&threads, forward, x, to_output, &Store::new(&mut c, outside)).expect("memory")),
+            rate(data, || gemm.run(&threads, data, y, to_input, &Store::new(&mut c, inside)).expect("memory")),
             rate(weight, || {
                 let store = Store::new(&mut gradient, inside);
-                gemm.run_of_columns(&threads, weight, y.t(), x, &store, &|_, _| {});
+                gemm.run_of_columns(&threads, weight, y.t(), x, &store, &|_, _| {}).expect("memory");
             }),
         ];
         let shares = rates.map(|rate| format!("{rate:6.0} ({:2.0}%)", 100.0 * rate / ceiling));

@@ -73,13 +73,13 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// As [`open`].
     pub fn on(backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
-        Self::build(|| backend, options, file)
+        Self::build(|| Ok(backend), options, file)
     }
 
     /// Reserves everything first: only when all of it is known to fit is anything written.
-    fn build(backend: impl FnOnce() -> B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
+    fn build(backend: impl FnOnce() -> Result<B>, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
         let plan = Plan::begin();
-        let mut backend = backend();
+        let mut backend = backend()?;
         let blueprint = Blueprint::of(&options.config, &options.heads)?;
         let layout = blueprint.layout();
         let training = match &options.optimizer {
@@ -124,9 +124,10 @@ impl<B: Backend> Trainer<B> {
 
     /// Takes over what the backend has added up. After an error the gradient is gone, and what was to be reported.
     fn collect(&mut self) -> Result<()> {
-        let training = self.training.as_mut().ok_or_else(not_for_training)?;
+        self.training.as_ref().ok_or_else(not_for_training)?;
         let totals = self.backend.take_totals();
-        self.backend.check()?;
+        self.check_work()?;
+        let training = self.training.as_mut().ok_or_else(not_for_training)?;
         training.report.sums.add(&LossSum {
             loss_sum: totals.loss[0],
             correct: totals.correct[0],
@@ -142,11 +143,24 @@ impl<B: Backend> Trainer<B> {
             (true, Some(norm)) if !norm.is_finite() => self.explain_gradient(step),
             _ => return Ok(()),
         };
+        self.discard();
+        Err(error)
+    }
+
+    /// Whether everything so far succeeded. If not, a part of the gradient may be missing, and it is discarded.
+    fn check_work(&mut self) -> Result<()> {
+        let done = self.backend.check();
+        if done.is_err() {
+            self.discard();
+        }
+        done
+    }
+
+    fn discard(&mut self) {
         if let Some(training) = &mut self.training {
             (training.units, training.report) = (0, Report::default());
             self.backend.clear(&mut training.gradients);
         }
-        Err(error)
     }
 }
 
@@ -226,7 +240,7 @@ impl<B: Backend> Engine for Trainer<B> {
         model.backward(backend, weights, &batch, &pass, &mut training.gradients);
         backend.end();
         self.bucket = bucket;
-        self.backend.check()
+        self.check_work()
     }
 
     fn update(&mut self, learning_rate: f64, step: u64) -> Result<()> {
@@ -242,7 +256,7 @@ impl<B: Backend> Engine for Trainer<B> {
         backend.begin(0, step);
         backend.update(state, Update { learning_rate, step, units: training.report.units });
         backend.end();
-        backend.check()?;
+        self.check_work()?;
         if B::DEFERS { Ok(()) } else { self.collect() }
     }
 

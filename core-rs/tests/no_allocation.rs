@@ -8,10 +8,19 @@ use cloze_core::engine::EngineOptions;
 use cloze_core::engine::batch::Batch;
 use cloze_core::heads::{Heads, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
-use cloze_core::optim::{Optimizer, adamw};
+use cloze_core::optim::{Optimizer, adamw, muon};
 use cloze_core::trainer;
 
 const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-6,
+    weight_decay: 0.01,
+    max_grad_norm: 1.0,
+});
+
+const MUON: Optimizer = Optimizer::Muon(muon::Options {
+    momentum: 0.95,
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-6,
@@ -92,6 +101,7 @@ fn a_training_step_allocates_nothing() {
             sequence_labels: if sequences { &[0, 1, 1, 0] } else { &[] },
             sequence_weight: 1.0,
         };
+        check(EngineOptions { optimizer: Some(MUON), ..options.clone() }, &batch);
         check(options, &batch);
     }
 }

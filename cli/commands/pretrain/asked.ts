@@ -4,6 +4,7 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import { FROM_DEFAULTS, fromTraining } from "../../../config/from_defaults.ts";
 import {
   type Extent,
+  MUON_DEFAULTS,
   type PlannedRun,
   PRESET_TRAINING,
   TRAINING_DEFAULTS,
@@ -108,6 +109,7 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     learning_rate: values["learning-rate"] ?? preset.learning_rate,
     ...TRAINING_DEFAULTS,
     ...(from === undefined ? {} : { warmup_ratio: FROM_DEFAULTS.warmup_ratio }),
+    ...(values.optimizer === "muon" ? MUON_DEFAULTS : {}),
     ...maskingOf(values),
     ...samplingOf(values, from?.model.max_position_embeddings),
     ...task.options,

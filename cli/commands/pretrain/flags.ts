@@ -1,5 +1,6 @@
 /** The flags of `cloze pretrain`. */
 
+import { OPTIMIZERS } from "../../../config/run_config.ts";
 import { DEFAULT_OBJECTIVE, PRETRAINING_OBJECTIVES, PRETRAINING_TASKS } from "../../../tasks/registry.ts";
 import { BATCH_FLAGS } from "../../flags/batch_flags.ts";
 import { AS, DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
@@ -72,6 +73,12 @@ export const TABLE = {
       { min: 1e-9, max: 1e6 },
       "Learning rate at its peak.",
       "by size; with --from a fifth of it",
+    ),
+    optimizer: choice(
+      OPTIMIZERS,
+      "muon makes the updates of the matrices inside the encoder's layers orthogonal and leaves the rest to adamw; it " +
+        "takes the same learning rates, and more time a step.",
+      "adamw",
     ),
     seed: SEED,
     threads: THREADS,

@@ -148,11 +148,8 @@ pub(super) fn guard(error: Bytes, body: impl FnOnce() -> Result<()>) -> i32 {
     found.code as i32
 }
 
-/// The error that a panic becomes; one that an operation gave up with ([`crate::machine::memory`]) is that error.
+/// The error that a panic becomes.
 pub(super) fn panicked(panic: &Box<dyn Any + Send>) -> Error {
-    if let Some(error) = panic.downcast_ref::<Error>() {
-        return error.clone();
-    }
     let what = panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
     Error::new(Code::Panic, format!("the core panicked: {}", what.as_deref().unwrap_or("for an unknown reason")))
         .with_hint("this is a bug in cloze; the engine's handle can only be closed now")

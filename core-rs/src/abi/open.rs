@@ -153,7 +153,7 @@ pub(super) fn doctor(request: &[u8]) -> Result<String> {
     let request: CudaRequest = parse(request)?;
     let report = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "instruction_set": Gemm::<f32>::new(1).name(),
+        "instruction_set": Gemm::<f32>::new(1)?.name(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
         "cuda": libraries::find(&request.library_folders),
     });

@@ -69,11 +69,8 @@ pub(super) fn with_engine<T: Send>(handle: u32, call: impl FnOnce(&mut dyn Engin
         }
     };
     let Some(running) = engine.as_deref_mut() else {
-        return Err(Error::new(
-            Code::InvalidState,
-            format!("engine {handle} failed in an earlier call: it panicked, or had no memory left"),
-        )
-        .with_hint("close it and open another one"));
+        return Err(Error::new(Code::InvalidState, format!("engine {handle} panicked in an earlier call"))
+            .with_hint("close it and open another one"));
     };
     match slot.lane.run(|| catch_unwind(AssertUnwindSafe(|| call(running)))) {
         Ok(result) => result,

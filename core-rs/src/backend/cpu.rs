@@ -1,10 +1,12 @@
 //! The CPU as a [`Backend`]: hands slices of its buffers to [`crate::ops`]. `T` is what activations are stored in.
 //! Long because the trait has as many methods as a model has operations.
 
+use std::cell::RefCell;
+
 use super::{Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
 use crate::blueprint::ParameterLayout;
 use crate::engine::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::machine::dtype::Element;
 use crate::machine::memory::{Buffer, zeros};
 use crate::machine::profile::{Entry, Profile};
@@ -33,22 +35,35 @@ pub struct Cpu<T: Element = f32> {
     partials: Vec<f32>,
     squares: Vec<f64>,
     totals: Totals,
+    /// What an operation could not do for want of memory, until [`Backend::check`] says it.
+    failure: RefCell<Option<Error>>,
 }
 
 impl<T: Element> Cpu<T> {
     /// `threads` threads, for sequences up to `longest` and heads of size `head`; with `training`, also for gradients.
-    pub fn new(threads: usize, longest: usize, head: usize, training: bool, profile: bool) -> Self {
-        let gemm = Gemm::new(threads);
-        Self {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn new(threads: usize, longest: usize, head: usize, training: bool, profile: bool) -> Result<Self> {
+        let gemm = Gemm::new(threads)?;
+        Ok(Self {
             profile: Profile::new(profile),
             threads: Threads::new(threads),
-            attention: TeamScratch::new(&gemm, threads, longest, head, training),
+            attention: TeamScratch::new(&gemm, threads, longest, head, training)?,
             gemm,
             packed: Vec::new(),
             optimizer: None,
             partials: Vec::new(),
             squares: Vec::new(),
             totals: Totals::default(),
+            failure: RefCell::default(),
+        })
+    }
+
+    /// Keeps the first failure of an operation, which has no result of its own.
+    fn note(&self, result: Result<()>) {
+        if let Err(error) = result {
+            self.failure.borrow_mut().get_or_insert(error);
         }
     }
 
@@ -63,12 +78,12 @@ impl<T: Element> Cpu<T> {
 
     fn linear_forward(&self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer<T>, epilogue: &dyn Epilogue) {
         let x = &x[..n * layer.inputs];
-        linear::forward(&self.gemm, &self.threads, x, self.weight(layer, weights), epilogue);
+        self.note(linear::forward(&self.gemm, &self.threads, x, self.weight(layer, weights), epilogue));
     }
 
     fn linear_data(&self, n: usize, layer: Linear, weights: &Buffer, dy: &Buffer<T>, epilogue: &dyn Epilogue) {
         let dy = &dy[..n * layer.outputs];
-        linear::backward_data(&self.gemm, &self.threads, dy, self.weight(layer, weights), epilogue);
+        self.note(linear::backward_data(&self.gemm, &self.threads, dy, self.weight(layer, weights), epilogue));
     }
 }
 
@@ -158,6 +173,10 @@ impl<T: Element> Backend for Cpu<T> {
         for (offset, packed) in &mut self.packed {
             packed.write(&self.threads, &weights[*offset..]);
         }
+    }
+
+    fn check(&mut self) -> Result<()> {
+        self.failure.get_mut().take().map_or(Ok(()), Err)
     }
 
     fn upload(&mut self, host: Buffer) -> Result<Buffer> {
@@ -322,7 +341,9 @@ impl<T: Element> Backend for Cpu<T> {
         let _timer = self.profile.start("linear_parameters_backward");
         let (x, dy) = (&x[..n * layer.inputs], &dy[..n * layer.outputs]);
         let (d_weight, d_bias) = layer.of_mut(gradients);
-        linear::backward_parameters(&self.gemm, &self.threads, x, dy, d_weight, d_bias, &mut self.partials);
+        let partials = &mut self.partials;
+        let done = linear::backward_parameters(&self.gemm, &self.threads, x, dy, d_weight, d_bias, partials);
+        self.note(done);
     }
 
     fn norm(
@@ -357,7 +378,9 @@ impl<T: Element> Backend for Cpu<T> {
         let operand = operand.map(|(dropout, to)| (dropout, &mut to[..len]));
         let (x, gradient, partials) = (&x[..len], &mut gradient[..len], &mut self.partials);
         let weight = norm.of(weights).0;
-        layer_norm::backward(&self.threads, x, statistics, weight, gradient, operand, d_weight, d_bias, partials);
+        let done =
+            layer_norm::backward(&self.threads, x, statistics, weight, gradient, operand, d_weight, d_bias, partials);
+        self.note(done);
     }
 
     fn attention(
@@ -419,7 +442,7 @@ impl<T: Element> Backend for Cpu<T> {
         let _timer = self.profile.start("logits");
         let x = &x[first * decoder.inputs..(first + n) * decoder.inputs];
         let epilogue = Bias::new(decoder.bias(weights), &mut y[..n * decoder.outputs]);
-        linear::forward(&self.gemm, &self.threads, x, self.weight(decoder, weights), &epilogue);
+        self.note(linear::forward(&self.gemm, &self.threads, x, self.weight(decoder, weights), &epilogue));
     }
 
     fn cross_entropy(
@@ -469,7 +492,9 @@ impl<T: Element> Backend for Cpu<T> {
         let (d_weight, d_bias) = decoder.of_mut(gradients);
         let d_logits = &d_logits[..n * decoder.outputs];
         let partials = &mut self.partials;
-        linear::backward_parameters(&self.gemm, &self.threads, &x[rows], d_logits, d_weight, d_bias, partials);
+        let done =
+            linear::backward_parameters(&self.gemm, &self.threads, &x[rows], d_logits, d_weight, d_bias, partials);
+        self.note(done);
     }
 
     fn top_k(
@@ -488,13 +513,18 @@ impl<T: Element> Backend for Cpu<T> {
         let Some((options, optimizer)) = &mut self.optimizer else { return };
         let units = update.units as f64;
         let timer = self.profile.start("squared_norm");
-        let norm = clip::squared_norm(&self.threads, state.gradients, &mut self.squares).sqrt() / units;
+        let squared = clip::squared_norm(&self.threads, state.gradients, &mut self.squares);
         drop(timer);
+        let norm = match squared {
+            Ok(squared) => squared.sqrt() / units,
+            Err(error) => return self.note(Err(error)),
+        };
         if norm.is_finite() {
             let _timer = self.profile.start(options.name());
             let scale = clip::factor(norm, options.max_grad_norm()) / units;
             let team = Team { threads: &self.threads, gemm: &self.gemm, packed: &self.packed };
-            optimizer.update(team, state, scale, update);
+            let done = optimizer.update(team, state, scale, update);
+            self.note(done);
         }
         self.totals.grad_norm = Some(norm);
     }

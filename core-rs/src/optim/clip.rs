@@ -1,6 +1,7 @@
 //! Clipping by the global norm (Pascanu et al., 2013), shared by all optimizers: the norm is that of all gradients
 //! together. The CUDA half is in [`super::cuda`].
 
+use crate::error::Result;
 use crate::machine::memory::refill;
 use crate::machine::simd::vectorize;
 use crate::machine::threads::{Shards, Threads};
@@ -16,9 +17,12 @@ pub fn factor(norm: f64, largest: f64) -> f64 {
 }
 
 /// Σ x² in f64, in blocks that are added in order. `partials` is scratch.
-pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> f64 {
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> Result<f64> {
     let blocks = x.len().div_ceil(BLOCK);
-    refill(partials, blocks);
+    refill(partials, blocks)?;
     let partial = Shards::new(partials);
     threads.run(blocks, &|_, block| {
         let x = &x[block * BLOCK..((block + 1) * BLOCK).min(x.len())];
@@ -44,7 +48,7 @@ pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> f6
             },
         );
     });
-    partials.iter().sum()
+    Ok(partials.iter().sum())
 }
 
 #[cfg(test)]
@@ -63,8 +67,8 @@ mod tests {
     fn squared_norm_is_exact_enough_and_the_same_for_any_team() {
         let x = random(100_000, 3);
         let exact: f64 = x.iter().map(|&v| f64::from(v).powi(2)).sum();
-        let one = squared_norm(&Threads::new(1), &x, &mut Vec::new());
+        let one = squared_norm(&Threads::new(1), &x, &mut Vec::new()).unwrap();
         assert!((one / exact - 1.0).abs() < 1e-12);
-        assert_eq!(one.to_bits(), squared_norm(&Threads::new(3), &x, &mut Vec::new()).to_bits());
+        assert_eq!(one.to_bits(), squared_norm(&Threads::new(3), &x, &mut Vec::new()).unwrap().to_bits());
     }
 }

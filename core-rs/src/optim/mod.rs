@@ -7,6 +7,7 @@
 pub mod adamw;
 pub mod clip;
 pub mod cuda;
+pub mod muon;
 pub mod pieces;
 pub mod slots;
 
@@ -32,6 +33,8 @@ use slots::{Slot, SlotLayout};
 pub enum Optimizer {
     /// [`adamw`]
     AdamW(adamw::Options),
+    /// [`muon`]
+    Muon(muon::Options),
 }
 
 /// One update.
@@ -70,7 +73,10 @@ pub struct Team<'a, T: Element> {
 pub trait OnCpu<T: Element>: Send {
     /// One update. Gradients are multiplied by `scale`, which makes clipped means of sums. The same bits for any number of
     /// threads.
-    fn update(&mut self, team: Team<T>, state: State<Buffer>, scale: f64, update: Update);
+    ///
+    /// # Errors
+    /// `OutOfMemory`; some of the state may have changed then.
+    fn update(&mut self, team: Team<T>, state: State<Buffer>, scale: f64, update: Update) -> Result<()>;
 }
 
 impl Optimizer {
@@ -78,6 +84,7 @@ impl Optimizer {
     pub fn name(&self) -> &'static str {
         match self {
             Self::AdamW(_) => "adamw",
+            Self::Muon(_) => "muon",
         }
     }
 
@@ -88,6 +95,7 @@ impl Optimizer {
     pub fn validate(&self) -> Result<()> {
         match self {
             Self::AdamW(options) => options.validate()?,
+            Self::Muon(options) => options.validate()?,
         }
         let largest = self.max_grad_norm();
         match largest > 0.0 {
@@ -102,13 +110,15 @@ impl Optimizer {
     pub fn max_grad_norm(&self) -> f64 {
         match self {
             Self::AdamW(options) => options.max_grad_norm,
+            Self::Muon(options) => options.max_grad_norm,
         }
     }
 
     /// Names of the state that it keeps for a parameter.
-    pub fn slots_of(&self, _parameter: &Parameter) -> &'static [&'static str] {
+    pub fn slots_of(&self, parameter: &Parameter) -> &'static [&'static str] {
         match self {
             Self::AdamW(_) => &adamw::SLOTS,
+            Self::Muon(_) => muon::slots_of(parameter),
         }
     }
 
@@ -125,6 +135,7 @@ impl Optimizer {
         let slots = SlotLayout::all(self, layout);
         Ok(match *self {
             Self::AdamW(options) => Box::new(adamw::Cpu::new(options, layout, &slots, layers, threads)),
+            Self::Muon(options) => Box::new(muon::Cpu::<T>::new(options, layout, &slots, layers, threads)?),
         })
     }
 
@@ -140,6 +151,7 @@ impl Optimizer {
         let slots = SlotLayout::all(self, layout);
         Ok(match *self {
             Self::AdamW(options) => Box::new(adamw::cuda::Cuda::new(queue, options, layout, &slots)?),
+            Self::Muon(options) => Box::new(muon::cuda::Cuda::new(queue, options, layout, &slots)?),
         })
     }
 }
@@ -193,11 +205,11 @@ pub(crate) mod tests {
             step: u64,
             threads: usize,
         ) {
-            let (team, gemm) = (Threads::new(threads), Gemm::<f32>::new(threads));
+            let (team, gemm) = (Threads::new(threads), Gemm::<f32>::new(threads).unwrap());
             let team = Team { threads: &team, gemm: &gemm, packed: &[] };
             let update = Update { learning_rate, step, units: 1 };
             let mut on_cpu = optimizer.on_cpu::<f32>(layout, &[], threads).unwrap();
-            on_cpu.update(team, State { weights, gradients, slots }, scale, update);
+            on_cpu.update(team, State { weights, gradients, slots }, scale, update).unwrap();
         }
     }
 

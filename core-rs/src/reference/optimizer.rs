@@ -3,7 +3,7 @@
 
 use crate::blueprint::Parameter;
 use crate::optim::slots::{Slot, named};
-use crate::optim::{Optimizer, Update, adamw};
+use crate::optim::{Optimizer, Update, adamw, muon};
 
 /// One parameter of an update.
 pub(super) struct Change<'a> {
@@ -22,6 +22,8 @@ impl Change<'_> {
     pub fn apply(self, optimizer: &Optimizer) {
         match optimizer {
             Optimizer::AdamW(options) => self.adamw(options),
+            Optimizer::Muon(options) if self.has_slot(muon::SLOT[0]) => self.muon(options),
+            Optimizer::Muon(options) => self.adamw(&options.rest()),
         }
     }
 
@@ -41,10 +43,64 @@ impl Change<'_> {
         }
     }
 
+    /// Jordan et al. (2024), with the size that Liu et al. (2025) give an update.
+    fn muon(self, options: &muon::Options) {
+        let (rate, kept, momentum) = (self.update.learning_rate, self.kept(options.weight_decay), options.momentum);
+        let (rows, columns) = (self.parameter.shape[0], self.parameter.shape[1]);
+        let [buffer] = of_parameter(self.slots, muon::SLOT, self.index, self.parameter);
+        let mut u = Vec::with_capacity(self.gradient.len());
+        for (buffer, g) in buffer.iter_mut().zip(self.gradient) {
+            let m = momentum * f64::from(*buffer) + (1.0 - momentum) * g;
+            *buffer = m as f32;
+            u.push(momentum * m + (1.0 - momentum) * g);
+        }
+        let change = orthogonal(&u, rows, columns);
+        for (w, change) in self.weights.iter_mut().zip(change) {
+            *w = (f64::from(*w) * kept - rate * muon::adjustment(rows, columns) * change) as f32;
+        }
+    }
+
+    fn has_slot(&self, name: &str) -> bool {
+        self.slots.iter().any(|slot| slot.layout.name == name && slot.layout.offset(self.index).is_some())
+    }
+
     /// What decay, which is decoupled from the gradient, leaves of a weight.
     fn kept(&self, weight_decay: f64) -> f64 {
         if self.parameter.decays() { 1.0 - self.update.learning_rate * weight_decay } else { 1.0 }
     }
+}
+
+/// Five Newton–Schulz steps: `X ← a X + (b A + c A²) X`, with `A = X Xᵀ`; of a tall matrix, of its transpose.
+fn orthogonal(u: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+    if rows > columns {
+        return transposed(&orthogonal(&transposed(u, rows, columns), columns, rows), columns, rows);
+    }
+    let [a, b, c] = muon::COEFFICIENTS.map(f64::from);
+    let norm = u.iter().map(|x| x * x).sum::<f64>().sqrt() + muon::NORM_EPSILON;
+    let mut x: Vec<f64> = u.iter().map(|u| u / norm).collect();
+    for _ in 0..muon::STEPS {
+        let gram = product(&x, &transposed(&x, rows, columns), rows, columns, rows);
+        let square = product(&gram, &gram, rows, rows, rows);
+        let polynomial: Vec<f64> = gram.iter().zip(square).map(|(gram, square)| b * gram + c * square).collect();
+        let change = product(&polynomial, &x, rows, rows, columns);
+        x.iter_mut().zip(change).for_each(|(x, change)| *x = a * *x + change);
+    }
+    x
+}
+
+/// `A[m, k] B[k, n]`
+fn product(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
+    let mut c = vec![0.0; m * n];
+    for (c, a) in c.chunks_exact_mut(n).zip(a.chunks_exact(k)) {
+        for (a, b) in a.iter().zip(b.chunks_exact(n)) {
+            c.iter_mut().zip(b).for_each(|(c, b)| *c += a * b);
+        }
+    }
+    c
+}
+
+fn transposed(x: &[f64], rows: usize, columns: usize) -> Vec<f64> {
+    (0..rows * columns).map(|at| x[at % rows * columns + at / rows]).collect()
 }
 
 /// The state of one parameter.

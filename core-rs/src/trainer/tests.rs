@@ -6,8 +6,9 @@ use crate::config::tests::tiny;
 use crate::engine::batch::OwnedBatch as Packed;
 use crate::heads::tests::classification;
 use crate::heads::{Heads, Pools, SequenceHead};
+use crate::machine::memory::LARGEST;
 use crate::ops::tests::random;
-use crate::optim::{Optimizer, adamw};
+use crate::optim::{Optimizer, adamw, muon};
 
 fn options(config: ModelConfig, threads: usize) -> EngineOptions {
     EngineOptions {
@@ -26,6 +27,14 @@ fn options(config: ModelConfig, threads: usize) -> EngineOptions {
 }
 
 const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-6,
+    weight_decay: 0.01,
+    max_grad_norm: 1.0,
+});
+const MUON: Optimizer = Optimizer::Muon(muon::Options {
+    momentum: 0.95,
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-6,
@@ -272,20 +281,21 @@ fn accumulating_four_times_two_equals_eight_at_once() {
 #[test]
 fn a_saved_and_reopened_engine_goes_on_bit_for_bit() {
     let folder = std::env::temp_dir().join(format!("cloze-trainer-{}", std::process::id()));
-    for heads in all_heads() {
+    let muon = [(Heads::MASKED_LM, MUON), (classification(true), MUON)];
+    for (heads, optimizer) in all_heads().into_iter().map(|heads| (heads, OPTIMIZER)).chain(muon) {
         std::fs::create_dir_all(&folder).unwrap();
         let step = |t: &mut Trainer, number: u64| {
             let packed = Packed::new(&[9, 3, 10], number).for_heads(&heads);
             t.forward_backward(&packed.batch(), number, 0).unwrap();
             t.update(RATE, number).unwrap();
         };
-        let mut whole = trainer_for(heads.clone(), dropout(), 2);
+        let opened = EngineOptions { heads: heads.clone(), optimizer: Some(optimizer), ..options(dropout(), 2) };
+        let mut whole = Trainer::<Cpu>::new(opened.clone(), None).unwrap();
         (0..3).for_each(|number| step(&mut whole, number));
         let weights = Weights { path: folder.join("model.safetensors"), may_be_missing: vec![] };
         let moments = folder.join("training_state.safetensors");
         whole.save_weights(&weights.path).unwrap();
         whole.save_training_state(&moments).unwrap();
-        let opened = EngineOptions { heads: heads.clone(), ..options(dropout(), 2) };
         let mut resumed = Trainer::<Cpu>::new(opened, Some(&weights)).unwrap();
         resumed.load_training_state(&moments).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
@@ -384,4 +394,28 @@ fn bad_batches_and_wrong_states_are_refused() {
     assert!(error.message.contains("head on tokens"), "{error}");
     let long = EngineOptions { max_sequence_length: 11, ..options(tiny(), 1) };
     assert!(Trainer::<Cpu>::new(long, None).err().unwrap().message.contains("max_position_embeddings"));
+}
+
+#[test]
+fn a_product_without_memory_is_an_error_with_a_hint_and_the_engine_goes_on() {
+    for config in [dropout(), ModelConfig { hidden_size: 48, intermediate_size: 96, ..tiny() }] {
+        let packed = Packed::new(&[9, 3, 10], 0);
+        let mut t = trainer_for(Heads::MASKED_LM, config.clone(), 2);
+        let before = t.weights.to_vec();
+        LARGEST.set(0);
+        let error = t.forward_backward(&packed.batch(), 0, 0).unwrap_err();
+        assert!(error.code == Code::OutOfMemory && error.hint.contains("--batch-tokens"), "{error}");
+        assert_eq!(t.update(RATE, 0).unwrap_err().code, Code::InvalidState, "the gradient is gone");
+        let (mut ids, mut p) = (vec![0; packed.labels.len()], vec![0.0; packed.labels.len()]);
+        assert_eq!(t.top_k(&packed.batch(), 1, &mut ids, &mut p).unwrap_err().code, Code::OutOfMemory);
+        LARGEST.set(usize::MAX);
+        assert!(before == t.weights[..]);
+        let mut fresh = trainer_for(Heads::MASKED_LM, config, 2);
+        for t in [&mut t, &mut fresh] {
+            t.forward_backward(&packed.batch(), 0, 0).unwrap();
+            t.update(RATE, 0).unwrap();
+        }
+        assert!(t.weights[..] == fresh.weights[..]);
+        assert_eq!(t.report().unwrap(), fresh.report().unwrap());
+    }
 }

@@ -19,7 +19,7 @@ use cloze_core::ops::linear::Weight;
 use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear, tanh};
 use cloze_core::optim::cuda::{Clip, Tensors};
 use cloze_core::optim::slots::{Slot, SlotLayout};
-use cloze_core::optim::{Optimizer, State, Team, Update, adamw, clip};
+use cloze_core::optim::{Optimizer, State, Team, Update, adamw, clip, muon};
 use cloze_core::rng::{DropoutKey, splitmix64};
 
 /// A name and what is run on a device.
@@ -182,7 +182,8 @@ fn norm_backward<D: Device>(device: &Queue<D>) {
             let (d_weight, d_bias) = gradients.split_at_mut(c);
             let before = with_dropped.then_some((dropout(1), &mut dropped[..]));
             let threads = Threads::new(1);
-            layer_norm::backward(&threads, &x, &statistics, weight, &mut dx, before, d_weight, d_bias, &mut Vec::new());
+            layer_norm::backward(&threads, &x, &statistics, weight, &mut dx, before, d_weight, d_bias, &mut Vec::new())
+                .unwrap();
             let (x, g) = (activations(device, &x), singles(device, &dy));
             let (to, kept) = (activations(device, &vec![0.0; n * c]), singles(device, &statistics));
             let scratch = singles(device, &vec![0.0; layer_norm::cuda::backward_scratch(n, c)]);
@@ -362,9 +363,9 @@ fn products<D: Device>(device: &Queue<D>) {
         let (weight, bias, w, b) = layer(device, inputs, outputs);
         let on_device = linear::cuda::Layer { inputs, outputs, weight: w.tensor(), bias: b.tensor() };
         let (x, dy) = (rounded(device, random(n * inputs, 1)), rounded(device, random(n * outputs, 2)));
-        let (gemm, threads) = (Gemm::new(1), Threads::new(1));
+        let (gemm, threads) = (Gemm::new(1).unwrap(), Threads::new(1));
         let mut expected = vec![0.0; n * outputs];
-        linear::forward(&gemm, &threads, &x, Weight::new(&weight, inputs), &Bias::new(&bias, &mut expected));
+        linear::forward(&gemm, &threads, &x, Weight::new(&weight, inputs), &Bias::new(&bias, &mut expected)).unwrap();
         let (from, y) = (activations(device, &x), activations(device, &vec![0.0; n * outputs]));
         linear::cuda::forward(device, n, on_device, from.tensor(), y.tensor());
         close(device, "y", &y, &expected, 4.0);
@@ -388,7 +389,7 @@ fn products<D: Device>(device: &Queue<D>) {
                 true => Box::new(Add::new(&mut expected, inputs)),
                 false => Box::new(Store::new(&mut expected, inputs)),
             };
-            linear::backward_data(&gemm, &threads, &dy, Weight::new(&weight, inputs), &*epilogue);
+            linear::backward_data(&gemm, &threads, &dy, Weight::new(&weight, inputs), &*epilogue).unwrap();
             drop(epilogue);
             linear::cuda::backward_data(device, n, on_device, g.tensor(), dx.tensor(), accumulate);
             close(device, "dx", &dx, &expected, 4.0);
@@ -401,8 +402,8 @@ fn parameter_gradients<D: Device>(device: &Queue<D>) {
         let (x, dy) = (rounded(device, random(n * inputs, 1)), rounded(device, random(n * outputs, 2)));
         let (mut dw, mut db) = (random(inputs * outputs, 7), random(outputs, 8));
         let (to_w, to_b) = (singles(device, &dw), singles(device, &db));
-        let (gemm, threads) = (Gemm::new(1), Threads::new(1));
-        linear::backward_parameters(&gemm, &threads, &x, &dy, &mut dw, &mut db, &mut Vec::new());
+        let (gemm, threads) = (Gemm::new(1).unwrap(), Threads::new(1));
+        linear::backward_parameters(&gemm, &threads, &x, &dy, &mut dw, &mut db, &mut Vec::new()).unwrap();
         let (x, g) = (activations(device, &x), activations(device, &dy));
         let scratch = singles(device, &vec![0.0; linear::cuda::sum_scratch(n, outputs)]);
         linear::cuda::backward_parameters(
@@ -445,8 +446,8 @@ fn attention_<D: Device>(device: &Queue<D>, heads: usize, d: usize, causal: bool
         tiles: tiles.tensor(),
     };
     for dropout in [Dropout::none(), dropout(1)] {
-        let (gemm, threads) = (Gemm::new(1), Threads::new(1));
-        let team = attention::TeamScratch::new(&gemm, 1, longest, d, true);
+        let (gemm, threads) = (Gemm::new(1).unwrap(), Threads::new(1));
+        let team = attention::TeamScratch::new(&gemm, 1, longest, d, true).unwrap();
         let (mut out, mut lse, mut d_qkv) = (vec![0.0; n * c], vec![0.0; n * heads], vec![0.0; 3 * n * c]);
         attention::forward(&gemm, &threads, &team, shape, &qkv, dropout, &mut out, &mut lse);
         attention::backward(&gemm, &threads, &team, shape, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
@@ -568,8 +569,17 @@ fn layout() -> ParameterLayout {
     Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout()
 }
 
-/// The optimizer that updates are compared with.
-const OPTIMIZER: Optimizer =
+/// The optimizers.
+const OPTIMIZERS: [Optimizer; 2] = [ADAMW, MUON];
+const MUON: Optimizer = Optimizer::Muon(muon::Options {
+    momentum: 0.95,
+    beta1: 0.9,
+    beta2: 0.98,
+    epsilon: 1e-6,
+    weight_decay: 0.1,
+    max_grad_norm: 1.0,
+});
+const ADAMW: Optimizer =
     Optimizer::AdamW(adamw::Options { beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.1, max_grad_norm: 1.0 });
 
 /// What an update on the device leaves.
@@ -585,13 +595,14 @@ struct Updated {
 /// One update on the device.
 fn update<D: Device>(
     device: &Queue<D>,
+    optimizer: &Optimizer,
     [weights, gradients]: [&[f32]; 2],
     slots: &[Slot<Vec<f32>>],
     update: Update,
 ) -> Updated {
     let layout = layout();
-    let clip = Clip::new(device, layout.len(), OPTIMIZER.max_grad_norm()).unwrap();
-    let optimizer = OPTIMIZER.on_cuda(device, &layout).unwrap();
+    let clip = Clip::new(device, layout.len(), optimizer.max_grad_norm()).unwrap();
+    let optimizer = optimizer.on_cuda(device, &layout).unwrap();
     let [weights, gradients] = [weights, gradients].map(|values| singles(device, values));
     let state: Vec<_> = slots.iter().map(|slot| singles(device, &slot.values)).collect();
     let copy = Buffer::zeroed(device.device(), layout.len(), device.activations()).unwrap();
@@ -618,8 +629,8 @@ fn update<D: Device>(
 }
 
 /// Slots with random state; what the optimizer keeps of squares is not negative.
-fn random_slots(layout: &ParameterLayout) -> Vec<Slot<Vec<f32>>> {
-    let slots = SlotLayout::all(&OPTIMIZER, layout).into_iter().enumerate();
+fn random_slots(optimizer: &Optimizer, layout: &ParameterLayout) -> Vec<Slot<Vec<f32>>> {
+    let slots = SlotLayout::all(optimizer, layout).into_iter().enumerate();
     let values = |seed: usize, slot: &SlotLayout| match slot.name.ends_with("_sq") {
         true => random(slot.len(), seed as u64).iter().map(|x| x.abs()).collect(),
         false => random(slot.len(), seed as u64),
@@ -637,14 +648,15 @@ fn on_host(values: &[f32]) -> memory::Buffer {
 fn optimizer_update<D: Device>(device: &Queue<D>) {
     let layout = layout();
     let n = layout.len();
-    let (threads, gemm) = (Threads::new(1), Gemm::<f32>::new(1));
-    for (step, scale) in [(0, 1.0), (5, 0.001)] {
+    let (threads, gemm) = (Threads::new(1), Gemm::<f32>::new(1).unwrap());
+    let cases = OPTIMIZERS.iter().flat_map(|optimizer| [(optimizer, 0, 1.0), (optimizer, 5, 0.001)]);
+    for (optimizer, step, scale) in cases {
         let weights = random(n, 1);
         let gradients: Vec<f32> = random(n, 2).iter().map(|x| x * scale).collect();
-        let slots = random_slots(&layout);
+        let slots = random_slots(optimizer, &layout);
         let change = Update { learning_rate: 0.01, step, units: 4 };
-        let found = update(device, [&weights, &gradients], &slots, change);
-        let exact = clip::squared_norm(&threads, &gradients, &mut Vec::new());
+        let found = update(device, optimizer, [&weights, &gradients], &slots, change);
+        let exact = clip::squared_norm(&threads, &gradients, &mut Vec::new()).unwrap();
         assert!((found.squared_norm / exact - 1.0).abs() < 1e-12, "{} and {exact}", found.squared_norm);
         let scale = clip::factor(exact.sqrt() / 4.0, 1.0) / 4.0;
         let (mut weights, mut gradients) = (on_host(&weights), on_host(&gradients));
@@ -652,8 +664,14 @@ fn optimizer_update<D: Device>(device: &Queue<D>) {
             slots.into_iter().map(|slot| Slot { values: on_host(&slot.values), layout: slot.layout }).collect();
         let expected = State { weights: &mut weights, gradients: &mut gradients, slots: &mut slots };
         let team = Team { threads: &threads, gemm: &gemm, packed: &[] };
-        OPTIMIZER.on_cpu(&layout, &[], 1).unwrap().update(team, expected, scale, change);
-        close_within(&found.weights, &weights, "weights", 1e-6);
+        optimizer.on_cpu(&layout, &[], 1).unwrap().update(team, expected, scale, change).unwrap();
+        // What products give is rounded as activations are.
+        let tolerance = match (optimizer, device.activations()) {
+            (Optimizer::Muon(_), Dtype::Bf16) => 1e-3,
+            (Optimizer::Muon(_), _) => 1e-5,
+            _ => 1e-6,
+        };
+        close_within(&found.weights, &weights, "weights", tolerance);
         close_within(&found.gradients, &gradients, "gradients", 1e-6);
         for (found, expected) in found.slots.iter().zip(&slots) {
             close_within(found, &expected.values, expected.layout.name, 1e-6);
@@ -667,12 +685,14 @@ fn optimizer_not_finite<D: Device>(device: &Queue<D>) {
     let n = layout.len();
     let mut gradients = random(n, 2);
     gradients[n - 1] = f32::INFINITY;
-    let (weights, slots) = (random(n, 1), random_slots(&layout));
-    let change = Update { learning_rate: 0.01, step: 3, units: 4 };
-    let found = update(device, [&weights, &gradients], &slots, change);
-    assert!(found.squared_norm.is_infinite());
-    assert_eq!([found.weights, found.gradients], [weights, gradients]);
-    assert_eq!(found.slots, slots.into_iter().map(|slot| slot.values).collect::<Vec<_>>());
+    for optimizer in &OPTIMIZERS {
+        let (weights, slots) = (random(n, 1), random_slots(optimizer, &layout));
+        let change = Update { learning_rate: 0.01, step: 3, units: 4 };
+        let found = update(device, optimizer, [&weights, &gradients], &slots, change);
+        assert!(found.squared_norm.is_infinite());
+        assert_eq!(found.weights, weights);
+        assert_eq!(found.slots, slots.into_iter().map(|slot| slot.values).collect::<Vec<_>>());
+    }
 }
 
 fn clip_norm<D: Device>(device: &Queue<D>) {

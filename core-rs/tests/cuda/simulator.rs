@@ -461,13 +461,16 @@ fn multiply(product: &Product) {
         (None, false) => Box::new(Store::new(&mut out, n)),
         (Some(_), true) => panic!("a bias and an accumulation"),
     };
-    Gemm::new(1).run(
-        &Threads::new(1),
-        Size { m, n, k },
-        view(&a_values, a.transposed, m, k),
-        Right::Weights(view(&b_values, b.transposed, k, n)),
-        &*epilogue,
-    );
+    Gemm::new(1)
+        .unwrap()
+        .run(
+            &Threads::new(1),
+            Size { m, n, k },
+            view(&a_values, a.transposed, m, k),
+            Right::Weights(view(&b_values, b.transposed, k, n)),
+            &*epilogue,
+        )
+        .unwrap();
     drop(epilogue);
     write(c, &out);
 }

@@ -10,7 +10,7 @@ use cloze_core::engine::{Engine, EngineOptions, LossSum, RowResults, Weights};
 use cloze_core::error::Code;
 use cloze_core::heads::{Heads, SequenceHead};
 use cloze_core::machine::dtype;
-use cloze_core::optim::{Optimizer, adamw};
+use cloze_core::optim::{Optimizer, adamw, muon};
 use cloze_core::trainer::Trainer;
 
 use crate::nvrtc;
@@ -28,7 +28,9 @@ pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
         ("probe", |open| training(open(), classification(true))),
         ("steps_of_one_shape_are_replayed", |open| replayed(open())),
         ("pairs_without_a_masked_token", |open| no_masked_token(open())),
-        ("accumulation_and_resuming", resuming),
+        ("accumulation_and_resuming", |open| resuming(open, OPTIMIZER)),
+        ("accumulation_and_resuming_with_muon", |open| resuming(open, MUON)),
+        ("masked_lm_with_muon", |open| muon_like_the_cpu(open())),
         ("evaluation_and_prediction", |open| inference(open())),
         ("not_finite", |open| not_finite(open())),
         ("too_wide", |open| too_wide(open())),
@@ -100,6 +102,14 @@ fn owned(heads: &Heads, lengths: &[i32], shift: i32) -> OwnedBatch {
 }
 
 const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-6,
+    weight_decay: 0.01,
+    max_grad_norm: 1.0,
+});
+const MUON: Optimizer = Optimizer::Muon(muon::Options {
+    momentum: 0.95,
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-6,
@@ -205,6 +215,32 @@ fn replayed<D: Device + 'static>(device: D) {
     }
 }
 
+/// Three updates: matrices move as they do on the CPU.
+fn muon_like_the_cpu<D: Device + 'static>(device: D) {
+    let options = EngineOptions { optimizer: Some(MUON), ..options(Heads::MASKED_LM) };
+    let exact = device.activations() == Dtype::F32;
+    let backend = Cuda::new(device, &options, Some(&nvrtc::cache())).unwrap();
+    let mut cuda = Trainer::on(backend, options.clone(), None).unwrap();
+    let mut cpu = Trainer::<Cpu<f32>>::new(options, None).unwrap();
+    let names: Vec<String> = cpu.layout().parameters().iter().map(|p| p.name.clone()).collect();
+    let start: Vec<Vec<f32>> = names.iter().map(|name| cpu.parameter(name).unwrap()).collect();
+    for step in 0..3 {
+        let owned = owned(&Heads::MASKED_LM, &[70, 1, 33], step as i32);
+        for engine in [&mut cuda as &mut dyn Engine, &mut cpu] {
+            engine.forward_backward(&owned.batch(), step, 0).unwrap();
+            engine.update(RATE, step).unwrap();
+        }
+    }
+    for (name, start) in
+        names.iter().zip(start).filter(|(name, _)| name.contains(".layer.") && name.ends_with("weight"))
+    {
+        let (found, expected) = (cuda.parameter(name).unwrap(), cpu.parameter(name).unwrap());
+        let norm = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+        let (apart, moved) = (norm(&found, &expected), norm(&expected, &start));
+        assert!(apart <= if exact { 2e-2 } else { 0.4 } * moved, "{name}: {apart:.1e} apart, {moved:.1e} moved");
+    }
+}
+
 /// A batch of which only the head on sequences has anything to say.
 fn no_masked_token<D: Device + 'static>(device: D) {
     let heads = Heads::PRE_TRAINING;
@@ -221,9 +257,9 @@ fn no_masked_token<D: Device + 'static>(device: D) {
 }
 
 /// Two micro-steps an update, a checkpoint, and going on from it in a fresh engine: the same bits.
-fn resuming<D: Device + 'static>(open: &dyn Fn() -> D) {
+fn resuming<D: Device + 'static>(open: &dyn Fn() -> D, optimizer: Optimizer) {
     let heads = Heads::MASKED_LM;
-    let options = options(heads.clone());
+    let options = EngineOptions { optimizer: Some(optimizer), ..options(heads.clone()) };
     let batches = [0, 1, 2, 3].map(|i| owned(&heads, &[20, 9, 31], i));
     let engine = |file: Option<&Weights>| {
         Trainer::on(Cuda::new(open(), &options, Some(&nvrtc::cache())).unwrap(), options.clone(), file).unwrap()
@@ -237,7 +273,12 @@ fn resuming<D: Device + 'static>(open: &dyn Fn() -> D) {
         engine.parameter("bert.encoder.layer.0.output.dense.weight").unwrap()
     };
     let dtype = open().activations();
-    let folder = std::env::temp_dir().join(format!("cloze-cuda-{}-{}-{dtype:?}", std::process::id(), open().name()));
+    let folder = std::env::temp_dir().join(format!(
+        "cloze-cuda-{}-{}-{dtype:?}-{}",
+        std::process::id(),
+        open().name(),
+        optimizer.name()
+    ));
     std::fs::create_dir_all(&folder).unwrap();
     let (path, state) = (folder.join("model.safetensors"), folder.join("state.safetensors"));
     let mut whole = engine(None);

@@ -15,6 +15,7 @@ pub const PROGRAM: &[(&str, &str)] = &[
     ("ops/cross_entropy/kernel.cu", include_str!("../../ops/cross_entropy/kernel.cu")),
     ("optim/kernel.cu", include_str!("../../optim/kernel.cu")),
     ("optim/adamw/kernel.cu", include_str!("../../optim/adamw/kernel.cu")),
+    ("optim/muon/kernel.cu", include_str!("../../optim/muon/kernel.cu")),
 ];
 
 /// The text of some files of [`PROGRAM`], so that a compiler's messages name them.

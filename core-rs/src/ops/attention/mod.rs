@@ -13,8 +13,9 @@ pub mod cuda;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use crate::error::Result;
 use crate::machine::dtype::Element;
-use crate::machine::memory::{Buffer, fail};
+use crate::machine::memory::Buffer;
 use crate::machine::simd::{dot, exp, max, sum, vectorize};
 use crate::machine::threads::{Shards, Threads};
 use crate::ops::dropout::Dropout;
@@ -60,23 +61,25 @@ pub struct TeamScratch<T: Element>(Vec<Mutex<HeadScratch<T>>>);
 
 impl<T: Element> TeamScratch<T> {
     /// For `threads` threads, sequences up to `longest` and heads of size `d`; with `backward`, for gradients too.
-    pub fn new(gemm: &Gemm<T>, threads: usize, longest: usize, d: usize, backward: bool) -> Self {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn new(gemm: &Gemm<T>, threads: usize, longest: usize, d: usize, backward: bool) -> Result<Self> {
         let span = SPAN_SCORES.max(span_rows(gemm, longest) * longest);
         let (gradients, square) = if backward { (span, longest * longest) } else { (0, 0) };
-        let make = || HeadScratch {
-            gemm: gemm.scratch(longest.max(d)),
-            operands: std::array::from_fn(|_| gemm.packed_right(longest.max(d))),
-            scores: zeroed(span),
-            d_probabilities: zeroed(gradients),
-            probabilities: zeroed(span.max(square)),
-            d_scores: zeroed(square),
+        let operand = || gemm.packed_right(longest.max(d));
+        let make = || {
+            Ok(Mutex::new(HeadScratch {
+                gemm: gemm.scratch(longest.max(d))?,
+                operands: [operand()?, operand()?, operand()?],
+                scores: Buffer::zeroed(span)?,
+                d_probabilities: Buffer::zeroed(gradients)?,
+                probabilities: Buffer::zeroed(span.max(square))?,
+                d_scores: Buffer::zeroed(square)?,
+            }))
         };
-        Self((0..threads).map(|_| Mutex::new(make())).collect())
+        Ok(Self((0..threads).map(|_| make()).collect::<Result<_>>()?))
     }
-}
-
-fn zeroed<T: Element>(len: usize) -> Buffer<T> {
-    Buffer::zeroed(len).unwrap_or_else(|error| fail(error))
 }
 
 /// Rows of a span: whole register tiles, as many as the first cache holds.
@@ -304,8 +307,8 @@ mod tests {
 
     fn run(shape: Shape, qkv: &[f32], dropout: Dropout) -> (Vec<f32>, Vec<f32>) {
         let (mut out, mut lse) = (vec![0.0; 110], vec![0.0; 22]);
-        let team = TeamScratch::new(&Gemm::new(2), 2, 8, 5, true);
-        forward(&Gemm::new(2), &Threads::new(2), &team, shape, qkv, dropout, &mut out, &mut lse);
+        let team = TeamScratch::new(&Gemm::new(2).unwrap(), 2, 8, 5, true).unwrap();
+        forward(&Gemm::new(2).unwrap(), &Threads::new(2), &team, shape, qkv, dropout, &mut out, &mut lse);
         (out, lse)
     }
 
@@ -337,8 +340,19 @@ mod tests {
         for (shape, dropout) in [(SHAPE, Dropout::none()), (SHAPE, some), (CAUSAL, Dropout::none()), (CAUSAL, some)] {
             let (out, lse) = run(shape, &qkv, dropout);
             let mut d_qkv = vec![0.0; 330];
-            let team = TeamScratch::new(&Gemm::new(2), 2, 8, 5, true);
-            backward(&Gemm::new(2), &Threads::new(2), &team, shape, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
+            let team = TeamScratch::new(&Gemm::new(2).unwrap(), 2, 8, 5, true).unwrap();
+            backward(
+                &Gemm::new(2).unwrap(),
+                &Threads::new(2),
+                &team,
+                shape,
+                &qkv,
+                dropout,
+                &out,
+                &lse,
+                &d_out,
+                &mut d_qkv,
+            );
             check_gradient(&qkv, &d_qkv, 1e-2, |v| {
                 run(shape, v, dropout).0.iter().zip(&d_out).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()
             });
@@ -378,8 +392,8 @@ mod tests {
                 }
             }
         }
-        let (gemm, threads) = (Gemm::new(1), Threads::new(1));
-        let team = TeamScratch::new(&gemm, 1, n, 4, true);
+        let (gemm, threads) = (Gemm::new(1).unwrap(), Threads::new(1));
+        let team = TeamScratch::new(&gemm, 1, n, 4, true).unwrap();
         let (mut out, mut lse, mut d_qkv) = (vec![0.0; 4 * n], vec![0.0; n], vec![0.0; 12 * n]);
         forward(&gemm, &threads, &team, LONG, &qkv, Dropout::none(), &mut out, &mut lse);
         backward(&gemm, &threads, &team, LONG, &qkv, Dropout::none(), &out, &lse, &d_out, &mut d_qkv);
@@ -394,7 +408,7 @@ mod tests {
         let (qkv, d_out) = (stored(3 * shape.hidden * n, 6), stored(shape.hidden * n, 7));
         let dropout = Dropout::new(DropoutKey::new(4, 3, 2, 1), 0.25);
         let (threads, mut lse) = (Threads::new(2), vec![0.0; shape.heads * n]);
-        let team = TeamScratch::new(gemm, 2, shape.max_sequence_length, shape.hidden / shape.heads, true);
+        let team = TeamScratch::new(gemm, 2, shape.max_sequence_length, shape.hidden / shape.heads, true).unwrap();
         let (mut out, mut d_qkv) = (vec![T::default(); shape.hidden * n], vec![T::default(); 3 * shape.hidden * n]);
         forward(gemm, &threads, &team, shape, &qkv, dropout, &mut out, &mut lse);
         backward(gemm, &threads, &team, shape, &qkv, dropout, &out, &lse, &d_out, &mut d_qkv);
@@ -407,7 +421,7 @@ mod tests {
             Shape { heads: 2, hidden: 64, cu_seqlens: &[0, 201, 218], max_sequence_length: 201, causal: false };
         for causal in [false, true] {
             let shape = Shape { causal, ..LONG };
-            let expected = both_ways(&Gemm::<f32>::on(Isa::Base, 2), shape);
+            let expected = both_ways(&Gemm::<f32>::on(Isa::Base, 2).unwrap(), shape);
             let close = |found: Vec<f32>, tolerance: f32, name: &str| {
                 for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
                     assert!((found - expected).abs() < tolerance, "{name}, {i}: {found} instead of {expected}");

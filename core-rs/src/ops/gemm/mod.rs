@@ -21,6 +21,7 @@ mod operands;
 mod output;
 mod pack;
 pub mod panels;
+pub mod polynomial;
 pub mod rate;
 mod scratch;
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -31,6 +32,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use crate::error::Result;
 use crate::machine::dtype::{Bf16, Dtype, Element};
 use crate::machine::isa::Isa;
 use crate::machine::threads::{Shards, Threads};
@@ -86,7 +88,10 @@ type OfTile<'a> = dyn Fn(&mut TileMemory, Range<usize>, Range<usize>) + Sync + '
 
 impl<T: Element> Gemm<T> {
     /// For a team of `threads`, with the best kernel of this machine.
-    pub fn new(threads: usize) -> Self {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn new(threads: usize) -> Result<Self> {
         let isa = match T::DTYPE {
             Dtype::F32 => Isa::for_f32(),
             Dtype::Bf16 => Isa::for_bf16(),
@@ -96,24 +101,27 @@ impl<T: Element> Gemm<T> {
 
     /// With the kernel of `isa`.
     ///
+    /// # Errors
+    /// `OutOfMemory`.
+    ///
     /// # Panics
     /// If this machine cannot run it.
-    pub fn on(isa: Isa, threads: usize) -> Self {
+    pub fn on(isa: Isa, threads: usize) -> Result<Self> {
         assert!(isa.is_available(), "gemm: this machine has no {}", isa.name());
         Self::with(choose(isa, T::DTYPE), isa.name(), threads)
     }
 
-    fn with(kernel: &'static dyn Kernel, name: &'static str, threads: usize) -> Self {
+    fn with(kernel: &'static dyn Kernel, name: &'static str, threads: usize) -> Result<Self> {
         let shape = kernel.shape();
-        Self {
+        Ok(Self {
             name,
             kernel,
             shape,
             fetches_output: Isa::fetches_output(),
-            packed: Mutex::new([Memory::new(0), Memory::new(0)]),
-            team: (0..threads).map(|_| Mutex::new(TileMemory::of_a_team(shape))).collect(),
+            packed: Mutex::new([Memory::new(0)?, Memory::new(0)?]),
+            team: (0..threads).map(|_| Ok(Mutex::new(TileMemory::of_a_team(shape)?))).collect::<Result<_>>()?,
             element: PhantomData,
-        }
+        })
     }
 
     /// The instruction set of its kernel, for reports.
@@ -129,21 +137,24 @@ impl<T: Element> Gemm<T> {
 
     /// `C[m, n] = A[m, k] · B[k, n]`, finished by `epilogue`, by the whole team.
     ///
+    /// # Errors
+    /// `OutOfMemory`, if there is no memory to pack operands into. C is then as it was, or a part of it is done.
+    ///
     /// # Panics
     /// If a slice is shorter than its matrix.
-    pub fn run(&self, threads: &Threads, size: Size, a: MatRef<T>, b: Right, epilogue: &dyn Epilogue) {
+    pub fn run(&self, threads: &Threads, size: Size, a: MatRef<T>, b: Right, epilogue: &dyn Epilogue) -> Result<()> {
         let (Size { m, n, k }, shape) = (size, self.shape);
         a.check("A", m, k);
         epilogue.check(size);
         if m == 0 || n == 0 {
-            return;
+            return Ok(());
         }
         let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
         let [packed_a, packed_b] = &mut *packed;
         let left = match self.in_place(a, k) {
             true => LeftSource::Rows(a),
             false => {
-                let panels = packed_a.at_least(self.bytes(m, shape.rows, k));
+                let panels = packed_a.at_least(self.bytes(m, shape.rows, k))?;
                 self.pack_all(threads, a, 0..m, k, shape.rows, shape.left_group, panels, None);
                 LeftSource::Panels(panels)
             }
@@ -159,7 +170,7 @@ impl<T: Element> Gemm<T> {
                 Right::Panels(panels) => panels.check(size, shape),
                 Right::Weights(b) => {
                     b.check("B", k, n);
-                    let panels = packed_b.at_least(self.bytes(columns.len(), shape.columns, k));
+                    let panels = packed_b.at_least(self.bytes(columns.len(), shape.columns, k))?;
                     self.pack_all(threads, b.t(), columns.clone(), k, shape.columns, shape.right_group, panels, None);
                     panels
                 }
@@ -170,6 +181,7 @@ impl<T: Element> Gemm<T> {
                 self.tile(memory, left, right, k, rows, columns, epilogue);
             });
         }
+        Ok(())
     }
 
     /// The same product where rows of A, and columns of B, lie side by side, so that both have to be packed: of gradients of
@@ -178,6 +190,9 @@ impl<T: Element> Gemm<T> {
     ///
     /// Where that is not much more to pack, each tile packs what it needs, into its second cache: through memory, between
     /// two phases of the team, packing takes a fifth of the time of such a product.
+    ///
+    /// # Errors
+    /// `OutOfMemory`, as [`Self::run`].
     ///
     /// # Panics
     /// If a slice is shorter than its matrix.
@@ -189,29 +204,31 @@ impl<T: Element> Gemm<T> {
         b: MatRef<T>,
         epilogue: &dyn Epilogue,
         visit: Visit,
-    ) {
+    ) -> Result<()> {
         let (Size { m, n, k }, shape) = (size, self.shape);
         a.check("A", m, k);
         b.check("B", k, n);
         epilogue.check(size);
         let large @ (height, width) = self.large_tiles(m, n);
         if m * n.div_ceil(width) + n * m.div_ceil(height) <= 2 * (m + n) {
-            return self.run_tiles(threads, large, 0..m, 0..n, &|memory, rows, columns| {
+            self.run_tiles(threads, large, 0..m, 0..n, &|memory, rows, columns| {
                 let left = LeftSource::Unpacked(a, (columns.start == 0).then_some(visit));
                 self.tile(memory, left, RightSource::Unpacked(b), k, rows, columns, epilogue);
             });
+            return Ok(());
         }
         let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
         let [packed_a, packed_b] = &mut *packed;
-        let left = packed_a.at_least(self.bytes(m, shape.rows, k));
+        let left = packed_a.at_least(self.bytes(m, shape.rows, k))?;
         self.pack_all(threads, a, 0..m, k, shape.rows, shape.left_group, left, Some(visit));
-        let panels = packed_b.at_least(self.bytes(n, shape.columns, k));
+        let panels = packed_b.at_least(self.bytes(n, shape.columns, k))?;
         self.pack_all(threads, b.t(), 0..n, k, shape.columns, shape.right_group, panels, None);
         let (left, right) =
             (LeftSource::Panels(left), RightSource::Panels { panels, first: 0, depth: shape.padded(k) });
         self.run_tiles(threads, self.tiles(m, n), 0..m, 0..n, &|memory, rows, columns| {
             self.tile(memory, left, right, k, rows, columns, epilogue);
         });
+        Ok(())
     }
 
     /// Runs tiles of `(height, width)`.
@@ -236,16 +253,23 @@ impl<T: Element> Gemm<T> {
         self.shape.rows
     }
 
-    /// Memory for [`Self::run_alone`] with sizes up to `longest`, so that it allocates nothing.
-    pub fn scratch(&self, longest: usize) -> Scratch {
+    /// Memory for [`Self::run_alone`] with sizes up to `longest`, which then allocates nothing.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn scratch(&self, longest: usize) -> Result<Scratch> {
         let shape = self.shape;
         let sums = longest.next_multiple_of(shape.rows) * longest.next_multiple_of(shape.columns);
-        Scratch { left: Memory::new(self.bytes(longest, shape.rows, longest)), tile: TileMemory::new(shape, sums) }
+        let left = Memory::new(self.bytes(longest, shape.rows, longest))?;
+        Ok(Scratch { left, tile: TileMemory::new(shape, sums)? })
     }
 
     /// Memory for [`Self::pack_alone`] with sizes up to `longest`.
-    pub fn packed_right(&self, longest: usize) -> PackedRight {
-        PackedRight { panels: Memory::new(self.bytes(longest, self.shape.columns, longest)), n: 0, k: 0 }
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn packed_right(&self, longest: usize) -> Result<PackedRight> {
+        Ok(PackedRight { panels: Memory::new(self.bytes(longest, self.shape.columns, longest))?, n: 0, k: 0 })
     }
 
     /// Packs `B[k, n]` for [`Self::run_alone`].
@@ -256,7 +280,7 @@ impl<T: Element> Gemm<T> {
         let shape = self.shape;
         b.check("B", k, n);
         (to.n, to.k) = (n, k);
-        let panels = to.panels.at_least(self.bytes(n, shape.columns, k));
+        let panels = to.panels.planned(self.bytes(n, shape.columns, k));
         self.pack_steps(b.t(), 0..n, 0..k, shape.columns, shape.right_group, panels, None);
     }
 
@@ -277,7 +301,7 @@ impl<T: Element> Gemm<T> {
         let left = match self.in_place(a, k) {
             true => LeftSource::Rows(a),
             false => {
-                let panels = left.at_least(self.bytes(m, shape.rows, k));
+                let panels = left.planned(self.bytes(m, shape.rows, k));
                 self.pack_steps(a, 0..m, 0..k, shape.rows, shape.left_group, panels, None);
                 LeftSource::Panels(panels)
             }

@@ -22,7 +22,7 @@ const RUNS: usize = 15;
 /// `OutOfMemory`.
 pub fn gemm_gflops<T: Element>(threads: usize) -> Result<f64> {
     let Size { m, n, k } = SIZE;
-    let (team, gemm) = (Threads::new(threads), Gemm::<T>::new(threads));
+    let (team, gemm) = (Threads::new(threads), Gemm::<T>::new(threads)?);
     let mut x = Buffer::<T>::zeroed(m * k)?;
     x.fill(T::from_f32(0.5));
     let mut weight = Buffer::<f32>::zeroed(n * k)?;
@@ -43,7 +43,7 @@ pub fn gemm_gflops<T: Element>(threads: usize) -> Result<f64> {
     let mut seconds = [0.0; RUNS];
     for time in &mut seconds {
         let start = Instant::now();
-        gemm.run(&team, SIZE, MatRef::rows(&x, k), right, &Store::new(&mut y, n));
+        gemm.run(&team, SIZE, MatRef::rows(&x, k), right, &Store::new(&mut y, n))?;
         *time = start.elapsed().as_secs_f64();
     }
     seconds.sort_by(f64::total_cmp);

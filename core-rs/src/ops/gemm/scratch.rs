@@ -1,24 +1,37 @@
-//! Memory that products work in: grown once, then reused. What a product puts there is [`super::Gemm`]'s business.
+//! Memory that products work in: planned, or grown once and then reused. What a product puts there is [`super::Gemm`]'s business.
 
 use super::kernel::Shape;
-use crate::machine::memory::{Buffer, fail};
+use crate::error::Result;
+use crate::machine::memory::Buffer;
 
-/// Packed operands, 64-byte aligned: grow to the largest product and are then reused, so that a step allocates nothing.
+/// Packed operands, 64-byte aligned.
 pub(super) struct Memory(Buffer<f32>);
 
 impl Memory {
-    pub fn new(bytes: usize) -> Self {
-        Self(Buffer::zeroed(bytes.div_ceil(4)).unwrap_or_else(|error| fail(error)))
+    /// # Errors
+    /// `OutOfMemory`, here and below.
+    pub fn new(bytes: usize) -> Result<Self> {
+        Ok(Self(Buffer::zeroed(bytes.div_ceil(4))?))
     }
 
     pub fn get(&self) -> &[f32] {
         &self.0
     }
 
-    pub fn at_least(&mut self, bytes: usize) -> &mut [f32] {
+    /// Grows to the largest product and is then reused, so that a step allocates nothing.
+    pub fn at_least(&mut self, bytes: usize) -> Result<&mut [f32]> {
         if self.0.len() * 4 < bytes {
-            *self = Self::new(bytes);
+            *self = Self::new(bytes)?;
         }
+        Ok(&mut self.0)
+    }
+
+    /// Memory that was planned to be large enough.
+    ///
+    /// # Panics
+    /// If it is not: a mistake in the planning.
+    pub fn planned(&mut self, bytes: usize) -> &mut [f32] {
+        assert!(bytes <= self.0.len() * 4, "gemm: {bytes} bytes of scratch, {} planned", self.0.len() * 4);
         &mut self.0
     }
 }
@@ -37,17 +50,22 @@ pub(super) struct TileMemory {
 
 impl TileMemory {
     /// For a tile of that many sums in products whose operands are packed or read in place.
-    pub fn new(shape: Shape, sums: usize) -> Self {
+    pub fn new(shape: Shape, sums: usize) -> Result<Self> {
         let edge = shape.rows * shape.most_depth * shape.bytes();
-        Self { sums: Memory::new(4 * sums), edge: Memory::new(edge), left: Memory::new(0), right: Memory::new(0) }
+        Ok(Self {
+            sums: Memory::new(4 * sums)?,
+            edge: Memory::new(edge)?,
+            left: Memory::new(0)?,
+            right: Memory::new(0)?,
+        })
     }
 
     /// For every tile of a team: which thread gets the largest one, and when, is chance.
-    pub fn of_a_team(shape: Shape) -> Self {
+    pub fn of_a_team(shape: Shape) -> Result<Self> {
         let (rows, columns) = (LARGE.next_multiple_of(shape.rows), LARGE.next_multiple_of(shape.columns));
         let panels = |width: usize| Memory::new(width * shape.most_depth * shape.bytes());
         let sums = (shape.tile_rows * shape.tile_columns).max(rows * columns);
-        Self { left: panels(rows), right: panels(columns), ..Self::new(shape, sums) }
+        Ok(Self { left: panels(rows)?, right: panels(columns)?, ..Self::new(shape, sums)? })
     }
 }
 

@@ -12,11 +12,11 @@ use crate::rng::DropoutKey;
 
 /// Products by every kernel that this machine can run, and as those of other machines would be.
 pub(crate) fn each_kernel<T: Element>(each: impl Fn(Gemm<T>)) {
-    Isa::ALL.into_iter().filter(|isa| isa.is_available()).for_each(|isa| each(Gemm::on(isa, 3)));
+    Isa::ALL.into_iter().filter(|isa| isa.is_available()).for_each(|isa| each(Gemm::on(isa, 3).unwrap()));
     #[cfg(target_arch = "x86_64")]
     for (name, kernel) in simulated::KERNELS {
         if T::DTYPE == Dtype::Bf16 || kernel.shape().dtype == Dtype::F32 {
-            each(Gemm::with(kernel, name, 3));
+            each(Gemm::with(kernel, name, 3).unwrap());
         }
     }
 }
@@ -64,7 +64,7 @@ fn equals_f64<T: Element>() {
                 let expected = exact(size, a, b);
                 let ldc = n + 3;
                 let mut c = vec![0.5f32; m * ldc];
-                gemm.run(&threads, size, a, Right::Weights(weights), &Store::new(&mut c, ldc));
+                gemm.run(&threads, size, a, Right::Weights(weights), &Store::new(&mut c, ldc)).unwrap();
                 let mut packing = vec![0.5f32; m * ldc];
                 let visited: Vec<AtomicUsize> = (0..k.div_ceil(ROW_BLOCK) * m).map(|_| AtomicUsize::new(0)).collect();
                 let visit = |steps: Range<usize>, rows: Range<usize>| {
@@ -73,12 +73,18 @@ fn equals_f64<T: Element>() {
                         visited[steps.start / ROW_BLOCK * m + row].fetch_add(1, Ordering::Relaxed);
                     }
                 };
-                gemm.run_of_columns(&threads, size, a, b, &Store::new(&mut packing, ldc), &visit);
+                gemm.run_of_columns(&threads, size, a, b, &Store::new(&mut packing, ldc), &visit).unwrap();
                 assert!(visited.iter().all(|count| count.load(Ordering::Relaxed) == 1), "not visited once");
                 let mut alone = vec![0.5f32; m * ldc];
-                let mut packed = gemm.packed_right(1);
+                let mut packed = gemm.packed_right(m.max(n).max(k)).unwrap();
                 gemm.pack_alone(&mut packed, k, n, b);
-                gemm.run_alone(&mut gemm.scratch(1), size, a, &packed, &Store::new(&mut alone, ldc));
+                gemm.run_alone(
+                    &mut gemm.scratch(m.max(n).max(k)).unwrap(),
+                    size,
+                    a,
+                    &packed,
+                    &Store::new(&mut alone, ldc),
+                );
                 for i in 0..m {
                     for j in 0..n {
                         close(c[i * ldc + j], expected[i * n + j], k);
@@ -108,7 +114,8 @@ fn applies_each_epilogue<T: Element>() {
             let (a, b, bias, old) = (stored::<T>(m * k, 1), stored::<T>(k * n, 2), random(n, 3), stored::<T>(m * n, 4));
             let (a, b) = (MatRef::rows(&a, k), MatRef::rows(&b, n));
             let x = exact(size, a, b);
-            let run = |epilogue: &dyn Epilogue| gemm.run_of_columns(&threads, size, a, b, epilogue, &|_, _| {});
+            let run =
+                |epilogue: &dyn Epilogue| gemm.run_of_columns(&threads, size, a, b, epilogue, &|_, _| {}).unwrap();
             let zeros = || vec![T::default(); m * n];
             let mut sum: Vec<f32> = old.iter().map(|x| x.to_f32()).collect();
             run(&Add::new(&mut sum, n));
@@ -151,7 +158,7 @@ fn run_takes_weights_as_they_are_and_packed_before() {
             let a = stored::<Bf16>(m * k, 1);
             let by = |right: Right| {
                 let mut c = vec![0.0f32; m * n];
-                gemm.run(&threads, size, MatRef::rows(&a, k), right, &Store::new(&mut c, n));
+                gemm.run(&threads, size, MatRef::rows(&a, k), right, &Store::new(&mut c, n)).unwrap();
                 c
             };
             let packed = if gemm.panels_pay() {
@@ -181,12 +188,12 @@ fn same_bits<T: Element>() {
     let weights: Vec<f32> = b.iter().map(|x| x.to_f32()).collect();
     each_kernel::<T>(|gemm| {
         let by = |count| {
-            let (gemm, threads) = (Gemm::<T>::with(gemm.kernel, gemm.name, count), Threads::new(count));
+            let (gemm, threads) = (Gemm::<T>::with(gemm.kernel, gemm.name, count).unwrap(), Threads::new(count));
             let (mut c, mut packing) = (vec![0.0f32; size.m * size.n], vec![0.0f32; size.m * size.n]);
             let (a, b) = (MatRef::rows(&a, size.m).t(), MatRef::rows(&b, size.n));
             let weights = Right::Weights(MatRef::rows(&weights, size.n));
-            gemm.run(&threads, size, a, weights, &Store::new(&mut c, size.n));
-            gemm.run_of_columns(&threads, size, a, b, &Store::new(&mut packing, size.n), &|_, _| {});
+            gemm.run(&threads, size, a, weights, &Store::new(&mut c, size.n)).unwrap();
+            gemm.run_of_columns(&threads, size, a, b, &Store::new(&mut packing, size.n), &|_, _| {}).unwrap();
             (c, packing)
         };
         let one = by(1);
@@ -206,14 +213,14 @@ fn lets_nan_through<T: Element>() {
         let (mut c, size) = (vec![7.0f32; 4], Size { m: 2, n: 2, k: 2 });
         let (a, b) = ([f32::NAN, 1.0, 1.0, 1.0].map(T::from_f32), [1.0; 4]);
         let weights = Right::Weights(MatRef::rows(&b, 2));
-        gemm.run(&threads, size, MatRef::rows(&a, 2), weights, &Store::new(&mut c, 2));
+        gemm.run(&threads, size, MatRef::rows(&a, 2), weights, &Store::new(&mut c, 2)).unwrap();
         assert!(c[0].is_nan() && c[2] == 2.0);
         let none = Size { k: 0, ..size };
-        gemm.run(&threads, none, MatRef::rows(&a, 0), weights, &Store::new(&mut c, 2));
+        gemm.run(&threads, none, MatRef::rows(&a, 0), weights, &Store::new(&mut c, 2)).unwrap();
         assert_eq!(c, [0.0; 4]);
         c.fill(7.0);
         let (a, b) = (MatRef::rows(&a[..0], 2).t(), b.map(T::from_f32));
-        gemm.run_of_columns(&threads, none, a, MatRef::rows(&b[..0], 2), &Store::new(&mut c, 2), &|_, _| {});
+        gemm.run_of_columns(&threads, none, a, MatRef::rows(&b[..0], 2), &Store::new(&mut c, 2), &|_, _| {}).unwrap();
         assert_eq!(c, [0.0; 4]);
     });
 }

@@ -53,7 +53,7 @@ impl<T: Element> Gemm<T> {
         let kept = if passes == 1 { 1 } else { across * rows.len().div_ceil(shape.rows) };
         let size = shape.rows * shape.columns;
         let TileMemory { sums, edge, left: own_left, right: own_right } = memory;
-        let sums = sums.at_least(kept * size * 4);
+        let sums = sums.planned(kept * size * 4);
         self.kernel.enter();
         for pass in 0..passes {
             let (from, to) = (pass * depth, ((pass + 1) * depth).min(padded));
@@ -61,7 +61,7 @@ impl<T: Element> Gemm<T> {
             let edge = self.edge(edge, left, rows.clone(), from, to - from);
             let own = match left {
                 LeftSource::Unpacked(a, visit) => {
-                    let panels = own_left.at_least(self.bytes(rows.len(), shape.rows, to - from));
+                    let panels = own_left.planned(self.bytes(rows.len(), shape.rows, to - from));
                     self.pack_steps(a, rows.clone(), steps.clone(), shape.rows, shape.left_group, panels, visit);
                     panels
                 }
@@ -71,7 +71,7 @@ impl<T: Element> Gemm<T> {
             let (panels, first, before, each) = match right {
                 RightSource::Panels { panels, first, depth } => (panels, first, from, depth),
                 RightSource::Unpacked(b) => {
-                    let panels = own_right.at_least(self.bytes(columns.len(), shape.columns, to - from));
+                    let panels = own_right.planned(self.bytes(columns.len(), shape.columns, to - from));
                     self.pack_steps(b.t(), columns.clone(), steps, shape.columns, shape.right_group, panels, None);
                     (&*panels, columns.start, 0, to - from)
                 }
@@ -126,7 +126,7 @@ impl<T: Element> Gemm<T> {
     /// As `tile`, of a product over nothing.
     fn finish_zero(&self, memory: &mut TileMemory, rows: Range<usize>, columns: Range<usize>, epilogue: &dyn Epilogue) {
         let shape = self.shape;
-        let sums = &mut memory.sums.at_least(4 * shape.rows * shape.columns)[..shape.rows * shape.columns];
+        let sums = &mut memory.sums.planned(4 * shape.rows * shape.columns)[..shape.rows * shape.columns];
         sums.fill(0.0);
         for row in rows.clone().step_by(shape.rows) {
             for column in columns.clone().step_by(shape.columns) {
@@ -149,7 +149,7 @@ impl<T: Element> Gemm<T> {
     fn edge(&self, memory: &mut Memory, left: LeftSource<T>, rows: Range<usize>, from: usize, depth: usize) -> Left {
         let (shape, height) = (self.shape, rows.len() % self.shape.rows);
         let words = shape.rows * depth * shape.bytes() / 4;
-        let to = &mut memory.at_least(words * 4)[..words];
+        let to = &mut memory.planned(words * 4)[..words];
         if let LeftSource::Rows(a) = left
             && height > 0
         {

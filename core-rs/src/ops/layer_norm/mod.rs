@@ -3,6 +3,7 @@
 
 pub mod cuda;
 
+use crate::error::Result;
 use crate::machine::dtype::Element;
 use crate::machine::memory::refill;
 use crate::machine::simd::{dot_of, sum, sum_of_squares, vectorize};
@@ -49,6 +50,9 @@ pub fn forward<T: Element>(
 /// `gradient` is d out on entry and d x on return. With `dropped`, x was `dropout(y) + residual`: then
 /// d x is also the residual's gradient, and `dropped` receives d y. Adds to `d_weight` and `d_bias`. `partials`
 /// is scratch that is grown as needed.
+///
+/// # Errors
+/// `OutOfMemory`.
 pub fn backward<T: Element>(
     threads: &Threads,
     x: &[T],
@@ -59,11 +63,11 @@ pub fn backward<T: Element>(
     d_weight: &mut [f32],
     d_bias: &mut [f32],
     partials: &mut Vec<f32>,
-) {
+) -> Result<()> {
     let c = weight.len();
     let rows = x.len() / c;
     let blocks = rows.div_ceil(ROW_BLOCK);
-    refill(partials, blocks * 2 * c);
+    refill(partials, blocks * 2 * c)?;
     let (gradient, partial) = (Shards::new(gradient), Shards::new(partials));
     let dropped = dropped.map(|(dropout, to)| (dropout, Shards::new(to)));
     threads.run(blocks, &|_, block| {
@@ -109,6 +113,7 @@ pub fn backward<T: Element>(
         add_partials(d_weight, &partial[..c]);
         add_partials(d_bias, &partial[c..]);
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -153,7 +158,8 @@ mod tests {
                 &mut d_weight,
                 &mut d_bias,
                 &mut Vec::new(),
-            );
+            )
+            .unwrap();
             let d_residual = if none { vec![0.0; n * c] } else { gradient.clone() };
             let d_x = if none { gradient } else { d_x };
             let analytic = [d_x, d_residual, d_weight, d_bias].concat();

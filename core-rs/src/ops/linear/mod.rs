@@ -5,6 +5,7 @@ pub mod packed;
 
 use std::ops::Range;
 
+use crate::error::Result;
 use crate::machine::dtype::Element;
 use crate::machine::memory::refill;
 use crate::machine::simd::vectorize;
@@ -51,19 +52,40 @@ impl<'a> Weight<'a> {
 }
 
 /// `x Wᵀ`, finished by `epilogue`.
-pub fn forward<T: Element>(gemm: &Gemm<T>, threads: &Threads, x: &[T], weight: Weight, epilogue: &dyn Epilogue) {
+///
+/// # Errors
+/// `OutOfMemory`, as [`Gemm::run`].
+pub fn forward<T: Element>(
+    gemm: &Gemm<T>,
+    threads: &Threads,
+    x: &[T],
+    weight: Weight,
+    epilogue: &dyn Epilogue,
+) -> Result<()> {
     let size = Size { m: x.len() / weight.inputs, n: weight.outputs(), k: weight.inputs };
-    gemm.run(threads, size, MatRef::rows(x, weight.inputs), weight.right(), epilogue);
+    gemm.run(threads, size, MatRef::rows(x, weight.inputs), weight.right(), epilogue)
 }
 
 /// `dy W`, finished by `epilogue`.
-pub fn backward_data<T: Element>(gemm: &Gemm<T>, threads: &Threads, dy: &[T], weight: Weight, epilogue: &dyn Epilogue) {
+///
+/// # Errors
+/// `OutOfMemory`, as [`Gemm::run`].
+pub fn backward_data<T: Element>(
+    gemm: &Gemm<T>,
+    threads: &Threads,
+    dy: &[T],
+    weight: Weight,
+    epilogue: &dyn Epilogue,
+) -> Result<()> {
     let outputs = weight.outputs();
     let size = Size { m: dy.len() / outputs, n: weight.inputs, k: outputs };
-    gemm.run(threads, size, MatRef::rows(dy, outputs), weight.right_of_gradient(), epilogue);
+    gemm.run(threads, size, MatRef::rows(dy, outputs), weight.right_of_gradient(), epilogue)
 }
 
 /// `dW += dyᵀ x`, `db += Σ rows of dy`. `partials` is scratch.
+///
+/// # Errors
+/// `OutOfMemory`, as [`Gemm::run`].
 pub fn backward_parameters<T: Element>(
     gemm: &Gemm<T>,
     threads: &Threads,
@@ -72,13 +94,13 @@ pub fn backward_parameters<T: Element>(
     d_weight: &mut [f32],
     d_bias: &mut [f32],
     partials: &mut Vec<f32>,
-) {
+) -> Result<()> {
     let outputs = d_bias.len();
     let inputs = d_weight.len() / outputs;
     let size = Size { m: outputs, n: inputs, k: dy.len() / outputs };
     let (a, b) = (MatRef::rows(dy, outputs).t(), MatRef::rows(x, inputs));
     // The bias's gradient reads dy while the product packs it. Blocks of rows are added in order.
-    refill(partials, size.k.div_ceil(ROW_BLOCK) * outputs);
+    refill(partials, size.k.div_ceil(ROW_BLOCK) * outputs)?;
     let partial = Shards::new(partials);
     let sum_rows = |steps: Range<usize>, columns: Range<usize>| {
         let first = steps.start / ROW_BLOCK * outputs;
@@ -94,8 +116,9 @@ pub fn backward_parameters<T: Element>(
             },
         );
     };
-    gemm.run_of_columns(threads, size, a, b, &Add::new(d_weight, inputs), &sum_rows);
+    gemm.run_of_columns(threads, size, a, b, &Add::new(d_weight, inputs), &sum_rows)?;
     partials.chunks_exact(outputs).for_each(|partial| add_partials(d_bias, partial));
+    Ok(())
 }
 
 /// `gradient *= slope`, with the slope that [`super::gemm::epilogue::BiasGelu`] has kept.
@@ -126,7 +149,7 @@ mod tests {
 
     #[test]
     fn backward_equals_finite_differences_with_and_without_gelu() {
-        let (gemm, threads) = (Gemm::new(2), Threads::new(2));
+        let (gemm, threads) = (Gemm::new(2).unwrap(), Threads::new(2));
         let (n, inputs, outputs) = (7, 5, 9);
         let dy = random(n * outputs, 3);
         for gelu in [false, true] {
@@ -138,7 +161,7 @@ mod tests {
                     false => &Bias::new(&v[split[1]..], &mut y),
                     true => &BiasGelu::new(&v[split[1]..], &mut slope, &mut y),
                 };
-                forward(&gemm, &threads, &v[..split[0]], weight, epilogue);
+                forward(&gemm, &threads, &v[..split[0]], weight, epilogue).unwrap();
                 (y, slope)
             };
             let inputs_of = random(split[1] + outputs, 8);
@@ -149,8 +172,9 @@ mod tests {
             let mut dx = vec![0.0; n * inputs];
             let (mut dw, mut db) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);
             let weight = Weight::new(&inputs_of[split[0]..split[1]], inputs);
-            backward_data(&gemm, &threads, &d_pre, weight, &Store::new(&mut dx, inputs));
-            backward_parameters(&gemm, &threads, &inputs_of[..split[0]], &d_pre, &mut dw, &mut db, &mut Vec::new());
+            backward_data(&gemm, &threads, &d_pre, weight, &Store::new(&mut dx, inputs)).unwrap();
+            backward_parameters(&gemm, &threads, &inputs_of[..split[0]], &d_pre, &mut dw, &mut db, &mut Vec::new())
+                .unwrap();
             check_gradient(&inputs_of, &[dx, dw, db].concat(), 1e-2, |v| {
                 run(v).0.iter().zip(&dy).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()
             });

@@ -113,7 +113,7 @@ impl Cpu {
 }
 
 impl<T: Element> OnCpu<T> for Cpu {
-    fn update(&mut self, team: Team<T>, state: State<Buffer>, scale: f64, update: Update) {
+    fn update(&mut self, team: Team<T>, state: State<Buffer>, scale: f64, update: Update) -> Result<()> {
         let Factors { beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept } =
             self.options.factors(update.learning_rate, update.step);
         let scale = scale as f32;
@@ -138,6 +138,7 @@ impl<T: Element> OnCpu<T> for Cpu {
                 },
             );
         });
+        Ok(())
     }
 }
 
