@@ -20,7 +20,7 @@ export { checkpointSteps, newestCheckpoint, type TrainingState } from "./checkpo
 /** How many checkpoints are kept, unless more are asked for: one may be damaged. */
 const KEPT = 2;
 
-/** Bytes of a checkpoint a parameter: weights and two moments. */
+/** Bytes of a checkpoint a parameter, at most: the weight, and two numbers of the optimizer. */
 const BYTES = 12;
 /** What a checkpoint takes, as a guess before there is one: rather much of a slow disk, and the files beside the weights. */
 const BYTES_A_MS = 150_000, FILES_MS = 50;
