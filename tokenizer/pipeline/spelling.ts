@@ -38,7 +38,7 @@ export class SpacedSpelling implements Spelling {
   }
 
   shown(token: string): string {
-    return this.#decode([token]);
+    return this.#textOf(token);
   }
 
   join(before: string, token: string, hasSpace: boolean): string {

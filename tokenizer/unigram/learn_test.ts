@@ -37,6 +37,12 @@ Deno.test("learnUnigram: its special tokens are plain text in a corpus, and no t
   assert(corpusIds(tokenizer, "[unused0] film").every((id) => !tokenizer.isUnused(id)));
 });
 
+Deno.test("learnUnigram: a token alone is shown with the space before it", () => {
+  const tokenizer = learned(), id = tokenizer.idOf("▁정말")!, mark = tokenizer.idOf("▁")!;
+  assertEquals([tokenizer.shown(id), tokenizer.surface(id), tokenizer.shown(mark)], [" 정말", "정말", " "]);
+  assertEquals([tokenizer.startsWord(id), tokenizer.join("이 영화는", id)], [true, "이 영화는 정말"]);
+});
+
 Deno.test("learnUnigram: eojeols begin where white space does", () => {
   const tokenizer = learned(), ids = new IdBuffer(), starts: number[] = [];
   const utf8 = new TextEncoder().encode("정말  재미있는 film");
