@@ -6,13 +6,11 @@
 
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { LONGEST_FILE, readTextIfThere, readWholeText } from "../config/regular_file.ts";
-import { parseObject, tokenizerOf } from "./json.ts";
 import { type Json, object, parseJson } from "./json_fields.ts";
-import { pipelineFromVocabJson } from "./pipeline/load.ts";
+import { checkOuterFields, parseObject, saysWordPiece } from "./outer_fields.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { checkFields, familyOf } from "./tokenizer_family.ts";
-import { fromVocabTxt } from "./wordpiece/load.ts";
-import { asRustReads } from "./unigram/json.ts";
+import { fromVocabTxt, wordPieceFrom } from "./wordpiece/load.ts";
 
 /** Files that a tokenizer is read from, the first one that a folder has. */
 const NAMES = ["tokenizer.json", "vocab.txt", "vocab.json"];
@@ -56,10 +54,19 @@ export async function loadTokenizer(
     checkFields(files.config);
     const family = familyOf(files.config, files.model);
     if (!path.endsWith(".json")) return fromVocabTxt(text, files);
+    const json = parseObject(text);
+    if (path.endsWith("vocab.json")) {
+      const { pipelineFromVocabJson } = await import("./pipeline/load.ts");
+      return pipelineFromVocabJson(json, await readText(`${folder}merges.txt`), files, family, use);
+    }
+    if (saysWordPiece(json)) {
+      checkOuterFields(json);
+      return wordPieceFrom(json, files, family, use);
+    }
+    // Other models are many modules, which are loaded where there is one: the first answer would wait for them.
+    const [{ tokenizerOf }, { asRustReads }] = await Promise.all([import("./json.ts"), import("./unigram/json.ts")]);
     // Classes that are made anew take a file's numbers from Python.
-    const json = family === "file" ? asRustReads(text, parseObject(text)) : parseObject(text);
-    if (!path.endsWith("vocab.json")) return tokenizerOf(json, files, family, use);
-    return pipelineFromVocabJson(json, await readText(`${folder}merges.txt`), files, family, use);
+    return tokenizerOf(family === "file" ? asRustReads(text, json) : json, files, family, use);
   } catch (error) {
     if (!(error instanceof ClozeError)) throw error;
     throw new ClozeError(error.code, `${path}: ${error.message}`, { hint: error.hint });

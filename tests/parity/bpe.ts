@@ -3,7 +3,8 @@
  * usage: deno run -A tests/parity/bpe.ts cases.jsonl
  */
 
-import { parseObject, tokenizerOf } from "../../tokenizer/json.ts";
+import { tokenizerOf } from "../../tokenizer/json.ts";
+import { parseObject } from "../../tokenizer/outer_fields.ts";
 import { stepsOf } from "../../tokenizer/pipeline/steps.ts";
 import { ClozeError } from "../../config/cloze_error.ts";
 import { IdBuffer } from "../../tokenizer/mod.ts";

@@ -2,7 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { IdBuffer } from "../id_buffer.ts";
-import { parseObject, tokenizerOf } from "../json.ts";
+import { tokenizerOf } from "../json.ts";
+import { parseObject } from "../outer_fields.ts";
 import { tokenizerFiles } from "../tokenizer_files.ts";
 import { wordCounter } from "../word_source.ts";
 import { bpeWords, learnBpe } from "./trainer.ts";

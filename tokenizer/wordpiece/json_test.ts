@@ -4,7 +4,7 @@ import { loadTokenizer } from "../files.ts";
 import { SPECIAL_TOKENS } from "../added_tokens.ts";
 import { WordPieceTokenizer } from "./tokenizer.ts";
 import { tokenizerFiles } from "../tokenizer_files.ts";
-import { parseObject } from "../json.ts";
+import { parseObject } from "../outer_fields.ts";
 import { readWordPiece } from "./json.ts";
 
 const tokenizer = new WordPieceTokenizer([...SPECIAL_TOKENS, "a", "##b", "."], {
