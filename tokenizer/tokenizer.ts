@@ -351,8 +351,9 @@ export abstract class Tokenizer {
   decode(ids: ArrayLike<number>, options: { skipSpecial?: boolean } = {}): string {
     const tokens: string[] = [];
     for (let i = 0; i < ids.length; i++) {
-      const token = this.#decoded.get(ids[i]) ?? this.tokenOf(ids[i]);
-      if (!options.skipSpecial || !this.isSpecial(ids[i])) tokens.push(token);
+      const content = this.tokenOf(ids[i]), token = this.#decoded.get(ids[i]) ?? content;
+      // As in Hugging Face, one that normalizing changes is not known as special any more.
+      if (!options.skipSpecial || !this.isSpecial(ids[i]) || token !== content) tokens.push(token);
     }
     return this.#spelling.decode(tokens);
   }

@@ -54,7 +54,9 @@ def lines(name):
 if files:
     TEXTS = [line for name in files for line in lines(name)]
 elif code_points:
-    parts = [[chr(code) for code in range(first, first + 64) if not 0xD800 <= code < 0xE000] for first in range(0, 0x110000, 64)]
+    # All planes that have characters; of the others, and of private use, the ends.
+    firsts = [*range(0, 0x33480, 64), *range(0xE0000, 0xE0200, 64), 0x3FFC0, 0xDFFC0, 0xF0000, 0x10FFC0]
+    parts = [[chr(code) for code in range(first, first + 64) if not 0xD800 <= code < 0xE000] for first in firsts]
     TEXTS = [t for part in parts if part for t in ("".join(f"a{c}b" for c in part), "".join(f" {c}1" for c in part))]
 else:
     TEXTS = [text() for _ in range(strings)]
