@@ -2,7 +2,8 @@
 
 import type { EngineHeads } from "../config/engine.ts";
 import { checkChoice, checkCount, MOST_THREADS } from "./arguments.ts";
-import { type Device, Engine, type EngineOptions } from "../ffi/mod.ts";
+// Not from mod.ts, which also loads what predict does not need.
+import { type Device, Engine, type EngineOptions } from "../ffi/engine.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import type { WeightsWatch } from "../model/weights_watch.ts";
 

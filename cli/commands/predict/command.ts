@@ -1,9 +1,9 @@
 /** `cloze predict`: lines in, answers out, each line as it comes: filled blanks, or classes where the model classifies. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { type ClassifiedText, Classifier } from "../../../inference/classifier.ts";
-import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
-import { type MeasuredText, Regressor } from "../../../inference/regressor.ts";
+import type { ClassifiedText, Classifier } from "../../../inference/classifier.ts";
+import type { FilledLine, FillMask } from "../../../inference/fill_mask.ts";
+import type { MeasuredText, Regressor } from "../../../inference/regressor.ts";
 import { openModelFolder } from "../../../model/model_folder.ts";
 import { type Answerer, answerLines } from "../../answer_lines.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
@@ -14,7 +14,7 @@ import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PredictOptions } from "./flags.ts";
 import { classes, filledLine, measuredLine } from "./view.ts";
 
-/** Runs the command. */
+/** Runs the command. Of what answers, only that is loaded which the model needs. */
 export async function run({ positionals = [], ...values }: PredictOptions): Promise<number> {
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
@@ -28,12 +28,14 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
     }
     if (folder.heads.classifier.problem_type === "regression") {
       refuseFlags(values, ["top-k"], `is for answers that have a probability, and ${path} predicts values`);
+      const { Regressor } = await import("../../../inference/regressor.ts");
       using model = await Regressor.open(folder, options);
       noteDevice(values.device, model.device);
       noteTensors(model.unknownTensors);
       if (asks) note(`Type a line; it is told its ${model.labels.length > 1 ? model.labels.join(", ") : "value"}.`);
       return await answerLines(measures(model, values), positionals, values, false);
     }
+    const { Classifier } = await import("../../../inference/classifier.ts");
     using model = await Classifier.open(folder, options);
     noteDevice(values.device, model.device);
     noteTensors(model.unknownTensors);
@@ -44,6 +46,7 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
   if (topK !== undefined && targets !== undefined) {
     throw new ClozeError("usage", "give either --top-k or --targets: of targets, all are shown");
   }
+  const { FillMask } = await import("../../../inference/fill_mask.ts");
   using model = await FillMask.open(folder, {
     ...options,
     ...(topK === undefined ? {} : { topK }),
