@@ -53,11 +53,11 @@ export const PRESETS = {
 /** A name in {@linkcode PRESETS}. */
 export type Preset = keyof typeof PRESETS;
 
-/** A preset's configuration: heads of size 64, feed-forward four times as wide as the hidden size. */
-export function presetConfig(preset: Preset, vocab_size: number): ModelConfig {
+/** A preset's configuration: heads of size 64, feed-forward four times as wide as the hidden size, the rest a family's. */
+export function presetConfig(preset: Preset, vocab_size: number, defaults = BERT_DEFAULTS): ModelConfig {
   const { hidden_size, num_hidden_layers } = PRESETS[preset];
   return {
-    ...BERT_DEFAULTS,
+    ...defaults,
     vocab_size,
     hidden_size,
     num_hidden_layers,

@@ -3,10 +3,11 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { own, shown } from "../config/json_object.ts";
 import { bert } from "./families/bert.ts";
+import { megatronBert } from "./families/megatron_bert.ts";
 import type { Family } from "./family.ts";
 
 /** Every family; the first is the one of a `config.json` without `model_type`. */
-export const FAMILIES: readonly Family[] = [bert];
+export const FAMILIES: readonly Family[] = [bert, megatronBert];
 
 /**
  * The family that a `config.json` names.

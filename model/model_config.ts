@@ -128,6 +128,7 @@ function parseConfig(text: string, path: string, isUnsized: boolean): UnsizedMod
   }
   const config: Record<string, unknown> = { ...defaults, model_type };
   config.tie_word_embeddings = own(json, "tie_word_embeddings") ?? defaults.tie_word_embeddings;
+  config.hidden_act = own(json, "hidden_act") ?? defaults.hidden_act;
   for (const [field, { least, most, whole }] of Object.entries(NUMBERS)) {
     const value = own(json, field) ?? config[field] ?? null;
     const isRight = typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value));

@@ -24,8 +24,8 @@ Deno.test("parseModelConfig passes over what changes nothing", () => {
 
 /** What each field that changes the answer may say, and what it may not: transformers 5 and what it reads of older files. */
 const FIELDS: [field: string, fine: unknown[], refused: unknown[]][] = [
-  ["model_type", ["bert", null], ["roberta", 3, ["bert"]]],
-  ["hidden_act", ["gelu"], ["relu", "gelu_new", 3, ["gelu"]]],
+  ["model_type", ["bert", "megatron-bert", null], ["roberta", 3, ["bert"]]],
+  ["hidden_act", ["gelu", "relu2", "gelu_fast", "swish"], ["quick_gelu", "gelu_10", 3, ["gelu"]]],
   ["position_embedding_type", ["absolute", null], ["relative_key", "relative_key_query", "alibi"]],
   ["is_decoder", [true, false], ["yes", 1]],
   ["is_encoder_decoder", [false], [true]],

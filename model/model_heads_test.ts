@@ -1,6 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import { presetConfig } from "../config/model_config.ts";
+import { FAMILIES } from "./families.ts";
+import type { HeadKind } from "./head_kinds.ts";
 import { parseModelConfig } from "./model_config.ts";
 import {
   classifierHeads,
@@ -38,6 +40,35 @@ Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig"
     assertEquals(parseModelHeads(text, "config.json"), heads);
     assertEquals(parseModelConfig(text, "config.json"), config);
   }
+});
+
+Deno.test("every family has a class for each kind of head, and reads back what it writes", () => {
+  const classifier = {
+    labels: ["bad", "good"],
+    classifier_dropout: 0.2,
+    problem_type: "single_label_classification" as const,
+  };
+  const kinds: [ModelHeads, HeadKind][] = [
+    ...(["mlm", "mlm+nsp", "clm", "none"] as const).map((kind): [ModelHeads, HeadKind] => [headsOf(kind), kind]),
+    [classifierHeads(classifier, false), "sequence_classification"],
+    [classifierHeads(classifier, true), "sequence_classification"],
+  ];
+  for (const { model_type, defaults, architectures } of FAMILIES) {
+    const config = { ...presetConfig("tiny", 100, defaults), hidden_act: "relu2" };
+    assertEquals(config.model_type, model_type);
+    for (const [heads, kind] of kinds) {
+      const text = modelConfigJson(config, heads);
+      const [architecture] = JSON.parse(text).architectures;
+      assertEquals(architectures[architecture], kind);
+      assertEquals(parseModelHeads(text, "config.json"), heads);
+      assertEquals(parseModelConfig(text, "config.json"), config);
+    }
+  }
+  assertThrows(
+    () => read({ model_type: "megatron-bert", architectures: ["BertForMaskedLM"] }),
+    ClozeError,
+    `"BertForMaskedLM", which cloze does not know`,
+  );
 });
 
 Deno.test("parseModelHeads takes folders as transformers writes them", () => {

@@ -59,7 +59,6 @@ const MUST_NOT_USE: Record<string, string[]> = {
   blueprint: [
     "machine",
     "driver",
-    "ops",
     "optim",
     "backend",
     "model",

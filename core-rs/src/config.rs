@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
+use crate::ops::activation::Activation;
 
 /// An encoder: its family and its sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub struct ModelConfig {
     pub layer_norm_eps: f32,
     /// Standard deviation of the initial weights.
     pub initializer_range: f32,
-    /// `gelu` (the erf form).
+    /// Name of an [`Activation`].
     pub hidden_act: String,
     /// Row of the word embedding that starts at zero.
     pub pad_token_id: usize,
@@ -77,12 +78,11 @@ impl ModelConfig {
                 self.hidden_size, self.num_attention_heads
             ));
         }
-        if self.hidden_act != "gelu" {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!("config.json: hidden_act is {:?}, but only \"gelu\" is supported", self.hidden_act),
-            )
-            .with_hint("BERT uses \"gelu\" (the erf form)"));
+        if Activation::named(&self.hidden_act).is_none() {
+            let names: Vec<_> = Activation::names().map(|name| format!("{name:?}")).collect();
+            let message =
+                format!("config.json: hidden_act is {:?}, but has to be one of {}", self.hidden_act, names.join(", "));
+            return Err(Error::new(Code::Unsupported, message));
         }
         for (name, rate) in [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
@@ -139,7 +139,7 @@ pub(crate) mod tests {
             (ModelConfig { vocab_size: 0, ..tiny() }, "vocab_size"),
             (ModelConfig { intermediate_size: usize::MAX, ..tiny() }, "intermediate_size"),
             (ModelConfig { num_attention_heads: 3, ..tiny() }, "num_attention_heads"),
-            (ModelConfig { hidden_act: "relu".into(), ..tiny() }, "hidden_act"),
+            (ModelConfig { hidden_act: "quick_gelu".into(), ..tiny() }, "hidden_act"),
             (ModelConfig { hidden_dropout_prob: 1.0, ..tiny() }, "hidden_dropout_prob"),
             (ModelConfig { pad_token_id: 23, ..tiny() }, "pad_token_id"),
             (ModelConfig { layer_norm_eps: f32::INFINITY, ..tiny() }, "layer_norm_eps"),

@@ -1,6 +1,7 @@
 //! The bf16 engine against the f32 one, on every instruction set of this machine: losses, every gradient, updates, and the
 //! same bits for any number of threads. One test, because it sets what the whole process may choose.
 
+use cloze_core::blueprint::families;
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{Engine, EngineOptions};
@@ -10,9 +11,9 @@ use cloze_core::machine::isa::Isa;
 use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::trainer;
 
-fn options(dtype: Dtype, threads: usize) -> EngineOptions {
+fn options(family: &str, dtype: Dtype, threads: usize) -> EngineOptions {
     let config = ModelConfig {
-        model_type: "bert".into(),
+        model_type: family.into(),
         vocab_size: 301,
         hidden_size: 64,
         num_hidden_layers: 2,
@@ -87,9 +88,9 @@ fn norm(x: impl Iterator<Item = f32>) -> f64 {
 
 /// Loss within 0.5%, every gradient within 4% of its norm: bf16 keeps 8 bits, a product rounds each operand by up to
 /// 2⁻⁹, and a gradient has passed through a dozen of them.
-fn gradients_agree(isa: Isa) {
-    let mut exact = trainer::open(options(Dtype::F32, 2), None).unwrap();
-    let mut narrow = trainer::open(options(Dtype::Bf16, 2), None).unwrap();
+fn gradients_agree(family: &str, isa: Isa) {
+    let mut exact = trainer::open(options(family, Dtype::F32, 2), None).unwrap();
+    let mut narrow = trainer::open(options(family, Dtype::Bf16, 2), None).unwrap();
     let [a, b] = with_batch(|batch| [&mut exact, &mut narrow].map(|e| e.losses(batch, 0, 0).unwrap()));
     assert!((a.loss_sum / b.loss_sum - 1.0).abs() < 5e-3, "{}: {a:?} {b:?}", isa.name());
     for parameter in exact.layout().parameters().to_vec() {
@@ -106,14 +107,20 @@ fn gradients_agree(isa: Isa) {
 fn bf16_agrees_with_f32_and_repeats_its_bits_on_every_instruction_set() {
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
         isa.limit();
-        gradients_agree(isa);
-        let by = |dtype, threads| train(&mut *trainer::open(options(dtype, threads), None).unwrap(), 30);
-        for dtype in [Dtype::F32, Dtype::Bf16] {
-            let one = by(dtype, 1);
-            assert!(one == by(dtype, 2) && one == by(dtype, 3), "{} {} threads", isa.name(), dtype.name());
+        for family in families() {
+            gradients_agree(family, isa);
+            learns_and_repeats(family, isa);
         }
-        let (exact, narrow) = (by(Dtype::F32, 2).0, by(Dtype::Bf16, 2).0);
-        assert!(narrow[15] < 0.8 * narrow[0], "it does not learn: {narrow:?}");
-        assert!((exact[15] - narrow[15]).abs() < 0.05 * exact[0], "{}: {exact:?} {narrow:?}", isa.name());
     }
+}
+
+fn learns_and_repeats(family: &str, isa: Isa) {
+    let by = |dtype, threads| train(&mut *trainer::open(options(family, dtype, threads), None).unwrap(), 30);
+    for dtype in [Dtype::F32, Dtype::Bf16] {
+        let one = by(dtype, 1);
+        assert!(one == by(dtype, 2) && one == by(dtype, 3), "{} {} threads", isa.name(), dtype.name());
+    }
+    let (exact, narrow) = (by(Dtype::F32, 2).0, by(Dtype::Bf16, 2).0);
+    assert!(narrow[15] < 0.8 * narrow[0], "it does not learn: {narrow:?}");
+    assert!((exact[15] - narrow[15]).abs() < 0.05 * exact[0], "{}: {exact:?} {narrow:?}", isa.name());
 }

@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use cloze_core::blueprint::families;
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::EngineOptions;
 use cloze_core::engine::batch::Batch;
@@ -76,10 +77,11 @@ fn a_training_step_allocates_nothing() {
     let labels: Vec<i32> = masked.iter().map(|i| i % 200).collect();
     let classify = SequenceHead { classifier_dropout: 0.1, ..SequenceHead::classification(2) };
     let all = [Heads::MASKED_LM, Heads::PRE_TRAINING, Heads::CAUSAL_LM, Heads::classification(classify)];
-    for (heads, dtype) in all.into_iter().flat_map(|o| [(o.clone(), Dtype::F32), (o, Dtype::Bf16)]) {
+    let cases = families().flat_map(|family| all.iter().map(move |heads| (family, heads.clone())));
+    for ((family, heads), dtype) in cases.flat_map(|case| [(case.clone(), Dtype::F32), (case, Dtype::Bf16)]) {
         let (tokens, sequences) = (heads.tokens, heads.sequence.is_some());
         let options = EngineOptions {
-            config: config.clone(),
+            config: ModelConfig { model_type: family.into(), ..config.clone() },
             heads,
             seed: 1,
             dtype,

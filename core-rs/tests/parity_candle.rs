@@ -1,17 +1,19 @@
 //! The fused engine against the candle oracle: loss, every parameter's gradient, updates, evaluation.
 
+use cloze_core::blueprint::families;
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{Engine, EngineOptions};
 use cloze_core::heads::{Heads, Pools, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
+use cloze_core::ops::activation::Activation;
 use cloze_core::optim::{Optimizer, adamw, muon};
 use cloze_core::reference::CandleEngine;
 use cloze_core::trainer;
 
 fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32) -> ModelConfig {
     ModelConfig {
-        model_type: "bert".into(),
+        model_type: String::new(),
         vocab_size: vocab,
         hidden_size: hidden,
         num_hidden_layers: layers,
@@ -116,7 +118,11 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
         }
         cases.push((heads, config(64, 1, 4, 97, 0.1), 3));
     }
-    for (heads, config, threads) in cases {
+    for hidden_act in Activation::names() {
+        cases.push((Heads::MASKED_LM, ModelConfig { hidden_act: hidden_act.into(), ..config(16, 1, 2, 50, 0.1) }, 2));
+    }
+    for (family, (heads, config, threads)) in families().flat_map(|f| cases.iter().cloned().map(move |c| (f, c))) {
+        let config = ModelConfig { model_type: family.into(), ..config };
         let options = options(&config, &heads, threads);
         let mut fused = trainer::open(options.clone(), None).unwrap();
         let mut candle = CandleEngine::new(options, None).unwrap();

@@ -3,6 +3,9 @@
 import { BERT_DEFAULTS } from "../../config/model_config.ts";
 import type { Family } from "../family.ts";
 
+/** The activations that the core has, under transformers' names. */
+const HIDDEN_ACTS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu", "relu2", "silu", "swish"];
+
 /** The family whose `model_type` is `bert`. */
 export const bert: Family = {
   model_type: "bert",
@@ -17,9 +20,9 @@ export const bert: Family = {
   defaults: BERT_DEFAULTS,
   limits: {
     hidden_act: {
-      fine: (value) => value === "gelu",
-      expected: `only "gelu" (the erf form) is supported`,
-      hint: "use a model with that activation",
+      fine: (value) => HIDDEN_ACTS.includes(value as string),
+      expected: `it has to be one of ${HIDDEN_ACTS.join(", ")}`,
+      hint: "use a model with one of these activations",
     },
     position_embedding_type: {
       fine: (value) => value === "absolute",

@@ -50,6 +50,34 @@ testWithCore(
   },
 );
 
+testWithCore(
+  "pretrain --architecture megatron-bert leaves a folder of its class, which the other commands read",
+  async () => {
+    using place = smallPlace();
+    const sizes = SMALL_RUN.filter((word) => word !== "--config" && word !== "config.json");
+    const run = ["pretrain", ...sizes, "--output", "out", "--steps", "4", "--architecture", "megatron-bert"];
+    const { code, stderr } = await place.cloze(run);
+    assertEquals(code, 0, stderr);
+    const { model_type, architectures } = JSON.parse(read(place, "out/config.json"));
+    assertEquals([model_type, architectures], ["megatron-bert", ["MegatronBertForMaskedLM"]]);
+    const predicted = await place.cloze(["predict", "--model", "out"], { input: "a [MASK] of text\n" });
+    assertEquals(predicted.code, 0, predicted.stderr);
+    const evaluated = await place.cloze(["evaluate", "--model", "out", "--data", "corpus.txt"]);
+    assertEquals(evaluated.code, 0, evaluated.stderr);
+    const both = await place.cloze([
+      "pretrain",
+      "--architecture",
+      "bert",
+      "--config",
+      "out/config.json",
+      "--steps",
+      "1",
+    ]);
+    assertEquals(both.code, 2);
+    assertStringIncludes(both.stderr, "--config and --architecture");
+  },
+);
+
 testWithCore("pretrain gives the same weights for a seed, whatever the number of threads", async () => {
   using place = smallPlace();
   for (const [output, threads] of [["a", "1"], ["b", "2"]]) {

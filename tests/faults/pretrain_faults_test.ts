@@ -194,7 +194,7 @@ Deno.test("a config that is no JSON, of another model, or impossible is refused 
     1,
     "num_attention_heads",
   );
-  assertRefused(await run(JSON.stringify({ ...JSON.parse(SMALL_CONFIG), hidden_act: "relu" })), 1, "hidden_act");
+  assertRefused(await run(JSON.stringify({ ...JSON.parse(SMALL_CONFIG), hidden_act: "quick_gelu" })), 1, "hidden_act");
   assertRefused(await run(JSON.stringify({ ...JSON.parse(SMALL_CONFIG), vocab_size: 10 })), 1, "vocab_size 10");
 });
 

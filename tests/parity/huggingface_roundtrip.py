@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, BertConfig
+from transformers import AutoTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-4
@@ -42,15 +42,14 @@ def logits_of(model, inputs, mask):
     with torch.no_grad():
         output = model(**inputs)
     masked = (inputs["input_ids"][0] == mask)
-    match type(model).__name__:
-        case "BertForMaskedLM":
-            return output.logits[0][masked], None
-        case "BertForPreTraining":
-            return output.prediction_logits[0][masked], output.seq_relationship_logits[0]
-        case "BertLMHeadModel":
-            return output.logits[0], None
-        case "BertForSequenceClassification":
-            return None, output.logits[0]
+    name = type(model).__name__
+    if name.endswith("ForMaskedLM"):
+        return output.logits[0][masked], None
+    if name.endswith("ForPreTraining"):
+        return output.prediction_logits[0][masked], output.seq_relationship_logits[0]
+    if name.endswith("ForSequenceClassification"):
+        return None, output.logits[0]
+    return output.logits[0], None
 
 
 def compare(name, folder, model, tokenizer):
@@ -87,7 +86,7 @@ def check(folder):
         torch.manual_seed(3)
         special = {key: saved[key] for key in ("is_decoder", "id2label", "label2id") if key in saved}
         sizes = dict(hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96)
-        other = cls(BertConfig(vocab_size=len(tokenizer), **sizes, **special))
+        other = cls(cls.config_class(vocab_size=len(tokenizer), **sizes, **special))
         with torch.no_grad():
             for parameter in other.parameters():
                 parameter.add_(0.05 * torch.randn_like(parameter))
@@ -101,7 +100,7 @@ def check(folder):
             compare(f"transformers' {architecture} in cloze, {name}", target, other, tokenizer)
 
         save("as saved", lambda t: t)
-        if architecture == "BertForMaskedLM":
+        if architecture.endswith("ForMaskedLM"):
             decoder = "cls.predictions.decoder."
             save("decoder absent", lambda t: {k: v for k, v in t.items() if not k.startswith(decoder)})
             save("decoder present", lambda t: {**t, decoder + "weight": t["bert.embeddings.word_embeddings.weight"], decoder + "bias": t["cls.predictions.bias"]})

@@ -43,6 +43,9 @@ export async function newRun(
   if (values.config !== undefined && values.preset !== undefined) {
     throw new ClozeError("usage", "--config and --preset both give the model's size: give one of them");
   }
+  if (values.config !== undefined && values.architecture !== undefined) {
+    throw new ClozeError("usage", "--config and --architecture both say what the model is: give one of them");
+  }
   const given = LEARNED_FLAGS.find((name) => values[name] !== undefined);
   if (values.tokenizer !== undefined && given !== undefined) {
     throw new ClozeError("usage", `--${given} is for a vocabulary that is learned, but --tokenizer brings one`);

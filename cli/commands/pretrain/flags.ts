@@ -1,6 +1,7 @@
 /** The flags of `cloze pretrain`. */
 
 import { OPTIMIZERS } from "../../../config/run_config.ts";
+import { FAMILIES } from "../../../model/families.ts";
 import { DEFAULT_OBJECTIVE, PRETRAINING_OBJECTIVES, PRETRAINING_TASKS } from "../../../tasks/registry.ts";
 import { BATCH_FLAGS } from "../../flags/batch_flags.ts";
 import { AS, DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
@@ -64,6 +65,11 @@ export const TABLE = {
       DEFAULT_OBJECTIVE,
     ),
     preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
+    architecture: choice(
+      FAMILIES.map(({ model_type }) => model_type),
+      "bert normalizes behind each part of a layer, megatron-bert before it, which trains deep models with less care.",
+      "bert",
+    ),
     config: text("FILE", "A Hugging Face config.json instead of a preset."),
     steps: number({ min: 1, max: 1e9, integer: true }, "Number of updates."),
     epochs: number({ min: 0.001, max: 1e6 }, "Passes over the text.", "1, or 3 with --from, if no other is given"),

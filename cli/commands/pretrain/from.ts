@@ -21,6 +21,7 @@ import type { PretrainOptions } from "./flags.ts";
 /** Flags that say what a model or its vocabulary is: a model that is there says it itself. */
 const MODEL_FLAGS = [
   "config",
+  "architecture",
   "preset",
   "tokenizer",
   "vocab-size",

@@ -4,14 +4,19 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import { type ModelConfig, presetConfig, type UnsizedModelConfig } from "../../../config/model_config.ts";
 import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
 import type { TrainingConfig } from "../../../config/run_config.ts";
+import { FAMILIES } from "../../../model/families.ts";
 import { parseUnsizedConfig } from "../../../model/model_config.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { resolve } from "../../paths.ts";
 import type { PretrainOptions } from "./flags.ts";
 
 /** The model of a preset or a config.json; without `vocab_size` it takes the tokenizer's. */
-export async function modelOf({ config, preset = "tiny" }: PretrainOptions): Promise<UnsizedModelConfig> {
-  if (config === undefined) return { ...presetConfig(preset, 1), vocab_size: null };
+export async function modelOf(options: PretrainOptions): Promise<UnsizedModelConfig> {
+  const { config, preset = "tiny", architecture } = options;
+  if (config === undefined) {
+    const family = FAMILIES.find(({ model_type }) => model_type === architecture) ?? FAMILIES[0];
+    return { ...presetConfig(preset, 1, family.defaults), vocab_size: null };
+  }
   const path = resolve(config);
   return parseUnsizedConfig(await readWholeText(path, LONGEST_FILE.config, "read the config"), path);
 }

@@ -11,12 +11,13 @@ use crate::machine::dtype::Element;
 use crate::machine::memory::{Buffer, zeros};
 use crate::machine::profile::{Entry, Profile};
 use crate::machine::threads::Threads;
+use crate::ops::activation::{self, Activation};
 use crate::ops::attention::{self, Shape, TeamScratch};
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::ops::dropout::{self, Dropout};
 use crate::ops::embeddings::{self, Lookup};
 use crate::ops::gemm::Gemm;
-use crate::ops::gemm::epilogue::{Add, Bias, BiasDropoutResidual, BiasGelu, Epilogue, GeluBackward, Store};
+use crate::ops::gemm::epilogue::{Add, Bias, BiasActivation, BiasDropoutResidual, Epilogue, Store, TimesSlope};
 use crate::ops::layer_norm;
 use crate::ops::linear::packed::PackedWeight;
 use crate::ops::linear::{self, Weight};
@@ -267,18 +268,19 @@ impl<T: Element> Backend for Cpu<T> {
         self.linear_forward(n, layer, weights, x, &epilogue);
     }
 
-    fn linear_gelu(
+    fn linear_activation(
         &mut self,
         n: usize,
         layer: Linear,
+        activation: Activation,
         weights: &Buffer,
         x: &Buffer<T>,
         kept: &mut Buffer<T>,
         y: &mut Buffer<T>,
     ) {
-        let _timer = self.profile.start("linear_gelu");
+        let _timer = self.profile.start("linear_activation");
         let len = n * layer.outputs;
-        let epilogue = BiasGelu::new(layer.bias(weights), &mut kept[..len], &mut y[..len]);
+        let epilogue = BiasActivation::new(layer.bias(weights), activation, &mut kept[..len], &mut y[..len]);
         self.linear_forward(n, layer, weights, x, &epilogue);
     }
 
@@ -311,23 +313,31 @@ impl<T: Element> Backend for Cpu<T> {
         self.linear_data(n, layer, weights, dy, &Store::new(&mut dx[..n * layer.inputs], layer.inputs));
     }
 
-    fn linear_backward_through_gelu(
+    fn linear_backward_through_activation(
         &mut self,
         n: usize,
         layer: Linear,
+        _activation: Activation,
         weights: &Buffer,
         dy: &Buffer<T>,
         kept: &Buffer<T>,
         dx: &mut Buffer<T>,
     ) {
-        let _timer = self.profile.start("linear_backward_through_gelu");
+        let _timer = self.profile.start("linear_backward_through_activation");
         let len = n * layer.inputs;
-        self.linear_data(n, layer, weights, dy, &GeluBackward::new(&kept[..len], &mut dx[..len], layer.inputs));
+        self.linear_data(n, layer, weights, dy, &TimesSlope::new(&kept[..len], &mut dx[..len], layer.inputs));
     }
 
-    fn gelu_backward(&mut self, n: usize, width: usize, kept: &Buffer<T>, gradient: &mut Buffer<T>) {
-        let _timer = self.profile.start("gelu_backward");
-        linear::gelu_backward(&self.threads, &mut gradient[..n * width], &kept[..n * width]);
+    fn activation_backward(
+        &mut self,
+        n: usize,
+        width: usize,
+        _activation: Activation,
+        kept: &Buffer<T>,
+        gradient: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("activation_backward");
+        activation::backward(&self.threads, &mut gradient[..n * width], &kept[..n * width]);
     }
 
     fn linear_parameters_backward(

@@ -15,6 +15,7 @@ use crate::engine::batch::Batch;
 use crate::error::Result;
 use crate::machine::memory::Buffer;
 use crate::machine::profile::Entry;
+use crate::ops::activation::Activation;
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::optim::{Optimizer, State, Update};
@@ -208,11 +209,12 @@ pub trait Backend: Send {
         y: &mut Self::Activations,
     );
 
-    /// `y = gelu(x Wᵀ + b)`; `kept` is what this backend's backward of GELU needs: the argument or the slope there.
-    fn linear_gelu(
+    /// `y = f(x Wᵀ + b)`; `kept` is what this backend's backward of f needs: the argument or the slope there.
+    fn linear_activation(
         &mut self,
         n: usize,
         layer: Linear,
+        activation: Activation,
         weights: &Self::Buffer,
         x: &Self::Activations,
         kept: &mut Self::Activations,
@@ -240,19 +242,27 @@ pub trait Backend: Send {
         dx: &mut Self::Activations,
     );
 
-    /// `dx = dy W · gelu'`, from what `linear_gelu` has kept.
-    fn linear_backward_through_gelu(
+    /// `dx = dy W · f'`, from what `linear_activation` has kept.
+    fn linear_backward_through_activation(
         &mut self,
         n: usize,
         layer: Linear,
+        activation: Activation,
         weights: &Self::Buffer,
         dy: &Self::Activations,
         kept: &Self::Activations,
         dx: &mut Self::Activations,
     );
 
-    /// `gradient[n, width] *= gelu'`, from what `linear_gelu` has kept.
-    fn gelu_backward(&mut self, n: usize, width: usize, kept: &Self::Activations, gradient: &mut Self::Activations);
+    /// `gradient[n, width] *= f'`, from what `linear_activation` has kept.
+    fn activation_backward(
+        &mut self,
+        n: usize,
+        width: usize,
+        activation: Activation,
+        kept: &Self::Activations,
+        gradient: &mut Self::Activations,
+    );
 
     /// `dW += dyᵀ x`, `db += Σ dy`
     fn linear_parameters_backward(

@@ -1,4 +1,4 @@
-//! BERT (Devlin et al., 2019): post-LN blocks with biases, learned positions, token types, gelu.
+//! BERT (Devlin et al., 2019): post-LN blocks with biases, learned positions, token types.
 
 use super::spec::{
     Attention, Block, Blueprint, Decoder, Dense, Embeddings, Group, Mlp, Norm, NormPlace, Part, SequenceHead, Sites,
@@ -6,6 +6,7 @@ use super::spec::{
 };
 use crate::config::ModelConfig;
 use crate::heads::{Heads, Pools, SequenceKind};
+use crate::ops::activation::Activation;
 
 /// Hugging Face's `BertForMaskedLM`, `BertForPreTraining`, `BertLMHeadModel` or `BertForSequenceClassification`.
 pub fn bert(config: &ModelConfig, heads: &Heads) -> Blueprint {
@@ -72,6 +73,7 @@ impl Names<'_> {
         let mlp = Mlp {
             name: format!("{layer}.output"),
             up: dense("intermediate.dense", [f, c]),
+            activation: self.activation(),
             down: dense("output.dense", [c, f]),
             dropout: sites.next(self.config.hidden_dropout_prob),
             norm: self.norm(&format!("{layer}.output.LayerNorm"), Part::Encoder),
@@ -87,6 +89,7 @@ impl Names<'_> {
         let tied = "cls.predictions.bias".to_owned();
         TokenHead {
             dense: self.dense("cls.predictions.transform.dense", [c, c], Part::TokenHead),
+            activation: self.activation(),
             norm: self.norm("cls.predictions.transform.LayerNorm", Part::TokenHead),
             decoder: match self.config.tie_word_embeddings {
                 true => Decoder {
@@ -99,6 +102,11 @@ impl Names<'_> {
                 },
             },
         }
+    }
+
+    /// Of both feed-forward part and head. The configuration is valid, so that there is one.
+    fn activation(&self) -> Activation {
+        Activation::named(&self.config.hidden_act).unwrap_or(Activation::Gelu)
     }
 
     /// A dense layer of `[outputs, inputs]`.

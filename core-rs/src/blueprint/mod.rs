@@ -3,6 +3,7 @@
 
 mod bert;
 mod layout;
+mod megatron_bert;
 mod spec;
 
 pub use layout::{Linear, Parameter, ParameterLayout};
@@ -16,7 +17,12 @@ use crate::heads::Heads;
 type Family = fn(&ModelConfig, &Heads) -> Blueprint;
 
 /// The families by Hugging Face's `model_type`.
-const FAMILIES: &[(&str, Family)] = &[("bert", bert::bert)];
+const FAMILIES: &[(&str, Family)] = &[("bert", bert::bert), ("megatron-bert", megatron_bert::megatron_bert)];
+
+/// The `model_type` of every family.
+pub fn families() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().map(|(name, _)| *name)
+}
 
 impl Blueprint {
     /// The model that a configuration and heads describe. Both have to be valid.
@@ -26,7 +32,7 @@ impl Blueprint {
     pub fn of(config: &ModelConfig, heads: &Heads) -> Result<Self> {
         let family = FAMILIES.iter().find(|(name, _)| *name == config.model_type);
         family.map(|(_, make)| make(config, heads)).ok_or_else(|| {
-            let names: Vec<_> = FAMILIES.iter().map(|(name, _)| format!("{name:?}")).collect();
+            let names: Vec<_> = families().map(|name| format!("{name:?}")).collect();
             let message =
                 format!("config.json: model_type is {:?}, but has to be {}", config.model_type, names.join(" or "));
             Error::new(Code::Unsupported, message).with_hint("models of other architectures cannot be run")

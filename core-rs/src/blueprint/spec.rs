@@ -4,6 +4,8 @@
 //!
 //! A field is here because two families differ in it, or because a tensor needs its name.
 
+use crate::ops::activation::Activation;
+
 /// A whole model with its heads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blueprint {
@@ -87,13 +89,15 @@ pub struct Attention {
     pub norm: Norm,
 }
 
-/// Feed-forward: `x + dropout(down(gelu(up(x))))`.
+/// Feed-forward: `x + dropout(down(activation(up(x))))`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mlp {
     /// Module, for messages.
     pub name: String,
     /// `[F, C]`
     pub up: Dense,
+    /// Between both layers.
+    pub activation: Activation,
     /// `[C, F]`
     pub down: Dense,
     /// Of the output.
@@ -102,11 +106,13 @@ pub struct Mlp {
     pub norm: Norm,
 }
 
-/// Predicts tokens: `decoder(norm(gelu(dense(x))))` on the M rows to predict.
+/// Predicts tokens: `decoder(norm(activation(dense(x))))` on the M rows to predict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenHead {
     /// `[C, C]`
     pub dense: Dense,
+    /// Behind it.
+    pub activation: Activation,
     /// Behind the activation.
     pub norm: Norm,
     /// `[V, C]`
@@ -292,7 +298,7 @@ impl Blueprint {
         all.extend(norm.iter().flat_map(Norm::tensors));
         all.extend(self.blocks.iter().flat_map(Block::tensors));
         all.extend(self.norm.iter().flat_map(Norm::tensors));
-        if let Some(TokenHead { dense, norm, decoder }) = &self.tokens {
+        if let Some(TokenHead { dense, norm, decoder, .. }) = &self.tokens {
             all.extend([dense.tensors(), norm.tensors()].concat());
             all.extend(decoder.weight.iter().chain([&decoder.bias]));
         }

@@ -153,6 +153,13 @@ pub fn normal(x: f32) -> (f32, f32) {
     (if x < 0.0 { tail } else { 1.0 - tail }, e * 0.398_942_3)
 }
 
+/// σ(x) = 1 / (1 + e⁻ˣ); 0 far below, NaN stays NaN.
+#[inline(always)]
+pub fn sigmoid(x: f32) -> f32 {
+    let above = 1.0 / (1.0 + exp(if x < -88.0 { 88.0 } else { -x }));
+    if x < -88.0 { 0.0 } else { above }
+}
+
 /// GELU in the erf form: x Φ(x) (Hendrycks and Gimpel, 2016).
 #[inline(always)]
 pub fn gelu(x: f32) -> f32 {

@@ -6,10 +6,12 @@ use super::scratch::Scratch;
 use crate::backend::{Backend, DataGradient, Linear};
 use crate::blueprint::{self, Site};
 use crate::error::Result;
+use crate::ops::activation::Activation;
 
 /// Where its parameters are, and how it drops out.
 pub(super) struct Mlp {
     up: Linear,
+    activation: Activation,
     down: Linear,
     pub dropout: Site,
 }
@@ -24,7 +26,8 @@ pub(super) struct Kept<B: Backend> {
 
 impl Mlp {
     pub fn new(spec: &blueprint::Mlp, places: &Places) -> Result<Self> {
-        Ok(Self { up: places.dense(&spec.up)?, down: places.dense(&spec.down)?, dropout: spec.dropout })
+        let (up, down) = (places.dense(&spec.up)?, places.dense(&spec.down)?);
+        Ok(Self { up, activation: spec.activation, down, dropout: spec.dropout })
     }
 
     pub fn keep<B: Backend>(&self, backend: &B, n: usize) -> Result<Kept<B>> {
@@ -36,7 +39,7 @@ impl Mlp {
         [self.up, self.down]
     }
 
-    /// `sum = dropout(down(gelu(up(x)))) + residual`, of `n` rows.
+    /// `sum = dropout(down(f(up(x)))) + residual`, of `n` rows.
     pub fn forward<B: Backend>(
         &self,
         backend: &mut B,
@@ -49,7 +52,7 @@ impl Mlp {
         sum: &mut B::Activations,
     ) {
         let Kept { before, activated } = kept;
-        backend.linear_gelu(n, self.up, weights, x, before, activated);
+        backend.linear_activation(n, self.up, self.activation, weights, x, before, activated);
         backend.linear_residual(n, self.down, weights, activated, pass.at(self.dropout), residual, sum);
     }
 
@@ -68,7 +71,8 @@ impl Mlp {
     ) {
         let Scratch { dropped, intermediate, .. } = scratch;
         backend.linear_parameters_backward(n, self.down, &kept.activated, dropped, gradients);
-        backend.linear_backward_through_gelu(n, self.down, weights, dropped, &kept.before, intermediate);
+        let (activation, before) = (self.activation, &kept.before);
+        backend.linear_backward_through_activation(n, self.down, activation, weights, dropped, before, intermediate);
         backend.linear_parameters_backward(n, self.up, x, intermediate, gradients);
         backend.linear_backward(n, self.up, weights, intermediate, dx, how);
     }

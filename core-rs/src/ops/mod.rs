@@ -1,6 +1,7 @@
 //! One module an operation, its forward and its backward side by side with the tests that compare them. Operations know
 //! slices and shapes, no model.
 
+pub mod activation;
 pub mod attention;
 pub mod cross_entropy;
 pub mod dropout;

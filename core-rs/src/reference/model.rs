@@ -6,6 +6,7 @@ use crate::blueprint::{
     self, Attention, Block, Blueprint, Dense, Mlp, Norm, NormPlace, ParameterLayout, SequenceHead, Site, TokenHead,
 };
 use crate::engine::batch::Batch;
+use crate::ops::activation::Activation;
 use crate::ops::dropout::Dropout;
 use crate::rng::DropoutKey;
 
@@ -156,7 +157,7 @@ impl Model<'_> {
     }
 
     fn token_logits(&self, rows: &Tensor, head: &TokenHead) -> Result<Tensor> {
-        let x = self.layer_norm(&self.linear(rows, &head.dense)?.gelu_erf()?, &head.norm)?;
+        let x = self.layer_norm(&activate(&self.linear(rows, &head.dense)?, head.activation)?, &head.norm)?;
         let weight = head.decoder.weight.as_ref().unwrap_or(&self.blueprint.embeddings.words);
         x.matmul(&self.get(weight)?.t()?)?.broadcast_add(self.get(&head.decoder.bias)?)
     }
@@ -229,8 +230,24 @@ impl Model<'_> {
     }
 
     fn mlp(&self, x: &Tensor, mlp: &Mlp, sequence: Sequence) -> Result<Tensor> {
-        let y = self.linear(&self.linear(x, &mlp.up)?.gelu_erf()?, &mlp.down)?;
+        let y = self.linear(&activate(&self.linear(x, &mlp.up)?, mlp.activation)?, &mlp.down)?;
         sequence.drop(y, mlp.dropout, self.blueprint.width())
+    }
+}
+
+/// The function by candle's primitives.
+fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    let sigmoid = |v: Tensor| (v.neg()?.exp()? + 1.0)?.recip();
+    match activation {
+        Activation::Gelu => x.gelu_erf(),
+        Activation::GeluTanh => {
+            let inner = ((x.sqr()? * 0.044715)? + 1.0)?.mul(x)?;
+            let tanh = ((inner * (2.0 / std::f64::consts::PI).sqrt())?.tanh()? + 1.0)?;
+            (x * tanh)? * 0.5
+        }
+        Activation::Relu => x.relu(),
+        Activation::SquaredRelu => x.relu()?.sqr(),
+        Activation::Silu => x * sigmoid(x.clone())?,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole-model tests of the fused engine: gradients by differences, packing, accumulation, determinism.
 
 use super::*;
+use crate::blueprint::families;
 use crate::config::ModelConfig;
 use crate::config::tests::tiny;
 use crate::engine::batch::OwnedBatch as Packed;
@@ -115,13 +116,19 @@ fn all_gradients(trainer: &mut Trainer) -> Vec<f32> {
     names.iter().flat_map(|name| trainer.gradient(name).unwrap()).collect()
 }
 
+/// The configuration for each family.
+fn of_families(config: ModelConfig) -> impl Iterator<Item = ModelConfig> {
+    families().map(move |family| ModelConfig { model_type: family.into(), ..config.clone() })
+}
+
 fn dropout() -> ModelConfig {
     ModelConfig { hidden_dropout_prob: 0.2, attention_probs_dropout_prob: 0.3, ..tiny() }
 }
 
 #[test]
 fn forward_backward_equals_finite_differences_with_and_without_dropout() {
-    for (heads, config) in all_heads().into_iter().flat_map(|o| [(o.clone(), tiny()), (o, dropout())]) {
+    let configs = || of_families(tiny()).chain(of_families(dropout()));
+    for (heads, config) in all_heads().into_iter().flat_map(|o| configs().map(move |c| (o.clone(), c))) {
         let packed = Packed::new(&[7, 4, 9], 0).for_heads(&heads);
         let mut t = trainer_for(heads, config, 2);
         t.losses(&packed.batch(), 3, 1).unwrap(); // reported, so that it is no part of the losses below
@@ -187,10 +194,12 @@ fn update_leaves_a_frozen_encoder_as_it_is() {
 
 #[test]
 fn same_seed_gives_the_same_bits_for_any_number_of_threads() {
-    for heads in all_heads() {
+    let config = ModelConfig { vocab_size: 700, hidden_size: 64, intermediate_size: 200, ..dropout() };
+    for (heads, config) in
+        all_heads().into_iter().flat_map(|o| of_families(config.clone()).map(move |c| (o.clone(), c)))
+    {
         let run = |threads| {
-            let config = ModelConfig { vocab_size: 700, hidden_size: 64, intermediate_size: 200, ..dropout() };
-            let mut t = trainer_for(heads.clone(), config, threads);
+            let mut t = trainer_for(heads.clone(), config.clone(), threads);
             for step in 0..4 {
                 for micro in 0..2 {
                     let packed = Packed::new(&[9, 3, 10, 10, 7], step * 10 + micro).for_heads(&heads);
@@ -226,7 +235,11 @@ fn a_causal_model_predicts_from_what_stands_before() {
 
 #[test]
 fn packed_equals_each_sequence_alone_and_does_not_leak() {
-    let mut t = trainer(tiny(), 2);
+    of_families(tiny()).for_each(packed_equals_alone);
+}
+
+fn packed_equals_alone(config: ModelConfig) {
+    let mut t = trainer(config, 2);
     let v = 23;
     let mut logits = |packed: &Packed| {
         let mut out = vec![0.0; packed.masked_positions.len() * v];
@@ -309,7 +322,10 @@ fn a_saved_and_reopened_engine_goes_on_bit_for_bit() {
 
 #[test]
 fn inference_engine_gives_the_same_answers_from_two_slots() {
-    let config = ModelConfig { num_hidden_layers: 5, ..tiny() };
+    of_families(ModelConfig { num_hidden_layers: 5, ..tiny() }).for_each(same_from_two_slots);
+}
+
+fn same_from_two_slots(config: ModelConfig) {
     let packed = Packed::new(&[10, 6], 0);
     let m = packed.masked_positions.len();
     let run = |training: bool| {

@@ -11,6 +11,7 @@ use cloze_core::driver::{Buffer, Device, Dtype, Tensor, bytes_of, bytes_of_mut};
 use cloze_core::heads::Heads;
 use cloze_core::machine::memory;
 use cloze_core::machine::threads::Threads;
+use cloze_core::ops::activation::{self, Activation};
 use cloze_core::ops::cross_entropy::RowLoss;
 use cloze_core::ops::dropout::{self as dropout_op, Dropout};
 use cloze_core::ops::gemm::Gemm;
@@ -33,7 +34,7 @@ pub fn tests<D: Device>() -> Vec<Test<D>> {
         ("embeddings::forward_and_backward", embeddings_),
         ("embeddings::gather_and_scatter", gather_and_scatter),
         ("elementwise", elementwise),
-        ("linear::gelu", gelu),
+        ("activation", activations_),
         ("linear::products", products),
         ("linear::parameter_gradients", parameter_gradients),
         ("attention::short_and_odd", |d| attention_(d, 2, 5, false, &[1, 4, 33, 7])),
@@ -334,19 +335,20 @@ fn elementwise<D: Device>(device: &Queue<D>) {
     close(device, "tanh'", &g, &expected, 2.0);
 }
 
-fn gelu<D: Device>(device: &Queue<D>) {
-    for count in [1, 4, 7, 1027] {
-        let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 6.0).collect::<Vec<_>>();
-        let (pre, dy) = (rounded(device, scale(random(count, 1))), rounded(device, random(count, 2)));
-        let expected: Vec<f32> = pre.iter().map(|&x| cloze_core::machine::simd::gelu(x)).collect();
-        let (x, y) = (activations(device, &pre), activations(device, &vec![0.0; count]));
-        linear::cuda::gelu_forward(device, count, x.tensor(), y.tensor());
-        close(device, "gelu", &y, &expected, 2.0);
-        let g = activations(device, &dy);
-        linear::cuda::gelu_backward(device, count, x.tensor(), g.tensor());
-        let expected: Vec<f32> =
-            dy.iter().zip(&pre).map(|(g, &x)| g * cloze_core::machine::simd::gelu_derivative(x)).collect();
-        close(device, "gelu'", &g, &expected, 2.0);
+fn activations_<D: Device>(device: &Queue<D>) {
+    for activation in Activation::ALL {
+        for count in [1, 4, 7, 1027] {
+            let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 6.0).collect::<Vec<_>>();
+            let (pre, dy) = (rounded(device, scale(random(count, 1))), rounded(device, random(count, 2)));
+            let (expected, slopes): (Vec<f32>, Vec<f32>) = pre.iter().map(|&x| activation.at(x)).unzip();
+            let (x, y) = (activations(device, &pre), activations(device, &vec![0.0; count]));
+            activation::cuda::forward(device, activation, count, x.tensor(), y.tensor());
+            close(device, &format!("{activation:?}"), &y, &expected, 2.0);
+            let g = activations(device, &dy);
+            activation::cuda::backward(device, activation, count, x.tensor(), g.tensor());
+            let expected: Vec<f32> = dy.iter().zip(&slopes).map(|(g, slope)| g * slope).collect();
+            close(device, &format!("{activation:?}'"), &g, &expected, 2.0);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use cloze_core::backend::cpu::Cpu;
 use cloze_core::backend::cuda::Cuda;
+use cloze_core::blueprint::families;
 use cloze_core::config::ModelConfig;
 use cloze_core::driver::{Device, Dtype};
 use cloze_core::engine::batch::OwnedBatch;
@@ -26,6 +27,7 @@ pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
         ("causal_lm", |open| training(open(), Heads::CAUSAL_LM)),
         ("classification", |open| training(open(), classification(false))),
         ("probe", |open| training(open(), classification(true))),
+        ("masked_lm_of_other_families", families_but_bert),
         ("steps_of_one_shape_are_replayed", |open| replayed(open())),
         ("pairs_without_a_masked_token", |open| no_masked_token(open())),
         ("accumulation_and_resuming", |open| resuming(open, OPTIMIZER)),
@@ -119,8 +121,13 @@ const MUON: Optimizer = Optimizer::Muon(muon::Options {
 const RATE: f64 = 1e-3;
 
 /// Both engines, and the tolerance of a gradient relative to the largest of its tensor.
-fn both<D: Device + 'static>(device: D, heads: Heads) -> (Box<dyn Engine>, Box<dyn Engine>, f64) {
-    let options = options(heads);
+type Both = (Box<dyn Engine>, Box<dyn Engine>, f64);
+
+fn both<D: Device + 'static>(device: D, heads: Heads) -> Both {
+    both_of(device, options(heads))
+}
+
+fn both_of<D: Device + 'static>(device: D, options: EngineOptions) -> Both {
     let tolerance = if device.activations() == Dtype::Bf16 { 6e-2 } else { 2e-4 };
     let cuda = Trainer::on(Cuda::new(device, &options, Some(&nvrtc::cache())).unwrap(), options.clone(), None).unwrap();
     (Box::new(cuda), Box::new(Trainer::<Cpu<f32>>::new(options, None).unwrap()), tolerance)
@@ -137,11 +144,24 @@ fn compare(what: &str, found: &[f32], expected: &[f32], tolerance: f64, floor: f
     }
 }
 
+/// BERT has a test for each set of heads; what other families do otherwise is in front of the heads.
+fn families_but_bert<D: Device + 'static>(open: &dyn Fn() -> D) {
+    for family in families().filter(|family| *family != "bert") {
+        let heads = Heads::PRE_TRAINING;
+        let mut options = options(heads.clone());
+        options.config.model_type = family.into();
+        train_both(both_of(open(), options), &heads);
+    }
+}
+
 fn training<D: Device + 'static>(device: D, heads: Heads) {
-    let (mut cuda, mut cpu, tolerance) = both(device, heads.clone());
+    train_both(both(device, heads.clone()), &heads);
+}
+
+fn train_both((mut cuda, mut cpu, tolerance): Both, heads: &Heads) {
     let names: Vec<String> = cpu.layout().parameters().iter().map(|p| p.name.clone()).collect();
     for step in 0..3 {
-        let owned = owned(&heads, &[70, 1, 33, 8][..4 - step as usize], step as i32);
+        let owned = owned(heads, &[70, 1, 33, 8][..4 - step as usize], step as i32);
         let (found, expected) =
             (cuda.losses(&owned.batch(), step, 0).unwrap(), cpu.losses(&owned.batch(), step, 0).unwrap());
         assert_eq!((found.masked, found.sequences), (expected.masked, expected.sequences));

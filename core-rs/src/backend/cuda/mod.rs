@@ -15,6 +15,7 @@ use crate::engine::batch::Batch;
 use crate::error::Result;
 use crate::machine::memory;
 use crate::machine::profile::Entry;
+use crate::ops::activation::{self, Activation};
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::dropout::Dropout;
 use crate::ops::{attention, cross_entropy, dropout, embeddings, layer_norm, linear, tanh};
@@ -202,17 +203,18 @@ impl<D: Device> Backend for Cuda<D> {
         dropout::cuda::add_residual(&self.queue, n * layer.outputs, y.tensor(), site, residual.tensor());
     }
 
-    fn linear_gelu(
+    fn linear_activation(
         &mut self,
         n: usize,
         layer: Linear,
+        activation: Activation,
         weights: &Buffer<D>,
         x: &driver::Buffer<D>,
         pre: &mut driver::Buffer<D>,
         y: &mut driver::Buffer<D>,
     ) {
         self.linear(n, layer, weights, x, pre);
-        linear::cuda::gelu_forward(&self.queue, n * layer.outputs, pre.tensor(), y.tensor());
+        activation::cuda::forward(&self.queue, activation, n * layer.outputs, pre.tensor(), y.tensor());
     }
 
     fn linear_backward(
@@ -241,21 +243,29 @@ impl<D: Device> Backend for Cuda<D> {
         linear::cuda::backward_data(&self.queue, n, on_device, dy.tensor(), dx.tensor(), false);
     }
 
-    fn linear_backward_through_gelu(
+    fn linear_backward_through_activation(
         &mut self,
         n: usize,
         layer: Linear,
+        activation: Activation,
         weights: &Buffer<D>,
         dy: &driver::Buffer<D>,
         pre: &driver::Buffer<D>,
         dx: &mut driver::Buffer<D>,
     ) {
         self.linear_backward_to_operand(n, layer, weights, dy, dx);
-        self.gelu_backward(n, layer.inputs, pre, dx);
+        self.activation_backward(n, layer.inputs, activation, pre, dx);
     }
 
-    fn gelu_backward(&mut self, n: usize, width: usize, pre: &driver::Buffer<D>, gradient: &mut driver::Buffer<D>) {
-        linear::cuda::gelu_backward(&self.queue, n * width, pre.tensor(), gradient.tensor());
+    fn activation_backward(
+        &mut self,
+        n: usize,
+        width: usize,
+        activation: Activation,
+        pre: &driver::Buffer<D>,
+        gradient: &mut driver::Buffer<D>,
+    ) {
+        activation::cuda::backward(&self.queue, activation, n * width, pre.tensor(), gradient.tensor());
     }
 
     fn linear_parameters_backward(

@@ -7,6 +7,7 @@ use crate::driver::{Dtype, PRELUDE};
 pub const PROGRAM: &[(&str, &str)] = &[
     PRELUDE,
     ("ops/dropout/kernel.cu", include_str!("../../ops/dropout/kernel.cu")),
+    ("ops/activation/kernel.cu", include_str!("../../ops/activation/kernel.cu")),
     ("ops/tanh/kernel.cu", include_str!("../../ops/tanh/kernel.cu")),
     ("ops/layer_norm/kernel.cu", include_str!("../../ops/layer_norm/kernel.cu")),
     ("ops/embeddings/kernel.cu", include_str!("../../ops/embeddings/kernel.cu")),

@@ -1,4 +1,4 @@
-//! The head on tokens, on the M rows to predict only: transform (dense, GELU, LayerNorm), then the decoder, which is the
+//! The head on tokens, on the M rows to predict only: transform (dense, activation, LayerNorm), then the decoder, which is the
 //! word embedding matrix, or one of its own where they are not tied, plus a bias (Devlin et al., 2019, section 3.1). Logits
 //! exist for one chunk of rows at a time.
 
@@ -7,18 +7,20 @@ use crate::blueprint::{self, Blueprint};
 use crate::engine::EngineOptions;
 use crate::error::Result;
 use crate::model::places::Places;
+use crate::ops::activation::Activation;
 use crate::ops::dropout::Dropout;
 
 /// The head and its activations.
 pub struct MaskedLmHead<B: Backend> {
     transform: Linear,
+    activation: Activation,
     norm: Norm,
     decoder: Linear,
     /// Rows of a chunk.
     chunk: usize,
     /// `[M, C]` the masked rows of the encoder's output.
     gathered: B::Activations,
-    /// `[M, C]` what the backward of GELU needs.
+    /// `[M, C]` what the backward of the activation needs.
     kept: B::Activations,
     activated: B::Activations,
     statistics: B::Buffer,
@@ -59,6 +61,7 @@ impl<B: Backend> MaskedLmHead<B> {
         };
         Ok(Self {
             transform: places.dense(&spec.dense)?,
+            activation: spec.activation,
             norm: places.norm(&spec.norm)?,
             decoder,
             chunk,
@@ -86,7 +89,8 @@ impl<B: Backend> MaskedLmHead<B> {
             return;
         }
         backend.gather(masked_positions, self.transform.inputs, hidden, &mut self.gathered);
-        backend.linear_gelu(m, self.transform, weights, &self.gathered, &mut self.kept, &mut self.activated);
+        let (kept, activated) = (&mut self.kept, &mut self.activated);
+        backend.linear_activation(m, self.transform, self.activation, weights, &self.gathered, kept, activated);
         backend.norm(m, self.norm, weights, &self.activated, &mut self.out, &mut self.statistics);
     }
 
@@ -136,7 +140,7 @@ impl<B: Backend> MaskedLmHead<B> {
         if m > 0 {
             let operand = Some((Dropout::none(), &mut *pre));
             backend.norm_backward(m, self.norm, weights, &self.activated, &self.statistics, out, operand, gradients);
-            backend.gelu_backward(m, self.transform.outputs, &self.kept, pre);
+            backend.activation_backward(m, self.transform.outputs, self.activation, &self.kept, pre);
             backend.linear_parameters_backward(m, self.transform, &self.gathered, pre, gradients);
             backend.linear_backward(m, self.transform, weights, pre, out, DataGradient::Store);
         }

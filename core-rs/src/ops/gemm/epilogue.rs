@@ -4,8 +4,9 @@
 use super::Size;
 use super::output::{LARGEST, Output, Tile};
 use crate::machine::dtype::Element;
-use crate::machine::simd::{combine, gelu_and_slope, prefetch};
+use crate::machine::simd::{combine, prefetch};
 use crate::machine::threads::Shards;
+use crate::ops::activation::{Activation, Visitor};
 use crate::ops::dropout::Dropout;
 
 /// Takes finished tiles of one product. Tiles come in any order, from several threads.
@@ -116,21 +117,22 @@ impl<T: Element> Epilogue for Bias<'_, T> {
     }
 }
 
-/// `c = gelu(x + bias[j])`; `slope` keeps GELU's derivative there, which is all that backward needs.
-pub struct BiasGelu<'a, T> {
+/// `c = f(x + bias[j])`; `slope` keeps the derivative of f there, which is all that backward needs.
+pub struct BiasActivation<'a, T> {
     bias: &'a [f32],
+    activation: Activation,
     slope: Output<T>,
     c: Output<T>,
 }
 
-impl<'a, T: Element> BiasGelu<'a, T> {
+impl<'a, T: Element> BiasActivation<'a, T> {
     /// Into rows of `slope` and `c` as long as the bias.
-    pub fn new(bias: &'a [f32], slope: &mut [T], c: &mut [T]) -> Self {
-        Self { bias, slope: Output::new(slope, bias.len()), c: Output::new(c, bias.len()) }
+    pub fn new(bias: &'a [f32], activation: Activation, slope: &mut [T], c: &mut [T]) -> Self {
+        Self { bias, activation, slope: Output::new(slope, bias.len()), c: Output::new(c, bias.len()) }
     }
 }
 
-impl<T: Element> Epilogue for BiasGelu<'_, T> {
+impl<T: Element> Epilogue for BiasActivation<'_, T> {
     fn check(&self, size: Size) {
         self.slope.check(size);
         self.c.check(size);
@@ -143,28 +145,44 @@ impl<T: Element> Epilogue for BiasGelu<'_, T> {
 
     fn finish(&self, tile: &mut Tile) {
         let bias = &self.bias[tile.column..][..tile.width];
-        let (mut slopes, stride) = ([0.0f32; LARGEST], tile.stride);
-        tile.edit(
-            #[inline(always)]
-            |r, x| {
-                let slopes = &mut slopes[r * stride..][..x.len()];
-                for ((x, slope), b) in x.iter_mut().zip(slopes).zip(bias) {
-                    (*x, *slope) = gelu_and_slope::<T>(*x + b);
-                }
-            },
-        );
+        let mut slopes = [0.0f32; LARGEST];
+        self.activation.apply::<T>(Activate { bias, slopes: &mut slopes, tile: &mut *tile });
         self.slope.store(tile, &slopes);
         self.c.store(tile, tile.values);
     }
 }
 
-/// `c = x · slope`, with the slope that [`BiasGelu`] has kept.
-pub struct GeluBackward<'a, T> {
+/// Makes a tile's values those of a function, and keeps its slopes, as far apart as the values.
+struct Activate<'a, 'b> {
+    bias: &'a [f32],
+    slopes: &'a mut [f32; LARGEST],
+    tile: &'a mut Tile<'b>,
+}
+
+impl Visitor for Activate<'_, '_> {
+    #[inline(always)]
+    fn visit(self, function: impl Fn(f32) -> (f32, f32)) {
+        let Self { bias, slopes, tile } = self;
+        let stride = tile.stride;
+        tile.edit(
+            #[inline(always)]
+            |r, x| {
+                let slopes = &mut slopes[r * stride..][..x.len()];
+                for ((x, slope), b) in x.iter_mut().zip(slopes).zip(bias) {
+                    (*x, *slope) = function(*x + b);
+                }
+            },
+        );
+    }
+}
+
+/// `c = x · slope`, with the slope that [`BiasActivation`] has kept.
+pub struct TimesSlope<'a, T> {
     slope: &'a [T],
     c: Output<T>,
 }
 
-impl<'a, T: Element> GeluBackward<'a, T> {
+impl<'a, T: Element> TimesSlope<'a, T> {
     /// Into rows of `c`, and from rows of `slope`, that are `stride` apart.
     pub fn new(slope: &'a [T], c: &mut [T], stride: usize) -> Self {
         assert!(slope.len() >= c.len(), "gemm: the slope is shorter than C");
@@ -172,7 +190,7 @@ impl<'a, T: Element> GeluBackward<'a, T> {
     }
 }
 
-impl<T: Element> Epilogue for GeluBackward<'_, T> {
+impl<T: Element> Epilogue for TimesSlope<'_, T> {
     fn check(&self, size: Size) {
         self.c.check(size);
     }

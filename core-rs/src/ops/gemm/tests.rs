@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::epilogue::{Add, Bias, BiasDropoutResidual, BiasGelu, GeluBackward, Store};
+use super::epilogue::{Add, Bias, BiasActivation, BiasDropoutResidual, Store, TimesSlope};
 use super::*;
 use crate::machine::dtype::Bf16;
 use crate::machine::simd::gelu_and_slope;
+use crate::ops::activation::Activation;
 use crate::ops::dropout::Dropout;
 use crate::ops::tests::random;
 use crate::rng::DropoutKey;
@@ -122,9 +123,9 @@ fn applies_each_epilogue<T: Element>() {
             let mut biased = zeros();
             run(&Bias::new(&bias, &mut biased));
             let (mut slope, mut activated) = (zeros(), zeros());
-            run(&BiasGelu::new(&bias, &mut slope, &mut activated));
+            run(&BiasActivation::new(&bias, Activation::Gelu, &mut slope, &mut activated));
             let mut sloped = zeros();
-            run(&GeluBackward::new(&old, &mut sloped, n));
+            run(&TimesSlope::new(&old, &mut sloped, n));
             let (mut added, dropout) = (zeros(), Dropout::new(DropoutKey::new(1, 2, 3, 4), 0.3));
             run(&BiasDropoutResidual::new(&bias, dropout, &old, &mut added));
             for i in 0..m * n {

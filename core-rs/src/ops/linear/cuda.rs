@@ -129,24 +129,6 @@ pub(crate) fn add_columns<D: Device>(queue: &Queue<D>, n: usize, c: usize, parti
     );
 }
 
-fn gelu<D: Device>(queue: &Queue<D>, kernel: &'static str, count: usize, pre: Tensor, other: Tensor) {
-    let act = queue.activations();
-    queue.launch(
-        &Launch::threads(kernel, count.div_ceil(4)),
-        &[(count as u64).into(), pre.expect(count, act).into(), other.expect(count, act).into()],
-    );
-}
-
-/// `y = gelu(pre)`, `count` elements.
-pub fn gelu_forward<D: Device>(queue: &Queue<D>, count: usize, pre: Tensor, y: Tensor) {
-    gelu(queue, "gelu_forward", count, pre, y);
-}
-
-/// `gradient *= gelu'(pre)`, `count` elements.
-pub fn gelu_backward<D: Device>(queue: &Queue<D>, count: usize, pre: Tensor, gradient: Tensor) {
-    gelu(queue, "gelu_backward", count, pre, gradient);
-}
-
 /// `x *= factor`, `count` elements; the factor, f32, lies in the inputs of the step.
 pub fn scale<D: Device>(queue: &Queue<D>, count: usize, factor: Tensor, x: Tensor) {
     let x = x.expect(count, queue.activations());

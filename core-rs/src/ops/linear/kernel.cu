@@ -1,49 +1,5 @@
-// What surrounds the matrix products of a dense layer: GELU (its erf form, which cuBLASLt's epilogue is not) and sums of
-// columns for bias gradients.
-
-/// Elements of a thread.
-const int GELU_ELEMENTS = 4;
-
-/// y = gelu(pre)
-KERNEL(gelu_forward)(u64 count, Pointer<const act> pre, Pointer<act> y) {
-    const u64 at = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * GELU_ELEMENTS;
-    const auto gelu = [](float x) {
-        float cdf, pdf;
-        normal(x, cdf, pdf);
-        return x * cdf;
-    };
-    if (at + GELU_ELEMENTS <= count) {
-        float x[GELU_ELEMENTS];
-        load<GELU_ELEMENTS, act>(pre + at, x);
-#pragma unroll
-        for (int i = 0; i < GELU_ELEMENTS; i++) x[i] = gelu(x[i]);
-        store<GELU_ELEMENTS, act>(y + at, x);
-    } else {
-        for (u64 i = at; i < count; i++) y[i] = narrow<act>(gelu(widen(pre[i])));
-    }
-}
-EXPORT(gelu_forward)
-
-/// gradient *= gelu'(pre)
-KERNEL(gelu_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) {
-    const u64 at = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * GELU_ELEMENTS;
-    const auto derivative = [](float x) {
-        float cdf, pdf;
-        normal(x, cdf, pdf);
-        return fmaf(x, pdf, cdf);
-    };
-    if (at + GELU_ELEMENTS <= count) {
-        float x[GELU_ELEMENTS], g[GELU_ELEMENTS];
-        load<GELU_ELEMENTS, act>(pre + at, x);
-        load<GELU_ELEMENTS, act>(gradient + at, g);
-#pragma unroll
-        for (int i = 0; i < GELU_ELEMENTS; i++) g[i] *= derivative(x[i]);
-        store<GELU_ELEMENTS, act>(gradient + at, g);
-    } else {
-        for (u64 i = at; i < count; i++) gradient[i] = narrow<act>(widen(gradient[i]) * derivative(widen(pre[i])));
-    }
-}
-EXPORT(gelu_backward)
+// What surrounds the matrix products of a dense layer: biases that cuBLASLt's epilogue cannot add, and sums of columns for
+// bias gradients.
 
 /// x *= factor[0]
 KERNEL(scale_elements)(u64 count, Pointer<const float> factor, Pointer<act> x) {

@@ -121,53 +121,34 @@ pub fn backward_parameters<T: Element>(
     Ok(())
 }
 
-/// `gradient *= slope`, with the slope that [`super::gemm::epilogue::BiasGelu`] has kept.
-pub fn gelu_backward<T: Element>(threads: &Threads, gradient: &mut [T], slope: &[T]) {
-    const BLOCK: usize = 1 << 13;
-    let (len, gradient) = (gradient.len(), Shards::new(gradient));
-    threads.run(len.div_ceil(BLOCK), &|_, block| {
-        let range = block * BLOCK..((block + 1) * BLOCK).min(len);
-        // SAFETY: blocks are disjoint.
-        let gradient = unsafe { gradient.part(range.clone()) };
-        let slope = &slope[range];
-        vectorize(
-            #[inline(always)]
-            || {
-                for (g, slope) in gradient.iter_mut().zip(slope) {
-                    *g = T::from_f32(g.to_f32() * slope.to_f32());
-                }
-            },
-        );
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::gemm::epilogue::{Bias, BiasGelu, Store};
+    use crate::ops::activation::{self, Activation};
+    use crate::ops::gemm::epilogue::{Bias, BiasActivation, Store};
     use crate::ops::tests::{check_gradient, random};
 
     #[test]
-    fn backward_equals_finite_differences_with_and_without_gelu() {
+    fn backward_equals_finite_differences_with_and_without_activation() {
         let (gemm, threads) = (Gemm::new(2).unwrap(), Threads::new(2));
         let (n, inputs, outputs) = (7, 5, 9);
         let dy = random(n * outputs, 3);
-        for gelu in [false, true] {
+        for activation in [None, Some(Activation::Gelu)] {
             let split = [n * inputs, n * inputs + inputs * outputs];
             let run = |v: &[f32]| {
                 let (mut y, mut slope) = (vec![0.0; n * outputs], vec![0.0; n * outputs]);
                 let weight = Weight::new(&v[split[0]..split[1]], inputs);
-                let epilogue: &dyn Epilogue = match gelu {
-                    false => &Bias::new(&v[split[1]..], &mut y),
-                    true => &BiasGelu::new(&v[split[1]..], &mut slope, &mut y),
+                let epilogue: &dyn Epilogue = match activation {
+                    None => &Bias::new(&v[split[1]..], &mut y),
+                    Some(activation) => &BiasActivation::new(&v[split[1]..], activation, &mut slope, &mut y),
                 };
                 forward(&gemm, &threads, &v[..split[0]], weight, epilogue).unwrap();
                 (y, slope)
             };
             let inputs_of = random(split[1] + outputs, 8);
             let mut d_pre = dy.clone();
-            if gelu {
-                gelu_backward(&threads, &mut d_pre, &run(&inputs_of).1);
+            if activation.is_some() {
+                activation::backward(&threads, &mut d_pre, &run(&inputs_of).1);
             }
             let mut dx = vec![0.0; n * inputs];
             let (mut dw, mut db) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);

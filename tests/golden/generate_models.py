@@ -1,23 +1,33 @@
-"""Makes bert.safetensors and bert.json: what Hugging Face's BERT classes compute on a tiny model, for each objective.
+"""Makes FAMILY.safetensors and FAMILY.json: what Hugging Face's classes compute on a tiny model, for each objective.
 
 Read by core-rs/tests/parity_huggingface.rs. Run in a virtual environment with requirements.txt:
-    python tests/golden/generate_bert.py
+    python tests/golden/generate_models.py bert
 """
 
 import json
+import sys
 from pathlib import Path
 
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import (
-    BertConfig, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification, BertLMHeadModel,
-)
 
 HERE = Path(__file__).parent
+# Prefix of a family's classes, and its left-to-right one.
+FAMILIES = {
+    "bert": ("Bert", "BertLMHeadModel"),
+    "megatron-bert": ("MegatronBert", "MegatronBertForCausalLM"),
+}
+FAMILY = sys.argv[1]
+PREFIX, CAUSAL = FAMILIES[FAMILY]
+Config, MaskedLM, PreTraining, SequenceClassification, Causal = (
+    getattr(transformers, name)
+    for name in [f"{PREFIX}{part}" for part in ("Config", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification")] + [CAUSAL]
+)
 LENGTHS = [11, 24, 3, 17]
 LEARNING_RATE, STEPS = 3e-3, 10
 NUM_LABELS = 3
+ACTIVATIONS = ["gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu", "relu2", "silu", "swish"]
 
 torch.manual_seed(20)
 sizes = dict(
@@ -25,12 +35,12 @@ sizes = dict(
     max_position_embeddings=24, type_vocab_size=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     initializer_range=0.15, attn_implementation="eager",
 )
-config = BertConfig(**sizes)
+config = Config(**sizes)
 models = {
-    "mlm": BertForMaskedLM(config),
-    "mlm+nsp": BertForPreTraining(config),
-    "clm": BertLMHeadModel(BertConfig(**sizes, is_decoder=True)),
-    "sequence_classification": BertForSequenceClassification(BertConfig(**sizes, num_labels=NUM_LABELS)),
+    "mlm": MaskedLM(config),
+    "mlm+nsp": PreTraining(config),
+    "clm": Causal(Config(**sizes, is_decoder=True)),
+    "sequence_classification": SequenceClassification(Config(**sizes, num_labels=NUM_LABELS)),
 }
 tied = {name: ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias") for name in models}
 weights = {}  # the objectives share them, so that a head is the only difference
@@ -67,7 +77,7 @@ for b, length in enumerate(LENGTHS):
     rows["clm"][b, length - 1] = False  # nothing follows
 
 # Last, so that the others are what they were before it: the same encoder with a decoder of its own.
-untied = models["mlm-untied"] = BertForMaskedLM(BertConfig(**sizes, tie_word_embeddings=False))
+untied = models["mlm-untied"] = MaskedLM(Config(**sizes, tie_word_embeddings=False))
 tied["mlm-untied"] = ("cls.predictions.bias",)  # not used: the decoder has its own
 labels["mlm-untied"], rows["mlm-untied"] = labels["mlm"], rows["mlm"]
 with torch.no_grad():
@@ -76,12 +86,21 @@ with torch.no_grad():
             weights[name] = (parameter + 0.1 * torch.randn_like(parameter)).detach().clone()
         parameter.copy_(weights[name])
 
+# The same model with other activations, in its own right where BERT is: its class has them all.
+for act in ACTIVATIONS if FAMILY == "bert" else []:
+    name = f"mlm:{act}"
+    models[name] = MaskedLM(Config(**sizes, hidden_act=act))
+    tied[name], labels[name], rows[name] = tied["mlm"], labels["mlm"], rows["mlm"]
+    with torch.no_grad():
+        for parameter_name, parameter in models[name].named_parameters():
+            parameter.copy_(weights[parameter_name])
+
 start = [sum(LENGTHS[:b]) for b in range(len(LENGTHS) + 1)]
 tensors = {f"weight.{name}": value for name, value in weights.items()}
 golden = {
-    "made_by": f"generate_bert.py, torch {torch.__version__}, transformers {transformers.__version__}",
+    "made_by": f"generate_models.py {FAMILY}, torch {torch.__version__}, transformers {transformers.__version__}",
     "config": {k: v for k, v in config.to_dict().items() if k in (
-        "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
+        "model_type vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
         "type_vocab_size hidden_dropout_prob attention_probs_dropout_prob layer_norm_eps initializer_range hidden_act "
         "pad_token_id tie_word_embeddings").split()},
     "learning_rate": LEARNING_RATE,
@@ -105,13 +124,13 @@ for objective, model in models.items():
     if objective == "sequence_classification":
         tensors[f"{objective}.sequence_logits"] = output.logits.detach().clone()
     for name, parameter in model.named_parameters():
-        if name not in tied[objective]:
+        if name not in tied[objective] and ":" not in objective:  # their norms say enough
             tensors[f"{objective}.gradient.{name}"] = parameter.grad.detach().clone()
 
-    plain = lambda name: name.endswith("bias") or "LayerNorm" in name
+    plain = lambda parameter: parameter.dim() == 1  # biases and norms
     optimizer = torch.optim.AdamW(
-        [{"params": [p for n, p in model.named_parameters() if not plain(n)], "weight_decay": 0.01},
-         {"params": [p for n, p in model.named_parameters() if plain(n)], "weight_decay": 0.0}],
+        [{"params": [p for p in model.parameters() if not plain(p)], "weight_decay": 0.01},
+         {"params": [p for p in model.parameters() if plain(p)], "weight_decay": 0.0}],
         lr=LEARNING_RATE, betas=(0.9, 0.98), eps=1e-6,
     )
     losses, norms = [], []
@@ -132,5 +151,5 @@ for objective, model in models.items():
     }
     print(golden["made_by"], objective, losses)
 
-save_file({k: v.contiguous() for k, v in tensors.items()}, HERE / "bert.safetensors")
-(HERE / "bert.json").write_text(json.dumps(golden) + "\n")
+save_file({k: v.contiguous() for k, v in tensors.items()}, HERE / f"{FAMILY}.safetensors")
+(HERE / f"{FAMILY}.json").write_text(json.dumps(golden) + "\n")
