@@ -33,7 +33,7 @@ const [VOCABULARY, LONGEST, TOKENS, SEQUENCES, LABELS] = [40, 16, 48, 6, 3];
 const optimizer = () => {
   const numbers = { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: 0.01, max_grad_norm: 1 };
   if (draw.oneOf(20)) numbers[draw.pick(Object.keys(numbers) as (keyof typeof numbers)[])] = draw.pick(REALS);
-  return { name: "adamw", ...numbers };
+  return draw.oneOf(2) ? { name: "adamw", ...numbers } : { name: "muon", momentum: 0.95, ...numbers };
 };
 const request = () => ({
   config: {
