@@ -56,8 +56,14 @@ export function labelsOf(
       },
     );
   }
-  const { heads } = folder;
-  const labels = heads.classifier?.labels ?? found;
+  const { classifier } = folder.heads;
+  if (classifier !== null && classifier.problem_type !== "single_label_classification") {
+    const what = classifier.problem_type === "regression" ? "gives values" : "gives a text any number of labels";
+    throw new ClozeError("input", `${folder.path} ${what}, and finetune trains one class a text`, {
+      hint: "fine-tune the pretrained model that it was made from",
+    });
+  }
+  const labels = classifier?.labels ?? found;
   for (const [name, records] of Object.entries(data)) {
     const other = records.find(({ label }) => !labels.includes(label));
     if (other === undefined) continue;
