@@ -62,7 +62,7 @@ testWithCore(
     assertEquals([model_type, architectures], ["megatron-bert", ["MegatronBertForMaskedLM"]]);
     const predicted = await place.cloze(["predict", "--model", "out"], { input: "a [MASK] of text\n" });
     assertEquals(predicted.code, 0, predicted.stderr);
-    const evaluated = await place.cloze(["evaluate", "--model", "out", "--data", "corpus.txt"]);
+    const evaluated = await place.cloze(["evaluate", "--model", "out", "--data", "text.txt"]);
     assertEquals(evaluated.code, 0, evaluated.stderr);
     const both = await place.cloze([
       "pretrain",
