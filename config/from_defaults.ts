@@ -11,6 +11,8 @@ export const FROM_DEFAULTS = {
   epochs: 3,
   /** Longer than from scratch: the moments are fresh, but the weights are worth something. */
   warmup_ratio: 0.1,
+  /** Share of the run in which rows of new tokens are trained alone. */
+  rows_alone: 0.1,
 } as const;
 
 /** Of the rate that suits a model of a size from scratch. */

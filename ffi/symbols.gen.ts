@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 1879851485;
+export const ABI_HASH = 3937696000;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -72,6 +72,12 @@ export const SYMBOLS = {
     parameters: ["u32", "f64", "f64", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
+  },
+  /** handle, first, count, error, error_len */
+  cloze_train_rows: {
+    parameters: ["u32", "u32", "u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: false,
   },
   /** handle, out, error, error_len */
   cloze_report: {

@@ -111,6 +111,11 @@ export class Schedule {
     return progressOf(this.extent, reached);
   }
 
+  /** Share that is done of the extent that the run began with. */
+  begun(reached: Reached): number {
+    return progressOf(this.#training.extent, reached);
+  }
+
   /**
    * The learning rate of the next update. From an extension on it is that of a run which had the new extent from the
    * beginning; it moves there from where it stood in the first `warmup_ratio` of what was added.

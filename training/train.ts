@@ -52,6 +52,8 @@ export interface TrainOptions<F> {
   metrics: MetricsFile;
   /** Whether to measure before the first update, too. */
   measuresFirst?: boolean;
+  /** Rows of new tokens that are trained alone in the first `share` of the run. */
+  alone?: { first: number; count: number; share: number };
   /** Pauses for an evaluation and a checkpoint in the whole run, where steps do not say when; ten unless given. */
   milestones?: number;
   /** In steps, instead of at milestones. It also saves soon after the beginning and every few minutes. */
@@ -107,6 +109,15 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
   const isOver = () => options.start.done === true || progress() >= 1;
   if (step > 0 && isDue(options.evaluateEvery) && !isOver()) await evaluateNow(false); // it may have been stopped in it
 
+  // By the extent that the run began with: when it is made longer, everything has been trained.
+  let isAlone = false;
+  const chooseRows = async () => {
+    const { alone } = options;
+    const wanted = alone !== undefined && schedule.begun(reached()) < alone.share;
+    if (wanted !== isAlone) await engine.trainRows(wanted ? alone : undefined);
+    isAlone = wanted;
+  };
+
   // The batches of an update; several have to be kept until all of them are there.
   const take = () => options.microBatches === 1 ? batches.next() : copyOf(batches.next());
   let update = Array.from({ length: options.microBatches }, take);
@@ -124,7 +135,10 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     tokens += tokensOf(update);
     interval.predicted += predicted;
     hasPredicted ||= predicted > 0;
-    if (predicted > 0) await engine.update(rate, step);
+    if (predicted > 0) {
+      await chooseRows();
+      await engine.update(rate, step);
+    }
     update = upcoming;
     step++;
     evaluation.forget();

@@ -1,6 +1,7 @@
 //! The fused engine: the one type that holds weights, gradients and the optimizer's state and runs the model over a [`Backend`].
 //! The boundary opens it; it knows neither text nor files' folders.
 
+use std::ops::Range;
 use std::path::Path;
 
 use crate::backend::Backend;
@@ -35,6 +36,8 @@ pub struct Trainer<B: Backend = Cpu> {
 struct Training<B: Backend> {
     gradients: B::Buffer,
     slots: Vec<Slot<B::Buffer>>,
+    /// What is not trained while some rows are trained alone.
+    outside: Vec<Range<usize>>,
     /// Tokens or sequences ([`LossSum::units`]) whose gradients are in `gradients`.
     units: u64,
     /// What has happened since the last report, as far as it is known.
@@ -90,6 +93,7 @@ impl<B: Backend> Trainer<B> {
                     .into_iter()
                     .map(|layout| Ok(Slot { values: backend.zeroed(layout.len())?, layout }))
                     .collect::<Result<_>>()?,
+                outside: Vec::new(),
                 units: 0,
                 report: Report::default(),
                 last: (0, 0),
@@ -252,12 +256,27 @@ impl<B: Backend> Engine for Trainer<B> {
         }
         training.last.0 = step;
         training.report.units = std::mem::take(&mut training.units);
-        let state = State { weights, gradients: &mut training.gradients, slots: &mut training.slots };
         backend.begin(0, step);
-        backend.update(state, Update { learning_rate, step, units: training.report.units });
+        for range in &training.outside {
+            backend.clear_part(&mut training.gradients, range.clone());
+        }
+        let state = State { weights, gradients: &mut training.gradients, slots: &mut training.slots };
+        let decays = training.outside.is_empty();
+        backend.update(state, Update { learning_rate, step, units: training.report.units, decays });
         backend.end();
         self.check_work()?;
         if B::DEFERS { Ok(()) } else { self.collect() }
+    }
+
+    fn train_rows(&mut self, rows: Option<Range<usize>>) -> Result<()> {
+        let training = self.training.as_mut().ok_or_else(not_for_training)?;
+        training.outside = match rows {
+            Some(rows) => {
+                Blueprint::of(&self.options.config, &self.options.heads)?.outside_rows(&self.layout, &rows)?
+            }
+            None => Vec::new(),
+        };
+        Ok(())
     }
 
     fn report(&mut self) -> Result<Report> {

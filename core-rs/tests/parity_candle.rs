@@ -189,6 +189,43 @@ fn muon_equals_candle_in_ten_updates() {
     }
 }
 
+#[test]
+fn fused_equals_candle_where_rows_are_trained_alone() {
+    for tie_word_embeddings in [true, false] {
+        let config = ModelConfig { tie_word_embeddings, ..config(12, 2, 3, 50, 0.1) };
+        let options = EngineOptions {
+            config,
+            heads: Heads::MASKED_LM,
+            seed: 5,
+            dtype: Dtype::F32,
+            threads: 2,
+            max_tokens: 128,
+            max_sequences: 8,
+            max_masked: 128,
+            max_sequence_length: 40,
+            optimizer: Some(OPTIMIZER),
+            profile: false,
+        };
+        let mut fused = trainer::open(options.clone(), None).unwrap();
+        let mut candle = CandleEngine::new(options, None).unwrap();
+        for step in 0..4 {
+            let rows = (step < 3).then_some(40..50);
+            let arrays = arrays(&[17, 40, 1, 30], 50, &Heads::MASKED_LM, step as usize);
+            let [a, b] = [&mut *fused, &mut candle as &mut dyn Engine].map(|engine| {
+                engine.train_rows(rows.clone()).unwrap();
+                engine.losses(&arrays.batch(), step, 0).unwrap();
+                engine.update_now(1e-3, step).unwrap().grad_norm
+            });
+            assert!((a / b - 1.0).abs() < 1e-3, "step {step}: {a} {b}");
+        }
+        for parameter in fused.layout().parameters().to_vec() {
+            let (a, b) = (fused.parameter(&parameter.name).unwrap(), candle.parameter(&parameter.name).unwrap());
+            let mean = a.iter().zip(&b).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / a.len() as f64;
+            assert!(mean < 2e-5 || parameter.name.ends_with("key.bias"), "{}: {mean:.1e}", parameter.name);
+        }
+    }
+}
+
 fn compare_gradients(fused: &mut dyn Engine, candle: &mut CandleEngine) {
     for parameter in fused.layout().parameters().to_vec() {
         let name = &parameter.name;

@@ -180,3 +180,37 @@ testWithCore("pretrain --from makes the heads that a model lacks, and says so", 
   const left = await good(place, [...back, "--objective", "mlm", "--output", "left"]);
   assertStringIncludes(left.stderr, "left out: its head on sentence pairs");
 });
+
+testWithCore("pretrain --from --extend adds tokens and trains their rows alone for the first tenth", async () => {
+  using place = await placeToGoOn();
+  place.file("new.txt", newText().replaceAll("likes", "nightlikes").replaceAll("bird", "birdhorse"));
+  const flags = [...GO_ON, "--extend", "5", "--steps", "20", "--output", "on"];
+  const { stderr } = await good(place, [...flags, "--save-every", "1", "--keep-checkpoints", "100"]);
+  const size = json(place, "model/config.json").vocab_size;
+  assertStringIncludes(stderr, "5 new tokens");
+  assertEquals(json(place, "on/config.json").vocab_size, size + 5);
+  assertEquals(json(place, "on/run.json").from.vocabulary, size);
+  /** A tensor's numbers at some step. */
+  const tensor = (step: number, name: string) => {
+    const folder = step === 0 ? "on/data/extended" : `on/checkpoints/step-${step}`;
+    const file = bytes(place, `${folder}/model.safetensors`);
+    const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+    const [from, to] = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)))[name].data_offsets;
+    return new Float32Array(file.slice(8 + length + from, 8 + length + to).buffer);
+  };
+  const words = "bert.embeddings.word_embeddings.weight", dense = "bert.encoder.layer.0.output.dense.weight";
+  const old = (step: number) => tensor(step, words).slice(0, 32 * size);
+  assertEquals(old(2), old(0), "rows of the model's own tokens");
+  assertEquals(tensor(2, dense), tensor(0, dense));
+  assert(tensor(2, words).slice(32 * size).some((x, i) => x !== tensor(0, words)[32 * size + i]), "new rows learn");
+  assert(old(3).some((x, i) => x !== old(2)[i]) && tensor(3, dense).some((x, i) => x !== tensor(2, dense)[i]));
+
+  // Stopped while they were trained alone, it goes on with the same bits.
+  const weights = bytes(place, "on/model.safetensors");
+  for (let step = 2; step <= 20; step++) {
+    Deno.removeSync(`${place.path}/on/checkpoints/step-${step}`, { recursive: true });
+  }
+  Deno.removeSync(`${place.path}/on/data/extended`, { recursive: true });
+  await good(place, flags);
+  assertEquals(bytes(place, "on/model.safetensors"), weights);
+});

@@ -49,7 +49,7 @@ export const TABLE = {
     as: AS,
     extend: number(
       { min: 1, max: 1e6, integer: true },
-      "With --from: add up to so many tokens of the text first; they begin as the mean of their pieces.",
+      "With --from: add up to so many tokens of the text first; their rows are trained alone for the first tenth of the run.",
     ),
     replay: pathWithShare(
       "With --from: mix other text, like what the model was made from, into every update; of all tokens it has that share.",

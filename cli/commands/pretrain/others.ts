@@ -5,6 +5,7 @@
 
 import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { FROM_DEFAULTS } from "../../../config/from_defaults.ts";
 import type { Evaluation } from "../../../config/metric.ts";
 import type { PlannedRun, RunConfig } from "../../../config/run_config.ts";
 import { type PreparedData, prepareShards } from "../../../data/mod.ts";
@@ -109,12 +110,16 @@ export function measuring(
   { run }: Plan,
   tokenizer: Tokenizer,
   { heldOut, reference, counts }: Measured,
-): Pick<TrainOptions<Evaluation>, "measures" | "measuresFirst"> {
+): Pick<TrainOptions<Evaluation>, "measures" | "measuresFirst" | "alone"> {
   if (run.from === undefined) return { measures: heldOut.length === 0 ? [] : [heldOutMeasure(heldOut)] };
+  const { extend, vocabulary } = run.from;
   const unigram = new Unigram(counts);
   return {
     measures: heldOut.length === 0 ? [] : [comparedMeasure({ heldOut, reference, unigram, tokenizer })],
     measuresFirst: true,
+    ...(extend === undefined
+      ? {}
+      : { alone: { first: vocabulary, count: tokenizer.size - vocabulary, share: FROM_DEFAULTS.rows_alone } }),
   };
 }
 

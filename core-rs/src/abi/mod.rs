@@ -119,6 +119,12 @@ exports! {
         let step = step_number(step)?;
         registry::with_engine(handle, |engine| engine.update(learning_rate, step))
     };
+    /// From the next update on, trains only `count` rows from `first` on of what has a row a token; everything for 0.
+    quick fn cloze_train_rows(handle: u32, first: u32, count: u32) => |handle, first, count| {
+        let first = first as usize;
+        let rows = (count > 0).then(|| first..first + count as usize);
+        registry::with_engine(handle, |engine| engine.train_rows(rows))
+    };
     /// Waits for all training and writes what came of it since the last report; `out` is f64[8]: loss sum, masked tokens,
     /// right ones, then the same of the sequences, the last update's gradient norm, and what that was divided by.
     long fn cloze_report(handle: u32, out: buffer) => |handle, out| {

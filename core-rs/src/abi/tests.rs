@@ -259,6 +259,9 @@ impl Engine for Bomb {
     fn forward_backward(&mut self, _: &Batch, _: u64, _: u32) -> crate::error::Result<()> {
         panic!("the bomb")
     }
+    fn train_rows(&mut self, _: Option<std::ops::Range<usize>>) -> crate::error::Result<()> {
+        Ok(())
+    }
     fn update(&mut self, _: f64, _: u64) -> crate::error::Result<()> {
         Ok(())
     }

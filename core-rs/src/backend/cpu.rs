@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 
 use super::{Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
+use std::ops::Range;
+
 use crate::blueprint::ParameterLayout;
 use crate::engine::batch::Batch;
 use crate::error::{Error, Result};
@@ -542,5 +544,10 @@ impl<T: Element> Backend for Cpu<T> {
     fn clear(&mut self, x: &mut Buffer) {
         let _timer = self.profile.start("clear");
         x.fill(0.0);
+    }
+
+    fn clear_part(&mut self, x: &mut Buffer, part: Range<usize>) {
+        let _timer = self.profile.start("clear");
+        x[part].fill(0.0);
     }
 }

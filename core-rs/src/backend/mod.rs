@@ -10,6 +10,8 @@ pub mod cpu;
 pub mod cuda;
 
 pub use crate::blueprint::Linear;
+use std::ops::Range;
+
 use crate::blueprint::ParameterLayout;
 use crate::engine::batch::Batch;
 use crate::error::Result;
@@ -403,6 +405,9 @@ pub trait Backend: Send {
 
     /// `x = 0`
     fn clear(&mut self, x: &mut Self::Buffer);
+
+    /// Zeros in some elements.
+    fn clear_part(&mut self, x: &mut Self::Buffer, part: Range<usize>);
 }
 
 /// One of the model's two heads.

@@ -4,6 +4,7 @@
 mod bert;
 mod layout;
 mod megatron_bert;
+mod rows;
 mod spec;
 
 pub use layout::{Linear, Parameter, ParameterLayout};

@@ -3,6 +3,7 @@
 
 pub mod batch;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::blueprint::ParameterLayout;
@@ -262,6 +263,14 @@ pub trait Engine: Send {
     /// weights are then left as they were. `InvalidState` if nothing was accumulated, `InvalidArgument` if the rate is no
     /// learning rate.
     fn update(&mut self, learning_rate: f64, step: u64) -> Result<()>;
+
+    /// From the next update on, trains only the rows of these tokens in what has a row a token (word embeddings, decoder),
+    /// and lets nothing decay; with `None`, everything again. What is not trained keeps its weights and its state to the
+    /// bit, as long as its state is zero, as it is when a run begins.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the vocabulary does not have them; `InvalidState` without training.
+    fn train_rows(&mut self, rows: Option<Range<usize>>) -> Result<()>;
 
     /// What came of the training since the last report; waits until all of it is done.
     ///

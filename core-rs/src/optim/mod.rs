@@ -46,6 +46,15 @@ pub struct Update {
     pub step: u64,
     /// What the summed gradients are divided by.
     pub units: u64,
+    /// Whether weights decay; not while some rows are trained alone.
+    pub decays: bool,
+}
+
+impl Update {
+    /// What decay, which is decoupled from the gradient, leaves of a weight that decays.
+    pub fn kept(&self, weight_decay: f64) -> f64 {
+        if self.decays { 1.0 - self.learning_rate * weight_decay } else { 1.0 }
+    }
 }
 
 /// The buffers of an update on a device.
@@ -207,7 +216,7 @@ pub(crate) mod tests {
         ) {
             let (team, gemm) = (Threads::new(threads), Gemm::<f32>::new(threads).unwrap());
             let team = Team { threads: &team, gemm: &gemm, packed: &[] };
-            let update = Update { learning_rate, step, units: 1 };
+            let update = Update { learning_rate, step, units: 1, decays: true };
             let mut on_cpu = optimizer.on_cpu::<f32>(layout, &[], threads).unwrap();
             on_cpu.update(team, State { weights, gradients, slots }, scale, update).unwrap();
         }

@@ -8,6 +8,7 @@
 mod model;
 mod optimizer;
 
+use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
@@ -35,6 +36,8 @@ pub struct CandleEngine {
     loaded: Loaded,
     /// Summed gradients, flat.
     gradients: Vec<f32>,
+    /// What is not trained while some rows are trained alone.
+    outside: Vec<Range<usize>>,
     /// What they will be divided by.
     units: u64,
     report: Report,
@@ -98,7 +101,19 @@ impl CandleEngine {
         let slot = |layout: SlotLayout| Slot { values: vec![0.0; layout.len()], layout };
         let slots = slot_layouts(&options, &layout).into_iter().map(slot).collect();
         let (alone, report) = (Threads::new(1), Report::default());
-        Ok(Self { options, blueprint, layout, variables, loaded, gradients, units: 0, report, slots, alone })
+        Ok(Self {
+            options,
+            blueprint,
+            layout,
+            variables,
+            loaded,
+            gradients,
+            outside: Vec::new(),
+            units: 0,
+            report,
+            slots,
+            alone,
+        })
     }
 
     fn training(&self) -> Result<Optimizer> {
@@ -180,6 +195,9 @@ impl Engine for CandleEngine {
         if self.units == 0 {
             return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
         }
+        for range in &self.outside {
+            self.gradients[range.clone()].fill(0.0);
+        }
         let units = self.units;
         let norm = self.gradients.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt() / units as f64;
         if !norm.is_finite() {
@@ -205,7 +223,7 @@ impl Engine for CandleEngine {
                 weights: &mut weights,
                 gradient: &gradient,
                 slots: &mut self.slots,
-                update: Update { learning_rate, step, units },
+                update: Update { learning_rate, step, units, decays: self.outside.is_empty() },
             };
             change.apply(&optimizer);
             let value = Tensor::from_slice(&weights, parameter.shape.as_slice(), &Device::Cpu);
@@ -213,6 +231,15 @@ impl Engine for CandleEngine {
         }
         self.discard();
         (self.report.grad_norm, self.report.units) = (norm, units);
+        Ok(())
+    }
+
+    fn train_rows(&mut self, rows: Option<Range<usize>>) -> Result<()> {
+        self.training()?;
+        self.outside = match rows {
+            Some(rows) => self.blueprint.outside_rows(&self.layout, &rows)?,
+            None => Vec::new(),
+        };
         Ok(())
     }
 

@@ -66,7 +66,7 @@ impl Change<'_> {
 
     /// What decay, which is decoupled from the gradient, leaves of a weight.
     fn kept(&self, weight_decay: f64) -> f64 {
-        if self.parameter.decays() { 1.0 - self.update.learning_rate * weight_decay } else { 1.0 }
+        if self.parameter.decays() { self.update.kept(weight_decay) } else { 1.0 }
     }
 }
 

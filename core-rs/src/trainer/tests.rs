@@ -435,3 +435,42 @@ fn a_product_without_memory_is_an_error_with_a_hint_and_the_engine_goes_on() {
         assert_eq!(t.report().unwrap(), fresh.report().unwrap());
     }
 }
+
+#[test]
+fn rows_that_are_trained_alone_change_alone_and_leave_no_trace_where_nothing_was_trained() {
+    for tie_word_embeddings in [true, false] {
+        let config = ModelConfig { tie_word_embeddings, ..dropout() };
+        let (v, batch) = (config.vocab_size, Packed::new(&[7, 4, 9], 0));
+        let step = |t: &mut Trainer, step: u64| {
+            t.losses(&batch.batch(), step, 0).unwrap();
+            t.update_now(RATE, step).unwrap().grad_norm
+        };
+        let mut t = trainer(config.clone(), 2);
+        let before = t.weights.to_vec();
+        t.train_rows(Some(v - 3..v)).unwrap();
+        let norms = [0, 1].map(|n| step(&mut t, n));
+        assert!(norms.iter().all(|&norm| norm > 0.0));
+        for range in
+            Blueprint::of(&t.options.config, &t.options.heads).unwrap().outside_rows(&t.layout, &(v - 3..v)).unwrap()
+        {
+            assert_eq!(t.weights[range.clone()], before[range.clone()]);
+            for slot in &t.training.as_ref().unwrap().slots {
+                assert!(slot.values[range.clone()].iter().all(|&x| x == 0.0));
+            }
+        }
+        let last = t.layout.find("bert.embeddings.word_embeddings.weight").unwrap().range().end - 1;
+        assert_ne!(t.weights[last], before[last]);
+        t.train_rows(None).unwrap();
+        assert!(step(&mut t, 2) > norms[1]);
+        let dense = t.layout.find("bert.encoder.layer.0.output.dense.weight").unwrap().offset;
+        assert_ne!(t.weights[dense], before[dense]);
+
+        let (mut plain, mut undone) = (trainer(config.clone(), 2), trainer(config, 1));
+        undone.train_rows(Some(0..1)).unwrap();
+        undone.train_rows(None).unwrap();
+        step(&mut plain, 0);
+        step(&mut undone, 0);
+        assert_eq!(plain.weights[..], undone.weights[..]);
+        assert_eq!(plain.train_rows(Some(v..v + 1)).unwrap_err().code, Code::InvalidArgument);
+    }
+}

@@ -30,6 +30,7 @@ pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
         ("masked_lm_of_other_families", families_but_bert),
         ("steps_of_one_shape_are_replayed", |open| replayed(open())),
         ("pairs_without_a_masked_token", |open| no_masked_token(open())),
+        ("rows_alone", |open| rows_alone(open())),
         ("accumulation_and_resuming", |open| resuming(open, OPTIMIZER)),
         ("accumulation_and_resuming_with_muon", |open| resuming(open, MUON)),
         ("masked_lm_with_muon", |open| muon_like_the_cpu(open())),
@@ -274,6 +275,32 @@ fn no_masked_token<D: Device + 'static>(device: D) {
     for name in ["bert.pooler.dense.weight", "bert.embeddings.position_embeddings.weight"] {
         compare(name, &cuda.gradient(name).unwrap(), &cpu.gradient(name).unwrap(), tolerance, 1e-2);
     }
+}
+
+/// Rows that are trained alone, then everything: what is not trained keeps its bits, and the rest is that of the CPU.
+fn rows_alone<D: Device + 'static>(device: D) {
+    let heads = Heads::MASKED_LM;
+    let (mut cuda, mut cpu, tolerance) = both(device, heads.clone());
+    let names: Vec<String> = cpu.layout().parameters().iter().map(|p| p.name.clone()).collect();
+    let before: Vec<Vec<f32>> = names.iter().map(|name| cuda.parameter(name).unwrap()).collect();
+    for step in 0..3 {
+        let owned = owned(&heads, &[70, 1, 33], step as i32);
+        let [found, expected] = [&mut cuda, &mut cpu].map(|engine| {
+            engine.train_rows((step < 2).then_some(290..301)).unwrap();
+            engine.losses(&owned.batch(), step, 0).unwrap();
+            engine.update_now(RATE, step).unwrap().grad_norm
+        });
+        assert!((found / expected - 1.0).abs() < tolerance, "step {step}: {found} and {expected}");
+        for (name, before) in names.iter().zip(&before).filter(|_| step == 1) {
+            let (found, expected) = (cuda.parameter(name).unwrap(), cpu.parameter(name).unwrap());
+            let rows = found.iter().zip(before).position(|(f, b)| f != b);
+            let has_rows = name.ends_with("word_embeddings.weight") || name.ends_with("predictions.bias");
+            assert_eq!(rows, has_rows.then_some(290 * before.len() / 301), "{name}: the first that has changed");
+            compare(name, &found, &expected, if tolerance > 1e-3 { 2e-2 } else { 1e-3 }, 1e-1);
+        }
+    }
+    let name = "bert.encoder.layer.0.output.dense.weight";
+    assert_ne!(cuda.parameter(name).unwrap(), before[names.iter().position(|n| n == name).unwrap()]);
 }
 
 /// Two micro-steps an update, a checkpoint, and going on from it in a fresh engine: the same bits.

@@ -244,6 +244,10 @@ const CALLS: Record<string, [weight: number, call: () => Promise<unknown>]> = {
     const step = draw.oneOf(10) ? draw.pick(REALS) : draw.below(100);
     return called("cloze_update", (e, l) => symbols.cloze_update(of, rate, step, e, l));
   }],
+  trainRows: [3, () => {
+    const [first, count] = [draw.pick([0, 1, 5, 2 ** 32 - 1]), draw.pick([0, 0, 1, 3, 2 ** 32 - 1])], of = handle();
+    return called("cloze_train_rows", (e, l) => Promise.resolve(symbols.cloze_train_rows(of, first, count, e, l)));
+  }],
   report: [8, () => {
     const out = draw.oneOf(40) ? null : new Float64Array(8), of = handle();
     return called("cloze_report", (e, l) => symbols.cloze_report(of, out, e, l));

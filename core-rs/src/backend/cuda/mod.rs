@@ -9,6 +9,8 @@ mod plan;
 pub mod program;
 
 use super::{Backend, DataGradient, Embeddings, Head, Heads, Linear, Norm, Totals};
+use std::ops::Range;
+
 use crate::blueprint::ParameterLayout;
 use crate::driver::{self, Device, Dtype, bytes_of, bytes_of_mut};
 use crate::engine::batch::Batch;
@@ -493,5 +495,9 @@ impl<D: Device> Backend for Cuda<D> {
 
     fn clear(&mut self, x: &mut Buffer<D>) {
         self.queue.clear(x.exact());
+    }
+
+    fn clear_part(&mut self, x: &mut Buffer<D>, part: Range<usize>) {
+        self.queue.clear(x.exact().part(part.start, part.len()));
     }
 }

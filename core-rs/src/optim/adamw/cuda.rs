@@ -28,7 +28,7 @@ impl<D: Device> Cuda<D> {
 impl<D: Device> OnCuda<D> for Cuda<D> {
     fn update(&self, queue: &Queue<D>, state: &Tensors, scale: Tensor, update: Update) {
         let super::Factors { beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept } =
-            self.options.factors(update.learning_rate, update.step);
+            self.options.factors(update);
         let factors = [beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept];
         let (factors, count) = (queue.input(&factors, factors.len()), self.places.len());
         if count == 0 {

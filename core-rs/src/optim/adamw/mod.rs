@@ -47,19 +47,19 @@ impl Options {
         ])
     }
 
-    /// The factors of update number `step`, from 0, at a learning rate.
-    pub fn factors(&self, learning_rate: f64, step: u64) -> Factors {
-        let power = i32::try_from(step + 1).unwrap_or(i32::MAX);
+    /// The factors of an update.
+    pub fn factors(&self, update: Update) -> Factors {
+        let power = i32::try_from(update.step + 1).unwrap_or(i32::MAX);
         let (correction1, correction2) = (1.0 - self.beta1.powi(power), 1.0 - self.beta2.powi(power));
         Factors {
             beta1: self.beta1 as f32,
             beta2: self.beta2 as f32,
             one_minus_beta1: (1.0 - self.beta1) as f32,
             one_minus_beta2: (1.0 - self.beta2) as f32,
-            rate: (learning_rate / correction1) as f32,
+            rate: (update.learning_rate / correction1) as f32,
             root: (1.0 / correction2.sqrt()) as f32,
             epsilon: self.epsilon as f32,
-            kept: (1.0 - learning_rate * self.weight_decay) as f32,
+            kept: update.kept(self.weight_decay) as f32,
         }
     }
 }
@@ -115,7 +115,7 @@ impl Cpu {
 impl<T: Element> OnCpu<T> for Cpu {
     fn update(&mut self, team: Team<T>, state: State<Buffer>, scale: f64, update: Update) -> Result<()> {
         let Factors { beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept } =
-            self.options.factors(update.learning_rate, update.step);
+            self.options.factors(update);
         let scale = scale as f32;
         let gradients = Shards::new(state.gradients);
         let moments = named(state.slots, SLOTS).map(|values| Shards::new(values));

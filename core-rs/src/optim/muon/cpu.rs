@@ -77,7 +77,7 @@ impl<T: Element> OnCpu<T> for Cpu<T> {
             look_ahead(team.threads, self.options.momentum, scale as f32, u, momentum);
             self.work.orthogonalize(team, matrix, u)?;
         }
-        let kept = (1.0 - update.learning_rate * self.options.weight_decay) as f32;
+        let kept = update.kept(self.options.weight_decay) as f32;
         let updates = Shards::new(&mut *gradients);
         self.pieces.run(team.threads, team.packed, &mut *weights, &|piece, w| {
             // SAFETY: pieces are disjoint.

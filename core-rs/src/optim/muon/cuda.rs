@@ -59,7 +59,7 @@ impl<D: Device> Cuda<D> {
 impl<D: Device> OnCuda<D> for Cuda<D> {
     fn update(&self, queue: &Queue<D>, state: &Tensors, scale: Tensor, update: Update) {
         self.rest.update(queue, state, scale, update);
-        let kept = 1.0 - update.learning_rate * self.options.weight_decay;
+        let kept = update.kept(self.options.weight_decay);
         let factors = queue.input(&[update.learning_rate as f32, kept as f32], 2);
         let count = self.places.len();
         if count == 0 {
