@@ -165,7 +165,9 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
 #[test]
 fn muon_equals_candle_in_ten_updates() {
     let heads = Heads::MASKED_LM;
-    for (config, threads) in [(config(12, 2, 3, 50, 0.1), 2), (config(64, 1, 4, 97, 0.1), 3)] {
+    let cases = [(config(12, 2, 3, 50, 0.1), 2), (config(64, 1, 4, 97, 0.1), 3)];
+    for (family, (config, threads)) in families().flat_map(|f| cases.iter().cloned().map(move |c| (f, c))) {
+        let config = ModelConfig { model_type: family.into(), ..config };
         let options = EngineOptions { optimizer: Some(MUON), ..options(&config, &heads, threads) };
         let mut fused = trainer::open(options.clone(), None).unwrap();
         let mut candle = CandleEngine::new(options, None).unwrap();
@@ -191,21 +193,9 @@ fn muon_equals_candle_in_ten_updates() {
 
 #[test]
 fn fused_equals_candle_where_rows_are_trained_alone() {
-    for tie_word_embeddings in [true, false] {
-        let config = ModelConfig { tie_word_embeddings, ..config(12, 2, 3, 50, 0.1) };
-        let options = EngineOptions {
-            config,
-            heads: Heads::MASKED_LM,
-            seed: 5,
-            dtype: Dtype::F32,
-            threads: 2,
-            max_tokens: 128,
-            max_sequences: 8,
-            max_masked: 128,
-            max_sequence_length: 40,
-            optimizer: Some(OPTIMIZER),
-            profile: false,
-        };
+    for (family, tie_word_embeddings) in families().flat_map(|f| [(f, true), (f, false)]) {
+        let config = ModelConfig { model_type: family.into(), tie_word_embeddings, ..config(12, 2, 3, 50, 0.1) };
+        let options = options(&config, &Heads::MASKED_LM, 2);
         let mut fused = trainer::open(options.clone(), None).unwrap();
         let mut candle = CandleEngine::new(options, None).unwrap();
         for step in 0..4 {
