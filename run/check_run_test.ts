@@ -47,7 +47,7 @@ Deno.test("checkRun names the field that no run has", () => {
     ["engine", ["magic", null]],
     ["extensions", [{}, [3], [{ extent: 1 }], [{ extent: { years: 1 } }]]],
     ["model.hidden_size", [0, "128", null]],
-    ["model.hidden_act", ["relu", undefined]],
+    ["model.hidden_act", ["tanh", undefined]],
     ["model.layer_norm_eps", [undefined, null]],
   ];
   for (const [path, values] of wrong) {

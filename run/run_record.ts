@@ -30,13 +30,22 @@ export async function readRecord(
   }
   const whole = {
     ...run,
-    model: { model_type: "bert", tie_word_embeddings: true, ...run.model as Partial<ModelConfig> }, // 0.1.0 said neither
+    model: withDefaults(run.model as ModelConfig),
     training: { ...TRAINING_DEFAULTS, ...run.training, objective: run.training.objective ?? DEFAULT_OBJECTIVE },
     data: { ...run.data, corpus: corpusOf(run.data.corpus) },
   } as PlannedRun | RunConfig;
   checkRun(whole, path);
   if (!isSealed) onNote(`note: ${path} has no checksum; it is taken as it is`);
   return whole;
+}
+
+/**
+ * A model as records have it, with what those of version 0.1.0 do not say. Its fields stay in their order: the `config.json`
+ * that is made from it again is the same file.
+ */
+function withDefaults(model: ModelConfig): ModelConfig {
+  const { model_type = "bert", tie_word_embeddings = true } = model as Partial<ModelConfig>;
+  return { ...model, model_type, tie_word_embeddings };
 }
 
 /** How text is read. Version 0.1.0 has two names, for JSON records and for tables: mostly the same, or one unused. */

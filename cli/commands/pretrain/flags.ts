@@ -113,7 +113,7 @@ export const TABLE = {
     "cloze pretrain",
     "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
     "cloze pretrain --data 'news/*.jsonl.zst' --text-column title,body --output runs/news --epochs 3",
-    "cloze pretrain --from models/bert --data reviews/ --output runs/reviews --replay news.txt:5% --reference news.valid.txt",
+    "cloze pretrain --from models/bert --data reviews/ --output runs/reviews --replay news.txt:5%",
     "cloze pretrain --resume runs/mine",
     "cloze pretrain --resume runs/mine --budget 2h",
   ],
