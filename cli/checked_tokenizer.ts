@@ -1,12 +1,9 @@
 /** Loads a tokenizer alone, from a folder that may say what its files' checksums are. */
 
 import { folderOf } from "../config/whole_file.ts";
-import { checkModelFiles, MODEL_FILES } from "../model/checksums.ts";
+import { checkModelFiles, TOKENIZER_FILES } from "../model/checksums.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/mod.ts";
 import { noteTokenizer } from "./tokenizer_notes.ts";
-
-/** What a tokenizer is read from. */
-const TOKENIZER_FILES = MODEL_FILES.filter((name) => !["config.json", "model.safetensors"].includes(name));
 
 /**
  * The tokenizer of a model folder, or of a file in one. Says on standard error what a person should know of it.

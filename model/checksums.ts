@@ -10,9 +10,8 @@ import { writeWhole } from "../config/whole_file.ts";
 
 /** Name of the file. */
 export const CHECKSUMS = "SHA256SUMS";
-/** What a model is made of, as far as this program reads it. */
-export const MODEL_FILES = [
-  "config.json",
+/** Files of a model folder that say how text becomes ids. */
+export const TOKENIZER_FILES = [
   "tokenizer.json",
   "tokenizer_config.json",
   "vocab.txt",
@@ -20,8 +19,9 @@ export const MODEL_FILES = [
   "merges.txt",
   "added_tokens.json",
   "special_tokens_map.json",
-  "model.safetensors",
 ] as const;
+/** What a model is made of, as far as this program reads it. */
+export const MODEL_FILES = ["config.json", ...TOKENIZER_FILES, "model.safetensors"] as const;
 
 const LONGEST = 1 << 16;
 

@@ -7,22 +7,12 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject } from "../config/json_object.ts";
 import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
 import { fileHash } from "../config/sha256.ts";
+import { TOKENIZER_FILES } from "./checksums.ts";
 import { familyOf } from "./families.ts";
 import { DECODER } from "./head_kinds.ts";
 import { configText, type ModelFolder } from "./model_folder.ts";
 import { type ModelHeads, nameOf, parseModelHeads } from "./model_heads.ts";
 import { textHash } from "./publish_model.ts";
-
-/** Files of a folder that say how text becomes ids, ours and those of transformers that are only handed on. */
-const TOKENIZER_TEXTS = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "vocab.txt",
-  "vocab.json",
-  "merges.txt",
-  "added_tokens.json",
-  "special_tokens_map.json",
-] as const;
 
 /** How a model's heads change when it is trained for a task. */
 export interface HeadChange {
@@ -88,7 +78,7 @@ export async function textsFor(
   { path: folder, as }: Pick<ModelFolder, "path" | "as">,
 ): Promise<Record<string, string>> {
   const texts: Record<string, string> = { "config.json": configFor(heads, await configText(folder, as), folder) };
-  for (const name of TOKENIZER_TEXTS) {
+  for (const name of TOKENIZER_FILES) {
     const isThere = await Deno.lstat(`${folder}/${name}`).then(() => true, () => false);
     if (isThere) texts[name] = await readWholeText(`${folder}/${name}`, LONGEST_FILE.tokenizer);
   }

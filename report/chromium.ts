@@ -1,4 +1,4 @@
-/** A page in a real Chromium, for the tests of this room. Used by tests only. */
+/** A page in a real Chromium, for tests. Used by tests only. */
 
 /** A Chromium that can be started, or `undefined`. */
 function found(): string | undefined {
@@ -14,7 +14,8 @@ function found(): string | undefined {
   return undefined;
 }
 
-const browser = found();
+/** The command of a Chromium, if there is one. */
+export const browser = found();
 
 /** A test that needs a Chromium. */
 export function testInChromium(name: string, fn: () => Promise<void>): void {

@@ -1,22 +1,7 @@
 /** A real Chromium that is driven through its debugging protocol, for tests of the playground. */
 
 import { loadLibrary } from "../../ffi/library.ts";
-
-/** A Chromium that can be started, or `undefined`. */
-function found(): string | undefined {
-  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-    try {
-      if (new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync().success) {
-        return name;
-      }
-    } catch {
-      // Not this one.
-    }
-  }
-  return undefined;
-}
-
-const browser = found();
+import { browser } from "../../report/chromium.ts";
 
 /** Why tests cannot open the playground in a browser here, if they cannot. */
 function missing(): string | undefined {

@@ -98,6 +98,7 @@ async function pretrain(plan: Plan, values: PretrainOptions, stop: Stop, call: C
 /** The data folders of the runs beside this one: they may hold the same shards. */
 async function neighbours(output: string): Promise<string[]> {
   const runs = output.replace(/\/[^/]*\/?$/, "");
+  // A folder that cannot be listed has nothing to reuse: the shards are written again.
   const folders = await Array.fromAsync(Deno.readDir(runs)).catch(() => []);
   return folders.filter(({ isDirectory }) => isDirectory).map(({ name }) => `${runs}/${name}/data`)
     .filter((folder) => folder !== `${output}/data`).sort();

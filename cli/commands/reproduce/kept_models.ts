@@ -12,6 +12,7 @@ export async function keepModel(checkpoint: string, target: string): Promise<voi
   for await (const { name } of Deno.readDir(checkpoint)) {
     if (name.startsWith("training_state.")) continue;
     const [from, to] = [`${checkpoint}/${name}`, `${temporary}/${name}`];
+    // Some file systems have no links.
     await Deno.link(from, to).catch(() => Deno.copyFile(from, to));
   }
   await Deno.rename(temporary, target).catch((error) => {

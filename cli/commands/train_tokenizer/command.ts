@@ -111,6 +111,7 @@ async function tokenizerIn(folder: string): Promise<string[]> {
 
 /** @throws {ClozeError} `input` if a file is not what would be written: a command that was stopped may be called again. */
 async function expectSame(path: string, text: string): Promise<void> {
+  // What cannot be read is not what would be written, and is refused with the rest.
   if (await readWholeText(path, LONGEST_FILE.tokenizer).catch(() => undefined) === text) return;
   throw new ClozeError("input", `${path} exists, and is of another tokenizer than this one`, {
     hint: "give another --output, or --force to replace it",
