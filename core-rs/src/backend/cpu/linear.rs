@@ -1,0 +1,150 @@
+//! Dense layers: products whose epilogue does what follows them, by packed weights where those pay.
+
+use super::Cpu;
+use crate::backend::linear::LinearOps;
+use crate::backend::{DataGradient, Linear};
+use crate::machine::dtype::Element;
+use crate::machine::memory::Buffer;
+use crate::ops::activation::Activation;
+use crate::ops::dropout::Dropout;
+use crate::ops::gemm::epilogue::{Add, Bias, BiasActivation, BiasDropoutResidual, Epilogue, Store, TimesSlope};
+use crate::ops::linear::{self, Weight};
+
+impl<T: Element> Cpu<T> {
+    pub(super) fn weight<'a>(&'a self, layer: Linear, weights: &'a Buffer) -> Weight<'a> {
+        let at = self.packed.binary_search_by_key(&layer.weight, |(offset, _)| *offset);
+        Weight {
+            values: &weights[layer.weight..][..layer.inputs * layer.outputs],
+            inputs: layer.inputs,
+            packed: at.ok().map(|at| &self.packed[at].1),
+        }
+    }
+
+    fn linear_forward(&self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer<T>, epilogue: &dyn Epilogue) {
+        let x = &x[..n * layer.inputs];
+        self.note(linear::forward(&self.gemm, &self.threads, x, self.weight(layer, weights), epilogue));
+    }
+
+    pub(super) fn linear_data(
+        &self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        dy: &Buffer<T>,
+        epilogue: &dyn Epilogue,
+    ) {
+        let dy = &dy[..n * layer.outputs];
+        self.note(linear::backward_data(&self.gemm, &self.threads, dy, self.weight(layer, weights), epilogue));
+    }
+}
+
+impl Linear {
+    pub(super) fn bias<'a>(&self, weights: &'a Buffer) -> &'a [f32] {
+        &weights[self.bias..][..self.outputs]
+    }
+
+    pub(super) fn of_mut<'a>(&self, gradients: &'a mut Buffer) -> (&'a mut [f32], &'a mut [f32]) {
+        let (left, right) = gradients.split_at_mut(self.bias);
+        (&mut left[self.weight..][..self.inputs * self.outputs], &mut right[..self.outputs])
+    }
+}
+
+impl<T: Element> LinearOps for Cpu<T> {
+    fn linear(&mut self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer<T>, y: &mut Buffer<T>) {
+        let _timer = self.profile.start("linear");
+        let epilogue = Bias::new(layer.bias(weights), &mut y[..n * layer.outputs]);
+        self.linear_forward(n, layer, weights, x, &epilogue);
+    }
+
+    fn linear_residual(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        x: &Buffer<T>,
+        dropout: Dropout,
+        residual: &Buffer<T>,
+        y: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_residual");
+        let len = n * layer.outputs;
+        let epilogue = BiasDropoutResidual::new(layer.bias(weights), dropout, &residual[..len], &mut y[..len]);
+        self.linear_forward(n, layer, weights, x, &epilogue);
+    }
+
+    fn linear_activation(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        activation: Activation,
+        weights: &Buffer,
+        x: &Buffer<T>,
+        kept: &mut Buffer<T>,
+        y: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_activation");
+        let len = n * layer.outputs;
+        let epilogue = BiasActivation::new(layer.bias(weights), activation, &mut kept[..len], &mut y[..len]);
+        self.linear_forward(n, layer, weights, x, &epilogue);
+    }
+
+    fn linear_backward(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        dy: &Buffer<T>,
+        dx: &mut Buffer,
+        how: DataGradient,
+    ) {
+        let _timer = self.profile.start("linear_backward");
+        let dx = &mut dx[..n * layer.inputs];
+        match how {
+            DataGradient::Store => self.linear_data(n, layer, weights, dy, &Store::new(dx, layer.inputs)),
+            DataGradient::Add => self.linear_data(n, layer, weights, dy, &Add::new(dx, layer.inputs)),
+        }
+    }
+
+    fn linear_backward_to_operand(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer,
+        dy: &Buffer<T>,
+        dx: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_backward_to_operand");
+        self.linear_data(n, layer, weights, dy, &Store::new(&mut dx[..n * layer.inputs], layer.inputs));
+    }
+
+    fn linear_backward_through_activation(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        _activation: Activation,
+        weights: &Buffer,
+        dy: &Buffer<T>,
+        kept: &Buffer<T>,
+        dx: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_backward_through_activation");
+        let len = n * layer.inputs;
+        self.linear_data(n, layer, weights, dy, &TimesSlope::new(&kept[..len], &mut dx[..len], layer.inputs));
+    }
+
+    fn linear_parameters_backward(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        x: &Buffer<T>,
+        dy: &Buffer<T>,
+        gradients: &mut Buffer,
+    ) {
+        let _timer = self.profile.start("linear_parameters_backward");
+        let (x, dy) = (&x[..n * layer.inputs], &dy[..n * layer.outputs]);
+        let (d_weight, d_bias) = layer.of_mut(gradients);
+        let partials = &mut self.partials;
+        let done = linear::backward_parameters(&self.gemm, &self.threads, x, dy, d_weight, d_bias, partials);
+        self.note(done);
+    }
+}

@@ -1,0 +1,49 @@
+//! Attention's kernels, on the batch that the embeddings have sent.
+
+use super::plan::{Buffer, Cuda};
+use crate::backend::Heads;
+use crate::backend::attention::AttentionOps;
+use crate::driver::{self, Device};
+use crate::engine::batch::Batch;
+use crate::ops::attention;
+use crate::ops::dropout::Dropout;
+
+impl<D: Device> AttentionOps for Cuda<D> {
+    fn attention(
+        &mut self,
+        batch: &Batch,
+        heads: Heads,
+        qkv: &driver::Buffer<D>,
+        dropout: Dropout,
+        out: &mut driver::Buffer<D>,
+        lse: &mut Buffer<D>,
+    ) {
+        let packed = self.packed(batch, heads);
+        let site = self.score_site(dropout);
+        attention::cuda::forward(&self.queue, &packed, qkv.tensor(), site, out.tensor(), lse.exact());
+    }
+
+    fn attention_backward(
+        &mut self,
+        batch: &Batch,
+        heads: Heads,
+        qkv: &driver::Buffer<D>,
+        dropout: Dropout,
+        out: &driver::Buffer<D>,
+        lse: &Buffer<D>,
+        d_out: &driver::Buffer<D>,
+        d_qkv: &mut driver::Buffer<D>,
+    ) {
+        attention::cuda::backward(
+            &self.queue,
+            &self.packed(batch, heads),
+            qkv.tensor(),
+            self.score_site(dropout),
+            out.tensor(),
+            lse.exact(),
+            d_out.tensor(),
+            d_qkv.tensor(),
+            self.scratch.tensor(),
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! LayerNorm's kernels.
+
+use super::plan::{Buffer, Cuda};
+use crate::backend::Norm;
+use crate::backend::norm::NormOps;
+use crate::driver::{self, Device};
+use crate::ops::dropout::Dropout;
+use crate::ops::layer_norm;
+
+impl<D: Device> NormOps for Cuda<D> {
+    fn norm(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer<D>,
+        x: &driver::Buffer<D>,
+        out: &mut driver::Buffer<D>,
+        statistics: &mut Buffer<D>,
+    ) {
+        let (norm, statistics) = (self.norm_of(norm, weights), statistics.exact());
+        layer_norm::cuda::forward(&self.queue, n, norm, x.tensor(), out.tensor(), statistics);
+    }
+
+    fn norm_backward(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer<D>,
+        x: &driver::Buffer<D>,
+        statistics: &Buffer<D>,
+        gradient: &mut Buffer<D>,
+        operand: Option<(Dropout, &mut driver::Buffer<D>)>,
+        gradients: &mut Buffer<D>,
+    ) {
+        layer_norm::cuda::backward(
+            &self.queue,
+            n,
+            self.norm_of(norm, weights),
+            x.tensor(),
+            statistics.exact(),
+            gradient.exact(),
+            operand.map(|(dropout, to)| (self.site(dropout), to.tensor())),
+            gradients.exact().part(norm.weight, 2 * norm.width),
+            self.scratch.tensor(),
+        );
+    }
+}
