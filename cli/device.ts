@@ -12,8 +12,8 @@ export function noteTensors(unknown: readonly string[]): void {
 }
 
 /** Notes that `--device auto` found no GPU. */
-export function noteDevice(asked: Device | undefined, found: "cpu" | "cuda"): void {
-  if (asked === "auto" && found === "cpu") {
+export function noteDevice(asked: Device | undefined, model: { device: "cpu" | "cuda" }): void {
+  if (asked === "auto" && model.device === "cpu") {
     note("device: there is no GPU that can be used, so this runs on the CPU (cloze doctor says what is missing)");
   }
 }

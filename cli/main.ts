@@ -6,10 +6,8 @@
 
 import { program } from "../config/called.ts";
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
-import { VERSION } from "../config/run_config.ts";
 import { typedCommand } from "./command_line.ts";
-import { COMMANDS, loadCommand, loadTable, loadTables } from "./commands/registry.ts";
-import { helpText } from "./flags/help.ts";
+import { type CommandName, COMMANDS, loadCommand, loadTable, loadTables } from "./commands/registry.ts";
 import { nearest } from "./flags/nearest.ts";
 import { parseFlags } from "./flags/parse.ts";
 import { bold, note, printError, printStop, writeOut } from "./terminal.ts";
@@ -31,10 +29,11 @@ async function dispatch(args: string[]): Promise<number> {
   const [word, ...rest] = args;
   if (word === undefined || word === "--help" || word === "-h" || word === "help") {
     const name = COMMANDS.find((name) => name === rest[0]);
-    await writeOut(name === undefined ? await overview() : helpText(await loadTable(name), program()));
+    await writeOut(name === undefined ? await overview() : await helpOf(name));
     return word === undefined ? 2 : 0;
   }
   if (word === "--version") {
+    const { VERSION }: typeof import("../config/run_config.ts") = await import(here("../config/run_config.ts"));
     await writeOut(`cloze ${VERSION}\n`);
     return 0;
   }
@@ -45,16 +44,25 @@ async function dispatch(args: string[]): Promise<number> {
       hint: near === undefined ? `the commands are ${COMMANDS.join(", ")}` : `did you mean ${near}?`,
     });
   }
-  const table = await loadTable(name);
   if (rest.includes("--help") || rest.includes("-h")) {
-    await writeOut(helpText(table, program()));
+    await writeOut(await helpOf(name));
     return 0;
   }
+  const { run, table } = await loadCommand(name);
   const { values, positionals } = parseFlags(table, rest);
-  const run = await loadCommand(name);
   return await run({ ...values, ...(table.positional === undefined ? {} : { positionals }) }, {
     typed: typedCommand(args),
   });
+}
+
+async function helpOf(name: CommandName): Promise<string> {
+  const { helpText }: typeof import("./flags/help.ts") = await import(here("flags/help.ts"));
+  return helpText(await loadTable(name), program());
+}
+
+/** A path made at run time: Deno would read what stands in an `import` before each command. */
+function here(path: string): string {
+  return new URL(path, import.meta.url).href;
 }
 
 /** Runs the command line and returns the exit code. */

@@ -7,6 +7,9 @@ import { ClozeError, ioError } from "./cloze_error.ts";
 
 const MIB = 1 << 20;
 
+/** Up to here a file is read at once: it is there sooner than a promise for it. */
+const SMALL = MIB;
+
 /** Most bytes of files that are read whole, by kind. */
 export const LONGEST_FILE = {
   /** A `config.json` with a million labels is smaller. */
@@ -31,10 +34,13 @@ export function kindOf(info: Deno.FileInfo): string | undefined {
  * @param doing what it is for, in the message: `could not DOING PATH`
  * @throws {ClozeError} `io` if it is not there or not a regular file; links are followed.
  */
-export async function regularFile(path: string, doing = "read"): Promise<Deno.FileInfo> {
-  const info = await Deno.stat(path).catch((error) => {
+export function regularFile(path: string, doing = "read"): Deno.FileInfo {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(path);
+  } catch (error) {
     throw ioError(error, doing, path);
-  });
+  }
   const kind = kindOf(info);
   if (kind === undefined) return info;
   throw new ClozeError("io", `could not ${doing} ${path}: it is ${kind}, not a file`, {
@@ -49,14 +55,15 @@ export async function regularFile(path: string, doing = "read"): Promise<Deno.Fi
  * @throws {ClozeError} `io` as {@linkcode regularFile}; `input` if it is longer.
  */
 export async function readWhole(path: string, most: number, doing = "read"): Promise<Uint8Array<ArrayBuffer>> {
-  const { size } = await regularFile(path, doing);
+  const { size } = regularFile(path, doing);
   if (size > most) throw tooLong(path, size, most);
   try {
-    using file = await Deno.open(path);
+    using file = Deno.openSync(path);
     // A file of /proc says that it has 0 bytes, and any file may grow meanwhile: what is read counts.
     let bytes = new Uint8Array(size + 1), length = 0;
     for (;;) {
-      const read = await file.read(bytes.subarray(length));
+      const rest = bytes.subarray(length);
+      const read = bytes.length > SMALL ? await file.read(rest) : file.readSync(rest);
       if (read === null) return bytes.subarray(0, length);
       length += read;
       if (length > most) throw tooLong(path, length, most);

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ClozeError } from "./cloze_error.ts";
 import { readWhole, readWholeText, regularFile } from "./regular_file.ts";
 
@@ -19,7 +19,7 @@ Deno.test({
       await Deno.symlink(`${folder}/nothing`, `${folder}/dangling`);
       await Deno.symlink(`${folder}/loop`, `${folder}/loop`);
       assertEquals((await new Deno.Command("mkfifo", { args: [fifo] }).output()).code, 0);
-      for (const path of [file, `${folder}/link`]) assertEquals((await regularFile(path)).size, 4);
+      for (const path of [file, `${folder}/link`]) assertEquals(regularFile(path).size, 4);
       const refused = [
         [fifo, "a FIFO"],
         [folder, "a folder"],
@@ -30,7 +30,7 @@ Deno.test({
         [`${folder}/a\0b`, "could not read"],
       ];
       for (const [path, what] of refused) {
-        await assertRejects(() => regularFile(path), ClozeError, what);
+        assertThrows(() => regularFile(path), ClozeError, what);
         await assertRejects(() => readWhole(path, 10), ClozeError, what);
       }
     } finally {

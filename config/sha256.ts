@@ -12,7 +12,7 @@ const AT_ONCE = 1 << 24;
  * @throws {ClozeError} `io`
  */
 export async function fileHash(path: string): Promise<string> {
-  const { size } = await regularFile(path);
+  const { size } = regularFile(path);
   if (size <= AT_ONCE) {
     const bytes = await readWhole(path, 2 * AT_ONCE);
     return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();

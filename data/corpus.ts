@@ -37,7 +37,7 @@ export async function planUnits(
   const units: Unit[] = [];
   for (const file of files) {
     const { format, compression } = sourceKind(file, otherwise);
-    const info = await regularFile(file);
+    const info = regularFile(file);
     const { size } = info, stamp = stampOf(info);
     let document_per_line = format === "text" ? knownPerLine(file, stamp, documents) : true;
     if (compression !== "none" || (format !== "text" && format !== "jsonl") || size <= unitBytes) {

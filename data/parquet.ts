@@ -37,7 +37,7 @@ export async function* readParquet(file: string, options: RecordOptions): AsyncG
 
 /** @param name what to call the file in messages. */
 async function* readPlainParquet(file: string, name: string, options: RecordOptions): AsyncGenerator<FileRecord[]> {
-  await regularFile(file);
+  regularFile(file);
   using opened = await Deno.open(file).catch((error) => {
     throw ioError(error, "read", name);
   });

@@ -9,7 +9,6 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { EngineHeads, LossSums, RowResults } from "../config/engine.ts";
 import { shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
-import { cudaOptions } from "./cuda.ts";
 import { type Library, loadLibrary } from "./library.ts";
 import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";
 
@@ -130,7 +129,7 @@ export class Engine implements Disposable {
   static async open(options: EngineOptions): Promise<Engine> {
     for (const name of WHOLE) checkWhole(name, options[name], 0);
     const library = loadLibrary();
-    const cuda = options.device === "cpu" ? {} : { cuda: cudaOptions() };
+    const cuda = options.device === "cpu" ? {} : { cuda: (await cudaModule()).cudaOptions() };
     const request = new TextEncoder().encode(JSON.stringify({ ...options, ...cuda }));
     const handle = new Uint32Array(1);
     const error = new Uint8Array(ERROR_LENGTH);
@@ -349,6 +348,9 @@ export class Engine implements Disposable {
     return result;
   }
 }
+
+/** What only a GPU needs. The path is made here, because Deno reads a written-out one before a program starts. */
+const cudaModule = (): Promise<typeof import("./cuda.ts")> => import(new URL("cuda.ts", import.meta.url).href);
 
 /** Options that are whole numbers. */
 const WHOLE = ["threads", "seed", "max_tokens", "max_sequences", "max_masked", "max_sequence_length"] as const;

@@ -4,8 +4,8 @@ import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { prepareEach } from "./arguments.ts";
-import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
-import { checkOptions, type InferenceOptions } from "./open_engine.ts";
+import type { ModelFolder } from "../model/model_folder.ts";
+import { checkOptions, type GivenModel, type InferenceOptions } from "./open_engine.ts";
 import { openSequenceHead, outputsOf, type PreparedText, prepareText } from "./sequence_head.ts";
 
 /** A class with its probability. */
@@ -57,10 +57,9 @@ export class Classifier implements Disposable {
   }
 
   /** @throws {ClozeError} if the folder holds no classifier, or it or the core cannot be used. */
-  static async open(model: string | ModelFolder, options: ClassifierOptions = {}): Promise<Classifier> {
+  static async open(model: GivenModel, options: ClassifierOptions = {}): Promise<Classifier> {
     checkOptions(options);
-    const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
-    const { engine, head: { labels, problem_type } } = await openSequenceHead(folder, options);
+    const { folder, engine, head: { labels, problem_type } } = await openSequenceHead(model, options);
     if (problem_type === "regression") {
       engine.close();
       throw new ClozeError("input", `${folder.path} does not classify: it predicts values`, {

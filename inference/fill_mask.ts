@@ -11,8 +11,15 @@ import type { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { checkCount, checkTexts, prepareEach } from "./arguments.ts";
-import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
-import { answerLimits, checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
+import type { ModelFolder } from "../model/model_folder.ts";
+import {
+  answerLimits,
+  checkOptions,
+  folderOf,
+  type GivenModel,
+  type InferenceOptions,
+  openBoth,
+} from "./open_engine.ts";
 import { longest, rankTargets, type Target, targetsOf } from "./rank_targets.ts";
 
 /** What filling needs to know of a model. */
@@ -108,7 +115,7 @@ export class FillMask implements Disposable {
   }
 
   /** @throws {ClozeError} if the folder, the core or a target cannot be used. */
-  static async open(model: string | ModelFolder, options: FillMaskOptions = {}): Promise<FillMask> {
+  static async open(model: GivenModel, options: FillMaskOptions = {}): Promise<FillMask> {
     checkOptions(options);
     const { topK = 5, targets: answers } = options;
     checkCount("topK", topK, 1, 2 ** 28);
@@ -116,18 +123,22 @@ export class FillMask implements Disposable {
       checkTexts("targets", answers);
       if (answers.length === 0) throw new ClozeError("usage", "targets is empty: there is no answer to choose");
     }
-    const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
-    const { config, heads, path } = folder;
+    const begun = await folderOf(model);
+    const { config, heads, path } = begun;
     const refusal = whyNot(heads);
     if (refusal !== undefined) {
       const [what, hint] = refusal;
       throw new ClozeError("input", `${path} cannot fill blanks: it ${what}`, { hint });
     }
-    const targets = targetsOf([...new Set(answers)], folder.tokenizer);
-    const most = answerLimits(folder, BATCH_TOKENS, 3);
-    const engine = await openEngine(folder, tokenHeads(heads), most, options);
+    const most = answerLimits(begun, BATCH_TOKENS, 3);
+    const { folder, engine } = await openBoth(begun, tokenHeads(heads), most, options);
     const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
-    return new FillMask(folder, engine, limits, topK, targets);
+    try {
+      return new FillMask(folder, engine, limits, topK, targetsOf([...new Set(answers)], folder.tokenizer));
+    } catch (error) {
+      engine.close();
+      throw error;
+    }
   }
 
   /** Over an engine that is open, as while it trains; `limits` are those that it was opened with. Disposing closes it. */
@@ -230,6 +241,11 @@ export class FillMask implements Disposable {
     this.#engine.checkOpen();
     const filled = await this.fillPrepared(prepared);
     return filled.map((result, i) => ({ ...result, input: lines[i] }));
+  }
+
+  /** What a person should know of how its tokenizer was read, as sentences. */
+  get notes(): readonly string[] {
+    return this.#parts.tokenizer.notes;
   }
 
   /** Where it runs. */

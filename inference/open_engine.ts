@@ -4,7 +4,7 @@ import type { EngineHeads } from "../config/engine.ts";
 import { checkChoice, checkCount, MOST_THREADS } from "./arguments.ts";
 // Not from mod.ts, which also loads what predict does not need.
 import { type Device, Engine, type EngineOptions } from "../ffi/engine.ts";
-import type { ModelFolder } from "../model/model_folder.ts";
+import { beginModelFolder, type ModelFolder, type UnreadFolder } from "../model/model_folder.ts";
 import type { WeightsWatch } from "../model/weights_watch.ts";
 
 /** How a model is opened for answers. */
@@ -24,7 +24,7 @@ export type EngineLimits = Pick<EngineOptions, "max_tokens" | "max_sequences" | 
  *
  * @param shortest tokens of the shortest sequence, `[CLS]` and `[SEP]` included.
  */
-export function answerLimits({ config, heads }: ModelFolder, batch_tokens: number, shortest: number): EngineLimits {
+export function answerLimits({ config, heads }: UnreadFolder, batch_tokens: number, shortest: number): EngineLimits {
   const { max_position_embeddings } = config;
   const max_tokens = Math.max(batch_tokens, max_position_embeddings);
   return {
@@ -43,9 +43,39 @@ export function checkOptions(options: InferenceOptions): void {
   if (options.dtype !== undefined) checkChoice("dtype", options.dtype, ["auto", "f32", "bf16"]);
 }
 
+/** A model as it is given: the path of a folder, or one that is open, or half so. */
+export type GivenModel = string | ModelFolder | UnreadFolder;
+
+/** The folder of a model. @throws {ClozeError} naming what is missing. */
+export async function folderOf(model: GivenModel): Promise<ModelFolder | UnreadFolder> {
+  return typeof model === "object" && model !== null ? model : await beginModelFolder(model);
+}
+
+/**
+ * Opens an engine, and reads the tokenizer meanwhile, where that was not done before.
+ *
+ * @throws {ClozeError} as `openEngine`, or naming what is wrong with the folder.
+ */
+export async function openBoth(
+  folder: ModelFolder | UnreadFolder,
+  heads: EngineHeads,
+  limits: EngineLimits,
+  options: InferenceOptions,
+): Promise<{ folder: ModelFolder; engine: Engine }> {
+  const opening = openEngine(folder, heads, limits, options);
+  opening.catch(() => {}); // what is wrong with the tokenizer is told first
+  try {
+    const tokenizer = "tokenizer" in folder ? folder.tokenizer : await folder.readTokenizer();
+    return { folder: { ...folder, tokenizer }, engine: await opening };
+  } catch (error) {
+    opening.then((engine) => engine.close(), () => {});
+    throw error;
+  }
+}
+
 /** @throws {ClozeError} if the weights, the device or the core cannot be used. */
 export async function openEngine(
-  { config, weights, watch }: ModelFolder,
+  { config, weights, watch }: UnreadFolder,
   heads: EngineHeads,
   limits: EngineLimits,
   options: InferenceOptions,

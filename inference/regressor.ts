@@ -2,9 +2,9 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
+import type { ModelFolder } from "../model/model_folder.ts";
 import { prepareEach } from "./arguments.ts";
-import { checkOptions, type InferenceOptions } from "./open_engine.ts";
+import { checkOptions, type GivenModel, type InferenceOptions } from "./open_engine.ts";
 import { openSequenceHead, outputsOf, type PreparedText, prepareText } from "./sequence_head.ts";
 
 /** A text with its values, in the model's order. */
@@ -44,10 +44,9 @@ export class Regressor implements Disposable {
   }
 
   /** @throws {ClozeError} if the folder predicts no values, or it or the core cannot be used. */
-  static async open(model: string | ModelFolder, options: RegressorOptions = {}): Promise<Regressor> {
+  static async open(model: GivenModel, options: RegressorOptions = {}): Promise<Regressor> {
     checkOptions(options);
-    const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
-    const { engine, head: { labels, problem_type } } = await openSequenceHead(folder, options);
+    const { folder, engine, head: { labels, problem_type } } = await openSequenceHead(model, options);
     if (problem_type === "regression") return new Regressor(folder, labels, engine);
     engine.close();
     throw new ClozeError("input", `${folder.path} predicts no values: it classifies`, { hint: "use a Classifier" });

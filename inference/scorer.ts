@@ -10,9 +10,16 @@ import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
-import { type ModelFolder, openModelFolder } from "../model/model_folder.ts";
+import type { ModelFolder } from "../model/model_folder.ts";
 import { tokenHeads } from "../model/model_heads.ts";
-import { answerLimits, checkOptions, type InferenceOptions, openEngine } from "./open_engine.ts";
+import {
+  answerLimits,
+  checkOptions,
+  folderOf,
+  type GivenModel,
+  type InferenceOptions,
+  openBoth,
+} from "./open_engine.ts";
 
 /** A sentence with its score, in nats. */
 export interface ScoredSentence {
@@ -57,17 +64,17 @@ export class Scorer implements Disposable {
   }
 
   /** @throws {ClozeError} if the folder predicts no tokens, or it or the core cannot be used. */
-  static async open(model: string | ModelFolder, options: ScorerOptions = {}): Promise<Scorer> {
+  static async open(model: GivenModel, options: ScorerOptions = {}): Promise<Scorer> {
     checkOptions(options);
-    const folder = typeof model === "object" && model !== null ? model : await openModelFolder(model);
-    const { heads, path } = folder;
+    const begun = await folderOf(model);
+    const { heads, path } = begun;
     if (!heads.tokens) {
       throw new ClozeError("input", `${path} cannot score sentences: it does not predict tokens`, {
         hint: "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
       });
     }
-    const most = answerLimits(folder, BATCH_TOKENS, 3);
-    const engine = await openEngine(folder, tokenHeads(heads), most, options);
+    const most = answerLimits(begun, BATCH_TOKENS, 3);
+    const { folder, engine } = await openBoth(begun, tokenHeads(heads), most, options);
     return new Scorer(folder, engine, heads.is_decoder);
   }
 

@@ -8,7 +8,7 @@ import type { Engine } from "../ffi/mod.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import { type ClassifierHead, engineHeads } from "../model/model_heads.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
-import { answerLimits, type InferenceOptions, openEngine } from "./open_engine.ts";
+import { answerLimits, folderOf, type GivenModel, type InferenceOptions, openBoth } from "./open_engine.ts";
 
 /** A text as the model sees it. */
 export interface PreparedText {
@@ -23,17 +23,18 @@ const BATCH_TOKENS = 2048;
 
 /** @throws {ClozeError} if the folder has no head on sequences, or it or the core cannot be used. */
 export async function openSequenceHead(
-  folder: ModelFolder,
+  model: GivenModel,
   options: InferenceOptions,
-): Promise<{ engine: Engine; head: ClassifierHead }> {
-  const { heads, path } = folder;
+): Promise<{ folder: ModelFolder; engine: Engine; head: ClassifierHead }> {
+  const begun = await folderOf(model);
+  const { heads, path } = begun;
   if (heads.classifier === null) {
     throw new ClozeError("input", `${path} does not classify: it has no classifier`, {
       hint: `fine-tune it: ${program()} finetune --model ${path} --train FILE --valid FILE --output DIR`,
     });
   }
-  const most = answerLimits(folder, BATCH_TOKENS, 2);
-  return { engine: await openEngine(folder, engineHeads(heads), most, options), head: heads.classifier };
+  const most = answerLimits(begun, BATCH_TOKENS, 2);
+  return { ...await openBoth(begun, engineHeads(heads), most, options), head: heads.classifier };
 }
 
 /** A text as the model sees it: `[CLS]`, its tokens as far as they fit, `[SEP]`. */

@@ -6,7 +6,6 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { readWholeText } from "../config/regular_file.ts";
 import { fileHash } from "../config/sha256.ts";
-import { writeWhole } from "../config/whole_file.ts";
 
 /** Name of the file. */
 export const CHECKSUMS = "SHA256SUMS";
@@ -28,12 +27,7 @@ const LONGEST = 1 << 16;
 /** A file's name with a hash that it may have. */
 export type Checksum = readonly [name: string, sha256: string];
 
-/** Writes the checksums; a name with two hashes may have either. */
-export async function writeChecksums(folder: string, checksums: readonly Checksum[]): Promise<void> {
-  await writeWhole(`${folder}/${CHECKSUMS}`, checksumsText(checksums));
-}
-
-/** The content of the file. */
+/** The content of the file; a name with two hashes may have either. */
 export function checksumsText(checksums: readonly Checksum[]): string {
   return checksums.map(([name, sha256]) => `${sha256}  ${name}\n`).join("");
 }
@@ -45,7 +39,7 @@ export function checksumsText(checksums: readonly Checksum[]): string {
  */
 export async function readChecksums(folder: string): Promise<Checksum[] | undefined> {
   const path = `${folder}/${CHECKSUMS}`;
-  if (!await isThere(path)) return undefined;
+  if (!isThere(path)) return undefined;
   const text = await readWholeText(path, LONGEST);
   const lines = text.split("\n");
   if (lines.pop() !== "") throw damaged(path, "it is cut off", folder);
@@ -67,9 +61,9 @@ export async function checkModelFiles(folder: string, names: readonly string[] =
   await Promise.all([...new Set(names)].map(async (name) => {
     const path = `${folder}/${name}`;
     const listed = checksums.filter((checksum) => checksum[0] === name).map(([, sha256]) => sha256);
-    if (!await isThere(path)) {
+    if (!isThere(path)) {
       const isNeeded = listed.length > 0 &&
-        !(/^(vocab|merges)\./.test(name) && await isThere(`${folder}/tokenizer.json`));
+        !(/^(vocab|merges)\./.test(name) && isThere(`${folder}/tokenizer.json`));
       if (isNeeded) throw damaged(path, `it is not there, but ${CHECKSUMS} lists it`, folder);
       return;
     }
@@ -87,4 +81,11 @@ function damaged(path: string, why: string, folder: string): ClozeError {
   });
 }
 
-const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

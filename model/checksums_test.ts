@@ -1,7 +1,10 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { ClozeError } from "../config/cloze_error.ts";
-import { checkModelFiles, CHECKSUMS, readChecksums, writeChecksums } from "./checksums.ts";
+import { checkModelFiles, type Checksum, CHECKSUMS, checksumsText, readChecksums } from "./checksums.ts";
+
+const writeChecksums = (folder: string, checksums: Checksum[]) =>
+  Deno.writeTextFileSync(`${folder}/${CHECKSUMS}`, checksumsText(checksums));
 
 const sha256 = (text: string | Uint8Array) => createHash("sha256").update(text).digest("hex");
 
@@ -20,7 +23,7 @@ Deno.test("checkModelFiles takes what the checksums say, either of two, and fold
     const large = new Uint8Array(17 << 20).fill(7);
     Deno.writeFileSync(`${folder}/model.safetensors`, large);
     await checkModelFiles(folder);
-    await writeChecksums(folder, [
+    writeChecksums(folder, [
       ["config.json", sha256("{}")],
       ["model.safetensors", sha256("the one before")],
       ["model.safetensors", sha256(large)],
@@ -48,7 +51,7 @@ Deno.test("every changed byte of the checksums is noticed", async () => {
   await withFolder(async (folder) => {
     Deno.writeTextFileSync(`${folder}/config.json`, "{}");
     Deno.writeTextFileSync(`${folder}/model.safetensors`, "weights");
-    await writeChecksums(folder, [["config.json", sha256("{}")], ["model.safetensors", sha256("weights")]]);
+    writeChecksums(folder, [["config.json", sha256("{}")], ["model.safetensors", sha256("weights")]]);
     assertEquals((await readChecksums(folder))?.map(([name]) => name), ["config.json", "model.safetensors"]);
     const path = `${folder}/${CHECKSUMS}`, good = Deno.readFileSync(path);
     for (let at = 0; at < good.length; at++) {

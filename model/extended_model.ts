@@ -8,7 +8,7 @@ import { parseJsonObject } from "../config/json_object.ts";
 import { giveName, syncFolder, temporaryBeside, writeWhole } from "../config/whole_file.ts";
 import { extendWeights } from "../ffi/mod.ts";
 import { type Tokenizer, tokenizerFiles } from "../tokenizer/mod.ts";
-import { writeChecksums } from "./checksums.ts";
+import { CHECKSUMS, checksumsText } from "./checksums.ts";
 import { parseModelConfig } from "./model_config.ts";
 import { configText } from "./model_folder.ts";
 import { modelChecksums } from "./publish_model.ts";
@@ -56,7 +56,8 @@ export async function writeExtendedModel({ from, as, to, tokenizer, pieces }: Ex
       "config.json": JSON.stringify({ ...config, vocab_size }, null, 2) + "\n",
     };
     for (const [name, text] of Object.entries(texts)) await writeWhole(`${temporary}/${name}`, text);
-    await writeChecksums(temporary, await modelChecksums(texts, `${temporary}/${WEIGHTS}`));
+    const checksums = await modelChecksums(texts, `${temporary}/${WEIGHTS}`);
+    await writeWhole(`${temporary}/${CHECKSUMS}`, checksumsText(checksums));
     syncFolder(temporary);
     giveName(temporary, to);
   } catch (error) {

@@ -15,54 +15,75 @@ import { findWeights } from "./weights_files.ts";
 import { WeightsWatch } from "./weights_watch.ts";
 
 /** The parts of a model folder. */
-export interface ModelFolder {
+export interface ModelFolder extends UnreadFolder {
+  tokenizer: Tokenizer;
+}
+
+/** A model folder whose tokenizer has not been read, which takes longest: the core can open the weights meanwhile. */
+export interface UnreadFolder {
   path: string;
   /** What it was taken for, if its `config.json` names a class that is not known. */
   as: string | undefined;
   config: ModelConfig;
   heads: ModelHeads;
-  tokenizer: Tokenizer;
   /** Path of the weights, or of the index of several files. */
   weights: string;
   /** Paths of all files that the weights are in. */
   weightsFiles: string[];
   /** Says whether their files are still the same. */
   watch: WeightsWatch;
+  /** Reads the tokenizer and waits for the checksums. @throws {ClozeError} naming what is missing or disagrees. */
+  readTokenizer: () => Promise<Tokenizer>;
+}
+
+/** How a folder is opened. */
+export interface FolderOptions {
+  /** The family or class to take it for, where `config.json` names one that is not known. */
+  as?: string | undefined;
 }
 
 /**
  * Opens a folder.
  *
- * @param as the family or class to take it for, where `config.json` names one that is not known.
  * @throws {ClozeError} naming what is missing or disagrees.
  */
-export async function openModelFolder(path: string, { as }: { as?: string | undefined } = {}): Promise<ModelFolder> {
+export async function openModelFolder(path: string, options: FolderOptions = {}): Promise<ModelFolder> {
+  const folder = await beginModelFolder(path, options);
+  return { ...folder, tokenizer: await folder.readTokenizer() };
+}
+
+/**
+ * Reads of a folder what an engine needs; nothing may be answered before its tokenizer has been read, too.
+ *
+ * @throws {ClozeError} naming what is missing.
+ */
+export async function beginModelFolder(path: string, { as }: FolderOptions = {}): Promise<UnreadFolder> {
   if (typeof path !== "string" || path === "") {
     throw new ClozeError("usage", `the model is ${shown(path)}, but has to be the path of a folder`);
   }
-  const found = findWeights(path);
-  const checked = found.then(async ({ names }) => {
-    const watch = new WeightsWatch(names.map((name) => `${path}/${name}`));
-    await checkModelFiles(path, [...MODEL_FILES, ...names]); // beside the tokenizer, which takes longer
-    return watch;
-  });
-  checked.catch(() => {}); // what is wrong with the rest of the folder is told first
   const text = await configText(path, as);
   const config = parseModelConfig(text, `${path}/config.json`);
   const heads = parseModelHeads(text, `${path}/config.json`);
-  const tokenizer = await loadTokenizer(path, "model", parseJsonObject(text, `${path}/config.json`));
-  // A vocabulary may be smaller than the embedding, which is often padded to a round number, but never larger.
-  if (tokenizer.size > config.vocab_size) {
-    throw new ClozeError(
-      "input",
-      `${path}: the tokenizer has ${tokenizer.size} tokens, but config.json says vocab_size ${config.vocab_size}`,
-      { hint: "tokenizer and model belong to different runs" },
-    );
-  }
-  const { path: weights, names } = await found;
+  const { path: weights, names } = await findWeights(path);
   const weightsFiles = names.map((name) => `${path}/${name}`);
-  for (const file of weightsFiles) await regularFile(file, "read the model");
-  return { path, as, config, heads, tokenizer, weights, weightsFiles, watch: await checked };
+  for (const file of weightsFiles) regularFile(file, "read the model");
+  const watch = new WeightsWatch(weightsFiles);
+  const readTokenizer = async () => {
+    const checked = checkModelFiles(path, [...MODEL_FILES, ...names]); // on other threads, meanwhile
+    checked.catch(() => {}); // what is wrong with the tokenizer is told first
+    const tokenizer = await loadTokenizer(path, "model", parseJsonObject(text, `${path}/config.json`));
+    // A vocabulary may be smaller than the embedding, which is often padded to a round number, but never larger.
+    if (tokenizer.size > config.vocab_size) {
+      throw new ClozeError(
+        "input",
+        `${path}: the tokenizer has ${tokenizer.size} tokens, but config.json says vocab_size ${config.vocab_size}`,
+        { hint: "tokenizer and model belong to different runs" },
+      );
+    }
+    await checked;
+    return tokenizer;
+  };
+  return { path, as, config, heads, weights, weightsFiles, watch, readTokenizer };
 }
 
 /** The text of a folder's `config.json`, as if it named what `as` names. */

@@ -6,9 +6,9 @@
 import { createHash } from "node:crypto";
 import { ioError } from "../config/cloze_error.ts";
 import { fileHash } from "../config/sha256.ts";
-import { createFile, giveName, removeLeftovers, temporaryBeside } from "../config/whole_file.ts";
+import { createFile, giveName, removeLeftovers, temporaryBeside, writeWhole } from "../config/whole_file.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { type Checksum, readChecksums, writeChecksums } from "./checksums.ts";
+import { type Checksum, CHECKSUMS, checksumsText, readChecksums } from "./checksums.ts";
 import { WEIGHTS } from "./weights_files.ts";
 
 /** SHA-256 of a text, in hexadecimal. */
@@ -53,9 +53,10 @@ async function replaceWeights(
   try {
     await write(temporary);
     const checksums = await modelChecksums(files, temporary);
-    await writeChecksums(folder, [...checksums, ...await weightsBefore(folder)]);
+    const list = `${folder}/${CHECKSUMS}`;
+    await writeWhole(list, checksumsText([...checksums, ...await weightsBefore(folder)]));
     giveName(temporary, path);
-    await writeChecksums(folder, checksums);
+    await writeWhole(list, checksumsText(checksums));
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw ioError(error, "write", path);

@@ -31,11 +31,10 @@ export interface WeightsFiles {
  * @throws {ClozeError} `input` if there are none, or if an adapter would change what they answer.
  */
 export async function findWeights(folder: string): Promise<WeightsFiles> {
-  const there = await Promise.all(FORMS.map((name) => isThere(`${folder}/${name}`)));
-  const form = FORMS.find((_, i) => there[i]);
-  if (form === undefined) throw await nothingFound(folder);
+  const form = FORMS.find((name) => isThere(`${folder}/${name}`));
+  if (form === undefined) throw nothingFound(folder);
   const adapter = `${folder}/adapter_config.json`;
-  if (await isThere(adapter)) {
+  if (isThere(adapter)) {
     throw new ClozeError("input", `${adapter} says that the model has an adapter, which cloze does not apply`, {
       hint: "merge it into the weights first (merge_and_unload of the peft library) and save the model again",
     });
@@ -52,17 +51,23 @@ async function shardsOf(folder: string, index: string): Promise<string[]> {
   const plain = [...named].filter((name) =>
     typeof name === "string" && /^[^/\\:\0]+$/.test(name) && !/^\.+$/.test(name)
   );
-  const there = await Promise.all(plain.map((name) => isThere(`${folder}/${name}`)));
-  return plain.filter((_, i) => there[i]).sort();
+  return plain.filter((name) => isThere(`${folder}/${name}`)).sort();
 }
 
-async function nothingFound(folder: string): Promise<ClozeError> {
+function nothingFound(folder: string): ClozeError {
   for (const [name, hint] of Object.entries(OTHERS)) {
-    if (await isThere(`${folder}/${name}`)) return new ClozeError("input", `${folder} has no ${WEIGHTS}`, { hint });
+    if (isThere(`${folder}/${name}`)) return new ClozeError("input", `${folder} has no ${WEIGHTS}`, { hint });
   }
   return new ClozeError("input", `${folder} has no ${WEIGHTS}, and no pytorch_model.bin`, {
     hint: "a run has one after its first checkpoint",
   });
 }
 
-const isThere = (path: string) => Deno.stat(path).then(() => true, () => false);
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -28,7 +28,7 @@ export async function writeReport(records: readonly AnyRecord[], path: string, f
 
 async function headOf(path: string): Promise<string | undefined> {
   if (!await exists(path)) return undefined;
-  await regularFile(path);
+  regularFile(path);
   try {
     using file = await Deno.open(path);
     const bytes = new Uint8Array(HEAD);

@@ -27,14 +27,9 @@ export async function loadTokenizer(
   use: "text" | "model" = "text",
   model?: Record<string, unknown>,
 ): Promise<Tokenizer> {
-  const isFolder = await Deno.stat(path).then((info) => info.isDirectory, (error) => {
-    throw ioError(error, "read the tokenizer", path);
-  });
-  if (isFolder) {
-    for (const name of NAMES) {
-      const found = await Deno.stat(`${path}/${name}`).then(() => true, () => false);
-      if (found) return loadTokenizer(`${path}/${name}`, use, model);
-    }
+  if (kindAt(path) === "folder") {
+    const name = NAMES.find((name) => kindAt(`${path}/${name}`, false) !== undefined);
+    if (name !== undefined) return loadTokenizer(`${path}/${name}`, use, model);
     throw new ClozeError("input", `${path} has no tokenizer.json, no vocab.txt and no vocab.json`, {
       hint: "give a model folder, a tokenizer.json, a vocab.txt, or a vocab.json with its merges.txt beside it",
     });
@@ -56,20 +51,38 @@ export async function loadTokenizer(
     if (!path.endsWith(".json")) return fromVocabTxt(text, files);
     const json = parseObject(text);
     if (path.endsWith("vocab.json")) {
-      const { pipelineFromVocabJson } = await import("./pipeline/load.ts");
+      const { pipelineFromVocabJson } = await pipelines();
       return pipelineFromVocabJson(json, await readText(`${folder}merges.txt`), files, family, use);
     }
     if (saysWordPiece(json)) {
       checkOuterFields(json);
       return wordPieceFrom(json, files, family, use);
     }
-    // Other models are many modules, which are loaded where there is one: the first answer would wait for them.
-    const [{ tokenizerOf }, { asRustReads }] = await Promise.all([import("./json.ts"), import("./unigram/json.ts")]);
+    const [{ tokenizerOf }, { asRustReads }] = await Promise.all([otherModels(), unigram()]);
     // Classes that are made anew take a file's numbers from Python.
     return tokenizerOf(family === "file" ? asRustReads(text, json) : json, files, family, use);
   } catch (error) {
     if (!(error instanceof ClozeError)) throw error;
     throw new ClozeError(error.code, `${path}: ${error.message}`, { hint: error.hint });
+  }
+}
+
+/**
+ * Models other than WordPiece are many modules, which are loaded where there is one. Deno reads all that a written-out
+ * `import` leads to before a program starts, and the first answer would wait for it: so the paths are made here.
+ */
+const pipelines = (): Promise<typeof import("./pipeline/load.ts")> => import(moduleAt("pipeline/load.ts"));
+const otherModels = (): Promise<typeof import("./json.ts")> => import(moduleAt("json.ts"));
+const unigram = (): Promise<typeof import("./unigram/json.ts")> => import(moduleAt("unigram/json.ts"));
+const moduleAt = (path: string) => new URL(path, import.meta.url).href;
+
+/** What is at a path, if anything is. @throws {ClozeError} `io` if `isNeeded` and nothing is. */
+function kindAt(path: string, isNeeded = true): "file" | "folder" | undefined {
+  try {
+    return Deno.statSync(path).isDirectory ? "folder" : "file";
+  } catch (error) {
+    if (isNeeded) throw ioError(error, "read the tokenizer", path);
+    return undefined;
   }
 }
 

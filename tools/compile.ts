@@ -10,25 +10,28 @@ const LIBRARY = { windows: "cloze_core.dll", darwin: "libcloze_core.dylib" }[Den
   "libcloze_core.so";
 const output = `dist/cloze${Deno.build.os === "windows" ? ".exe" : ""}`;
 
+/** Paths that are made at run time are not found by looking at imports. */
+const RUN_TIME_PATHS = [
+  `target/release/${LIBRARY}`,
+  "cli/commands",
+  "cli/file_sources.ts",
+  "cli/flags/help.ts",
+  "cli/signal_worker.ts",
+  "data/unit_worker.ts",
+  "ffi/cuda.ts",
+  "inference/classifier.ts",
+  "inference/regressor.ts",
+  "tokenizer/json.ts",
+  "tokenizer/pipeline/load.ts",
+];
+
 const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
 
 // Permission sets would bake this machine's paths in. A compiled program extracts its library, so ffi has no path.
 const ARGS = ["compile", "--quiet", "--allow-read", "--allow-write", "--allow-ffi"]
   .concat(permissions.playground.net.map((host: string) => `--allow-net=${host}`))
   .concat([`--allow-env=${permissions.pretrain.env.join()}`])
-  // Paths that are made at run time are not found by looking at imports.
-  .concat([
-    "--include",
-    `target/release/${LIBRARY}`,
-    "--include",
-    "cli/commands",
-    "--include",
-    "cli/file_sources.ts",
-    "--include",
-    "cli/signal_worker.ts",
-    "--include",
-    "data/unit_worker.ts",
-  ])
+  .concat(RUN_TIME_PATHS.flatMap((path) => ["--include", path]))
   .concat(["--output", output, "cli/main.ts"]);
 
 async function compile(env: Record<string, string>, quiet: boolean): Promise<{ success: boolean; text: string }> {

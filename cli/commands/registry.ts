@@ -46,10 +46,11 @@ export async function loadTables(): Promise<CommandTable[]> {
   return await Promise.all(COMMANDS.map(loadTable));
 }
 
-/** The code of a command. */
-export async function loadCommand(name: CommandName): Promise<Command> {
-  const { run }: { run: Command } = await import(fileOf(name, "command.ts"));
-  return run;
+/** The code of a command, and its table. */
+export async function loadCommand(name: CommandName): Promise<{ run: Command; table: CommandTable }> {
+  const code: Promise<{ run: Command }> = import(fileOf(name, "command.ts")); // both at once, not one after the other
+  const [table, { run }] = await Promise.all([loadTable(name), code]);
+  return { run, table };
 }
 
 /**

@@ -1,24 +1,8 @@
 /** A WordPiece tokenizer → its files, as Hugging Face has them. Used by `tokenizer_files.ts`. */
 
 import { SPECIAL, SPECIAL_TOKENS } from "../added_tokens.ts";
-import type { PreTokenizerName } from "./pre_tokenizer.ts";
+import { COMPAT_KEY, PRE_TOKENIZER_JSON } from "./pre_tokenizer.ts";
 import type { WordPieceTokenizer } from "./tokenizer.ts";
-
-/** The key of `tokenizer_config.json` that says whose rules a tokenizer follows; other programs pass over it. */
-export const COMPAT_KEY = "cloze_compat";
-
-/** How tokenizer.json says what a word is. */
-export const PRE_TOKENIZER_JSON: Record<PreTokenizerName, object> = {
-  bert: { type: "BertPreTokenizer" },
-  whitespace: { type: "WhitespaceSplit" },
-  characters: {
-    type: "Sequence",
-    pretokenizers: [
-      { type: "WhitespaceSplit" },
-      { type: "Split", pattern: { Regex: "." }, behavior: "Isolated", invert: false },
-    ],
-  },
-};
 
 /** Contents of the four files, by name. AutoTokenizer loads a folder that holds them and gives the same ids. */
 export function wordPieceFiles(tokenizer: WordPieceTokenizer, max_length: number): Record<string, string> {

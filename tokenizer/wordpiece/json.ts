@@ -7,8 +7,7 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import { type FileToken, readAdded, readVocabulary } from "../vocabulary_json.ts";
 import { boolean, isObject, type Json, list, object, only, refusal, shown, string } from "../json_fields.ts";
 import { stepsOf } from "../pipeline/steps.ts";
-import type { NormalizerOptions, PreTokenizerName } from "./pre_tokenizer.ts";
-import { PRE_TOKENIZER_JSON } from "./files.ts";
+import { type NormalizerOptions, PRE_TOKENIZER_JSON, type PreTokenizerName } from "./pre_tokenizer.ts";
 
 /** How text is normalized, as far as Hugging Face's files say it. */
 export type FileNormalizer = Omit<NormalizerOptions, "compat" | "pre_tokenizer">;

@@ -12,9 +12,8 @@ import { BERT_DEFAULTS, namedTokens } from "../named_tokens.ts";
 import type { Family } from "../tokenizer_family.ts";
 import type { FileToken } from "../vocabulary_json.ts";
 import { BertSplitter } from "./bert_splitter.ts";
-import { COMPAT_KEY } from "./files.ts";
 import { type FileNormalizer, readWordPiece, type TokenizerJson } from "./json.ts";
-import type { NormalizerOptions } from "./pre_tokenizer.ts";
+import { COMPAT_KEY, type NormalizerOptions } from "./pre_tokenizer.ts";
 import { type WordPieceOptions, WordPieceTokenizer } from "./tokenizer.ts";
 import { hasCapitals, parseVocabTxt } from "./vocab_txt.ts";
 

@@ -16,6 +16,19 @@ export const PRE_TOKENIZERS = ["bert", "whitespace", "characters"] as const;
 /** One of {@linkcode PRE_TOKENIZERS}. */
 export type PreTokenizerName = typeof PRE_TOKENIZERS[number];
 
+/** How tokenizer.json says what a word is. */
+export const PRE_TOKENIZER_JSON: Record<PreTokenizerName, object> = {
+  bert: { type: "BertPreTokenizer" },
+  whitespace: { type: "WhitespaceSplit" },
+  characters: {
+    type: "Sequence",
+    pretokenizers: [
+      { type: "WhitespaceSplit" },
+      { type: "Split", pattern: { Regex: "." }, behavior: "Isolated", invert: false },
+    ],
+  },
+};
+
 /** How text becomes words: Hugging Face's options of `BertNormalizer`, and three of our own. */
 export interface NormalizerOptions {
   /** Lowercase every character. */
@@ -33,6 +46,9 @@ export interface NormalizerOptions {
   /** What a word is. */
   pre_tokenizer: PreTokenizerName;
 }
+
+/** The key of `tokenizer_config.json` that says whose rules a tokenizer follows; other programs pass over it. */
+export const COMPAT_KEY = "cloze_compat";
 
 /** Safe for Korean and every other script: nothing is lost but white space and control characters. */
 export const DEFAULT_NORMALIZER: NormalizerOptions = {

@@ -40,7 +40,7 @@ export async function run({ positionals = [], ...values }: BenchOptions): Promis
     }
   }
   endProgress();
-  noteDevice(values.device, rows[0].device);
+  noteDevice(values.device, rows[0]);
   const result: BenchResult = {
     threads,
     gemm_gflops: gemm,

@@ -53,7 +53,7 @@ export async function run({ positionals = [], ...values }: EvaluateOptions): Pro
 /** Scores lines as they come. */
 async function score(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<number> {
   using model = await Scorer.open(folder, inferenceOptions(values));
-  noteDevice(values.device, model.device);
+  noteDevice(values.device, model);
   noteTensors(model.unknownTensors);
   const kind = folder.heads.is_decoder ? "log-likelihood" : "pseudo-log-likelihood";
   if (values.json !== true) note(`${kind} in nats, tokens, sentence`);
@@ -102,7 +102,7 @@ async function measure(folder: ModelFolder, values: EvaluateOptions, data: strin
     const batches = hasWords ? task.heldOutBatches(shard, tokenizer, options, values["max-tokens"] ?? 1e6) : [];
     using engine = await openEngine(folder, tokenHeads(heads), task.limits(options), inferenceOptions(values));
     const about = engine.describe();
-    noteDevice(values.device, about.device);
+    noteDevice(values.device, about);
     noteTensors(about.unknown);
     const counts = task.predictedCounts(shard, tokenizer, batches);
     const unigram = new Unigram(counts);

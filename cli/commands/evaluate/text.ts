@@ -19,8 +19,9 @@ export async function shardOf(
   const { files, stdin } = await corpusFiles(data, values, folder);
   if (stdin !== undefined) await saveStdin(stdin, values.format);
   const writer = new ShardWriter(`${folder}/text.shard`, tokenizer.size, "evaluate");
-  const sizes = await Promise.all(files.map(async (file) => (await regularFile(file)).size));
-  const total = sizes.reduce((a, b) => a + b, 0), before = bytesRead(), show = bytesPace("tokenizing");
+  const total = files.reduce((sum, file) => sum + regularFile(file).size, 0),
+    before = bytesRead(),
+    show = bytesPace("tokenizing");
   const report = new CorpusReport();
   for await (const document of readDocuments(files, corpusConfig(values), report, noteOnce)) {
     show(Math.min(total, bytesRead() - before), total);

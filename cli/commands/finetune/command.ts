@@ -195,7 +195,7 @@ async function finetune(asked: Finetuning): Promise<void> {
   });
   folder.watch.check(); // it has read them
   const about = engine.describe();
-  noteDevice(values.device, about.device);
+  noteDevice(values.device, about);
   noteTensors(about.unknown);
   const fresh = start !== undefined
     ? `after step ${grouped(start.state.step)}`

@@ -22,7 +22,7 @@ export async function checkFile(flag: "train" | "valid", file: string): Promise<
       hint: "give a .tsv, .csv, .jsonl, .json or .parquet file",
     });
   }
-  await regularFile(resolve(file));
+  regularFile(resolve(file));
 }
 
 /** The records of a file; says what was wrong with it. */

@@ -2,9 +2,9 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { ClassifiedText, Classifier } from "../../../inference/classifier.ts";
-import type { FilledLine, FillMask } from "../../../inference/fill_mask.ts";
+import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
 import type { MeasuredText, Regressor } from "../../../inference/regressor.ts";
-import { openModelFolder } from "../../../model/model_folder.ts";
+import { beginModelFolder } from "../../../model/model_folder.ts";
 import { type Answerer, answerLines } from "../../answer_lines.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { newestRun, resolve } from "../../paths.ts";
@@ -14,12 +14,19 @@ import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PredictOptions } from "./flags.ts";
 import { classes, filledLine, measuredLine } from "./view.ts";
 
-/** Runs the command. Of what answers, only that is loaded which the model needs. */
+/**
+ * What is loaded for a model with such a head only. Deno reads what a written-out `import` leads to before a program starts,
+ * so the paths are made here.
+ */
+const classifier = (): Promise<typeof import("../../../inference/classifier.ts")> => import(inference("classifier.ts"));
+const regressor = (): Promise<typeof import("../../../inference/regressor.ts")> => import(inference("regressor.ts"));
+const inference = (file: string) => new URL(`../../../inference/${file}`, import.meta.url).href;
+
+/** Runs the command. */
 export async function run({ positionals = [], ...values }: PredictOptions): Promise<number> {
   const path = values.model === undefined ? await newestRun() : resolve(values.model);
   if (values.model === undefined) note(`model: ${path}`);
-  const folder = await openModelFolder(path, values);
-  noteTokenizer(folder.tokenizer);
+  const folder = await beginModelFolder(path, values);
   const options = inferenceOptions(values);
   const asks = positionals.length === 0 && Deno.stdin.isTerminal();
   if (folder.heads.classifier !== null) {
@@ -28,16 +35,18 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
     }
     if (folder.heads.classifier.problem_type === "regression") {
       refuseFlags(values, ["top-k"], `is for answers that have a probability, and ${path} predicts values`);
-      const { Regressor } = await import("../../../inference/regressor.ts");
+      const { Regressor } = await regressor();
       using model = await Regressor.open(folder, options);
-      noteDevice(values.device, model.device);
+      noteTokenizer(model.folder.tokenizer);
+      noteDevice(values.device, model);
       noteTensors(model.unknownTensors);
       if (asks) note(`Type a line; it is told its ${model.labels.length > 1 ? model.labels.join(", ") : "value"}.`);
       return await answerLines(measures(model, values), positionals, values, false);
     }
-    const { Classifier } = await import("../../../inference/classifier.ts");
+    const { Classifier } = await classifier();
     using model = await Classifier.open(folder, options);
-    noteDevice(values.device, model.device);
+    noteTokenizer(model.folder.tokenizer);
+    noteDevice(values.device, model);
     noteTensors(model.unknownTensors);
     if (asks) note(`Type a line; it is told which of these it is: ${model.labels.join(", ")}`);
     return await answerLines(classifies(model, values), positionals, values, false);
@@ -46,13 +55,13 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
   if (topK !== undefined && targets !== undefined) {
     throw new ClozeError("usage", "give either --top-k or --targets: of targets, all are shown");
   }
-  const { FillMask } = await import("../../../inference/fill_mask.ts");
   using model = await FillMask.open(folder, {
     ...options,
     ...(topK === undefined ? {} : { topK }),
     ...(targets === undefined ? {} : { targets }),
   });
-  noteDevice(values.device, model.device);
+  noteTokenizer(model);
+  noteDevice(values.device, model);
   noteTensors(model.unknownTensors);
   if (asks) note("Type a sentence with a [MASK] or ____ in it.");
   return await answerLines(fills(model, values), positionals, values, false);

@@ -125,7 +125,7 @@ async function trainOn(
 
   using engine = await openEngine(plan, values, model, weights);
   const about = engine.describe();
-  noteDevice(values.device, about.device);
+  noteDevice(values.device, about);
   if (plan.start === undefined) {
     const { run } = plan;
     const texts = { ...run.data, ...data.others.recordOf(run.data), source: data.source };
