@@ -7,8 +7,10 @@ import {
   type SamplingConfig,
 } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
+import { type Recipe, RECIPE_MASKS } from "../config/recipe.ts";
 import type { TrainingConfig } from "../config/run_config.ts";
 import type { BatchOptions } from "../data/mod.ts";
+import { pretrainingTask } from "../tasks/registry.ts";
 import { microBatches } from "../training/train.ts";
 import type { BATCH_FLAGS } from "./flags/batch_flags.ts";
 import type { Values } from "./flags/flag.ts";
@@ -16,8 +18,8 @@ import type { Values } from "./flags/flag.ts";
 /** The flags that say how text becomes masked batches. */
 type BatchValues = Values<typeof BATCH_FLAGS>;
 
-/** Which tokens are masked. */
-export function maskingOf(values: BatchValues): MaskingConfig {
+/** Which tokens are masked, by a recipe where the flags do not say it. */
+export function maskingOf(values: BatchValues, recipe: Recipe): MaskingConfig {
   const { masking, "mask-count": count, "mask-shares": shares } = values;
   if (masking === "span" && count === "bernoulli") {
     throw new ClozeError(
@@ -26,12 +28,23 @@ export function maskingOf(values: BatchValues): MaskingConfig {
     );
   }
   return {
-    mlm_probability: values["mlm-probability"] ?? MASKING_DEFAULTS.mlm_probability,
+    ...masksOf(values, recipe),
     masking: masking ?? MASKING_DEFAULTS.masking,
     mask_count: masking === "span" ? "exact" : count ?? MASKING_DEFAULTS.mask_count,
     mask_share: shares?.[0] ?? MASKING_DEFAULTS.mask_share,
     random_share: shares?.[1] ?? MASKING_DEFAULTS.random_share,
   };
+}
+
+/** The share to predict; it cannot change where every epoch has the same masks. */
+function masksOf(
+  values: BatchValues,
+  recipe: Recipe,
+): Pick<MaskingConfig, "mlm_probability" | "final_mlm_probability"> {
+  if (values["mlm-probability"] !== undefined) return { mlm_probability: values["mlm-probability"] };
+  const masks = RECIPE_MASKS[recipe];
+  const { mlm_probability, final_mlm_probability = mlm_probability } = masks;
+  return values["static-masking"] === true ? { mlm_probability: final_mlm_probability } : masks;
 }
 
 /**
@@ -53,4 +66,13 @@ export function samplingOf(values: BatchValues, most = Infinity): SamplingConfig
 export function batchOptions(training: TrainingConfig): BatchOptions {
   const batch_tokens = Math.max(microBatches(training.batch_tokens).tokens, training.max_sequence_length);
   return { ...training, batch_tokens };
+}
+
+/** The batches that a run is measured on: with BERT's share of masks, whatever its recipe, so that runs can be compared. */
+export function evaluationOptions(training: TrainingConfig): BatchOptions {
+  const options = batchOptions(training);
+  if (training.recipe === undefined) return options; // one of version 0.1.0 goes on as it began
+  const { final_mlm_probability: _, ...rest } = options;
+  const { mlm_probability } = { ...MASKING_DEFAULTS, ...pretrainingTask(training.objective).options };
+  return { ...rest, mlm_probability };
 }

@@ -42,6 +42,8 @@ export const MASK_COUNTS = ["bernoulli", "exact"] as const;
 export interface MaskingConfig {
   /** Chance, or share, of a token to be chosen, 0 to 1. Special tokens never are. */
   mlm_probability: number;
+  /** The same at the end of a run, if it changes: it moves there in a straight line. */
+  final_mlm_probability?: number;
   masking: typeof MASKING[number];
   /** Spans are always `exact`. */
   mask_count: typeof MASK_COUNTS[number];

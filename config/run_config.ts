@@ -8,6 +8,7 @@ import {
   type SamplingConfig,
 } from "./batch_config.ts";
 import type { ModelConfig, Preset, UnsizedModelConfig } from "./model_config.ts";
+import type { Recipe } from "./recipe.ts";
 
 /** When a run ends; its learning rate schedule ends with it. */
 export type Extent =
@@ -59,6 +60,10 @@ export interface TrainingConfig extends OptimizerConfig, SamplingConfig, Masking
   extent: Extent;
   /** Tokens of an update, special tokens included. */
   batch_tokens: number;
+  /** What was chosen for it where nothing was asked for. Runs of version 0.1.0 have none: they are as `bert` has it. */
+  recipe?: Recipe;
+  /** Chance of an activation to be dropped; that of `config.json` if it is absent. `null` until the text was read. */
+  dropout?: number | null;
 }
 
 /** Hyperparameters of fine-tuning. */

@@ -96,8 +96,12 @@ export class MlmBatches implements Disposable {
     return (window + share) / this.#windows;
   }
 
-  /** The next batch. Its arrays are used again by the batch after the next one. */
-  next(): Batch {
+  /**
+   * The next batch. Its arrays are used again by the batch after the next one.
+   *
+   * @param done share of the run that is done, 0 to 1: a share of masks that changes follows it.
+   */
+  next(done = 0): Batch {
     const { window: number, batch } = this.#position;
     const window = this.#enter(number);
     const batches = window.batches();
@@ -107,7 +111,7 @@ export class MlmBatches implements Disposable {
       });
     }
     const collator = this.#collators[this.#turn ^= 1];
-    collator.clear();
+    collator.clear(done);
     for (const i of batches[batch]) collator.add(window.sequences[i], window.contentEpoch);
     this.#ahead!.advance(Math.ceil(2 * this.#perWindow / batches.length));
     const last = batch + 1 === batches.length;

@@ -387,3 +387,21 @@ Deno.test("a batch with nothing masked is a batch", async () => {
     assert(batch.input_ids.length > 0);
   });
 });
+
+Deno.test("MlmBatches mask by how far the run is, and a batch is the same whatever came before it", async () => {
+  await withShard(documentsOf(300), (shard) => {
+    const options = { ...OPTIONS, mlm_probability: 0.6, final_mlm_probability: 0.1, batch_tokens: 1024 };
+    using batches = new MlmBatches(shard, tokenizer, options);
+    const share = ({ labels, input_ids }: Batch) => labels.length / input_ids.length;
+    const { position } = batches;
+    const [first, middle, last] = [0, 0.5, 1].map((done) => {
+      batches.position = position;
+      return copy(batches.next(done));
+    });
+    assert(share(first) > share(middle) + 0.1 && share(middle) > share(last) + 0.1);
+    using other = new MlmBatches(shard, tokenizer, options);
+    other.next(1);
+    other.position = position;
+    assertEquals(copy(other.next(0.5)), middle);
+  });
+});

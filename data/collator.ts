@@ -6,7 +6,7 @@
 import type { MaskingConfig } from "../config/batch_config.ts";
 import type { Batch } from "../config/batch.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
-import { BEGINS, CONTINUES, ENDS, Masker, OPENS, SPECIAL, type TokenKinds } from "./masking.ts";
+import { BEGINS, CONTINUES, ENDS, Masker, maskRate, OPENS, SPECIAL, type TokenKinds } from "./masking.ts";
 import { Random, STREAMS } from "./rng.ts";
 import type { TrainingSequence } from "./sequences.ts";
 
@@ -34,6 +34,7 @@ export function tokenKinds(tokenizer: Tokenizer): TokenKinds {
 
 /** Fills one batch after the other in the same memory. */
 export class Collator {
+  readonly #masking: MaskingConfig;
   readonly #masker: Masker;
   readonly #choose: Random;
   readonly #replace: Random;
@@ -49,6 +50,7 @@ export class Collator {
     tokens: TokenKinds,
     limits: Omit<BatchLimits, "max_sequence_length">,
   ) {
+    this.#masking = masking;
     this.#masker = new Masker(masking, tokens);
     this.#choose = new Random(seed, STREAMS.mask);
     this.#replace = new Random(seed, STREAMS.replace);
@@ -63,8 +65,13 @@ export class Collator {
     };
   }
 
-  /** Empties the batch. The arrays of the last one are used again. */
-  clear(): void {
+  /**
+   * Empties the batch. The arrays of the last one are used again.
+   *
+   * @param done share of the run that is done.
+   */
+  clear(done: number): void {
+    this.#masker.mlm_probability = maskRate(this.#masking, done);
     this.#tokens =
       this.#sequences =
       this.#masked =

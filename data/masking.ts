@@ -27,6 +27,8 @@ const SPAN_TOTAL = 1 - (1 - SPAN_P) ** LONGEST_SPAN;
 
 /** Chooses positions of a sequence. Keeps its memory between sequences. */
 export class Masker {
+  /** Chance, or share, of a token of the next sequences. */
+  mlm_probability: number;
   readonly #options: MaskingConfig;
   readonly #tokens: TokenKinds;
   /** Units: where each begins and ends. */
@@ -38,6 +40,7 @@ export class Masker {
   #chosen = new Int32Array(512);
 
   constructor(options: MaskingConfig, tokens: TokenKinds) {
+    this.mlm_probability = options.mlm_probability;
     this.#options = options;
     this.#tokens = tokens;
   }
@@ -54,7 +57,8 @@ export class Masker {
     replace: Random,
     onMasked: (position: number, id: number) => void,
   ): void {
-    const { masking, mask_count, mlm_probability } = this.#options;
+    const { mlm_probability } = this;
+    const { masking, mask_count } = this.#options;
     if (this.#chosen.length < to - from) {
       [this.#chosen, this.#unitOf] = [0, 1].map(() => new Int32Array(2 * (to - from)));
     }
@@ -100,7 +104,7 @@ export class Masker {
   }
 
   #each(chosen: Int32Array, choose: Random): void {
-    const { mlm_probability } = this.#options;
+    const { mlm_probability } = this;
     for (let unit = 0; unit < this.#starts.length; unit++) {
       if (choose.uniform() < mlm_probability) chosen.fill(unit + 1, this.#starts[unit], this.#ends[unit]);
     }
@@ -182,9 +186,16 @@ function halfEven(x: number): number {
   return x % 1 === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }
 
+/** The share of tokens to choose where `done` of a run is done, from 0 to 1. */
+export function maskRate(options: MaskingConfig, done: number): number {
+  const { mlm_probability, final_mlm_probability = mlm_probability } = options;
+  return mlm_probability + (final_mlm_probability - mlm_probability) * done;
+}
+
 /** Most tokens that will be chosen in a batch: certain for `exact`, else with a margin of eight standard deviations. */
 export function maxMasked(options: MaskingConfig, batch_tokens: number, max_sequence_length: number): number {
-  const { mlm_probability: p, masking, mask_count } = options;
+  const { masking, mask_count } = options;
+  const p = Math.max(maskRate(options, 0), maskRate(options, 1));
   if (p === 0) return 1;
   if (masking !== "span" && mask_count === "bernoulli") {
     // Tokens of a word are chosen together, so the variance is up to the longest word's length times as large.

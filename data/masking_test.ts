@@ -10,7 +10,7 @@ import {
   WordPieceTokenizer,
 } from "../tokenizer/mod.ts";
 import { tokenKinds } from "./collator.ts";
-import { LONGEST_WORD, Masker, maxMasked } from "./masking.ts";
+import { LONGEST_WORD, Masker, maskRate, maxMasked } from "./masking.ts";
 import { Random, STREAMS } from "./rng.ts";
 import { WORD_START } from "./sequences.ts";
 
@@ -282,4 +282,13 @@ Deno.test("words of byte-level BPE are masked as a whole, also the first one of 
     lengths.add(chosen.size);
   }
   assert(lengths.size > 3, "words are chosen one by one");
+});
+
+Deno.test("maskRate moves in a straight line, and maxMasked is of its highest", () => {
+  const falling = { ...MASKING_DEFAULTS, mlm_probability: 0.4, final_mlm_probability: 0.2 };
+  assertEquals([0, 0.5, 1].map((done) => maskRate(falling, done)), [0.4, 0.30000000000000004, 0.2]);
+  assertEquals([0, 0.3, 1].map((done) => maskRate(MASKING_DEFAULTS, done)), [0.15, 0.15, 0.15]);
+  const rising = { ...falling, mlm_probability: 0.2, final_mlm_probability: 0.4 };
+  const most = maxMasked({ ...falling, final_mlm_probability: 0.4 }, 4096, 128);
+  assertEquals([maxMasked(falling, 4096, 128), maxMasked(rising, 4096, 128)], [most, most]);
 });

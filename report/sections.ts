@@ -135,7 +135,9 @@ ${
       : table(["asked for", "measured on the held-out batches"], [
         [
           "chosen for prediction",
-          chosen("mlm_probability"),
+          asked?.final_mlm_probability === undefined
+            ? chosen("mlm_probability")
+            : `in training ${chosen("mlm_probability")} at first, ${chosen("final_mlm_probability")} at the end`,
           `${orDash(masking.tokens === 0 ? null : masking.masked / masking.tokens, percent)} (${
             grouped(masking.masked)
           } of ${grouped(masking.tokens)} tokens in ${grouped(masking.sequences)} sequences)`,

@@ -207,8 +207,9 @@ function gap(run: RunRecord): Finding[] {
   const training = tailLoss(run);
   if (last === undefined || training === undefined) return [];
   const gap = last.loss - training;
-  const figures = `training loss ${training.toFixed(3)} over the last tenth of the updates, with dropout; held-out ` +
-    `${last.loss.toFixed(3)}, without`;
+  const dropout = run.config?.training?.dropout === 0 ? ["", ""] : [", with dropout", ", without"];
+  const figures = `training loss ${training.toFixed(3)} over the last tenth of the updates${dropout[0]}; held-out ` +
+    `${last.loss.toFixed(3)}${dropout[1]}`;
   if (gap > GAP * last.loss) {
     return [{
       tone: "bad",

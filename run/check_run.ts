@@ -3,6 +3,7 @@
 import { BATCHING, MASK_COUNTS, MASKING, ON_INVALID, SEQUENCES } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
+import { RECIPES } from "../config/recipe.ts";
 import { OPTIMIZERS, type PlannedRun, type RunConfig } from "../config/run_config.ts";
 import { parseUnsizedConfig } from "../model/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../tasks/registry.ts";
@@ -84,7 +85,10 @@ const RULES: Record<string, Rule> = {
   "training.max_grad_norm": number(Number.MIN_VALUE, 1e300),
   "training.optimizer": maybe(oneOf(OPTIMIZERS)),
   "training.muon_momentum": maybe(decay),
+  "training.recipe": maybe(oneOf(RECIPES)),
+  "training.dropout": maybe(or(null, number(0, 0.9))),
   "training.mlm_probability": share,
+  "training.final_mlm_probability": maybe(share),
   "training.masking": oneOf(MASKING),
   "training.mask_count": oneOf(MASK_COUNTS),
   "training.mask_share": share,

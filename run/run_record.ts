@@ -101,6 +101,9 @@ export function difference(asked: PlannedRun, kept: PlannedRun | RunConfig): str
   // What the text, or the machine, decides.
   if (wanted.get("model.vocab_size") === "null") wanted.set("model.vocab_size", found.get("model.vocab_size"));
   if (wanted.get("dtype") === '"auto"') wanted.set("dtype", found.get("dtype"));
+  if (wanted.get("training.dropout") === "null") wanted.set("training.dropout", found.get("training.dropout"));
+  // One of version 0.1.0 is as `bert` has it, and does not say so.
+  if (!found.has("training.recipe") && wanted.get("training.recipe") === '"bert"') wanted.delete("training.recipe");
   for (const name of new Set([...wanted.keys(), ...found.keys()])) {
     // Records of version 0.1.0 lack these two.
     if (PASSED_OVER.includes(name) || (["dtype", "tokenizer"].includes(name) && !found.has(name))) continue;

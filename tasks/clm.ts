@@ -20,7 +20,7 @@ export const CLM: PretrainingTask = {
   summary: "predicts the next token, left to right",
   predictions: "next tokens",
   masks: false,
-  options: { mlm_probability: 0 },
+  options: { mlm_probability: 0, final_mlm_probability: 0 },
   useless: {
     "mlm-probability": MASKS_NONE,
     "masking": MASKS_NONE,
@@ -83,8 +83,8 @@ class CausalBatches implements BatchStream {
     return this.#source.epoch;
   }
 
-  next(): Batch {
-    return causalBatch(this.#source.next());
+  next(done?: number): Batch {
+    return causalBatch(this.#source.next(done));
   }
 
   [Symbol.dispose](): void {

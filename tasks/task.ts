@@ -15,7 +15,8 @@ export interface BatchStream extends Disposable {
   position: Position;
   /** Epochs done, with the fraction of the one in progress. */
   readonly epoch: number;
-  next(): Batch;
+  /** @param done share of the run that is done, 0 to 1; its beginning unless given. */
+  next(done?: number): Batch;
 }
 
 /** What the loop asks of a task. */

@@ -51,12 +51,12 @@ export class ReplayBatches implements BatchStream {
   }
 
   /** The next batch, in arrays of its own. */
-  next(): Batch {
-    const first = this.#text.next();
+  next(done?: number): Batch {
+    const first = this.#text.next(done);
     let mixed = first;
     this.#owed += this.#ratio * first.input_ids.length;
     while (this.#owed > 0) {
-      const other = this.#other.next();
+      const other = this.#other.next(done);
       this.#owed -= other.input_ids.length;
       mixed = joined(mixed, other);
     }

@@ -116,13 +116,23 @@ export class Schedule {
     return progressOf(this.#training.extent, reached);
   }
 
+  /** Share that is done, of the extent that the run had at this step. */
+  doneAt(reached: Reached): number {
+    return progressOf(this.#at(reached)?.extent ?? this.#training.extent, reached);
+  }
+
+  /** The last extension before a step. */
+  #at({ step }: Reached): Extension | undefined {
+    return this.#extensions.findLast((extension) => extension.step <= step);
+  }
+
   /**
    * The learning rate of the next update. From an extension on it is that of a run which had the new extent from the
    * beginning; it moves there from where it stood in the first `warmup_ratio` of what was added.
    */
   learningRate(reached: Reached): number {
-    const extension = this.#extensions.findLast(({ step }) => step <= reached.step);
-    const progress = progressOf(extension?.extent ?? this.#training.extent, reached);
+    const extension = this.#at(reached);
+    const progress = this.doneAt(reached);
     const target = learningRate(progress, this.#training);
     if (extension === undefined) return target;
     const share = (progress - extension.progress) / (1 - extension.progress);

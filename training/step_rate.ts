@@ -13,12 +13,15 @@ import { optimizerOptions } from "./optimizer_options.ts";
 
 /** What is measured. */
 export interface StepRateOptions {
+  engine: "fused" | "candle";
   device: "cpu" | "cuda" | "auto";
-  dtype: "f32" | "bf16";
+  dtype: "f32" | "bf16" | "auto";
   threads: number;
   /** Tokens of a step. */
   batch_tokens: number;
   max_sequence_length: number;
+  /** Share of them that is predicted. */
+  mlm_probability: number;
   /** About how long to measure, after a step that warms up. */
   duration_ms: number;
   /** Whether to ask where the time goes; that itself costs a little. */
@@ -45,7 +48,7 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
   using engine = await Engine.open({
     config,
     heads: MASKED_LM,
-    engine: "fused",
+    engine: options.engine,
     device: options.device,
     dtype: options.dtype,
     profile: options.profile,
@@ -81,16 +84,16 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
   };
 }
 
-/** Full sequences of random ids, of which 15% are masked. */
+/** Full sequences of random ids, some of which are masked. */
 function randomBatch(vocab_size: number, options: StepRateOptions): Batch {
-  const { batch_tokens, max_sequence_length } = options;
+  const { batch_tokens, max_sequence_length, mlm_probability } = options;
   const random = new Random(0, 0).at(0, 0);
   const sequences = Array.from(
     { length: Math.max(1, Math.floor(batch_tokens / max_sequence_length)) },
     () => Int32Array.from({ length: max_sequence_length }, () => 5 + random.below(vocab_size - 5)),
   );
   return packMasked(sequences.map((ids) => {
-    const positions = [...ids.keys()].filter(() => random.uniform() < TRAINING_DEFAULTS.mlm_probability);
+    const positions = [...ids.keys()].filter(() => random.uniform() < mlm_probability);
     return { ids, positions, labels: positions.map((position) => ids[position]) };
   }));
 }

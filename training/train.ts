@@ -118,9 +118,12 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     isAlone = wanted;
   };
 
-  // The batches of an update; several have to be kept until all of them are there.
-  const take = () => options.microBatches === 1 ? batches.next() : copyOf(batches.next());
-  let update = Array.from({ length: options.microBatches }, take);
+  // A batch of an update; several have to be kept until all of them are there.
+  const take = (step: number) => {
+    const batch = batches.next(schedule.doneAt({ ...reached(), step, epoch: batches.epoch }));
+    return options.microBatches === 1 ? batch : copyOf(batch);
+  };
+  let update = Array.from({ length: options.microBatches }, () => take(step));
   let hasPredicted = options.start.step > 0; // a run that goes on was checked when it began
   let interval = newInterval();
   const { milestones = MILESTONES, save_ms } = options;
@@ -130,7 +133,7 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     const rate = schedule.learningRate(reached());
     position = batches.position;
     epoch = batches.epoch;
-    const upcoming = await accumulate(options, update, step, interval, take);
+    const upcoming = await accumulate(options, update, step, interval, () => take(step + 1));
     const predicted = update.reduce((sum, batch) => sum + task.predicted(batch), 0);
     tokens += tokensOf(update);
     interval.predicted += predicted;

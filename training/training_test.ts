@@ -144,3 +144,9 @@ Deno.test("MetricsFile leaves damaged lines where they are, names them, and read
     await Deno.remove(path);
   }
 });
+
+Deno.test("Schedule.doneAt is of the extent that the run had at that step", () => {
+  const schedule = new Schedule(TRAINING, [{ step: 50, extent: { steps: 200 }, progress: 0.25, learning_rate: 1e-3 }]);
+  const at = (step: number) => schedule.doneAt({ step, epoch: 0, elapsed_ms: 0, reserved_ms: 0 });
+  assertEquals([at(0), at(49), at(50), at(200)], [0, 0.49, 0.25, 1]);
+});

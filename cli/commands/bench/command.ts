@@ -3,6 +3,7 @@
 import { SAMPLING_DEFAULTS } from "../../../config/batch_config.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { type Preset, presetConfig, PRESETS } from "../../../config/model_config.ts";
+import { FEW_PASSES, RECIPE_MASKS } from "../../../config/recipe.ts";
 import { PRESET_TRAINING } from "../../../config/run_config.ts";
 import { gemmRate } from "../../../ffi/mod.ts";
 import { vocabularyReport } from "../../../tokenizer/mod.ts";
@@ -79,21 +80,25 @@ async function measure(
   corpus: BenchResult["corpus"] | undefined,
 ): Promise<Row> {
   const config = presetConfig(preset, corpus?.vocab_size ?? values["vocab-size"] ?? VOCAB_SIZE);
+  const { mlm_probability, final_mlm_probability = mlm_probability } = RECIPE_MASKS.fast;
   const rate = await stepRate(config, {
+    engine: "fused",
     device: values.device ?? "cpu",
     dtype,
     threads,
     batch_tokens: Math.min(MOST_TOKENS, PRESET_TRAINING[preset].batch_tokens),
     max_sequence_length: values["max-sequence-length"] ?? MAX_SEQUENCE_LENGTH,
+    mlm_probability: (mlm_probability + final_mlm_probability) / 2,
     duration_ms: 2000,
     profile: values.profile ?? false,
   });
   const epoch_ms = corpus === undefined ? undefined : corpus.tokens / rate.tokens_per_second * 1000;
+  const epochs = epoch_ms === undefined || values.budget === undefined ? undefined : values.budget / epoch_ms;
   return {
     preset,
     ...rate,
     state_bytes: 16 * rate.parameter_count,
     ...(epoch_ms === undefined ? {} : { epoch_ms }),
-    ...(epoch_ms === undefined || values.budget === undefined ? {} : { epochs: values.budget / epoch_ms }),
+    ...(epochs === undefined ? {} : { epochs, dropout: epochs <= FEW_PASSES ? 0 : config.hidden_dropout_prob }),
   };
 }

@@ -13,8 +13,9 @@ export const TABLE = {
   usage: "[--data PATH…] [flags]",
   positional: "PATH",
   details:
-    "Times matrix products and whole training steps of every preset. With --data it tells how long a pass over " +
-    "that text takes, with --budget also how many passes fit into it.",
+    "Times matrix products and whole training steps of every preset, as pretrain's default recipe has them. With --data " +
+    "it tells how long a pass over that text takes, with --budget also how many passes fit into it, and the dropout " +
+    "that pretrain then takes.",
   flags: {
     ...CORPUS_FLAGS,
     budget: duration("Wall clock that you have: 30m, 8h."),

@@ -13,6 +13,8 @@ export interface Row extends StepRate {
   epoch_ms?: number;
   /** Passes within the budget, if one was given. */
   epochs?: number;
+  /** What a run of that length drops by default. */
+  dropout?: number;
 }
 
 /** What the command prints as JSON. */
@@ -40,7 +42,7 @@ export function readable({ threads, gemm_gflops, corpus, presets }: BenchResult,
   }
   const head = ["preset", "parameters", "dtype", "tokens/s", "update", "state"];
   if (corpus !== undefined) head.push("one epoch");
-  if (budget !== undefined) head.push(`epochs in ${clock(budget)}`);
+  if (budget !== undefined) head.push(`epochs in ${clock(budget)}`, "dropout");
   const rows = presets.map((row) => [
     row.preset,
     grouped(row.parameter_count),
@@ -49,7 +51,7 @@ export function readable({ threads, gemm_gflops, corpus, presets }: BenchResult,
     `${row.step_ms.toFixed(row.step_ms < 10 ? 1 : 0)} ms`,
     size(row.state_bytes),
     ...(row.epoch_ms === undefined ? [] : [clock(row.epoch_ms)]),
-    ...(row.epochs === undefined ? [] : [row.epochs.toFixed(row.epochs < 10 ? 2 : 0)]),
+    ...(row.epochs === undefined ? [] : [row.epochs.toFixed(row.epochs < 10 ? 2 : 0), String(row.dropout)]),
   ]);
   lines.push("", ...table([head, ...rows]));
   for (const row of presets.filter(({ profile }) => profile.length > 0)) lines.push("", ...profileOf(row));

@@ -88,7 +88,7 @@ async function inspectRun(model: string, values: InspectOptions): Promise<number
 function optionsOf(task: PretrainingTask, values: InspectOptions): BatchOptions {
   const sampling = samplingOf(values);
   return {
-    ...maskingOf(values),
+    ...maskingOf(values, values.recipe ?? "fast"),
     ...sampling,
     ...task.options,
     seed: values.seed ?? 0,

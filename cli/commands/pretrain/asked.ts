@@ -2,6 +2,7 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { FROM_DEFAULTS, fromTraining } from "../../../config/from_defaults.ts";
+import type { Recipe } from "../../../config/recipe.ts";
 import {
   type Extent,
   MUON_DEFAULTS,
@@ -103,6 +104,7 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     : practice && values.preset === undefined
     ? PRACTICE
     : PRESET_TRAINING[values.preset ?? "tiny"];
+  const recipe = values.recipe ?? (from === undefined ? "fast" : "bert");
   const epochs = from === undefined ? 1 : FROM_DEFAULTS.epochs;
   return {
     objective,
@@ -113,13 +115,21 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     ...TRAINING_DEFAULTS,
     ...(from === undefined ? {} : { warmup_ratio: FROM_DEFAULTS.warmup_ratio }),
     ...(values.optimizer === "muon" ? MUON_DEFAULTS : {}),
-    ...maskingOf(values),
+    recipe,
+    ...dropoutOf(values, recipe),
+    ...maskingOf(values, recipe),
     ...samplingOf(values, from?.model.max_position_embeddings),
     ...task.options,
     ...(practice && values["max-sequence-length"] === undefined
       ? { max_sequence_length: PRACTICE.max_sequence_length }
       : {}),
   };
+}
+
+/** What is dropped, if a flag or the recipe says it: the text decides it later, or the model's own config.json does. */
+function dropoutOf({ dropout, config, from }: PretrainOptions, recipe: Recipe): Pick<TrainingConfig, "dropout"> {
+  if (dropout !== undefined) return { dropout };
+  return recipe === "fast" && config === undefined && from === undefined ? { dropout: null } : {};
 }
 
 /** Refuses flags that a task has no use for. */

@@ -45,9 +45,10 @@ import type { PretrainOptions } from "./flags.ts";
 import { PretrainObserver } from "./observer.ts";
 import { measuring, OtherShards, referenceBatches, sayGone } from "./others.ts";
 import type { Plan } from "./plan.ts";
+import { withDropout } from "./recipe.ts";
 import { type RunParts, runStart } from "./start.ts";
 import { checkText, measuredBatches } from "./text.ts";
-import { sayChange, sayFiles, sayFit, sayModel, sayNext, sayResult, sayText } from "./view.ts";
+import { sayChange, sayFiles, sayFit, sayModel, sayNext, sayRecipe, sayResult, sayText } from "./view.ts";
 
 /** Answers for each blank that is filled at an evaluation. */
 const ANSWERS = 3;
@@ -92,7 +93,8 @@ async function pretrain(plan: Plan, values: PretrainOptions, stop: Stop, call: C
   using train = data.train;
   using heldOut = data.heldOut;
   using others = await OtherShards.open(plan, beginning.tokenizer, threadsOf(values));
-  return await trainOn(plan, values, { ...data, train, heldOut, others }, beginning, stop, call);
+  const decided = await withDropout(plan, data, beginning.model, { ...values, threads: threadsOf(values) });
+  return await trainOn(decided, values, { ...data, train, heldOut, others }, beginning, stop, call);
 }
 
 /** The data folders of the runs beside this one: they may hold the same shards. */
@@ -133,6 +135,7 @@ async function trainOn(
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
   }
   sayModel(plan, model, about);
+  sayRecipe(plan, model);
 
   const { metrics, observer, start, blanks } = await observe(plan, values, {
     engine,
@@ -218,8 +221,11 @@ async function openEngine(
   weights: Beginning["weights"],
 ): Promise<Engine> {
   const task = pretrainingTask(training.objective);
+  const { dropout } = training;
   return await Engine.open({
-    config,
+    config: typeof dropout === "number"
+      ? { ...config, hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout }
+      : config,
     heads: engineHeads(task.heads),
     engine,
     device: values.device ?? "cpu",

@@ -80,6 +80,11 @@ export const TABLE = {
       "Learning rate at its peak.",
       "by size; with --from a fifth of it",
     ),
+    dropout: number(
+      { min: 0, max: 0.9 },
+      "Chance of an activation to be dropped in this run; config.json keeps what fine-tuning drops.",
+      "by recipe; with --config or --from as config.json has it",
+    ),
     optimizer: choice(
       OPTIMIZERS,
       "muon makes the updates of the matrices inside the encoder's layers orthogonal and leaves the rest to adamw; it " +

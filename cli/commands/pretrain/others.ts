@@ -15,7 +15,7 @@ import { heldOutMeasure } from "../../../tasks/token_evaluation.ts";
 import { Unigram } from "../../../tasks/unigram.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import type { TrainOptions } from "../../../training/train.ts";
-import { batchOptions } from "../../batch_options.ts";
+import { evaluationOptions } from "../../batch_options.ts";
 import { noteOnce } from "../../corpus.ts";
 import { bytesPace } from "../../pace.ts";
 import { note } from "../../terminal.ts";
@@ -130,5 +130,5 @@ const REFERENCE_TOKENS = 1 << 15;
 export function referenceBatches({ training }: Plan, { reference }: OtherShards, tokenizer: Tokenizer): Batch[] {
   if (reference === undefined) return [];
   const task = pretrainingTask(training.objective);
-  return task.heldOutBatches(reference.train, tokenizer, batchOptions(training), REFERENCE_TOKENS);
+  return task.heldOutBatches(reference.train, tokenizer, evaluationOptions(training), REFERENCE_TOKENS);
 }

@@ -39,6 +39,8 @@ export interface Plan {
   lines?: number;
   source?: string;
   weights?: { weights: string; training_state: string };
+  /** About how many passes over the text it makes, where that decided something. */
+  passes?: number;
   /** Set when a run is made longer: of the whole run. */
   extent?: Extent;
 }

@@ -10,7 +10,7 @@ import { type PreparedData, type Shard, unknownOf } from "../../../data/mod.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { bothCounts, type Tokenizer } from "../../../tokenizer/mod.ts";
 import { nothingHeldOut, repeatedText, seenText, unknownWords } from "../../../training/watchdogs.ts";
-import { batchOptions } from "../../batch_options.ts";
+import { evaluationOptions } from "../../batch_options.ts";
 import { checkUnknown, type UnknownWords, type Vocabulary } from "../../unknown_words.ts";
 import type { Plan } from "./plan.ts";
 
@@ -62,7 +62,7 @@ export function measuredBatches(
 ): { heldOut: readonly Batch[]; warnings: Warning[] } {
   const task = pretrainingTask(training.objective);
   const batches = task.suits(heldOut)
-    ? task.heldOutBatches(heldOut, tokenizer, batchOptions(training), EVALUATION_TOKENS)
+    ? task.heldOutBatches(heldOut, tokenizer, evaluationOptions(training), EVALUATION_TOKENS)
     : [];
   if (batches.some(({ labels }) => labels.length > 0)) return { heldOut: batches, warnings: [] };
   return { heldOut: [], warnings: [nothingHeldOut(heldOut.header, valid !== undefined)] };

@@ -110,6 +110,24 @@ export function sayModel({ start }: Plan, model: ModelConfig, about: EngineDescr
   if (start !== undefined) note(bold("resume   ") + `after step ${grouped(start.step)}`);
 }
 
+/** Says which recipe a run follows, and what it is made of. */
+export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): void {
+  const { recipe = "bert", objective, mlm_probability, final_mlm_probability, dropout } = training;
+  const share = (rate: number) => `${Math.round(1000 * rate) / 10}%`;
+  const masked = final_mlm_probability === undefined || final_mlm_probability === mlm_probability
+    ? `${share(mlm_probability)} masked`
+    : `${share(mlm_probability)} masked at first, ${share(final_mlm_probability)} at the end`;
+  const about = passes === undefined
+    ? ""
+    : `, because ${passes < 10 ? passes.toFixed(1) : grouped(Math.round(passes))} passes over the text are ` +
+      (dropout === 0 ? "few" : "many");
+  const dropped = `dropout ${dropout ?? model.hidden_dropout_prob}${about}`;
+  const parts = pretrainingTask(objective).masks ? [masked, dropped] : [dropped];
+  note(
+    bold("recipe   ") + `${recipe}${run.from === undefined ? "" : ", for a model that is there"}: ${parts.join("; ")}`,
+  );
+}
+
 /** Says what came of it, in a few lines. */
 export function sayResult({ training }: Plan, result: TrainResult<Evaluation>, guessing: Guessing): void {
   const { state, measured: [evaluation] } = result;

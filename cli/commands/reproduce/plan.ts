@@ -145,7 +145,8 @@ export function pretrainOptions(
   seed: number,
   output: string,
 ): PretrainOptions {
-  return { ...pretrain, ...condition.pretrain, tokenizer: `${output}/tokenizer`, seed };
+  // A paper's claim is checked with its recipe.
+  return { recipe: "bert", ...pretrain, ...condition.pretrain, tokenizer: `${output}/tokenizer`, seed };
 }
 
 /** Options of a pretraining run of the experiment, which keeps every checkpoint. */

@@ -1,0 +1,50 @@
+/** What the text decides of a run's recipe: whether its passes are so few that nothing is dropped. Called by the pretrain command. */
+
+import type { ModelConfig } from "../../../config/model_config.ts";
+import { FEW_PASSES } from "../../../config/recipe.ts";
+import type { PreparedData } from "../../../data/mod.ts";
+import { stepRate } from "../../../training/step_rate.ts";
+import type { PretrainOptions } from "./flags.ts";
+import type { Plan } from "./plan.ts";
+
+/** How long steps are timed to tell how many a budget has, and how large they are then. */
+const TIMED = { duration_ms: 500, batch_tokens: 1024 };
+
+/** The plan with a dropout, if the text has to decide it. */
+export async function withDropout(
+  plan: Plan,
+  { train }: PreparedData,
+  model: ModelConfig,
+  options: PretrainOptions & { threads: number },
+): Promise<Plan> {
+  if (plan.training.dropout !== null) return plan;
+  const { tokens, documents } = train.header;
+  const passes = await passesOf(plan, tokens + 2 * documents, model, options);
+  const { dropout: _, ...asModel } = plan.training;
+  const training = passes <= FEW_PASSES ? { ...asModel, dropout: 0 } : asModel;
+  return { ...plan, training, run: { ...plan.run, training } as Plan["run"], passes };
+}
+
+/** About how many passes a run makes over a text of so many tokens; where a budget says how long it is, steps are timed. */
+async function passesOf(
+  { training, engine, dtype }: Plan,
+  text_tokens: number,
+  model: ModelConfig,
+  { device = "cpu", threads }: PretrainOptions & { threads: number },
+): Promise<number> {
+  const { extent, batch_tokens, max_sequence_length } = training;
+  if ("epochs" in extent) return extent.epochs;
+  if ("steps" in extent) return extent.steps * batch_tokens / text_tokens;
+  const { tokens_per_second } = await stepRate(model, {
+    engine,
+    device,
+    dtype,
+    threads,
+    batch_tokens: Math.max(Math.min(TIMED.batch_tokens, batch_tokens), max_sequence_length),
+    max_sequence_length,
+    mlm_probability: (training.mlm_probability + (training.final_mlm_probability ?? training.mlm_probability)) / 2,
+    duration_ms: TIMED.duration_ms,
+    profile: false,
+  });
+  return extent.budget_ms / 1000 * tokens_per_second / text_tokens;
+}

@@ -1,0 +1,95 @@
+/** `cloze pretrain --recipe`: what a run is by default, as published, and when a flag says something else. */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { type Place, SMALL_RUN, smallPlace, testWithCore } from "../support.ts";
+
+const json = (place: Place, path: string) => JSON.parse(Deno.readTextFileSync(`${place.path}/${path}`));
+const weights = (place: Place, run: string) => Deno.readFileSync(`${place.path}/${run}/model.safetensors`);
+
+/** By preset, so that the recipe says what is dropped. */
+const RUN = ["pretrain", ...SMALL_RUN.filter((word) => !["--config", "config.json"].includes(word))];
+
+/** Runs a command that has to succeed. */
+async function good(place: Place, args: string[]): Promise<string> {
+  const { code, stderr } = await place.cloze(args);
+  assertEquals(code, 0, stderr);
+  return stderr;
+}
+
+/** The share of the held-out tokens that a run was measured on. */
+function measuredShare(place: Place, run: string) {
+  const lines = Deno.readTextFileSync(`${place.path}/${run}/metrics.jsonl`).trim().split("\n").map((l) =>
+    JSON.parse(l)
+  );
+  const { masking } = lines.find(({ kind }) => kind === "start");
+  return masking.masked / masking.tokens;
+}
+
+testWithCore(
+  "--recipe decides masks and dropout; the run says why, and is measured with 15% whatever it is",
+  async () => {
+    using place = smallPlace();
+    const few = await good(place, [...RUN, "--output", "few", "--steps", "6"]);
+    assertStringIncludes(few, "recipe   fast: 40% masked at first, 15% at the end; dropout 0, because 0.");
+    const { recipe, dropout, mlm_probability, final_mlm_probability } = json(place, "few/run.json").training;
+    assertEquals([recipe, dropout, mlm_probability, final_mlm_probability], ["fast", 0, 0.4, 0.15]);
+    assertEquals(json(place, "few/config.json").hidden_dropout_prob, 0.1, "fine-tuning drops what BERT drops");
+
+    const many = await good(place, [...RUN, "--output", "many", "--epochs", "6"]);
+    assertStringIncludes(many, "dropout 0.1, because 6.0 passes over the text are many");
+    assertEquals("dropout" in json(place, "many/run.json").training, false);
+
+    const bert = await good(place, [...RUN, "--output", "bert", "--steps", "6", "--recipe", "bert"]);
+    assertStringIncludes(bert, "recipe   bert: 15% masked; dropout 0.1");
+
+    const own = ["--steps", "6", "--mlm-probability", "0.3", "--dropout", "0.2"];
+    assertStringIncludes(
+      await good(place, [...RUN, "--output", "own", ...own]),
+      "recipe   fast: 30% masked; dropout 0.2\n",
+    );
+    for (const run of ["few", "own"]) {
+      assertEquals(
+        measuredShare(place, run),
+        measuredShare(place, "bert"),
+        `held-out masks of ${run}`,
+      );
+    }
+  },
+);
+
+testWithCore("--recipe with --budget times steps to tell how many passes fit", async () => {
+  using place = smallPlace();
+  const stderr = await good(place, [...RUN, "--output", "out", "--budget", "2s"]);
+  assertStringIncludes(stderr, "passes over the text are");
+});
+
+testWithCore(
+  "a run by --recipe fast that is resumed in mid-schedule is the run that was not, for any threads",
+  async () => {
+    using place = smallPlace();
+    const run = [...RUN, "--steps", "30", "--save-every", "11", "--keep-checkpoints", "3"];
+    await good(place, [...run, "--output", "whole", "--threads", "1"]);
+    const copy = new Deno.Command("cp", { args: ["-r", "whole", "part"], cwd: place.path });
+    assertEquals((await copy.output()).code, 0);
+    for (const name of ["checkpoints/step-22", "checkpoints/step-30", "model.safetensors"]) {
+      await Deno.remove(`${place.path}/part/${name}`, { recursive: true });
+    }
+    const stderr = await good(place, ["pretrain", "--resume", "part", "--threads", "2"]);
+    assertStringIncludes(stderr, "after step 11");
+    assertStringIncludes(stderr, "recipe   fast: 40% masked at first, 15% at the end; dropout 0\n");
+    assertEquals(weights(place, "part"), weights(place, "whole"));
+  },
+);
+
+testWithCore("a run of version 0.1.0, which has no recipe, goes on as it began", async () => {
+  using place = smallPlace();
+  const flags = ["--recipe", "bert", "--mlm-probability", "0.3", "--steps", "4"];
+  for (const run of ["new", "old"]) await good(place, [...RUN, "--output", run, ...flags]);
+  const { checksum: _, ...record } = json(place, "old/run.json");
+  delete record.training.recipe;
+  place.file("old/run.json", JSON.stringify(record));
+  for (const run of ["new", "old"]) await good(place, ["pretrain", "--resume", run, "--steps", "9"]);
+  assertEquals(weights(place, "old"), weights(place, "new"));
+  const again = await good(place, [...RUN, "--output", "old", ...flags]);
+  assertStringIncludes(again, "is finished");
+});
