@@ -7,7 +7,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { UnknownCounts } from "../tokenizer/mod.ts";
 import { type AnswerSource, type Entry, linesOf, type SourceValues } from "./answer_source.ts";
 import { chunksOf } from "./lines.ts";
-import { note, printError, writeOut } from "./terminal.ts";
+import { counted, note, printError, writeOut } from "./terminal.ts";
 
 /** Flags that say something of files: without a file they are looked at, and refused, where files are found. */
 const FILE_FLAGS = ["text-column", "text-field", "format", "delimiter", "quoting", "documents", "exclude"] as const;
@@ -81,7 +81,9 @@ async function answerGroup<P>(answerer: Answerer<P>, waiting: Entry[], name: str
       const { words, unknown } = answerer.counts(ready);
       if (2 * unknown > words) {
         const place = await placeOf(entry);
-        note(`note: ${place}: ${unknown} of ${words} words became [UNK]: the model cannot tell what they are`);
+        note(
+          `note: ${place}: ${unknown} of ${counted(words, "word")} became [UNK]: the model cannot tell what they are`,
+        );
       }
     } catch (error) {
       if (!(error instanceof ClozeError)) throw error;

@@ -12,39 +12,21 @@ import { nearest } from "./flags/nearest.ts";
 import { parseFlags } from "./flags/parse.ts";
 import { bold, note, printError, printStop, writeOut } from "./terminal.ts";
 
-async function overview(): Promise<string> {
-  const rows = (await loadTables()).map(({ name, summary }) => `  ${name.padEnd(18)}${summary}`);
-  return [
-    bold("cloze") + " trains masked language models on your own text and fills the blanks in new text.",
-    "",
-    "Commands:",
-    ...rows,
-    "",
-    `${program()} COMMAND --help tells more. ${program()} --version tells the version.`,
-    "",
-  ].join("\n");
-}
-
 async function dispatch(args: string[]): Promise<number> {
   const [word, ...rest] = args;
   if (word === undefined || word === "--help" || word === "-h" || word === "help") {
-    const name = COMMANDS.find((name) => name === rest[0]);
-    await writeOut(name === undefined ? await overview() : await helpOf(name));
+    const [about] = rest.filter((word) => !word.startsWith("-"));
+    await writeOut(await helpOf(about === undefined ? undefined : commandOf(about)));
     return word === undefined ? 2 : 0;
   }
-  if (word === "--version") {
+  const isAsked = (...flags: string[]) => flags.some((flag) => args.includes(flag));
+  if (word === "version" || isAsked("--version", "-V")) {
     const { VERSION }: typeof import("../config/run_config.ts") = await import(here("../config/run_config.ts"));
     await writeOut(`cloze ${VERSION}\n`);
     return 0;
   }
-  const name = COMMANDS.find((name) => name === word);
-  if (name === undefined) {
-    const near = nearest(word, COMMANDS);
-    throw new ClozeError("usage", `cloze has no command ${JSON.stringify(word)}`, {
-      hint: near === undefined ? `the commands are ${COMMANDS.join(", ")}` : `did you mean ${near}?`,
-    });
-  }
-  if (rest.includes("--help") || rest.includes("-h")) {
+  const name = commandOf(word);
+  if (isAsked("--help", "-h")) {
     await writeOut(await helpOf(name));
     return 0;
   }
@@ -55,9 +37,21 @@ async function dispatch(args: string[]): Promise<number> {
   });
 }
 
-async function helpOf(name: CommandName): Promise<string> {
-  const { helpText }: typeof import("./flags/help.ts") = await import(here("flags/help.ts"));
-  return helpText(await loadTable(name), program());
+/** The command that is called so. @throws {ClozeError} `usage` if there is none. */
+function commandOf(word: string): CommandName {
+  const name = COMMANDS.find((name) => name === word);
+  if (name !== undefined) return name;
+  const near = nearest(word, COMMANDS);
+  throw new ClozeError("usage", `cloze has no command ${JSON.stringify(word)}`, {
+    hint: near === undefined ? `the commands are ${COMMANDS.join(", ")}` : `did you mean ${near}?`,
+  });
+}
+
+/** The help of a command, or of all. */
+async function helpOf(name: CommandName | undefined): Promise<string> {
+  const { helpText, overviewText }: typeof import("./flags/help.ts") = await import(here("flags/help.ts"));
+  if (name !== undefined) return helpText(await loadTable(name), program());
+  return overviewText(await loadTables(), program(), bold("cloze"));
 }
 
 /** A path made at run time: Deno would read what stands in an `import` before each command. */

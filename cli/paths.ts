@@ -26,11 +26,12 @@ const WANTED = {
   model: { file: "model.safetensors", give: "--model DIR" },
   tokenizer: { file: "tokenizer.json", give: "--tokenizer PATH" },
   run: { file: "metrics.jsonl", give: "DIR" },
+  pretraining: { file: "run.json", give: "--model DIR", name: "run" },
 };
 
 /** The newest run in `runs/` of the caller's folder that has a model, or that has begun. */
 export async function newestRun(wanted: keyof typeof WANTED = "model"): Promise<string> {
-  const { file, give } = WANTED[wanted];
+  const { file, give, name = wanted }: { file: string; give: string; name?: string } = WANTED[wanted];
   const folder = resolve("runs");
   let newest: { path: string; time: number } | undefined;
   try {
@@ -44,7 +45,7 @@ export async function newestRun(wanted: keyof typeof WANTED = "model"): Promise<
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   if (newest !== undefined) return newest.path;
-  throw new ClozeError("usage", `no ${wanted} was given, and ${folder} has no finished run`, {
+  throw new ClozeError("usage", `no ${name} was given, and ${folder} has no finished run`, {
     hint: `give one with ${give}, or train one with: ${program()} pretrain`,
   });
 }

@@ -21,6 +21,8 @@ let lastPlain = -Infinity;
 const STYLE = `\x1b${crypto.randomUUID()}`;
 const STYLES = new RegExp(`${STYLE}(\\d+)m`); // split() keeps the number between the texts
 
+const STYLES_IN = new RegExp(STYLES, "g");
+
 const styled = (on: number, off: number, text: string): string => `${STYLE}${on}m${text}${STYLE}${off}m`;
 
 /** Text for a terminal: its own control characters escaped, our styles put in. */
@@ -69,17 +71,19 @@ export function painter(stream: { isTerminal(): boolean }) {
   return { bold: paint(1, 22), dim: paint(2, 22), red: paint(31, 39), green: paint(32, 39), cyan: paint(36, 39) };
 }
 
-/** A line that stays. */
+/** A line that stays. On a terminal it is broken at words, unless it says what to type next. */
 export function note(text: string): void {
   endProgress();
-  write(`${shown(text)}\n`);
+  const isCommand = text.includes("next     ");
+  const lines = isTerminal() && !isCommand ? hanging(text, terminalSize().columns) : [text];
+  write(`${lines.map(shown).join("\n")}\n`);
 }
 
 /** Lines that the next ones replace; where standard error is no terminal, the last one stays, every ten seconds. */
 export function progress(...lines: string[]): void {
   if (isTerminal()) {
     const width = terminalSize().columns - 1;
-    const next = lines.map((line) => visible(line).slice(0, width));
+    const next = lines.map((line) => cut(visible(line), width));
     write(erasure() + next.join("\n"));
     live = next;
   } else if (performance.now() - lastPlain >= PLAIN_EVERY_MS) {
@@ -133,9 +137,13 @@ export function warn(message: string, hint?: string): void {
   labelled("warning:", 33, message, hint);
 }
 
+/** A terminal gets its lines broken at words; a hint is left whole, because it may be a command to copy. */
 function labelled(label: string, colour: number, message: string, hint: string | undefined): void {
   endProgress();
-  write(`${shown(`${colours() ? styled(colour, 39, label) : label} ${visibleLine(message)}`)}\n`);
+  const text = `${label} ${visibleLine(message)}`;
+  const [first, ...rest] = isTerminal() ? folded(text, terminalSize().columns) : [text];
+  const painted = colours() ? styled(colour, 39, label) + first.slice(label.length) : first;
+  write(`${[shown(painted), ...rest].join("\n")}\n`);
   if (hint !== undefined) write(`hint: ${visibleLine(hint)}\n`);
 }
 
@@ -146,8 +154,64 @@ export function size(bytes: number): string {
 
 /** Rows as columns: the first to the left, numbers to the right. */
 export function table(rows: readonly string[][]): string[] {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => widthOf(row[column]))));
   return rows.map((row) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ").trimEnd()
+    row.map((cell, i) => {
+      const space = " ".repeat(widths[i] - widthOf(cell));
+      return i === 0 ? cell + space : space + cell;
+    }).join("  ").trimEnd()
   );
+}
+
+/**
+ * Breaks a text at its spaces. A word that fits on no line stays where it is.
+ *
+ * @param indent stands before all lines but the first.
+ */
+export function folded(text: string, columns: number, indent = ""): string[] {
+  const lines: string[] = [];
+  let line = /^ */.exec(text)![0], isEmpty = true;
+  for (const word of text.slice(line.length).split(" ")) {
+    const more = widthOf(word);
+    if (!isEmpty && widthOf(line) + 1 + more > columns && indent.length + more <= columns) {
+      lines.push(line.trimEnd());
+      line = indent + word;
+    } else line += (isEmpty ? "" : " ") + word;
+    isEmpty = false;
+  }
+  return [...lines, line];
+}
+
+/** A line of a label, two or more spaces and a text, or of a text, broken so that what comes below stands under the text. */
+export function hanging(line: string, columns: number): string[] {
+  if (widthOf(line) <= columns) return [line];
+  const label = /^ *(?:\S+ {2,})?/.exec(line.replace(STYLES_IN, ""))![0];
+  return folded(line, columns, " ".repeat(label.length));
+}
+
+/** East Asian wide characters and emoji, of which a terminal makes two columns. */
+const WIDE =
+  /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|[\u{1F300}-\u{1FAFF}\u{20000}-\u{3FFFD}]/u;
+const NO_WIDTH = /[\p{Mn}\p{Me}\p{Cf}]/u;
+
+/** Columns that a text takes in a terminal. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text.replace(STYLES_IN, "")) width += columnsOf(character);
+  return width;
+}
+
+function columnsOf(character: string): number {
+  return character < "\x7F" ? 1 : WIDE.test(character) ? 2 : NO_WIDTH.test(character) ? 0 : 1;
+}
+
+/** As much of a line as fits. */
+export function cut(line: string, columns: number): string {
+  let width = 0, end = 0;
+  for (const character of line) {
+    width += columnsOf(character);
+    if (width > columns) break;
+    end += character.length;
+  }
+  return line.slice(0, end);
 }

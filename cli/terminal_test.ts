@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { terminalSize } from "./terminal.ts";
+import { cut, folded, hanging, table, terminalSize, widthOf } from "./terminal.ts";
 
 Deno.test("terminalSize takes a terminal that does not know its size for one of the usual size", () => {
   const usual = { columns: 80, rows: 24 };
@@ -11,4 +11,29 @@ Deno.test("terminalSize takes a terminal that does not know its size for one of 
     }),
     usual,
   );
+});
+Deno.test("widthOf counts Hangul, kana and emoji twice, and marks not at all", () => {
+  assertEquals(["abc", "단순", "かな", "🍂", "e\u0301", "—…"].map(widthOf), [3, 4, 4, 2, 1, 2]);
+});
+
+Deno.test("folded breaks at spaces only, by width, and keeps every word", () => {
+  assertEquals(folded("한국어 문장 하나", 11), ["한국어 문장", "하나"]);
+  assertEquals(folded("a-word-that-is-too-long b", 5, "  "), ["a-word-that-is-too-long", "  b"]);
+  assertEquals(folded("", 10), [""]);
+  assertEquals(folded("  a b c", 5, "   "), ["  a b", "   c"]);
+});
+
+Deno.test("hanging puts what comes below under the text, and leaves a path whole", () => {
+  assertEquals(hanging("loss     0.5 nats on blanks", 20), ["loss     0.5 nats on", "         blanks"]);
+  assertEquals(hanging("folder   /a/path/longer/than/that", 20), ["folder   /a/path/longer/than/that"]);
+  assertEquals(hanging("plain words here", 10), ["plain", "words here"]);
+});
+
+Deno.test("cut takes what fits, and no half of a character", () => {
+  assertEquals([cut("한국어", 5), cut("ab🍂c", 3), cut("abc", 3)], ["한국", "ab", "abc"]);
+});
+
+Deno.test("table lines columns up by what a terminal shows", () => {
+  const lines = table([["word", "n"], ["나무에서", "12"], ["a", "3"]]);
+  assertEquals(lines, ["word       n", "나무에서  12", "a          3"]);
 });

@@ -1,6 +1,6 @@
 /** A run's report as plain text: the verdict and the loss curve. Called by the report command, and while a run goes. */
 
-import { grouped } from "../config/numbers.ts";
+import { counted } from "../config/numbers.ts";
 import { lineChart } from "./line_chart.ts";
 import type { ClassifierRecord } from "./classifier_record.ts";
 import { classifierVerdict, guessingLoss } from "./classifier_verdict.ts";
@@ -48,7 +48,7 @@ export function lossChart(
   );
   if (chart.length === 0) return [];
   const end = run.train.at(-1)?.step ?? 0;
-  const legend = `loss over ${grouped(end)} updates: ⠒⠒ training` +
+  const legend = `loss over ${counted(end, "update")}: ⠒⠒ training` +
     (run.evaluations.length > 0 ? ", o held-out" : "") + (level === undefined ? "" : ", ⠂ ⠂ guessing by frequency");
   return [...chart, legend.slice(0, columns)];
 }

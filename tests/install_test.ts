@@ -1,6 +1,7 @@
 /** The installed command: a script that runs this checkout from any folder. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { COMMANDS } from "../cli/commands/registry.ts";
 import { Place, testWithCore } from "./support.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -29,7 +30,16 @@ testWithCore("the installed command runs in the folder that it is called in, wha
       text: new TextDecoder().decode(output.stdout) + new TextDecoder().decode(output.stderr),
     };
   };
-  assertEquals(run("--version").code, 0);
+  for (const args of [["--version"], ["version"], ["predict", "--version"]]) {
+    assertMatch(run(...args).text, /^cloze \d+\.\d+\.\d+\n$/);
+  }
+  const page = Deno.readTextFileSync(`${place.path}/share/man/man1/cloze.1`);
+  for (const command of COMMANDS) assertStringIncludes(page, `\n.SS cloze ${command.replaceAll("-", "\\-")}`);
+  assertEquals(
+    page.split("\n").filter((line) => /^['.](?![A-Z]|br|nf|fi|ad)/.test(line)),
+    [],
+    "text that troff would obey",
+  );
   const trained = run("train-tokenizer", "--data", "in.txt", "--vocab-size", "60", "--output", "tokens");
   assertEquals(trained.code, 0, trained.text);
   assertEquals(Deno.statSync(`${place.path}/tokens/tokenizer.json`).isFile, true);

@@ -1,7 +1,12 @@
 /**
  * Puts the command `cloze` where the shell finds it: a small script that runs this checkout, from any folder, with the
- * permissions of each command's task. usage: deno task install [FOLDER]
+ * permissions of each command's task; and its man page where `man` finds it, which is beside a folder `bin`.
+ * usage: deno task install [FOLDER]
  */
+
+import { loadTables } from "../cli/commands/registry.ts";
+import { VERSION } from "../config/run_config.ts";
+import { manPage } from "./man_page.ts";
 
 const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -63,4 +68,10 @@ await Deno.writeTextFile(`${file}.new`, script, { mode: 0o755 });
 await Deno.rename(`${file}.new`, file);
 console.log(`installed ${file}`);
 if (!path.includes(folder)) console.log(`hint: ${folder} is not in PATH yet: export PATH=${quoted(folder)}:"$PATH"`);
+if (folder.endsWith("/bin")) {
+  const pages = folder.replace(/bin$/, "share/man/man1");
+  await Deno.mkdir(pages, { recursive: true });
+  await Deno.writeTextFile(`${pages}/cloze.1`, manPage(await loadTables(), VERSION));
+  console.log("man page:    man cloze");
+}
 console.log("completions: cloze completions bash|zsh|fish --help tells where they go");

@@ -3,6 +3,7 @@
  * they read metrics and change nothing. Called by the pretrain command; a resumed run is shown its earlier metrics again.
  */
 
+import { counted } from "../config/numbers.ts";
 import type { Metric, Warning } from "../config/metric.ts";
 
 /** Of so much wall clock the waiting for data is looked at, in seconds. */
@@ -139,9 +140,7 @@ export function seenText(in_training: number): Warning | undefined {
 export function nothingHeldOut({ documents, tokens }: { documents: number; tokens: number }, hasOwn: boolean): Warning {
   const text = tokens === 0
     ? `${hasOwn ? "the held-out text has no word in it" : "the text is too short for a held-out part"}`
-    : `the held-out text is so short (${tokens} tokens in ${documents} ${
-      documents === 1 ? "document" : "documents"
-    }) ` +
+    : `the held-out text is so short (${counted(tokens, "token")} in ${counted(documents, "document")}) ` +
       "that nothing in it is predicted";
   return {
     ...at({ step: 0, elapsed_ms: 0 }),

@@ -1,9 +1,10 @@
-import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { ClozeError } from "../../config/cloze_error.ts";
 import { loadTables } from "../commands/registry.ts";
 import { flagWords } from "./command_text.ts";
 import { choice, type CommandTable, duration, number, shares, text, texts, toggle, words } from "./flag.ts";
-import { helpText } from "./help.ts";
+import { widthOf } from "../terminal.ts";
+import { helpText, overviewText } from "./help.ts";
 import { nearest } from "./nearest.ts";
 import { parseFlags } from "./parse.ts";
 
@@ -107,6 +108,24 @@ Deno.test("helpText shows every flag of every command within 100 columns", async
     assertEquals(help.split("\n").filter((line) => line.length > 100), []);
     for (const [name, { value }] of Object.entries(table.flags)) {
       assertMatch(help, new RegExp(`--${RegExp.escape(name)}${value === "" ? "" : ` ${RegExp.escape(value)}`}\\s`));
+    }
+  }
+});
+
+Deno.test("helpText and overviewText fit 80 columns for every command, however it was called", async () => {
+  const tables = await loadTables();
+  for (const called of ["cloze", "deno run", "npx -y deno run"]) {
+    const pages = [overviewText(tables, called, "cloze"), ...tables.map((table) => helpText(table, called))];
+    for (const line of pages.join("").split("\n")) assert(widthOf(line) <= 80, `${widthOf(line)} columns: ${line}`);
+    for (const { name } of tables) assertMatch(pages[0], new RegExp(`^  ${name}`, "m"));
+  }
+});
+
+Deno.test("helpText leaves an example that it breaks the command that it was", async () => {
+  for (const table of await loadTables()) {
+    const joined = helpText(table, "npx -y deno run").replaceAll(/ \\\n +/g, " ");
+    for (const example of table.examples) {
+      assertStringIncludes(joined, example.replace(/(^|[|] )cloze /g, "$1npx -y deno run "));
     }
   }
 });

@@ -1,6 +1,11 @@
-/** The text of `--help`, made from a command's table. */
+/** The text of `--help`, made from a command's table. It fits a terminal of 80 columns. */
 
+import { folded, widthOf } from "../terminal.ts";
 import { type CommandTable, HELP } from "./flag.ts";
+
+const COLUMNS = 80;
+/** Where the text of a flag, and of a command in the overview, begins. */
+const INDENT = 26;
 
 /**
  * The text.
@@ -10,36 +15,58 @@ import { type CommandTable, HELP } from "./flag.ts";
 export function helpText(table: CommandTable, called = "cloze"): string {
   const rows = Object.entries({ ...table.flags, help: HELP }).map(([name, flag]) => {
     const left = `--${name}${flag.value === "" ? "" : ` ${flag.value}`}`;
-    return [left, flag.help + (flag.fallback === undefined ? "" : ` Default: ${flag.fallback}.`)] as const;
+    return row(left, flag.help + (flag.fallback === undefined ? "" : ` Default: ${flag.fallback}.`));
   });
   const lines = [
-    `${called} ${table.name} ${table.usage}`.trimEnd(),
+    ...folded(`${called} ${table.name} ${table.usage}`.trimEnd(), COLUMNS, "  "),
     "",
-    ...wrap(table.summary, 96, ""),
-    ...(table.details === "" ? [] : ["", ...wrap(table.details, 96, "")]),
+    ...folded(table.summary, COLUMNS),
+    ...(table.details === "" ? [] : ["", ...folded(table.details, COLUMNS)]),
     "",
     "Flags:",
-    ...rows.flatMap(([left, help]) => {
-      const [first, ...rest] = wrap(help, 68, "");
-      const padded = `  ${left.padEnd(26)}`;
-      const head = left.length >= 26 ? [`  ${left}`, `${" ".repeat(28)}${first}`] : [`${padded}${first}`];
-      return [...head, ...rest.map((line) => " ".repeat(28) + line)];
-    }),
+    ...rows.flat(),
     "",
     "Examples:",
-    ...table.examples.map((example) => `  ${example.replace(/(^|[|] )cloze /g, `$1${called} `)}`),
+    ...table.examples.flatMap((example) => {
+      const typed = example.replace(/(^|[|] )cloze /g, `$1${called} `);
+      return foldedCommand(typed, COLUMNS - 2).map((line) => `  ${line}`);
+    }),
   ];
   return lines.join("\n") + "\n";
 }
 
-function wrap(text: string, width: number, indent: string): string[] {
+/** Every command with its summary. */
+export function overviewText(tables: readonly CommandTable[], called: string, title: string): string {
+  return [
+    ...folded(`${title} trains masked language models on your own text and fills the blanks in new text.`, COLUMNS),
+    "",
+    "Commands:",
+    ...tables.flatMap(({ name, summary }) => row(name, summary, 20)),
+    "",
+    ...folded(`${called} help COMMAND tells more, ${called} version the version.`, COLUMNS),
+    "",
+  ].join("\n");
+}
+
+/** Two columns; what is too long for the left one gets a line of its own. */
+function row(left: string, right: string, indent = INDENT): string[] {
+  const lines = folded(right, COLUMNS - indent).map((line) => " ".repeat(indent) + line);
+  if (left.length + 4 > indent) return [`  ${left}`, ...lines];
+  return [`  ${left.padEnd(indent - 2)}${lines[0].trimStart()}`, ...lines.slice(1)];
+}
+
+/** Breaks a command as a shell reads it on, with a backslash at the end of a line; a flag and its value stay together. */
+export function foldedCommand(command: string, columns: number): string[] {
+  if (widthOf(command) <= columns) return [command];
+  const words = command.match(/(?:--?[a-z-]+ (?!-|[|] ))?(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(indent + line);
-      line = word;
+  words.forEach((word, i) => {
+    const needed = widthOf(word) + (i < words.length - 1 ? 3 : 1);
+    if (line !== "" && widthOf(line) + needed > columns) {
+      lines.push(`${line} \\`);
+      line = `  ${word}`;
     } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, indent + line];
+  });
+  return [...lines, line];
 }

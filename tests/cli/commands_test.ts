@@ -1,6 +1,6 @@
 /** The other commands, and what the command line says about itself. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { loadTables } from "../../cli/commands/registry.ts";
 import { Place, smallPlace, testWithCore, trainedPlace } from "../support.ts";
 
@@ -9,7 +9,7 @@ Deno.test("every command explains itself, and the overview names them all", asyn
   const overview = await place.cloze(["--help"]);
   assertEquals(overview.code, 0);
   for (const { name, summary } of await loadTables()) {
-    assertStringIncludes(overview.stdout, summary);
+    assertStringIncludes(overview.stdout.replace(/\s+/g, " "), summary);
     for (const args of [[name, "--help"], [name, "-h"], ["help", name]]) {
       const { code, stdout } = await place.cloze(args);
       assertEquals(code, 0);
@@ -17,12 +17,16 @@ Deno.test("every command explains itself, and the overview names them all", asyn
       assertStringIncludes(stdout, "Examples:");
     }
   }
-  assertEquals((await place.cloze(["--version"])).stdout, "cloze 0.1.0\n");
+  for (const args of [["--version"], ["-V"], ["version"], ["predict", "--version"]]) {
+    assertEquals((await place.cloze(args)).stdout, "cloze 0.1.0\n");
+  }
   const none = await place.cloze([]);
   assertEquals(none.code, 2);
-  const wrong = await place.cloze(["pretain"]);
-  assertEquals(wrong.code, 2);
-  assertStringIncludes(wrong.stderr, "did you mean pretrain?");
+  for (const args of [["pretain"], ["help", "pretain"]]) {
+    const wrong = await place.cloze(args);
+    assertEquals(wrong.code, 2);
+    assertStringIncludes(wrong.stderr, "did you mean pretrain?");
+  }
 });
 
 Deno.test("train-tokenizer writes the same files each time; tokenize uses them", async () => {
@@ -99,6 +103,30 @@ Deno.test("what is printed can be typed where it is printed: as a task, by npx, 
     assertStringIncludes(hint.stderr, `or train one with: ${called} pretrain\n`);
     const help = await place.cloze(["predict", "--help"], { env });
     assertStringIncludes(help.stdout, `${called} predict [FILE…]`);
-    assertStringIncludes(help.stdout, `| ${called} predict --model runs/mine`);
+    assertStringIncludes(help.stdout, `| ${called} predict --targets hot,cold`);
   }
+});
+
+testWithCore("inspect and tokenize take the newest run where none is named, and say so", async () => {
+  using place = await trainedPlace(1);
+  const none = await place.cloze(["inspect"]);
+  assertEquals(none.code, 2);
+  assertStringIncludes(none.stderr, "no run was given");
+  Deno.mkdirSync(`${place.path}/runs`);
+  Deno.renameSync(`${place.path}/model`, `${place.path}/runs/mine`);
+  const inspected = await place.cloze(["inspect"]);
+  assertEquals(inspected.code, 0, inspected.stderr);
+  assertStringIncludes(inspected.stderr, "runs/mine");
+  assertMatch(inspected.stdout, /^batch 0 {2}.*\n {2}\d+ \[MASK\]‹was›, \d+ replaced‹was›, \d+ kept‹kept›\n/);
+  for (const line of inspected.stdout.split("\n")) assert(line.length <= 100, line);
+  const other = await place.cloze(["inspect", "--seed", "3"]);
+  assertEquals(other.code, 2);
+  assertStringIncludes(other.stderr, "what a run sees is in its folder, but --seed is given too");
+  const tokens = await place.cloze(["tokenize"], { input: "The cat\n" });
+  assertEquals(tokens.code, 0, tokens.stderr);
+  assertStringIncludes(tokens.stderr, "tokenizer: ");
+  assertEquals(
+    (await place.cloze(["tokenize", "--tokenizer", "runs/mine"], { input: "The cat\n" })).stdout,
+    tokens.stdout,
+  );
 });

@@ -192,7 +192,7 @@ Deno.test("inspect shows what was masked, in plain text where it is no terminal"
 Deno.test("inspect refuses flags that contradict each other, and says what is missing", async () => {
   using place = smallPlace();
   const cases: [string[], string][] = [
-    [[], "either --model DIR or --data"],
+    [[], "no run was given"],
     [["--model", "x", "--data", "text.txt"], "either --model DIR or --data"],
     [["--data", "text.txt"], "needs --tokenizer"],
     [["--model", "x", "--seed", "1"], "--seed is given too"],

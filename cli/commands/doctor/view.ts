@@ -1,7 +1,7 @@
 /** What `doctor` shows. */
 
 import type { MachineReport } from "../../../ffi/mod.ts";
-import { counted } from "../../terminal.ts";
+import { counted, hanging, terminalSize } from "../../terminal.ts";
 
 /** What cloze runs on here. */
 export interface DoctorReport {
@@ -30,5 +30,6 @@ export function readable(report: DoctorReport): string {
     rows.push(["gpu", `${name}, compute capability ${compute_capability}, ${(memory_bytes / 2 ** 30).toFixed(0)} GiB`]);
   }
   rows.push(["cuda", cuda.problem === null ? "ready: --device cuda" : `not usable: ${cuda.problem}`]);
-  return rows.map(([name, text]) => `${name.padEnd(10)}${text}\n`).join("");
+  const columns = Deno.stdout.isTerminal() ? terminalSize().columns : Infinity;
+  return rows.flatMap(([name, text]) => hanging(name.padEnd(10) + text, columns)).join("\n") + "\n";
 }

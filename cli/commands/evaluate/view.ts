@@ -4,7 +4,7 @@ import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
 import type { Group } from "../../../tasks/breakdown.ts";
 import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import type { UNMEASURED } from "../../../tasks/token_evaluation.ts";
-import { grouped, orDash, percent, table } from "../../terminal.ts";
+import { counted, grouped, orDash, percent, table } from "../../terminal.ts";
 import { unknownLine } from "../../unknown_words.ts";
 
 /** Figures on tokens; `null` where none was predicted. */
@@ -52,8 +52,8 @@ export function readable(result: Measured, { masks }: PretrainingTask): string {
       : `; always ${JSON.stringify(most_frequent.token)}: ${orDash(most_frequent.accuracy, percent)}`),
     `top 5       ${percent(top5_accuracy)}`,
     masks
-      ? `masked      ${grouped(masked)} tokens`
-      : `predicted   ${grouped(masked)} next tokens, left to right: not comparable with masked tokens, which have ` +
+      ? `masked      ${counted(masked, "token")}`
+      : `predicted   ${counted(masked, "next token")}, left to right: not comparable with masked tokens, which have ` +
         "text on both sides",
     unknown,
   ];

@@ -18,7 +18,7 @@ import { checkedTokenizer } from "../../checked_tokenizer.ts";
 import { corpusConfig, corpusFiles, noteFindings, noteOnce, saveStdin } from "../../corpus.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { bytesPace } from "../../pace.ts";
-import { resolve } from "../../paths.ts";
+import { newestRun, resolve } from "../../paths.ts";
 import { runBatches } from "../../run_batches.ts";
 import { counted, endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
 import type { InspectOptions } from "./flags.ts";
@@ -27,8 +27,8 @@ import { json, readable } from "./view.ts";
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: InspectOptions): Promise<number> {
   const data = [...(values.data ?? []), ...positionals];
-  if ((values.model === undefined) === (data.length === 0)) {
-    throw new ClozeError("usage", "cloze inspect needs either --model DIR or --data PATH… with --tokenizer PATH");
+  if (values.model !== undefined && data.length > 0) {
+    throw new ClozeError("usage", "cloze inspect takes either --model DIR or --data PATH… with --tokenizer PATH");
   }
   if (values.force === true && values.export === undefined) {
     throw new ClozeError("usage", "--force is for --export: without it no file is written");
@@ -40,7 +40,11 @@ export async function run({ positionals = [], ...values }: InspectOptions): Prom
       hint: "give another file with --export, or --force to replace it",
     });
   }
-  if (values.model !== undefined) return await inspectRun(values.model, values);
+  if (data.length === 0) {
+    const folder = values.model === undefined ? await newestRun("pretraining") : resolve(values.model);
+    if (values.model === undefined) note(`model: ${folder}`);
+    return await inspectRun(folder, values);
+  }
   if (values.tokenizer === undefined) {
     throw new ClozeError("usage", "cloze inspect --data needs --tokenizer PATH", {
       hint: `learn one with: ${program()} train-tokenizer`,
@@ -67,14 +71,13 @@ export async function run({ positionals = [], ...values }: InspectOptions): Prom
   }
 }
 
-async function inspectRun(model: string, values: InspectOptions): Promise<number> {
+async function inspectRun(folder: string, values: InspectOptions): Promise<number> {
   const other = Object.keys(values).find((name) => !["model", "batches", "export", "force", "json"].includes(name));
   if (other !== undefined) {
-    throw new ClozeError("usage", `--model takes everything from the run, but --${other} is given too`, {
+    throw new ClozeError("usage", `what a run sees is in its folder, but --${other} is given too`, {
       hint: "use --data and --tokenizer to see what other flags would do",
     });
   }
-  const folder = resolve(model);
   const run = await readRun(folder, note);
   const tokenizer = await checkedTokenizer(folder);
   using shard = Shard.open(`${folder}/data/train.shard`);

@@ -10,13 +10,13 @@ import { SEED } from "../../flags/training_flags.ts";
 export const TABLE = {
   name: "inspect",
   summary: "Shows the packed and masked batches that a run sees, and writes them to a file.",
-  usage: "--model DIR | --data PATH… --tokenizer PATH [flags]",
+  usage: "[--model DIR | --data PATH… --tokenizer PATH] [flags]",
   positional: "PATH",
   details:
     "With --model, the batches of that run; with --data, those of a run with the same flags. Masked tokens are " +
     "shown as [MASK], with what stood there; replaced ones with both; kept ones are marked.",
   flags: {
-    model: text("DIR", "Folder of a run."),
+    model: text("DIR", "Folder of a run.", "without --data, the newest run"),
     ...CORPUS_FLAGS,
     tokenizer: text("PATH", "A model folder, tokenizer.json or vocab.txt."),
     ...BATCH_FLAGS,

@@ -3,7 +3,7 @@
 import type { Batch } from "../../../config/batch.ts";
 import type { BatchOptions } from "../../../data/mod.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
-import { counted, grouped, painter, percent } from "../../terminal.ts";
+import { counted, grouped, painter, percent, terminalSize, widthOf } from "../../terminal.ts";
 
 /** A sequence of a batch, as tokens. */
 interface Shown {
@@ -49,23 +49,25 @@ export function json(batch: Batch, number: number, tokenizer: Tokenizer): string
   ).join("");
 }
 
-const PERSON_COLUMNS = 100;
+/** Longer lines are hard to read. */
+const MOST_COLUMNS = 100;
 
 /** The batch in lines, with what was masked, replaced and kept. */
 export function readable(batch: Batch, number: number, tokenizer: Tokenizer, options: BatchOptions): string {
   const { bold, dim, cyan, red, green } = painter(Deno.stdout);
-  const lines: string[] = [];
+  const lines: string[] = [],
+    most = Math.min(MOST_COLUMNS, Deno.stdout.isTerminal() ? terminalSize().columns : MOST_COLUMNS);
   const { mask, ...others } = tokenizer.names, own = Object.values(others);
   const counts = { masked: 0, replaced: 0, kept: 0 };
   const paint = (token: string, label: string | undefined): { text: string; width: number } => {
     if (label === undefined) {
-      return { text: own.includes(token) ? dim(token) : token, width: columns(token) };
+      return { text: own.includes(token) ? dim(token) : token, width: widthOf(token) };
     }
     const what = token === mask ? "masked" : token === label ? "kept" : "replaced";
     counts[what]++;
     const note = what === "kept" ? "‹kept›" : `‹${label}›`;
     const colour = { masked: cyan, replaced: red, kept: green }[what];
-    return { text: colour(bold(token)) + colour(note), width: columns(token + note) };
+    return { text: colour(bold(token)) + colour(note), width: widthOf(token + note) };
   };
   const sequences = [...sequencesOf(batch, tokenizer)];
   sequences.forEach(({ tokens, second, labels, next_sentence_label }, b) => {
@@ -74,7 +76,7 @@ export function readable(batch: Batch, number: number, tokenizer: Tokenizer, opt
     let line = "", width = 0;
     tokens.forEach((token, i) => {
       const painted = paint(token, labels.get(i));
-      if (i > 0 && (width + 1 + painted.width > PERSON_COLUMNS || i === second)) {
+      if (i > 0 && (width + 1 + painted.width > most || i === second)) {
         lines.push(line);
         [line, width] = ["", 0];
       }
@@ -87,16 +89,8 @@ export function readable(batch: Batch, number: number, tokenizer: Tokenizer, opt
   const chosen = batch.labels.length;
   const head = `${bold(`batch ${number}`)}  ${counted(sequences.length, "sequence")}, ` +
     `${grouped(tokens)} of ${grouped(options.batch_tokens)} tokens (${percent(tokens / options.batch_tokens)} full), ` +
-    `${grouped(chosen)} chosen (${percent(chosen / tokens)}): ${cyan(`${counts.masked} ${mask}‹was›`)}, ` +
-    `${red(`${counts.replaced} replaced‹was›`)}, ${green(`${counts.kept} kept‹kept›`)}`;
-  return [head, ...lines, "", ""].join("\n");
-}
-
-/** Columns that a text takes on a terminal: Hangul, ideographs and kana take two. */
-function columns(text: string): number {
-  let width = 0;
-  for (const character of text) {
-    width += /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFF00-\uFF60]/.test(character) ? 2 : 1;
-  }
-  return width;
+    `${grouped(chosen)} chosen (${percent(chosen / tokens)})`;
+  const legend = `  ${cyan(`${counts.masked} ${mask}‹was›`)}, ${red(`${counts.replaced} replaced‹was›`)}, ` +
+    green(`${counts.kept} kept‹kept›`);
+  return [head, legend, ...lines, "", ""].join("\n");
 }

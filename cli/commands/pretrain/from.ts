@@ -15,7 +15,7 @@ import { pretrainingTask, taskFor } from "../../../tasks/registry.ts";
 import { otherFiles } from "../../corpus.ts";
 import { countedWords, extensible, writeExtended } from "../../extended_vocabulary.ts";
 import { resolve } from "../../paths.ts";
-import { bold, grouped, note } from "../../terminal.ts";
+import { bold, counted, grouped, note } from "../../terminal.ts";
 import type { PretrainOptions } from "./flags.ts";
 
 /** Flags that say what a model or its vocabulary is: a model that is there says it itself. */
@@ -137,7 +137,7 @@ export async function startModel(origin: RunOrigin, { output, corpus, threads }:
   }
   const { config: { num_hidden_layers, hidden_size }, tokenizer } = folder;
   note(
-    bold("start    ") + `${origin.path}: ${grouped(num_hidden_layers)} layers of ${grouped(hidden_size)}, ` +
+    bold("start    ") + `${origin.path}: ${counted(num_hidden_layers, "layer")} of ${grouped(hidden_size)}, ` +
       `a vocabulary of ${grouped(tokenizer.size)}`,
   );
   if (origin.extend === undefined || corpus === "practice") return folder;

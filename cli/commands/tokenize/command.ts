@@ -14,9 +14,10 @@ export async function run(values: TokenizeOptions): Promise<number> {
   if (values.decode === true) {
     refuseFlags(values, ["ids", "json"], "says how tokens are written, but --decode writes text");
   }
-  const loaded = await checkedTokenizer(
-    values.tokenizer === undefined ? await newestRun("tokenizer") : resolve(values.tokenizer),
-  );
+  const path = values.tokenizer === undefined ? await newestRun("tokenizer") : resolve(values.tokenizer);
+  if (values.tokenizer === undefined) note(`tokenizer: ${path}`);
+  const loaded = await checkedTokenizer(path);
+  if (Deno.stdin.isTerminal()) note(values.decode === true ? "Type ids." : "Type a line; its tokens come back.");
   const tokenizer = values.compat === undefined ? loaded : following(values.compat, loaded);
   const normalizer = tokenizer instanceof WordPieceTokenizer ? tokenizer.normalizer : undefined;
   // Google's code knows no special tokens in text.

@@ -6,7 +6,7 @@ import { choice, type CommandTable, type Options, text, toggle } from "../../fla
 export const TABLE = {
   name: "tokenize",
   summary: "Shows how lines of text are cut into tokens.",
-  usage: "--tokenizer PATH [flags]",
+  usage: "[flags]",
   details:
     "Reads standard input and writes one line for each of its lines. Special tokens in the text, such as [MASK], " +
     "are special.",
