@@ -1,7 +1,7 @@
 /** `cloze predict` on a terminal, which util-linux's `script` makes. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Place, testWithCore, trainedPlace } from "../support.ts";
+import { type Place, testWithCore, trainedPlace } from "../support.ts";
 
 const main = new URL("../../cli/main.ts", import.meta.url).pathname;
 const config = new URL("../../deno.json", import.meta.url).pathname;
