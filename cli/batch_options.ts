@@ -64,7 +64,7 @@ export function samplingOf(values: BatchValues, most = Infinity): SamplingConfig
 
 /** The batches of a run: an update is cut so that the engine can hold each part. */
 export function batchOptions(training: TrainingConfig): BatchOptions {
-  const batch_tokens = Math.max(microBatches(training.batch_tokens).tokens, training.max_sequence_length);
+  const batch_tokens = Math.max(microBatches(training).tokens, training.max_sequence_length);
   return { ...training, batch_tokens };
 }
 

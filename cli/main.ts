@@ -12,6 +12,20 @@ import { nearest } from "./flags/nearest.ts";
 import { parseFlags } from "./flags/parse.ts";
 import { bold, note, printError, printStop, writeOut } from "./terminal.ts";
 
+/** Commands that write a folder, and would all write the same one. */
+const WRITING: readonly string[] = ["finetune", "reproduce", "extend-vocab"];
+
+/** @throws {ClozeError} `usage` if an MPI launcher has started several processes of a command that is for one. */
+async function refuseLauncher(name: string): Promise<void> {
+  const { launched } = await import("../ffi/world.ts");
+  const launch = launched();
+  if (launch === undefined || launch.size === 1) return;
+  const many = launch.size === undefined ? "several processes" : `${launch.size} processes`;
+  throw new ClozeError("usage", `cloze ${name} runs in one process, but ${launch.launcher} started ${many} of it`, {
+    hint: "start it without a launcher; cloze pretrain is what several processes can share",
+  });
+}
+
 async function dispatch(args: string[]): Promise<number> {
   const [word, ...rest] = args;
   if (word === undefined || word === "--help" || word === "-h" || word === "help") {
@@ -31,6 +45,7 @@ async function dispatch(args: string[]): Promise<number> {
     return 0;
   }
   const { run, table } = await loadCommand(name);
+  if (WRITING.includes(name)) await refuseLauncher(name);
   const { values, positionals } = parseFlags(table, rest);
   return await run({ ...values, ...(table.positional === undefined ? {} : { positionals }) }, {
     typed: typedCommand(args),
@@ -65,6 +80,7 @@ export async function main(args: string[]): Promise<number> {
     return await dispatch(args);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader has had enough, as `head` has
+    await letRankZeroSpeak();
     if (error instanceof ClozeError) {
       if (error.code === "interrupted") printStop(error);
       else printError(error);
@@ -83,6 +99,12 @@ export async function main(args: string[]): Promise<number> {
     if (debugging()) note(Deno.inspect(error));
     return 1;
   }
+}
+
+/** Of processes that a launcher has started, all have mostly the same to say: rank 0 says it, and the launcher ends the others. */
+async function letRankZeroSpeak(): Promise<void> {
+  const { launched } = await import("../ffi/world.ts");
+  if ((launched()?.rank ?? 0) > 0) await new Promise((resolve) => setTimeout(resolve, 3000));
 }
 
 function debugging(): boolean {

@@ -1,5 +1,5 @@
 /**
- * What stops commands that train: Ctrl-C, SIGTERM, and SIGHUP, which comes when the terminal is closed. The first one lets
+ * What stops commands that train: Ctrl-C, SIGTERM, SIGUSR1, and SIGHUP, which comes when the terminal is closed. The first one lets
  * the run save and end; one that comes later ends the process at once.
  */
 
@@ -99,9 +99,10 @@ function passTurn(left: number): void {
 
 function signals(): Deno.Signal[] {
   if (Deno.build.os === "windows") return ["SIGINT", "SIGBREAK"];
-  if (!outlivesTerminal()) return ["SIGINT", "SIGTERM", "SIGHUP"];
+  // SIGUSR1 is what schedulers send before time is up, when they are asked to.
+  if (!outlivesTerminal()) return ["SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"];
   Deno.addSignalListener("SIGHUP", () => {}); // Deno itself would end, whatever nohup has set
-  return ["SIGINT", "SIGTERM"];
+  return ["SIGINT", "SIGTERM", "SIGUSR1"];
 }
 
 /** Whether the command looks as if `nohup` had started it: no stream is a terminal, and there is no input. */

@@ -64,6 +64,11 @@ export interface TrainingConfig extends OptimizerConfig, SamplingConfig, Masking
   recipe?: Recipe;
   /** Chance of an activation to be dropped; that of `config.json` if it is absent. `null` until the text was read. */
   dropout?: number | null;
+  /**
+   * Micro-batches that an update is cut into, a power of two: their gradients are summed as a balanced tree, so that as many
+   * processes get the same bits. Missing where one process cuts it as its engine needs, and adds one behind the other.
+   */
+  micro_batches?: number;
 }
 
 /** Hyperparameters of fine-tuning. */

@@ -2,6 +2,7 @@
 
 import { cudaOptions } from "./cuda.ts";
 import { loadLibrary, locateLibrary } from "./library.ts";
+import { type MpiLibrary, mpiSearch } from "./world.ts";
 import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";
 
 /** One of NVIDIA's libraries; without a path it was not found. */
@@ -27,6 +28,8 @@ export interface MachineReport {
     /** Why `--device cuda` would fail; null if it would not. */
     problem: string | null;
   };
+  /** The MPI libraries that are found. */
+  mpi: MpiLibrary[];
 }
 
 /**
@@ -37,7 +40,7 @@ export interface MachineReport {
 export async function inspectMachine(): Promise<MachineReport> {
   const { symbols } = loadLibrary();
   const { library_folders } = cudaOptions();
-  const request = new TextEncoder().encode(JSON.stringify({ library_folders }));
+  const request = new TextEncoder().encode(JSON.stringify({ cuda: { library_folders }, mpi: mpiSearch() }));
   const error = new Uint8Array(ERROR_LENGTH);
   const written = new Uint32Array(1);
   for (let out = new Uint8Array(1 << 14);; out = new Uint8Array(written[0])) {

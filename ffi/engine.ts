@@ -41,6 +41,11 @@ export interface EngineOptions {
   may_be_missing?: string[];
   /** The optimizer's state in a run to go on with. */
   training_state?: string;
+  /**
+   * Micro-batches of an update, a power of two, where their gradients are to be summed as a balanced tree. Each is a call of
+   * `forwardBackward`; processes that were joined before share them.
+   */
+  micro_batches?: number;
 }
 
 /** An optimizer and its hyperparameters. The learning rate comes with each update. */

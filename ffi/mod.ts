@@ -13,4 +13,5 @@ export { type CudaLibrary, inspectMachine, type MachineReport } from "./doctor.t
 export { locateLibrary } from "./library.ts";
 export { type NativeCode, NativeError } from "./native_error.ts";
 export { extendWeights, type WeightsExtension } from "./extend_weights.ts";
+export { type Launched, launched, type MpiLibrary, World } from "./world.ts";
 export { gemmRate } from "./gemm_rate.ts";

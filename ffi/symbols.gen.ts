@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 3937696000;
+export const ABI_HASH = 1801806431;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -27,6 +27,24 @@ export const SYMBOLS = {
   /** request, request_len, out, out_len, written, error, error_len */
   cloze_doctor: {
     parameters: ["buffer", "u32", "buffer", "u32", "buffer", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** request, request_len, out, out_len, written, error, error_len */
+  cloze_join: {
+    parameters: ["buffer", "u32", "buffer", "u32", "buffer", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** own, own_len, all, all_len, patience_ms, error, error_len */
+  cloze_gather: {
+    parameters: ["buffer", "u32", "buffer", "u32", "f64", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** code, error, error_len */
+  cloze_leave: {
+    parameters: ["u32", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

@@ -76,6 +76,10 @@ const RULES: Record<string, Rule> = {
   "training.seed": whole(0, Number.MAX_SAFE_INTEGER),
   "training.extent": object,
   "training.batch_tokens": whole(1, 2 ** 31 - 1),
+  "training.micro_batches": maybe({
+    expected: "a power of two up to 65536",
+    fits: (value) => Number.isInteger(Math.log2(value as number)) && whole(1, 65536).fits(value),
+  }),
   "training.learning_rate": number(0, 1e6),
   "training.warmup_ratio": share,
   "training.adam_beta1": decay,

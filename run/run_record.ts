@@ -107,6 +107,8 @@ export function difference(asked: PlannedRun, kept: PlannedRun | RunConfig): str
   for (const name of new Set([...wanted.keys(), ...found.keys()])) {
     // Records of version 0.1.0 lack these two.
     if (PASSED_OVER.includes(name) || (["dtype", "tokenizer"].includes(name) && !found.has(name))) continue;
+    // Where no one asks, processes that share the run's updates take them as they are cut.
+    if (name === "training.micro_batches" && !wanted.has(name)) continue;
     const [value, other] = [wanted.get(name), found.get(name)];
     if (value !== other) return `${name} is ${shown(value)}, but that of the run is ${shown(other)}`;
   }

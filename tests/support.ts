@@ -35,12 +35,17 @@ export class Place implements Disposable {
     return path;
   }
 
+  /** What Deno is called with to run the command line, with the permissions of its task, or all. */
+  command(args: string[], all = false): string[] {
+    const set = PERMISSIONS[args[0]];
+    const permissions = set === undefined || all ? "-A" : `-P=${set}`;
+    return ["run", "-q", `--config=${root}deno.json`, permissions, `${root}cli/main.ts`, ...args];
+  }
+
   /** Starts the command line here, with the permissions of its task (all, where another core library is tried). */
   start(args: string[], env: Record<string, string> = {}): Deno.ChildProcess {
-    const set = PERMISSIONS[args[0]];
-    const permissions = set === undefined || "CLOZE_CORE_LIB" in env ? "-A" : `-P=${set}`;
     return new Deno.Command(Deno.execPath(), {
-      args: ["run", "-q", `--config=${root}deno.json`, permissions, `${root}cli/main.ts`, ...args],
+      args: this.command(args, "CLOZE_CORE_LIB" in env),
       cwd: this.path,
       env: { ...this.env, ...env },
       stdin: "piped",

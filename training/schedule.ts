@@ -102,6 +102,11 @@ export class Schedule {
     this.#extensions = extensions;
   }
 
+  /** What the run was extended by. */
+  get extensions(): readonly Extension[] {
+    return this.#extensions;
+  }
+
   /** How long the run is. */
   get extent(): Extent {
     return this.#extensions.at(-1)?.extent ?? this.#training.extent;

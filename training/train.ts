@@ -7,9 +7,11 @@ import type { Batch } from "../config/batch.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Metric } from "../config/metric.ts";
 import type { Position } from "../data/mod.ts";
+import type { TrainingConfig } from "../config/run_config.ts";
 import type { Engine, TrainingReport } from "../ffi/mod.ts";
 import type { BatchStream, Measure, Task } from "../tasks/task.ts";
 import type { MetricsFile } from "../run/metrics_file.ts";
+import type { Clock, Crew } from "./crew.ts";
 import { MILESTONES, Pauses, type Schedule } from "./schedule.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */
@@ -22,10 +24,27 @@ const METRICS_EVERY_MS = 2000;
 /** A line of metrics about training. */
 type TrainMetric = Extract<Metric, { kind: "train" }>;
 
+/** What says how an update is cut. */
+type Cut = Pick<TrainingConfig, "batch_tokens" | "micro_batches">;
+
 /** How an update is cut into batches for the engine. */
-export function microBatches(batch_tokens: number): { count: number; tokens: number } {
-  const count = Math.ceil(batch_tokens / MICRO_BATCH_TOKENS);
+export function microBatches({ batch_tokens, micro_batches }: Cut): { count: number; tokens: number } {
+  const count = micro_batches ?? Math.ceil(batch_tokens / MICRO_BATCH_TOKENS);
   return { count, tokens: Math.ceil(batch_tokens / count) };
+}
+
+/** Micro-batches of an update that several processes share, unless told. */
+const SHARED = 8;
+
+/**
+ * Into how many micro-batches an update is cut that so many processes share: a power of two, so that as many processes may
+ * share it later; fewer where an update has few sequences, more where the engine could not hold one.
+ */
+export function sharedMicroBatches(batch_tokens: number, max_sequence_length: number, processes: number): number {
+  const powerOfTwo = (least: number) => 2 ** Math.ceil(Math.log2(least));
+  let count = Math.max(SHARED, powerOfTwo(processes), powerOfTwo(batch_tokens / MICRO_BATCH_TOKENS));
+  while (count > 1 && batch_tokens / count < max_sequence_length) count /= 2;
+  return count;
 }
 
 /** Where a run begins or goes on. */
@@ -45,6 +64,10 @@ export interface TrainOptions<F> {
   batches: BatchStream;
   /** Batches of an update. */
   microBatches: number;
+  /** Whether an update's batches are leaves of a tree of sums, which wants all of them or none. */
+  cut?: boolean;
+  /** The processes that share an update, if there are others. */
+  crew?: Pick<Crew, "share" | "lead" | "together">;
   /** What is measured at pauses and at the end. */
   measures: readonly Measure<F>[];
   schedule: Schedule;
@@ -115,12 +138,14 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     const { alone } = options;
     const wanted = alone !== undefined && schedule.begun(reached()) < alone.share;
     if (wanted !== isAlone) await engine.trainRows(wanted ? alone : undefined);
-    isAlone = wanted;
+    return isAlone = wanted;
   };
 
+  let told: Clock = { elapsed_ms: options.start.elapsed_ms, reserved_ms: 0 }; // what all processes know of it
   // A batch of an update; several have to be kept until all of them are there.
   const take = (step: number) => {
-    const batch = batches.next(schedule.doneAt({ ...reached(), step, epoch: batches.epoch }));
+    const clock = options.crew === undefined ? reached() : told;
+    const batch = batches.next(schedule.doneAt({ ...clock, step, epoch: batches.epoch }));
     return options.microBatches === 1 ? batch : copyOf(batch);
   };
   let update = Array.from({ length: options.microBatches }, () => take(step));
@@ -134,13 +159,18 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     position = batches.position;
     epoch = batches.epoch;
     const upcoming = await accumulate(options, update, step, interval, () => take(step + 1));
-    const predicted = update.reduce((sum, batch) => sum + task.predicted(batch), 0);
+    const predicted = predictedOf(task, update);
     tokens += tokensOf(update);
     interval.predicted += predicted;
     hasPredicted ||= predicted > 0;
     if (predicted > 0) {
-      await chooseRows();
-      await engine.update(rate, step);
+      const alone = await chooseRows();
+      if (options.crew !== undefined) {
+        const { elapsed_ms, reserved_ms } = reached();
+        told = { elapsed_ms, reserved_ms };
+        await options.crew.lead({ learning_rate: rate, alone, ...told });
+      }
+      await updateWith(options, rate, step);
     }
     update = upcoming;
     step++;
@@ -236,6 +266,15 @@ export function copyOf(batch: Batch): Batch {
   return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as Batch;
 }
 
+/** Updates the weights, on all processes at once. */
+export async function updateWith(
+  { engine, crew }: Pick<TrainOptions<never>, "engine" | "crew">,
+  rate: number,
+  step: number,
+): Promise<void> {
+  await (crew === undefined ? engine.update(rate, step) : crew.together(() => engine.update(rate, step)));
+}
+
 /** What happened since the last line of metrics. */
 interface Interval {
   began: number;
@@ -245,15 +284,19 @@ interface Interval {
   wait_ms: number;
 }
 
-function newInterval(): Interval {
+export function newInterval(): Interval {
   return { began: performance.now(), tokens: 0, predicted: 0, wait_ms: 0 };
 }
 
 const tokensOf = (update: readonly Batch[]) => update.reduce((sum, { input_ids }) => sum + input_ids.length, 0);
 
-/** Adds the gradients of an update's batches; meanwhile takes the batches of the next one. */
-async function accumulate<F>(
-  { engine, task }: TrainOptions<F>,
+/** What an update's loss is a mean over. */
+export const predictedOf = (task: Task, update: readonly Batch[]): number =>
+  update.reduce((sum, batch) => sum + task.predicted(batch), 0);
+
+/** Adds the gradients of an update's batches, or of this process's share; meanwhile takes the batches of the next one. */
+export async function accumulate(
+  { engine, task, crew, cut = false }: Pick<TrainOptions<never>, "engine" | "task" | "crew" | "cut">,
   update: readonly Batch[],
   step: number,
   interval: Interval,
@@ -261,16 +304,19 @@ async function accumulate<F>(
 ): Promise<Batch[]> {
   const weight = task.sequenceWeight(update);
   const upcoming: Batch[] = [];
-  for (const [i, batch] of update.entries()) {
-    const running = engine.forwardBackward(batch, step, i, weight);
+  const { first, count } = crew?.share(update.length) ?? { first: 0, count: update.length };
+  const own = cut && predictedOf(task, update) === 0 ? [] : update.slice(first, first + count);
+  for (const [i, batch] of own.entries()) {
+    const running = engine.forwardBackward(batch, step, first + i, weight);
     const building = performance.now();
-    upcoming.push(take()); // while the engine works
+    while (upcoming.length < update.length * (i + 1) / count) upcoming.push(take()); // while the engine works
     const ready = performance.now();
     await running;
     // An answer that comes at once was there before: the engine stood still for at most the time of building. A GPU
     // answers at once until two batches lie before it.
     if (performance.now() - ready < AT_ONCE_MS) interval.wait_ms += ready - building;
   }
+  while (upcoming.length < update.length) upcoming.push(take());
   interval.tokens += tokensOf(update);
   return upcoming;
 }

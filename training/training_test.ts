@@ -3,7 +3,7 @@ import { MASKING_DEFAULTS, SAMPLING_DEFAULTS } from "../config/batch_config.ts";
 import { TRAINING_DEFAULTS, type TrainingConfig } from "../config/run_config.ts";
 import { MetricsFile, readMetricsFile } from "../run/metrics_file.ts";
 import { learningRate, Pauses, progressOf, Schedule } from "./schedule.ts";
-import { microBatches } from "./train.ts";
+import { microBatches, sharedMicroBatches } from "./train.ts";
 
 const TRAINING: TrainingConfig = {
   ...TRAINING_DEFAULTS,
@@ -101,10 +101,19 @@ Deno.test("Schedule of an extension goes from where the run stood to that of a l
   }
 });
 
+Deno.test("sharedMicroBatches are a power of two that holds a sequence each, and no more than the engine can take", () => {
+  assertEquals(sharedMicroBatches(2048, 128, 2), 8);
+  assertEquals(sharedMicroBatches(2048, 128, 16), 16);
+  assertEquals(sharedMicroBatches(2048, 128, 32), 16);
+  assertEquals(sharedMicroBatches(512, 128, 2), 4);
+  assertEquals(sharedMicroBatches(128, 128, 1), 1);
+  assertEquals(sharedMicroBatches(16_384 * 9, 128, 1), 16);
+});
+
 Deno.test("microBatches cuts an update into equal parts that the engine can take", () => {
-  assertEquals(microBatches(4096), { count: 1, tokens: 4096 });
-  assertEquals(microBatches(16_384), { count: 1, tokens: 16_384 });
-  assertEquals(microBatches(40_000), { count: 3, tokens: 13_334 });
+  assertEquals(microBatches({ batch_tokens: 4096 }), { count: 1, tokens: 4096 });
+  assertEquals(microBatches({ batch_tokens: 16_384 }), { count: 1, tokens: 16_384 });
+  assertEquals(microBatches({ batch_tokens: 40_000 }), { count: 3, tokens: 13_334 });
 });
 
 Deno.test("MetricsFile drops what came after the checkpoint and a line that was cut off", async () => {

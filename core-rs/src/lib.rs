@@ -10,6 +10,7 @@ pub mod abi;
 pub mod backend;
 pub mod blueprint;
 pub mod checkpoint;
+pub mod collective;
 pub mod config;
 pub mod driver;
 pub mod engine;

@@ -1,6 +1,10 @@
 //! The fused engine: the one type that holds weights, gradients and the optimizer's state and runs the model over a [`Backend`].
 //! The boundary opens it; it knows neither text nor files' folders.
 
+mod divided;
+mod explain;
+mod start;
+
 use std::ops::Range;
 use std::path::Path;
 
@@ -9,16 +13,19 @@ use crate::backend::bucket::{self, Bucket};
 use crate::backend::cpu::Cpu;
 use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::checkpoint;
+use crate::collective::Division;
 use crate::engine::batch::Batch;
 use crate::engine::{Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, expect_len, no_head};
 use crate::error::{Code, Error, Result};
 use crate::machine::dtype::{Bf16, Dtype, Element};
-use crate::machine::memory::{Buffer, Plan, zeros};
+use crate::machine::memory::{Plan, zeros};
 use crate::machine::profile::Entry;
 use crate::model::{Model, Pass};
 use crate::ops::cross_entropy::RowLoss;
 use crate::optim::slots::{Slot, SlotLayout};
 use crate::optim::{State, Update, check_learning_rate};
+use divided::Divided;
+use start::reserve_weights;
 
 /// A model with everything that a training step changes.
 pub struct Trainer<B: Backend = Cpu> {
@@ -42,6 +49,8 @@ struct Training<B: Backend> {
     units: u64,
     /// What has happened since the last report, as far as it is known.
     report: Report,
+    /// How an update is cut and shared, if it is.
+    divided: Option<Divided<B>>,
     /// Step and tokens of the last batch, for messages.
     last: (u64, usize),
 }
@@ -51,9 +60,21 @@ struct Training<B: Backend> {
 /// # Errors
 /// What is wrong with the options, the file or the memory.
 pub fn open(options: EngineOptions, weights: Option<&Weights>) -> Result<Box<dyn Engine>> {
+    open_divided(options, weights, None)
+}
+
+/// The same, with updates that are cut into micro-batches, which other processes may share.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_divided(
+    options: EngineOptions,
+    weights: Option<&Weights>,
+    division: Option<Division>,
+) -> Result<Box<dyn Engine>> {
     Ok(match options.dtype {
-        Dtype::F32 => Box::new(Trainer::<Cpu<f32>>::new(options, weights)?),
-        Dtype::Bf16 => Box::new(Trainer::<Cpu<Bf16>>::new(options, weights)?),
+        Dtype::F32 => Box::new(Trainer::<Cpu<f32>>::divided(options, weights, division)?),
+        Dtype::Bf16 => Box::new(Trainer::<Cpu<Bf16>>::divided(options, weights, division)?),
     })
 }
 
@@ -63,10 +84,18 @@ impl<T: Element> Trainer<Cpu<T>> {
     /// # Errors
     /// As [`open`].
     pub fn new(options: EngineOptions, weights: Option<&Weights>) -> Result<Self> {
+        Self::divided(options, weights, None)
+    }
+
+    /// The same as [`open_divided`] makes.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn divided(options: EngineOptions, weights: Option<&Weights>, division: Option<Division>) -> Result<Self> {
         options.validate()?;
         let EngineOptions { threads, max_sequence_length, profile, .. } = options;
         let (head, training) = (options.config.head_size(), options.training());
-        Self::build(|| Cpu::new(threads, max_sequence_length, head, training, profile), options, weights)
+        Self::build(|| Cpu::new(threads, max_sequence_length, head, training, profile), options, weights, division)
     }
 }
 
@@ -76,11 +105,16 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// As [`open`].
     pub fn on(backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
-        Self::build(|| Ok(backend), options, file)
+        Self::build(|| Ok(backend), options, file, None)
     }
 
     /// Reserves everything first: only when all of it is known to fit is anything written.
-    fn build(backend: impl FnOnce() -> Result<B>, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
+    fn build(
+        backend: impl FnOnce() -> Result<B>,
+        options: EngineOptions,
+        file: Option<&Weights>,
+        division: Option<Division>,
+    ) -> Result<Self> {
         let plan = Plan::begin();
         let mut backend = backend()?;
         let blueprint = Blueprint::of(&options.config, &options.heads)?;
@@ -96,6 +130,7 @@ impl<B: Backend> Trainer<B> {
                 outside: Vec::new(),
                 units: 0,
                 report: Report::default(),
+                divided: division.map(|division| Divided::new(&backend, &layout, division)).transpose()?,
                 last: (0, 0),
             }),
         };
@@ -164,6 +199,9 @@ impl<B: Backend> Trainer<B> {
         if let Some(training) = &mut self.training {
             (training.units, training.report) = (0, Report::default());
             self.backend.clear(&mut training.gradients);
+            if let Some(divided) = &mut training.divided {
+                divided.discard();
+            }
         }
     }
 }
@@ -171,42 +209,6 @@ impl<B: Backend> Trainer<B> {
 /// The batch as the backend wants it.
 fn bucketed<'a, B: Backend>(bucket: &'a mut Bucket, batch: &Batch<'a>, options: &EngineOptions) -> Batch<'a> {
     if B::DEFERS { bucket.fill(batch, options) } else { *batch }
-}
-
-/// The weights that an engine starts with.
-enum Start {
-    /// Where they lie in a file.
-    InFile(Buffer, Loaded),
-    /// Still zeros.
-    Reserved(Buffer),
-}
-
-/// Room for the weights. What is never trained is used where it lies in the file, if it can be.
-fn reserve_weights(options: &EngineOptions, layout: &ParameterLayout, file: Option<&Weights>) -> Result<Start> {
-    if let (Some(file), false) = (file, options.training())
-        && let Some((mapped, loaded)) = checkpoint::map_weights(&file.path, layout)?
-    {
-        return Ok(Start::InFile(mapped, loaded));
-    }
-    Ok(Start::Reserved(Buffer::zeroed(layout.len())?))
-}
-
-impl Start {
-    /// Weights of a file, or fresh ones, and what came of the file.
-    fn fill(
-        self,
-        options: &EngineOptions,
-        layout: &ParameterLayout,
-        file: Option<&Weights>,
-    ) -> Result<(Buffer, Loaded)> {
-        match self {
-            Self::InFile(weights, loaded) => Ok((weights, loaded)),
-            Self::Reserved(mut weights) => {
-                let loaded = checkpoint::start_weights(file, options, layout, &mut weights)?;
-                Ok((weights, loaded))
-            }
-        }
-    }
 }
 
 fn not_for_training() -> Error {
@@ -218,9 +220,17 @@ impl<B: Backend> Engine for Trainer<B> {
         self.check(batch, true)?;
         let Self { backend, options, model, weights, training, bucket, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
+        if let Some(divided) = &training.divided {
+            divided.expect(micro_step)?;
+        }
         if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
+            if let Some(divided) = &mut training.divided {
+                divided.add_leaf(backend, LossSum::default(), &mut training.gradients, self.layout.len());
+            }
             return Ok(());
         }
+        // What a leaf adds is kept apart: the sums of all processes are added in the order of leaves.
+        let before = training.divided.as_ref().map(|_| std::mem::take(&mut training.report.sums));
         let pass = Pass::training(options.seed, step, micro_step);
         let counted = LossSum {
             masked: batch.masked_positions.len() as u64,
@@ -242,6 +252,10 @@ impl<B: Backend> Engine for Trainer<B> {
         let Self { backend, model, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
         model.backward(backend, weights, &batch, &pass, &mut training.gradients);
+        if let (Some(divided), Some(before)) = (&mut training.divided, before) {
+            let leaf = std::mem::replace(&mut training.report.sums, before);
+            divided.add_leaf(backend, leaf, &mut training.gradients, self.layout.len());
+        }
         backend.end();
         self.bucket = bucket;
         self.check_work()
@@ -251,6 +265,13 @@ impl<B: Backend> Engine for Trainer<B> {
         check_learning_rate(learning_rate)?;
         let Self { backend, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
+        if let Some(divided) = &mut training.divided {
+            training.units = 0;
+            for leaf in divided.sum(backend, &mut training.gradients, self.layout.len())? {
+                training.units += leaf.units(&self.options.heads);
+                training.report.sums.add(&leaf);
+            }
+        }
         if training.units == 0 {
             return Err(Error::new(Code::InvalidState, "update: no gradient has been accumulated since the last one"));
         }
@@ -451,37 +472,6 @@ impl<B: Backend> Trainer<B> {
         });
         self.bucket = bucket;
         self.backend.check()
-    }
-
-    /// Says which parameter made an answer NaN or infinite.
-    fn explain_answer(&mut self, what: &str) -> Error {
-        let message = match self.backend.first_non_finite(&self.weights, self.layout.len()) {
-            Some(index) => format!("the parameter {} is NaN or infinite", self.layout.name_at(index)),
-            None => format!("{what} is NaN or infinite"),
-        };
-        Error::new(Code::NonFinite, message).with_hint("the weights are broken: train again or use an older checkpoint")
-    }
-
-    /// Says which tensor made the loss NaN or infinite.
-    fn explain_loss(&mut self, tokens: usize, step: u64) -> Error {
-        let Self { backend, model, weights, layout, .. } = self;
-        let name = match backend.first_non_finite(weights, layout.len()) {
-            Some(index) => format!("the parameter {}", layout.name_at(index)),
-            None => model.first_non_finite(backend, tokens).unwrap_or_else(|| "the loss".into()),
-        };
-        Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
-            .with_hint("use a lower learning rate or a longer warmup; the weights have not been updated with it")
-    }
-
-    /// Says which gradient is NaN or infinite.
-    fn explain_gradient(&mut self, step: u64) -> Error {
-        let found = self.training.as_ref().and_then(|t| self.backend.first_non_finite(&t.gradients, self.layout.len()));
-        let name = match found {
-            Some(index) => format!("the gradient of {}", self.layout.name_at(index)),
-            None => "the gradient norm".into(),
-        };
-        Error::new(Code::NonFinite, format!("{name} is NaN or infinite at step {step}"))
-            .with_hint("use a lower learning rate; the weights are still those of the step before")
     }
 }
 

@@ -15,7 +15,7 @@ export interface DoctorReport {
 
 /** The report in lines. */
 export function readable(report: DoctorReport): string {
-  const { library, version, instruction_set, threads, cuda } = report.core;
+  const { library, version, instruction_set, threads, cuda, mpi } = report.core;
   const rows: [string, string][] = [
     ["cloze", report.cloze],
     ["deno", report.deno],
@@ -30,6 +30,13 @@ export function readable(report: DoctorReport): string {
     rows.push(["gpu", `${name}, compute capability ${compute_capability}, ${(memory_bytes / 2 ** 30).toFixed(0)} GiB`]);
   }
   rows.push(["cuda", cuda.problem === null ? "ready: --device cuda" : `not usable: ${cuda.problem}`]);
+  for (const { path, version } of mpi) rows.push(["mpi", `${version}, ${path}`]);
+  if (mpi.length === 0) {
+    rows.push([
+      "mpi",
+      "not found; to train in several processes install openmpi-bin, mpich, or the PyPI package mpich",
+    ]);
+  }
   const columns = Deno.stdout.isTerminal() ? terminalSize().columns : Infinity;
   return rows.flatMap(([name, text]) => hanging(name.padEnd(10) + text, columns)).join("\n") + "\n";
 }

@@ -20,6 +20,7 @@ import { bold, clock, counted, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
 import { extentOf, newRun } from "./asked.ts";
 import type { PretrainOptions } from "./flags.ts";
+import { cutFor } from "./crew.ts";
 import { type Plan, planOf } from "./plan.ts";
 
 /** Flags that `--resume` takes: what a run is does not change with them, but for how long it is. */
@@ -132,11 +133,16 @@ export async function askedRun(
   });
 }
 
-/** The run to do in the folder: the one that is there, if it has learned something, or the one that is asked for. */
+/**
+ * The run to do in the folder: the one that is there, if it has learned something, or the one that is asked for.
+ *
+ * @param processes how many share its updates, if a launcher started them.
+ */
 export async function planHere(
   asked: (Plan & { run: PlannedRun }) | undefined,
   output: string,
   shown: string,
+  processes?: number,
 ): Promise<Plan> {
   const isThere = await exists(`${output}/run.json`);
   const kept = isThere ? await planAgain(await readRecord(output, note), output, shown) : undefined;
@@ -158,6 +164,7 @@ export async function planHere(
     note(bold("begin    ") + `again: the run in ${output} was stopped before it had learned anything${instead}`);
   }
   if (asked === undefined) return kept!;
+  asked = cutFor(asked, processes);
   await writeRecord(output, asked.run);
   if (asked.stdin !== undefined) await saveStdin(asked.stdin, asked.run.data.corpus.format);
   return asked;

@@ -111,6 +111,7 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     seed: values.seed ?? 0,
     extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs }),
     batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
+    ...(values["micro-batches"] === undefined ? {} : { micro_batches: microBatchesOf(values["micro-batches"]) }),
     learning_rate: values["learning-rate"] ?? preset.learning_rate,
     ...TRAINING_DEFAULTS,
     ...(from === undefined ? {} : { warmup_ratio: FROM_DEFAULTS.warmup_ratio }),
@@ -130,6 +131,13 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
 function dropoutOf({ dropout, config, from }: PretrainOptions, recipe: Recipe): Pick<TrainingConfig, "dropout"> {
   if (dropout !== undefined) return { dropout };
   return recipe === "fast" && config === undefined && from === undefined ? { dropout: null } : {};
+}
+
+function microBatchesOf(count: number): number {
+  if (Number.isInteger(Math.log2(count))) return count;
+  throw new ClozeError("usage", `--micro-batches is ${count}, but has to be a power of two`, {
+    hint: `give ${2 ** Math.floor(Math.log2(count))} or ${2 ** Math.ceil(Math.log2(count))}`,
+  });
 }
 
 /** Refuses flags that a task has no use for. */

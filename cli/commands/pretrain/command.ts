@@ -6,9 +6,8 @@ import type { Warning } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
 import { type PreparedData, prepareShards } from "../../../data/mod.ts";
-import { Engine, NativeError } from "../../../ffi/mod.ts";
+import { type Engine, NativeError } from "../../../ffi/mod.ts";
 import { FillMask } from "../../../inference/fill_mask.ts";
-import { engineHeads } from "../../../model/model_heads.ts";
 import { checkpointSteps, saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
 import { MetricsFile } from "../../../run/metrics_file.ts";
 import { openRun } from "../../../run/run_folder.ts";
@@ -16,7 +15,7 @@ import { withdraw, writeRecord } from "../../../run/run_record.ts";
 import { nspMajority } from "../../../tasks/mlm_nsp.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { unigramBaseline } from "../../../tasks/token_evaluation.ts";
-import { optimizerOptions } from "../../../training/optimizer_options.ts";
+import { Crew } from "../../../training/crew.ts";
 import { microBatches, train } from "../../../training/train.ts";
 import { NON_FINITE_CAUSES } from "../../../training/watchdogs.ts";
 import { batchOptions } from "../../batch_options.ts";
@@ -24,9 +23,9 @@ import { noteOnce } from "../../corpus.ts";
 import { noteDevice } from "../../device.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
-import { runBatches, runLimits } from "../../run_batches.ts";
+import { runBatches } from "../../run_batches.ts";
 import { type Stop, stopSignals } from "../../stop_signals.ts";
-import { grouped, note } from "../../terminal.ts";
+import { bold, grouped, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
 import {
   askedRun,
@@ -41,6 +40,8 @@ import {
 } from "./again.ts";
 import { type Beginning, beginningOf } from "./beginning.ts";
 import { blanksOf, toTry } from "./blanks.ts";
+import { type Assignment, checkShares, follow, readyWith, tell } from "./crew.ts";
+import { openEngine } from "./engine.ts";
 import type { PretrainOptions } from "./flags.ts";
 import { PretrainObserver } from "./observer.ts";
 import { measuring, OtherShards, referenceBatches, sayGone } from "./others.ts";
@@ -55,6 +56,28 @@ const ANSWERS = 3;
 
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: PretrainOptions, call: Call): Promise<number> {
+  const crew = call.isPart ? undefined : await Crew.join(call.typed, tell);
+  if (crew === undefined) return await runAlone(values, positionals, call);
+  if (crew.rank > 0) return await follow(crew, values);
+  try {
+    await crew.greet();
+    const code = await runAlone(values, positionals, call, crew);
+    await crew.leave();
+    return code;
+  } catch (error) {
+    if (!(error instanceof ClozeError)) return await crew.abort(error);
+    await crew.leave(error);
+    throw error;
+  }
+}
+
+/** Runs it in this process, which leads the others if there are any. */
+async function runAlone(
+  values: PretrainOptions,
+  positionals: readonly string[],
+  call: Call,
+  crew?: Crew,
+): Promise<number> {
   const extent = values.resume === undefined ? undefined : resumeFlags(values, positionals);
   const asked = values.resume === undefined ? await askedRun(values, positionals) : undefined;
   const shown = values.resume ?? asked!.shown;
@@ -63,10 +86,11 @@ export async function run({ positionals = [], ...values }: PretrainOptions, call
   const stop = stopSignals(call.isPart ? "the same command" : resumeCommand(values, shown));
   const isNew = !await exists(`${output}/run.json`);
   try {
-    const plan = await planHere(asked, output, shown);
+    const plan = await planHere(asked, output, shown, crew?.size);
+    if (crew !== undefined) checkShares(plan, crew, values);
     const longer = extent === undefined ? undefined : longerExtent(plan, extent);
     if (longer === undefined && await isFinished(plan)) return finished(plan, call);
-    return await pretrain(longer === undefined ? plan : await lengthened(plan, longer), values, stop, call);
+    return await pretrain(longer === undefined ? plan : await lengthened(plan, longer), values, stop, call, crew);
   } catch (error) {
     if (isNew && error instanceof ClozeError && (error.code === "input" || error.code === "usage")) {
       await withdraw(output); // it will be called with other flags, or with other text
@@ -78,7 +102,13 @@ export async function run({ positionals = [], ...values }: PretrainOptions, call
 }
 
 /** Reads the text, makes what the run needs of it, and trains. */
-async function pretrain(plan: Plan, values: PretrainOptions, stop: Stop, call: Call): Promise<number> {
+async function pretrain(
+  plan: Plan,
+  values: PretrainOptions,
+  stop: Stop,
+  call: Call,
+  crew: Crew | undefined,
+): Promise<number> {
   sayFiles(plan);
   const beginning = await beginningOf(plan, threadsOf(values));
   const data = await prepareShards(`${plan.output}/data`, plan.corpus, beginning.tokenizer, {
@@ -94,7 +124,7 @@ async function pretrain(plan: Plan, values: PretrainOptions, stop: Stop, call: C
   using heldOut = data.heldOut;
   using others = await OtherShards.open(plan, beginning.tokenizer, threadsOf(values));
   const decided = await withDropout(plan, data, beginning.model, { ...values, threads: threadsOf(values) });
-  return await trainOn(decided, values, { ...data, train, heldOut, others }, beginning, stop, call);
+  return await trainOn(decided, values, { ...data, train, heldOut, others }, beginning, stop, call, crew);
 }
 
 /** The data folders of the runs beside this one: they may hold the same shards. */
@@ -113,6 +143,7 @@ async function trainOn(
   { tokenizer, model, files, weights }: Beginning,
   stop: Stop,
   call: Call,
+  crew: Crew | undefined,
 ): Promise<number> {
   const { training, output } = plan;
   const task = pretrainingTask(training.objective);
@@ -125,7 +156,8 @@ async function trainOn(
   sayText(plan, data, tokenizer, unigram);
   if (plan.run.from !== undefined && plan.start === undefined) sayFit(plan.run.from, data.train, tokenizer);
 
-  using engine = await openEngine(plan, values, model, weights);
+  const threads = values.threads ?? crew?.threads ?? navigator.hardwareConcurrency;
+  using engine = await openEngine(plan, model, weights, { device: values.device ?? "cpu", threads });
   const about = engine.describe();
   noteDevice(values.device, about);
   if (plan.start === undefined) {
@@ -136,6 +168,7 @@ async function trainOn(
   }
   sayModel(plan, model, about);
   sayRecipe(plan, model);
+  if (crew !== undefined) note(bold("share    ") + crew.about);
 
   const { metrics, observer, start, blanks } = await observe(plan, values, {
     engine,
@@ -144,12 +177,24 @@ async function trainOn(
     warnings: [...warnings, ...unmeasured],
   });
   const keeping = { kept: values["keep-checkpoints"], every: values["save-every"] };
+  if (crew !== undefined) {
+    const run = { ...plan.run, training };
+    const { extensions } = schedule;
+    const assignment: Assignment = {
+      ...{ output, run, model, weights, start, extensions, source: data.source, dtype: about.dtype },
+      clock: { elapsed_ms: start.elapsed_ms, reserved_ms: 0 },
+    };
+    await crew.assign(assignment);
+    await crew.ready(readyWith(engine, tokenizer, batches, start));
+  }
   stop.arm();
   const result = await train({
     engine,
     task,
     batches,
-    microBatches: microBatches(training.batch_tokens).count,
+    microBatches: microBatches(training).count,
+    cut: training.micro_batches !== undefined,
+    ...(crew === undefined ? {} : { crew }),
     ...measuring(plan, tokenizer, { heldOut, reference: referenceBatches(plan, data.others, tokenizer), counts }),
     epochsAreAlike: training.static_masking,
     start,
@@ -160,7 +205,7 @@ async function trainOn(
       void await saveCheckpoint(output, engine, files, { ...state, lines: metrics.count }, keeping),
     save_ms: savingTime(about.parameter_count),
     schedule,
-    signal: stop.signal,
+    signal: crew === undefined ? stop.signal : AbortSignal.any([stop.signal, crew.asked]),
     onMetric: (metric, done) => observer.see(metric, done),
   }).catch(async (error) => {
     if (!(error instanceof NativeError) || error.native !== "NonFinite") throw error;
@@ -211,31 +256,6 @@ async function observe(
   });
   await observer.begin();
   return { metrics, observer, start, blanks };
-}
-
-/** The engine that trains, on the weights that the run begins or goes on with. */
-async function openEngine(
-  { run, training, engine, dtype }: Plan,
-  values: PretrainOptions,
-  config: ModelConfig,
-  weights: Beginning["weights"],
-): Promise<Engine> {
-  const task = pretrainingTask(training.objective);
-  const { dropout } = training;
-  return await Engine.open({
-    config: typeof dropout === "number"
-      ? { ...config, hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout }
-      : config,
-    heads: engineHeads(task.heads),
-    engine,
-    device: values.device ?? "cpu",
-    dtype,
-    threads: threadsOf(values),
-    seed: training.seed,
-    ...runLimits(run),
-    optimizer: optimizerOptions(run.training),
-    ...weights,
-  });
 }
 
 const threadsOf = ({ threads }: PretrainOptions): number => threads ?? navigator.hardwareConcurrency;

@@ -75,6 +75,12 @@ export const TABLE = {
     epochs: number({ min: 0.001, max: 1e6 }, "Passes over the text.", "1, or 3 with --from, if no other is given"),
     budget: duration("Wall clock for the whole training, with evaluation and saving: 90s, 30m, 2h."),
     ...BATCH_FLAGS,
+    "micro-batches": number(
+      { min: 1, max: 65536, integer: true },
+      "Cut each update into so many micro-batches, a power of two, that as many processes may share: the same bits for " +
+        "any number of them (docs/scale-out.md).",
+      "8 under mpirun",
+    ),
     "learning-rate": number(
       { min: 1e-9, max: 1e6 },
       "Learning rate at its peak.",

@@ -112,15 +112,20 @@ export function measuring(
   { heldOut, reference, counts }: Measured,
 ): Pick<TrainOptions<Evaluation>, "measures" | "measuresFirst" | "alone"> {
   if (run.from === undefined) return { measures: heldOut.length === 0 ? [] : [heldOutMeasure(heldOut)] };
-  const { extend, vocabulary } = run.from;
   const unigram = new Unigram(counts);
+  const rows = alone(run, tokenizer);
   return {
     measures: heldOut.length === 0 ? [] : [comparedMeasure({ heldOut, reference, unigram, tokenizer })],
     measuresFirst: true,
-    ...(extend === undefined
-      ? {}
-      : { alone: { first: vocabulary, count: tokenizer.size - vocabulary, share: FROM_DEFAULTS.rows_alone } }),
+    ...(rows === undefined ? {} : { alone: rows }),
   };
+}
+
+/** The rows of new tokens, which are trained alone at first; none where no tokens were added. */
+export function alone({ from }: Plan["run"], tokenizer: Tokenizer): TrainOptions<Evaluation>["alone"] {
+  if (from?.extend === undefined) return undefined;
+  const { vocabulary } = from;
+  return { first: vocabulary, count: tokenizer.size - vocabulary, share: FROM_DEFAULTS.rows_alone };
 }
 
 /** Most tokens of the reference that an evaluation looks at. */

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
+use serde::de::DeserializeOwned;
+
 use crate::engine::batch::Batch;
 use crate::error::{Code, Error, Result};
 
@@ -121,6 +123,12 @@ impl Arguments {
             sequence_weight: self.sequence_weight,
         })
     }
+}
+
+/// A request in JSON.
+pub(super) fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
+    serde_json::from_slice(request)
+        .map_err(|e| Error::new(Code::InvalidArgument, format!("the request is not as the core expects it: {e}")))
 }
 
 /// A step's number: JavaScript's numbers are whole up to 2⁵³.

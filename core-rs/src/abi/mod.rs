@@ -9,9 +9,10 @@ mod lane;
 mod open;
 mod registry;
 mod symbols;
+mod world;
 
 use crate::checkpoint::{Extension, extend_weights};
-use call::{Arguments, Bytes, guard, step_number};
+use call::{Arguments, Bytes, guard, parse, step_number};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
 use crate::engine::{MOST_THREADS, Report, RowResults};
@@ -74,7 +75,8 @@ exports! {
     /// Opens an engine from a JSON request and writes its handle (u32).
     long fn cloze_open(request: buffer, request_len: u32, handle: buffer) => |request, len, handle| {
         let handle: &mut [u32] = Bytes::one(handle).write_through("handle")?;
-        handle[0] = registry::register(open::open(Bytes::new(request, len).read("request")?)?)?;
+        let (engine, lane) = open::open(Bytes::new(request, len).read("request")?)?;
+        handle[0] = registry::register(engine, lane)?;
         Ok(())
     };
     /// Frees an engine. The handle is never used again.
@@ -90,6 +92,21 @@ exports! {
         let text = open::doctor(Bytes::new(request, request_len).read("request")?)?;
         write_text(&text, Bytes::new(out, len), Bytes::one(written))
     };
+    /// Joins the processes that an MPI launcher has started, as a JSON request says, and writes JSON as `cloze_describe` does.
+    long fn cloze_join(request: buffer, request_len: u32, out: buffer, out_len: u32, written: buffer) =>
+    |request, request_len, out, len, written| {
+        let text = world::join(Bytes::new(request, request_len).read("request")?)?;
+        write_text(&text, Bytes::new(out, len), Bytes::one(written))
+    };
+    /// Gives `own` to every process and writes what each has given to `all`, in their order. Waits for them at most
+    /// `patience_ms`, if that is not 0.
+    long fn cloze_gather(own: buffer, own_len: u32, all: buffer, all_len: u32, patience_ms: f64) =>
+    |own, own_len, all, all_len, patience_ms| {
+        let (own, all) = (Bytes::new(own, own_len).read("own")?, Bytes::new(all, all_len).write_through("all")?);
+        world::gather(own, all, patience_ms)
+    };
+    /// Leaves the other processes, who have to leave, too; with a code other than 0 it ends all of them, this one included.
+    long fn cloze_leave(code: u32) => world::leave;
     /// Writes weights and, if asked for, the training state, as a JSON request says.
     long fn cloze_save(handle: u32, request: buffer, request_len: u32) => |handle, request, len| {
         let request = Bytes::new(request, len).read("request")?;
@@ -97,7 +114,7 @@ exports! {
     };
     /// Copies weights with rows for more tokens, as a JSON request says.
     long fn cloze_extend_weights(request: buffer, request_len: u32) => |request, len| {
-        let extension: Extension = open::parse(Bytes::new(request, len).read("request")?)?;
+        let extension: Extension = parse(Bytes::new(request, len).read("request")?)?;
         extend_weights(&extension)
     };
     /// Adds one batch's gradient. On a GPU it returns before that is done; the arrays may change then.

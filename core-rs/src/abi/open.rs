@@ -1,12 +1,15 @@
 //! The cold calls, whose arguments are JSON.
 
 use std::path::PathBuf;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use super::call::parse;
+use super::lane::Lane;
+use super::world;
 use crate::backend::cuda::{Cuda, program};
+use crate::collective::{Division, mpi};
 use crate::config::ModelConfig;
 use crate::driver::gpu::Gpu;
 use crate::driver::libraries;
@@ -48,6 +51,8 @@ struct OpenRequest {
     may_be_missing: Vec<String>,
     #[serde(default)]
     training_state: Option<PathBuf>,
+    #[serde(default)]
+    micro_batches: Option<usize>,
 }
 
 /// Where the GPU engine may look and what it may keep; nothing is read from the environment here.
@@ -72,13 +77,8 @@ struct SaveRequest {
     training_state: Option<PathBuf>,
 }
 
-pub(super) fn parse<T: DeserializeOwned>(request: &[u8]) -> Result<T> {
-    serde_json::from_slice(request)
-        .map_err(|e| Error::new(Code::InvalidArgument, format!("the request is not as the core expects it: {e}")))
-}
-
-/// Opens the engine that a request describes.
-pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
+/// Opens the engine that a request describes, and the thread that is to run its calls.
+pub(super) fn open(request: &[u8]) -> Result<(Box<dyn Engine>, Arc<Lane>)> {
     silence_panics();
     let request: OpenRequest = parse(request)?;
     let dtype = dtype(&request)?;
@@ -98,8 +98,16 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     let may_be_missing = request.may_be_missing;
     let weights = request.weights.map(|path| Weights { path, may_be_missing });
     let weights = weights.as_ref();
+    let (division, lane) = match request.micro_batches {
+        None => (None, Arc::default()),
+        Some(_) if request.engine == "candle" => return Err(undivided("the candle engine")),
+        Some(micro_batches) => {
+            let (collective, lane) = world::collective();
+            (Some(Division { micro_batches, collective }), lane)
+        }
+    };
     let mut engine: Box<dyn Engine> = match request.engine.as_str() {
-        "fused" => fused(&request.device, &request.cuda, options, weights)?,
+        "fused" => fused(&request.device, &request.cuda, options, weights, division)?,
         "candle" if request.device == "cuda" => {
             let message = "the candle engine runs on the CPU only, but the device is \"cuda\"";
             return Err(Error::new(Code::Unsupported, message).with_hint("use --device cpu"));
@@ -115,7 +123,13 @@ pub(super) fn open(request: &[u8]) -> Result<Box<dyn Engine>> {
     if let Some(path) = &request.training_state {
         engine.load_training_state(path)?;
     }
-    Ok(engine)
+    Ok((engine, lane))
+}
+
+/// What cannot cut an update into micro-batches, and so cannot share it.
+fn undivided(what: &str) -> Error {
+    Error::new(Code::Unsupported, format!("{what} cannot cut its updates into micro-batches that processes share"))
+        .with_hint("use the fused engine on the CPU for that: --device cpu")
 }
 
 /// The fused engine on the device that is asked for; `auto` is the GPU where there is one that can be used.
@@ -124,6 +138,7 @@ fn fused(
     cuda: &CudaRequest,
     options: EngineOptions,
     weights: Option<&Weights>,
+    division: Option<Division>,
 ) -> Result<Box<dyn Engine>> {
     let on_gpu = match device {
         "cpu" => false,
@@ -137,7 +152,10 @@ fn fused(
         }
     };
     if !on_gpu {
-        return trainer::open(options, weights);
+        return trainer::open_divided(options, weights, division);
+    }
+    if division.is_some() {
+        return Err(undivided("a GPU"));
     }
     options.validate()?;
     let (columns, cache) = (attention::cuda::version(options.config.head_size()), cuda.kernel_cache.as_deref());
@@ -147,15 +165,24 @@ fn fused(
     Ok(Box::new(trainer::Trainer::on(backend, options, weights)?))
 }
 
+/// What `cloze_doctor` takes: where to look.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DoctorRequest {
+    cuda: CudaRequest,
+    mpi: mpi::Search,
+}
+
 /// JSON about this machine, whether or not there is a GPU.
 pub(super) fn doctor(request: &[u8]) -> Result<String> {
     silence_panics();
-    let request: CudaRequest = parse(request)?;
+    let request: DoctorRequest = parse(request)?;
     let report = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
         "instruction_set": Gemm::<f32>::new(1)?.name(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
-        "cuda": libraries::find(&request.library_folders),
+        "cuda": libraries::find(&request.cuda.library_folders),
+        "mpi": mpi::all(&request.mpi),
     });
     Ok(report.to_string())
 }

@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 struct Slot {
     /// `None` after a panic: the engine is gone, the handle says so.
     engine: Mutex<Option<Box<dyn Engine>>>,
-    lane: Lane,
+    lane: Arc<Lane>,
 }
 
 static ENGINES: Mutex<BTreeMap<u32, Arc<Slot>>> = Mutex::new(BTreeMap::new());
@@ -30,12 +30,12 @@ fn unknown(handle: u32) -> Error {
     Error::new(Code::InvalidState, format!("engine {handle} is not open: it was closed, or never opened"))
 }
 
-/// Keeps an engine and returns its handle.
+/// Keeps an engine, whose calls the lane runs, and returns its handle.
 ///
 /// # Errors
 /// `InvalidState` if too many are open, or no number is left.
-pub(super) fn register(engine: Box<dyn Engine>) -> Result<u32> {
-    let slot = Arc::new(Slot { engine: Mutex::new(Some(engine)), lane: Lane::default() });
+pub(super) fn register(engine: Box<dyn Engine>, lane: Arc<Lane>) -> Result<u32> {
+    let slot = Arc::new(Slot { engine: Mutex::new(Some(engine)), lane });
     let mut open = engines();
     if open.len() >= MOST_OPEN {
         return Err(Error::new(

@@ -329,7 +329,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         profile: false,
     };
     let bomb = Bomb(Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout(), options);
-    let handle = registry::register(Box::new(bomb)).unwrap();
+    let handle = registry::register(Box::new(bomb), Default::default()).unwrap();
     let (status, message) = step(handle, &mut [1], &mut [0], &mut [1]);
     assert!(status == 8 && message.contains("the bomb"), "{message}");
     let (status, message) = step(handle, &mut [1], &mut [0], &mut [1]);

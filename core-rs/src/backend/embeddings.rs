@@ -23,7 +23,10 @@ pub trait EmbeddingOps: NormOps {
         out: &mut Self::Activations,
         statistics: &mut Self::Buffer,
     ) {
-        embed_norm(self, batch, tables, norm, weights, dropout, sum, out, statistics);
+        let n = batch.input_ids.len();
+        self.embed(batch, tables, weights, sum);
+        self.norm(n, norm, weights, sum, out, statistics);
+        self.dropout(n, tables.width, out, dropout);
     }
 
     /// Adds the gradient `[N, C]` to the rows that were looked up.
@@ -38,24 +41,9 @@ pub trait EmbeddingOps: NormOps {
     /// `out[m] = x[rows[m]]`. A batch that was rounded up has rows of −1, here and below, which are zeros and go nowhere.
     fn gather(&mut self, rows: &[i32], width: usize, x: &Self::Activations, out: &mut Self::Activations);
 
-    /// `out[rows[m]] += x[m]`; rows are distinct.
-    fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
-}
+    /// `out[n, width] = 0; out[rows[m]] = x[m]`
+    fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
 
-/// [`EmbeddingOps::embed_norm`] in three steps.
-pub fn embed_norm<B: EmbeddingOps + ?Sized>(
-    backend: &mut B,
-    batch: &Batch,
-    tables: Embeddings,
-    norm: Norm,
-    weights: &B::Buffer,
-    dropout: Dropout,
-    sum: &mut B::Activations,
-    out: &mut B::Activations,
-    statistics: &mut B::Buffer,
-) {
-    let n = batch.input_ids.len();
-    backend.embed(batch, tables, weights, sum);
-    backend.norm(n, norm, weights, sum, out, statistics);
-    backend.dropout(n, tables.width, out, dropout);
+    /// `out[rows[m]] += x[m]`
+    fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
 }

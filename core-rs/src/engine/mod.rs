@@ -167,6 +167,30 @@ impl LossSum {
         }
     }
 
+    /// As bytes, for another process.
+    pub fn to_bytes(self) -> [u8; 48] {
+        let counts = [self.masked, self.correct, self.sequences, self.sequences_correct];
+        let losses = [self.loss_sum, self.sequence_loss_sum].map(f64::to_bits);
+        let mut bytes = [0; 48];
+        for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(losses.iter().chain(&counts)) {
+            *bytes = value.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// What `to_bytes` has made.
+    pub fn from_bytes(bytes: &[u8; 48]) -> Self {
+        let value = |i: usize| u64::from_le_bytes(bytes.as_chunks().0[i]);
+        Self {
+            loss_sum: f64::from_bits(value(0)),
+            sequence_loss_sum: f64::from_bits(value(1)),
+            masked: value(2),
+            correct: value(3),
+            sequences: value(4),
+            sequences_correct: value(5),
+        }
+    }
+
     /// What the gradient is divided by: tokens, or sequences where no token is predicted.
     pub fn units(&self, heads: &Heads) -> u64 {
         if heads.tokens { self.masked } else { self.sequences }

@@ -56,7 +56,7 @@ impl Mlp {
         backend.linear_residual(n, self.down, weights, activated, pass.at(self.dropout), residual, sum);
     }
 
-    /// From `scratch.dropped`, the gradient of the last layer: that of x to `dx`.
+    /// From `scratch.dropped`, the gradient of the last layer: that of x to `dx`, as `how` says.
     pub fn backward<B: Backend>(
         &self,
         backend: &mut B,
@@ -65,7 +65,8 @@ impl Mlp {
         kept: &Kept<B>,
         x: &B::Activations,
         scratch: &mut Scratch<B>,
-        dx: DataGradient<B>,
+        dx: &mut B::Buffer,
+        how: DataGradient,
         gradients: &mut B::Buffer,
     ) {
         let Scratch { dropped, intermediate, .. } = scratch;
@@ -73,6 +74,6 @@ impl Mlp {
         let (activation, before) = (self.activation, &kept.before);
         backend.linear_backward_through_activation(n, self.down, activation, weights, dropped, before, intermediate);
         backend.linear_parameters_backward(n, self.up, x, intermediate, gradients);
-        backend.linear_backward(n, self.up, weights, intermediate, dx);
+        backend.linear_backward(n, self.up, weights, intermediate, dx, how);
     }
 }

@@ -11,6 +11,8 @@ use crate::machine::memory::LARGEST;
 use crate::ops::tests::random;
 use crate::optim::{Optimizer, adamw, muon};
 
+mod divided;
+
 fn options(config: ModelConfig, threads: usize) -> EngineOptions {
     EngineOptions {
         config,

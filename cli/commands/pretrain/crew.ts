@@ -1,0 +1,164 @@
+/** What a pretraining run does where a launcher has started several processes for it. Called by the pretrain command. */
+
+import { createHash } from "node:crypto";
+import type { Batch } from "../../../config/batch.ts";
+import { ClozeError } from "../../../config/cloze_error.ts";
+import type { ModelConfig } from "../../../config/model_config.ts";
+import type { Extension, PlannedRun, RunConfig } from "../../../config/run_config.ts";
+import { folderOf } from "../../../config/whole_file.ts";
+import { Shard, tokenizerHash } from "../../../data/mod.ts";
+import type { Engine } from "../../../ffi/mod.ts";
+import { pretrainingTask } from "../../../tasks/registry.ts";
+import type { BatchStream } from "../../../tasks/task.ts";
+import type { Tokenizer } from "../../../tokenizer/mod.ts";
+import type { Clock, Crew, Order, Ready } from "../../../training/crew.ts";
+import {
+  accumulate,
+  copyOf,
+  microBatches,
+  newInterval,
+  predictedOf,
+  sharedMicroBatches,
+  type Start,
+  updateWith,
+} from "../../../training/train.ts";
+import { Schedule } from "../../../training/schedule.ts";
+import { checkedTokenizer } from "../../checked_tokenizer.ts";
+import { runBatches } from "../../run_batches.ts";
+import { counted, printError } from "../../terminal.ts";
+import type { Beginning } from "./beginning.ts";
+import { openEngine } from "./engine.ts";
+import type { PretrainOptions } from "./flags.ts";
+import { alone } from "./others.ts";
+import type { Plan } from "./plan.ts";
+
+/** The run with its updates cut for processes that share them, unless it says how. */
+export function cutFor<P extends Plan>(plan: P, processes: number | undefined): P {
+  const { training, run } = plan;
+  if (processes === undefined || training.micro_batches !== undefined) return plan;
+  const { batch_tokens, max_sequence_length } = training;
+  const micro_batches = sharedMicroBatches(batch_tokens, max_sequence_length, processes);
+  const cut = { ...training, micro_batches };
+  return { ...plan, training: cut, run: { ...run, training: cut } };
+}
+
+/** @throws {ClozeError} if the processes cannot share the run's updates, or what they run on cannot. */
+export function checkShares({ training, engine }: Plan, { size }: Crew, { device }: PretrainOptions): void {
+  const cut = training.micro_batches;
+  if (device === "cuda" || device === "auto") {
+    throw new ClozeError("usage", `--device ${device} is for one process: GPUs cannot share updates in this version`, {
+      hint: "start it without mpirun, or with --device cpu",
+    });
+  }
+  if (engine === "candle") {
+    throw new ClozeError("usage", "--engine candle is for one process: it cannot share updates", {
+      hint: "start it without mpirun, or with --engine fused",
+    });
+  }
+  if (cut === undefined) {
+    if (size === 1) return;
+    throw new ClozeError("input", "the updates of this run are not cut into micro-batches that processes could share", {
+      hint: "go on without mpirun, or begin a new run with mpirun or --micro-batches 8",
+    });
+  }
+  if (cut % size === 0) return;
+  const hint = size > cut
+    ? `each has to hold a sequence: give --batch-tokens ${
+      size * training.max_sequence_length
+    } or more in a new run, or ` +
+      "start fewer processes"
+    : `start ${2 ** Math.floor(Math.log2(Math.min(size, cut)))} processes`;
+  const text = `${counted(size, "process").replace("processs", "processes")} cannot share an update of ` +
+    `${counted(cut, "micro-batch").replace("batchs", "batches")} evenly`;
+  throw new ClozeError("usage", text, { hint });
+}
+
+/** What the leader tells the others of the run. */
+export interface Assignment {
+  output: string;
+  run: PlannedRun | RunConfig;
+  model: ModelConfig;
+  weights: Beginning["weights"];
+  start: Start;
+  extensions: readonly Extension[];
+  clock: Clock;
+  source: string;
+  dtype: "f32" | "bf16";
+}
+
+/** What a process trains with, to compare. */
+export function readyWith(engine: Engine, tokenizer: Tokenizer, batches: BatchStream, start: Start): Ready {
+  const { instruction_set, dtype } = engine.describe();
+  batches.position = start.position;
+  const hash = createHash("sha256").update(tokenizerHash(tokenizer));
+  for (const array of Object.values(batches.next() satisfies Batch) as Int32Array[]) {
+    hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  }
+  batches.position = start.position;
+  return { instruction_set, dtype, data: hash.digest("hex").slice(0, 16) };
+}
+
+/** Follows the leader to the end of the run. */
+export async function follow(crew: Crew, values: PretrainOptions): Promise<number> {
+  let stop = false;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGUSR1"] as const) Deno.addSignalListener(signal, () => stop = true);
+  try {
+    await crew.greet();
+    await work(crew, values, () => stop);
+    await crew.leave();
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ClozeError)) await crew.abort(error);
+    await crew.leave(error as ClozeError);
+    return 1; // the leader says why
+  }
+}
+
+async function work(crew: Crew, values: PretrainOptions, stopped: () => boolean): Promise<void> {
+  const assignment = await crew.assigned<Assignment | undefined>();
+  if (assignment === undefined) return; // there was nothing to train
+  const { output, run, model, weights, start, source, dtype, extensions } = assignment;
+  const folder = weights.training_state === undefined ? output : folderOf(weights.training_state);
+  const tokenizer = await checkedTokenizer(folder);
+  using train = shard(`${output}/data/train.shard`, source);
+  using replay = run.data.replay === undefined ? undefined : shard(`${output}/data/replay/train.shard`);
+  using batches = runBatches(run, train, replay, tokenizer);
+  using engine = await openEngine({ run, training: run.training, engine: run.engine, dtype }, model, weights, {
+    device: "cpu",
+    threads: values.threads ?? crew.threads,
+  });
+  await crew.ready(readyWith(engine, tokenizer, batches, start));
+  const task = pretrainingTask(run.training.objective);
+  batches.position = start.position;
+  const schedule = new Schedule(run.training, extensions);
+  let clock = assignment.clock;
+  const take = (step: number) => copyOf(batches.next(schedule.doneAt({ ...clock, step, epoch: batches.epoch })));
+  let update = Array.from({ length: microBatches(run.training).count }, () => take(start.step));
+  const rows = alone(run, tokenizer);
+  let isAlone = false;
+  const options = { engine, task, crew, cut: true };
+  for (let { step } = start;; step++) {
+    const upcoming = await accumulate(options, update, step, newInterval(), () => take(step + 1));
+    if (predictedOf(task, update) > 0) {
+      const order: Order | undefined = await crew.follow(stopped());
+      if (order === undefined) return;
+      if (order.alone !== isAlone) await engine.trainRows(order.alone ? rows : undefined);
+      isAlone = order.alone;
+      clock = order;
+      await updateWith(options, order.learning_rate, step);
+    }
+    update = upcoming;
+  }
+}
+
+function shard(path: string, source?: string): Shard {
+  const opened = Shard.open(path);
+  if (source === undefined || opened.header.source === source) return opened;
+  opened[Symbol.dispose]();
+  throw new ClozeError("input", `${path} is not the text of this run`, {
+    hint: "the folder of the run has to be the same for all: put it where all machines see it",
+  });
+}
+
+/** Prints what ends all processes. */
+export const tell = (error: ClozeError): void => printError(error);

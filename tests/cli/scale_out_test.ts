@@ -1,0 +1,209 @@
+/** The same run in 1, 2 and 4 processes, under every MPI launcher that there is. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { readMetrics } from "../../run/metrics_file.ts";
+import { findLaunchers, type Launcher } from "../launchers.ts";
+import { type Outcome, type Place, SMALL_RUN, smallPlace, testWithCore, until } from "../support.ts";
+
+const launchers = await findLaunchers();
+const [launcher] = launchers;
+
+/** A test that needs a launcher: skipped, with the reason, where there is none. */
+function testWithMpi(name: string, run: (t: Deno.TestContext) => Promise<void>): void {
+  if (launcher !== undefined) return testWithCore(name, run);
+  Deno.test({ name: `${name} (skipped: no MPI launcher)`, ignore: true, fn: () => {} });
+}
+
+/** No run of these takes longer; one that does hangs. */
+const LIMIT_MS = 120_000;
+
+/** Starts a command in so many processes. `others` is what a second kind of process is called with instead. */
+function start(place: Place, by: Launcher, processes: number, args: string[], others?: string[]): Deno.ChildProcess {
+  // Each process leaves its number, so that a test can find it.
+  const note = 'echo $$ > "pid-${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"; exec "$@"';
+  const cloze = (args: string[]) => ["sh", "-c", note, "sh", Deno.execPath(), ...place.command(args)];
+  const parts = others === undefined
+    ? ["-n", String(processes), ...cloze(args)]
+    : ["-n", String(processes - 1), ...cloze(args), ":", "-n", "1", ...cloze(others)];
+  return new Deno.Command(by.path, {
+    args: parts,
+    cwd: place.path,
+    env: { ...place.env, ...by.env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(LIMIT_MS),
+  }).spawn();
+}
+
+async function outcome(child: Deno.ChildProcess): Promise<Outcome> {
+  const { code, stdout, stderr } = await child.output();
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: decode(stdout), stderr: decode(stderr) };
+}
+
+/** Weights, moments and losses of a run. */
+async function result(place: Place, name: string, step: number): Promise<string[]> {
+  const folder = `${place.path}/${name}`;
+  const hash = async (file: string) => {
+    const bytes = await Deno.readFile(`${folder}/${file}`);
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  };
+  const lines = await readMetrics(`${folder}/metrics.jsonl`);
+  const losses = lines.flatMap((line) => line.kind === "evaluation" ? [`${line.step} ${line.loss}`] : []);
+  const last = lines.findLast((line) => line.kind === "train");
+  return [
+    await hash("model.safetensors"),
+    await hash(`checkpoints/step-${step}/training_state.safetensors`),
+    `${last?.grad_norm}`,
+    ...losses.slice(-1),
+  ];
+}
+
+const steps = (count: number) => ["--steps", String(count), "--threads", "1"];
+
+testWithMpi("pretrain has the same bits in one process, two and four, whatever carries their messages", async (t) => {
+  using place = smallPlace();
+  for (const more of [["--dtype", "f32"], ["--objective", "mlm+nsp", "--dtype", "bf16", "--optimizer", "muon"]]) {
+    const name = more[1];
+    const args = ["pretrain", ...SMALL_RUN, ...steps(6), ...more, "--output"];
+    const alone = await place.cloze([...args, `${name}-0`, "--micro-batches", "8"]);
+    assertEquals(alone.code, 0, alone.stderr);
+    const expected = await result(place, `${name}-0`, 6);
+    for (const by of launchers) {
+      // The first launcher shows everything, the others that their library is spoken to rightly.
+      for (const processes of by === launcher ? [1, 2, 4] : name === "f32" ? [2] : []) {
+        await t.step(`${by.name}, ${processes}, ${more.join(" ")}`, async () => {
+          const output = `${name}-${by.name.replaceAll(/\W/g, "")}-${processes}`;
+          const { code, stderr } = await outcome(start(place, by, processes, [...args, output]));
+          assertEquals(code, 0, stderr);
+          assertEquals(await result(place, output, 6), expected);
+          assertMatch(stderr, new RegExp(`share +${processes} process`));
+          assertEquals(stderr.match(/^trained /gm)?.length, 1, "one of them tells");
+        });
+      }
+    }
+  }
+});
+
+testWithMpi(
+  "a run that loses a process ends at once, and goes on with another number of them to the same bits",
+  async () => {
+    using place = smallPlace();
+    const args = ["pretrain", ...SMALL_RUN, ...steps(300), "--dtype", "f32", "--save-every", "20", "--output"];
+    const alone = await place.cloze([...args, "alone", "--micro-batches", "8"]);
+    assertEquals(alone.code, 0, alone.stderr);
+    const child = start(place, launcher, 2, [...args, "run"]);
+    const done = outcome(child);
+    await until(() => exists(`${place.path}/run/checkpoints/step-20`));
+    const victim = follower(place);
+    Deno.kill(victim, "SIGKILL");
+    const began = performance.now();
+    await done;
+    assert(performance.now() - began < 20_000, "nothing waits for it");
+    assertEquals(await exists(`${place.path}/run/checkpoints/step-300`), false);
+    const { code, stderr } = await outcome(
+      start(place, launcher, 4, ["pretrain", "--resume", "run", "--threads", "1"]),
+    );
+    assertEquals(code, 0, stderr);
+    assertEquals(await result(place, "run", 300), await result(place, "alone", 300));
+  },
+);
+
+testWithMpi("a signal to one of the processes stops all of them at the same step, with a checkpoint", async () => {
+  using place = smallPlace();
+  const args = ["pretrain", ...SMALL_RUN, ...steps(5000), "--save-every", "5000", "--output", "run"];
+  const child = start(place, launcher, 2, args);
+  const done = outcome(child);
+  await until(() => exists(`${place.path}/run/metrics.jsonl`));
+  const victim = follower(place);
+  await until(async () => (await readMetrics(`${place.path}/run/metrics.jsonl`)).some(({ kind }) => kind === "train"));
+  Deno.kill(victim, "SIGTERM");
+  const { stderr } = await done;
+  assertMatch(stderr, /stopped after step [\d,]+; everything is saved/);
+  const [{ name }] = Array.from(Deno.readDirSync(`${place.path}/run/checkpoints`));
+  assertStringIncludes(stderr.replaceAll(",", ""), `after step ${name.replace("step-", "")};`);
+});
+
+testWithMpi("processes that cannot do one run together say why, once, and all of them end", async (t) => {
+  using place = smallPlace();
+  const args = ["pretrain", ...SMALL_RUN, ...steps(4), "--output"];
+  const refused = async (processes: number, args: string[], others?: string[]) => {
+    const { code, stderr } = await outcome(start(place, launcher, processes, args, others));
+    assert(code !== 0, stderr);
+    assertEquals(stderr.match(/^error: /gm)?.length, 1, stderr);
+    return stderr;
+  };
+
+  await t.step("other flags", async () => {
+    const stderr = await refused(2, [...args, "a"], [...args, "a", "--seed", "5"]);
+    assertMatch(stderr, /the processes are not alike: rank 0 of 2 .*, but rank 1 of 2 .* was called with .*--seed 5/);
+    assertEquals(await exists(`${place.path}/a`), false);
+  });
+
+  await t.step("a number that does not divide an update", async () => {
+    const stderr = await refused(3, [...args, "b"]);
+    assertStringIncludes(stderr, "3 processes cannot share an update of 8 micro-batches evenly");
+    assertStringIncludes(stderr, "hint: start 2 processes");
+  });
+
+  await t.step("a run whose updates are not cut", async () => {
+    assertEquals((await place.cloze([...args, "c"])).code, 0);
+    const stderr = await refused(2, ["pretrain", "--resume", "c", "--steps", "9"]);
+    assertStringIncludes(stderr, "the updates of this run are not cut into micro-batches");
+  });
+
+  await t.step("GPUs, and the reference engine", async () => {
+    assertStringIncludes(await refused(2, [...args, "d", "--device", "cuda"]), "GPUs cannot share updates");
+    assertStringIncludes(await refused(2, [...args, "e", "--engine", "candle"]), "--engine candle is for one process");
+  });
+
+  await t.step("text that is not there", async () => {
+    const stderr = await refused(2, ["pretrain", "--data", "nothing.txt", "--output", "f", "--steps", "1"]);
+    assertStringIncludes(stderr, "nothing.txt");
+  });
+
+  await t.step("a number that is not finite", async () => {
+    const stderr = await refused(2, ["pretrain", ...SMALL_RUN.slice(0, -1), "1e6", ...steps(500), "--output", "g"]);
+    assertMatch(stderr, /error: .*NaN or infinite/);
+  });
+
+  await t.step("a folder that cannot be written", async () => {
+    Deno.mkdirSync(`${place.path}/h`);
+    const child = start(place, launcher, 2, [...args, "h"]);
+    const done = outcome(child);
+    await until(() => exists(`${place.path}/h/run.json`));
+    place.file("h/checkpoints", "not a folder");
+    const { code, stderr } = await done;
+    assert(code !== 0);
+    assertMatch(stderr, /^error: .*checkpoints/m);
+  });
+});
+
+testWithCore("a process that a launcher started does not train alone", async (t) => {
+  using place = smallPlace();
+  const args = [...SMALL_RUN, ...steps(1), "--output", "run"];
+  const env = { OMPI_COMM_WORLD_SIZE: "2", OMPI_COMM_WORLD_RANK: "0", CLOZE_MPI_LIB: `${place.path}/text.txt` };
+
+  await t.step("without a library", async () => {
+    const { code, stderr } = await place.cloze(["pretrain", ...args], { env });
+    assertEquals(code, 1);
+    assertMatch(
+      stderr,
+      /^error: mpirun started 2 processes that cannot work together: the MPI library .* cannot be used/m,
+    );
+    assertStringIncludes(stderr, "hint: install the MPI library of that launcher");
+    assertEquals(await exists(`${place.path}/run`), false);
+  });
+
+  await t.step("in a command for one process", async () => {
+    const { code, stderr } = await place.cloze(["finetune", "--model", "m", "--data", "d", "--output", "run"], { env });
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, "cloze finetune runs in one process, but mpirun started 2 processes of it");
+  });
+});
+
+const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
+
+/** The process that follows. */
+const follower = (place: Place) => Number(Deno.readTextFileSync(`${place.path}/pid-1`));

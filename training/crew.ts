@@ -1,0 +1,270 @@
+/**
+ * The processes that train one model together, as one of them sees them. Rank 0 leads: it alone reads the text, decides, writes
+ * and reports. The others follow: they compute their micro-batches and wait for its orders. All of them meet before each
+ * update; whoever has failed says so there, and then all of them end. Used by the pretrain command and the training loop.
+ */
+
+import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { VERSION } from "../config/run_config.ts";
+import { launched, type NativeCode, NativeError, World } from "../ffi/mod.ts";
+import type { Reached } from "./schedule.ts";
+
+/** What a meeting carries without a second round, in bytes. */
+const FRAME = 512;
+/** A process that leads waits so long for one that follows. Those wait for it as long as it takes: it may read much text. */
+const PATIENCE_MS = 600_000;
+
+/** Which micro-batches of an update a process has. */
+export interface Share {
+  first: number;
+  count: number;
+}
+
+/** The leader's clock, where progress follows it. */
+export type Clock = Pick<Reached, "elapsed_ms" | "reserved_ms">;
+
+/** What the leader tells all before each update. */
+export interface Order extends Clock {
+  learning_rate: number;
+  /** Rows of new tokens that are trained alone, if any are. */
+  alone: boolean;
+}
+
+/** What has to be the same in all processes before they train. */
+export interface Ready {
+  instruction_set: string;
+  dtype: string;
+  /** Of tokenizer, text and first batch. */
+  data: string;
+}
+
+/** How the processes begin. */
+interface Hello {
+  version: string;
+  deno: string;
+  args: string;
+  host: string;
+  /** The cores that the process may use. */
+  cpus: string;
+}
+
+/** What is said at a meeting. */
+interface Said {
+  hello?: Hello;
+  /** Of the leader: what the run is. */
+  assignment?: unknown;
+  ready?: Ready;
+  order?: Order;
+  /** Whether this process was asked to stop. */
+  stop?: boolean;
+  failed?: Failure;
+  /** Of the leader: the run is over. */
+  end?: boolean;
+}
+
+interface Failure {
+  message: string;
+  hint?: string | undefined;
+  native?: NativeCode | undefined;
+}
+
+/** The processes of a run. */
+export class Crew {
+  readonly #world: World;
+  readonly #own: Hello;
+  readonly #tell: (error: ClozeError) => void;
+  readonly #asked = new AbortController();
+  #hellos: Hello[] = [];
+  #isOver = false;
+
+  private constructor(world: World, own: Hello, tell: (error: ClozeError) => void) {
+    this.#world = world;
+    this.#own = own;
+    this.#tell = tell;
+  }
+
+  /**
+   * Joins the processes that a launcher has started, if one has.
+   *
+   * @param args what the command was called with.
+   * @param tell prints an error of this process that ends all of them at once.
+   * @throws {ClozeError} `engine` if there is no MPI library for them.
+   */
+  static async join(args: string, tell: (error: ClozeError) => void): Promise<Crew | undefined> {
+    const launch = launched();
+    if (launch === undefined) return undefined;
+    const world = await World.join(launch);
+    const own = { version: VERSION, deno: Deno.version.deno, args, host: world.host, cpus: world.cpus };
+    return new Crew(world, own, tell);
+  }
+
+  /** This process's number, from 0. */
+  get rank(): number {
+    return this.#world.rank;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#world.size;
+  }
+
+  /** What they are and what carries their messages, in words. */
+  get about(): string {
+    const hosts = new Set(this.#hellos.map(({ host }) => host)).size;
+    const where = hosts === 1 ? "" : ` on ${hosts} machines`;
+    return `${this.size} ${this.size === 1 ? "process" : "processes"}${where}; ${this.#world.mpi.version}`;
+  }
+
+  /** How many threads each process has unless told: those that share cores divide them. */
+  get threads(): number {
+    const { host, cpus } = this.#hellos[this.rank];
+    const sharing = this.#hellos.filter((other) => other.host === host && other.cpus === cpus).length;
+    return Math.max(1, Math.floor(navigator.hardwareConcurrency / sharing));
+  }
+
+  /** Aborted when another process was asked to stop. */
+  get asked(): AbortSignal {
+    return this.#asked.signal;
+  }
+
+  /** Whether the run has ended, for whatever reason: nobody meets any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The micro-batches that this process has of so many. */
+  share(micro_batches: number): Share {
+    const count = micro_batches / this.size;
+    return { first: this.rank * count, count };
+  }
+
+  /** Meets the others for the first time. @throws {ClozeError} `usage` if they are not alike: they would not train one model. */
+  async greet(): Promise<void> {
+    const said = await this.#meet({ hello: this.#own });
+    this.#hellos = said.map(({ hello }) => hello!);
+    const names = { version: "is of cloze", deno: "runs on Deno", args: "was called with" } as const;
+    for (const [name, what] of Object.entries(names) as [keyof typeof names, string][]) {
+      this.#sameOf(
+        this.#hellos.map((hello) => hello[name]),
+        what,
+        "start all of them with one command and one version",
+      );
+    }
+  }
+
+  /** Tells the others what the run is. */
+  async assign(assignment: unknown): Promise<void> {
+    await this.#meet({ assignment });
+  }
+
+  /** Waits for what the run is. */
+  async assigned<T>(): Promise<T> {
+    return (await this.#meet({}))[0].assignment as T;
+  }
+
+  /** Says what this process trains with. @throws {ClozeError} if the others train with something else. */
+  async ready(ready: Ready): Promise<void> {
+    const all = (await this.#meet({ ready })).map(({ ready }) => ready!);
+    this.#sameOf(
+      all.map(({ instruction_set }) => instruction_set),
+      "computes with",
+      "the same bits need processors of one kind; take machines that are alike",
+    );
+    this.#sameOf(all.map(({ dtype }) => dtype), "computes in", "give --dtype f32 or --dtype bf16");
+    this.#sameOf(
+      all.map(({ data }) => data),
+      "has batches with the checksum",
+      "the folder of the run has to be the same for all: put it where all machines see it",
+    );
+  }
+
+  /** Leader: begins an update on all. Learns who failed, and who was asked to stop. */
+  async lead(order: Order): Promise<void> {
+    const said = await this.#meet({ order }, PATIENCE_MS);
+    if (said.some(({ stop }) => stop)) this.#asked.abort();
+  }
+
+  /** Follower: waits for the next update; nothing comes of it when the run is over. */
+  async follow(stop: boolean): Promise<Order | undefined> {
+    return (await this.#meet({ stop }))[0].order;
+  }
+
+  /** Does what all do at once. An error that only this process has would leave the others waiting: it ends all of them. */
+  async together<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof NativeError && error.native === "NonFinite") throw error; // all of them have seen it
+      return await this.abort(error);
+    }
+  }
+
+  /** Ends all processes at once, after saying why. */
+  async abort(error: unknown): Promise<never> {
+    const where = this.#name(this.rank);
+    this.#tell(
+      error instanceof ClozeError
+        ? new ClozeError(error.code, `${where}: ${error.message}`, { hint: error.hint, cause: error })
+        : new ClozeError("engine", `${where} failed in a way that it did not expect: ${messageOf(error)}`, {
+          hint: "CLOZE_DEBUG=1 shows where; please report it",
+          cause: error,
+        }),
+    );
+    return await this.#world.abort();
+  }
+
+  /** Leaves the others: leader and followers at the end, whatever it is; says why, unless all know. */
+  async leave(error?: ClozeError): Promise<void> {
+    if (!this.#isOver) {
+      const native = error instanceof NativeError ? error.native : undefined;
+      const failed = error === undefined ? undefined : { message: error.message, hint: error.hint, native };
+      await this.#exchange(failed === undefined ? { end: true } : { failed });
+      this.#isOver = true;
+    }
+    await this.#world.leave();
+  }
+
+  /** @param values of all, in order. */
+  #sameOf(values: readonly string[], what: string, hint: string): void {
+    const other = values.findIndex((value) => value !== values[0]);
+    if (other < 0) return;
+    this.#isOver = true; // all of them see it
+    const [first, second] = [0, other].map((rank) => `${this.#name(rank)} ${what} ${values[rank]}`);
+    throw new ClozeError("usage", `the processes are not alike: ${first}, but ${second}`, { hint });
+  }
+
+  #name(rank: number): string {
+    return `rank ${rank} of ${this.size} (${this.#hellos[rank]?.host ?? "unknown"})`;
+  }
+
+  /** Meets all; @throws what one of them has failed with. */
+  async #meet(own: Said, patience_ms = 0): Promise<Said[]> {
+    const said = await this.#exchange(own, patience_ms);
+    const rank = said.findIndex(({ failed }) => failed !== undefined);
+    this.#isOver = rank >= 0 || said[0].end === true;
+    if (rank < 0) return said;
+    const { message, hint = "", native } = said[rank].failed!;
+    const text = `${this.#name(rank)}: ${message}`;
+    throw native === undefined ? new ClozeError("engine", text, { hint }) : new NativeError(native, text, hint);
+  }
+
+  async #exchange(own: Said, patience_ms = 0): Promise<Said[]> {
+    const text = new TextEncoder().encode(JSON.stringify(own));
+    const frame = new Uint8Array(FRAME);
+    const room = FRAME - 4;
+    new DataView(frame.buffer).setUint32(0, text.length);
+    if (text.length <= room) frame.set(text, 4);
+    const frames = await this.#world.gather(frame, patience_ms);
+    const lengths = frames.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0));
+    const longest = Math.max(...lengths);
+    let whole: Uint8Array[] = [];
+    if (longest > room) {
+      const padded = new Uint8Array(longest);
+      padded.set(text);
+      whole = await this.#world.gather(padded, patience_ms);
+    }
+    const textOf = (i: number) =>
+      lengths[i] <= room && longest <= room ? frames[i].subarray(4, 4 + lengths[i]) : whole[i].subarray(0, lengths[i]);
+    return lengths.map((_, i) => JSON.parse(new TextDecoder().decode(textOf(i))));
+  }
+}
