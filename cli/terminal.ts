@@ -4,6 +4,7 @@
  * terminal: only what is styled here does.
  */
 
+import { program } from "../config/called.ts";
 import { type ClozeError, ioError } from "../config/cloze_error.ts";
 import { visible, visibleLine } from "../config/visible.ts";
 
@@ -137,14 +138,16 @@ export function warn(message: string, hint?: string): void {
   labelled("warning:", 33, message, hint);
 }
 
-/** A terminal gets its lines broken at words; a hint is left whole, because it may be a command to copy. */
+/** A terminal gets its lines broken at words; a hint with a command in it is left whole, so that it can be copied. */
 function labelled(label: string, colour: number, message: string, hint: string | undefined): void {
   endProgress();
-  const text = `${label} ${visibleLine(message)}`;
-  const [first, ...rest] = isTerminal() ? folded(text, terminalSize().columns) : [text];
+  const fit = (text: string) => isTerminal() ? folded(text, terminalSize().columns) : [text];
+  const [first, ...rest] = fit(`${label} ${visibleLine(message)}`);
   const painted = colours() ? styled(colour, 39, label) + first.slice(label.length) : first;
   write(`${[shown(painted), ...rest].join("\n")}\n`);
-  if (hint !== undefined) write(`hint: ${visibleLine(hint)}\n`);
+  if (hint === undefined) return;
+  const text = `hint: ${visibleLine(hint)}`, isCommand = text.includes(`${program()} `);
+  write(`${(isCommand ? [text] : fit(text)).join("\n")}\n`);
 }
 
 /** Bytes as people say them. */

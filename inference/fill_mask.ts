@@ -97,7 +97,7 @@ interface Prepared extends MaskedSequence {
 export class FillMask implements Disposable {
   readonly #parts: Parts;
   readonly #engine: Engine;
-  /** Answers to give, and to ask the engine for: ids that no text is encoded as are left out. */
+  /** Answers to give, and to ask the engine for: special tokens and ids that no text is encoded as are left out. */
   readonly #topK: number;
   readonly #asked: number;
   readonly #limits: FillLimits;
@@ -108,9 +108,9 @@ export class FillMask implements Disposable {
     this.#engine = engine;
     this.#targets = targets;
     const { tokenizer, config: { vocab_size } } = parts;
-    const unused = tokenizer.vocabulary.filter((_, id) => tokenizer.isUnused(id)).length + vocab_size - tokenizer.size;
-    this.#topK = Math.min(topK, vocab_size - unused);
-    this.#asked = this.#topK + unused;
+    const others = tokenizer.specialCount + vocab_size - tokenizer.size;
+    this.#topK = Math.min(topK, vocab_size - others);
+    this.#asked = this.#topK + others;
     this.#limits = limits;
   }
 
@@ -207,7 +207,7 @@ export class FillMask implements Disposable {
         answers.push(positions.map(() => {
           const best: Prediction[] = [];
           for (let i = row * this.#asked; i < (row + 1) * this.#asked && best.length < this.#topK; i++) {
-            if (ids[i] >= tokenizer.size || tokenizer.isUnused(ids[i])) continue;
+            if (ids[i] >= tokenizer.size || tokenizer.isSpecial(ids[i])) continue;
             best.push({ token: tokenizer.shown(ids[i]), id: ids[i], probability: probabilities[i] });
           }
           row++;
@@ -303,7 +303,12 @@ function filledLine(
     const blank = line.text.slice(first, last);
     const start = last - blank.trimStart().length, end = first + blank.trimEnd().length;
     sequence += line.text.slice(from, start);
-    sequence = tokenizer.join(sequence, fillings[i]);
+    // Blanks side by side are two words, unless the answer is a piece inside of one.
+    const filling = fillings[i], isBeside = i > 0 && start === from;
+    if (isBeside && !tokenizer.isSpaced && (typeof filling === "string" || tokenizer.startsWord(filling))) {
+      sequence += " ";
+    }
+    sequence = tokenizer.join(sequence, filling);
     from = end;
   });
   const { text: input, truncated, counts: { unknown } } = line;

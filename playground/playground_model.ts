@@ -135,7 +135,7 @@ export class PlaygroundModel implements Disposable {
     const best: number[] = [];
     for (let id = 0; id < Math.min(tokenizer.size, probabilities.length); id++) {
       if (best.length === count && probabilities[id] <= probabilities[best[count - 1]]) continue;
-      if (tokenizer.isUnused(id)) continue;
+      if (tokenizer.isSpecial(id)) continue;
       let at = best.length;
       while (at > 0 && probabilities[best[at - 1]] < probabilities[id]) at--;
       best.splice(at, 0, id);

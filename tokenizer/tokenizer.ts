@@ -99,7 +99,6 @@ export abstract class Tokenizer {
   readonly notes: readonly string[];
   readonly #ids: Map<string, number>;
   readonly #specialIds: Set<number>;
-  readonly #unusedIds = new Set<number>();
   /** What added tokens are in decoded text, where that is not their content: as Hugging Face does, normalized. */
   readonly #decoded = new Map<number, string>();
   readonly #model: SubwordModel;
@@ -151,9 +150,8 @@ export abstract class Tokenizer {
     }
     for (let id = 0; id < vocabulary.length; id++) {
       const token = vocabulary[id];
-      if (token.startsWith("[unused") && /^\[unused\d+\]$/.test(token)) this.#unusedIds.add(id);
+      if (token.startsWith("[unused") && /^\[unused\d+\]$/.test(token)) this.#specialIds.add(id);
     }
-    this.#unusedIds.forEach((id) => this.#specialIds.add(id));
     this.#model = parts.model;
     this.#spelling = parts.spelling;
     this.#template = typeof parts.template === "function" ? parts.template(this.special) : parts.template;
@@ -370,14 +368,14 @@ export abstract class Tokenizer {
     return this.#ids.get(token);
   }
 
-  /** Whether it stands for no text: the special tokens, and placeholders. */
+  /** Whether it stands for no text: the special tokens, and placeholders (`[unused0]` and so on). */
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id);
   }
 
-  /** Whether it is a placeholder, `[unused0]` and so on, which no text is encoded as. */
-  isUnused(id: number): boolean {
-    return this.#unusedIds.has(id);
+  /** How many ids stand for no text. */
+  get specialCount(): number {
+    return this.#specialIds.size;
   }
 
   /** Whether a word begins with it, whatever stands before it; `true` outside the vocabulary. */

@@ -16,6 +16,7 @@ const RUN_TIME_PATHS = [
   "cli/commands",
   "cli/file_sources.ts",
   "cli/flags/help.ts",
+  "cli/session.ts",
   "cli/signal_worker.ts",
   "data/unit_worker.ts",
   "ffi/cuda.ts",

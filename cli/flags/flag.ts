@@ -55,8 +55,9 @@ export function text(value: string, help: string, fallback?: string): Flag<strin
 }
 
 /** A text that may be given more than once. */
-export function texts(value: string, help: string): Flag<string[]> {
-  return { value, help, many: true, read: (text) => text as unknown as string[] };
+export function texts(value: string, help: string, fallback?: string): Flag<string[]> {
+  const shown = fallback === undefined ? {} : { fallback };
+  return { value, help, ...shown, many: true, read: (text) => text as unknown as string[] };
 }
 
 /** Words with commas between them. */

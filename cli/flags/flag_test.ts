@@ -52,7 +52,7 @@ Deno.test("parseFlags reads every kind of flag", () => {
 Deno.test("parseFlags refuses what is unknown, missing, out of range or given twice", () => {
   const cases: [string[], string, string?][] = [
     [["--sise", "small"], "no flag --sise", "did you mean --size?"],
-    [["--zzzzzz"], "no flag --zzzzzz", "--help"],
+    [["--zzzzzz"], "no flag --zzzzzz", "run help bake lists the flags"],
     [["-x"], "no flag -x"],
     [["--steps"], "--steps needs a value"],
     [["--steps="], "--steps needs a value"],

@@ -1,6 +1,7 @@
 /** An argument list in, the values of a command's flags out. Called by `cli/main.ts` alone. */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { program } from "../../config/called.ts";
 import { ClozeError } from "../../config/cloze_error.ts";
 import { type CommandTable, type Flags, HELP, type Values } from "./flag.ts";
 import { nearest } from "./nearest.ts";
@@ -16,7 +17,7 @@ export function parseFlags<F extends Flags>(
 ): { values: Values<F>; positionals: string[]; help: boolean } {
   const flags: Flags = { ...table.flags, help: HELP };
   const entries = Object.entries(flags);
-  const hint = `cloze ${table.name} --help lists the flags`;
+  const hint = `${program()} help ${table.name} lists the flags`;
   const switches = entries.filter(([, flag]) => flag.value === "").map(([name]) => name);
   const parsed = parseArgs(joinNegative(args, flags), {
     boolean: switches,

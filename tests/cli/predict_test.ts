@@ -1,6 +1,6 @@
 /** `cloze predict` as people run it: lines in, answers out. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { testWithCore, trainedPlace } from "../support.ts";
 
 testWithCore("predict fills blanks", async (t) => {
@@ -122,6 +122,36 @@ testWithCore("predict fills blanks", async (t) => {
     ) {
       assertStringIncludes(stderr, part);
     }
+  });
+
+  await t.step("with several models side by side, for reading and as JSON", async () => {
+    await Deno.mkdir(`${place.path}/other`);
+    for (const { name, isFile } of Deno.readDirSync(`${place.path}/model`)) {
+      if (isFile) await Deno.copyFile(`${place.path}/model/${name}`, `${place.path}/other/${name}`);
+    }
+    const input = "The [MASK] sees the dog.\nno blank\nEvery [MASK] likes a cat.\n";
+    const args = ["predict", "--model", "model", "--model", "other", "--top-k", "1"];
+    const { code, stdout, stderr } = await place.cloze(args, { input });
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "line 2: there is no blank");
+    assertMatch(stdout, /^model {2}The .*\n {9}\S+ [\d.]+%\nother {2}The .*\n {9}\S+ [\d.]+%\n\nmodel {2}Every /);
+    const json = await place.cloze([...args, "--json"], { input });
+    const lines = json.stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assertEquals(lines.map(({ model }) => model), ["model", "other", "model", "other"]);
+    assertEquals({ ...lines[1], model: "model" }, lines[0], "the same weights answer the same");
+  });
+
+  await t.step("two blanks side by side with two words, and never with a special token", async () => {
+    const input = "The [MASK][MASK] the dog.\n";
+    const args = ["predict", "--model", "model", "--json", "--top-k", "1000"];
+    const { stdout } = await place.cloze(args, { input });
+    const { masks, sequence } = JSON.parse(stdout);
+    const { model, added_tokens } = JSON.parse(Deno.readTextFileSync(`${place.path}/model/tokenizer.json`));
+    assertEquals(masks[0].length, Object.keys(model.vocab).length - added_tokens.length, "every other token, once");
+    for (const { token } of masks.flat()) assert(!/^\[(PAD|UNK|CLS|SEP|MASK)\]$/.test(token), token);
+    assertMatch(sequence, /^The \S+ \S+ the dog\.$/);
+    const asked = await place.cloze(["predict", "--model", "model", "--targets", "[SEP],cat"], { input });
+    assertStringIncludes(asked.stdout, "[SEP]");
   });
 
   await t.step("ends quietly when nobody reads any more", async () => {

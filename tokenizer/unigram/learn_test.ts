@@ -34,7 +34,7 @@ Deno.test("learnUnigram: its special tokens are plain text in a corpus, and no t
   for (const text of ["the <s> film", "<mask>", "<pad></s>"]) {
     assert(corpusIds(tokenizer, text).every((id) => !special.has(id)), text);
   }
-  assert(corpusIds(tokenizer, "[unused0] film").every((id) => !tokenizer.isUnused(id)));
+  assert(corpusIds(tokenizer, "[unused0] film").every((id) => !tokenizer.isSpecial(id)));
 });
 
 Deno.test("learnUnigram: a token alone is shown with the space before it", () => {

@@ -4,7 +4,7 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import type { ClassifiedText, Classifier } from "../../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
 import type { MeasuredText, Regressor } from "../../../inference/regressor.ts";
-import { beginModelFolder } from "../../../model/model_folder.ts";
+import { beginModelFolder, type UnreadFolder } from "../../../model/model_folder.ts";
 import { type Answerer, answerLines } from "../../answer_lines.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { newestRun, resolve } from "../../paths.ts";
@@ -14,57 +14,82 @@ import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PredictOptions } from "./flags.ts";
 import { classes, filledLine, measuredLine } from "./view.ts";
 
-/**
- * What is loaded for a model with such a head only. Deno reads what a written-out `import` leads to before a program starts,
- * so the paths are made here.
- */
-const classifier = (): Promise<typeof import("../../../inference/classifier.ts")> => import(inference("classifier.ts"));
-const regressor = (): Promise<typeof import("../../../inference/regressor.ts")> => import(inference("regressor.ts"));
-const inference = (file: string) => new URL(`../../../inference/${file}`, import.meta.url).href;
+/** A model that answers, and what to ask it for. */
+interface Opened {
+  // deno-lint-ignore no-explicit-any
+  answerer: Answerer<any>;
+  model: Disposable;
+  invitation: string;
+}
 
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: PredictOptions): Promise<number> {
-  const path = values.model === undefined ? await newestRun() : resolve(values.model);
-  if (values.model === undefined) note(`model: ${path}`);
-  const folder = await beginModelFolder(path, values);
-  const options = inferenceOptions(values);
-  const asks = positionals.length === 0 && Deno.stdin.isTerminal();
-  if (folder.heads.classifier !== null) {
+  const given = values.model ?? [await newestRun()];
+  if (values.model === undefined) note(`model: ${given[0]}`);
+  using models = new DisposableStack();
+  const opened: Opened[] = [];
+  for (const path of given) {
+    opened.push(await open(await beginModelFolder(resolve(path), values), values));
+    models.use(opened.at(-1)!.model);
+  }
+  const [{ answerer, invitation }] = opened;
+  const all = opened.length === 1
+    ? answerer
+    : (await sideBySide()).sideBySide(opened.map(({ answerer }, i) => [given[i], answerer]), values.json === true);
+  if (positionals.length === 0 && Deno.stdin.isTerminal()) return await (await session()).converse(all, invitation);
+  return await answerLines(all, positionals, values, false);
+}
+
+/**
+ * What not every call needs. Deno reads what a written-out `import` leads to before a program starts, so the paths are made
+ * here.
+ */
+const classifier = (): Promise<typeof import("../../../inference/classifier.ts")> =>
+  import(at("inference/classifier.ts"));
+const regressor = (): Promise<typeof import("../../../inference/regressor.ts")> => import(at("inference/regressor.ts"));
+const session = (): Promise<typeof import("../../session.ts")> => import(at("cli/session.ts"));
+const sideBySide = (): Promise<typeof import("./side_by_side.ts")> =>
+  import(at("cli/commands/predict/side_by_side.ts"));
+const at = (file: string) => new URL(`../../../${file}`, import.meta.url).href;
+
+/** Opens what answers with a model's head. */
+async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opened> {
+  const { heads, path } = folder, options = inferenceOptions(values);
+  const ready = <M extends FillMask | Classifier | Regressor>(model: M, tokenizer: { notes: readonly string[] }): M => {
+    noteTokenizer(tokenizer);
+    noteDevice(values.device, model);
+    noteTensors(model.unknownTensors);
+    return model;
+  };
+  if (heads.classifier !== null) {
     if (values.targets !== undefined) {
       throw new ClozeError("usage", `--targets is for blanks, and ${path} is a classifier`, { hint: "leave it out" });
     }
-    if (folder.heads.classifier.problem_type === "regression") {
+    if (heads.classifier.problem_type === "regression") {
       refuseFlags(values, ["top-k"], `is for answers that have a probability, and ${path} predicts values`);
       const { Regressor } = await regressor();
-      using model = await Regressor.open(folder, options);
-      noteTokenizer(model.folder.tokenizer);
-      noteDevice(values.device, model);
-      noteTensors(model.unknownTensors);
-      if (asks) note(`Type a line; it is told its ${model.labels.length > 1 ? model.labels.join(", ") : "value"}.`);
-      return await answerLines(measures(model, values), positionals, values, false);
+      const model = await Regressor.open(folder, options);
+      ready(model, model.folder.tokenizer);
+      const what = model.labels.length > 1 ? model.labels.join(", ") : "value";
+      return { answerer: measures(model, values), model, invitation: `Type a line; it is told its ${what}.` };
     }
     const { Classifier } = await classifier();
-    using model = await Classifier.open(folder, options);
-    noteTokenizer(model.folder.tokenizer);
-    noteDevice(values.device, model);
-    noteTensors(model.unknownTensors);
-    if (asks) note(`Type a line; it is told which of these it is: ${model.labels.join(", ")}`);
-    return await answerLines(classifies(model, values), positionals, values, false);
+    const model = await Classifier.open(folder, options);
+    ready(model, model.folder.tokenizer);
+    const invitation = `Type a line; it is told which of these it is: ${model.labels.join(", ")}`;
+    return { answerer: classifies(model, values), model, invitation };
   }
   const { "top-k": topK, targets } = values;
   if (topK !== undefined && targets !== undefined) {
     throw new ClozeError("usage", "give either --top-k or --targets: of targets, all are shown");
   }
-  using model = await FillMask.open(folder, {
+  const model = await FillMask.open(folder, {
     ...options,
     ...(topK === undefined ? {} : { topK }),
     ...(targets === undefined ? {} : { targets }),
   });
-  noteTokenizer(model);
-  noteDevice(values.device, model);
-  noteTensors(model.unknownTensors);
-  if (asks) note("Type a sentence with a [MASK] or ____ in it.");
-  return await answerLines(fills(model, values), positionals, values, false);
+  ready(model, model);
+  return { answerer: fills(model, values), model, invitation: "Type a sentence with a [MASK] or ____ in it." };
 }
 
 function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<FillMask["prepare"]>> {

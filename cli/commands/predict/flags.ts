@@ -1,7 +1,7 @@
 /** The flags of `cloze predict`. */
 
 import { AS, DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
-import { type CommandTable, number, type Options, text, toggle, words } from "../../flags/flag.ts";
+import { type CommandTable, number, type Options, texts, toggle, words } from "../../flags/flag.ts";
 import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 
 /** The command's table. */
@@ -12,11 +12,17 @@ export const TABLE = {
   usage: "[FILE…] [flags]",
   positional: "FILE",
   details:
-    "Reads standard input, or files, line by line, and answers each line as it comes. Control characters, and those that " +
+    "Reads standard input, or files, line by line, and answers each line as it comes; on a terminal it asks for them. A " +
+    "line that cannot be answered is named, the others are answered, and the exit code is 1. Special tokens are no " +
+    "answers, unless they are --targets. Control characters, and those that " +
     "turn the direction of text, are written as escapes (\\x1b, \\u202e); with --json nothing of the text is lost. Of a " +
     "multi-label classifier each label's probability is its own, and they do not add up to 100%.",
   flags: {
-    model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
+    model: texts(
+      "DIR",
+      "Model folder, made by cloze or by transformers. May be repeated: each line is then answered by each.",
+      "the newest run",
+    ),
     as: AS,
     "top-k": number(
       { min: 1, max: 1000, integer: true },
@@ -26,7 +32,7 @@ export const TABLE = {
     targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     ...TEXT_FLAGS,
     json: toggle(
-      "One JSON object a line: input, masks (token, id, probability), sequence, truncated, unknown (words that became [UNK]); or input, labels, truncated, unknown.",
+      "One JSON object a line: input, masks (token, id, probability), sequence, truncated, unknown (words that became [UNK]); or input, labels, truncated, unknown. Of several models each has its own, with model.",
     ),
     threads: THREADS,
     device: DEVICE,
@@ -38,6 +44,7 @@ export const TABLE = {
     'echo "단순함을 얻기란 ____ 얻기보다 어렵다." | cloze predict --model runs/mine --top-k 3 --json',
     'echo "The soup is ____." | cloze predict --targets hot,cold',
     "cloze predict sentences.txt",
+    "cloze predict --model runs/first --model runs/second",
   ],
 } satisfies CommandTable;
 

@@ -22,13 +22,33 @@ pub trait ElementOps: MemoryOps {
         to: &mut Self::Activations,
     );
 
+    /// `x[n, width] = dropout(x) + residual`
+    fn residual(
+        &mut self,
+        n: usize,
+        width: usize,
+        x: &mut Self::Activations,
+        dropout: Dropout,
+        residual: &Self::Activations,
+    );
+
     /// `to[n, width] += x`
     fn add(&mut self, n: usize, width: usize, x: &Self::Buffer, to: &mut Self::Buffer);
 
     /// `x[n, width] *= factor`
     fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Self::Activations);
 
-    /// `gradient[n, width] *= f'`, from what `linear_activation` has kept.
+    /// `y[n, width] = f(kept)`; `kept` becomes what this device's backward of f needs: the argument or the slope there.
+    fn activation(
+        &mut self,
+        n: usize,
+        width: usize,
+        activation: Activation,
+        kept: &mut Self::Activations,
+        y: &mut Self::Activations,
+    );
+
+    /// `gradient[n, width] *= f'`, from what `activation` has kept.
     fn activation_backward(
         &mut self,
         n: usize,

@@ -23,10 +23,7 @@ pub trait EmbeddingOps: NormOps {
         out: &mut Self::Activations,
         statistics: &mut Self::Buffer,
     ) {
-        let n = batch.input_ids.len();
-        self.embed(batch, tables, weights, sum);
-        self.norm(n, norm, weights, sum, out, statistics);
-        self.dropout(n, tables.width, out, dropout);
+        embed_norm(self, batch, tables, norm, weights, dropout, sum, out, statistics);
     }
 
     /// Adds the gradient `[N, C]` to the rows that were looked up.
@@ -41,9 +38,24 @@ pub trait EmbeddingOps: NormOps {
     /// `out[m] = x[rows[m]]`. A batch that was rounded up has rows of −1, here and below, which are zeros and go nowhere.
     fn gather(&mut self, rows: &[i32], width: usize, x: &Self::Activations, out: &mut Self::Activations);
 
-    /// `out[n, width] = 0; out[rows[m]] = x[m]`
-    fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
-
-    /// `out[rows[m]] += x[m]`
+    /// `out[rows[m]] += x[m]`; rows are distinct.
     fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
+}
+
+/// [`EmbeddingOps::embed_norm`] in three steps.
+pub fn embed_norm<B: EmbeddingOps + ?Sized>(
+    backend: &mut B,
+    batch: &Batch,
+    tables: Embeddings,
+    norm: Norm,
+    weights: &B::Buffer,
+    dropout: Dropout,
+    sum: &mut B::Activations,
+    out: &mut B::Activations,
+    statistics: &mut B::Buffer,
+) {
+    let n = batch.input_ids.len();
+    backend.embed(batch, tables, weights, sum);
+    backend.norm(n, norm, weights, sum, out, statistics);
+    backend.dropout(n, tables.width, out, dropout);
 }

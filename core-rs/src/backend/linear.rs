@@ -27,9 +27,11 @@ pub trait LinearOps: ElementOps {
         dropout: Dropout,
         residual: &Self::Activations,
         y: &mut Self::Activations,
-    );
+    ) {
+        linear_residual(self, n, layer, weights, x, dropout, residual, y);
+    }
 
-    /// `y = f(x Wᵀ + b)`; `kept` is what this backend's backward of f needs: the argument or the slope there.
+    /// `y = f(x Wᵀ + b)`; `kept` is what [`ElementOps::activation`] leaves.
     fn linear_activation(
         &mut self,
         n: usize,
@@ -39,7 +41,9 @@ pub trait LinearOps: ElementOps {
         x: &Self::Activations,
         kept: &mut Self::Activations,
         y: &mut Self::Activations,
-    );
+    ) {
+        linear_activation(self, n, layer, activation, weights, x, kept, y);
+    }
 
     /// `dx = dy W`
     fn linear_backward(
@@ -48,18 +52,7 @@ pub trait LinearOps: ElementOps {
         layer: Linear,
         weights: &Self::Buffer,
         dy: &Self::Activations,
-        dx: &mut Self::Buffer,
-        how: DataGradient,
-    );
-
-    /// `dx = dy W`, where dx is the operand of a product.
-    fn linear_backward_to_operand(
-        &mut self,
-        n: usize,
-        layer: Linear,
-        weights: &Self::Buffer,
-        dy: &Self::Activations,
-        dx: &mut Self::Activations,
+        dx: DataGradient<Self>,
     );
 
     /// `dx = dy W · f'`, from what `linear_activation` has kept.
@@ -72,7 +65,9 @@ pub trait LinearOps: ElementOps {
         dy: &Self::Activations,
         kept: &Self::Activations,
         dx: &mut Self::Activations,
-    );
+    ) {
+        linear_backward_through_activation(self, n, layer, activation, weights, dy, kept, dx);
+    }
 
     /// `dW += dyᵀ x`, `db += Σ dy`
     fn linear_parameters_backward(
@@ -83,4 +78,49 @@ pub trait LinearOps: ElementOps {
         dy: &Self::Activations,
         gradients: &mut Self::Buffer,
     );
+}
+
+/// [`LinearOps::linear_residual`] in two steps.
+pub fn linear_residual<B: LinearOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    layer: Linear,
+    weights: &B::Buffer,
+    x: &B::Activations,
+    dropout: Dropout,
+    residual: &B::Activations,
+    y: &mut B::Activations,
+) {
+    backend.linear(n, layer, weights, x, y);
+    backend.residual(n, layer.outputs, y, dropout, residual);
+}
+
+/// [`LinearOps::linear_activation`] in two steps.
+pub fn linear_activation<B: LinearOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    layer: Linear,
+    activation: Activation,
+    weights: &B::Buffer,
+    x: &B::Activations,
+    kept: &mut B::Activations,
+    y: &mut B::Activations,
+) {
+    backend.linear(n, layer, weights, x, kept);
+    backend.activation(n, layer.outputs, activation, kept, y);
+}
+
+/// [`LinearOps::linear_backward_through_activation`] in two steps.
+pub fn linear_backward_through_activation<B: LinearOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    layer: Linear,
+    activation: Activation,
+    weights: &B::Buffer,
+    dy: &B::Activations,
+    kept: &B::Activations,
+    dx: &mut B::Activations,
+) {
+    backend.linear_backward(n, layer, weights, dy, DataGradient::Operand(dx));
+    backend.activation_backward(n, layer.inputs, activation, kept, dx);
 }

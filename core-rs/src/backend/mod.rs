@@ -1,6 +1,9 @@
 //! What a device has to offer for the model to run on it. The model is written once over [`Backend`]; [`cpu::Cpu`] and
 //! [`cuda::Cuda`] implement it over [`crate::ops`], a file for each subject.
 //!
+//! An operation that a device may do better in one go than in several has a default made of others, in a function of the
+//! same name beside its trait. A device overrides it only where it is faster; `tests/cuda/fused.rs` compares the two.
+//!
 //! All parameters of a model lie in one buffer, all gradients in another of the same layout; [`Linear`], [`Norm`] and
 //! [`Embeddings`] say where in them a module's tensors are. Activations are whole buffers of which the first `n` rows
 //! are in use; they may be stored in less than f32.
@@ -25,6 +28,7 @@ use attention::AttentionOps;
 use embeddings::EmbeddingOps;
 use linear::LinearOps;
 use loss::LossOps;
+use memory::MemoryOps;
 
 /// A LayerNorm in the flat buffers: weight `[C]` and directly behind it bias `[C]`.
 #[derive(Clone, Copy, Debug)]
@@ -47,12 +51,13 @@ pub struct Embeddings {
 }
 
 /// Where dx of a dense layer goes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum DataGradient {
+pub enum DataGradient<'a, B: MemoryOps + ?Sized> {
     /// `dx = …`
-    Store,
+    Store(&'a mut B::Buffer),
     /// `dx += …`
-    Add,
+    Add(&'a mut B::Buffer),
+    /// `dx = …`, as the operand of a product.
+    Operand(&'a mut B::Activations),
 }
 
 /// A device: its memory and the operations of an encoder with its heads, by subject. Rows are `n` tokens, masked tokens

@@ -17,8 +17,7 @@ pub trait NormOps: ElementOps {
         statistics: &mut Self::Buffer,
     );
 
-    /// `gradient`: d out → d x, in place. `operand`, if given, receives d x times a dropout (that of what the residual was
-    /// added to), as the operand of a product. Adds to the gradients of weight and bias.
+    /// `gradient`: d out → d x, in place. Adds to the gradients of weight and bias.
     fn norm_backward(
         &mut self,
         n: usize,
@@ -27,7 +26,40 @@ pub trait NormOps: ElementOps {
         x: &Self::Activations,
         statistics: &Self::Buffer,
         gradient: &mut Self::Buffer,
-        operand: Option<(Dropout, &mut Self::Activations)>,
         gradients: &mut Self::Buffer,
     );
+
+    /// The same, and `operand` receives d x times a dropout (that of what the residual was added to), as the operand of a
+    /// product.
+    fn norm_backward_to_operand(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Self::Buffer,
+        x: &Self::Activations,
+        statistics: &Self::Buffer,
+        gradient: &mut Self::Buffer,
+        dropout: Dropout,
+        operand: &mut Self::Activations,
+        gradients: &mut Self::Buffer,
+    ) {
+        norm_backward_to_operand(self, n, norm, weights, x, statistics, gradient, dropout, operand, gradients);
+    }
+}
+
+/// [`NormOps::norm_backward_to_operand`] in two steps.
+pub fn norm_backward_to_operand<B: NormOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    norm: Norm,
+    weights: &B::Buffer,
+    x: &B::Activations,
+    statistics: &B::Buffer,
+    gradient: &mut B::Buffer,
+    dropout: Dropout,
+    operand: &mut B::Activations,
+    gradients: &mut B::Buffer,
+) {
+    backend.norm_backward(n, norm, weights, x, statistics, gradient, gradients);
+    backend.dropout_to_operand(n, norm.width, gradient, dropout, operand);
 }

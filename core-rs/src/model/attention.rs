@@ -67,7 +67,7 @@ impl Attention {
         backend.linear_residual(n, self.output, weights, context, pass.at(self.dropout), residual, sum);
     }
 
-    /// From `scratch.dropped`, the gradient of the output layer: that of x to `dx`, as `how` says.
+    /// From `scratch.dropped`, the gradient of the output layer: that of x to `dx`.
     pub fn backward<B: Backend>(
         &self,
         backend: &mut B,
@@ -77,17 +77,16 @@ impl Attention {
         kept: &Kept<B>,
         x: &B::Activations,
         scratch: &mut Scratch<B>,
-        dx: &mut B::Buffer,
-        how: DataGradient,
+        dx: DataGradient<B>,
         gradients: &mut B::Buffer,
     ) {
         let (n, Kept { qkv, lse, context }) = (batch.input_ids.len(), kept);
         let Scratch { dropped, context: d_context, qkv: d_qkv, .. } = scratch;
         backend.linear_parameters_backward(n, self.output, context, dropped, gradients);
-        backend.linear_backward_to_operand(n, self.output, weights, dropped, d_context);
+        backend.linear_backward(n, self.output, weights, dropped, DataGradient::Operand(d_context));
         let probabilities = pass.at(self.probabilities);
         backend.attention_backward(batch, self.heads, qkv, probabilities, context, lse, d_context, d_qkv);
         backend.linear_parameters_backward(n, self.qkv, x, d_qkv, gradients);
-        backend.linear_backward(n, self.qkv, weights, d_qkv, dx, how);
+        backend.linear_backward(n, self.qkv, weights, d_qkv, dx);
     }
 }

@@ -110,12 +110,12 @@ impl Block {
         let mut flow = Flow { hidden, inner, scratch, gradients };
         let (x_of_mlp, dropout) = (first.output(self.norms[0].place), self.mlp.dropout);
         let branch = self.norms[1];
-        branch.backward(backend, weights, n, pass, x_of_mlp, second, dropout, &mut flow, |b, x, to, how, s, g| {
-            self.mlp.backward(b, weights, n, mlp, x, s, to, how, g);
+        branch.backward(backend, weights, n, pass, x_of_mlp, second, dropout, &mut flow, |b, x, to, s, g| {
+            self.mlp.backward(b, weights, n, mlp, x, s, to, g);
         });
         let (branch, dropout) = (self.norms[0], self.attention.dropout);
-        branch.backward(backend, weights, n, pass, x, first, dropout, &mut flow, |b, x, to, how, s, g| {
-            self.attention.backward(b, weights, batch, pass, attention, x, s, to, how, g);
+        branch.backward(backend, weights, n, pass, x, first, dropout, &mut flow, |b, x, to, s, g| {
+            self.attention.backward(b, weights, batch, pass, attention, x, s, to, g);
         });
     }
 
@@ -169,7 +169,7 @@ impl Branch {
     }
 
     /// `flow.hidden`: gradient of the branch's output → of its input x. Runs `branch(backend, what it read, where its
-    /// gradient goes and how, scratch, gradients)` with the gradient of what was dropped out in the scratch.
+    /// gradient goes, scratch, gradients)` with the gradient of what was dropped out in the scratch.
     fn backward<B: Backend>(
         self,
         backend: &mut B,
@@ -180,7 +180,7 @@ impl Branch {
         around: &Around<B>,
         dropout: Site,
         flow: &mut Flow<B>,
-        branch: impl FnOnce(&mut B, &B::Activations, &mut B::Buffer, DataGradient, &mut Scratch<B>, &mut B::Buffer),
+        branch: impl FnOnce(&mut B, &B::Activations, DataGradient<B>, &mut Scratch<B>, &mut B::Buffer),
     ) {
         let Flow { hidden, inner, scratch, gradients } = flow;
         let (dropout, dropped) = (pass.at(dropout), &mut scratch.dropped);
@@ -188,15 +188,15 @@ impl Branch {
             NormPlace::Before => {
                 let inner = inner.as_deref_mut().expect("planned for norms before branches");
                 backend.dropout_to_operand(n, self.norm.width, hidden, dropout, dropped);
-                branch(backend, &around.normed, inner, DataGradient::Store, scratch, gradients);
-                backend.norm_backward(n, self.norm, weights, x, &around.statistics, inner, None, gradients);
+                branch(backend, &around.normed, DataGradient::Store(inner), scratch, gradients);
+                backend.norm_backward(n, self.norm, weights, x, &around.statistics, inner, gradients);
                 backend.add(n, self.norm.width, inner, hidden);
             }
             NormPlace::After => {
-                let operand = Some((dropout, dropped));
-                let Around { sum, statistics, .. } = around;
-                backend.norm_backward(n, self.norm, weights, sum, statistics, hidden, operand, gradients);
-                branch(backend, x, hidden, DataGradient::Add, scratch, gradients);
+                let (norm, Around { sum, statistics, .. }) = (self.norm, around);
+                backend
+                    .norm_backward_to_operand(n, norm, weights, sum, statistics, hidden, dropout, dropped, gradients);
+                branch(backend, x, DataGradient::Add(&mut **hidden), scratch, gradients);
             }
         }
     }

@@ -61,7 +61,7 @@ impl<B: Backend> EmbeddingLayer<B> {
         let n = batch.input_ids.len();
         backend.dropout_backward(n, self.tables.width, hidden, pass.at(self.dropout));
         if let Some(Normed { norm, sum, statistics }) = &self.norm {
-            backend.norm_backward(n, *norm, weights, sum, statistics, hidden, None, gradients);
+            backend.norm_backward(n, *norm, weights, sum, statistics, hidden, gradients);
         }
         backend.embed_backward(batch, self.tables, hidden, gradients);
     }

@@ -120,7 +120,7 @@ impl<B: Backend> Encoder<B> {
         let Gradients { hidden, inner, scratch } = scratch;
         if let Some(LastNorm { norm, statistics, .. }) = &self.last {
             let (n, x) = (batch.input_ids.len(), self.blocks_output(input));
-            backend.norm_backward(n, *norm, weights, x, statistics, hidden, None, gradients);
+            backend.norm_backward(n, *norm, weights, x, statistics, hidden, gradients);
         }
         let Some(scratch) = scratch else { return };
         for (i, block) in self.blocks.iter().enumerate().rev() {

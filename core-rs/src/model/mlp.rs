@@ -56,7 +56,7 @@ impl Mlp {
         backend.linear_residual(n, self.down, weights, activated, pass.at(self.dropout), residual, sum);
     }
 
-    /// From `scratch.dropped`, the gradient of the last layer: that of x to `dx`, as `how` says.
+    /// From `scratch.dropped`, the gradient of the last layer: that of x to `dx`.
     pub fn backward<B: Backend>(
         &self,
         backend: &mut B,
@@ -65,8 +65,7 @@ impl Mlp {
         kept: &Kept<B>,
         x: &B::Activations,
         scratch: &mut Scratch<B>,
-        dx: &mut B::Buffer,
-        how: DataGradient,
+        dx: DataGradient<B>,
         gradients: &mut B::Buffer,
     ) {
         let Scratch { dropped, intermediate, .. } = scratch;
@@ -74,6 +73,6 @@ impl Mlp {
         let (activation, before) = (self.activation, &kept.before);
         backend.linear_backward_through_activation(n, self.down, activation, weights, dropped, before, intermediate);
         backend.linear_parameters_backward(n, self.up, x, intermediate, gradients);
-        backend.linear_backward(n, self.up, weights, intermediate, dx, how);
+        backend.linear_backward(n, self.up, weights, intermediate, dx);
     }
 }

@@ -11,7 +11,7 @@ mod pass;
 mod places;
 mod scratch;
 
-use crate::backend::{Backend, DataGradient, Linear};
+use crate::backend::{Backend, Linear};
 use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::engine::EngineOptions;
 use crate::engine::batch::Batch;
@@ -25,6 +25,8 @@ use places::Places;
 
 /// The model on a device: its activations, and gradients of activations if it was planned for training.
 pub struct Model<B: Backend> {
+    /// C
+    width: usize,
     embeddings: EmbeddingLayer<B>,
     encoder: Encoder<B>,
     /// The head on tokens, if there is one.
@@ -47,6 +49,7 @@ impl<B: Backend> Model<B> {
         let sequences = blueprint.sequences.as_ref();
         let sequences = sequences.map(|head| SequenceHead::new(backend, options, head, &places));
         Ok(Self {
+            width: blueprint.width(),
             embeddings: EmbeddingLayer::new(backend, &blueprint.embeddings, &places, n)?,
             encoder: Encoder::new(backend, options, blueprint, &places)?,
             tokens: tokens.transpose()?,
@@ -112,15 +115,15 @@ impl<B: Backend> Model<B> {
         pass: &Pass,
         gradients: &mut B::Buffer,
     ) {
-        let n = batch.input_ids.len();
         let mut scratch = self.gradients.as_mut();
-        let mut how = DataGradient::Store;
+        if let Some(scratch) = &mut scratch {
+            backend.clear_part(&mut scratch.hidden, 0..batch.input_ids.len() * self.width);
+        }
         if let (Some(head), Some(scratch)) = (&mut self.tokens, &mut scratch) {
-            head.backward(backend, weights, n, batch.masked_positions, &mut scratch.hidden, gradients);
-            how = DataGradient::Add;
+            head.backward(backend, weights, batch.masked_positions, &mut scratch.hidden, gradients);
         }
         if let Some(head) = &mut self.sequences {
-            let hidden = scratch.as_mut().map(|scratch| (&mut scratch.hidden, how));
+            let hidden = scratch.as_mut().map(|scratch| &mut scratch.hidden);
             head.backward(backend, weights, batch, pass, hidden, gradients);
         }
         let Some(scratch) = scratch else { return };

@@ -3,6 +3,7 @@
 //! decided when a test is compiled.
 
 mod faults;
+mod fused;
 mod nvrtc;
 mod ops;
 mod queue;
@@ -11,10 +12,14 @@ mod step;
 
 use std::sync::{Arc, OnceLock};
 
+use cloze_core::backend::cpu::Cpu;
+use cloze_core::backend::cuda::Cuda;
 use cloze_core::backend::cuda::program::units;
 use cloze_core::driver::gpu::Gpu;
 use cloze_core::driver::queue::Queue;
 use cloze_core::driver::{Device, Dtype, libraries};
+use cloze_core::heads::Heads;
+use cloze_core::machine::dtype::{Bf16, Element};
 use libtest_mimic::{Arguments, Trial};
 use simulator::{Program, Simulator};
 
@@ -46,10 +51,26 @@ fn queue<D: Device>(device: D) -> Queue<D> {
     Queue::new(device, 1 << 16, None, false).expect("memory for a queue")
 }
 
+/// What the CPU fuses, which no machine lacks.
+fn fused_on_the_cpu<T: Element>(name: &str) -> Vec<Trial>
+where
+    Cpu<T>: fused::Readable,
+{
+    let cpu = || Cpu::<T>::new(2, 80, 12, true, false).expect("memory");
+    let tests = fused::tests::<Cpu<T>>().into_iter();
+    tests.map(|(test, run)| trial(format!("cpu::{name}::fused::{test}"), None, move || run(&mut cpu()))).collect()
+}
+
+/// A backend for what is fused.
+fn backend<D: Device>(device: D) -> Cuda<D> {
+    Cuda::new(device, &step::options(Heads::MASKED_LM), None).expect("memory")
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let compiler = simulator::compiler().is_none().then_some("no C++ compiler");
-    let mut trials = Vec::new();
+    let mut trials = fused_on_the_cpu::<f32>("f32");
+    trials.extend(fused_on_the_cpu::<Bf16>("bf16"));
     for &(name, run) in faults::TESTS {
         trials.push(trial(format!("simulator::{name}"), compiler, run));
     }
@@ -70,6 +91,10 @@ fn main() {
             let name = format!("simulated::{dtype_name}::step::{name}");
             trials.push(trial(name, compiler, move || run(&|| simulated(dtype))));
         }
+        for (name, run) in fused::tests::<Cuda<Simulator>>() {
+            let name = format!("simulated::{dtype_name}::fused::{name}");
+            trials.push(trial(name, compiler, move || run(&mut backend(simulated(dtype)))));
+        }
     }
     let without_nvrtc = (!nvrtc::present()).then_some("no NVRTC; deno task nvrtc fetches it");
     for (dtype_name, dtype) in DTYPES {
@@ -88,6 +113,10 @@ fn main() {
         }
         for (name, run) in step::tests::<Gpu>() {
             trials.push(trial(format!("gpu::{dtype_name}::step::{name}"), without_gpu, move || run(&open)));
+        }
+        for (name, run) in fused::tests::<Cuda<Gpu>>() {
+            let name = format!("gpu::{dtype_name}::fused::{name}");
+            trials.push(trial(name, without_gpu, move || run(&mut backend(open()))));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

@@ -46,7 +46,7 @@ fn classification(freeze_encoder: bool) -> Heads {
 }
 
 /// Sizes that are multiples of nothing much.
-fn options(heads: Heads) -> EngineOptions {
+pub fn options(heads: Heads) -> EngineOptions {
     EngineOptions {
         config: ModelConfig {
             model_type: "bert".into(),

@@ -24,6 +24,11 @@ impl<T: Element> ElementOps for Cpu<T> {
         dropout::apply_to(&self.threads, &gradient[..n * width], &mut to[..n * width], dropout);
     }
 
+    fn residual(&mut self, n: usize, width: usize, x: &mut Buffer<T>, dropout: Dropout, residual: &Buffer<T>) {
+        let _timer = self.profile.start("residual");
+        dropout::add_residual(&self.threads, &mut x[..n * width], dropout, &residual[..n * width]);
+    }
+
     fn add(&mut self, n: usize, width: usize, x: &Buffer, to: &mut Buffer) {
         let _timer = self.profile.start("add");
         dropout::add(&self.threads, &x[..n * width], &mut to[..n * width]);
@@ -31,6 +36,11 @@ impl<T: Element> ElementOps for Cpu<T> {
 
     fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut Buffer<T>) {
         x[..n * width].iter_mut().for_each(|x| *x = T::from_f32(x.to_f32() * factor));
+    }
+
+    fn activation(&mut self, n: usize, width: usize, activation: Activation, kept: &mut Buffer<T>, y: &mut Buffer<T>) {
+        let _timer = self.profile.start("activation");
+        activation::forward(&self.threads, activation, &mut kept[..n * width], &mut y[..n * width]);
     }
 
     fn activation_backward(

@@ -47,11 +47,6 @@ impl<T: Element> EmbeddingOps for Cpu<T> {
         embeddings::gather(x, rows, width, &mut out[..rows.len() * width]);
     }
 
-    fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Buffer, out: &mut Buffer) {
-        let _timer = self.profile.start("scatter");
-        embeddings::scatter(&x[..rows.len() * width], rows, width, &mut out[..n * width]);
-    }
-
     fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Buffer, out: &mut Buffer) {
         embeddings::scatter_add(&x[..rows.len() * width], rows, width, out);
     }

@@ -88,33 +88,14 @@ impl<T: Element> LinearOps for Cpu<T> {
         self.linear_forward(n, layer, weights, x, &epilogue);
     }
 
-    fn linear_backward(
-        &mut self,
-        n: usize,
-        layer: Linear,
-        weights: &Buffer,
-        dy: &Buffer<T>,
-        dx: &mut Buffer,
-        how: DataGradient,
-    ) {
+    fn linear_backward(&mut self, n: usize, layer: Linear, weights: &Buffer, dy: &Buffer<T>, dx: DataGradient<Self>) {
         let _timer = self.profile.start("linear_backward");
-        let dx = &mut dx[..n * layer.inputs];
-        match how {
-            DataGradient::Store => self.linear_data(n, layer, weights, dy, &Store::new(dx, layer.inputs)),
-            DataGradient::Add => self.linear_data(n, layer, weights, dy, &Add::new(dx, layer.inputs)),
+        let (len, stride) = (n * layer.inputs, layer.inputs);
+        match dx {
+            DataGradient::Store(dx) => self.linear_data(n, layer, weights, dy, &Store::new(&mut dx[..len], stride)),
+            DataGradient::Add(dx) => self.linear_data(n, layer, weights, dy, &Add::new(&mut dx[..len], stride)),
+            DataGradient::Operand(dx) => self.linear_data(n, layer, weights, dy, &Store::new(&mut dx[..len], stride)),
         }
-    }
-
-    fn linear_backward_to_operand(
-        &mut self,
-        n: usize,
-        layer: Linear,
-        weights: &Buffer,
-        dy: &Buffer<T>,
-        dx: &mut Buffer<T>,
-    ) {
-        let _timer = self.profile.start("linear_backward_to_operand");
-        self.linear_data(n, layer, weights, dy, &Store::new(&mut dx[..n * layer.inputs], layer.inputs));
     }
 
     fn linear_backward_through_activation(

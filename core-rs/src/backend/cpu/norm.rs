@@ -14,6 +14,30 @@ impl Norm {
     }
 }
 
+impl<T: Element> Cpu<T> {
+    fn backward_of_norm(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer,
+        x: &Buffer<T>,
+        statistics: &Buffer,
+        gradient: &mut Buffer,
+        operand: Option<(Dropout, &mut Buffer<T>)>,
+        gradients: &mut Buffer,
+    ) {
+        let _timer = self.profile.start("norm_backward");
+        let len = n * norm.width;
+        let (d_weight, d_bias) = gradients[norm.weight..][..2 * norm.width].split_at_mut(norm.width);
+        let operand = operand.map(|(dropout, to)| (dropout, &mut to[..len]));
+        let (x, gradient, partials) = (&x[..len], &mut gradient[..len], &mut self.partials);
+        let weight = norm.of(weights).0;
+        let done =
+            layer_norm::backward(&self.threads, x, statistics, weight, gradient, operand, d_weight, d_bias, partials);
+        self.note(done);
+    }
+}
+
 impl<T: Element> NormOps for Cpu<T> {
     fn norm(
         &mut self,
@@ -38,17 +62,24 @@ impl<T: Element> NormOps for Cpu<T> {
         x: &Buffer<T>,
         statistics: &Buffer,
         gradient: &mut Buffer,
-        operand: Option<(Dropout, &mut Buffer<T>)>,
         gradients: &mut Buffer,
     ) {
-        let _timer = self.profile.start("norm_backward");
-        let len = n * norm.width;
-        let (d_weight, d_bias) = gradients[norm.weight..][..2 * norm.width].split_at_mut(norm.width);
-        let operand = operand.map(|(dropout, to)| (dropout, &mut to[..len]));
-        let (x, gradient, partials) = (&x[..len], &mut gradient[..len], &mut self.partials);
-        let weight = norm.of(weights).0;
-        let done =
-            layer_norm::backward(&self.threads, x, statistics, weight, gradient, operand, d_weight, d_bias, partials);
-        self.note(done);
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, None, gradients);
+    }
+
+    fn norm_backward_to_operand(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer,
+        x: &Buffer<T>,
+        statistics: &Buffer,
+        gradient: &mut Buffer,
+        dropout: Dropout,
+        operand: &mut Buffer<T>,
+        gradients: &mut Buffer,
+    ) {
+        let operand = Some((dropout, operand));
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, operand, gradients);
     }
 }

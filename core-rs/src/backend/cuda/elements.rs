@@ -27,6 +27,17 @@ impl<D: Device> ElementOps for Cuda<D> {
         dropout::cuda::apply_to(&self.queue, n * width, gradient.exact(), self.site(dropout), to.tensor());
     }
 
+    fn residual(
+        &mut self,
+        n: usize,
+        width: usize,
+        x: &mut driver::Buffer<D>,
+        dropout: Dropout,
+        residual: &driver::Buffer<D>,
+    ) {
+        dropout::cuda::add_residual(&self.queue, n * width, x.tensor(), self.site(dropout), residual.tensor());
+    }
+
     fn add(&mut self, n: usize, width: usize, x: &Buffer<D>, to: &mut Buffer<D>) {
         dropout::cuda::add(&self.queue, n * width, x.exact(), to.exact());
     }
@@ -34,6 +45,17 @@ impl<D: Device> ElementOps for Cuda<D> {
     fn scale(&mut self, n: usize, width: usize, factor: f32, x: &mut driver::Buffer<D>) {
         let factor = self.queue.input(&[factor], 1);
         linear::cuda::scale(&self.queue, n * width, factor, x.tensor());
+    }
+
+    fn activation(
+        &mut self,
+        n: usize,
+        width: usize,
+        activation: Activation,
+        kept: &mut driver::Buffer<D>,
+        y: &mut driver::Buffer<D>,
+    ) {
+        activation::cuda::forward(&self.queue, activation, n * width, kept.tensor(), y.tensor());
     }
 
     fn activation_backward(

@@ -54,11 +54,6 @@ impl<D: Device> EmbeddingOps for Cuda<D> {
         embeddings::cuda::gather(&self.queue, width, rows, x.tensor(), out.tensor());
     }
 
-    fn scatter(&mut self, n: usize, rows: &[i32], width: usize, x: &Buffer<D>, out: &mut Buffer<D>) {
-        let rows = self.queue.input(rows, rows.len());
-        embeddings::cuda::scatter(&self.queue, width, rows, x.exact(), out.exact().part(0, n * width));
-    }
-
     fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Buffer<D>, out: &mut Buffer<D>) {
         let rows = self.queue.input(rows, rows.len());
         embeddings::cuda::scatter_add(&self.queue, width, rows, x.exact(), out.exact());

@@ -7,6 +7,32 @@ use crate::driver::{self, Device};
 use crate::ops::dropout::Dropout;
 use crate::ops::layer_norm;
 
+impl<D: Device> Cuda<D> {
+    fn backward_of_norm(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer<D>,
+        x: &driver::Buffer<D>,
+        statistics: &Buffer<D>,
+        gradient: &mut Buffer<D>,
+        operand: Option<(Dropout, &mut driver::Buffer<D>)>,
+        gradients: &mut Buffer<D>,
+    ) {
+        layer_norm::cuda::backward(
+            &self.queue,
+            n,
+            self.norm_of(norm, weights),
+            x.tensor(),
+            statistics.exact(),
+            gradient.exact(),
+            operand.map(|(dropout, to)| (self.site(dropout), to.tensor())),
+            gradients.exact().part(norm.weight, 2 * norm.width),
+            self.scratch.tensor(),
+        );
+    }
+}
+
 impl<D: Device> NormOps for Cuda<D> {
     fn norm(
         &mut self,
@@ -29,19 +55,24 @@ impl<D: Device> NormOps for Cuda<D> {
         x: &driver::Buffer<D>,
         statistics: &Buffer<D>,
         gradient: &mut Buffer<D>,
-        operand: Option<(Dropout, &mut driver::Buffer<D>)>,
         gradients: &mut Buffer<D>,
     ) {
-        layer_norm::cuda::backward(
-            &self.queue,
-            n,
-            self.norm_of(norm, weights),
-            x.tensor(),
-            statistics.exact(),
-            gradient.exact(),
-            operand.map(|(dropout, to)| (self.site(dropout), to.tensor())),
-            gradients.exact().part(norm.weight, 2 * norm.width),
-            self.scratch.tensor(),
-        );
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, None, gradients);
+    }
+
+    fn norm_backward_to_operand(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer<D>,
+        x: &driver::Buffer<D>,
+        statistics: &Buffer<D>,
+        gradient: &mut Buffer<D>,
+        dropout: Dropout,
+        operand: &mut driver::Buffer<D>,
+        gradients: &mut Buffer<D>,
+    ) {
+        let operand = Some((dropout, operand));
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, operand, gradients);
     }
 }

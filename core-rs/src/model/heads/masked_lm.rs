@@ -125,12 +125,11 @@ impl<B: Backend> MaskedLmHead<B> {
         &self.rows
     }
 
-    /// After `loss` with gradients: writes the gradient of the encoder's output to `hidden`.
+    /// After `loss` with gradients: adds the gradient of the encoder's output to `hidden`.
     pub(in crate::model) fn backward(
         &mut self,
         backend: &mut B,
         weights: &B::Buffer,
-        n: usize,
         masked_positions: &[i32],
         hidden: &mut B::Buffer,
         gradients: &mut B::Buffer,
@@ -138,13 +137,13 @@ impl<B: Backend> MaskedLmHead<B> {
         let m = masked_positions.len();
         let Gradients { out, pre, .. } = self.gradients.as_mut().expect("planned for training");
         if m > 0 {
-            let operand = Some((Dropout::none(), &mut *pre));
-            backend.norm_backward(m, self.norm, weights, &self.activated, &self.statistics, out, operand, gradients);
+            let (norm, x, statistics, none) = (self.norm, &self.activated, &self.statistics, Dropout::none());
+            backend.norm_backward_to_operand(m, norm, weights, x, statistics, out, none, pre, gradients);
             backend.activation_backward(m, self.transform.outputs, self.activation, &self.kept, pre);
             backend.linear_parameters_backward(m, self.transform, &self.gathered, pre, gradients);
-            backend.linear_backward(m, self.transform, weights, pre, out, DataGradient::Store);
+            backend.linear_backward(m, self.transform, weights, pre, DataGradient::Store(out));
+            backend.scatter_add(masked_positions, self.transform.inputs, out, hidden);
         }
-        backend.scatter(n, masked_positions, self.transform.inputs, out, hidden);
     }
 
     /// Its dense layers.

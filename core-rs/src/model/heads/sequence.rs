@@ -118,7 +118,7 @@ impl<B: Backend> SequenceHead<B> {
         if let Some((gradients, d)) = both {
             backend.scale(b, k, batch.sequence_weight as f32, &mut d.logits);
             backend.linear_parameters_backward(b, self.output, &self.dropped, &d.logits, gradients);
-            backend.linear_backward_to_operand(b, self.output, weights, &d.logits, &mut d.pooled);
+            backend.linear_backward(b, self.output, weights, &d.logits, DataGradient::Operand(&mut d.pooled));
         }
     }
 
@@ -132,15 +132,14 @@ impl<B: Backend> SequenceHead<B> {
         &self.rows
     }
 
-    /// After `loss` with gradients: adds the pooler's, and adds that of the encoder's output to `hidden` or writes it
-    /// there, the other rows zero, as `how` says.
+    /// After `loss` with gradients: adds the pooler's, and that of the encoder's output to `hidden`.
     pub(in crate::model) fn backward(
         &mut self,
         backend: &mut B,
         weights: &B::Buffer,
         batch: &Batch,
         pass: &Pass,
-        hidden: Option<(&mut B::Buffer, DataGradient)>,
+        hidden: Option<&mut B::Buffer>,
         gradients: &mut B::Buffer,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
@@ -148,11 +147,8 @@ impl<B: Backend> SequenceHead<B> {
         backend.dropout(b, c, pooled, pass.at(self.dropout));
         backend.tanh_backward(b, c, &self.pooled, pooled);
         backend.linear_parameters_backward(b, self.pooler, &self.gathered, pooled, gradients);
-        let Some((hidden, how)) = hidden else { return };
-        backend.linear_backward(b, self.pooler, weights, pooled, first, DataGradient::Store);
-        match how {
-            DataGradient::Store => backend.scatter(batch.input_ids.len(), &self.tokens, c, first, hidden),
-            DataGradient::Add => backend.scatter_add(&self.tokens, c, first, hidden),
-        }
+        let Some(hidden) = hidden else { return };
+        backend.linear_backward(b, self.pooler, weights, pooled, DataGradient::Store(first));
+        backend.scatter_add(&self.tokens, c, first, hidden);
     }
 }

@@ -1,5 +1,5 @@
-//! The functions between two dense layers, under Hugging Face's names. Forward is fused into the product before
-//! ([`crate::ops::gemm::epilogue::BiasActivation`]), which keeps the slope: all that backward needs, whatever the function.
+//! The functions between two dense layers, under Hugging Face's names. Forward, mostly fused into the product before
+//! ([`crate::ops::gemm::epilogue::BiasActivation`]), keeps the slope: all that backward needs, whatever the function.
 
 pub mod cuda;
 
@@ -114,9 +114,36 @@ impl Activation {
     }
 }
 
+/// Elements that a thread works on at a time.
+const BLOCK: usize = 1 << 13;
+
+/// `y = f(x)`, and x becomes the slope there.
+pub fn forward<T: Element>(threads: &Threads, activation: Activation, x: &mut [T], y: &mut [T]) {
+    struct Part<'a, T>(&'a mut [T], &'a mut [T]);
+    impl<T: Element> Visitor for Part<'_, T> {
+        #[inline(always)]
+        fn visit(self, function: impl Fn(f32) -> (f32, f32)) {
+            for (x, y) in self.0.iter_mut().zip(self.1) {
+                let (value, slope) = function(x.to_f32());
+                (*x, *y) = (T::from_f32(slope), T::from_f32(value));
+            }
+        }
+    }
+    assert_eq!(x.len(), y.len());
+    let (len, x, y) = (x.len(), Shards::new(x), Shards::new(y));
+    threads.run(len.div_ceil(BLOCK), &|_, block| {
+        let range = block * BLOCK..((block + 1) * BLOCK).min(len);
+        // SAFETY: blocks are disjoint.
+        let (x, y) = unsafe { (x.part(range.clone()), y.part(range)) };
+        vectorize(
+            #[inline(always)]
+            || activation.apply::<T>(Part(x, y)),
+        );
+    });
+}
+
 /// `gradient *= slope`, with the slope that the forward pass has kept.
 pub fn backward<T: Element>(threads: &Threads, gradient: &mut [T], slope: &[T]) {
-    const BLOCK: usize = 1 << 13;
     let (len, gradient) = (gradient.len(), Shards::new(gradient));
     threads.run(len.div_ceil(BLOCK), &|_, block| {
         let range = block * BLOCK..((block + 1) * BLOCK).min(len);
@@ -166,6 +193,20 @@ mod tests {
                     (f64::from(slope) - difference).abs() < tolerance,
                     "{activation:?}'({x}) = {slope}, {difference}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn forward_leaves_values_and_slopes_whatever_the_team() {
+        let x: Vec<f32> = (0..BLOCK + 77).map(|i| i as f32 * 0.002 - 8.0).collect();
+        for (activation, team) in Activation::ALL.into_iter().flat_map(|activation| [(activation, 1), (activation, 3)])
+        {
+            let (mut slopes, mut y) = (x.clone(), vec![9.0; x.len()]);
+            forward(&Threads::new(team), activation, &mut slopes, &mut y);
+            for ((x, y), slope) in x.iter().zip(&y).zip(&slopes) {
+                let expected = activation.at(*x);
+                assert!((y - expected.0).abs() < 1e-5 && (slope - expected.1).abs() < 1e-5, "{activation:?}({x})");
             }
         }
     }

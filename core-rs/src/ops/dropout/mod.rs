@@ -75,6 +75,26 @@ pub fn apply<T: Element>(threads: &Threads, x: &mut [T], dropout: Dropout) {
     });
 }
 
+/// `x[i] = x[i] factor(i) + residual[i]`
+pub fn add_residual<T: Element>(threads: &Threads, x: &mut [T], dropout: Dropout, residual: &[T]) {
+    assert_eq!(x.len(), residual.len());
+    let (len, x) = (x.len(), Shards::new(x));
+    threads.run(len.div_ceil(BLOCK), &|_, block| {
+        let range = block * BLOCK..((block + 1) * BLOCK).min(len);
+        // SAFETY: blocks are disjoint.
+        let part = unsafe { x.part(range.clone()) };
+        vectorize(
+            #[inline(always)]
+            || {
+                let factors = dropout.factors(range.start as u32, part.len());
+                for ((x, residual), keep) in part.iter_mut().zip(&residual[range.clone()]).zip(factors) {
+                    *x = T::from_f32(x.to_f32().mul_add(keep, residual.to_f32()));
+                }
+            },
+        );
+    });
+}
+
 /// `to[i] = x[i] factor(i)`: the gradient of what was dropped out, as the operand of a product.
 pub fn apply_to<T: Element>(threads: &Threads, x: &[f32], to: &mut [T], dropout: Dropout) {
     assert_eq!(x.len(), to.len());
@@ -158,6 +178,19 @@ mod tests {
             assert_eq!(found, expected);
             add(&Threads::new(team), &x, &mut found);
             assert!(found.iter().zip(&expected).zip(&x).all(|((found, a), b)| *found == a + b));
+        }
+    }
+    #[test]
+    fn add_residual_is_apply_and_a_sum_whatever_the_team() {
+        let dropout = Dropout::new(DropoutKey::new(1, 2, 3, 4), 0.25);
+        let x: Vec<f32> = (0..BLOCK + 777).map(|i| i as f32 * 0.01 - 50.0).collect();
+        let mut expected = x.clone();
+        apply(&Threads::new(1), &mut expected, dropout);
+        for team in [1, 3] {
+            let mut found = x.clone();
+            add_residual(&Threads::new(team), &mut found, dropout, &x);
+            let sums = expected.iter().zip(&x).map(|(dropped, x)| dropped + x);
+            assert!(found.iter().zip(sums).all(|(found, sum)| (found - sum).abs() <= 1e-6 * sum.abs().max(50.0)));
         }
     }
 }

@@ -182,12 +182,6 @@ pub fn gather<D: Device>(queue: &Queue<D>, c: usize, rows: Tensor, x: Tensor, ou
     move_rows(queue, "gather_rows", c, rows, [x.expect(x.len, act), out.expect(out.len, act)]);
 }
 
-/// `out = 0; out[rows[m]] = x[m]`, f32; rows are distinct, or −1 for none.
-pub fn scatter<D: Device>(queue: &Queue<D>, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
-    queue.clear(out);
-    move_rows(queue, "scatter_rows", c, rows, [x, out].map(|x| x.expect(x.len, Dtype::F32)));
-}
-
 /// `out[rows[m]] += x[m]`, f32; rows are distinct, or −1 for none.
 pub fn scatter_add<D: Device>(queue: &Queue<D>, c: usize, rows: Tensor, x: Tensor, out: Tensor) {
     move_rows(queue, "scatter_add_rows", c, rows, [x, out].map(|x| x.expect(x.len, Dtype::F32)));

@@ -96,15 +96,6 @@ KERNEL(gather_rows)(int c, Pointer<const int> rows, Pointer<const act> x, Pointe
 }
 EXPORT(gather_rows)
 
-/// out[rows[m]] = x[m], on gradients; rows are distinct.
-KERNEL(scatter_rows)(int c, Pointer<const int> rows, Pointer<const float> x, Pointer<float> out) {
-    const int row = rows[blockIdx.x];
-    if (row < 0) return;
-    const long long to = (long long)row * c, from = (long long)blockIdx.x * c;
-    for (int i = threadIdx.x; i < c; i += blockDim.x) out[to + i] = x[from + i];
-}
-EXPORT(scatter_rows)
-
 /// out[rows[m]] += x[m]
 KERNEL(scatter_add_rows)(int c, Pointer<const int> rows, Pointer<const float> x, Pointer<float> out) {
     const int row = rows[blockIdx.x];

@@ -74,14 +74,6 @@ pub fn gather<T: Element>(x: &[T], rows: &[i32], c: usize, out: &mut [T]) {
     }
 }
 
-/// `out = 0; out[rows[m]] = x[m]`; rows are distinct.
-pub fn scatter(x: &[f32], rows: &[i32], c: usize, out: &mut [f32]) {
-    out.fill(0.0);
-    for (x, &row) in x.chunks_exact(c).zip(rows) {
-        out[row as usize * c..][..c].copy_from_slice(x);
-    }
-}
-
 /// `out[rows[m]] += x[m]`
 pub fn scatter_add(x: &[f32], rows: &[i32], c: usize, out: &mut [f32]) {
     for (x, &row) in x.chunks_exact(c).zip(rows) {
@@ -114,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn scatter_is_the_transpose_of_gather() {
+    fn scatter_add_is_the_transpose_of_gather() {
         let (x, rows) = (random(12, 1), [0, 2]);
         let mut picked = vec![0.0; 6];
         gather(&x, &rows, 3, &mut picked);
-        let mut back = vec![5.0; 12];
-        scatter(&picked, &rows, 3, &mut back);
+        let mut back = vec![0.0; 12];
+        scatter_add(&picked, &rows, 3, &mut back);
         assert_eq!(back[..3], x[..3]);
         assert_eq!(back[3..6], [0.0; 3]);
         assert_eq!(back[6..9], x[6..9]);

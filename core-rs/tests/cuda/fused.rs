@@ -1,0 +1,195 @@
+//! Each operation that has a default made of others: the device's own against that default, on every device. In f32 the
+//! CPU's give the same bits. In bf16, what is fused rounds once where the default rounds every step, and a GPU's kernels
+//! sum in another order: tolerances are relative to the largest value.
+
+use cloze_core::backend::cpu::Cpu;
+use cloze_core::backend::cuda::Cuda;
+use cloze_core::backend::{Backend, Embeddings, Linear, Norm, embeddings, linear, norm};
+use cloze_core::driver::{self, Device, Dtype};
+use cloze_core::engine::batch::Batch;
+use cloze_core::machine::dtype::{Bf16, Element};
+use cloze_core::machine::memory;
+use cloze_core::ops::activation::Activation;
+use cloze_core::ops::dropout::Dropout;
+
+use crate::ops::{close_within, dropout, random, values};
+
+/// A device whose activations a test can read.
+pub trait Readable: Backend {
+    /// What the two ways may differ by.
+    fn tolerance(&self) -> f32;
+    fn activations_of(&self, x: &Self::Activations) -> Vec<f32>;
+}
+
+impl Readable for Cpu<f32> {
+    fn tolerance(&self) -> f32 {
+        0.0
+    }
+
+    fn activations_of(&self, x: &memory::Buffer) -> Vec<f32> {
+        x.to_vec()
+    }
+}
+
+impl Readable for Cpu<Bf16> {
+    fn tolerance(&self) -> f32 {
+        1.0 / 128.0
+    }
+
+    fn activations_of(&self, x: &memory::Buffer<Bf16>) -> Vec<f32> {
+        x.iter().map(|x| x.to_f32()).collect()
+    }
+}
+
+impl<D: Device> Readable for Cuda<D> {
+    fn tolerance(&self) -> f32 {
+        if self.queue().activations() == Dtype::Bf16 { 1.0 / 128.0 } else { 4e-6 }
+    }
+
+    fn activations_of(&self, x: &driver::Buffer<D>) -> Vec<f32> {
+        values(self.queue(), x)
+    }
+}
+
+/// A name and what is run on a device.
+type Test<B> = (&'static str, fn(&mut B));
+
+/// All tests of this file.
+pub fn tests<B: Readable>() -> Vec<Test<B>> {
+    vec![
+        ("linear_residual", linear_residual),
+        ("linear_activation_and_its_backward", linear_activation),
+        ("norm_backward_to_operand", norm_backward_to_operand),
+        ("embed_norm", embed_norm),
+    ]
+}
+
+/// Rows of a batch.
+const ROWS: [usize; 3] = [1, 7, 70];
+/// C
+const C: usize = 24;
+const DENSE: Linear = Linear { weight: 0, bias: 40 * C, inputs: C, outputs: 40 };
+
+fn singles<B: Readable>(backend: &mut B, values: &[f32]) -> B::Buffer {
+    let mut host = memory::Buffer::zeroed(values.len()).unwrap();
+    host.copy_from_slice(values);
+    backend.upload(host).unwrap()
+}
+
+fn weights<B: Readable>(backend: &mut B, len: usize) -> B::Buffer {
+    let weights = singles(backend, &random(len, 1));
+    backend.weights_changed(&weights);
+    weights
+}
+
+fn operand<B: Readable>(backend: &mut B, values: &[f32]) -> B::Activations {
+    let (from, mut to) = (singles(backend, values), backend.activations(values.len()).unwrap());
+    backend.dropout_to_operand(1, values.len(), &from, Dropout::none(), &mut to);
+    backend.read(&from, 0, &mut [0.0]); // waits for the work that needs it
+    to
+}
+
+#[track_caller]
+fn same<B: Readable>(backend: &B, what: &str, [fused, made]: [&B::Activations; 2]) {
+    let [fused, made] = [fused, made].map(|x| backend.activations_of(x));
+    assert!(made.iter().any(|x| *x != 0.0), "{what}: nothing was computed");
+    close_within(&fused, &made, what, backend.tolerance());
+}
+
+#[track_caller]
+fn same_singles<B: Readable>(backend: &mut B, what: &str, [fused, made]: [&B::Buffer; 2], len: usize) {
+    let [mut a, mut b] = [vec![0.0; len], vec![0.0; len]];
+    backend.read(fused, 0, &mut a);
+    backend.read(made, 0, &mut b);
+    backend.check().unwrap();
+    assert!(b.iter().any(|x| *x != 0.0), "{what}: nothing was computed");
+    close_within(&a, &b, what, if backend.tolerance() > 0.0 { 4e-6 } else { 0.0 });
+}
+
+fn linear_residual<B: Readable>(backend: &mut B) {
+    for (n, dropout) in ROWS.into_iter().flat_map(|n| [(n, Dropout::none()), (n, dropout(1))]) {
+        let weights = weights(backend, 41 * C + 40);
+        let (x, residual) = (operand(backend, &random(n * C, 2)), operand(backend, &random(n * 40, 3)));
+        let [mut fused, mut made] = [0; 2].map(|_| backend.activations(n * 40).unwrap());
+        backend.linear_residual(n, DENSE, &weights, &x, dropout, &residual, &mut fused);
+        linear::linear_residual(backend, n, DENSE, &weights, &x, dropout, &residual, &mut made);
+        same(backend, "y", [&fused, &made]);
+    }
+}
+
+fn linear_activation<B: Readable>(backend: &mut B) {
+    for (n, f) in ROWS.into_iter().flat_map(|n| Activation::ALL.map(|f| (n, f))) {
+        let weights = weights(backend, 41 * C + 40);
+        let (x, dy) = (operand(backend, &random(n * C, 2)), operand(backend, &random(n * C, 3)));
+        let [mut fused, mut made] = [0; 2].map(|_| backend.activations(n * 40).unwrap());
+        let [mut kept, mut kept_made] = [0; 2].map(|_| backend.activations(n * 40).unwrap());
+        backend.linear_activation(n, DENSE, f, &weights, &x, &mut kept, &mut fused);
+        linear::linear_activation(backend, n, DENSE, f, &weights, &x, &mut kept_made, &mut made);
+        same(backend, "y", [&fused, &made]);
+        same(backend, "what is kept", [&kept, &kept_made]);
+
+        let down = Linear { inputs: 40, outputs: C, ..DENSE };
+        let [mut fused, mut made] = [0; 2].map(|_| backend.activations(n * 40).unwrap());
+        backend.linear_backward_through_activation(n, down, f, &weights, &dy, &kept, &mut fused);
+        linear::linear_backward_through_activation(backend, n, down, f, &weights, &dy, &kept, &mut made);
+        same(backend, "dx", [&fused, &made]);
+    }
+}
+
+fn norm_backward_to_operand<B: Readable>(backend: &mut B) {
+    let norm = Norm { weight: 3 * C, width: C, eps: 1e-6 };
+    for (n, dropout) in ROWS.into_iter().flat_map(|n| [(n, Dropout::none()), (n, dropout(1))]) {
+        let weights = weights(backend, 5 * C);
+        let (x, dy) = (operand(backend, &random(n * C, 2)), random(n * C, 3));
+        let (mut out, mut statistics) = (backend.activations(n * C).unwrap(), backend.zeroed(2 * n).unwrap());
+        backend.norm(n, norm, &weights, &x, &mut out, &mut statistics);
+        let [mut fused, mut made] = [0; 2].map(|_| singles(backend, &dy));
+        let [mut to, mut to_made] = [0; 2].map(|_| backend.activations(n * C).unwrap());
+        let [mut g, mut g_made] = [0; 2].map(|_| singles(backend, &random(5 * C, 4)));
+        backend.norm_backward_to_operand(n, norm, &weights, &x, &statistics, &mut fused, dropout, &mut to, &mut g);
+        norm::norm_backward_to_operand(
+            backend,
+            n,
+            norm,
+            &weights,
+            &x,
+            &statistics,
+            &mut made,
+            dropout,
+            &mut to_made,
+            &mut g_made,
+        );
+        same_singles(backend, "dx", [&fused, &made], n * C);
+        same(backend, "operand", [&to, &to_made]);
+        same_singles(backend, "gradients", [&g, &g_made], 5 * C);
+    }
+}
+
+fn embed_norm<B: Readable>(backend: &mut B) {
+    let tables = Embeddings { rows: [9, 80, 2], width: C };
+    let norm = Norm { weight: 91 * C, width: C, eps: 1e-6 };
+    for (n, dropout) in ROWS.into_iter().flat_map(|n| [(n, Dropout::none()), (n, dropout(0))]) {
+        let weights = weights(backend, 93 * C);
+        let ids: Vec<i32> = (0..n as i32).map(|i| i * i % 9).collect();
+        let types: Vec<i32> = (0..n as i32).map(|i| i % 2).collect();
+        let positions: Vec<i32> = (0..n as i32).collect();
+        let batch = Batch {
+            input_ids: &ids,
+            token_type_ids: &types,
+            position_ids: &positions,
+            cu_seqlens: &[0, n as i32],
+            masked_positions: &[],
+            labels: &[],
+            sequence_labels: &[],
+            sequence_weight: 1.0,
+        };
+        let [mut sum, mut out, mut sum_made, mut out_made] = [0; 4].map(|_| backend.activations(n * C).unwrap());
+        let [mut statistics, mut statistics_made] = [0; 2].map(|_| backend.zeroed(2 * n).unwrap());
+        backend.embed_norm(&batch, tables, norm, &weights, dropout, &mut sum, &mut out, &mut statistics);
+        let (to, kept) = (&mut out_made, &mut statistics_made);
+        embeddings::embed_norm(backend, &batch, tables, norm, &weights, dropout, &mut sum_made, to, kept);
+        same(backend, "sum", [&sum, &sum_made]);
+        same(backend, "out", [&out, &out_made]);
+        same_singles(backend, "statistics", [&statistics, &statistics_made], 2 * n);
+    }
+}
