@@ -14,5 +14,11 @@ export const RECIPE_MASKS: Record<Recipe, Pick<MaskingConfig, "mlm_probability" 
   bert: { mlm_probability: MASKING_DEFAULTS.mlm_probability },
 };
 
+/** What a model without weights begins with: frequencies, which `bert` learns in its first hundreds of updates. */
+export const RECIPE_START: Record<Recipe, { decoder_bias?: "unigram" }> = {
+  fast: { decoder_bias: "unigram" },
+  bert: {},
+};
+
 /** Up to so many passes over its text, a run by `fast` drops no activation: it cannot learn the text by heart. */
 export const FEW_PASSES = 5;

@@ -62,6 +62,8 @@ export interface TrainingConfig extends OptimizerConfig, SamplingConfig, Masking
   batch_tokens: number;
   /** What was chosen for it where nothing was asked for. Runs of version 0.1.0 have none: they are as `bert` has it. */
   recipe?: Recipe;
+  /** That the decoder's bias begins with log frequencies of the text, and not with zeros. */
+  decoder_bias?: "unigram";
   /** Chance of an activation to be dropped; that of `config.json` if it is absent. `null` until the text was read. */
   dropout?: number | null;
   /**

@@ -35,6 +35,8 @@ export interface EngineOptions {
   max_sequence_length: number;
   /** What the weights are updated by; without it, the engine cannot be trained. */
   optimizer?: OptimizerOptions;
+  /** What the bias of the decoder begins with where there are no `weights`, instead of zeros; `[V]`. */
+  decoder_bias?: readonly number[];
   /** A safetensors file, one of PyTorch, or an index of several; without it, weights are initialized from the seed. */
   weights?: string;
   /** Beginnings of names of parameters that the file may lack; those are initialized. */

@@ -224,3 +224,27 @@ testWithCore("Engine refuses arrays and numbers of another kind before the core 
   await assertRejects(() => engine.update(NaN, 0), NativeError, "learning_rate is NaN");
   await engine.update(RATE, 0);
 });
+
+testWithCore(
+  "Engine.open begins with the decoder's bias that it is given, in both engines, and refuses another length",
+  async () => {
+    const decoder_bias = Array.from({ length: OPTIONS.config.vocab_size }, (_, id) => -id / 8);
+    const logits = async (options: EngineOptions) => {
+      using engine = await Engine.open(options);
+      return await engine.logits(batch());
+    };
+    for (const engine of ["fused", "candle"] as const) {
+      const [plain, biased] = [
+        await logits({ ...OPTIONS, engine }),
+        await logits({ ...OPTIONS, engine, decoder_bias }),
+      ];
+      biased.forEach((value, i) => {
+        const expected = plain[i] + decoder_bias[i % decoder_bias.length];
+        assert(Math.abs(value - expected) < 1e-5, `${engine}: logit ${i} is ${value}, not ${expected}`);
+      });
+    }
+    for (const wrong of [decoder_bias.slice(1), decoder_bias.with(3, 1e300)]) {
+      await assertRejects(() => Engine.open({ ...OPTIONS, decoder_bias: wrong }), NativeError, "decoder_bias");
+    }
+  },
+);

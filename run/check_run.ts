@@ -90,6 +90,7 @@ const RULES: Record<string, Rule> = {
   "training.optimizer": maybe(oneOf(OPTIMIZERS)),
   "training.muon_momentum": maybe(decay),
   "training.recipe": maybe(oneOf(RECIPES)),
+  "training.decoder_bias": maybe(oneOf(["unigram"])),
   "training.dropout": maybe(or(null, number(0, 0.9))),
   "training.mlm_probability": share,
   "training.final_mlm_probability": maybe(share),

@@ -25,9 +25,9 @@ export class Unigram {
     this.commonest = this.#total > 0 ? order[0] : null;
   }
 
-  /** −log of the token's probability, nats. */
+  /** −log of the token's probability, nats; also of one that is not in the vocabulary. */
   loss(id: number): number {
-    return -Math.log((this.#counts[id] + 1) / (this.#total + this.#counts.length));
+    return -Math.log(((this.#counts[id] ?? 0) + 1) / (this.#total + this.#counts.length));
   }
 
   /** How many tokens are more frequent, the lower id first where equal. */

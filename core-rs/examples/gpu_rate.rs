@@ -49,6 +49,7 @@ fn main() {
         max_masked: batch.labels.len(),
         max_sequence_length: t,
         optimizer: Some(measured_step::OPTIMIZER),
+        decoder_bias: None,
         profile: false,
     };
     let mut engine = open(&options);

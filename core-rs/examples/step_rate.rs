@@ -44,6 +44,7 @@ fn main() {
         max_masked: batch.labels.len(),
         max_sequence_length: t,
         optimizer: Some(measured_step::OPTIMIZER),
+        decoder_bias: None,
         profile: true,
     };
     let mut trainer = trainer::open(options, None).expect("the engine opens");

@@ -43,10 +43,12 @@ pub fn start_weights(
     if file.is_none_or(|file| !file.may_be_missing.is_empty()) {
         layout.initialize(options.seed, flat);
     }
-    match file {
-        Some(file) => load_weights(file, layout, flat),
-        None => Ok(Loaded::default()),
+    match (file, &options.decoder_bias) {
+        (Some(file), _) => return load_weights(file, layout, flat),
+        (None, Some(bias)) => flat[layout.decoder_bias()?.range()].copy_from_slice(bias),
+        (None, None) => {}
     }
+    Ok(Loaded::default())
 }
 
 /// Fills the flat buffer from a file, but for the parameters that may be missing and are.

@@ -40,6 +40,7 @@ fn options(family: &str, dtype: Dtype, threads: usize) -> EngineOptions {
         max_masked: 64,
         max_sequence_length: 40,
         optimizer: Some(OPTIMIZER),
+        decoder_bias: None,
         profile: false,
     }
 }

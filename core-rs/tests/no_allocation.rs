@@ -91,6 +91,7 @@ fn a_training_step_allocates_nothing() {
             max_masked: 64,
             max_sequence_length: 64,
             optimizer: Some(OPTIMIZER),
+            decoder_bias: None,
             profile: false,
         };
         let batch = Batch {

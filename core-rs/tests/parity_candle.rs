@@ -101,6 +101,7 @@ fn options(config: &ModelConfig, heads: &Heads, threads: usize) -> EngineOptions
         max_masked: 128,
         max_sequence_length: 40,
         optimizer: Some(OPTIMIZER),
+        decoder_bias: None,
         profile: false,
     }
 }

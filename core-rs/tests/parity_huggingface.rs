@@ -137,6 +137,7 @@ fn options(config: ModelConfig, heads: Heads, tokens: usize) -> EngineOptions {
         max_masked: tokens,
         max_sequence_length: 24,
         optimizer: Some(OPTIMIZER),
+        decoder_bias: None,
         profile: false,
     }
 }

@@ -1,6 +1,6 @@
 /** `cloze pretrain --recipe`: what a run is by default, as published, and when a flag says something else. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type Place, SMALL_RUN, smallPlace, testWithCore } from "../support.ts";
 
 const json = (place: Place, path: string) => JSON.parse(Deno.readTextFileSync(`${place.path}/${path}`));
@@ -16,13 +16,10 @@ async function good(place: Place, args: string[]): Promise<string> {
   return stderr;
 }
 
-/** The share of the held-out tokens that a run was measured on. */
-function measuredShare(place: Place, run: string) {
-  const lines = Deno.readTextFileSync(`${place.path}/${run}/metrics.jsonl`).trim().split("\n").map((l) =>
-    JSON.parse(l)
-  );
-  const { masking } = lines.find(({ kind }) => kind === "start");
-  return masking.masked / masking.tokens;
+/** The first line of a run's metrics of a kind. */
+function first(place: Place, run: string, kind: string) {
+  const lines = Deno.readTextFileSync(`${place.path}/${run}/metrics.jsonl`).trim().split("\n");
+  return lines.map((line) => JSON.parse(line)).find((line) => line.kind === kind);
 }
 
 testWithCore(
@@ -30,7 +27,10 @@ testWithCore(
   async () => {
     using place = smallPlace();
     const few = await good(place, [...RUN, "--output", "few", "--steps", "6"]);
-    assertStringIncludes(few, "recipe   fast: 40% masked at first, 15% at the end; dropout 0, because 0.");
+    assertStringIncludes(
+      few,
+      "recipe   fast: begins with the frequencies of tokens; 40% masked at first, 15% at the end; dropout 0, because 0.",
+    );
     const { recipe, dropout, mlm_probability, final_mlm_probability } = json(place, "few/run.json").training;
     assertEquals([recipe, dropout, mlm_probability, final_mlm_probability], ["fast", 0, 0.4, 0.15]);
     assertEquals(json(place, "few/config.json").hidden_dropout_prob, 0.1, "fine-tuning drops what BERT drops");
@@ -45,15 +45,12 @@ testWithCore(
     const own = ["--steps", "6", "--mlm-probability", "0.3", "--dropout", "0.2"];
     assertStringIncludes(
       await good(place, [...RUN, "--output", "own", ...own]),
-      "recipe   fast: 30% masked; dropout 0.2\n",
+      "recipe   fast: begins with the frequencies of tokens; 30% masked; dropout 0.2\n",
     );
-    for (const run of ["few", "own"]) {
-      assertEquals(
-        measuredShare(place, run),
-        measuredShare(place, "bert"),
-        `held-out masks of ${run}`,
-      );
-    }
+    const { masking, unigram } = first(place, "bert", "start");
+    for (const run of ["few", "own"]) assertEquals(first(place, run, "start").masking, masking, `held out of ${run}`);
+    const [begins, published] = ["few", "bert"].map((run) => first(place, run, "train").loss);
+    assert(begins < unigram.entropy + 0.3 && published > begins + 0.3, `first losses ${begins} and ${published}`);
   },
 );
 
@@ -76,7 +73,10 @@ testWithCore(
     }
     const stderr = await good(place, ["pretrain", "--resume", "part", "--threads", "2"]);
     assertStringIncludes(stderr, "after step 11");
-    assertStringIncludes(stderr, "recipe   fast: 40% masked at first, 15% at the end; dropout 0\n");
+    assertStringIncludes(
+      stderr,
+      "recipe   fast: begins with the frequencies of tokens; 40% masked at first, 15% at the end; dropout 0\n",
+    );
     assertEquals(weights(place, "part"), weights(place, "whole"));
   },
 );

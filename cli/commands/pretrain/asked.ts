@@ -2,7 +2,7 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { FROM_DEFAULTS, fromTraining } from "../../../config/from_defaults.ts";
-import type { Recipe } from "../../../config/recipe.ts";
+import { type Recipe, RECIPE_START } from "../../../config/recipe.ts";
 import {
   type Extent,
   MUON_DEFAULTS,
@@ -117,6 +117,7 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     ...(from === undefined ? {} : { warmup_ratio: FROM_DEFAULTS.warmup_ratio }),
     ...(values.optimizer === "muon" ? MUON_DEFAULTS : {}),
     recipe,
+    ...(from === undefined ? RECIPE_START[recipe] : {}),
     ...dropoutOf(values, recipe),
     ...maskingOf(values, recipe),
     ...samplingOf(values, from?.model.max_position_embeddings),

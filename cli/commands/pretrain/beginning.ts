@@ -27,7 +27,7 @@ export interface Beginning {
   /** By name. */
   files: Record<string, string>;
   /** Nothing for random weights. */
-  weights: Pick<EngineOptions, "weights" | "may_be_missing" | "training_state">;
+  weights: Pick<EngineOptions, "weights" | "may_be_missing" | "training_state" | "decoder_bias">;
 }
 
 /**

@@ -46,7 +46,7 @@ import type { PretrainOptions } from "./flags.ts";
 import { PretrainObserver } from "./observer.ts";
 import { measuring, OtherShards, referenceBatches, sayGone } from "./others.ts";
 import type { Plan } from "./plan.ts";
-import { withDropout } from "./recipe.ts";
+import { biasOf, withDropout } from "./recipe.ts";
 import { type RunParts, runStart } from "./start.ts";
 import { checkText, measuredBatches } from "./text.ts";
 import { sayChange, sayFiles, sayFit, sayModel, sayNext, sayRecipe, sayResult, sayText } from "./view.ts";
@@ -140,12 +140,13 @@ async function trainOn(
   plan: Plan,
   values: PretrainOptions,
   data: PreparedData & { others: OtherShards },
-  { tokenizer, model, files, weights }: Beginning,
+  beginning: Beginning,
   stop: Stop,
   call: Call,
   crew: Crew | undefined,
 ): Promise<number> {
   const { training, output } = plan;
+  const { tokenizer, model, files } = beginning;
   const task = pretrainingTask(training.objective);
   const warnings = checkText(plan, data, tokenizer, values["allow-unknown"] === true || plan.start !== undefined);
   using batches = runBatches(plan.run, data.train, data.others.replay?.train, tokenizer);
@@ -156,6 +157,7 @@ async function trainOn(
   sayText(plan, data, tokenizer, unigram);
   if (plan.run.from !== undefined && plan.start === undefined) sayFit(plan.run.from, data.train, tokenizer);
 
+  const weights = { ...beginning.weights, ...biasOf(plan, counts, model.vocab_size) };
   const threads = values.threads ?? crew?.threads ?? navigator.hardwareConcurrency;
   using engine = await openEngine(plan, model, weights, { device: values.device ?? "cpu", threads });
   const about = engine.describe();

@@ -1,8 +1,13 @@
-/** What the text decides of a run's recipe: whether its passes are so few that nothing is dropped. Called by the pretrain command. */
+/**
+ * What the text decides of a run's recipe: whether its passes are so few that nothing is dropped, and the frequencies that a
+ * new model begins with. Called by the pretrain command.
+ */
 
 import type { ModelConfig } from "../../../config/model_config.ts";
 import { FEW_PASSES } from "../../../config/recipe.ts";
 import type { PreparedData } from "../../../data/mod.ts";
+import type { EngineOptions } from "../../../ffi/mod.ts";
+import { Unigram } from "../../../tasks/unigram.ts";
 import { stepRate } from "../../../training/step_rate.ts";
 import type { PretrainOptions } from "./flags.ts";
 import type { Plan } from "./plan.ts";
@@ -47,4 +52,15 @@ async function passesOf(
     profile: false,
   });
   return extent.budget_ms / 1000 * tokens_per_second / text_tokens;
+}
+
+/** What a new model begins with, if the recipe says that it knows frequencies; its vocabulary may be larger than the tokenizer's. */
+export function biasOf(
+  { training, weights }: Plan,
+  counts: Float64Array,
+  vocab_size: number,
+): Pick<EngineOptions, "decoder_bias"> {
+  if (training.decoder_bias === undefined || weights !== undefined) return {};
+  const unigram = new Unigram(counts);
+  return { decoder_bias: Array.from({ length: vocab_size }, (_, id) => -unigram.loss(id)) };
 }

@@ -112,7 +112,7 @@ export function sayModel({ start }: Plan, model: ModelConfig, about: EngineDescr
 
 /** Says which recipe a run follows, and what it is made of. */
 export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): void {
-  const { recipe = "bert", objective, mlm_probability, final_mlm_probability, dropout } = training;
+  const { recipe = "bert", objective, mlm_probability, final_mlm_probability, dropout, decoder_bias } = training;
   const share = (rate: number) => `${Math.round(1000 * rate) / 10}%`;
   const masked = final_mlm_probability === undefined || final_mlm_probability === mlm_probability
     ? `${share(mlm_probability)} masked`
@@ -122,7 +122,8 @@ export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): 
     : `, because ${passes < 10 ? passes.toFixed(1) : grouped(Math.round(passes))} passes over the text are ` +
       (dropout === 0 ? "few" : "many");
   const dropped = `dropout ${dropout ?? model.hidden_dropout_prob}${about}`;
-  const parts = pretrainingTask(objective).masks ? [masked, dropped] : [dropped];
+  const biased = decoder_bias === undefined ? [] : ["begins with the frequencies of tokens"];
+  const parts = [...biased, ...(pretrainingTask(objective).masks ? [masked] : []), dropped];
   note(
     bold("recipe   ") + `${recipe}${run.from === undefined ? "" : ", for a model that is there"}: ${parts.join("; ")}`,
   );

@@ -44,6 +44,8 @@ struct OpenRequest {
     #[serde(default)]
     optimizer: Option<Optimizer>,
     #[serde(default)]
+    decoder_bias: Option<Vec<f32>>,
+    #[serde(default)]
     profile: bool,
     #[serde(default)]
     weights: Option<PathBuf>,
@@ -93,6 +95,7 @@ pub(super) fn open(request: &[u8]) -> Result<(Box<dyn Engine>, Arc<Lane>)> {
         max_masked: request.max_masked,
         max_sequence_length: request.max_sequence_length,
         optimizer: request.optimizer,
+        decoder_bias: request.decoder_bias,
         profile: request.profile,
     };
     let may_be_missing = request.may_be_missing;

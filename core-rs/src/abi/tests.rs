@@ -326,6 +326,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         max_masked: 1,
         max_sequence_length: 1,
         optimizer: None,
+        decoder_bias: None,
         profile: false,
     };
     let bomb = Bomb(Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout(), options);

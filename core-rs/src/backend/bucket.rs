@@ -103,6 +103,7 @@ mod tests {
             max_masked,
             max_sequence_length: 512,
             optimizer: None,
+            decoder_bias: None,
             profile: false,
         }
     }

@@ -59,12 +59,15 @@ pub struct Linear {
 pub struct ParameterLayout {
     parameters: Vec<Parameter>,
     len: usize,
+    /// Name of the bias of what predicts tokens.
+    decoder_bias: Option<String>,
 }
 
 impl ParameterLayout {
     /// The layout of a blueprint.
     pub fn new(blueprint: &Blueprint) -> Self {
-        let mut layout = Self { parameters: Vec::new(), len: 0 };
+        let decoder_bias = blueprint.tokens.as_ref().map(|head| head.decoder.bias.name.clone());
+        let mut layout = Self { parameters: Vec::new(), len: 0, decoder_bias };
         for tensor in blueprint.tensors() {
             let len = tensor.shape.iter().product();
             let names = [&tensor.name].into_iter().chain(&tensor.aliases);
@@ -109,6 +112,14 @@ impl ParameterLayout {
             .iter()
             .find(|p| p.name == name)
             .ok_or_else(|| Error::new(Code::InvalidArgument, format!("the model has no parameter named {name:?}")))
+    }
+
+    /// The bias of what predicts tokens.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if nothing does.
+    pub fn decoder_bias(&self) -> Result<&Parameter> {
+        self.find(self.decoder_bias.as_deref().unwrap_or("decoder.bias"))
     }
 
     /// The name of the parameter that holds element `index` of the flat buffer.

@@ -41,6 +41,8 @@ pub struct EngineOptions {
     pub max_sequence_length: usize,
     /// What the weights are updated by. With one, gradients, its state and saved activations are planned.
     pub optimizer: Option<Optimizer>,
+    /// What the decoder's bias begins with in a model without a file, instead of zeros. `[V]`
+    pub decoder_bias: Option<Vec<f32>>,
     /// Whether to keep a profile.
     pub profile: bool,
 }
@@ -59,6 +61,12 @@ impl EngineOptions {
         self.config.validate()?;
         self.heads.validate()?;
         self.optimizer.map_or(Ok(()), |optimizer| optimizer.validate())?;
+        if let Some(bias) = &self.decoder_bias
+            && (bias.len() != self.config.vocab_size || !self.heads.tokens || bias.iter().any(|x| !x.is_finite()))
+        {
+            let message = "decoder_bias has to be vocab_size finite numbers for a head that predicts tokens";
+            return Err(Error::new(Code::InvalidArgument, message));
+        }
         // The cross-entropy of one class is always 0; a model of one output can be asked, but not trained.
         if self.training() && self.heads.sequence.is_some_and(|head| head.num_labels < 2) {
             let message = "num_labels is 1, but a classifier learns from 2 classes on";

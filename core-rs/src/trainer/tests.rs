@@ -25,6 +25,7 @@ fn options(config: ModelConfig, threads: usize) -> EngineOptions {
         max_masked: 64,
         max_sequence_length: 10,
         optimizer: Some(OPTIMIZER),
+        decoder_bias: None,
         profile: false,
     }
 }

@@ -74,6 +74,7 @@ pub fn options(heads: Heads) -> EngineOptions {
         max_masked: 200,
         max_sequence_length: 80,
         optimizer: Some(OPTIMIZER),
+        decoder_bias: None,
         profile: false,
     }
 }
