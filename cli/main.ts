@@ -4,9 +4,8 @@
  * called, so that `predict` does not wait for what `pretrain` needs.
  */
 
-import { program } from "../config/called.ts";
+import { program, typedCommand } from "../config/called.ts";
 import { ClozeError, ioError, messageOf } from "../config/cloze_error.ts";
-import { typedCommand } from "./command_line.ts";
 import { type CommandName, COMMANDS, loadCommand, loadTable, loadTables } from "./commands/registry.ts";
 import { nearest } from "./flags/nearest.ts";
 import { parseFlags } from "./flags/parse.ts";

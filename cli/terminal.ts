@@ -72,10 +72,10 @@ export function painter(stream: { isTerminal(): boolean }) {
   return { bold: paint(1, 22), dim: paint(2, 22), red: paint(31, 39), green: paint(32, 39), cyan: paint(36, 39) };
 }
 
-/** A line that stays. On a terminal it is broken at words, unless it says what to type next. */
+/** A line that stays. On a terminal it is broken at words, unless it says what to type. */
 export function note(text: string): void {
   endProgress();
-  const isCommand = text.includes("next     ");
+  const isCommand = /(?:next|try) {5}/.test(text);
   const lines = isTerminal() && !isCommand ? hanging(text, terminalSize().columns) : [text];
   write(`${lines.map(shown).join("\n")}\n`);
 }

@@ -1,4 +1,4 @@
-/** How the program was called, so that what is printed works where it is printed. */
+/** How the program was called, and commands as text, so that what is printed can be typed where it is printed. */
 
 /** What `deno task install` sets. */
 const INSTALLED = "CLOZE_CALLED";
@@ -9,6 +9,16 @@ const NPM_EVENT = "npm_lifecycle_event";
 export function program(): string {
   if (Deno.build.standalone) return "cloze";
   return environment(INSTALLED) ?? (environment(NPM_EVENT) === "npx" ? "npx -y deno run" : "deno run");
+}
+
+/** A command with its arguments, as it could be typed again. */
+export function typedCommand(args: readonly string[]): string {
+  return [program(), ...args.map(quoted)].join(" ");
+}
+
+/** A word as a shell reads it back. */
+export function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function environment(name: string): string | undefined {

@@ -39,7 +39,10 @@ Deno.test("changes says what a run did to its text and to the reference", () => 
 
 Deno.test("verdict of a run that goes on compares it with the model it began with, and warns of what was lost", () => {
   const kept = verdict(run(0.08)), lost = verdict(run(0.3));
-  assertEquals(kept.headline, "It learned your text: your text −0.800 nats, the reference +0.080");
+  assertEquals(
+    kept.headline,
+    "It learned your text, and was still learning: your text −0.800 nats, the reference +0.080",
+  );
   assertEquals(kept.tone, "good");
   assert(!kept.findings.some(({ hint }) => hint?.includes("--replay")));
   assert(lost.findings.some(({ tone, hint }) => tone === "bad" && hint?.includes("--replay")));

@@ -7,5 +7,6 @@ export type { ExperimentRecord, ToldClaim } from "./experiment_record.ts";
 export { beforeAfter, changes } from "./before_after.ts";
 export { readRun, type RunRecord } from "./run_record.ts";
 export { lossChart, reportText } from "./report_text.ts";
+export { nextStep, seenText, stageOf } from "./stage.ts";
 export { type Finding, type Verdict, verdict } from "./verdict.ts";
 export { writeReport } from "./write_report.ts";

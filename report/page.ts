@@ -3,6 +3,7 @@
  * write_report.ts.
  */
 
+import { quoted } from "../config/called.ts";
 import { clock, counted, grouped, percent } from "../config/numbers.ts";
 import { beforeAfterSection } from "./before_after.ts";
 import {
@@ -19,6 +20,7 @@ import { type Content, type Html, html } from "./html.ts";
 import { guessing, lastStart, type RunRecord } from "./run_record.ts";
 import { blanksSection, settingsSection, textSection } from "./sections.ts";
 import { runSeries, whyNoReference } from "./series.ts";
+import { nextStep } from "./stage.ts";
 import { bestOf, incomparable, verdict } from "./verdict.ts";
 
 /** The panels that are drawn, in order. */
@@ -120,10 +122,14 @@ function comparison(runs: readonly RunRecord[]): Html {
 function verdictSection(run: RunRecord): Html {
   const { headline, tone, findings } = verdict(run);
   const evaluation = run.evaluations.at(-1), start = lastStart(run), train = run.train.at(-1);
-  const { model } = run.config ?? {}, guessed = guessing(run);
+  const next = nextStep(run, quoted(run.path)), { model } = run.config ?? {}, guessed = guessing(run);
   return html`
     <section class="${tone}">
       <h1>${headline}</h1>
+      ${next && html`
+        <p>What to do next: ${next.text}.</p>
+        <pre>${next.command}</pre>
+      `}
       ${findingsList(findings)}
       ${figuresList([
         ["held-out loss", evaluation?.loss.toFixed(3), guessed && `guessing: ${guessed.loss.toFixed(3)}`],

@@ -28,7 +28,15 @@ function dataOf(page: string) {
 Deno.test("reportPage has every part, and refers to nothing outside itself", () => {
   const page = reportPage([exampleRun({ answer: "Sonne" })], NOW);
   for (
-    const part of ["It learned: 28.0%", "Loss, nats", "Learning rate", "Gradient norm", "Tokens per second"]
+    const part of [
+      "It learned, and was still learning: 28.0%",
+      "twice as long",
+      "pretrain --resume /runs/example --steps 2000",
+      "Loss, nats",
+      "Learning rate",
+      "Gradient norm",
+      "Tokens per second",
+    ]
       .concat(["Filled blanks over time", "fertility", "replaced by [MASK]", "To repeat it", "Configuration"])
       .concat(["deno run pretrain --data", "c".repeat(64), "Deno 2.9.6", "two recorded runs", "Every evaluation"])
       .concat(["<mark>Sonne</mark>", "update 100", "update 1,000", "1,234,567", "12.0%", "3,000"])

@@ -1,16 +1,19 @@
 /** A run's report as plain text: the verdict and the loss curve. Called by the report command, and while a run goes. */
 
+import { quoted } from "../config/called.ts";
 import { counted } from "../config/numbers.ts";
 import { lineChart } from "./line_chart.ts";
 import type { ClassifierRecord } from "./classifier_record.ts";
 import { classifierVerdict, guessingLoss } from "./classifier_verdict.ts";
 import { guessing, type RunRecord } from "./run_record.ts";
-import { thinned } from "./series.ts";
+import { nextStep } from "./stage.ts";
+import { thinned, whole } from "./series.ts";
 import { verdict } from "./verdict.ts";
 
 /** The text, for a terminal of so many columns. */
 export function reportText(run: RunRecord | ClassifierRecord, columns: number): string {
   const { headline, findings } = run.kind === "run" ? verdict(run) : classifierVerdict(run);
+  const next = run.kind === "run" ? nextStep(run, quoted(run.path)) : undefined;
   const marks = { good: "+", bad: "!", neutral: "-" };
   return [
     ...wrapped(`${run.name}: ${headline}`, columns, "", ""),
@@ -21,6 +24,7 @@ export function reportText(run: RunRecord | ClassifierRecord, columns: number): 
     ]),
     "",
     ...lossChart(run, guessedLoss(run), columns, 12),
+    ...(next === undefined ? [] : ["", ...wrapped(`Next: ${next.text}`, columns, "", ""), `  ${next.command}`]),
   ].join("\n") + "\n";
 }
 
@@ -38,7 +42,7 @@ export function lossChart(
   columns: number,
   height: number,
 ): string[] {
-  const train = thinned(run.train, 2 * columns);
+  const train = thinned(whole(run.train), 2 * columns);
   const chart = lineChart(
     [
       { x: train.map(({ step }) => step), y: train.map(({ loss }) => loss) },

@@ -55,7 +55,7 @@ export function trainingSeries(
   const ends = EVALUATION_COLUMNS.flatMap((name) => [name, `${name}_low`, `${name}_high`]);
   return {
     name: run.name,
-    train: columns(thinned(run.train), TRAIN_COLUMNS),
+    train: columns(thinned(whole(run.train)), TRAIN_COLUMNS),
     evaluation: columns(evaluations, ends),
   };
 }
@@ -103,6 +103,32 @@ function interpolate(lines: RunRecord["train"], step: number, name: "tokens" | "
   if (after < 0) return lines.at(-1)?.[name] ?? 0;
   const [b, a] = [lines[after], lines[after - 1] ?? { step: 0, tokens: 0, elapsed_ms: 0 }];
   return a[name] + (b[name] - a[name]) * (step - a.step) / Math.max(1, b.step - a.step);
+}
+
+/**
+ * The lines with each that is of far fewer updates than most put to the one before it: a mean over two updates, at the end of
+ * a run, stands out and says nothing.
+ */
+export function whole<T extends { step: number }>(lines: readonly T[]): T[] {
+  const spans = lines.map(({ step }, i) => step - (lines[i - 1]?.step ?? 0));
+  const usual = spans.toSorted((a, b) => a - b)[spans.length >> 1];
+  const out: T[] = [];
+  let span = 0;
+  lines.forEach((line, i) => {
+    const before = out.at(-1);
+    if (before === undefined || spans[i] > usual / 4) {
+      out.push(line);
+      span = spans[i];
+      return;
+    }
+    const means = TRAIN_COLUMNS.filter((name) => name in line && name in before).map((name) => {
+      const [a, b] = [before, line].map((of) => (of as Record<string, unknown>)[name] as number);
+      return [name, (span * a + spans[i] * b) / (span + spans[i])];
+    });
+    out[out.length - 1] = { ...line, ...Object.fromEntries(means) };
+    span += spans[i];
+  });
+  return out;
 }
 
 /** Neighbouring lines averaged, so that at most `MOST_POINTS` are left; the place of one is that of its last line. */

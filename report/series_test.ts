@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { exampleRun } from "./example_run.ts";
-import { runSeries, thinned, whyNoReference } from "./series.ts";
+import { runSeries, thinned, whole, whyNoReference } from "./series.ts";
 
 Deno.test("thinned averages neighbours, keeps the last place and leaves few points alone", () => {
   const lines = Array.from({ length: 10 }, (_, i) => ({ step: i + 1, loss: i }));
@@ -30,4 +30,11 @@ Deno.test("runSeries gives the reference band to runs on natural text that have 
   assertStringIncludes(whyNoReference(exampleRun({ files: "practice" }))!, "generated");
   const heldOut = [{ loss: 6, accuracy: 0.1 }];
   assertStringIncludes(whyNoReference(exampleRun({ heldOut }))!, "fewer than 736 updates");
+});
+
+Deno.test("whole puts a mean over a few updates to the line before it, by weight, and leaves even lines alone", () => {
+  const even = [10, 20, 30].map((step) => ({ step, loss: 1 }));
+  assertEquals(whole(even), even);
+  assertEquals(whole([...even, { step: 32, loss: 7 }]), [...even.slice(0, 2), { step: 32, loss: 2 }]);
+  assertEquals(whole([]), []);
 });

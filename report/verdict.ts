@@ -6,6 +6,7 @@
 import { clock, counted, grouped, percent } from "../config/numbers.ts";
 import { beforeAfter, change, changes, referenceOf } from "./before_after.ts";
 import { guessing, isUnmeasured, lastStart, type RunRecord, taskOf } from "./run_record.ts";
+import { FLAT, lastQuarter, LEVEL, quarterBefore, seenText, type Stage, stageOf } from "./stage.ts";
 
 /** A sentence, and whether it is good news. */
 export interface Finding {
@@ -21,8 +22,6 @@ export interface Verdict {
   findings: Finding[];
 }
 
-/** A change of the held-out loss by less than this share of it, over the last quarter of a run, is none. */
-const FLAT = 0.01;
 /** Held-out loss above the training loss by more than this share of it: overfitting. */
 const GAP = 0.15;
 /** A rise of the loss on the reference text above this, in nats: the model has lost some of what it knew. */
@@ -67,19 +66,36 @@ function headline(run: RunRecord): Pick<Verdict, "headline" | "tone"> {
   const right = `${percent(evaluation.accuracy)} of the held-out ${targets(run)} right`;
   if (unigram === undefined) return { headline: right, tone: "neutral" };
   const against = `${right}; always saying the commonest token gets ${percent(unigram.accuracy)}`;
-  const isRightMoreOften = evaluation.accuracy_interval[0] > unigram.accuracy;
-  const both = beforeAfter(run);
-  if (both !== undefined) {
-    const isBetter = both.after.loss < both.before.loss;
-    const what = isBetter ? "It learned your text" : "It did not get better on your text";
-    return { headline: `${what}: ${changes(both)}`, tone: isBetter ? "good" : "bad" };
-  }
-  if (isRightMoreOften && evaluation.loss < unigram.loss) return { headline: `It learned: ${against}`, tone: "good" };
-  if (isRightMoreOften) {
-    return { headline: `It began to learn, but its loss is above that of guessing: ${against}`, tone: "bad" };
-  }
-  return { headline: `Not better than guessing so far: ${against}`, tone: "bad" };
+  const both = beforeAfter(run), { stage, tone } = stageOf(run)!;
+  const said = both === undefined ? FROM_NOTHING[stage] : GONE_ON[stage];
+  return {
+    headline: `${run.end === undefined ? said.now : said.then}: ${both === undefined ? against : changes(both)}`,
+    tone,
+  };
 }
+
+/** What a stage is called at the head of a report: of a run that goes on, and of one that has ended. */
+type Words = Record<Stage, { now: string; then: string }>;
+
+const FROM_NOTHING: Words = {
+  "not yet": { now: "Not better than guessing yet", then: "Not better than guessing yet" },
+  "barely begun": { now: "It has barely begun to learn", then: "It has barely begun to learn" },
+  learning: { now: "It is learning", then: "It learned, and was still learning" },
+  "levelling off": { now: "It learned, and is levelling off", then: "It learned, and levelled off" },
+  overfitting: { now: "It learned, and now overfits", then: "It learned, and then overfitted" },
+  "getting worse": { now: "It learned, and is getting worse", then: "It learned, and then got worse" },
+};
+
+const GONE_ON: Words = {
+  ...FROM_NOTHING,
+  "not yet": { now: "Not better on your text yet", then: "It did not get better on your text" },
+  "barely begun": { now: "It has hardly changed on your text yet", then: "It hardly changed on your text" },
+  learning: { now: "It is learning your text", then: "It learned your text, and was still learning" },
+  "levelling off": {
+    now: "It learned your text, and is levelling off",
+    then: "It learned your text, and levelled off",
+  },
+};
 
 function status(run: RunRecord): Finding {
   const { end } = run;
@@ -88,7 +104,8 @@ function status(run: RunRecord): Finding {
     ? "No update yet."
     : counted(last.step, "update") + ("tokens" in last ? `, ${counted(last.tokens, "token")}` : "") +
       ` in ${clock(end?.elapsed_ms ?? last.elapsed_ms)}.`;
-  const resumed = run.starts.length > 1 ? ` It was resumed ${times(run.starts.length - 1)}.` : "";
+  const seen = seenText(run), ofText = seen === undefined ? "" : ` ${seen[0].toUpperCase()}${seen.slice(1)}.`;
+  const resumed = ofText + (run.starts.length > 1 ? ` It was resumed ${times(run.starts.length - 1)}.` : "");
   if (end === undefined) {
     const from = lastStart(run) === undefined
       ? "No end is recorded: it is an older run, or it still goes on, or it was killed."
@@ -177,7 +194,7 @@ function sentencePairs(run: RunRecord): Finding[] {
 
 function trend(run: RunRecord): Finding[] {
   const last = run.evaluations.at(-1);
-  const before = run.evaluations.findLast(({ step }) => last !== undefined && step <= 0.75 * last.step);
+  const before = quarterBefore(run);
   if (isUnmeasured(run)) return [];
   if (last === undefined || before === undefined) {
     return [{ tone: "neutral", text: "There are too few evaluations to say whether the loss still falls." }];
@@ -187,19 +204,19 @@ function trend(run: RunRecord): Finding[] {
     return [{
       tone: "bad",
       text: `The held-out loss rises: it was lowest, ${best.loss.toFixed(3)}, at update ${grouped(best.step)}. ` +
-        "More of the same training makes this model worse; more text, or fewer passes over it, may help.",
+        (stageOf(run)?.stage === "getting worse"
+          ? "No text was seen twice, so it is not learned by heart; a lower --learning-rate may help."
+          : "More of the same training makes this model worse; more text, or fewer passes over it, may help."),
     }];
   }
-  const fall = before.loss - last.loss;
   const since = `since update ${grouped(before.step)} (${before.loss.toFixed(3)} to ${last.loss.toFixed(3)})`;
-  if (fall > FLAT * last.loss) {
+  const share = lastQuarter(run);
+  const brought = share === undefined ? "" : `: the last quarter brought ${percent(share)} of what it gained`;
+  if (share === undefined ? before.loss - last.loss > FLAT * last.loss : share >= LEVEL) {
     const falling = run.end === undefined ? "is falling" : "was still falling";
-    return [{
-      tone: "neutral",
-      text: `The held-out loss ${falling}, ${since}` + (run.end === undefined ? "." : ": a longer run can go lower."),
-    }];
+    return [{ tone: "neutral", text: `The held-out loss ${falling}, ${since}${brought}.` }];
   }
-  return [{ tone: "neutral", text: `The held-out loss is flat ${since}.` }];
+  return [{ tone: "neutral", text: `The held-out loss hardly changes any more, ${since}${brought}.` }];
 }
 
 function gap(run: RunRecord): Finding[] {

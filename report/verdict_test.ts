@@ -20,7 +20,8 @@ Deno.test("verdict calls an accuracy no better whose interval contains that of t
   const heldOut = (accuracy: number) => [{ loss: 6.9, accuracy }];
   const unigram = { loss: 7, accuracy: 0.1 };
   const just = verdict(exampleRun({ heldOut: heldOut(0.1 + HALF_INTERVAL + 0.001), unigram }));
-  assertEquals(just.tone, "good");
+  assertEquals(just.tone, "neutral");
+  assertStringIncludes(just.headline, "It has barely begun");
   const notQuite = verdict(exampleRun({ heldOut: heldOut(0.1 + HALF_INTERVAL - 0.001), unigram }));
   assertEquals(notQuite.tone, "bad");
   assertStringIncludes(notQuite.headline, "Not better than guessing");
@@ -28,13 +29,16 @@ Deno.test("verdict calls an accuracy no better whose interval contains that of t
   // Right more often than the commonest token, but at a loss above that of guessing: confidently wrong elsewhere.
   const mixed = verdict(exampleRun({ heldOut: [{ loss: 7.1, accuracy: 0.3 }], unigram }));
   assertEquals(mixed.tone, "bad");
-  assertStringIncludes(mixed.headline, "its loss is above that of guessing: 30.0%");
+  assertStringIncludes(mixed.headline, "It has barely begun to learn: 30.0%");
 });
 
 Deno.test("verdict tells falling, flat and rising held-out loss apart", () => {
   const losses = (...values: number[]) => values.map((loss) => ({ loss, accuracy: 0.3 }));
   assertStringIncludes(all(exampleRun({ heldOut: losses(6, 5, 4.5, 4.2) })), "was still falling, since update 300");
-  assertStringIncludes(all(exampleRun({ heldOut: losses(6, 5, 4.21, 4.2) })), "is flat since update 300");
+  assertStringIncludes(
+    all(exampleRun({ heldOut: losses(6, 5, 4.21, 4.2) })),
+    "hardly changes any more, since update 300",
+  );
   assertStringIncludes(
     all(exampleRun({ heldOut: losses(6, 4, 4.4, 4.8) })),
     "rises: it was lowest, 4.000, at update 200",

@@ -1,6 +1,6 @@
 /** Options of a command as the words that would be typed for them: parsing backwards. */
 
-import { quoted } from "../command_line.ts";
+import { quoted } from "../../config/called.ts";
 import type { CommandTable, Flags, Options } from "./flag.ts";
 
 /** The words behind the command's name, in the order of the options. Parsing them gives the options again. */

@@ -3,7 +3,7 @@
  * in `finetune.json` has the flags, so that the run can be gone on with without them. Called by the finetune command.
  */
 
-import { program } from "../../../config/called.ts";
+import { program, quoted } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { FinetuneRun, PlannedFinetuning } from "../../../config/finetune_run.ts";
 import { exists } from "../../../config/folder.ts";
@@ -11,7 +11,6 @@ import { VERSION } from "../../../config/run_config.ts";
 import { newestCheckpoint, type TrainingState } from "../../../run/checkpoint.ts";
 import { flagDifference, readFinetuning, writeFinetuning } from "../../../run/finetune_record.ts";
 import { readMetrics } from "../../../run/metrics_file.ts";
-import { quoted } from "../../command_line.ts";
 import { callerFolder, resolve } from "../../paths.ts";
 import { bold, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";

@@ -1,6 +1,6 @@
 /** `cloze finetune`: a pretrained model and labeled text in, a classifier out. */
 
-import { program } from "../../../config/called.ts";
+import { program, quoted } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { LabeledFile, PlannedFinetuning } from "../../../config/finetune_run.ts";
 import { exists } from "../../../config/folder.ts";
@@ -27,7 +27,6 @@ import { tokenizerFiles } from "../../../tokenizer/mod.ts";
 import { optimizerOptions } from "../../../training/optimizer_options.ts";
 import { Schedule } from "../../../training/schedule.ts";
 import { train } from "../../../training/train.ts";
-import { quoted } from "../../command_line.ts";
 import { checkTextFlags } from "../../corpus.ts";
 import { noteDevice, noteTensors } from "../../device.ts";
 import { resolve } from "../../paths.ts";

@@ -3,7 +3,7 @@
  * the pretrain command.
  */
 
-import { program } from "../../../config/called.ts";
+import { program, quoted } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
 import type { Extent, PlannedRun, RunConfig } from "../../../config/run_config.ts";
@@ -13,7 +13,6 @@ import { readMetrics } from "../../../run/metrics_file.ts";
 import { difference, readRecord, writeRecord } from "../../../run/run_record.ts";
 import type { BatchStream } from "../../../tasks/task.ts";
 import { Schedule } from "../../../training/schedule.ts";
-import { quoted } from "../../command_line.ts";
 import { isSameStdin, saveStdin } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
 import { bold, clock, counted, note } from "../../terminal.ts";

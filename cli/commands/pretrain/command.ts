@@ -49,7 +49,7 @@ import type { Plan } from "./plan.ts";
 import { biasOf, withDropout } from "./recipe.ts";
 import { type RunParts, runStart } from "./start.ts";
 import { checkText, measuredBatches } from "./text.ts";
-import { sayChange, sayFiles, sayFit, sayModel, sayNext, sayRecipe, sayResult, sayText } from "./view.ts";
+import { sayChange, sayEnd, sayFiles, sayFit, sayModel, sayRecipe, sayResult, sayText } from "./view.ts";
 
 /** Answers for each blank that is filled at an evaluation. */
 const ANSWERS = 3;
@@ -223,7 +223,7 @@ async function trainOn(
   }
   sayResult(plan, result, { ...unigram, nsp: nspMajority(heldOut) });
   await sayChange(plan);
-  if (call.isPart !== true) await sayNext(plan, toTry(blanks));
+  if (call.isPart !== true) await sayEnd(plan, toTry(blanks));
   return 0;
 }
 

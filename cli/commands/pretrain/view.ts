@@ -1,6 +1,6 @@
 /** What `pretrain` says before it trains and when it has: its text, its model, what came of it, what to do next. */
 
-import { program } from "../../../config/called.ts";
+import { program, quoted } from "../../../config/called.ts";
 import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import type { RunOrigin } from "../../../config/run_config.ts";
@@ -16,14 +16,14 @@ import {
 import type { EngineDescription } from "../../../ffi/mod.ts";
 import { FillMask } from "../../../inference/fill_mask.ts";
 import { newHeads } from "../../../model/next_model.ts";
-import { beforeAfter, changes, readRun } from "../../../report/mod.ts";
+import { beforeAfter, changes, nextStep, readRun, seenText, stageOf } from "../../../report/mod.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import type { TrainResult } from "../../../training/train.ts";
-import { quoted } from "../../command_line.ts";
 import { corpusFindings } from "../../corpus.ts";
 import { bold, clock, counted, grouped, note, orDash, percent } from "../../terminal.ts";
 import { unknownLine } from "../../unknown_words.ts";
+import { filledLines } from "./filled.ts";
 import type { Plan } from "./plan.ts";
 import { unknownIn } from "./text.ts";
 
@@ -146,25 +146,39 @@ export async function sayChange({ run, output }: Plan): Promise<void> {
   if (both !== undefined) note(bold("change   ") + changes(both));
 }
 
-/** Says where everything is and what to type next; a run on the practice corpus shows filled blanks. */
-export async function sayNext(plan: Plan, blank: string | undefined): Promise<void> {
-  note(bold("folder   ") + plan.output);
-  note(bold("report   ") + `${plan.output}/report.html`);
-  if (!pretrainingTask(plan.training.objective).masks) {
-    note(bold("next     ") + `${program()} evaluate --model ${plan.shown} --data FILE`);
+/** Says how far the run has come, how it fills blanks, where everything is and what to type next. */
+export async function sayEnd(plan: Plan, blank: string | undefined): Promise<void> {
+  const { output, shown, corpus, training } = plan;
+  const run = await readRun(output);
+  const judged = stageOf(run), seen = seenText(run);
+  if (judged !== undefined) {
+    note(bold("verdict  ") + `${judged.stage}: ${judged.why}${seen === undefined ? "" : `; ${seen}`}`);
+  }
+  note(bold("folder   ") + output);
+  note(bold("report   ") + `${output}/report.html`);
+  note("");
+  if (corpus === "practice" && pretrainingTask(training.objective).masks) await sayPractice(output);
+  else for (const line of filledLines(run.blanks.at(-1)?.lines ?? [])) note(line);
+  const predict = `${program()} predict --model ${quoted(shown)}`;
+  const tried = blank === undefined ? predict : `echo ${quoted(blank)} | ${predict}`;
+  const next = nextStep(run, quoted(shown));
+  if (next === undefined || next.command === predict) {
+    note(bold("next     ") + tried);
     return;
   }
-  if (plan.corpus === "practice") {
-    note("");
-    using model = await FillMask.open(plan.output, { topK: 3 });
-    for (const line of await model.fill(PRACTICE_BLANKS)) {
-      const [answers] = line.masks;
-      note(`  ${line.sequence}   ${answers.map((a) => `${a.token} ${percent(a.probability)}`).join(", ")}`);
-    }
+  note(bold("next     ") + next.command);
+  note(`         ${next.text}`);
+  if (blank !== undefined) note(bold("try      ") + tried);
+}
+
+/** The practice corpus's sentences, filled. */
+async function sayPractice(output: string): Promise<void> {
+  using model = await FillMask.open(output, { topK: 3 });
+  for (const line of await model.fill(PRACTICE_BLANKS)) {
+    const [answers] = line.masks;
+    note(`  ${line.sequence}   ${answers.map((a) => `${a.token} ${percent(a.probability)}`).join(", ")}`);
   }
   note("");
-  const predict = `${program()} predict --model ${quoted(plan.shown)}`;
-  note(bold("next     ") + (blank === undefined ? predict : `echo ${quoted(blank)} | ${predict}`));
 }
 
 /** @param what is predicted, in words. */
