@@ -142,4 +142,6 @@ pub struct Heads {
     pub max_sequence_length: usize,
     /// Whether a token sees only itself and what stands before it.
     pub causal: bool,
+    /// How far from itself a token sees, on each side; everything where it is `None`.
+    pub window: Option<usize>,
 }

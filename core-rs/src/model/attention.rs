@@ -31,8 +31,13 @@ pub(super) struct Kept<B: Backend> {
 impl Attention {
     pub fn new(spec: &blueprint::Attention, places: &Places, options: &EngineOptions, causal: bool) -> Result<Self> {
         let qkv = places.side_by_side(&[&spec.query, &spec.key, &spec.value])?;
-        let heads =
-            Heads { count: spec.heads, hidden: qkv.inputs, max_sequence_length: options.max_sequence_length, causal };
+        let heads = Heads {
+            count: spec.heads,
+            hidden: qkv.inputs,
+            max_sequence_length: options.max_sequence_length,
+            causal,
+            window: None,
+        };
         let (probabilities, dropout) = (spec.probabilities, spec.dropout);
         Ok(Self { qkv, output: places.dense(&spec.output)?, heads, probabilities, dropout })
     }

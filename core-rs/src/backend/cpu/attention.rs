@@ -16,6 +16,7 @@ fn shape<'a>(batch: &Batch<'a>, heads: Heads) -> Shape<'a> {
         cu_seqlens: batch.cu_seqlens,
         max_sequence_length: heads.max_sequence_length,
         causal: heads.causal,
+        window: heads.window,
     }
 }
 

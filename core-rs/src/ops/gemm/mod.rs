@@ -87,6 +87,9 @@ pub type Visit<'a> = &'a (dyn Fn(Range<usize>, Range<usize>) + Sync);
 type OfTile<'a> = dyn Fn(&mut TileMemory, Range<usize>, Range<usize>) + Sync + 'a;
 
 impl<T: Element> Gemm<T> {
+    /// What rows and columns of a packed B can be counted from, whatever the kernel.
+    pub const PART: usize = 32;
+
     /// For a team of `threads`, with the best kernel of this machine.
     ///
     /// # Errors
@@ -253,23 +256,25 @@ impl<T: Element> Gemm<T> {
         self.shape.rows
     }
 
-    /// Memory for [`Self::run_alone`] with sizes up to `longest`, which then allocates nothing.
+    /// Memory for products alone whose A has to be packed up to `[m, k]`, and that need `sums` partial sums beside each
+    /// other at most. They then allocate nothing.
     ///
     /// # Errors
     /// `OutOfMemory`.
-    pub fn scratch(&self, longest: usize) -> Result<Scratch> {
+    pub fn scratch(&self, [m, k]: [usize; 2], sums: [usize; 2]) -> Result<Scratch> {
         let shape = self.shape;
-        let sums = longest.next_multiple_of(shape.rows) * longest.next_multiple_of(shape.columns);
-        let left = Memory::new(self.bytes(longest, shape.rows, longest))?;
-        Ok(Scratch { left, tile: TileMemory::new(shape, sums)? })
+        let sums = sums[0].next_multiple_of(shape.rows) * sums[1].next_multiple_of(shape.columns);
+        Ok(Scratch { left: Memory::new(self.bytes(m, shape.rows, k))?, tile: TileMemory::new(shape, sums)? })
     }
 
-    /// Memory for [`Self::pack_alone`] with sizes up to `longest`.
+    /// Memory for [`Self::pack_alone`] of `[longest, d]` and `[d, longest]`.
     ///
     /// # Errors
     /// `OutOfMemory`.
-    pub fn packed_right(&self, longest: usize) -> Result<PackedRight> {
-        Ok(PackedRight { panels: Memory::new(self.bytes(longest, self.shape.columns, longest))?, n: 0, k: 0 })
+    pub fn packed_right(&self, longest: usize, d: usize) -> Result<PackedRight> {
+        let columns = self.shape.columns;
+        let bytes = self.bytes(longest, columns, d).max(self.bytes(d, columns, longest));
+        Ok(PackedRight { panels: Memory::new(bytes)?, n: 0, k: 0 })
     }
 
     /// Packs `B[k, n]` for [`Self::run_alone`].
@@ -290,9 +295,28 @@ impl<T: Element> Gemm<T> {
     /// # Panics
     /// If a slice is shorter than its matrix, or B smaller than the product.
     pub fn run_alone(&self, scratch: &mut Scratch, size: Size, a: MatRef<T>, b: &PackedRight, epilogue: &dyn Epilogue) {
+        self.run_alone_from(scratch, size, a, b, [0, 0], epilogue);
+    }
+
+    /// The same with `k` rows and `n` columns of B from the row and the column `first` on, which have to be multiples of
+    /// [`Self::PART`].
+    ///
+    /// # Panics
+    /// As [`Self::run_alone`].
+    pub fn run_alone_from(
+        &self,
+        scratch: &mut Scratch,
+        size: Size,
+        a: MatRef<T>,
+        b: &PackedRight,
+        first: [usize; 2],
+        epilogue: &dyn Epilogue,
+    ) {
         let (Size { m, n, k }, shape) = (size, self.shape);
         a.check("A", m, k);
-        assert!(n <= b.n && k <= b.k, "gemm: B is smaller than {k}x{n}");
+        let [row, column] = first;
+        assert!(column + n <= b.n && row + k <= b.k, "gemm: B is smaller than {k}x{n}");
+        assert!(column.is_multiple_of(shape.columns) && row.is_multiple_of(shape.depth.max(shape.right_group)));
         epilogue.check(size);
         if m == 0 || n == 0 {
             return;
@@ -306,8 +330,9 @@ impl<T: Element> Gemm<T> {
                 LeftSource::Panels(panels)
             }
         };
-        let right = RightSource::Panels { panels: b.panels.get(), first: 0, depth: shape.padded(b.k) };
-        self.tile(tile, left, right, k, 0..m, 0..n, epilogue);
+        let depth = shape.padded(b.k);
+        let panels = &b.panels.get()[(column * depth + row * shape.columns) * shape.bytes() / 4..];
+        self.tile(tile, left, RightSource::Panels { panels, first: 0, depth }, k, 0..m, 0..n, epilogue);
     }
 
     /// Whether the kernel can read the rows of A where they lie.

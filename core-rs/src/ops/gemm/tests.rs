@@ -77,10 +77,10 @@ fn equals_f64<T: Element>() {
                 gemm.run_of_columns(&threads, size, a, b, &Store::new(&mut packing, ldc), &visit).unwrap();
                 assert!(visited.iter().all(|count| count.load(Ordering::Relaxed) == 1), "not visited once");
                 let mut alone = vec![0.5f32; m * ldc];
-                let mut packed = gemm.packed_right(m.max(n).max(k)).unwrap();
+                let mut packed = gemm.packed_right(k, n).unwrap();
                 gemm.pack_alone(&mut packed, k, n, b);
                 gemm.run_alone(
-                    &mut gemm.scratch(m.max(n).max(k)).unwrap(),
+                    &mut gemm.scratch([m, k], [m, n]).unwrap(),
                     size,
                     a,
                     &packed,
