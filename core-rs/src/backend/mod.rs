@@ -30,7 +30,7 @@ use linear::LinearOps;
 use loss::LossOps;
 use memory::MemoryOps;
 
-/// A LayerNorm in the flat buffers: weight `[C]` and directly behind it bias `[C]`.
+/// A LayerNorm in the flat buffers: weight `[C]`, and directly behind it bias `[C]` if it has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm {
     /// Offset of the weight.
@@ -39,6 +39,15 @@ pub struct Norm {
     pub width: usize,
     /// Added to the variance.
     pub eps: f32,
+    /// Whether there is a bias.
+    pub has_bias: bool,
+}
+
+impl Norm {
+    /// Elements of weight and bias.
+    fn len(&self) -> usize {
+        if self.has_bias { 2 * self.width } else { self.width }
+    }
 }
 
 /// The three embedding tables, which lie one behind the other from the start of the flat buffers.

@@ -40,13 +40,13 @@ impl Parameter {
     }
 }
 
-/// A dense layer in the flat buffers: weight `[outputs, inputs]`, bias `[outputs]` somewhere behind it.
+/// A dense layer in the flat buffers: weight `[outputs, inputs]`, and bias `[outputs]` somewhere behind it if it has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear {
     /// Offset of the weight.
     pub weight: usize,
     /// Offset of the bias; behind the weight.
-    pub bias: usize,
+    pub bias: Option<usize>,
     /// Columns of the weight.
     pub inputs: usize,
     /// Rows of the weight.

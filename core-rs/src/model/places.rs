@@ -23,19 +23,20 @@ impl Places<'_> {
     pub fn side_by_side(&self, parts: &[&Dense]) -> Result<Linear> {
         let [first, ..] = parts else { unreachable!("at least one layer") };
         let outputs = parts.iter().map(|dense| dense.shape()[0]).sum();
-        let (weight, bias) = (self.offset(&first.weight)?, self.offset(&first.bias)?);
+        let (weight, bias) = (self.offset(&first.weight)?, Some(self.offset(&first.bias)?));
         Ok(Linear { weight, bias, inputs: first.shape()[1], outputs })
     }
 
     pub fn norm(&self, norm: &blueprint::Norm) -> Result<Norm> {
-        Ok(Norm { weight: self.offset(&norm.weight)?, width: norm.weight.shape[0], eps: norm.eps })
+        let (weight, width) = (self.offset(&norm.weight)?, norm.weight.shape[0]);
+        Ok(Norm { weight, width, eps: norm.eps, has_bias: true })
     }
 
     /// A decoder of its own, or the word embeddings as one.
     pub fn decoder(&self, decoder: &Decoder, words: &Tensor) -> Result<Linear> {
         let weight = decoder.weight.as_ref().unwrap_or(words);
         let (inputs, outputs) = (weight.shape[1], weight.shape[0]);
-        Ok(Linear { weight: self.offset(weight)?, bias: self.offset(&decoder.bias)?, inputs, outputs })
+        Ok(Linear { weight: self.offset(weight)?, bias: Some(self.offset(&decoder.bias)?), inputs, outputs })
     }
 
     pub fn tables(&self, embeddings: &blueprint::Embeddings) -> Embeddings {

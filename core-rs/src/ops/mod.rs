@@ -9,6 +9,8 @@ pub mod embeddings;
 pub mod gemm;
 pub mod layer_norm;
 pub mod linear;
+pub mod pooling;
+pub mod rotary;
 pub mod tanh;
 
 /// Rows whose sums are taken together: a constant, so that sums are the same for any number of threads.

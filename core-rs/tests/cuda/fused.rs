@@ -68,7 +68,7 @@ pub fn tests<B: Readable>() -> Vec<Test<B>> {
 const ROWS: [usize; 3] = [1, 7, 70];
 /// C
 const C: usize = 24;
-const DENSE: Linear = Linear { weight: 0, bias: 40 * C, inputs: C, outputs: 40 };
+const DENSE: Linear = Linear { weight: 0, bias: Some(40 * C), inputs: C, outputs: 40 };
 
 fn singles<B: Readable>(backend: &mut B, values: &[f32]) -> B::Buffer {
     let mut host = memory::Buffer::zeroed(values.len()).unwrap();
@@ -137,7 +137,7 @@ fn linear_activation<B: Readable>(backend: &mut B) {
 }
 
 fn norm_backward_to_operand<B: Readable>(backend: &mut B) {
-    let norm = Norm { weight: 3 * C, width: C, eps: 1e-6 };
+    let norm = Norm { weight: 3 * C, width: C, eps: 1e-6, has_bias: true };
     for (n, dropout) in ROWS.into_iter().flat_map(|n| [(n, Dropout::none()), (n, dropout(1))]) {
         let weights = weights(backend, 5 * C);
         let (x, dy) = (operand(backend, &random(n * C, 2)), random(n * C, 3));
@@ -167,7 +167,7 @@ fn norm_backward_to_operand<B: Readable>(backend: &mut B) {
 
 fn embed_norm<B: Readable>(backend: &mut B) {
     let tables = Embeddings { rows: [9, 80, 2], width: C };
-    let norm = Norm { weight: 91 * C, width: C, eps: 1e-6 };
+    let norm = Norm { weight: 91 * C, width: C, eps: 1e-6, has_bias: true };
     for (n, dropout) in ROWS.into_iter().flat_map(|n| [(n, Dropout::none()), (n, dropout(0))]) {
         let weights = weights(backend, 93 * C);
         let ids: Vec<i32> = (0..n as i32).map(|i| i * i % 9).collect();

@@ -17,7 +17,8 @@ use cloze_core::ops::dropout::{self as dropout_op, Dropout};
 use cloze_core::ops::gemm::Gemm;
 use cloze_core::ops::gemm::epilogue::{Add, Bias, Epilogue, Store};
 use cloze_core::ops::linear::Weight;
-use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear, tanh};
+use cloze_core::ops::rotary::Direction;
+use cloze_core::ops::{attention, cross_entropy, embeddings, layer_norm, linear, pooling, rotary, tanh};
 use cloze_core::optim::cuda::{Clip, Tensors};
 use cloze_core::optim::slots::{Slot, SlotLayout};
 use cloze_core::optim::{Optimizer, State, Team, Update, adamw, clip, muon};
@@ -35,12 +36,17 @@ pub fn tests<D: Device>() -> Vec<Test<D>> {
         ("embeddings::gather_and_scatter", gather_and_scatter),
         ("elementwise", elementwise),
         ("activation", activations_),
+        ("activation::gate", gate),
+        ("rotary", rotary_),
+        ("pooling", pooling_),
         ("linear::products", products),
         ("linear::parameter_gradients", parameter_gradients),
         ("attention::short_and_odd", |d| attention_(d, 2, 5, false, &[1, 4, 33, 7])),
         ("attention::tiles", |d| attention_(d, 2, 64, false, &[64, 1, 65, 32])),
         ("attention::long", |d| attention_(d, 1, 32, false, &[300])),
         ("attention::causal", |d| attention_(d, 2, 16, true, &[1, 130, 9])),
+        ("attention::window", |d| windowed_attention(d, 20, false)),
+        ("attention::narrow_causal_window", |d| windowed_attention(d, 3, true)),
         ("attention::wide_heads", |d| attention_(d, 1, 80, false, &[70, 3])),
         ("attention::widest_heads", |d| attention_(d, 2, 128, false, &[40])),
         ("cross_entropy", cross_entropy_),
@@ -140,26 +146,33 @@ struct Norm<D: Device> {
     parameters: Vec<f32>,
     buffer: Buffer<D>,
     c: usize,
+    has_bias: bool,
 }
 
 impl<D: Device> Norm<D> {
     fn new(device: &Queue<D>, c: usize) -> Self {
         let parameters = random(2 * c, 11);
-        Self { buffer: singles(device, &parameters), parameters, c }
+        Self { buffer: singles(device, &parameters), parameters, c, has_bias: true }
+    }
+
+    fn weight_and_bias(&self) -> (&[f32], Option<&[f32]>) {
+        let (weight, bias) = self.parameters.split_at(self.c);
+        (weight, self.has_bias.then_some(bias))
     }
 
     fn on_device(&self) -> layer_norm::cuda::Parameters {
-        let (weight, bias) = (self.buffer.tensor().part(0, self.c), self.buffer.tensor().part(self.c, self.c));
-        layer_norm::cuda::Parameters { width: self.c, eps: 1e-6, weight, bias }
+        let part = |i: usize| self.buffer.tensor().part(i * self.c, self.c);
+        let bias = self.has_bias.then(|| part(1));
+        layer_norm::cuda::Parameters { width: self.c, eps: 1e-6, weight: part(0), bias }
     }
 }
 
 fn norm_forward<D: Device>(device: &Queue<D>) {
-    for (n, c) in NORM_SHAPES {
-        let norm = Norm::new(device, c);
+    for ((n, c), has_bias) in NORM_SHAPES.into_iter().flat_map(|shape| [(shape, true), (shape, false)]) {
+        let norm = Norm { has_bias, ..Norm::new(device, c) };
         let x = rounded(device, random(n * c, 1));
         let (mut out, mut statistics) = (vec![0.0; n * c], vec![0.0; 2 * n]);
-        let (weight, bias) = norm.parameters.split_at(c);
+        let (weight, bias) = norm.weight_and_bias();
         layer_norm::forward(&Threads::new(1), &x, weight, bias, 1e-6, &mut out, &mut statistics);
         let (x, y) = (activations(device, &x), activations(device, &vec![0.0; n * c]));
         let kept = singles(device, &vec![0.0; 2 * n]);
@@ -170,17 +183,18 @@ fn norm_forward<D: Device>(device: &Queue<D>) {
 }
 
 fn norm_backward<D: Device>(device: &Queue<D>) {
-    for (n, c) in NORM_SHAPES {
-        let norm = Norm::new(device, c);
+    for ((n, c), has_bias) in NORM_SHAPES.into_iter().flat_map(|shape| [(shape, true), (shape, false)]) {
+        let norm = Norm { has_bias, ..Norm::new(device, c) };
         let (x, dy) = (rounded(device, random(n * c, 1)), random(n * c, 2));
-        let (weight, bias) = norm.parameters.split_at(c);
+        let (weight, bias) = norm.weight_and_bias();
         let (mut out, mut statistics) = (vec![0.0; n * c], vec![0.0; 2 * n]);
         layer_norm::forward(&Threads::new(1), &x, weight, bias, 1e-6, &mut out, &mut statistics);
         for with_dropped in [true, false] {
             let (mut dx, mut dropped) = (dy.clone(), vec![0.0; n * c]);
-            let mut gradients = random(2 * c, 5);
+            let mut gradients = random(if has_bias { 2 * c } else { c }, 5);
             let on_device = singles(device, &gradients);
             let (d_weight, d_bias) = gradients.split_at_mut(c);
+            let d_bias = has_bias.then_some(d_bias);
             let before = with_dropped.then_some((dropout(1), &mut dropped[..]));
             let threads = Threads::new(1);
             layer_norm::backward(&threads, &x, &statistics, weight, &mut dx, before, d_weight, d_bias, &mut Vec::new())
@@ -225,7 +239,7 @@ fn embeddings_<D: Device>(device: &Queue<D>) {
         let (mut sum, mut out, mut statistics) = (vec![0.0; n * c], vec![0.0; n * c], vec![0.0; 2 * n]);
         let threads = Threads::new(1);
         embeddings::forward(&threads, lookups, c, &mut sum);
-        let (weight, bias) = norm.parameters.split_at(c);
+        let (weight, bias) = norm.weight_and_bias();
         let normalized = rounded(device, sum.clone());
         layer_norm::forward(&threads, &normalized, weight, bias, 1e-6, &mut out, &mut statistics);
         for (i, v) in out.iter_mut().enumerate() {
@@ -349,6 +363,56 @@ fn activations_<D: Device>(device: &Queue<D>) {
     }
 }
 
+/// Forward by the pre-activation and the gate, backward from dy: as the functions say.
+fn gate<D: Device>(device: &Queue<D>) {
+    let (count, key) = (777, dropout(4));
+    for activation in Activation::ALL {
+        let [up, gate, dy] = [1, 2, 3].map(|seed| rounded(device, random(count, seed)));
+        let (activated, slopes): (Vec<f32>, Vec<f32>) = up.iter().map(|&x| activation.at(x)).unzip();
+        let activated = rounded(device, activated);
+        let keep: Vec<f32> = (0..count as u32).map(|i| key.factor(i)).collect();
+        let each = |f: &dyn Fn(usize) -> f32| (0..count).map(|i| f(i) * keep[i]).collect::<Vec<f32>>();
+        let (kept, y) = (activations(device, &activated), activations(device, &gate));
+        activation::cuda::gate_forward(device, count, site(device, key), kept.tensor(), y.tensor());
+        close(device, "y", &y, &each(&|i| activated[i] * gate[i]), 2.0);
+        assert_eq!(values(device, &kept), gate);
+        let (before, d_up, d_gate) = (activations(device, &up), activations(device, &dy), activations(device, &dy));
+        let (from, to) = ([before.tensor(), kept.tensor()], [d_up.tensor(), d_gate.tensor()]);
+        activation::cuda::gate_backward(device, activation, count, site(device, key), from, to);
+        close(device, "d_up", &d_up, &each(&|i| dy[i] * gate[i] * slopes[i]), 2.0);
+        close(device, "d_gate", &d_gate, &each(&|i| dy[i] * activation.at(up[i]).0), 2.0);
+    }
+}
+
+fn rotary_<D: Device>(device: &Queue<D>) {
+    let (heads, d, positions) = (3, 10, [0, 1, 2, 0, 7, 40]);
+    let (n, c) = (positions.len(), heads * d);
+    let mut table = vec![0.0; 41 * d];
+    rotary::fill_table(160_000.0, d, &mut table);
+    let (tables, places) = (singles(device, &table), integers(device, &positions));
+    for direction in [Direction::Forward, Direction::Backward] {
+        let mut expected = rounded(device, random(3 * n * c, 1));
+        let qkv = activations(device, &expected);
+        rotary::rotate(&Threads::new(1), &table, d, &positions, direction, &mut expected);
+        rotary::cuda::rotate(device, [n, c, d], tables.tensor(), places.tensor(), direction, qkv.tensor());
+        close(device, "rotated", &qkv, &expected, 1.0);
+    }
+}
+
+fn pooling_<D: Device>(device: &Queue<D>) {
+    let (cu_seqlens, c) = ([0, 3, 4, 4, 90], 37);
+    let (x, dy) = (rounded(device, random(90 * c, 1)), random(4 * c, 2));
+    let (mut means, mut expected) = (vec![0.0; 4 * c], random(90 * c, 3));
+    let (from, bounds) = (activations(device, &x), integers(device, &cu_seqlens));
+    let (out, gradient, dx) = (activations(device, &means), singles(device, &dy), singles(device, &expected));
+    pooling::mean(&cu_seqlens, c, &x, &mut means);
+    pooling::cuda::mean(device, c, bounds.tensor(), from.tensor(), out.tensor());
+    close(device, "mean", &out, &means, 2.0);
+    pooling::backward(&cu_seqlens, c, &dy, &mut expected);
+    pooling::cuda::backward(device, c, bounds.tensor(), gradient.tensor(), dx.tensor());
+    close_within(&values(device, &dx), &expected, "dx", 1e-6);
+}
+
 /// A layer's weight and bias off the device and on it.
 fn layer<D: Device>(device: &Queue<D>, inputs: usize, outputs: usize) -> (Vec<f32>, Vec<f32>, Buffer<D>, Buffer<D>) {
     let (weight, bias) = (rounded(device, random(inputs * outputs, 3)), rounded(device, random(outputs, 4)));
@@ -360,27 +424,39 @@ fn layer<D: Device>(device: &Queue<D>, inputs: usize, outputs: usize) -> (Vec<f3
 fn products<D: Device>(device: &Queue<D>) {
     for (n, inputs, outputs) in [(1, 8, 16), (40, 24, 8), (129, 64, 200)] {
         let (weight, bias, w, b) = layer(device, inputs, outputs);
-        let on_device = linear::cuda::Layer { inputs, outputs, weight: w.tensor(), bias: b.tensor() };
+        let on_device = linear::cuda::Layer { inputs, outputs, weight: w.tensor(), bias: Some(b.tensor()) };
         let (x, dy) = (rounded(device, random(n * inputs, 1)), rounded(device, random(n * outputs, 2)));
         let (gemm, threads) = (Gemm::new(1).unwrap(), Threads::new(1));
         let mut expected = vec![0.0; n * outputs];
-        linear::forward(&gemm, &threads, &x, Weight::new(&weight, inputs), &Bias::new(&bias, &mut expected)).unwrap();
+        linear::forward(
+            &gemm,
+            &threads,
+            &x,
+            Weight::new(&weight, inputs),
+            &Bias::new(Some(&bias), &mut expected, outputs),
+        )
+        .unwrap();
         let (from, y) = (activations(device, &x), activations(device, &vec![0.0; n * outputs]));
         linear::cuda::forward(device, n, on_device, from.tensor(), y.tensor());
         close(device, "y", &y, &expected, 4.0);
         let (full, b) = (singles(device, &vec![0.0; n * outputs]), singles(device, &bias));
-        let layer = linear::cuda::Layer { bias: b.tensor(), ..on_device };
+        let layer = linear::cuda::Layer { bias: Some(b.tensor()), ..on_device };
         linear::cuda::forward(device, n, layer, from.tensor(), full.tensor());
         close_within(&values(device, &full), &expected, "f32 y", 1e-5);
         let (b, full_b) =
             (activations(device, &[&[0.0], &bias[..]].concat()), singles(device, &[&[0.0], &bias[..]].concat()));
         let odd = |b: &Buffer<D>| b.tensor().part(1, outputs);
-        let layer = linear::cuda::Layer { bias: odd(&b), ..on_device };
+        let layer = linear::cuda::Layer { bias: Some(odd(&b)), ..on_device };
         linear::cuda::forward(device, n, layer, from.tensor(), y.tensor());
         close(device, "y with an odd bias", &y, &expected, 4.0);
-        let layer = linear::cuda::Layer { bias: odd(&full_b), ..on_device };
+        let layer = linear::cuda::Layer { bias: Some(odd(&full_b)), ..on_device };
         linear::cuda::forward(device, n, layer, from.tensor(), full.tensor());
         close_within(&values(device, &full), &expected, "f32 y with an odd bias", 1e-5);
+        let layer = linear::cuda::Layer { bias: None, ..on_device };
+        linear::cuda::forward(device, n, layer, from.tensor(), full.tensor());
+        let without: Vec<f32> =
+            expected.chunks(outputs).flat_map(|row| row.iter().zip(&bias).map(|(y, b)| y - b)).collect();
+        close_within(&values(device, &full), &without, "f32 y without a bias", 1e-5);
         for accumulate in [false, true] {
             let mut expected = rounded(device, random(n * inputs, 6));
             let (g, dx) = (activations(device, &dy), activations(device, &expected));
@@ -402,7 +478,8 @@ fn parameter_gradients<D: Device>(device: &Queue<D>) {
         let (mut dw, mut db) = (random(inputs * outputs, 7), random(outputs, 8));
         let (to_w, to_b) = (singles(device, &dw), singles(device, &db));
         let (gemm, threads) = (Gemm::new(1).unwrap(), Threads::new(1));
-        linear::backward_parameters(&gemm, &threads, &x, &dy, &mut dw, &mut db, &mut Vec::new()).unwrap();
+        linear::backward_parameters(&gemm, &threads, &x, &dy, outputs, &mut dw, Some(&mut db), &mut Vec::new())
+            .unwrap();
         let (x, g) = (activations(device, &x), activations(device, &dy));
         let scratch = singles(device, &vec![0.0; linear::cuda::sum_scratch(n, outputs)]);
         linear::cuda::backward_parameters(
@@ -412,7 +489,7 @@ fn parameter_gradients<D: Device>(device: &Queue<D>) {
             x.tensor(),
             g.tensor(),
             to_w.tensor(),
-            to_b.tensor(),
+            Some(to_b.tensor()),
             scratch.tensor(),
         );
         close_within(&values(device, &to_w), &dw, "dW", 1e-5);
@@ -421,13 +498,30 @@ fn parameter_gradients<D: Device>(device: &Queue<D>) {
 }
 
 fn attention_<D: Device>(device: &Queue<D>, heads: usize, d: usize, causal: bool, lengths: &[i32]) {
+    attention_within(device, heads, d, causal, None, lengths);
+}
+
+/// Rows whose first and last tiles they do not see.
+fn windowed_attention<D: Device>(device: &Queue<D>, window: usize, causal: bool) {
+    attention_within(device, 2, 16, causal, Some(window), &[1, 230, 9, window as i32 + 1]);
+}
+
+fn attention_within<D: Device>(
+    device: &Queue<D>,
+    heads: usize,
+    d: usize,
+    causal: bool,
+    window: Option<usize>,
+    lengths: &[i32],
+) {
     let mut cu_seqlens = vec![0];
     for length in lengths {
         cu_seqlens.push(cu_seqlens.last().unwrap() + length);
     }
     let (n, c) = (*cu_seqlens.last().unwrap() as usize, heads * d);
     let longest = 512;
-    let shape = attention::Shape { heads, hidden: c, cu_seqlens: &cu_seqlens, max_sequence_length: longest, causal };
+    let max_sequence_length = longest;
+    let shape = attention::Shape { heads, hidden: c, cu_seqlens: &cu_seqlens, max_sequence_length, causal, window };
     let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 2.0).collect::<Vec<_>>();
     let qkv = rounded(device, scale(random(3 * n * c, 1)));
     let d_out = rounded(device, random(n * c, 2));
@@ -439,8 +533,9 @@ fn attention_<D: Device>(device: &Queue<D>, heads: usize, d: usize, causal: bool
         tokens: n,
         heads,
         hidden: c,
-        max_sequence_length: longest,
+        max_sequence_length,
         causal,
+        window,
         cu_seqlens: cu.tensor(),
         tiles: tiles.tensor(),
     };

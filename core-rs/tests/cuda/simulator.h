@@ -362,6 +362,7 @@ Pointer<U> cast(Pointer<T> p) {
     return {reinterpret_cast<U*>(p.at), p.begin, p.end};
 }
 
+using std::max;
 using std::min;
 
 inline float __int_as_float(int bits) { return __builtin_bit_cast(float, bits); }

@@ -456,7 +456,7 @@ fn multiply(product: &Product) {
     let mut out = read(c);
     let bias = bias.map(|bias| read(bias.part(0, n)));
     let epilogue: Box<dyn Epilogue> = match (&bias, accumulate) {
-        (Some(bias), false) => Box::new(Bias::new(bias, &mut out)),
+        (Some(bias), false) => Box::new(Bias::new(Some(bias), &mut out, n)),
         (None, true) => Box::new(Add::new(&mut out, n)),
         (None, false) => Box::new(Store::new(&mut out, n)),
         (Some(_), true) => panic!("a bias and an accumulation"),

@@ -39,20 +39,22 @@ impl<T: Element> Cpu<T> {
 }
 
 impl Linear {
-    pub(super) fn bias<'a>(&self, weights: &'a Buffer) -> &'a [f32] {
-        &weights[self.bias..][..self.outputs]
+    pub(super) fn bias<'a>(&self, weights: &'a Buffer) -> Option<&'a [f32]> {
+        self.bias.map(|bias| &weights[bias..][..self.outputs])
     }
 
-    pub(super) fn of_mut<'a>(&self, gradients: &'a mut Buffer) -> (&'a mut [f32], &'a mut [f32]) {
-        let (left, right) = gradients.split_at_mut(self.bias);
-        (&mut left[self.weight..][..self.inputs * self.outputs], &mut right[..self.outputs])
+    /// Weight and bias.
+    pub(super) fn of_mut<'a>(&self, gradients: &'a mut Buffer) -> (&'a mut [f32], Option<&'a mut [f32]>) {
+        let (left, right) = gradients.split_at_mut(self.bias.unwrap_or(self.weight + self.inputs * self.outputs));
+        let d_bias = self.bias.map(|_| &mut right[..self.outputs]);
+        (&mut left[self.weight..][..self.inputs * self.outputs], d_bias)
     }
 }
 
 impl<T: Element> LinearOps for Cpu<T> {
     fn linear(&mut self, n: usize, layer: Linear, weights: &Buffer, x: &Buffer<T>, y: &mut Buffer<T>) {
         let _timer = self.profile.start("linear");
-        let epilogue = Bias::new(layer.bias(weights), &mut y[..n * layer.outputs]);
+        let epilogue = Bias::new(layer.bias(weights), &mut y[..n * layer.outputs], layer.outputs);
         self.linear_forward(n, layer, weights, x, &epilogue);
     }
 
@@ -68,7 +70,8 @@ impl<T: Element> LinearOps for Cpu<T> {
     ) {
         let _timer = self.profile.start("linear_residual");
         let len = n * layer.outputs;
-        let epilogue = BiasDropoutResidual::new(layer.bias(weights), dropout, &residual[..len], &mut y[..len]);
+        let epilogue =
+            BiasDropoutResidual::new(layer.bias(weights), dropout, &residual[..len], &mut y[..len], layer.outputs);
         self.linear_forward(n, layer, weights, x, &epilogue);
     }
 
@@ -84,7 +87,8 @@ impl<T: Element> LinearOps for Cpu<T> {
     ) {
         let _timer = self.profile.start("linear_activation");
         let len = n * layer.outputs;
-        let epilogue = BiasActivation::new(layer.bias(weights), activation, &mut kept[..len], &mut y[..len]);
+        let epilogue =
+            BiasActivation::new(layer.bias(weights), activation, &mut kept[..len], &mut y[..len], layer.outputs);
         self.linear_forward(n, layer, weights, x, &epilogue);
     }
 
@@ -125,7 +129,8 @@ impl<T: Element> LinearOps for Cpu<T> {
         let (x, dy) = (&x[..n * layer.inputs], &dy[..n * layer.outputs]);
         let (d_weight, d_bias) = layer.of_mut(gradients);
         let partials = &mut self.partials;
-        let done = linear::backward_parameters(&self.gemm, &self.threads, x, dy, d_weight, d_bias, partials);
+        let done =
+            linear::backward_parameters(&self.gemm, &self.threads, x, dy, layer.outputs, d_weight, d_bias, partials);
         self.note(done);
     }
 }

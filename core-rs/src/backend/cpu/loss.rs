@@ -24,7 +24,7 @@ impl<T: Element> LossOps for Cpu<T> {
     fn logits(&mut self, first: usize, n: usize, decoder: Linear, weights: &Buffer, x: &Buffer<T>, y: &mut Buffer) {
         let _timer = self.profile.start("logits");
         let x = &x[first * decoder.inputs..(first + n) * decoder.inputs];
-        let epilogue = Bias::new(decoder.bias(weights), &mut y[..n * decoder.outputs]);
+        let epilogue = Bias::new(decoder.bias(weights), &mut y[..n * decoder.outputs], decoder.outputs);
         self.note(linear::forward(&self.gemm, &self.threads, x, self.weight(decoder, weights), &epilogue));
     }
 
@@ -45,8 +45,8 @@ impl<T: Element> LossOps for Cpu<T> {
         let (d_weight, d_bias) = decoder.of_mut(gradients);
         let d_logits = &d_logits[..n * decoder.outputs];
         let partials = &mut self.partials;
-        let done =
-            linear::backward_parameters(&self.gemm, &self.threads, &x[rows], d_logits, d_weight, d_bias, partials);
+        let (gemm, threads, v) = (&self.gemm, &self.threads, decoder.outputs);
+        let done = linear::backward_parameters(gemm, threads, &x[rows], d_logits, v, d_weight, d_bias, partials);
         self.note(done);
     }
 

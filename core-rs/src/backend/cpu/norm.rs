@@ -9,8 +9,9 @@ use crate::ops::dropout::Dropout;
 use crate::ops::layer_norm;
 
 impl Norm {
-    fn of<'a>(&self, weights: &'a Buffer) -> (&'a [f32], &'a [f32]) {
-        weights[self.weight..][..2 * self.width].split_at(self.width)
+    fn of<'a>(&self, weights: &'a Buffer) -> (&'a [f32], Option<&'a [f32]>) {
+        let (weight, bias) = weights[self.weight..][..self.len()].split_at(self.width);
+        (weight, self.has_bias.then_some(bias))
     }
 }
 
@@ -28,7 +29,8 @@ impl<T: Element> Cpu<T> {
     ) {
         let _timer = self.profile.start("norm_backward");
         let len = n * norm.width;
-        let (d_weight, d_bias) = gradients[norm.weight..][..2 * norm.width].split_at_mut(norm.width);
+        let (d_weight, d_bias) = gradients[norm.weight..][..norm.len()].split_at_mut(norm.width);
+        let d_bias = norm.has_bias.then_some(d_bias);
         let operand = operand.map(|(dropout, to)| (dropout, &mut to[..len]));
         let (x, gradient, partials) = (&x[..len], &mut gradient[..len], &mut self.partials);
         let weight = norm.of(weights).0;

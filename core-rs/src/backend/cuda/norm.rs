@@ -27,7 +27,7 @@ impl<D: Device> Cuda<D> {
             statistics.exact(),
             gradient.exact(),
             operand.map(|(dropout, to)| (self.site(dropout), to.tensor())),
-            gradients.exact().part(norm.weight, 2 * norm.width),
+            gradients.exact().part(norm.weight, norm.len()),
             self.scratch.tensor(),
         );
     }

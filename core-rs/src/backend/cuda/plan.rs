@@ -178,12 +178,13 @@ impl<D: Device> Cuda<D> {
             inputs,
             outputs,
             weight: weights.working().part(weight, inputs * outputs),
-            bias: of_bias.part(bias, outputs),
+            bias: bias.map(|bias| of_bias.part(bias, outputs)),
         }
     }
 
     pub(super) fn norm_of(&self, norm: Norm, weights: &Buffer<D>) -> layer_norm::cuda::Parameters {
-        let [weight, bias] = [0, norm.width].map(|after| weights.exact().part(norm.weight + after, norm.width));
+        let part = |at| weights.exact().part(at, norm.width);
+        let (weight, bias) = (part(norm.weight), norm.has_bias.then(|| part(norm.weight + norm.width)));
         layer_norm::cuda::Parameters { width: norm.width, eps: norm.eps, weight, bias }
     }
 
@@ -196,6 +197,7 @@ impl<D: Device> Cuda<D> {
             hidden: heads.hidden,
             max_sequence_length: heads.max_sequence_length,
             causal: heads.causal,
+            window: heads.window,
             cu_seqlens,
             tiles,
         }
@@ -228,7 +230,7 @@ impl<D: Device> Cuda<D> {
             x,
             dy,
             gradients.exact().part(weight, inputs * outputs),
-            gradients.exact().part(bias, outputs),
+            bias.map(|bias| gradients.exact().part(bias, outputs)),
             self.scratch.tensor(),
         );
     }

@@ -12,6 +12,8 @@ pub const PROGRAM: &[(&str, &str)] = &[
     ("ops/layer_norm/kernel.cu", include_str!("../../ops/layer_norm/kernel.cu")),
     ("ops/embeddings/kernel.cu", include_str!("../../ops/embeddings/kernel.cu")),
     ("ops/linear/kernel.cu", include_str!("../../ops/linear/kernel.cu")),
+    ("ops/rotary/kernel.cu", include_str!("../../ops/rotary/kernel.cu")),
+    ("ops/pooling/kernel.cu", include_str!("../../ops/pooling/kernel.cu")),
     ("ops/attention/kernel.cu", include_str!("../../ops/attention/kernel.cu")),
     ("ops/cross_entropy/kernel.cu", include_str!("../../ops/cross_entropy/kernel.cu")),
     ("optim/kernel.cu", include_str!("../../optim/kernel.cu")),

@@ -4,14 +4,14 @@ use super::Activation;
 use crate::driver::queue::Queue;
 use crate::driver::{Device, Launch, Tensor};
 
-/// The kernels forward and backward.
-fn kernels(activation: Activation) -> [&'static str; 2] {
+/// The kernels forward, backward, and backward behind a gate.
+fn kernels(activation: Activation) -> [&'static str; 3] {
     match activation {
-        Activation::Gelu => ["gelu_forward", "gelu_backward"],
-        Activation::GeluTanh => ["gelu_tanh_forward", "gelu_tanh_backward"],
-        Activation::Relu => ["relu_forward", "relu_backward"],
-        Activation::SquaredRelu => ["squared_relu_forward", "squared_relu_backward"],
-        Activation::Silu => ["silu_forward", "silu_backward"],
+        Activation::Gelu => ["gelu_forward", "gelu_backward", "gelu_gate_backward"],
+        Activation::GeluTanh => ["gelu_tanh_forward", "gelu_tanh_backward", "gelu_tanh_gate_backward"],
+        Activation::Relu => ["relu_forward", "relu_backward", "relu_gate_backward"],
+        Activation::SquaredRelu => ["squared_relu_forward", "squared_relu_backward", "squared_relu_gate_backward"],
+        Activation::Silu => ["silu_forward", "silu_backward", "silu_gate_backward"],
     }
 }
 
@@ -31,4 +31,31 @@ pub fn forward<D: Device>(queue: &Queue<D>, activation: Activation, count: usize
 /// `gradient *= f'(pre)`, `count` elements.
 pub fn backward<D: Device>(queue: &Queue<D>, activation: Activation, count: usize, pre: Tensor, gradient: Tensor) {
     launch(queue, kernels(activation)[1], count, pre, gradient);
+}
+
+/// `y = dropout(activated · y)`, where y is the gate, which goes to `activated`; `count` elements.
+pub fn gate_forward<D: Device>(queue: &Queue<D>, count: usize, dropout: Option<Tensor>, activated: Tensor, y: Tensor) {
+    let act = queue.activations();
+    let [activated, y] = [activated, y].map(|x| x.expect(count, act));
+    queue.launch(
+        &Launch::threads("gate_forward", count),
+        &[(count as u64).into(), dropout.into(), activated.into(), y.into()],
+    );
+}
+
+/// From dy in `d_up`: `d_up = dy gate f'(up)` and `d_gate = dy f(up)`, with the dropout; `count` elements.
+pub fn gate_backward<D: Device>(
+    queue: &Queue<D>,
+    activation: Activation,
+    count: usize,
+    dropout: Option<Tensor>,
+    [up, gate]: [Tensor; 2],
+    [d_up, d_gate]: [Tensor; 2],
+) {
+    let act = queue.activations();
+    let [up, gate, d_up, d_gate] = [up, gate, d_up, d_gate].map(|x| x.expect(count, act));
+    queue.launch(
+        &Launch::threads(kernels(activation)[2], count),
+        &[(count as u64).into(), dropout.into(), up.into(), gate.into(), d_up.into(), d_gate.into()],
+    );
 }

@@ -115,3 +115,40 @@ KERNEL(silu_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) 
     activate_backward<Silu>(count, pre, gradient);
 }
 EXPORT(silu_backward)
+
+// Behind a gate: y = dropout(f(up) · gate). Which f it was, forward need not know.
+
+/// y = dropout(activated · y), where y is the gate; `activated` becomes the gate, from which backward starts.
+KERNEL(gate_forward)(u64 count, Pointer<const Dropout> site, Pointer<act> activated, Pointer<act> y) {
+    const Dropout dropout = dropout_of(site);
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    const act gate = y[i];
+    y[i] = narrow<act>(widen(activated[i]) * widen(gate) * dropout.factor((u32)i));
+    activated[i] = gate;
+}
+EXPORT(gate_forward)
+
+/// d_up, which is dy at first, = dy · gate · f'(up), and d_gate = dy · f(up), with the dropout.
+template <class F>
+DEVICE void gate_backward(u64 count, Pointer<const Dropout> site, Pointer<const act> up, Pointer<const act> gate,
+                          Pointer<act> d_up, Pointer<act> d_gate) {
+    const Dropout dropout = dropout_of(site);
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    const float dy = widen(d_up[i]) * dropout.factor((u32)i), x = widen(up[i]);
+    d_gate[i] = narrow<act>(dy * F::value(x));
+    d_up[i] = narrow<act>(dy * widen(gate[i]) * F::slope(x));
+}
+
+#define GATE(name, F)                                                                                                      \
+    KERNEL(name##_gate_backward)(u64 count, Pointer<const Dropout> site, Pointer<const act> up, Pointer<const act> gate,   \
+                                 Pointer<act> d_up, Pointer<act> d_gate) {                                                 \
+        gate_backward<F>(count, site, up, gate, d_up, d_gate);                                                             \
+    }                                                                                                                      \
+    EXPORT(name##_gate_backward)
+GATE(gelu, Gelu)
+GATE(gelu_tanh, GeluTanh)
+GATE(relu, Relu)
+GATE(squared_relu, SquaredRelu)
+GATE(silu, Silu)

@@ -24,6 +24,8 @@ pub struct Packed {
     pub max_sequence_length: usize,
     /// Whether a token sees only itself and what stands before it.
     pub causal: bool,
+    /// How far from itself a token sees, on each side; everything where it is `None`.
+    pub window: Option<usize>,
     /// i32`[B + 1]`
     pub cu_seqlens: Tensor,
     /// i32`[tiles, 2]`, from [`tiles`]; a sequence of −1 is no tile.
@@ -36,7 +38,7 @@ impl Packed {
     }
 
     /// The kernels' `Heads`.
-    fn words(&self) -> [u32; 6] {
+    fn words(&self) -> [u32; 7] {
         let scale = 1.0 / (self.head() as f32).sqrt();
         [
             self.tokens as u32,
@@ -44,6 +46,7 @@ impl Packed {
             self.head() as u32,
             u32::from(self.causal),
             self.max_sequence_length as u32,
+            self.window.unwrap_or(self.max_sequence_length).min(self.max_sequence_length) as u32,
             scale.to_bits(),
         ]
     }

@@ -13,11 +13,22 @@ const int TILE = 32, UNROLL = 1; // unrolled, the products of floats take NVRTC 
 const int PAD = 16 / sizeof(act);
 const int SCORE_STRIDE = TILE + PAD;
 
-/// The packed batch and how it is cut into heads.
+/// The packed batch and how it is cut into heads. A row sees keys up to `window` away.
 struct Heads {
     int tokens, hidden, size, causal;
     u32 longest;
+    int window;
     float scale;
+
+    DEVICE bool sees(int query, int key) const {
+        return !(causal && key > query) && key - query <= window && query - key <= window;
+    }
+    /// The first row of the first tile, and the end of the last one, that the rows of the tile at `first` see or are seen by.
+    DEVICE int first_seen(int first) const { return max(first - window, 0) / TILE * TILE; }
+    DEVICE int end_seen(int first, int length) const {
+        const int last = first + TILE;
+        return length - last <= window ? length : last + window;
+    }
 };
 
 /// Dropout of the scores, or none. It counts the batch's own tokens: those that fill it up to a bucket draw no masks.
@@ -110,9 +121,10 @@ DEVICE void attention_forward(Heads heads, Pointer<const int> tiles, Pointer<con
     const Pointer<act> q = memory, k = q + TILE * stride, v = k + TILE * stride, p = v + TILE * stride;
     const int warp_rows = threadIdx.x / 32 * 16;
     load_tile<D>(q, qkv, 3 * heads.hidden, heads, place, place.first);
-    float o[D / 8][4] = {}, top[2] = {-INFINITE, -INFINITE}, total[2] = {};
-    const int end = heads.causal ? min(place.length, place.first + TILE) : place.length;
-    for (int first_key = 0; first_key < end; first_key += TILE) {
+    // Finite: of a first tile that it does not see, a row takes nothing.
+    float o[D / 8][4] = {}, top[2] = {-1e30f, -1e30f}, total[2] = {};
+    const int end = heads.causal ? min(place.length, place.first + TILE) : heads.end_seen(place.first, place.length);
+    for (int first_key = heads.first_seen(place.first); first_key < end; first_key += TILE) {
         __syncthreads(); // nobody reads the last keys any more
         load_tile<D>(k, qkv + heads.hidden, 3 * heads.hidden, heads, place, first_key);
         load_tile<D>(v, qkv + 2 * heads.hidden, 3 * heads.hidden, heads, place, first_key);
@@ -125,7 +137,7 @@ DEVICE void attention_forward(Heads heads, Pointer<const int> tiles, Pointer<con
 #pragma unroll
             for (int e = 0; e < 4; e++) {
                 const int query = place.first + row_of(e), key = first_key + column_of(j, e);
-                const bool seen = key < place.length && !(heads.causal && key > query);
+                const bool seen = key < place.length && heads.sees(query, key);
                 s[j][e] = seen ? s[j][e] * heads.scale : -INFINITE;
                 higher[e / 2] = fmaxf(higher[e / 2], s[j][e]);
             }
@@ -209,7 +221,7 @@ DEVICE void score_gradients(const Heads& heads, const Place& place, int first_qu
 #pragma unroll
         for (int e = 0; e < 4; e++) {
             const int query = first_query + row_of(e), key = first_key + column_of(j, e);
-            const bool seen = query < place.length && key < place.length && !(heads.causal && key > query);
+            const bool seen = query < place.length && key < place.length && heads.sees(query, key);
             const float probability = seen ? expf(fmaf(s[j][e], heads.scale, -row_lse[e / 2])) : 0.0f;
             const float keep = keep_score(dropout, heads, place, query, key);
             const int at = row_of(e) * SCORE_STRIDE + column_of(j, e);
@@ -232,7 +244,8 @@ DEVICE void attention_backward_keys(Heads heads, Pointer<const int> tiles, Point
     load_tile<D>(k, qkv + heads.hidden, 3 * heads.hidden, heads, place, place.first);
     load_tile<D>(v, qkv + 2 * heads.hidden, 3 * heads.hidden, heads, place, place.first);
     float dk[D / 8][4] = {}, dv[D / 8][4] = {};
-    for (int query = heads.causal ? place.first : 0; query < place.length; query += TILE) {
+    const int end = heads.end_seen(place.first, place.length);
+    for (int query = heads.causal ? place.first : heads.first_seen(place.first); query < end; query += TILE) {
         __syncthreads();
         load_tile<D>(q, qkv, 3 * heads.hidden, heads, place, query);
         load_tile<D>(d, d_out, heads.hidden, heads, place, query);
@@ -260,8 +273,8 @@ DEVICE void attention_backward_queries(Heads heads, Pointer<const int> tiles, Po
     load_tile<D>(q, qkv, 3 * heads.hidden, heads, place, place.first);
     load_tile<D>(d, d_out, heads.hidden, heads, place, place.first);
     float dq[D / 8][4] = {};
-    const int end = heads.causal ? min(place.length, place.first + TILE) : place.length;
-    for (int key = 0; key < end; key += TILE) {
+    const int end = heads.causal ? min(place.length, place.first + TILE) : heads.end_seen(place.first, place.length);
+    for (int key = heads.first_seen(place.first); key < end; key += TILE) {
         __syncthreads();
         load_tile<D>(k, qkv + heads.hidden, 3 * heads.hidden, heads, place, key);
         load_tile<D>(v, qkv + 2 * heads.hidden, 3 * heads.hidden, heads, place, key);

@@ -33,7 +33,7 @@ pub fn forward<D: Device>(
             rows.expect(3 * n, Dtype::I32).into(),
             tables.into(),
             norm.weight.expect(c, Dtype::F32).into(),
-            norm.bias.expect(c, Dtype::F32).into(),
+            norm.bias.map(|bias| bias.expect(c, Dtype::F32)).into(),
             dropout.into(),
             sum.expect(n * c, act).into(),
             out.expect(n * c, act).into(),

@@ -85,16 +85,28 @@ impl Epilogue for Add {
     }
 }
 
+/// What a layer without biases adds to a tile.
+static ZEROS: [f32; LARGEST] = [0.0; LARGEST];
+
+/// The bias of a tile's columns.
+#[inline(always)]
+pub(super) fn bias_of<'a>(bias: Option<&'a [f32]>, tile: &Tile) -> &'a [f32] {
+    match bias {
+        Some(bias) => &bias[tile.column..][..tile.width],
+        None => &ZEROS[..tile.width],
+    }
+}
+
 /// `c = x + bias[j]`
 pub struct Bias<'a, T> {
-    bias: &'a [f32],
+    bias: Option<&'a [f32]>,
     c: Output<T>,
 }
 
 impl<'a, T: Element> Bias<'a, T> {
-    /// Into rows of `c` as long as the bias.
-    pub fn new(bias: &'a [f32], c: &mut [T]) -> Self {
-        Self { bias, c: Output::new(c, bias.len()) }
+    /// Into rows of `c` that are `stride` apart.
+    pub fn new(bias: Option<&'a [f32]>, c: &mut [T], stride: usize) -> Self {
+        Self { bias, c: Output::new(c, stride) }
     }
 }
 
@@ -108,7 +120,7 @@ impl<T: Element> Epilogue for Bias<'_, T> {
     }
 
     fn finish(&self, tile: &mut Tile) {
-        let bias = &self.bias[tile.column..][..tile.width];
+        let bias = bias_of(self.bias, tile);
         tile.edit(
             #[inline(always)]
             |_, x| combine(x, &bias[..x.len()], |x, bias| x + bias),
@@ -119,16 +131,16 @@ impl<T: Element> Epilogue for Bias<'_, T> {
 
 /// `c = f(x + bias[j])`; `slope` keeps the derivative of f there, which is all that backward needs.
 pub struct BiasActivation<'a, T> {
-    bias: &'a [f32],
+    bias: Option<&'a [f32]>,
     activation: Activation,
     slope: Output<T>,
     c: Output<T>,
 }
 
 impl<'a, T: Element> BiasActivation<'a, T> {
-    /// Into rows of `slope` and `c` as long as the bias.
-    pub fn new(bias: &'a [f32], activation: Activation, slope: &mut [T], c: &mut [T]) -> Self {
-        Self { bias, activation, slope: Output::new(slope, bias.len()), c: Output::new(c, bias.len()) }
+    /// Into rows of `slope` and `c` that are `stride` apart.
+    pub fn new(bias: Option<&'a [f32]>, activation: Activation, slope: &mut [T], c: &mut [T], stride: usize) -> Self {
+        Self { bias, activation, slope: Output::new(slope, stride), c: Output::new(c, stride) }
     }
 }
 
@@ -144,7 +156,7 @@ impl<T: Element> Epilogue for BiasActivation<'_, T> {
     }
 
     fn finish(&self, tile: &mut Tile) {
-        let bias = &self.bias[tile.column..][..tile.width];
+        let bias = bias_of(self.bias, tile);
         let mut slopes = [0.0f32; LARGEST];
         self.activation.apply::<T>(Activate { bias, slopes: &mut slopes, tile: &mut *tile });
         self.slope.store(tile, &slopes);
@@ -218,17 +230,17 @@ impl<T: Element> Epilogue for TimesSlope<'_, T> {
 
 /// `c = dropout(x + bias[j]) + residual`: what stands before a LayerNorm.
 pub struct BiasDropoutResidual<'a, T> {
-    bias: &'a [f32],
+    bias: Option<&'a [f32]>,
     dropout: Dropout,
     residual: &'a [T],
     c: Output<T>,
 }
 
 impl<'a, T: Element> BiasDropoutResidual<'a, T> {
-    /// Into rows of `c`, and from rows of `residual`, as long as the bias.
-    pub fn new(bias: &'a [f32], dropout: Dropout, residual: &'a [T], c: &mut [T]) -> Self {
+    /// Into rows of `c`, and from rows of `residual`, that are `stride` apart.
+    pub fn new(bias: Option<&'a [f32]>, dropout: Dropout, residual: &'a [T], c: &mut [T], stride: usize) -> Self {
         assert!(residual.len() >= c.len(), "gemm: the residual is shorter than C");
-        Self { bias, dropout, residual, c: Output::new(c, bias.len()) }
+        Self { bias, dropout, residual, c: Output::new(c, stride) }
     }
 }
 
@@ -246,7 +258,7 @@ impl<T: Element> Epilogue for BiasDropoutResidual<'_, T> {
     }
 
     fn finish(&self, tile: &mut Tile) {
-        let bias = &self.bias[tile.column..][..tile.width];
+        let bias = bias_of(self.bias, tile);
         let (row, column, dropout) = (tile.row, tile.column, self.dropout);
         tile.edit(
             #[inline(always)]

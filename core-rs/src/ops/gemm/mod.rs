@@ -16,6 +16,7 @@ mod amx;
 mod dot_bf16;
 pub mod epilogue;
 mod fma;
+pub mod gate;
 mod kernel;
 mod operands;
 mod output;

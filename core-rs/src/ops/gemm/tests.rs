@@ -121,13 +121,13 @@ fn applies_each_epilogue<T: Element>() {
             let mut sum: Vec<f32> = old.iter().map(|x| x.to_f32()).collect();
             run(&Add::new(&mut sum, n));
             let mut biased = zeros();
-            run(&Bias::new(&bias, &mut biased));
+            run(&Bias::new(Some(&bias), &mut biased, n));
             let (mut slope, mut activated) = (zeros(), zeros());
-            run(&BiasActivation::new(&bias, Activation::Gelu, &mut slope, &mut activated));
+            run(&BiasActivation::new(Some(&bias), Activation::Gelu, &mut slope, &mut activated, n));
             let mut sloped = zeros();
             run(&TimesSlope::new(&old, &mut sloped, n));
             let (mut added, dropout) = (zeros(), Dropout::new(DropoutKey::new(1, 2, 3, 4), 0.3));
-            run(&BiasDropoutResidual::new(&bias, dropout, &old, &mut added));
+            run(&BiasDropoutResidual::new(Some(&bias), dropout, &old, &mut added, n));
             for i in 0..m * n {
                 let (old, sum_of_bias) = (f64::from(old[i].to_f32()), x[i] + f64::from(bias[i % n]));
                 close(sum[i], x[i] + old, k);

@@ -16,7 +16,7 @@ const FORWARD: [&str; 5] =
 const BACKWARD: [&str; 5] =
     ["norm_backward_256", "norm_backward_512", "norm_backward_768", "norm_backward_1024", "norm_backward_2048"];
 
-/// Weight and bias of a LayerNorm, f32`[C]` each.
+/// Weight and bias of a LayerNorm, f32`[C]` each, or a weight alone.
 #[derive(Clone, Copy)]
 pub struct Parameters {
     /// C
@@ -26,7 +26,7 @@ pub struct Parameters {
     /// `[C]`
     pub weight: Tensor,
     /// `[C]`
-    pub bias: Tensor,
+    pub bias: Option<Tensor>,
 }
 
 impl Parameters {
@@ -34,7 +34,7 @@ impl Parameters {
     /// four neighbours at once. Rows of activations are aligned for that where C is a multiple of four; the parameters
     /// depend on what lies before them.
     pub(crate) fn version(&self, kernels: [&'static str; 5]) -> &'static str {
-        let aligned = [self.weight, self.bias].iter().all(|x| x.address.is_multiple_of(16));
+        let aligned = [self.weight].iter().chain(&self.bias).all(|x| x.address.is_multiple_of(16));
         match self.width.is_multiple_of(4) && self.width <= 1024 && aligned {
             true => kernels[(self.width - 1) / 256],
             false => kernels[4],
@@ -53,7 +53,7 @@ pub fn forward<D: Device>(queue: &Queue<D>, n: usize, norm: Parameters, x: Tenso
             norm.eps.into(),
             x.expect(n * c, act).into(),
             norm.weight.expect(c, Dtype::F32).into(),
-            norm.bias.expect(c, Dtype::F32).into(),
+            norm.bias.map(|bias| bias.expect(c, Dtype::F32)).into(),
             out.expect(n * c, act).into(),
             statistics.expect(2 * n, Dtype::F32).into(),
         ],
@@ -72,7 +72,7 @@ pub fn backward_scratch(n: usize, c: usize) -> usize {
 }
 
 /// `gradient`, f32: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
-/// was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`.
+/// was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`, or the weight's `[C]`.
 pub fn backward<D: Device>(
     queue: &Queue<D>,
     n: usize,
@@ -87,12 +87,14 @@ pub fn backward<D: Device>(
     let (c, act) = (norm.width, queue.activations());
     let (rows, blocks) = backward_blocks(n);
     let (dropout, dropped) = before.unzip();
-    let partials = scratch.expect(blocks * 2 * c, Dtype::F32);
+    let parts = if norm.bias.is_some() { 2 } else { 1 };
+    let partials = scratch.expect(blocks * parts * c, Dtype::F32);
     queue.launch(
         &Launch { shared: 2 * c * 4, ..Launch::row(norm.version(BACKWARD), blocks, 256) },
         &[
             (n as i32).into(),
             (rows as i32).into(),
+            (parts as i32).into(),
             (c as i32).into(),
             x.expect(n * c, act).into(),
             statistics.expect(2 * n, Dtype::F32).into(),
@@ -103,5 +105,5 @@ pub fn backward<D: Device>(
             partials.into(),
         ],
     );
-    add_columns(queue, blocks, 2 * c, partials, d_parameters);
+    add_columns(queue, blocks, parts * c, partials, d_parameters);
 }

@@ -32,7 +32,12 @@ DEVICE void normalize(const float (&x)[E / V][V], int row, int c, float eps, Poi
     for_packets<V, E>(c, [&](int k, int column) {
         float w[V], b[V], y[V];
         load<V, float>(weight + column, w);
-        load<V, float>(bias + column, b);
+        if (bias) {
+            load<V, float>(bias + column, b);
+        } else {
+#pragma unroll
+            for (int i = 0; i < V; i++) b[i] = 0.0f;
+        }
 #pragma unroll
         for (int i = 0; i < V; i++) {
             y[i] = fmaf((x[k][i] - mean) * reciprocal, w[i], b[i]) * dropout.factor(first + column + i);
@@ -56,9 +61,9 @@ DEVICE void norm_forward_rows(int n, int c, float eps, Pointer<const act> x, Poi
 }
 
 /// Backward of rows `block · rows …` by all warps of the block. The gradients of weight and bias are summed over these
-/// rows in a fixed order and go to `partials[block, 2, C]`.
+/// rows in a fixed order and go to `partials[block, parts, C]`; without a bias there is one part.
 template <int V, int E>
-DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Pointer<const float> statistics,
+DEVICE void norm_backward_rows(int n, int rows, int parts, int c, Pointer<const act> x, Pointer<const float> statistics,
                                Pointer<const float> weight, Pointer<float> gradient, Dropout dropout,
                                Pointer<act> dropped, Pointer<float> partials) {
     DYNAMIC_SHARED(float, total); // [2, C]
@@ -111,7 +116,7 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
         }
         __syncthreads();
     }
-    for (int i = threadIdx.x; i < 2 * c; i += blockDim.x) partials[(long long)blockIdx.x * 2 * c + i] = total[i];
+    for (int i = threadIdx.x; i < parts * c; i += blockDim.x) partials[(long long)blockIdx.x * parts * c + i] = total[i];
 }
 
 // Versions by the widest row that they take, because a narrower one needs fewer registers: at 1024 columns a thread of
@@ -126,10 +131,11 @@ DEVICE void norm_backward_rows(int n, int rows, int c, Pointer<const act> x, Poi
         norm_forward_rows<V, W / 32>(n, c, eps, x, weight, bias, out, statistics);                                         \
     }                                                                                                                      \
     EXPORT(norm_forward_##W)                                                                                               \
-    KERNEL(norm_backward_##W)(int n, int rows, int c, Pointer<const act> x, Pointer<const float> statistics,               \
+    KERNEL(norm_backward_##W)(int n, int rows, int parts, int c, Pointer<const act> x, Pointer<const float> statistics,    \
                               Pointer<const float> weight, Pointer<float> gradient, Pointer<const Dropout> site,           \
                               Pointer<act> dropped, Pointer<float> partials) {                                             \
-        norm_backward_rows<V, W / 32>(n, rows, c, x, statistics, weight, gradient, dropout_of(site), dropped, partials);   \
+        norm_backward_rows<V, W / 32>(n, rows, parts, c, x, statistics, weight, gradient, dropout_of(site), dropped,       \
+                                      partials);                                                                           \
     }                                                                                                                      \
     EXPORT(norm_backward_##W)
 NORM(256, 4)

@@ -11,13 +11,13 @@ use crate::machine::threads::{Shards, Threads};
 use crate::ops::dropout::Dropout;
 use crate::ops::{ROW_BLOCK, add_partials};
 
-/// `out = (x − mean) / sqrt(variance + eps) · weight + bias`, rows of `weight.len()`. `statistics` is `[N, 2]`: mean and
+/// `out = (x − mean) / sqrt(variance + eps) · weight + bias`, or without bias, rows of `weight.len()`. `statistics` is `[N, 2]`: mean and
 /// reciprocal deviation, for backward.
 pub fn forward<T: Element>(
     threads: &Threads,
     x: &[T],
     weight: &[f32],
-    bias: &[f32],
+    bias: Option<&[f32]>,
     eps: f32,
     out: &mut [T],
     statistics: &mut [f32],
@@ -37,8 +37,17 @@ pub fn forward<T: Element>(
                 for ((x, out), statistics) in rows.zip(statistics.chunks_exact_mut(2)) {
                     let mean = sum(x) / c as f32;
                     let reciprocal = 1.0 / (sum_of_squares(x, mean) / c as f32 + eps).sqrt();
-                    for (((o, x), w), b) in out.iter_mut().zip(x).zip(weight).zip(bias) {
-                        *o = T::from_f32(((x.to_f32() - mean) * reciprocal).mul_add(*w, *b));
+                    match bias {
+                        Some(bias) => {
+                            for (((o, x), w), b) in out.iter_mut().zip(x).zip(weight).zip(bias) {
+                                *o = T::from_f32(((x.to_f32() - mean) * reciprocal).mul_add(*w, *b));
+                            }
+                        }
+                        None => {
+                            for ((o, x), w) in out.iter_mut().zip(x).zip(weight) {
+                                *o = T::from_f32((x.to_f32() - mean) * reciprocal * w);
+                            }
+                        }
                     }
                     statistics.copy_from_slice(&[mean, reciprocal]);
                 }
@@ -48,7 +57,7 @@ pub fn forward<T: Element>(
 }
 
 /// `gradient` is d out on entry and d x on return. With `dropped`, x was `dropout(y) + residual`: then
-/// d x is also the residual's gradient, and `dropped` receives d y. Adds to `d_weight` and `d_bias`. `partials`
+/// d x is also the residual's gradient, and `dropped` receives d y. Adds to `d_weight`, and to `d_bias` if there is one. `partials`
 /// is scratch that is grown as needed.
 ///
 /// # Errors
@@ -61,7 +70,7 @@ pub fn backward<T: Element>(
     gradient: &mut [f32],
     dropped: Option<(Dropout, &mut [T])>,
     d_weight: &mut [f32],
-    d_bias: &mut [f32],
+    mut d_bias: Option<&mut [f32]>,
     partials: &mut Vec<f32>,
 ) -> Result<()> {
     let c = weight.len();
@@ -111,7 +120,9 @@ pub fn backward<T: Element>(
     });
     for partial in partials.chunks_exact(2 * c) {
         add_partials(d_weight, &partial[..c]);
-        add_partials(d_bias, &partial[c..]);
+        if let Some(d_bias) = &mut d_bias {
+            add_partials(d_bias, &partial[c..]);
+        }
     }
     Ok(())
 }
@@ -127,7 +138,10 @@ mod tests {
         let threads = Threads::new(2);
         let (n, c) = (5, 19);
         let dy = random(n * c, 9);
-        for dropout in [None, Some(Dropout::none()), Some(Dropout::new(DropoutKey::new(1, 2, 3, 4), 0.3))] {
+        let some = Dropout::new(DropoutKey::new(1, 2, 3, 4), 0.3);
+        for (dropout, with_bias) in
+            [(None, true), (None, false), (Some(Dropout::none()), true), (Some(some), true), (Some(some), false)]
+        {
             let run = |v: &[f32]| {
                 let (x, rest) = v.split_at(n * c);
                 let (residual, rest) = rest.split_at(n * c);
@@ -138,7 +152,7 @@ mod tests {
                         *x = *x * dropout.factor(i as u32) + r;
                     }
                 }
-                forward(&threads, &x, weight, bias, 1e-5, &mut out, &mut statistics);
+                forward(&threads, &x, weight, with_bias.then_some(bias), 1e-5, &mut out, &mut statistics);
                 (x, out, statistics)
             };
             let inputs = random(2 * n * c + 2 * c, 4);
@@ -156,7 +170,7 @@ mod tests {
                 &mut gradient,
                 before,
                 &mut d_weight,
-                &mut d_bias,
+                with_bias.then_some(&mut d_bias),
                 &mut Vec::new(),
             )
             .unwrap();

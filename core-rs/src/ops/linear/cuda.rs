@@ -17,7 +17,7 @@ pub struct Layer {
     /// As activations.
     pub weight: Tensor,
     /// `[outputs]`, of the result's type.
-    pub bias: Tensor,
+    pub bias: Option<Tensor>,
 }
 
 fn plain(elements: Tensor) -> Matrix {
@@ -30,7 +30,7 @@ fn transposed(elements: Tensor) -> Matrix {
 
 /// `y = x Wᵀ + b`, `n` rows; y may be of another type than x.
 pub fn forward<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, x: Tensor, y: Tensor) {
-    let fused = layer.bias.address.is_multiple_of(EPILOGUE_ALIGNMENT);
+    let fused = layer.bias.filter(|bias| bias.address.is_multiple_of(EPILOGUE_ALIGNMENT));
     queue.multiply(&Product {
         m: n,
         n: layer.outputs,
@@ -38,12 +38,12 @@ pub fn forward<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, x: Tensor, y
         a: plain(x),
         b: transposed(layer.weight),
         c: y,
-        bias: fused.then_some(layer.bias),
+        bias: fused,
         accumulate: false,
     });
-    if !fused {
+    if let Some(bias) = layer.bias.filter(|_| fused.is_none()) {
         let kernel = if y.dtype == queue.activations() { "add_bias" } else { "add_bias_to_logits" };
-        let (count, bias) = (n * layer.outputs, layer.bias.expect(layer.outputs, y.dtype));
+        let (count, bias) = (n * layer.outputs, bias.expect(layer.outputs, y.dtype));
         queue.launch(
             &Launch::threads(kernel, count),
             &[(count as u64).into(), (layer.outputs as i32).into(), bias.into(), y.expect(count, y.dtype).into()],
@@ -65,7 +65,7 @@ pub fn backward_data<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, dy: Te
     });
 }
 
-/// `dW += dyᵀ x`, `db += Σ dy`; both f32.
+/// `dW += dyᵀ x`, and `db += Σ dy` where there is a bias; both f32.
 pub fn backward_parameters<D: Device>(
     queue: &Queue<D>,
     n: usize,
@@ -73,7 +73,7 @@ pub fn backward_parameters<D: Device>(
     x: Tensor,
     dy: Tensor,
     d_weight: Tensor,
-    d_bias: Tensor,
+    d_bias: Option<Tensor>,
     scratch: Tensor,
 ) {
     queue.multiply(&Product {
@@ -86,6 +86,7 @@ pub fn backward_parameters<D: Device>(
         bias: None,
         accumulate: true,
     });
+    let Some(d_bias) = d_bias else { return };
     let (rows, blocks) = sum_blocks(n, outputs);
     let partials = scratch.expect(blocks * outputs, Dtype::F32);
     queue.launch(

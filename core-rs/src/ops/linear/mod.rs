@@ -82,7 +82,7 @@ pub fn backward_data<T: Element>(
     gemm.run(threads, size, MatRef::rows(dy, outputs), weight.right_of_gradient(), epilogue)
 }
 
-/// `dW += dyᵀ x`, `db += Σ rows of dy`. `partials` is scratch.
+/// `dW += dyᵀ x`, of `outputs` rows, and `db += Σ rows of dy` where there is a bias. `partials` is scratch.
 ///
 /// # Errors
 /// `OutOfMemory`, as [`Gemm::run`].
@@ -91,14 +91,17 @@ pub fn backward_parameters<T: Element>(
     threads: &Threads,
     x: &[T],
     dy: &[T],
+    outputs: usize,
     d_weight: &mut [f32],
-    d_bias: &mut [f32],
+    d_bias: Option<&mut [f32]>,
     partials: &mut Vec<f32>,
 ) -> Result<()> {
-    let outputs = d_bias.len();
     let inputs = d_weight.len() / outputs;
     let size = Size { m: outputs, n: inputs, k: dy.len() / outputs };
     let (a, b) = (MatRef::rows(dy, outputs).t(), MatRef::rows(x, inputs));
+    let Some(d_bias) = d_bias else {
+        return gemm.run_of_columns(threads, size, a, b, &Add::new(d_weight, inputs), &|_, _| {});
+    };
     // The bias's gradient reads dy while the product packs it. Blocks of rows are added in order.
     refill(partials, size.k.div_ceil(ROW_BLOCK) * outputs)?;
     let partial = Shards::new(partials);
@@ -139,8 +142,10 @@ mod tests {
                 let (mut y, mut slope) = (vec![0.0; n * outputs], vec![0.0; n * outputs]);
                 let weight = Weight::new(&v[split[0]..split[1]], inputs);
                 let epilogue: &dyn Epilogue = match activation {
-                    None => &Bias::new(&v[split[1]..], &mut y),
-                    Some(activation) => &BiasActivation::new(&v[split[1]..], activation, &mut slope, &mut y),
+                    None => &Bias::new(Some(&v[split[1]..]), &mut y, outputs),
+                    Some(activation) => {
+                        &BiasActivation::new(Some(&v[split[1]..]), activation, &mut slope, &mut y, outputs)
+                    }
                 };
                 forward(&gemm, &threads, &v[..split[0]], weight, epilogue).unwrap();
                 (y, slope)
@@ -154,8 +159,11 @@ mod tests {
             let (mut dw, mut db) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);
             let weight = Weight::new(&inputs_of[split[0]..split[1]], inputs);
             backward_data(&gemm, &threads, &d_pre, weight, &Store::new(&mut dx, inputs)).unwrap();
-            backward_parameters(&gemm, &threads, &inputs_of[..split[0]], &d_pre, &mut dw, &mut db, &mut Vec::new())
-                .unwrap();
+            let (x, mut scratch) = (&inputs_of[..split[0]], Vec::new());
+            backward_parameters(&gemm, &threads, x, &d_pre, outputs, &mut dw, Some(&mut db), &mut scratch).unwrap();
+            let mut alone = vec![0.0; dw.len()];
+            backward_parameters(&gemm, &threads, x, &d_pre, outputs, &mut alone, None, &mut scratch).unwrap();
+            assert_eq!(alone, dw, "without a bias");
             check_gradient(&inputs_of, &[dx, dw, db].concat(), 1e-2, |v| {
                 run(v).0.iter().zip(&dy).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()
             });
