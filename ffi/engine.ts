@@ -39,8 +39,8 @@ export interface EngineOptions {
   decoder_bias?: readonly number[];
   /** A safetensors file, one of PyTorch, or an index of several; without it, weights are initialized from the seed. */
   weights?: string;
-  /** Beginnings of names of parameters that the file may lack; those are initialized. */
-  may_be_missing?: string[];
+  /** What of the model the file may lack; that is initialized. */
+  may_be_missing?: ModelPart[];
   /** The optimizer's state in a run to go on with. */
   training_state?: string;
   /**
@@ -49,6 +49,9 @@ export interface EngineOptions {
    */
   micro_batches?: number;
 }
+
+/** What a parameter belongs to; `decoder` is the weight of a decoder of its own, `pooler` the first layer of a head on sequences. */
+export type ModelPart = "encoder" | "token_head" | "decoder" | "pooler" | "next_sentence" | "classifier";
 
 /** An optimizer and its hyperparameters. The learning rate comes with each update. */
 export type OptimizerOptions = AdamWOptions | MuonOptions;
@@ -85,8 +88,8 @@ interface SharedOptions {
 export interface EngineDescription {
   parameters: { name: string; shape: number[] }[];
   parameter_count: number;
-  /** Names of parameters that were initialized because the weights' file lacks them. */
-  initialized: string[];
+  /** Parameters that were initialized because the weights' file lacks them. */
+  initialized: { name: string; part: ModelPart }[];
   /** How many of that file's tensors are of known heads that the model has not, or say nothing. */
   passed_over: number;
   /** Names of that file's tensors that belong to no head that is known: the model answers without them. */

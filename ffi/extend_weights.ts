@@ -1,5 +1,6 @@
 /** Copies a model's weights with rows for more tokens. Used by `model/extended_model.ts`. */
 
+import type { ModelConfig } from "../config/model_config.ts";
 import { loadLibrary } from "./library.ts";
 import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";
 
@@ -9,8 +10,8 @@ export interface WeightsExtension {
   weights: string;
   /** The safetensors file to make. */
   to: string;
-  /** Rows of the word embeddings now. */
-  rows: number;
+  /** The model; its word embeddings have `vocab_size` rows now. */
+  config: ModelConfig;
   /** Rows then. */
   new_rows: number;
   /** Id of the first new token; rows that are there beyond the tokens, as padding, are used first. */

@@ -6,6 +6,7 @@ export {
   Engine,
   type EngineDescription,
   type EngineOptions,
+  type ModelPart,
   type OptimizerOptions,
   type TrainingReport,
 } from "./engine.ts";

@@ -5,6 +5,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { type MaskedSequence, packMasked } from "../config/batch.ts";
+import { longestText } from "../model/families.ts";
 import { type ModelHeads, tokenHeads } from "../model/model_heads.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
@@ -68,7 +69,12 @@ export const BLANK = /_{3,}|\[MASK\]|<mask>/g;
 /** What a model is that cannot fill blanks, and what can be done with it; nothing of one that can. */
 function whyNot({ tokens, is_decoder, classifier }: ModelHeads): [what: string, hint: string] | undefined {
   if (classifier !== null) return ["classifies sequences", "use the pretrained model that was fine-tuned"];
-  if (!tokens) return ["is a bare encoder without a masked-LM head", "use a model saved as BertForMaskedLM"];
+  if (!tokens) {
+    return [
+      "is a bare encoder without a masked-LM head",
+      "use a model that was saved with one, such as BertForMaskedLM",
+    ];
+  }
   if (!is_decoder) return undefined;
   return ["is a left-to-right model, which sees only what stands before a blank", "use a model trained with mlm"];
 }
@@ -132,7 +138,7 @@ export class FillMask implements Disposable {
     }
     const most = answerLimits(begun, BATCH_TOKENS, 3);
     const { folder, engine } = await openBoth(begun, tokenHeads(heads), most, options);
-    const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: config.max_position_embeddings };
+    const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: longestText(config) };
     try {
       return new FillMask(folder, engine, limits, topK, targetsOf([...new Set(answers)], folder.tokenizer));
     } catch (error) {

@@ -4,6 +4,7 @@ import type { EngineHeads } from "../config/engine.ts";
 import { checkChoice, checkCount, MOST_THREADS } from "./arguments.ts";
 // Not from mod.ts, which also loads what predict does not need.
 import { type Device, Engine, type EngineOptions } from "../ffi/engine.ts";
+import { longestText } from "../model/families.ts";
 import { beginModelFolder, type ModelFolder, type UnreadFolder } from "../model/model_folder.ts";
 import type { WeightsWatch } from "../model/weights_watch.ts";
 
@@ -25,13 +26,13 @@ export type EngineLimits = Pick<EngineOptions, "max_tokens" | "max_sequences" | 
  * @param shortest tokens of the shortest sequence, `[CLS]` and `[SEP]` included.
  */
 export function answerLimits({ config, heads }: UnreadFolder, batch_tokens: number, shortest: number): EngineLimits {
-  const { max_position_embeddings } = config;
-  const max_tokens = Math.max(batch_tokens, max_position_embeddings);
+  const longest = longestText(config);
+  const max_tokens = Math.max(batch_tokens, longest);
   return {
     max_tokens,
     max_sequences: Math.ceil(max_tokens / shortest),
     max_masked: heads.tokens ? max_tokens : 1,
-    max_sequence_length: max_position_embeddings,
+    max_sequence_length: longest,
   };
 }
 

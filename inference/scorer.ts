@@ -10,6 +10,7 @@ import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { unknownCounts } from "../tokenizer/unknown_counts.ts";
 import { prepareEach } from "./arguments.ts";
+import { longestText } from "../model/families.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import { tokenHeads } from "../model/model_heads.ts";
 import {
@@ -70,7 +71,7 @@ export class Scorer implements Disposable {
     const { heads, path } = begun;
     if (!heads.tokens) {
       throw new ClozeError("input", `${path} cannot score sentences: it does not predict tokens`, {
-        hint: "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
+        hint: "use a model with a language-model head, such as BertForMaskedLM",
       });
     }
     const most = answerLimits(begun, BATCH_TOKENS, 3);
@@ -86,7 +87,7 @@ export class Scorer implements Disposable {
   prepare(sentence: string): Int32Array {
     const { tokenizer, config } = this.folder;
     const { ids } = tokenizer.encode(sentence);
-    const most = config.max_position_embeddings - 2;
+    const most = longestText(config) - 2;
     if (ids.length === 0) throw new ClozeError("input", "there is no token in it");
     const { words, unknown } = unknownCounts(ids, tokenizer);
     if (unknown === words) {

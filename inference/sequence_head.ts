@@ -5,6 +5,7 @@ import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
+import { longestText } from "../model/families.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import { type ClassifierHead, engineHeads } from "../model/model_heads.ts";
 import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
@@ -41,7 +42,7 @@ export async function openSequenceHead(
 export function prepareText(text: string, { tokenizer, config }: ModelFolder): PreparedText {
   const { cls, sep } = tokenizer.special;
   const { ids } = tokenizer.encode(text);
-  const most = config.max_position_embeddings - 2;
+  const most = longestText(config) - 2;
   const counts = unknownCounts(ids, tokenizer);
   return { ids: Int32Array.of(cls, ...ids.subarray(0, most), sep), truncated: ids.length > most, counts };
 }

@@ -9,6 +9,7 @@ import { giveName, syncFolder, temporaryBeside, writeWhole } from "../config/who
 import { extendWeights } from "../ffi/mod.ts";
 import { type Tokenizer, tokenizerFiles } from "../tokenizer/mod.ts";
 import { CHECKSUMS, checksumsText } from "./checksums.ts";
+import { longestText } from "./families.ts";
 import { parseModelConfig } from "./model_config.ts";
 import { configText } from "./model_folder.ts";
 import { modelChecksums } from "./publish_model.ts";
@@ -46,13 +47,13 @@ export async function writeExtendedModel({ from, as, to, tokenizer, pieces }: Ex
     await extendWeights({
       weights,
       to: `${temporary}/${WEIGHTS}`,
-      rows: old.vocab_size,
+      config: old,
       new_rows: vocab_size,
       first: tokenizer.size - pieces.length,
       pieces: pieces.map((ids) => Array.from(ids)),
     });
     const texts = {
-      ...tokenizerFiles(tokenizer, old.max_position_embeddings),
+      ...tokenizerFiles(tokenizer, longestText(old)),
       "config.json": JSON.stringify({ ...config, vocab_size }, null, 2) + "\n",
     };
     for (const [name, text] of Object.entries(texts)) await writeWhole(`${temporary}/${name}`, text);

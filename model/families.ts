@@ -2,12 +2,15 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { own, shown } from "../config/json_object.ts";
+import type { ModelConfig } from "../config/model_config.ts";
 import { bert } from "./families/bert.ts";
 import { megatronBert } from "./families/megatron_bert.ts";
+import { camembert, roberta, xlmRoberta } from "./families/roberta.ts";
 import type { Family } from "./family.ts";
+import type { HeadKind } from "./head_kinds.ts";
 
 /** Every family; the first is the one of a `config.json` without `model_type`. */
-export const FAMILIES: readonly Family[] = [bert, megatronBert];
+export const FAMILIES: readonly Family[] = [bert, megatronBert, roberta, xlmRoberta, camembert];
 
 /**
  * The family that a `config.json` names.
@@ -23,6 +26,26 @@ export function familyOf(json: Record<string, unknown>, path: string): Family {
   const known = FAMILIES.map(({ model_type }) => JSON.stringify(model_type)).join(", ");
   throw new ClozeError("input", `${path}: model_type is ${shown(type)}, but cloze runs ${known}`, {
     hint: "if it computes what one of these does, give --as with its name; other architectures cannot be loaded",
+  });
+}
+
+/** The family of a model. */
+export function familyOfModel({ model_type }: Pick<ModelConfig, "model_type">): Family {
+  return FAMILIES.find((family) => family.model_type === model_type)!;
+}
+
+/** Tokens of the longest text that a model takes, the special ones at its ends among them. */
+export function longestText(config: Omit<ModelConfig, "vocab_size">): number {
+  return familyOfModel(config).longest?.(config) ?? config.max_position_embeddings;
+}
+
+/** @throws {ClozeError} `usage` if a model's family has no class with the heads of a kind. */
+export function checkKind(model: Pick<ModelConfig, "model_type">, kind: HeadKind): void {
+  const { model_type, architectures } = familyOfModel(model);
+  if (Object.values(architectures).includes(kind)) return;
+  const known = [...new Set(Object.values(architectures))].filter((kind) => kind !== "none");
+  throw new ClozeError("usage", `a model of the family ${model_type} cannot be trained for ${kind}`, {
+    hint: `no class of it has such heads; it is there for ${known.join(", ")}`,
   });
 }
 

@@ -26,6 +26,10 @@ export interface Family {
   left_to_right_classifier?: string;
   /** What its configuration class has where a `config.json` says nothing. */
   defaults: Omit<ModelConfig, Size>;
+  /** What a new model has instead: that of the family's published ones. */
+  preset?: Partial<ModelConfig>;
+  /** Tokens of the longest text, where that is not `max_position_embeddings`. */
+  longest?: (config: Omit<ModelConfig, Size>) => number;
   /** Fields that change what this family computes, with what they may say. */
   limits: Record<string, Limit>;
   /** Fields that are written beside those of {@linkcode ModelConfig}. */

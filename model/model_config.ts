@@ -3,7 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject, shown } from "../config/json_object.ts";
 import type { ModelConfig, UnsizedModelConfig } from "../config/model_config.ts";
-import { familyOf } from "./families.ts";
+import { familyOf, longestText } from "./families.ts";
 import type { Limit } from "./family.ts";
 
 /** What a number of a `config.json` may be; the bounds of sizes are the core's, far beyond any model. */
@@ -151,6 +151,16 @@ function parseConfig(text: string, path: string, isUnsized: boolean): UnsizedMod
     throw new ClozeError("input", `${path}: pad_token_id is ${pad_token_id}, outside a vocabulary of ${vocab_size}`, {
       hint: "it has to be the id of [PAD]",
     });
+  }
+  const longest = longestText(config as unknown as UnsizedModelConfig);
+  if (longest < 1) {
+    throw new ClozeError(
+      "input",
+      `${path}: max_position_embeddings is ${config.max_position_embeddings}, but this family's texts begin in row ${
+        pad_token_id + 1
+      }, behind that of pad_token_id`,
+      { hint: "one of the two was changed, or belongs to another model" },
+    );
   }
   return config as unknown as UnsizedModelConfig;
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import { presetConfig } from "../config/model_config.ts";
+import { longestText } from "./families.ts";
 import { parseModelConfig, parseUnsizedConfig } from "./model_config.ts";
 
 const good = presetConfig("tiny", 100);
@@ -24,7 +25,7 @@ Deno.test("parseModelConfig passes over what changes nothing", () => {
 
 /** What each field that changes the answer may say, and what it may not: transformers 5 and what it reads of older files. */
 const FIELDS: [field: string, fine: unknown[], refused: unknown[]][] = [
-  ["model_type", ["bert", "megatron-bert", null], ["roberta", 3, ["bert"]]],
+  ["model_type", ["bert", "megatron-bert", "roberta", "xlm-roberta", "camembert", null], ["gpt2", 3, ["bert"]]],
   ["hidden_act", ["gelu", "relu2", "gelu_fast", "swish"], ["quick_gelu", "gelu_10", 3, ["gelu"]]],
   ["position_embedding_type", ["absolute", null], ["relative_key", "relative_key_query", "alibi"]],
   ["is_decoder", [true, false], ["yes", 1]],
@@ -84,4 +85,18 @@ Deno.test("parseUnsizedConfig takes a config without vocab_size, and only that m
   assertEquals(parseUnsizedConfig(JSON.stringify({ ...unsized, vocab_size: 7 }), "c").vocab_size, 7);
   assertThrows(() => parseUnsizedConfig("{}", "c"), ClozeError, "hidden_size is missing");
   assertThrows(() => parseUnsizedConfig('{"vocab_size": 0}', "c"), ClozeError, "vocab_size is 0");
+});
+
+Deno.test("parseModelConfig takes RoBERTa's defaults, and refuses it where padding leaves no position or it reads left to right", () => {
+  const roberta = (fields: object) => {
+    const { vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size } = good;
+    const sizes = { vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size };
+    return parseModelConfig(JSON.stringify({ ...sizes, model_type: "roberta", ...fields }), "config.json");
+  };
+  const { max_position_embeddings, type_vocab_size, layer_norm_eps, pad_token_id } = roberta({});
+  assertEquals([max_position_embeddings, type_vocab_size, layer_norm_eps, pad_token_id], [512, 2, 1e-12, 1]);
+  assertEquals(longestText(roberta({ max_position_embeddings: 514 })), 512);
+  assertEquals(longestText(good), 512);
+  assertThrows(() => roberta({ max_position_embeddings: 2 }), ClozeError, "max_position_embeddings is 2");
+  assertThrows(() => roberta({ is_decoder: true }), ClozeError, "is_decoder is true");
 });

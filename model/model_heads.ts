@@ -4,7 +4,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { EngineHeads } from "../config/engine.ts";
 import { own, parseJsonObject, shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
-import { FAMILIES, familyOf } from "./families.ts";
+import { familyOf, familyOfModel } from "./families.ts";
 import type { Family } from "./family.ts";
 import { DECODER, HEAD_KINDS, type HeadKind, UNNAMED } from "./head_kinds.ts";
 
@@ -181,7 +181,7 @@ function labelsOf(json: Record<string, unknown>, path: string): string[] {
 
 /** The text of a `config.json` that transformers loads as the class of these heads. */
 export function modelConfigJson(config: ModelConfig, heads: ModelHeads): string {
-  const family = FAMILIES.find(({ model_type }) => model_type === config.model_type)!;
+  const family = familyOfModel(config);
   const { task, is_decoder, classifier } = heads;
   const special = classifier === null ? {} : {
     classifier_dropout: classifier.classifier_dropout,

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import { presetConfig } from "../config/model_config.ts";
-import { FAMILIES } from "./families.ts";
+import { checkKind, FAMILIES } from "./families.ts";
 import type { HeadKind } from "./head_kinds.ts";
 import { parseModelConfig } from "./model_config.ts";
 import {
@@ -42,7 +42,7 @@ Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig"
   }
 });
 
-Deno.test("every family has a class for each kind of head, and reads back what it writes", () => {
+Deno.test("every family reads back what it writes, and refuses kinds of heads that it has no class for", () => {
   const classifier = {
     labels: ["bad", "good"],
     classifier_dropout: 0.2,
@@ -53,10 +53,14 @@ Deno.test("every family has a class for each kind of head, and reads back what i
     [classifierHeads(classifier, false), "sequence_classification"],
     [classifierHeads(classifier, true), "sequence_classification"],
   ];
-  for (const { model_type, defaults, architectures } of FAMILIES) {
+  for (const { model_type, defaults, architectures, left_to_right_classifier } of FAMILIES) {
     const config = { ...presetConfig("tiny", 100, defaults), hidden_act: "relu2" };
     assertEquals(config.model_type, model_type);
     for (const [heads, kind] of kinds) {
+      const has = Object.values(architectures).includes(kind);
+      if (has) checkKind(config, kind);
+      else assertThrows(() => checkKind(config, kind), ClozeError, `${model_type} cannot be trained for ${kind}`);
+      if (!has || (heads.is_decoder && left_to_right_classifier === undefined)) continue;
       const text = modelConfigJson(config, heads);
       const [architecture] = JSON.parse(text).architectures;
       assertEquals(architectures[architecture], kind);

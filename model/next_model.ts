@@ -7,6 +7,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject } from "../config/json_object.ts";
 import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
 import { fileHash } from "../config/sha256.ts";
+import type { EngineDescription, ModelPart } from "../ffi/mod.ts";
 import { TOKENIZER_FILES } from "./checksums.ts";
 import { familyOf } from "./families.ts";
 import { DECODER } from "./head_kinds.ts";
@@ -16,8 +17,8 @@ import { textHash } from "./publish_model.ts";
 
 /** How a model's heads change when it is trained for a task. */
 export interface HeadChange {
-  /** Beginnings of the names of parameters that its weights may lack, because they are new. */
-  may_be_missing: string[];
+  /** What its weights may lack, because it is new. */
+  may_be_missing: ModelPart[];
   /** What is left out, in words; empty if nothing is. */
   leftOut: string;
 }
@@ -38,7 +39,7 @@ export function headChange(before: ModelHeads, after: ModelHeads, path: string):
   }
   return {
     may_be_missing: [
-      ...(before.tokens ? [] : [TOKEN_HEAD]),
+      ...(before.tokens ? [] : TOKEN_HEAD),
       ...(after.next_sentence && !before.next_sentence ? PAIR_HEAD : []),
     ],
     leftOut: before.next_sentence && !after.next_sentence
@@ -49,8 +50,7 @@ export function headChange(before: ModelHeads, after: ModelHeads, path: string):
   };
 }
 
-/** Beginnings of the names of a head's parameters. */
-const TOKEN_HEAD = "cls.predictions.", PAIR_HEAD = ["cls.seq_relationship.", "bert.pooler."];
+const TOKEN_HEAD: ModelPart[] = ["token_head", "decoder"], PAIR_HEAD: ModelPart[] = ["next_sentence", "pooler"];
 
 /** SHA-256 of a model's weights, in hexadecimal; of several files, of their hashes. */
 export async function weightsHash({ weightsFiles }: ModelFolder): Promise<string> {
@@ -60,11 +60,10 @@ export async function weightsHash({ weightsFiles }: ModelFolder): Promise<string
 }
 
 /** Which heads have parameters that began with random numbers, in words; empty if none has. */
-export function newHeads(initialized: readonly string[]): string {
-  const has = (beginnings: readonly string[]) =>
-    initialized.some((name) => beginnings.some((beginning) => name.startsWith(beginning)));
+export function newHeads(initialized: EngineDescription["initialized"]): string {
+  const has = (parts: readonly ModelPart[]) => initialized.some(({ part }) => parts.includes(part));
   return [
-    ...(has([TOKEN_HEAD]) ? ["its head on tokens"] : []),
+    ...(has(TOKEN_HEAD) ? ["its head on tokens"] : []),
     ...(has(PAIR_HEAD) ? ["its head on sentence pairs"] : []),
   ].join(" and ");
 }

@@ -6,6 +6,7 @@ import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { BLANK, FillMask } from "../inference/fill_mask.ts";
 import { answerLimits, type InferenceOptions, openEngine } from "../inference/open_engine.ts";
+import { longestText } from "../model/families.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import { tokenHeads } from "../model/model_heads.ts";
 import type { BlankAnswer, FillAnswer, ScoreAnswer, TextToken, TokenizeAnswer } from "./protocol.ts";
@@ -23,7 +24,7 @@ const MOST_LOGITS = 1 << 23;
 export function refuseOthers({ path, heads }: Pick<ModelFolder, "path" | "heads">): void {
   if (heads.tokens && !heads.is_decoder) return;
   throw new ClozeError("input", `${path} fills no blanks, and the playground is about blanks`, {
-    hint: "use a model saved as BertForMaskedLM; predict and evaluate know the others",
+    hint: "use a model with a masked-LM head, such as BertForMaskedLM; predict and evaluate know the others",
   });
 }
 
@@ -36,7 +37,7 @@ export class PlaygroundModel implements Disposable {
   private constructor(folder: ModelFolder, engine: Engine) {
     this.#folder = folder;
     this.#engine = engine;
-    const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: folder.config.max_position_embeddings };
+    const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: longestText(folder.config) };
     this.#fill = FillMask.over(engine, folder, limits, 1);
   }
 
@@ -82,7 +83,7 @@ export class PlaygroundModel implements Disposable {
    */
   async score(text: string): Promise<ScoreAnswer> {
     const tokens = this.#tokens(text);
-    const most = this.#folder.config.max_position_embeddings - 2;
+    const most = longestText(this.#folder.config) - 2;
     if (tokens.length === 0) throw new ClozeError("input", "there is no word in it");
     if (tokens.length > most) {
       throw new ClozeError("input", `it has ${tokens.length} tokens, but the model takes at most ${most}`);

@@ -69,7 +69,7 @@ pub fn load_weights(file: &Weights, layout: &ParameterLayout, flat: &mut [f32]) 
                 copy(found, parameter, &tensor, &mut flat[parameter.range()])?;
                 used.insert(found);
             }
-            None if file.may_be_missing.iter().any(|prefix| name.starts_with(prefix)) => initialized.push(name.clone()),
+            None if file.may_be_missing.contains(&parameter.part) => initialized.push((name.clone(), parameter.part)),
             None => return Err(missing(&tensors, layout, parameter)),
         }
     }

@@ -5,7 +5,7 @@ use cloze_core::blueprint::families;
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{Engine, EngineOptions};
-use cloze_core::heads::Heads;
+use cloze_core::heads::{Heads, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::machine::isa::Isa;
 use cloze_core::optim::{Optimizer, adamw};
@@ -19,7 +19,7 @@ fn options(family: &str, dtype: Dtype, threads: usize) -> EngineOptions {
         num_hidden_layers: 2,
         num_attention_heads: 2,
         intermediate_size: 160,
-        max_position_embeddings: 40,
+        max_position_embeddings: 41,
         type_vocab_size: 2,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
@@ -31,7 +31,7 @@ fn options(family: &str, dtype: Dtype, threads: usize) -> EngineOptions {
     };
     EngineOptions {
         config,
-        heads: Heads::PRE_TRAINING,
+        heads: Heads { sequence: Some(SequenceHead::classification(2)), ..Heads::MASKED_LM },
         seed: 5,
         dtype,
         threads,

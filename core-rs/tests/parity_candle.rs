@@ -1,6 +1,6 @@
 //! The fused engine against the candle oracle: loss, every parameter's gradient, updates, evaluation.
 
-use cloze_core::blueprint::families;
+use cloze_core::blueprint::{Blueprint, families};
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{Engine, EngineOptions};
@@ -19,7 +19,7 @@ fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32
         num_hidden_layers: layers,
         num_attention_heads: heads,
         intermediate_size: 3 * hidden + 1,
-        max_position_embeddings: 40,
+        max_position_embeddings: 41, // one more than the longest sequence: RoBERTa's begin in row 1
         type_vocab_size: 2,
         hidden_dropout_prob: dropout,
         attention_probs_dropout_prob: dropout,
@@ -124,6 +124,9 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
     }
     for (family, (heads, config, threads)) in families().flat_map(|f| cases.iter().cloned().map(move |c| (f, c))) {
         let config = ModelConfig { model_type: family.into(), ..config };
+        if Blueprint::of(&config, &heads).is_err() {
+            continue; // the family has no such heads
+        }
         let options = options(&config, &heads, threads);
         let mut fused = trainer::open(options.clone(), None).unwrap();
         let mut candle = CandleEngine::new(options, None).unwrap();

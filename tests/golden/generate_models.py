@@ -13,36 +13,38 @@ import transformers
 from safetensors.torch import save_file
 
 HERE = Path(__file__).parent
-# Prefix of a family's classes, and its left-to-right one.
+# A family: prefix of its classes; its left-to-right class and whether it has one for sentence pairs; the tensors that are
+# tied, and those that are then not used; and fields beside BERT's.
 FAMILIES = {
-    "bert": ("Bert", "BertLMHeadModel"),
-    "megatron-bert": ("MegatronBert", "MegatronBertForCausalLM"),
+    "bert": dict(prefix="Bert", causal="BertLMHeadModel", pairs=True, head="cls.predictions"),
+    "megatron-bert": dict(prefix="MegatronBert", causal="MegatronBertForCausalLM", pairs=True, head="cls.predictions"),
+    "roberta": dict(prefix="Roberta", head="lm_head", fields=dict(pad_token_id=1, type_vocab_size=1, max_position_embeddings=26)),
 }
 FAMILY = sys.argv[1]
-PREFIX, CAUSAL = FAMILIES[FAMILY]
-Config, MaskedLM, PreTraining, SequenceClassification, Causal = (
-    getattr(transformers, name)
-    for name in [f"{PREFIX}{part}" for part in ("Config", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification")] + [CAUSAL]
-)
+ABOUT = FAMILIES[FAMILY]
+of_class = lambda part: getattr(transformers, ABOUT["prefix"] + part)
+Config, MaskedLM, SequenceClassification = map(of_class, ("Config", "ForMaskedLM", "ForSequenceClassification"))
 LENGTHS = [11, 24, 3, 17]
 LEARNING_RATE, STEPS = 3e-3, 10
 NUM_LABELS = 3
 ACTIVATIONS = ["gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu", "relu2", "silu", "swish"]
 
 torch.manual_seed(20)
-sizes = dict(
+fields = dict(
     vocab_size=61, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
     max_position_embeddings=24, type_vocab_size=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-    initializer_range=0.15, attn_implementation="eager",
-)
+    initializer_range=0.15, layer_norm_eps=1e-12, hidden_act="gelu", pad_token_id=0,
+) | ABOUT.get("fields", {})
+sizes = dict(**fields, attn_implementation="eager")
 config = Config(**sizes)
-models = {
-    "mlm": MaskedLM(config),
-    "mlm+nsp": PreTraining(config),
-    "clm": Causal(Config(**sizes, is_decoder=True)),
-    "sequence_classification": SequenceClassification(Config(**sizes, num_labels=NUM_LABELS)),
-}
-tied = {name: ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias") for name in models}
+models = {"mlm": MaskedLM(config)}
+if ABOUT.get("pairs"):
+    models["mlm+nsp"] = of_class("ForPreTraining")(config)
+if "causal" in ABOUT:
+    models["clm"] = getattr(transformers, ABOUT["causal"])(Config(**sizes, is_decoder=True))
+models["sequence_classification"] = SequenceClassification(Config(**sizes, num_labels=NUM_LABELS))
+HEAD = ABOUT["head"]
+tied = {name: (f"{HEAD}.decoder.weight", f"{HEAD}.decoder.bias") for name in models}
 weights = {}  # the objectives share them, so that a head is the only difference
 for model in models.values():
     with torch.no_grad():
@@ -55,11 +57,11 @@ for model in models.values():
 
 longest = max(LENGTHS)
 blank = torch.zeros(len(LENGTHS), longest, dtype=torch.long)
-input_ids, token_type_ids, attention_mask = blank.clone(), blank.clone(), blank.clone()
+input_ids, token_type_ids, attention_mask = blank + config.pad_token_id, blank.clone(), blank.clone()
 masked_labels, next_labels = torch.full_like(blank, -100), torch.full_like(blank, -100)
 for b, length in enumerate(LENGTHS):
-    input_ids[b, :length] = torch.randint(1, 61, (length,))
-    token_type_ids[b, length // 2 : length] = 1
+    input_ids[b, :length] = torch.randint(config.pad_token_id + 1, 61, (length,))
+    token_type_ids[b, length // 2 : length] = fields["type_vocab_size"] - 1
     attention_mask[b, :length] = 1
     masked = torch.arange(1, length, 4)
     masked_labels[b, masked] = input_ids[b, masked]
@@ -78,7 +80,7 @@ for b, length in enumerate(LENGTHS):
 
 # Last, so that the others are what they were before it: the same encoder with a decoder of its own.
 untied = models["mlm-untied"] = MaskedLM(Config(**sizes, tie_word_embeddings=False))
-tied["mlm-untied"] = ("cls.predictions.bias",)  # not used: the decoder has its own
+tied["mlm-untied"] = (f"{HEAD}.bias",)  # not used: the decoder has its own
 labels["mlm-untied"], rows["mlm-untied"] = labels["mlm"], rows["mlm"]
 with torch.no_grad():
     for name, parameter in untied.named_parameters():
@@ -89,7 +91,7 @@ with torch.no_grad():
 # The same model with other activations, in its own right where BERT is: its class has them all.
 for act in ACTIVATIONS if FAMILY == "bert" else []:
     name = f"mlm:{act}"
-    models[name] = MaskedLM(Config(**sizes, hidden_act=act))
+    models[name] = MaskedLM(Config(**sizes | {"hidden_act": act}))
     tied[name], labels[name], rows[name] = tied["mlm"], labels["mlm"], rows["mlm"]
     with torch.no_grad():
         for parameter_name, parameter in models[name].named_parameters():
@@ -99,10 +101,7 @@ start = [sum(LENGTHS[:b]) for b in range(len(LENGTHS) + 1)]
 tensors = {f"weight.{name}": value for name, value in weights.items()}
 golden = {
     "made_by": f"generate_models.py {FAMILY}, torch {torch.__version__}, transformers {transformers.__version__}",
-    "config": {k: v for k, v in config.to_dict().items() if k in (
-        "model_type vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings "
-        "type_vocab_size hidden_dropout_prob attention_probs_dropout_prob layer_norm_eps initializer_range hidden_act "
-        "pad_token_id tie_word_embeddings").split()},
+    "config": {"model_type": FAMILY, **fields, "tie_word_embeddings": True},
     "learning_rate": LEARNING_RATE,
     "input_ids": [int(x) for b, l in enumerate(LENGTHS) for x in input_ids[b, :l]],
     "token_type_ids": [int(x) for b, l in enumerate(LENGTHS) for x in token_type_ids[b, :l]],

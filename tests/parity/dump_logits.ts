@@ -1,16 +1,19 @@
 /**
  * Prints, as JSON, for each folder the ids of lines from standard input and the logits that its model gives: of the [MASK]s
  * (of every token, left to right), and of the sequence where it has such a head. A tab in a line parts two segments.
- * Called by huggingface_roundtrip.py and weights.py. usage: deno run -A tests/parity/dump_logits.ts FOLDER… < lines
+ * Called by huggingface_roundtrip.py, weights.py and families.py.
+ * usage: deno run -A tests/parity/dump_logits.ts [--engine=candle] [--dtype=bf16] FOLDER… < lines
  */
 
 import { Engine } from "../../ffi/mod.ts";
+import { longestText } from "../../model/families.ts";
 import { openModelFolder } from "../../model/model_folder.ts";
 import { engineHeads } from "../../model/model_heads.ts";
 
 const lines = (await new Response(Deno.stdin.readable).text()).split("\n").filter((line) => line !== "");
 const all = [];
-for (const folder of Deno.args) all.push(await logitsOf(folder));
+const given = (name: string) => Deno.args.find((flag) => flag.startsWith(`--${name}=`))?.split("=")[1];
+for (const folder of Deno.args.filter((word) => !word.startsWith("--"))) all.push(await logitsOf(folder));
 console.log(JSON.stringify(all));
 
 async function logitsOf(folder: string) {
@@ -21,15 +24,15 @@ async function logitsOf(folder: string) {
     config,
     heads: engineHeads(heads),
     weights,
-    engine: "fused",
+    engine: (given("engine") ?? "fused") as "fused" | "candle",
     device: "cpu",
-    dtype: "f32",
+    dtype: (given("dtype") ?? "f32") as "f32" | "bf16",
     threads: 2,
     seed: 0,
     max_tokens: 512,
     max_sequences: 1,
     max_masked: 512,
-    max_sequence_length: Math.min(512, config.max_position_embeddings),
+    max_sequence_length: Math.min(512, longestText(config)),
   });
   const { cls, sep, mask } = tokenizer.special;
   const out = [];

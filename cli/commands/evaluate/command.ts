@@ -6,6 +6,7 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import { type BatchOptions, type Shard, unknownOf, UnknownSample } from "../../../data/mod.ts";
 import { openEngine } from "../../../inference/open_engine.ts";
 import { type ScoredSentence, Scorer } from "../../../inference/scorer.ts";
+import { longestText } from "../../../model/families.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
 import { engineHeads, tokenHeads } from "../../../model/model_heads.ts";
 import { bandOf, Breakdown, scriptOf } from "../../../tasks/breakdown.ts";
@@ -83,11 +84,11 @@ async function measure(folder: ModelFolder, values: EvaluateOptions, data: strin
     throw new ClozeError("input", `${path} predicts no tokens: it ${classifies ? "classifies" : "is a bare encoder"}`, {
       hint: classifies
         ? "finetune measures a classifier on its --valid file; predict classifies lines"
-        : "use a model saved as BertForMaskedLM, BertForPreTraining or BertLMHeadModel",
+        : "use a model with a language-model head, such as BertForMaskedLM",
     });
   }
   const task = measuredBy(heads);
-  const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, config.max_position_embeddings);
+  const max_sequence_length = Math.min(values["max-sequence-length"] ?? 128, longestText(config));
   const plain = { ...MASKING_DEFAULTS, ...SAMPLING_DEFAULTS, seed: 0, batch_tokens: 4096, max_sequence_length };
   const options = { ...plain, ...task.options };
   const temporary = await Deno.makeTempDir({ prefix: "cloze-evaluate-" });

@@ -8,7 +8,8 @@ import type { UnknownCauses } from "../../../config/metric.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../../config/run_config.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
 import { type LabeledText, UnknownSample } from "../../../data/mod.ts";
-import { Engine, type EngineDescription } from "../../../ffi/mod.ts";
+import { Engine, type EngineDescription, type EngineOptions } from "../../../ffi/mod.ts";
+import { longestText } from "../../../model/families.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
 import { classifierHeads, modelConfigJson } from "../../../model/model_heads.ts";
 import { saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
@@ -137,7 +138,7 @@ interface Finetuning {
 
 function configOf(values: FinetuneOptions, folder: ModelFolder): FinetuneConfig {
   const probe = values.probe ?? false;
-  const most = folder.config.max_position_embeddings;
+  const most = longestText(folder.config);
   if (values["max-sequence-length"] !== undefined && values["max-sequence-length"] > most) {
     throw new ClozeError(
       "usage",
@@ -174,7 +175,7 @@ async function finetune(asked: Finetuning): Promise<void> {
   const heads = classifierHeads({ labels, classifier_dropout, problem_type }, folder.heads.is_decoder);
   const files = {
     "config.json": modelConfigJson(folder.config, heads),
-    ...tokenizerFiles(tokenizer, folder.config.max_position_embeddings),
+    ...tokenizerFiles(tokenizer, longestText(folder.config)),
   };
   using engine = await Engine.open({
     config: folder.config,
@@ -275,6 +276,6 @@ async function keepRecord(
 }
 
 /** The model's file, and which parts of a classifier it may lack. */
-function weightsOf({ weights, heads }: ModelFolder): { weights: string; may_be_missing: string[] } {
-  return { weights, may_be_missing: heads.classifier !== null ? [] : ["bert.pooler.", "classifier."] };
+function weightsOf({ weights, heads }: ModelFolder): Pick<EngineOptions, "weights" | "may_be_missing"> {
+  return { weights, may_be_missing: heads.classifier !== null ? [] : ["pooler", "classifier"] };
 }

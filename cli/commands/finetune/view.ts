@@ -73,7 +73,7 @@ export function sayModel(config: ModelConfig, about: EngineDescription, start: s
 }
 
 /** Which parts of the model start at random, by the names of their tensors. */
-export function newParts(names: readonly string[]): string {
-  const modules = [...new Set(names.map((name) => name.replace(/(\.dense)?\.(weight|bias)$/, "")))];
+export function newParts(initialized: EngineDescription["initialized"]): string {
+  const modules = [...new Set(initialized.map(({ name }) => name.replace(/(\.dense)?\.(weight|bias)$/, "")))];
   return modules.length === 0 ? "all of them from the model" : `new: ${modules.join(", ")}`;
 }

@@ -12,6 +12,7 @@ import {
   type TrainingConfig,
   VERSION,
 } from "../../../config/run_config.ts";
+import { checkKind, longestText } from "../../../model/families.ts";
 import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import { DEFAULT_OBJECTIVE, pretrainingTask } from "../../../tasks/registry.ts";
 import { maskingOf, samplingOf } from "../../batch_options.ts";
@@ -93,6 +94,7 @@ export async function newRun(
       source: null,
     },
   };
+  checkKind(run.model, pretrainingTask(run.training.objective).heads.task);
   return { ...planOf(run, output, shown), run, ...(stdin === undefined ? {} : { stdin }) };
 }
 
@@ -120,7 +122,7 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     ...(from === undefined ? RECIPE_START[recipe] : {}),
     ...dropoutOf(values, recipe),
     ...maskingOf(values, recipe),
-    ...samplingOf(values, from?.model.max_position_embeddings),
+    ...samplingOf(values, from && longestText(from.model)),
     ...task.options,
     ...(practice && values["max-sequence-length"] === undefined
       ? { max_sequence_length: PRACTICE.max_sequence_length }

@@ -6,6 +6,7 @@
 import type { ModelConfig } from "../../../config/model_config.ts";
 import { folderOf } from "../../../config/whole_file.ts";
 import type { EngineOptions } from "../../../ffi/mod.ts";
+import { longestText } from "../../../model/families.ts";
 import { parseModelConfig } from "../../../model/model_config.ts";
 import { modelConfigJson, type ModelHeads } from "../../../model/model_heads.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
@@ -52,7 +53,7 @@ async function newModel(plan: Plan, threads: number): Promise<Beginning> {
   const model = plan.weights === undefined ? { ...config, pad_token_id: tokenizer.special.pad } : config;
   const files = {
     "config.json": modelConfigJson(model, headsFor(plan)),
-    ...tokenizerFiles(tokenizer, model.max_position_embeddings),
+    ...tokenizerFiles(tokenizer, longestText(model)),
   };
   return { tokenizer, model, files, weights: { ...plan.weights } };
 }

@@ -67,7 +67,8 @@ export const TABLE = {
     preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
     architecture: choice(
       FAMILIES.map(({ model_type }) => model_type),
-      "bert normalizes behind each part of a layer, megatron-bert before it, which trains deep models with less care.",
+      "bert normalizes behind each part of a layer, megatron-bert before it, which trains deep models with less care; the " +
+        "others are Hugging Face's of that name, whose positions, heads or sizes differ.",
       "bert",
     ),
     config: text("FILE", "A Hugging Face config.json instead of a preset."),

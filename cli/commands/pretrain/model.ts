@@ -4,7 +4,7 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import { type ModelConfig, presetConfig, type UnsizedModelConfig } from "../../../config/model_config.ts";
 import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
 import type { TrainingConfig } from "../../../config/run_config.ts";
-import { FAMILIES } from "../../../model/families.ts";
+import { FAMILIES, longestText } from "../../../model/families.ts";
 import { parseUnsizedConfig } from "../../../model/model_config.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { resolve } from "../../paths.ts";
@@ -15,7 +15,7 @@ export async function modelOf(options: PretrainOptions): Promise<UnsizedModelCon
   const { config, preset = "tiny", architecture } = options;
   if (config === undefined) {
     const family = FAMILIES.find(({ model_type }) => model_type === architecture) ?? FAMILIES[0];
-    return { ...presetConfig(preset, 1, family.defaults), vocab_size: null };
+    return { ...presetConfig(preset, 1, { ...family.defaults, ...family.preset }), vocab_size: null };
   }
   const path = resolve(config);
   return parseUnsizedConfig(await readWholeText(path, LONGEST_FILE.config, "read the config"), path);
@@ -30,12 +30,12 @@ export function checkSizes(training: TrainingConfig, model: ModelConfig, tokeniz
       { hint: "leave vocab_size out of the config, or make it at least as large" },
     );
   }
-  if (training.max_sequence_length > model.max_position_embeddings) {
+  const longest = longestText(model);
+  if (training.max_sequence_length > longest) {
     throw new ClozeError(
       "usage",
-      `--max-sequence-length is ${training.max_sequence_length}, but the model has only ` +
-        `${model.max_position_embeddings} positions`,
-      { hint: `give at most --max-sequence-length ${model.max_position_embeddings}` },
+      `--max-sequence-length is ${training.max_sequence_length}, but the model has only ${longest} positions`,
+      { hint: `give at most --max-sequence-length ${longest}` },
     );
   }
   if (training.batch_tokens < training.max_sequence_length) {

@@ -9,6 +9,7 @@ use super::call::parse;
 use super::lane::Lane;
 use super::world;
 use crate::backend::cuda::{Cuda, program};
+use crate::blueprint::Part;
 use crate::collective::{Division, mpi};
 use crate::config::ModelConfig;
 use crate::driver::gpu::Gpu;
@@ -50,7 +51,7 @@ struct OpenRequest {
     #[serde(default)]
     weights: Option<PathBuf>,
     #[serde(default)]
-    may_be_missing: Vec<String>,
+    may_be_missing: Vec<Part>,
     #[serde(default)]
     training_state: Option<PathBuf>,
     #[serde(default)]
@@ -236,6 +237,8 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
     let (layout, options, loaded) = (engine.layout(), engine.options(), engine.loaded());
     let parameters: Vec<_> =
         layout.parameters().iter().map(|p| serde_json::json!({ "name": p.name, "shape": p.shape })).collect();
+    let initialized: Vec<_> =
+        loaded.initialized.iter().map(|(name, part)| serde_json::json!({ "name": name, "part": part })).collect();
     let profile: Vec<_> = engine
         .profile()
         .iter()
@@ -245,7 +248,7 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
         "parameters": parameters,
         "profile": profile,
         "parameter_count": layout.len(),
-        "initialized": loaded.initialized,
+        "initialized": initialized,
         "passed_over": loaded.passed_over,
         "unknown": loaded.unknown,
         "engine": engine.name(),

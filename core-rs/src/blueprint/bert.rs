@@ -8,56 +8,86 @@ use crate::config::ModelConfig;
 use crate::heads::{Heads, Pools, SequenceKind};
 use crate::ops::activation::Activation;
 
+/// Modules of the heads of BERT's classes.
+const HEADS: &[&str] = &[
+    "pooler.dense",
+    "cls.predictions",
+    "cls.predictions.decoder",
+    "cls.predictions.transform.dense",
+    "cls.predictions.transform.LayerNorm",
+    "cls.seq_relationship",
+    "classifier",
+];
+
 /// Hugging Face's `BertForMaskedLM`, `BertForPreTraining`, `BertLMHeadModel` or `BertForSequenceClassification`.
 pub fn bert(config: &ModelConfig, heads: &Heads) -> Blueprint {
-    let names = Names { config };
-    let mut sites = Sites::default();
-    let embeddings = names.embeddings(&mut sites);
-    let blocks = (0..config.num_hidden_layers).map(|i| names.block(i, &mut sites)).collect();
-    let (tokens, sequences) = (heads.tokens.then(|| names.token_head()), heads.sequence);
-    let sequences = sequences.map(|head| {
+    let names = Names { config, prefix: "bert." };
+    let mut blueprint = names.encoder(heads, HEADS);
+    blueprint.tokens = heads.tokens.then(|| names.token_head());
+    blueprint.sequences = heads.sequence.map(|head| {
         let (module, part) = match head.kind {
             SequenceKind::NextSentence => ("cls.seq_relationship", Part::NextSentence),
             SequenceKind::Classification => ("classifier", Part::Classifier),
         };
         SequenceHead {
             pools_last: head.pools == Pools::Last,
+            dropout_before: None,
             dense: names.dense("bert.pooler.dense", [config.hidden_size; 2], Part::Pooler),
-            dropout: sites.next(head.classifier_dropout),
+            dropout: blueprint.sites.next(head.classifier_dropout),
             output: names.dense(module, [head.num_labels, config.hidden_size], part),
         }
     });
-    let (causal, freezes_encoder) = (heads.is_decoder, heads.freeze_encoder);
-    Blueprint { prefix: "bert.", embeddings, blocks, norm: None, causal, freezes_encoder, tokens, sequences, sites }
+    blueprint
 }
 
-/// Makes the parts of a model under BERT's names.
+/// Makes the parts of a model under BERT's names, which other families have, too.
 pub(super) struct Names<'a> {
     pub config: &'a ModelConfig,
+    /// Of the encoder, such as `bert.`.
+    pub prefix: &'static str,
 }
 
 impl Names<'_> {
+    /// A model without heads. `known_heads` are those of the family's classes.
+    pub fn encoder(&self, heads: &Heads, known_heads: &'static [&'static str]) -> Blueprint {
+        let mut sites = Sites::default();
+        Blueprint {
+            prefix: self.prefix,
+            known_heads,
+            embeddings: self.embeddings(&mut sites),
+            blocks: (0..self.config.num_hidden_layers).map(|i| self.block(i, &mut sites)).collect(),
+            norm: None,
+            causal: heads.is_decoder,
+            freezes_encoder: heads.freeze_encoder,
+            tokens: None,
+            sequences: None,
+            sites,
+        }
+    }
+
     fn embeddings(&self, sites: &mut Sites) -> Embeddings {
         let &ModelConfig { vocab_size, max_position_embeddings, type_vocab_size, .. } = self.config;
         let (deviation, row) = (self.config.initializer_range, self.config.pad_token_id);
+        let module = format!("{}embeddings", self.prefix);
         let table = |name: &str, rows: usize, start| {
-            let name = format!("bert.embeddings.{name}.weight");
+            let name = format!("{module}.{name}.weight");
             let shape = vec![rows, self.config.hidden_size];
             Tensor { name, aliases: Vec::new(), shape, start, group: Group::Decay, part: Part::Encoder }
         };
         Embeddings {
-            name: "bert.embeddings".into(),
+            name: module.clone(),
             words: table("word_embeddings", vocab_size, Start::NormalButRow { deviation, row }),
             positions: table("position_embeddings", max_position_embeddings, Start::Normal(deviation)),
+            padding_position: None,
             token_types: table("token_type_embeddings", type_vocab_size, Start::Normal(deviation)),
-            norm: Some(self.norm("bert.embeddings.LayerNorm", Part::Encoder)),
+            norm: Some(self.norm(&format!("{module}.LayerNorm"), Part::Encoder)),
             dropout: sites.next(self.config.hidden_dropout_prob),
         }
     }
 
     fn block(&self, i: usize, sites: &mut Sites) -> Block {
         let ModelConfig { hidden_size: c, intermediate_size: f, .. } = *self.config;
-        let layer = format!("bert.encoder.layer.{i}");
+        let layer = format!("{}encoder.layer.{i}", self.prefix);
         let dense = |module: &str, shape| self.dense(&format!("{layer}.{module}"), shape, Part::Encoder);
         let attention = Attention {
             name: format!("{layer}.attention"),
@@ -81,25 +111,29 @@ impl Names<'_> {
         Block { attention, mlp, place: NormPlace::After }
     }
 
-    /// transformers ties both of the decoder's tensors or neither: to the word embeddings, and to a bias of the head's own.
-    /// Files of transformers 4 have one of the two biases for both.
     fn token_head(&self) -> TokenHead {
-        let ModelConfig { hidden_size: c, vocab_size: v, .. } = *self.config;
-        let own = self.dense("cls.predictions.decoder", [v, c], Part::TokenHead);
-        let tied = "cls.predictions.bias".to_owned();
+        let c = self.config.hidden_size;
         TokenHead {
             dense: self.dense("cls.predictions.transform.dense", [c, c], Part::TokenHead),
             activation: self.activation(),
             norm: self.norm("cls.predictions.transform.LayerNorm", Part::TokenHead),
-            decoder: match self.config.tie_word_embeddings {
-                true => Decoder {
-                    weight: None,
-                    bias: Tensor { name: tied, aliases: vec![own.bias.name.clone()], ..own.bias },
-                },
-                false => Decoder {
-                    weight: Some(Tensor { part: Part::Decoder, ..own.weight }),
-                    bias: Tensor { aliases: vec![tied], ..own.bias },
-                },
+            decoder: self.decoder("cls.predictions"),
+        }
+    }
+
+    /// The decoder of the head `module`. transformers ties both of its tensors or neither: to the word embeddings, and to a
+    /// bias of the head's own. Files of transformers 4 have one of the two biases for both.
+    pub fn decoder(&self, module: &str) -> Decoder {
+        let shape = [self.config.vocab_size, self.config.hidden_size];
+        let own = self.dense(&format!("{module}.decoder"), shape, Part::TokenHead);
+        let tied = format!("{module}.bias");
+        match self.config.tie_word_embeddings {
+            true => {
+                Decoder { weight: None, bias: Tensor { name: tied, aliases: vec![own.bias.name.clone()], ..own.bias } }
+            }
+            false => Decoder {
+                weight: Some(Tensor { part: Part::Decoder, ..own.weight }),
+                bias: Tensor { aliases: vec![tied], ..own.bias },
             },
         }
     }
@@ -110,7 +144,7 @@ impl Names<'_> {
     }
 
     /// A dense layer of `[outputs, inputs]`.
-    fn dense(&self, module: &str, shape: [usize; 2], part: Part) -> Dense {
+    pub fn dense(&self, module: &str, shape: [usize; 2], part: Part) -> Dense {
         let tensor = |name: &str, shape: &[usize], start, group| Tensor {
             name: format!("{module}.{name}"),
             aliases: Vec::new(),

@@ -58,6 +58,7 @@ pub struct Linear {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterLayout {
     parameters: Vec<Parameter>,
+    known_heads: &'static [&'static str],
     len: usize,
     /// Name of the bias of what predicts tokens.
     decoder_bias: Option<String>,
@@ -67,7 +68,7 @@ impl ParameterLayout {
     /// The layout of a blueprint.
     pub fn new(blueprint: &Blueprint) -> Self {
         let decoder_bias = blueprint.tokens.as_ref().map(|head| head.decoder.bias.name.clone());
-        let mut layout = Self { parameters: Vec::new(), len: 0, decoder_bias };
+        let mut layout = Self { parameters: Vec::new(), known_heads: blueprint.known_heads, len: 0, decoder_bias };
         for tensor in blueprint.tensors() {
             let len = tensor.shape.iter().product();
             let names = [&tensor.name].into_iter().chain(&tensor.aliases);
@@ -91,6 +92,11 @@ impl ParameterLayout {
     /// Every parameter, by offset.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// Modules of the heads of the family's classes, those of the model among them.
+    pub fn known_heads(&self) -> &'static [&'static str] {
+        self.known_heads
     }
 
     /// Elements in the flat buffer.

@@ -8,7 +8,7 @@ use crate::heads::Heads;
 
 /// Hugging Face's `MegatronBertForMaskedLM`, `…ForPreTraining`, `…ForCausalLM` or `…ForSequenceClassification`.
 pub fn megatron_bert(config: &ModelConfig, heads: &Heads) -> Blueprint {
-    let norm = |module: &str| Names { config }.norm(module, Part::Encoder);
+    let norm = |module: &str| Names { config, prefix: "bert." }.norm(module, Part::Encoder);
     let mut blueprint = bert(config, heads);
     blueprint.embeddings.norm = None;
     for (i, block) in blueprint.blocks.iter_mut().enumerate() {

@@ -4,40 +4,65 @@
 mod bert;
 mod layout;
 mod megatron_bert;
+mod roberta;
 mod rows;
 mod spec;
 
 pub use layout::{Linear, Parameter, ParameterLayout};
+pub use rows::parameters_per_token;
 pub use spec::*;
 
 use crate::config::ModelConfig;
 use crate::error::{Code, Error, Result};
-use crate::heads::Heads;
+use crate::heads::{Heads, SequenceKind};
 
-/// Makes a blueprint.
-type Family = fn(&ModelConfig, &Heads) -> Blueprint;
+/// A family of architectures.
+struct Family {
+    /// Hugging Face's `model_type`; several where classes differ in nothing but their names.
+    model_types: &'static [&'static str],
+    make: fn(&ModelConfig, &Heads) -> Blueprint,
+    /// Whether it has a head on sentence pairs.
+    next_sentence: bool,
+    /// Whether it can read left to right.
+    causal: bool,
+}
 
-/// The families by Hugging Face's `model_type`.
-const FAMILIES: &[(&str, Family)] = &[("bert", bert::bert), ("megatron-bert", megatron_bert::megatron_bert)];
+const FAMILIES: &[Family] = &[
+    Family { model_types: &["bert"], make: bert::bert, next_sentence: true, causal: true },
+    Family { model_types: &["megatron-bert"], make: megatron_bert::megatron_bert, next_sentence: true, causal: true },
+    Family {
+        model_types: &["roberta", "xlm-roberta", "camembert"],
+        make: roberta::roberta,
+        next_sentence: false,
+        causal: false,
+    },
+];
 
-/// The `model_type` of every family.
+/// A `model_type` of every family.
 pub fn families() -> impl Iterator<Item = &'static str> {
-    FAMILIES.iter().map(|(name, _)| *name)
+    FAMILIES.iter().map(|family| family.model_types[0])
 }
 
 impl Blueprint {
     /// The model that a configuration and heads describe. Both have to be valid.
     ///
     /// # Errors
-    /// `Unsupported` if there is no such family.
+    /// `Unsupported` if there is no such family, or it has not these heads.
     pub fn of(config: &ModelConfig, heads: &Heads) -> Result<Self> {
-        let family = FAMILIES.iter().find(|(name, _)| *name == config.model_type);
-        family.map(|(_, make)| make(config, heads)).ok_or_else(|| {
-            let names: Vec<_> = families().map(|name| format!("{name:?}")).collect();
-            let message =
-                format!("config.json: model_type is {:?}, but has to be {}", config.model_type, names.join(" or "));
-            Error::new(Code::Unsupported, message).with_hint("models of other architectures cannot be run")
-        })
+        let model_type = &config.model_type;
+        let Some(family) = FAMILIES.iter().find(|family| family.model_types.contains(&model_type.as_str())) else {
+            let known = FAMILIES.iter().flat_map(|family| family.model_types);
+            let known: Vec<_> = known.map(|name| format!("{name:?}")).collect();
+            let message = format!("config.json: model_type is {model_type:?}, but has to be {}", known.join(" or "));
+            return Err(Error::new(Code::Unsupported, message).with_hint("models of other architectures cannot be run"));
+        };
+        let pairs = heads.sequence.is_some_and(|head| head.kind == SequenceKind::NextSentence);
+        let lacks = match () {
+            () if pairs && !family.next_sentence => "head on sentence pairs",
+            () if heads.is_decoder && !family.causal => "left-to-right form",
+            () => return Ok((family.make)(config, heads)),
+        };
+        Err(Error::new(Code::Unsupported, format!("a model of the type {model_type:?} has no {lacks}")))
     }
 
     /// Where its parameters lie.

@@ -3,15 +3,33 @@
 
 use std::ops::Range;
 
-use super::{Blueprint, ParameterLayout};
+use super::{Blueprint, Parameter, ParameterLayout, Tensor};
+use crate::config::ModelConfig;
 use crate::error::{Code, Error, Result};
+use crate::heads::Heads;
+
+/// The parameters that have a row, or an element, a token, of a model that predicts tokens: its word embeddings first, then
+/// its decoder's, tied or not.
+///
+/// # Errors
+/// `Unsupported` if there is no such family.
+pub fn parameters_per_token(config: &ModelConfig) -> Result<Vec<Parameter>> {
+    let mut all = Vec::new();
+    for tie_word_embeddings in [true, false] {
+        let config = ModelConfig { tie_word_embeddings, ..config.clone() };
+        let blueprint = Blueprint::of(&config, &Heads::MASKED_LM)?;
+        let (names, layout) = (blueprint.per_token(), blueprint.layout());
+        all.extend(layout.parameters().iter().filter(|p| names.contains(&p.name.as_str())).cloned());
+    }
+    Ok(all)
+}
 
 impl Blueprint {
     /// Names of the tensors that have a row, or an element, a token: embeddings and decoder.
     fn per_token(&self) -> Vec<&str> {
         let decoder = self.tokens.iter().map(|head| &head.decoder);
         let tensors = decoder.flat_map(|decoder| decoder.weight.iter().chain([&decoder.bias]));
-        [&self.embeddings.words].into_iter().chain(tensors).map(|tensor| tensor.name.as_str()).collect()
+        [&self.embeddings.words].into_iter().chain(tensors).map(|Tensor { name, .. }| name.as_str()).collect()
     }
 
     /// Everything but the rows of these tokens, in order.
@@ -41,9 +59,7 @@ impl Blueprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ModelConfig;
     use crate::config::tests::tiny;
-    use crate::heads::Heads;
 
     #[test]
     fn outside_rows_leaves_out_the_rows_of_embeddings_and_decoder_and_nothing_else() {

@@ -4,6 +4,8 @@
 //!
 //! A field is here because two families differ in it, or because a tensor needs its name.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ops::activation::Activation;
 
 /// A whole model with its heads.
@@ -11,6 +13,9 @@ use crate::ops::activation::Activation;
 pub struct Blueprint {
     /// What the names of the encoder's tensors begin with; a file of a bare encoder lacks it.
     pub prefix: &'static str,
+    /// Modules of the heads of the family's classes, behind the prefix or without it: a file may have some that this model
+    /// has no use for.
+    pub known_heads: &'static [&'static str],
     /// From ids to hidden states.
     pub embeddings: Embeddings,
     /// The layers of the encoder, first to last.
@@ -38,6 +43,8 @@ pub struct Embeddings {
     pub words: Tensor,
     /// `[P, C]`
     pub positions: Tensor,
+    /// The position of a padding token, in families whose texts begin behind it.
+    pub padding_position: Option<usize>,
     /// `[types, C]`
     pub token_types: Tensor,
     /// Before the dropout.
@@ -128,11 +135,13 @@ pub struct Decoder {
     pub bias: Tensor,
 }
 
-/// Classifies sequences: `output(dropout(tanh(dense(x))))` on one token of each.
+/// Classifies sequences: `output(dropout(tanh(dense(dropout(x)))))` on one token of each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequenceHead {
     /// Whether that is a sequence's last token, not its first.
     pub pools_last: bool,
+    /// Before the first layer.
+    pub dropout_before: Option<Site>,
     /// `[C, C]`
     pub dense: Dense,
     /// Between both layers.
@@ -208,7 +217,8 @@ pub enum Group {
 }
 
 /// What a tensor belongs to: what it is missing from, where a file lacks it, and whether a frozen encoder leaves it alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Embeddings and blocks.
     Encoder,
@@ -216,7 +226,7 @@ pub enum Part {
     TokenHead,
     /// That head's weight, where it is not the word embeddings.
     Decoder,
-    /// The dense layer of a head on sequences.
+    /// The first layer of a head on sequences.
     Pooler,
     /// The last layer of next-sentence prediction.
     NextSentence,
@@ -247,6 +257,14 @@ impl Sites {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0 as usize
+    }
+}
+
+impl Embeddings {
+    /// Tokens of the longest text for which there are positions.
+    pub fn longest(&self) -> usize {
+        let rows = self.positions.shape[0];
+        self.padding_position.map_or(rows, |padding| rows.saturating_sub(padding + 1))
     }
 }
 

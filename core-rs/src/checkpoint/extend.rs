@@ -9,8 +9,9 @@ use safetensors::tensor::Dtype;
 use serde::Deserialize;
 
 use super::tensors::{Tensor, Tensors};
-use super::unused::has_row_a_token;
-use super::{create, header_bytes};
+use super::{create, find, header_bytes};
+use crate::blueprint::parameters_per_token;
+use crate::config::ModelConfig;
 use crate::error::{Code, Error, Result};
 
 /// What to copy, and which rows to add.
@@ -21,8 +22,8 @@ pub struct Extension {
     pub weights: PathBuf,
     /// The file to make.
     pub to: PathBuf,
-    /// Rows now.
-    pub rows: usize,
+    /// The model; it has `vocab_size` rows now.
+    pub config: ModelConfig,
     /// Rows then; at least as many.
     pub new_rows: usize,
     /// The first new token. Rows that are there beyond the tokens, as padding, are used first.
@@ -33,10 +34,11 @@ pub struct Extension {
 
 impl Extension {
     fn validate(&self) -> Result<()> {
+        let rows = self.config.vocab_size;
         let last = self.first.checked_add(self.pieces.len());
-        let fits = last.is_some_and(|last| last.max(self.rows) == self.new_rows) && self.first <= self.rows;
+        let fits = last.is_some_and(|last| last.max(rows) == self.new_rows) && self.first <= rows;
         let known = self.pieces.iter().flatten().all(|&id| id < self.first);
-        match fits && known && self.new_rows <= 1 << 28 && self.rows > 0 {
+        match fits && known && self.new_rows <= 1 << 28 && rows > 0 {
             true => Ok(()),
             false => Err(Error::new(
                 Code::InvalidArgument,
@@ -55,19 +57,20 @@ pub fn extend_weights(extension: &Extension) -> Result<()> {
     let tensors = Tensors::open(&extension.weights)?;
     let mut all: Vec<(&str, Tensor)> =
         tensors.names().into_iter().filter_map(|name| Some((name, tensors.get(name)?))).collect();
-    if !all.iter().any(|(name, _)| name.ends_with("embeddings.word_embeddings.weight")) {
-        let message = format!("{} has no word_embeddings.weight", tensors.path().display());
-        return Err(Error::new(Code::Mismatch, message).with_hint("it is no model of a family that cloze knows"));
+    let per_token = parameters_per_token(&extension.config)?;
+    if find(&tensors, &per_token[0]).is_none() {
+        let message = format!("{} has no {}", tensors.path().display(), per_token[0].name);
+        return Err(
+            Error::new(Code::Mismatch, message).with_hint("config.json and the weights may belong to different models")
+        );
     }
+    let grows = |name: &str| per_token.iter().any(|p| p.name == name || p.aliases.iter().any(|alias| alias == name));
     all.sort_by_key(|(_, tensor)| tensor.order());
     let mut entries = Vec::with_capacity(all.len());
     for (name, tensor) in &all {
-        let grows = has_row_a_token(name);
-        if grows {
-            check(name, tensor, extension.rows)?;
-        }
         let mut shape = tensor.shape.to_vec();
-        if grows {
+        if grows(name) {
+            check(name, tensor, extension.config.vocab_size)?;
             shape[0] = extension.new_rows;
         }
         entries.push((name.to_string(), tensor.dtype, shape));
@@ -76,7 +79,7 @@ pub fn extend_weights(extension: &Extension) -> Result<()> {
     create(&extension.to, |file| {
         file.write_all(&header)?;
         for (name, tensor) in &all {
-            match has_row_a_token(name) {
+            match grows(name) {
                 true => write_extended(file, tensor, extension)?,
                 false => tensor.write_to(file)?,
             }
@@ -99,7 +102,7 @@ fn check(name: &str, tensor: &Tensor, rows: usize) -> Result<()> {
 }
 
 fn write_extended(file: &mut BufWriter<File>, tensor: &Tensor, extension: &Extension) -> std::io::Result<()> {
-    let &Extension { rows, first, .. } = extension;
+    let (rows, first) = (extension.config.vocab_size, extension.first);
     for row in 0..first {
         tensor.row(row).write_to(file)?;
     }

@@ -1,7 +1,7 @@
 //! Reading and writing safetensors: what is taken, what is refused, and by what name.
 
 use super::*;
-use crate::blueprint::Blueprint;
+use crate::blueprint::{Blueprint, Part};
 use crate::config::tests::tiny;
 use crate::heads::Heads;
 use crate::heads::tests::classification;
@@ -141,17 +141,17 @@ fn load_leaves_new_heads_as_they_are_and_takes_a_bare_encoder() {
     bare.iter_mut().for_each(|t| t.0 = t.0.replacen("bert.", "", 1));
     write(&place.file(), &bare);
     let layout = Blueprint::of(&tiny(), &classification(false)).unwrap().layout();
-    let load = |may_be_missing: &[&str]| {
-        let may_be_missing = may_be_missing.iter().map(|&s| s.to_owned()).collect();
+    let load = |may_be_missing: &[Part]| {
+        let may_be_missing = may_be_missing.to_vec();
         let mut found = vec![7.0; layout.len()];
         load_weights(&Weights { path: place.file(), may_be_missing }, &layout, &mut found).map(|new| (found, new))
     };
-    let (found, new) = load(&["bert.pooler.", "classifier."]).unwrap();
+    let (found, new) = load(&[Part::Pooler, Part::Classifier]).unwrap();
     let pooler = layout.find("bert.pooler.dense.weight").unwrap().offset;
     assert_eq!(found[..pooler], flat[..pooler]);
     assert!(found[pooler..].iter().all(|&x| x == 7.0));
     assert_eq!((new.initialized.len(), new.passed_over, new.unknown.len()), (4, 0, 0), "{new:?}");
-    let error = load(&["classifier."]).unwrap_err();
+    let error = load(&[Part::Classifier]).unwrap_err();
     assert!(error.message.contains("bert.pooler.dense.weight is missing"), "{error}");
     assert!(error.hint.contains("no pooler"), "{error}");
 }

@@ -11,17 +11,6 @@ use crate::error::{Code, Error, Result};
 /// Buffers that say nothing which the model does not know.
 const BUFFERS: [&str; 2] = ["embeddings.position_ids", "embeddings.token_type_ids"];
 
-/// Modules of the heads of Hugging Face's classes; a model with one of them has no use for the others.
-const HEADS: [&str; 7] = [
-    "pooler.dense",
-    "cls.predictions",
-    "cls.predictions.decoder",
-    "cls.predictions.transform.dense",
-    "cls.predictions.transform.LayerNorm",
-    "cls.seq_relationship",
-    "classifier",
-];
-
 /// Sorts the names of the tensors that were not used.
 ///
 /// # Errors
@@ -31,7 +20,7 @@ pub fn unused_of<'a>(path: &Path, layout: &ParameterLayout, rest: impl Iterator<
     let is_encoder = |name: &str| encoder.iter().any(|module| is_within(name, module).is_some());
     let mut loaded = Loaded::default();
     for name in rest {
-        if is_known(name) {
+        if is_known(name, layout.known_heads()) {
             loaded.passed_over += 1;
         } else if is_encoder(name) {
             let message = format!("{}: the model that config.json describes has no tensor {name}", path.display());
@@ -57,25 +46,18 @@ fn encoder_modules(layout: &ParameterLayout) -> HashSet<&str> {
 }
 
 /// Whether it is a buffer, or a parameter of a head, with or without the encoder's prefix.
-fn is_known(name: &str) -> bool {
+fn is_known(name: &str, heads: &[&str]) -> bool {
     let without_prefix = name.split_once('.').map_or(name, |(_, rest)| rest);
     let parts = ["weight", "bias", "gamma", "beta"];
     [name, without_prefix].iter().any(|name| {
         BUFFERS.contains(name)
-            || HEADS.iter().any(|head| is_within(name, head).is_some_and(|part| parts.contains(&part)))
+            || heads.iter().any(|head| is_within(name, head).is_some_and(|part| parts.contains(&part)))
     })
 }
 
 /// The rest of a name that lies within a module.
 fn is_within<'a>(name: &'a str, module: &str) -> Option<&'a str> {
     name.strip_prefix(module)?.strip_prefix('.')
-}
-
-/// Whether a tensor has a row for each token of the vocabulary.
-pub fn has_row_a_token(name: &str) -> bool {
-    name == "embeddings.word_embeddings.weight"
-        || name.ends_with(".embeddings.word_embeddings.weight")
-        || ["cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "cls.predictions.bias"].contains(&name)
 }
 
 #[cfg(test)]

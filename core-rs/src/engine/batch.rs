@@ -35,7 +35,7 @@ pub struct Limits {
     pub max_sequences: usize,
     /// Most masked tokens M.
     pub max_masked: usize,
-    /// Longest sequence T; at most `max_position_embeddings`.
+    /// Longest sequence T; at most what the model has positions for.
     pub max_sequence_length: usize,
     /// V
     pub vocab_size: usize,
@@ -81,6 +81,28 @@ impl OwnedBatch {
             sequence_labels: &self.sequence_labels,
             sequence_weight: self.sequence_weight,
         }
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// The batch with positions that begin behind that of a padding token, if a model has them so. As transformers'
+    /// `create_position_ids_from_input_ids`: a padding token within a text, which is one in name only, has the position of
+    /// padding and moves no other token.
+    ///
+    /// `to` is used again.
+    pub fn behind_padding(self, padding: Option<usize>, to: &'a mut Vec<i32>) -> Self {
+        let Some(padding) = padding else { return self };
+        let padding = padding as i32;
+        to.clear();
+        for bounds in self.cu_seqlens.windows(2) {
+            let mut skipped = 0;
+            for i in bounds[0] as usize..bounds[1] as usize {
+                let is_padding = self.input_ids[i] == padding;
+                skipped += i32::from(is_padding);
+                to.push(if is_padding { padding } else { self.position_ids[i] + padding + 1 - skipped });
+            }
+        }
+        Self { position_ids: to, ..self }
     }
 }
 
@@ -164,5 +186,26 @@ fn check_range(name: &str, values: &[i32], end: usize) -> Result<()> {
     match values.iter().position(|&v| v < 0 || v as usize >= end) {
         None => Ok(()),
         Some(i) => Err(Error::new(Code::InvalidArgument, format!("{name}[{i}] is {}, outside 0..{end}", values[i]))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_padding_counts_from_there_and_passes_padding_tokens_over() {
+        let batch = Batch {
+            input_ids: &[0, 5, 1, 1, 2, 0, 7, 2],
+            token_type_ids: &[0; 8],
+            position_ids: &[0, 1, 2, 3, 4, 0, 1, 2],
+            cu_seqlens: &[0, 5, 8],
+            masked_positions: &[],
+            labels: &[],
+            sequence_labels: &[],
+            sequence_weight: 1.0,
+        };
+        assert_eq!(batch.behind_padding(Some(1), &mut Vec::new()).position_ids, [2, 3, 1, 1, 4, 2, 3, 4]);
+        assert_eq!(batch.behind_padding(None, &mut Vec::new()).position_ids, batch.position_ids);
     }
 }

@@ -6,7 +6,7 @@ pub mod batch;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::blueprint::ParameterLayout;
+use crate::blueprint::{Blueprint, ParameterLayout, Part};
 use crate::engine::batch::{Batch, Limits};
 use crate::error::{Code, Error, Result};
 use crate::heads::Heads;
@@ -37,7 +37,7 @@ pub struct EngineOptions {
     pub max_sequences: usize,
     /// Most masked tokens in a batch.
     pub max_masked: usize,
-    /// Longest sequence; at most `max_position_embeddings`.
+    /// Longest sequence; at most what the model has positions for.
     pub max_sequence_length: usize,
     /// What the weights are updated by. With one, gradients, its state and saved activations are planned.
     pub optimizer: Option<Optimizer>,
@@ -85,11 +85,13 @@ impl EngineOptions {
                 return Err(Error::new(Code::InvalidArgument, format!("{name} is {value}, outside 1..={most}")));
             }
         }
-        if self.max_sequence_length > self.config.max_position_embeddings {
+        let longest = Blueprint::of(&self.config, &self.heads)?.embeddings.longest();
+        if self.max_sequence_length > longest {
             return Err(Error::new(
                 Code::InvalidArgument,
                 format!(
-                    "max_sequence_length {} is more than the model's max_position_embeddings {}",
+                    "max_sequence_length {} is more than the {longest} tokens for which the model has positions \
+                     (max_position_embeddings {})",
                     self.max_sequence_length, self.config.max_position_embeddings
                 ),
             ));
@@ -117,15 +119,15 @@ impl EngineOptions {
 pub struct Weights {
     /// A safetensors file, one of PyTorch, or an index of several (`*.index.json`).
     pub path: PathBuf,
-    /// Beginnings of names of parameters that may be missing there; those are initialized from the seed.
-    pub may_be_missing: Vec<String>,
+    /// What of the model may be missing there; that is initialized from the seed.
+    pub may_be_missing: Vec<Part>,
 }
 
 /// What came of a file of weights.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loaded {
-    /// Names of the parameters that were initialized, because the file lacks them.
-    pub initialized: Vec<String>,
+    /// Names of the parameters that were initialized, because the file lacks them, and what they belong to.
+    pub initialized: Vec<(String, Part)>,
     /// How many of the file's tensors are of heads that the model has not, or say nothing.
     pub passed_over: usize,
     /// Names of tensors that are of no head that is known.

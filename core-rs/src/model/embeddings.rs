@@ -3,14 +3,16 @@
 use super::pass::Pass;
 use super::places::Places;
 use crate::backend::{Backend, Embeddings, Norm};
-use crate::blueprint::{self, Site};
+use crate::blueprint;
 use crate::engine::batch::Batch;
 use crate::error::Result;
+use crate::machine::memory::zeros;
 
 pub(super) struct EmbeddingLayer<B: Backend> {
-    name: String,
+    spec: blueprint::Embeddings,
     tables: Embeddings,
-    dropout: Site,
+    /// Of tokens, where they are not a batch's `position_ids`.
+    positions: Vec<i32>,
     norm: Option<Normed<B>>,
     /// `[N, C]`
     pub out: B::Activations,
@@ -32,11 +34,13 @@ impl<B: Backend> EmbeddingLayer<B> {
             Some(norm) => Some(Normed { norm: places.norm(norm)?, sum: matrix()?, statistics: backend.zeroed(2 * n)? }),
             None => None,
         };
-        Ok(Self { name: spec.name.clone(), tables, dropout: spec.dropout, norm, out: matrix()? })
+        let positions = zeros(if spec.padding_position.is_some() { n } else { 0 })?;
+        Ok(Self { spec: spec.clone(), tables, positions, norm, out: matrix()? })
     }
 
     pub fn forward(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, pass: &Pass) {
-        let (tables, dropout, out) = (self.tables, pass.at(self.dropout), &mut self.out);
+        let batch = &batch.behind_padding(self.spec.padding_position, &mut self.positions);
+        let (tables, dropout, out) = (self.tables, pass.at(self.spec.dropout), &mut self.out);
         match &mut self.norm {
             Some(Normed { norm, sum, statistics }) => {
                 backend.embed_norm(batch, tables, *norm, weights, dropout, sum, out, statistics);
@@ -50,7 +54,7 @@ impl<B: Backend> EmbeddingLayer<B> {
 
     /// `hidden`: gradient of the output; lost.
     pub fn backward(
-        &self,
+        &mut self,
         backend: &mut B,
         weights: &B::Buffer,
         batch: &Batch,
@@ -59,15 +63,16 @@ impl<B: Backend> EmbeddingLayer<B> {
         gradients: &mut B::Buffer,
     ) {
         let n = batch.input_ids.len();
-        backend.dropout_backward(n, self.tables.width, hidden, pass.at(self.dropout));
+        backend.dropout_backward(n, self.tables.width, hidden, pass.at(self.spec.dropout));
         if let Some(Normed { norm, sum, statistics }) = &self.norm {
             backend.norm_backward(n, *norm, weights, sum, statistics, hidden, gradients);
         }
+        let batch = &batch.behind_padding(self.spec.padding_position, &mut self.positions);
         backend.embed_backward(batch, self.tables, hidden, gradients);
     }
 
     pub fn first_non_finite(&self, backend: &mut B, tokens: usize) -> Option<String> {
         backend.first_non_finite_activation(&self.out, tokens * self.tables.width)?;
-        Some(format!("the output of {}", self.name))
+        Some(format!("the output of {}", self.spec.name))
     }
 }

@@ -163,7 +163,9 @@ impl Model<'_> {
     }
 
     fn sequence_logits(&self, pooled: &Tensor, head: &SequenceHead, pass: Pass) -> Result<Tensor> {
-        let pooled = self.linear(pooled, &head.dense)?.tanh()?;
+        let factors = head.dropout_before.map(|site| pass.factors(site, pooled.dims(), |i| i as u32)).transpose()?;
+        let pooled = apply(pooled.clone(), factors.flatten())?;
+        let pooled = self.linear(&pooled, &head.dense)?.tanh()?;
         let factors = pass.factors(head.dropout, pooled.dims(), |i| i as u32)?;
         self.linear(&apply(pooled, factors)?, &head.output)
     }
@@ -184,7 +186,10 @@ impl Model<'_> {
 
     fn embed(&self, sequence: Sequence) -> Result<Tensor> {
         let Sequence { batch, from, to, .. } = sequence;
-        let blueprint::Embeddings { words, positions, token_types, norm, dropout, .. } = &self.blueprint.embeddings;
+        let embeddings = &self.blueprint.embeddings;
+        let blueprint::Embeddings { words, positions, token_types, norm, dropout, .. } = embeddings;
+        let mut behind = Vec::new();
+        let batch = batch.behind_padding(embeddings.padding_position, &mut behind);
         let look_up = |table: &blueprint::Tensor, ids: &[i32]| {
             let ids: Vec<u32> = ids[from..to].iter().map(|&id| id as u32).collect();
             self.get(table)?.index_select(&Tensor::from_vec(ids, to - from, &Device::Cpu)?, 0)

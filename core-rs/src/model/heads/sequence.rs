@@ -1,6 +1,6 @@
-//! The head on sequences: BERT's pooler (dense and tanh on each sequence's first token; on its last where attention is
-//! causal), dropout, and a dense layer with one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
-//! 4.1) differ in that layer's name and in dropout only.
+//! The head on sequences: a dense layer and tanh on one token of each (BERT calls it the pooler), dropout, and a dense layer
+//! with one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
+//! 4.1) differ in that layer's name and in dropout only; some families drop out before the first layer, too.
 
 use crate::backend::{Backend, DataGradient, Head, Linear};
 use crate::blueprint::{self, Site};
@@ -15,12 +15,14 @@ use crate::model::places::Places;
 pub struct SequenceHead<B: Backend> {
     pooler: Linear,
     output: Linear,
+    /// Before them, in families that drop out there, too.
+    dropout_before: Option<Site>,
     /// Between them.
     dropout: Site,
     pools_last: bool,
     /// `[B]` indices of the tokens that are pooled.
     tokens: Vec<i32>,
-    /// `[B, C]` their hidden states.
+    /// `[B, C]` their hidden states, dropped out.
     gathered: B::Activations,
     pre: B::Activations,
     /// `[B, C]` tanh of `pre`, before dropout and after it.
@@ -60,6 +62,7 @@ impl<B: Backend> SequenceHead<B> {
         Ok(Self {
             pooler: places.dense(&spec.dense)?,
             output: places.dense(&spec.output)?,
+            dropout_before: spec.dropout_before,
             dropout: spec.dropout,
             pools_last: spec.pools_last,
             tokens: zeros(b)?,
@@ -96,6 +99,9 @@ impl<B: Backend> SequenceHead<B> {
             _ => w[0],
         }));
         backend.gather(&self.tokens, c, hidden, &mut self.gathered);
+        if let Some(site) = self.dropout_before {
+            backend.dropout(b, c, &mut self.gathered, pass.at(site));
+        }
         backend.linear(b, self.pooler, weights, &self.gathered, &mut self.pre);
         backend.tanh(b, c, &self.pre, &mut self.pooled);
         backend.tanh(b, c, &self.pre, &mut self.dropped);
@@ -149,6 +155,9 @@ impl<B: Backend> SequenceHead<B> {
         backend.linear_parameters_backward(b, self.pooler, &self.gathered, pooled, gradients);
         let Some(hidden) = hidden else { return };
         backend.linear_backward(b, self.pooler, weights, pooled, DataGradient::Store(first));
+        if let Some(site) = self.dropout_before {
+            backend.dropout_backward(b, c, first, pass.at(site));
+        }
         backend.scatter_add(&self.tokens, c, first, hidden);
     }
 }

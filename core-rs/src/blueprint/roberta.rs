@@ -1,0 +1,42 @@
+//! RoBERTa (Liu et al., 2019), XLM-R (Conneau et al., 2020) and CamemBERT (Martin et al., 2020): BERT's encoder with
+//! positions that begin behind the row of padding, and heads of other names. A classifier has no pooler below it.
+
+use super::bert::Names;
+use super::spec::{Blueprint, Part, SequenceHead, Start, TokenHead};
+use crate::config::ModelConfig;
+use crate::heads::{Heads, Pools};
+use crate::ops::activation::Activation;
+
+/// Modules of the heads of these classes. `RobertaModel` has a pooler.
+const HEADS: &[&str] = &[
+    "pooler.dense",
+    "lm_head",
+    "lm_head.dense",
+    "lm_head.layer_norm",
+    "lm_head.decoder",
+    "classifier.dense",
+    "classifier.out_proj",
+];
+
+/// Hugging Face's `RobertaForMaskedLM` or `RobertaForSequenceClassification`, and those of XLM-R and CamemBERT.
+pub fn roberta(config: &ModelConfig, heads: &Heads) -> Blueprint {
+    let (names, c) = (Names { config, prefix: "roberta." }, config.hidden_size);
+    let mut blueprint = names.encoder(heads, HEADS);
+    let (deviation, row) = (config.initializer_range, config.pad_token_id);
+    blueprint.embeddings.padding_position = Some(row);
+    blueprint.embeddings.positions.start = Start::NormalButRow { deviation, row };
+    blueprint.tokens = heads.tokens.then(|| TokenHead {
+        dense: names.dense("lm_head.dense", [c, c], Part::TokenHead),
+        activation: Activation::Gelu, // whatever the blocks have
+        norm: names.norm("lm_head.layer_norm", Part::TokenHead),
+        decoder: names.decoder("lm_head"),
+    });
+    blueprint.sequences = heads.sequence.map(|head| SequenceHead {
+        pools_last: head.pools == Pools::Last,
+        dropout_before: Some(blueprint.sites.next(head.classifier_dropout)),
+        dense: names.dense("classifier.dense", [c, c], Part::Pooler),
+        dropout: blueprint.sites.next(head.classifier_dropout),
+        output: names.dense("classifier.out_proj", [head.num_labels, c], Part::Classifier),
+    });
+    blueprint
+}

@@ -1,0 +1,184 @@
+"""Shows that cloze and transformers compute the same on random models of each family, in every form that people have, and
+that what cloze makes of them loads in transformers with nothing missing and nothing left over.
+
+    python tests/parity/families.py [FAMILY…] [--models N] [--seed N]
+
+For each model: a class with the family's masked-LM head and one that classifies, random shapes and weights, a tokenizer that
+cloze learned, saved by transformers whole, in shards or as pytorch_model.bin, in f32, f16 or bf16, and as a bare encoder. The
+logits of the fused engine (f32, bf16) and of the candle engine are compared with transformers'. Then cloze goes on with the
+model for a step, adds tokens to it and fine-tunes a classifier; transformers loads the results and gives their logits. Needs
+the packages of tests/golden/requirements.txt, and the core built.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import AutoTokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+TOLERANCE = 1e-4
+# Prefix of the classes, and how the tokenizer is made.
+FAMILIES = {
+    "bert": ("Bert", ["wordpiece"]),
+    "megatron-bert": ("MegatronBert", ["wordpiece"]),
+    "roberta": ("Roberta", ["bpe", "klue"]),
+    "xlm-roberta": ("XLMRoberta", ["unigram"]),
+    "camembert": ("Camembert", ["unigram"]),
+}
+WORDS = "the quick brown fox jumps over a lazy dog 나는 학교에 간다 영화가 정말 재미있다 naïve café".split()
+BLANK = "____"
+LINES = ["the quick ____ jumps", "나는 ____ 간다", "____", "a ____ dog ____ over the café, naïve!", "lazy ____ <pad> dog [PAD] fox ____ a"]
+
+
+def deno(*command, stdin=None):
+    run = subprocess.run(["deno", "run", "-q", "-A", *map(str, command)], cwd=ROOT, input=stdin, text=True, capture_output=True)
+    if run.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\n{run.stdout}{run.stderr}")
+    return run.stdout
+
+
+def tokenizer_folder(kind, place):
+    text = place / "text.txt"
+    text.write_text("".join(" ".join(random.choices(WORDS, k=random.randrange(4, 12))) + ".\n" for _ in range(300)))
+    folder = place / "tokenizer"
+    if kind == "klue":  # a WordPiece vocabulary in RoBERTa's order, beside config.json of RoBERTa
+        folder.mkdir()
+        pieces = sorted({c for word in WORDS for c in word})
+        words = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]", ".", ",", "!", *WORDS, *pieces, *(f"##{c}" for c in pieces)]
+        (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(words)) + "\n")
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": False}))
+    else:
+        deno("cli/main.ts", "train-tokenizer", "--data", text, "--model", kind, "--vocab-size", 300, "--output", folder)
+    return folder, text
+
+
+def config_of(prefix, kind, tokenizer, labels):
+    heads = random.choice([1, 2, 3, 4])
+    pad = tokenizer.pad_token_id
+    fields = dict(
+        vocab_size=len(tokenizer) + random.randrange(9), hidden_size=heads * random.choice([8, 16, 24]),
+        num_hidden_layers=random.randrange(1, 4), num_attention_heads=heads, intermediate_size=random.randrange(3, 50),
+        max_position_embeddings=random.randrange(60, 90), pad_token_id=pad, num_labels=labels, initializer_range=0.3,
+        layer_norm_eps=random.choice([1e-12, 1e-5, 1e-3]), hidden_act=random.choice(["gelu", "gelu_new", "relu"]),
+        tie_word_embeddings=random.random() < 0.8, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+    )
+    if kind != "wordpiece":
+        fields["type_vocab_size"] = random.choice([1, 2])
+    return getattr(transformers, prefix + "Config")(**fields)
+
+
+def random_model(prefix, head, config):
+    model = getattr(transformers, prefix + head)(config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 1:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
+def save(model, tokenizer, folder, form, dtype):
+    """Saves it and returns a model with the values that were saved."""
+    saved = model.to(dtype)
+    folder.mkdir()
+    if form == "bin":
+        saved.config.architectures = [type(model).__name__]
+        saved.config.save_pretrained(folder)
+        torch.save(saved.state_dict(), folder / "pytorch_model.bin")
+    else:
+        saved.save_pretrained(folder, max_shard_size="9KB" if form == "sharded" else "5GB")
+    for file in Path(tokenizer).iterdir():
+        shutil.copy(file, folder)
+    return saved.float()
+
+
+def logits(model, tokenizer, line):
+    # Without token types: a model of one type has no row for a second.
+    ids = tokenizer(line.replace(BLANK, tokenizer.mask_token), return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        output = model(input_ids=ids).logits[0]
+    return ids[0].tolist(), output[ids[0] == tokenizer.mask_token_id] if output.dim() > 1 else output
+
+
+def compare(name, model, tokenizer, folder, settings=((), ("--dtype=bf16",), ("--engine=candle",))):
+    figures = []
+    for flags in settings:
+        text = "\n".join(line.replace(BLANK, tokenizer.mask_token) for line in LINES)
+        [lines], worst, size = json.loads(deno("tests/parity/dump_logits.ts", *flags, folder, stdin=text)), 0.0, 0.0
+        for line, found in zip(LINES, lines):
+            ids, expected = logits(model, tokenizer, line)
+            if ids != found["ids"]:
+                sys.exit(f"{name}: ids differ for {line!r}\n  transformers {ids}\n  cloze        {found['ids']}")
+            ours = torch.tensor(found["logits"] or found["sequence_logits"])
+            worst = max(worst, float((expected.flatten() - ours).abs().max()))
+            size = max(size, float(expected.abs().max()))
+        figures.append(f"{' '.join(flags) or 'f32'} {worst:.1e}")
+        if not worst <= (0.05 * max(size, 1.0) if "bf16" in "".join(flags) else TOLERANCE):
+            sys.exit(f"{name}: {figures[-1]} apart, of logits up to {size:.1f}")
+    print(f"{name}: {', '.join(figures)}", flush=True)
+
+
+def loaded(prefix, head, folder):
+    model, info = getattr(transformers, prefix + head).from_pretrained(folder, output_loading_info=True)
+    wrong = {key: value for key, value in info.items() if value}
+    if wrong:
+        sys.exit(f"transformers loads {folder} with {wrong}")
+    return model.eval()
+
+
+def check(family, number, place):
+    prefix, kinds = FAMILIES[family]
+    kind = kinds[number % len(kinds)]
+    name = f"{family} {number} ({kind})"
+    tokens, text = tokenizer_folder(kind, place)
+    if kind == "klue":
+        tokenizer = transformers.BertTokenizer.from_pretrained(tokens)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(tokens)
+    labels = random.randrange(2, 5)
+    config = config_of(prefix, kind, tokenizer, labels)
+    form, dtype = random.choice(["whole", "sharded", "bin"]), random.choice([torch.float32, torch.float16, torch.bfloat16])
+    about = f"{form}, {str(dtype)[6:]}, {config.hidden_size}x{config.num_hidden_layers}, {'' if config.tie_word_embeddings else 'not '}tied"
+    masked = save(random_model(prefix, "ForMaskedLM", config), tokens, place / "masked", form, dtype)
+    compare(f"{name}, {about}, masked LM", masked, tokenizer, place / "masked")
+    classes = save(random_model(prefix, "ForSequenceClassification", config), tokens, place / "classes", form, dtype)
+    compare(f"{name}, {about}, classifier", classes, tokenizer, place / "classes")
+    save(random_model(prefix, "Model", config), tokens, place / "bare", form, dtype)
+    short = ["--steps", 1, "--batch-tokens", 64, "--max-sequence-length", 16, "--threads", 1]
+    for start in ["masked", "bare"]:
+        out = place / f"{start}-next"
+        deno("cli/main.ts", "pretrain", "--from", place / start, "--data", text, "--output", out, *short)
+        compare(f"{name}: {start} trained for a step", loaded(prefix, "ForMaskedLM", out), AutoTokenizer.from_pretrained(out), out, [()])
+        tsv = place / "labels.tsv"
+        tsv.write_text("text\tlabel\n" + "".join(f"{' '.join(random.choices(WORDS, k=5))}\t{i % 2}\n" for i in range(40)))
+        out = place / f"{start}-classes"
+        deno("cli/main.ts", "finetune", "--model", place / start, "--train", tsv, "--valid", tsv, "--epochs", 1, "--threads", 1, "--output", out)
+        compare(f"{name}: {start} fine-tuned", loaded(prefix, "ForSequenceClassification", out), AutoTokenizer.from_pretrained(out), out, [()])
+    out = place / "extended"
+    (place / "new.txt").write_text("lazydog\n재미\n")
+    new = ["--tokens", place / "new.txt"] if kind in ("wordpiece", "klue") else ["--special-token", "[URL]", "--special-token", "[N]"]
+    deno("cli/main.ts", "extend-vocab", "--model", place / "masked", *new, "--output", out)
+    compare(f"{name}: with more tokens", loaded(prefix, "ForMaskedLM", out).float(), AutoTokenizer.from_pretrained(out), out, [()])
+
+
+transformers.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
+parser = argparse.ArgumentParser()
+parser.add_argument("families", nargs="*", default=list(FAMILIES))
+parser.add_argument("--models", type=int, default=2)
+parser.add_argument("--seed", type=int, default=0)
+asked = parser.parse_args()
+for family in asked.families:
+    for number in range(asked.models):
+        random.seed(asked.seed * 1000 + number)
+        torch.manual_seed(asked.seed * 1000 + number)
+        with tempfile.TemporaryDirectory() as temporary:
+            check(family, number, Path(temporary))
+print("all the same")
