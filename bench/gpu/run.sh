@@ -1,46 +1,84 @@
 #!/usr/bin/env bash
-# Runs on a machine with an NVIDIA GPU, beside what pack.ts has packed: first the tests, then, if they pass, the
-# measurements, cloze and PyTorch in turns. Everything that is printed also goes to the folder OUT (here: results).
-# Exit code: 0 all done, 1 the tests fail, 3 there is no GPU.
-# usage: bash run.sh [tests|rates]        PEAK_TFLOPS is the dense bf16 peak of the GPU; 989 for H100 and H200
+# Runs on a machine with an NVIDIA GPU, beside what pack.ts has packed. Each part is short enough for a command of ten
+# minutes, has a time limit of its own, and prints and writes its results as they come, to the folder OUT (here: results).
+# In which order, and what to do when a part fails: README.md.
+# Exit code: 0 all done, 1 something failed, 2 wrong usage, 3 there is no GPU.
+# usage: bash run.sh info | tests [ops|steps] [f32|bf16] | sanitize [memcheck|racecheck|synccheck] | rate SIZE LENGTH SEQUENCES
+#        bash run.sh torch eager|compiled SIZE LENGTH SEQUENCES | profile
+# SIZE is base or small. PEAK_TFLOPS is the dense bf16 peak of the GPU; 989 for H100 and H200
 set -uo pipefail
 cd "$(dirname "$0")"
 out=${OUT:-results}
 peak=${PEAK_TFLOPS:-989}
 mkdir -p "$out"
-
 chmod +x cuda_tests gpu_rate
-if [ -f deno.xz ] && [ ! -f deno ]; then xz -dk deno.xz && chmod +x deno; fi
 if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L >/dev/null 2>&1; then
     echo "there is no NVIDIA GPU here (nvidia-smi does not run), so nothing was tested or measured" | tee "$out/skipped.txt"
     exit 3
 fi
 
-# Libraries: the system's, a toolkit's, and those of pip's wheels.
-wheels=$(find / -xdev -type d -path '*/nvidia/*/lib' 2>/dev/null | tr '\n' ':')
-export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64:$wheels"
-nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv | tee "$out/gpu.csv"
+# Libraries: the system's, a toolkit's, and those of pip's wheels, wherever Python has its packages.
+wheels=$(python3 -c 'import site, sys; print("\n".join(site.getsitepackages() + [site.getusersitepackages()] + sys.path))' 2>/dev/null |
+    sort -u | while read -r packages; do ls -d "$packages"/nvidia/*/lib "$packages"/torch/lib 2>/dev/null; done | tr '\n' ':')
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}:/usr/local/nvidia/lib64:/usr/local/cuda/lib64:$wheels"
 
-if [ "${1:-tests}" = tests ]; then
-    ./cuda_tests gpu:: --test-threads=1 2>&1 | tee "$out/tests.txt"
-    [ "${PIPESTATUS[0]}" = 0 ] || { echo "the tests fail, so nothing is measured; see $out/tests.txt"; exit 1; }
-    if command -v compute-sanitizer >/dev/null; then
-        for tool in memcheck racecheck synccheck; do
-            compute-sanitizer --tool "$tool" ./cuda_tests gpu::bf16 --skip step --test-threads=1 2>&1 |
-                tee "$out/sanitizer-$tool.txt" | tail -3
-        done
-    else
-        echo "compute-sanitizer is not installed, so it was not run" | tee "$out/sanitizer.txt"
-    fi
-fi
+# within SECONDS FILE COMMAND…: under a time limit, to the terminal and a file; says so when it fails.
+within() {
+    local seconds=$1 file=$2 status
+    shift 2
+    timeout --kill-after=10 "$seconds" "$@" 2>&1 | tee -a "$out/$file"
+    status=${PIPESTATUS[0]}
+    [ "$status" = 124 ] && echo "stopped after $seconds s: $*" | tee -a "$out/$file"
+    [ "$status" = 0 ] || failed=1
+}
 
-# In turns, because clocks change as a GPU warms up; three rounds.
-for round in 1 2 3; do
-    for what in "base 128 512" "base 512 128" "small 128 512"; do
-        read -r size length sequences <<<"$what"
-        ./gpu_rate "$size" "$length" "$sequences" 20 "$peak" | tee -a "$out/rates.jsonl"
-        for mode in eager compiled; do
-            python3 training_step.py "$size" "$length" "$sequences" 20 "$peak" "$mode" | tee -a "$out/rates.jsonl"
+failed=0
+case ${1:-} in
+info)
+    within 30 gpu.csv nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.limit --format=csv
+    within 30 libraries.txt ./cuda_tests --list
+    ;;
+tests)
+    # One program each, so that a fault in one leaves the others a fresh context.
+    for kind in ${2:-ops steps}; do
+        for dtype in ${3:-f32 bf16}; do
+            if [ "$kind" = steps ]; then within 150 "tests-$kind-$dtype.txt" ./cuda_tests "gpu::$dtype::step" --test-threads=1
+            else within 150 "tests-$kind-$dtype.txt" ./cuda_tests "gpu::$dtype" --skip "::step::" --test-threads=1; fi
         done
     done
-done
+    ;;
+sanitize)
+    if ! command -v compute-sanitizer >/dev/null; then
+        echo "compute-sanitizer is not installed, so it was not run" | tee "$out/sanitizer.txt"
+        exit 0
+    fi
+    for tool in ${2:-memcheck racecheck synccheck}; do
+        for operation in attention layer_norm cross_entropy; do
+            within 120 "sanitizer-$tool.txt" compute-sanitizer --error-exitcode 9 --tool "$tool" ./cuda_tests "gpu::bf16::$operation" --test-threads=1
+        done
+    done
+    ;;
+rate)
+    [ $# = 4 ] || { echo "usage: bash run.sh rate SIZE LENGTH SEQUENCES" >&2; exit 2; }
+    nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader --loop-ms=500 >>"$out/clocks.csv" &
+    clocks=$!
+    within 150 rates.jsonl ./gpu_rate "$2" "$3" "$4" 20 "$peak"
+    kill "$clocks"
+    ;;
+torch)
+    [ $# = 5 ] || { echo "usage: bash run.sh torch eager|compiled SIZE LENGTH SEQUENCES" >&2; exit 2; }
+    within 240 rates.jsonl python3 training_step.py "$3" "$4" "$5" 20 "$peak" "$2"
+    ;;
+profile)
+    if ! command -v ncu >/dev/null; then
+        echo "ncu is not installed, so no kernel was profiled" | tee "$out/ncu.txt"
+        exit 0
+    fi
+    within 240 ncu.txt ncu --set basic --launch-skip 400 --launch-count 12 --kernel-name 'regex:attention|activation|norm_backward' ./gpu_rate base 512 32 2 "$peak"
+    ;;
+*)
+    sed -n '2,9s/^# //p' "$0" >&2
+    exit 2
+    ;;
+esac
+exit $failed

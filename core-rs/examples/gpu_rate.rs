@@ -1,5 +1,6 @@
-//! Prints one JSON line about training steps on the GPU: milliseconds of a step, tokens per second, model FLOP
-//! utilization, memory, and, in a second pass of a few steps, where the time goes by kernel. Called by bench/gpu/run.sh.
+//! Prints two JSON lines about training steps on the GPU: milliseconds of a step, tokens per second, model FLOP
+//! utilization and memory; then, from a second engine that runs a few steps, where the time goes by kernel. Called by
+//! bench/gpu/run.sh.
 //! usage: gpu_rate base|small SEQUENCE_LENGTH SEQUENCES STEPS PEAK_TFLOPS
 //!
 //! Steps are timed in rounds of STEPS, and the device is waited for at the end of each, as in training; every round has the
@@ -17,6 +18,7 @@ use cloze_core::backend::cuda::Cuda;
 use cloze_core::backend::cuda::program::units;
 use cloze_core::driver::gpu::Gpu;
 use cloze_core::driver::libraries;
+use cloze_core::driver::queue::Modes;
 use cloze_core::engine::{Engine, EngineOptions};
 use cloze_core::heads::Heads;
 use cloze_core::machine::dtype::Dtype;
@@ -75,13 +77,6 @@ fn main() {
     let memory = libraries::memory_in_use();
     let name = engine.instruction_set();
     drop(engine);
-    let mut profiled = open(&EngineOptions { profile: true, ..options });
-    run(&mut *profiled, WARM_UP);
-    let profile: Vec<_> = profiled
-        .profile()
-        .iter()
-        .map(|e| (e.operation, e.calls / WARM_UP, e.time.as_secs_f64() * 1e3 / WARM_UP as f64))
-        .collect();
     let (l, c, t_f, v) = (layers as f64, c as f64, t as f64, vocab as f64);
     let flop = 72.0 * l * c * c + 12.0 * l * c * t_f + 6.0 * (c * v + c * c) * 0.15;
     let rate = n as f64 / median * 1e3;
@@ -90,15 +85,23 @@ fn main() {
         serde_json::json!({
             "engine": "cloze", "gpu": name, "layers": layers, "hidden_size": c, "sequence_length": t,
             "tokens": n, "ms": milliseconds, "median_ms": median, "tokens_per_second": rate, "flop_per_token": flop,
-            "mfu": rate * flop / peak, "memory_bytes": memory, "profile": profile,
+            "mfu": rate * flop / peak, "memory_bytes": memory,
         })
     );
+    let mut profiled = open(&EngineOptions { profile: true, ..options });
+    run(&mut *profiled, WARM_UP);
+    let profile: Vec<_> = profiled
+        .profile()
+        .iter()
+        .map(|e| (e.operation, e.calls / WARM_UP, e.time.as_secs_f64() * 1e3 / WARM_UP as f64))
+        .collect();
+    println!("{}", serde_json::json!({ "profile": profile, "hidden_size": c, "sequence_length": t, "tokens": n }));
 }
 
 fn open(options: &EngineOptions) -> Box<dyn Engine> {
     let cache = Some(Path::new("kernels"));
     let engine = Gpu::open(Dtype::Bf16.into(), units(Dtype::Bf16.into(), Some(64)), &[], cache)
-        .and_then(|gpu| Cuda::new(gpu, options, cache))
+        .and_then(|gpu| Cuda::new(gpu, options, cache, Modes::default()))
         .and_then(|backend| Trainer::on(backend, options.clone(), None));
     match engine {
         Ok(engine) => Box::new(engine),

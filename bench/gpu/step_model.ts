@@ -1,0 +1,130 @@
+/**
+ * Predicts the time of a BERT training step on a GPU from what each kernel moves and computes: the larger of its bytes by the
+ * memory's rate, its operations by the tensor cores' and its instructions by the schedulers'. Bytes follow from the shapes, and
+ * instructions of a warp were counted in the code that NVRTC makes for sm_90a. How much of each rate is reached is
+ * assumed, in EFFICIENCY; nothing of this was measured until `--measured` names a file of gpu_rate's lines.
+ * usage: deno run -R bench/gpu/step_model.ts [base|small LENGTH SEQUENCES] [--measured results/rates.jsonl]
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+
+/** An H200: SXM, dense, boost clock under load. */
+const GPU = { bytes: 4.8e12, flop: 989e12, multiprocessors: 132, schedulers: 4, clock: 1.755e9 };
+/** Share of a rate that is reached. */
+const EFFICIENCY = { bytes: 0.8, forward: 0.62, data: 0.58, weight: 0.48, issue: 0.5, elementwise: 0.8 };
+/** Seconds from the end of one node of a graph to the start of the next. */
+const NODE = 1.1e-6;
+/** Instructions of a warp on a 64 × 64 tile of attention, and for four elements of GELU. */
+const INSTRUCTIONS = { attention: 1740, attentionBackward: [2100, 2900], gelu: 142, geluBackward: 198 };
+const VOCABULARY = 30_528;
+const SIZES: Record<string, { layers: number; hidden: number }> = {
+  base: { layers: 12, hidden: 768 },
+  small: { layers: 4, hidden: 512 },
+};
+const issue = GPU.multiprocessors * GPU.schedulers * GPU.clock;
+
+/** What one launch of a kernel costs, and how often a step launches it. */
+interface Cost {
+  /** As a profile names it. */
+  name: string;
+  calls: number;
+  seconds: number;
+}
+
+/** The kernels of a step on `sequences` × `length` tokens, 15% of them masked; activations bf16, gradients of rows and weights f32. */
+export function costs(layers: number, c: number, length: number, sequences: number): Cost[] {
+  const n = length * sequences, f = 4 * c, m = Math.round(n * 0.15), v = VOCABULARY;
+  const parameters = layers * (4 * c * c + 2 * c * f + 13 * c) + (v + 514) * c + c * c + v + 5 * c;
+  const product = (kind: "forward" | "data" | "weight", rows: number, inputs: number, outputs: number, bytes: number) =>
+    Math.max(2 * rows * inputs * outputs / (GPU.flop * EFFICIENCY[kind]), bytes / (GPU.bytes * EFFICIENCY.bytes));
+  /** The four dense layers of a block, [inputs, outputs]. */
+  const dense = [[c, 3 * c], [c, c], [c, f], [f, c]];
+  const sum = (cost: (inputs: number, outputs: number) => number) => dense.reduce((all, [i, o]) => all + cost(i, o), 0);
+  const moved = (bytes: number) => bytes / (GPU.bytes * EFFICIENCY.bytes);
+  const issued = (instructions: number, share: number) => instructions / (issue * share);
+  const heads = c / 64, tile = 64, tiles = Math.ceil(length / tile) ** 2 * sequences * heads, warps = 4;
+  const attention = (instructions: number) => issued(tiles * warps * instructions, EFFICIENCY.issue);
+  const gelu = (instructions: number, bytes: number) =>
+    Math.max(moved(n * f * bytes), issued(n * f / 128 * instructions, EFFICIENCY.elementwise));
+  const [keys, queries] = INSTRUCTIONS.attentionBackward;
+  const each = (name: string, calls: number, seconds: number): Cost => ({ name, calls, seconds });
+  return [
+    // A profile does not tell a block's products from the head's.
+    each(
+      "product: forward",
+      4 * layers + 2,
+      layers * sum((i, o) => product("forward", n, i, o, 2 * (n * i + n * o + i * o))) +
+        product("forward", m, c, c, 4 * m * c) + product("forward", m, c, v, 4 * m * v),
+    ),
+    each(
+      "product: data gradient",
+      4 * layers + 2,
+      layers * sum((i, o) => product("data", n, o, i, 2 * n * o + 2 * i * o + (i === c ? 8 : 2) * n * i)) +
+        product("data", m, c, c, 6 * m * c) + product("data", m, v, c, 2 * m * v),
+    ),
+    each(
+      "product: weight gradient",
+      4 * layers + 2,
+      layers * sum((i, o) => product("weight", n, i, o, 2 * n * (i + o) + 8 * i * o)) +
+        product("weight", m, c, c, 8 * c * c) + product("weight", m, c, v, 2 * m * v + 8 * c * v),
+    ),
+    each("attention_forward_64", layers, layers * attention(INSTRUCTIONS.attention)),
+    each("attention_backward_keys_64", layers, layers * attention(keys)),
+    each("attention_backward_queries_64", layers, layers * attention(queries)),
+    each("attention_delta", layers, layers * moved(4 * n * c)),
+    each("gelu_forward", layers + 1, layers * gelu(INSTRUCTIONS.gelu, 4)),
+    each("gelu_backward", layers + 1, layers * gelu(INSTRUCTIONS.geluBackward, 6)),
+    each("dropout_residual", 2 * layers, 2 * layers * moved(6 * n * c)),
+    each("norm_forward", 2 * layers + 2, 2 * layers * moved(4 * n * c)),
+    each("norm_backward", 2 * layers + 2, 2 * layers * moved(12 * n * c)),
+    each("sum_activation_columns", 4 * layers + 2, layers * moved(2 * n * (3 * c + c + f + c))),
+    each("add_columns", 6 * layers + 4, layers * moved(4 * 512 * (3 * c + c + f + c + 4 * c))),
+    each("cross_entropy", 1, moved(m * v * (4 + 4 + 2))),
+    each("embeddings", 6, moved(n * c * (12 + 2 + 2 + 8))),
+    each("clip and adamw", 4, moved(parameters * (4 + 4 * 4 + 3 * 4 + 2))),
+  ];
+}
+
+/** FLOP of a token, as gpu_rate counts them. */
+export function flopOfToken(layers: number, c: number, length: number): number {
+  return 72 * layers * c * c + 12 * layers * c * length + 6 * (c * VOCABULARY + c * c) * 0.15;
+}
+
+/** Milliseconds by kernel, from the profile that gpu_rate printed for these shapes. */
+function profile(path: string, c: number, length: number, tokens: number): Map<string, number> {
+  const lines = Deno.readTextFileSync(path).split("\n").filter((line) => line.startsWith("{"));
+  const found = lines.map((line) => JSON.parse(line)).findLast((x) =>
+    x.profile && x.hidden_size === c && x.sequence_length === length && x.tokens === tokens
+  );
+  return new Map((found?.profile ?? []).map(([name, , ms]: [string, number, number]) => [name, ms]));
+}
+
+if (import.meta.main) {
+  const args = parseArgs(Deno.args, { string: ["measured", "_"] });
+  const [size = "base", length, sequences] = args._.map(String);
+  const shapes = length === undefined
+    ? [[128, 128], [512, 32], [128, 512], [512, 128]]
+    : [[Number(length), Number(sequences)]];
+  const { layers, hidden } = SIZES[size] ?? {};
+  if (layers === undefined || shapes.flat().some((x) => !Number.isInteger(x) || x < 1)) {
+    console.error("usage: deno run -R bench/gpu/step_model.ts [base|small LENGTH SEQUENCES] [--measured FILE]");
+    Deno.exit(2);
+  }
+  for (const [t, b] of shapes) {
+    const kernels = costs(layers, hidden, t, b), nodes = kernels.reduce((all, { calls }) => all + calls, 0);
+    const total = kernels.reduce((all, { seconds }) => all + seconds, 0) + nodes * NODE;
+    const measured = args.measured === undefined ? new Map() : profile(args.measured, hidden, t, t * b);
+    const sumOf = (name: string) =>
+      [...measured].reduce((all, [kernel, ms]) => kernel.startsWith(name) ? all + ms : all, 0);
+    console.log(`${size}, ${b} sequences of ${t}: predicted ms by kernel${measured.size > 0 ? ", measured ms" : ""}`);
+    for (const { name, calls, seconds } of kernels.toSorted((x, y) => y.seconds - x.seconds)) {
+      const found = sumOf(name), ms = found > 0 ? found.toFixed(2).padStart(10) : "";
+      console.log(`  ${name.padEnd(30)}${`${calls}`.padStart(4)} x${(seconds * 1e3).toFixed(2).padStart(8)}${ms}`);
+    }
+    const mfu = flopOfToken(layers, hidden, t) * t * b / total / GPU.flop;
+    console.log(
+      `  ${"between kernels".padEnd(30)}${`${nodes}`.padStart(4)} x${(nodes * NODE * 1e3).toFixed(2).padStart(8)}`,
+    );
+    console.log(`  sum ${(total * 1e3).toFixed(1)} ms, MFU ${(100 * mfu).toFixed(1)}%\n`);
+  }
+}
