@@ -9,6 +9,8 @@ export interface CudaOptions {
   library_folders: string[];
   /** Folder for compiled kernels. */
   kernel_cache?: string;
+  /** How work is run to find a fault: words with commas between them, `synchronous` or `no-graphs`. */
+  debug?: string;
 }
 
 function environment(name: string): string | undefined {
@@ -28,28 +30,39 @@ function folders(path: string, name: RegExp): string[] {
   }
 }
 
-/** Folders of the CUDA toolkit, and of pip's `nvidia-*` wheels in the usual places and the active environment. */
+/** Where drivers and containers put libraries that no search path names: NVIDIA's images, hosted notebooks, WSL, NixOS. */
+const MOUNTS = [
+  "/usr/local/nvidia/lib64",
+  "/usr/local/nvidia/lib",
+  "/usr/lib64-nvidia",
+  "/usr/lib/wsl/lib",
+  "/run/opengl-driver/lib",
+];
+
+/**
+ * Folders of mounts, of the CUDA toolkit, and of pip's wheels (`nvidia-*`, and what lies beside `torch`) in the usual places
+ * and the active environment.
+ */
 export function cudaOptions(): CudaOptions {
-  const toolkits = [environment("CUDA_HOME"), environment("CUDA_PATH"), "/usr/local/cuda"].filter((x) =>
-    x !== undefined
-  );
+  const given = (names: string[]) => names.map(environment).filter((x) => x !== undefined);
+  const toolkits = [...given(["CUDA_HOME", "CUDA_PATH"]), "/usr/local/cuda"];
+  const environments = given(["VIRTUAL_ENV", "CONDA_PREFIX"]);
   const home = environment("HOME");
-  const prefixes = [
-    environment("VIRTUAL_ENV"),
-    environment("CONDA_PREFIX"),
-    ...(home === undefined ? [] : [`${home}/.local`]),
-    "/usr/local",
-    "/usr",
-  ].filter((x) => x !== undefined);
-  const wheels = prefixes
+  const packages = [...environments, ...(home === undefined ? [] : [`${home}/.local`]), "/usr/local", "/usr"]
     .flatMap((prefix) => folders(`${prefix}/lib`, /^python3/))
-    .flatMap((python) => folders(python, /^(site|dist)-packages$/))
-    .flatMap((packages) => folders(`${packages}/nvidia`, /./));
+    .flatMap((python) => folders(python, /^(site|dist)-packages$/));
   const library_folders = [
+    ...MOUNTS,
     ...toolkits.flatMap((path) => [`${path}/lib64`, `${path}/bin`]),
-    ...wheels.map((x) => `${x}/lib`),
+    ...environments.map((path) => `${path}/lib`),
+    ...packages.flatMap((path) => folders(`${path}/nvidia`, /./)).map((path) => `${path}/lib`),
+    ...packages.map((path) => `${path}/torch/lib`),
   ];
   const cache = environment("XDG_CACHE_HOME") ?? environment("LOCALAPPDATA") ??
     (home === undefined ? undefined : `${home}/.cache`);
-  return { library_folders, ...(cache === undefined ? {} : { kernel_cache: `${cache}/cloze/kernels` }) };
+  return {
+    library_folders,
+    ...(cache === undefined ? {} : { kernel_cache: `${cache}/cloze/kernels` }),
+    debug: environment("CLOZE_CUDA") ?? "",
+  };
 }

@@ -14,6 +14,7 @@ use crate::collective::{Division, mpi};
 use crate::config::ModelConfig;
 use crate::driver::gpu::Gpu;
 use crate::driver::libraries;
+use crate::driver::queue::Modes;
 use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
 use crate::heads::Heads;
@@ -68,6 +69,9 @@ pub(super) struct CudaRequest {
     /// Folder for compiled kernels.
     #[serde(default)]
     kernel_cache: Option<PathBuf>,
+    /// How work is run to find a fault: [`Modes::parse`].
+    #[serde(default)]
+    debug: String,
 }
 
 /// What `cloze_save` takes: new files to write.
@@ -165,7 +169,7 @@ fn fused(
     let (columns, cache) = (attention::cuda::version(options.config.head_size()), cuda.kernel_cache.as_deref());
     let activations = options.dtype.into();
     let gpu = Gpu::open(activations, program::units(activations, Some(columns)), &cuda.library_folders, cache)?;
-    let backend = Cuda::new(gpu, &options, cache)?;
+    let backend = Cuda::new(gpu, &options, cache, Modes::parse(&cuda.debug)?)?;
     Ok(Box::new(trainer::Trainer::on(backend, options, weights)?))
 }
 

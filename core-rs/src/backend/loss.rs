@@ -16,8 +16,8 @@ pub trait LossOps: MemoryOps {
     /// `OutOfMemory`.
     fn rows(&self, len: usize) -> Result<Self::Rows>;
 
-    /// How many logits are best held at a time.
-    fn logits_at_a_time(&self) -> usize;
+    /// How many of `rows` rows of logits are best held at a time; at least one.
+    fn logits_at_a_time(&self, rows: usize, vocab_size: usize) -> usize;
 
     /// `y` = the logits of rows `first..first + n` of x, `[n, V]`.
     fn logits(

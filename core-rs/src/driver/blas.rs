@@ -13,10 +13,11 @@ use super::products::Key;
 use super::{Algorithm, Dtype, Product};
 use crate::error::{Code, Error, Result};
 
-/// Scratch that algorithms may use; what NVIDIA recommends for Hopper.
-const WORKSPACE: usize = 32 << 20;
+/// Scratch that algorithms may use. A weight gradient has few tiles, so it is cut into parts along its sum, each of which
+/// is as large as the result until they are added: 9 MiB for `[3072, 768]`.
+const WORKSPACE: usize = 256 << 20;
 /// Algorithms that are asked for.
-const MOST_ALGORITHMS: usize = 8;
+const MOST_ALGORITHMS: usize = 32;
 
 /// A product's descriptors.
 struct Plan {
@@ -86,10 +87,10 @@ impl Blas {
             .map_err(|e| failed("a preference", e))
     }
 
-    /// Algorithms for a product, in the order of cuBLASLt's heuristic.
+    /// Algorithms for a product, in the order of cuBLASLt's heuristic; none if it has none.
     ///
     /// # Errors
-    /// `Unsupported` if there is none.
+    /// `Unsupported` if it does not answer.
     pub fn algorithms(&mut self, product: &Product) -> Result<Vec<Algorithm>> {
         use sys::cublasLtMatmulPreferenceAttributes_t as Attribute;
         let key = Key::of(product);
@@ -107,7 +108,7 @@ impl Blas {
         let mut found = [MaybeUninit::<sys::cublasLtMatmulHeuristicResult_t>::uninit(); MOST_ALGORITHMS];
         let mut count = 0;
         // SAFETY: all descriptors are alive, and there is room for as many results as are asked for.
-        unsafe {
+        let status = unsafe {
             sys::cublasLtMatmulAlgoGetHeuristic(
                 handle,
                 *operation,
@@ -120,18 +121,30 @@ impl Blas {
                 found.as_mut_ptr().cast(),
                 &mut count,
             )
-            .result()
-            .map_err(|e| failed(&format!("it has no algorithm for the product {:?}", key.sizes), e))?;
+        };
+        match status {
+            sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => return Ok(Vec::new()),
+            other => other.result().map_err(|e| failed(&format!("algorithms for the product {:?}", key.sizes), e))?,
         }
         // SAFETY: so many were written.
         let found = found[..count.max(0) as usize].iter().map(|found| unsafe { found.assume_init() });
         let usable = found.filter(|found| found.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS);
-        let algorithms: Vec<Algorithm> = usable.map(|found| found.algo.data).collect();
-        let none = result::CublasError(sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED);
-        match algorithms.is_empty() {
-            true => Err(failed(&format!("it has no algorithm for the product {:?}", key.sizes), none)),
-            false => Ok(algorithms),
-        }
+        Ok(usable.map(|found| found.algo.data).collect())
+    }
+
+    /// Whether an algorithm can be used for a product here, with the workspace that there is.
+    pub fn runs(&mut self, product: &Product, algorithm: &Algorithm) -> bool {
+        let handle = self.handle;
+        let Ok(Plan { operation, layouts: [b, a, c] }) = self.plan(product) else { return false };
+        let algorithm = sys::cublasLtMatmulAlgo_t { data: *algorithm };
+        let mut result = MaybeUninit::<sys::cublasLtMatmulHeuristicResult_t>::zeroed();
+        // SAFETY: all descriptors are alive; the result is plain numbers, for which zeros are values.
+        let (status, result) = unsafe {
+            let place = result.as_mut_ptr();
+            let status = sys::cublasLtMatmulAlgoCheck(handle, *operation, *b, *a, *c, *c, &algorithm, place);
+            (status, result.assume_init())
+        };
+        status == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS && result.workspaceSize <= WORKSPACE
     }
 
     /// Puts the product on the stream.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cudarc::driver::{DriverError, result, sys};
 
 use super::blas::Blas;
-use super::nvrtc::Unit;
+use super::nvrtc::{Kept, Unit};
 use super::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor, libraries, nvrtc};
 use crate::error::{Code, Error, Result};
 
@@ -149,16 +149,24 @@ impl Drop for Graph {
 }
 
 fn cuda_error(what: &str, error: DriverError) -> Error {
-    let code = match error.0 {
-        sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => Code::OutOfMemory,
-        _ => Code::Unsupported,
-    };
-    let error = Error::new(code, format!("the GPU: {what}: {error:?}"));
-    match code {
-        Code::OutOfMemory => {
-            error.with_hint("use a smaller model, fewer tokens per batch or a shorter sequence length")
+    let message = |place: &str| format!("the GPU: {place}: {error:?}");
+    match error.0 {
+        sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => Error::new(Code::OutOfMemory, message(what))
+            .with_hint("use a smaller model, fewer tokens per batch or a shorter sequence length"),
+        // The driver tells of these at whichever call comes next.
+        sys::CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
+        | sys::CUresult::CUDA_ERROR_MISALIGNED_ADDRESS
+        | sys::CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
+        | sys::CUresult::CUDA_ERROR_INVALID_ADDRESS_SPACE
+        | sys::CUresult::CUDA_ERROR_INVALID_PC
+        | sys::CUresult::CUDA_ERROR_HARDWARE_STACK_ERROR
+        | sys::CUresult::CUDA_ERROR_LAUNCH_FAILED
+        | sys::CUresult::CUDA_ERROR_LAUNCH_TIMEOUT => {
+            Error::new(Code::Unsupported, message(&format!("work that was queued before {what}")))
+                .with_hint("CLOZE_CUDA=synchronous in the environment says which kernel it was")
         }
-        _ => error.with_hint("cloze doctor shows driver and libraries; --device cpu does without the GPU"),
+        _ => Error::new(Code::Unsupported, message(what))
+            .with_hint("cloze doctor shows driver and libraries; --device cpu does without the GPU"),
     }
 }
 
@@ -184,17 +192,27 @@ impl Gpu {
         let (major, minor) = gpu.compute_capability.split_once('.').unwrap_or(("8", "0"));
         // Architecture-specific code from Hopper on: the kernels use none of it yet, but NVRTC may.
         let suffix = if major.parse().unwrap_or(0) >= 9 { "a" } else { "" };
-        let code = nvrtc::kernels(&format!("sm_{major}{minor}{suffix}"), units, cache)?;
+        let architecture = format!("sm_{major}{minor}{suffix}");
         let [_, blas, _] = &report.libraries[..] else { unreachable!("three libraries are looked for") };
         let kind = format!("{} cuBLASLt {}", gpu.name, blas.version.as_deref().unwrap_or("?"));
         let name = format!("{} (compute capability {})", gpu.name, gpu.compute_capability);
-        Self::start(name, kind, activations, &code).map_err(|error| cuda_error("it does not start", error))?
+        let start = |code: &[Vec<u8>]| Self::start(&name, &kind, activations, code);
+        let mut started = start(&nvrtc::kernels(&architecture, &units, cache, Kept::Used)?);
+        // What was kept is whole, but this driver does not take it.
+        if let Err(DriverError(sys::CUresult::CUDA_ERROR_INVALID_IMAGE | sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU)) =
+            started
+        {
+            started = start(&nvrtc::kernels(&architecture, &units, cache, Kept::Replaced)?);
+        }
+        started.map_err(|error| cuda_error("it does not start", error))?
     }
 
-    fn start(name: String, kind: String, activations: Dtype, code: &[Vec<u8>]) -> Driver<Result<Self>> {
+    fn start(name: &str, kind: &str, activations: Dtype, code: &[Vec<u8>]) -> Driver<Result<Self>> {
         let device = result::device::get(0)?;
         // SAFETY: the handles come from the calls above them; each of `code` is a whole cubin.
         let (context, compute, copies, modules) = unsafe {
+            // As for events. Another user of the context may have decided otherwise already.
+            let _ = sys::cuDevicePrimaryCtxSetFlags_v2(device, sys::CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC as u32);
             let context = Arc::new(Context { device, context: result::primary_ctx::retain(device)? });
             context.bind()?;
             let compute = result::stream::create(result::stream::StreamKind::NonBlocking)?;
@@ -206,8 +224,8 @@ impl Gpu {
         let address = unsafe { result::malloc_sync(Blas::WORKSPACE)? };
         let workspace = Memory { address, context: Arc::clone(&context) };
         Ok(Blas::new(workspace.address).map(|blas| Self {
-            name,
-            kind,
+            name: name.into(),
+            kind: kind.into(),
             activations,
             compute,
             copies,
@@ -240,6 +258,12 @@ impl Gpu {
             let find = |module: &sys::CUmodule| unsafe { result::module::get_function(*module, name.clone()) };
             let (last, others) = self.modules.split_last().expect("there are kernels");
             let handle = others.iter().find_map(|module| find(module).ok()).map_or_else(|| find(last), Ok)?;
+            if launch.shared > 0 {
+                // All that a multiprocessor has for shared memory, so that as many blocks run as fit.
+                let carveout = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
+                // SAFETY: a function of a loaded module.
+                unsafe { result::function::set_function_attribute(handle, carveout, 100)? };
+            }
             functions.insert(launch.kernel, Function { handle, shared: 48 << 10 });
         }
         let function = functions.get_mut(launch.kernel).expect("just found");
@@ -278,11 +302,12 @@ impl Device for Gpu {
 
     fn allocate(&self, bytes: usize) -> Result<Memory> {
         self.call(&format!("{} MiB", bytes.div_ceil(1 << 20)), || {
-            // SAFETY: new memory of that size is cleared.
+            // SAFETY: new memory of that size is cleared, and the call waits, because uploads go by another stream.
             unsafe {
-                let address = result::malloc_sync(bytes)?;
-                result::memset_d8_async(address, 0, bytes, self.compute)?;
-                Ok(Memory { address, context: Arc::clone(&self.context) })
+                let memory = Memory { address: result::malloc_sync(bytes)?, context: Arc::clone(&self.context) };
+                result::memset_d8_async(memory.address, 0, bytes, self.compute)?;
+                result::stream::synchronize(self.compute)?;
+                Ok(memory)
             }
         })
     }
@@ -302,7 +327,8 @@ impl Device for Gpu {
     }
 
     fn event(&self) -> Result<Event> {
-        let flags = sys::CUevent_flags::CU_EVENT_DEFAULT;
+        // Whoever waits for it sleeps: a training step is long, and the core is wanted for the next batch.
+        let flags = sys::CUevent_flags::CU_EVENT_BLOCKING_SYNC;
         self.call("an event", || {
             Ok(Event { handle: result::event::create(flags)?, context: Arc::clone(&self.context) })
         })
@@ -380,6 +406,10 @@ impl Device for Gpu {
 
     fn algorithms(&self, product: &Product) -> Result<Vec<Algorithm>> {
         self.blas(|blas| blas.algorithms(product))
+    }
+
+    fn runs(&self, product: &Product, algorithm: &Algorithm) -> bool {
+        self.blas(|blas| Ok(blas.runs(product, algorithm))).unwrap_or(false)
     }
 
     fn multiply(&self, product: &Product, algorithm: &Algorithm) -> Result<()> {

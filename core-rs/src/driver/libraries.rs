@@ -4,9 +4,11 @@
 //! The system's search path comes first; then the folders that the caller names, such as those of pip's `nvidia-*`
 //! wheels, whose libraries are loaded by their full path and then found by their name.
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use cudarc::driver::DriverError;
 use cudarc::{cublaslt, driver, nvrtc};
 use serde::Serialize;
 
@@ -47,7 +49,7 @@ pub struct Report {
     pub problem: Option<String>,
 }
 
-const DRIVER: &str = "the NVIDIA driver (580 or newer for CUDA 13, 525 or newer for CUDA 12): nvidia.com/drivers";
+const DRIVER: &str = "the NVIDIA driver (580 or newer for CUDA 13, 570 or newer for CUDA 12): nvidia.com/drivers";
 const CUBLASLT: &str = "cuBLAS of CUDA 12 or 13: the CUDA toolkit, or: pip install nvidia-cublas";
 const NVRTC: &str = "NVRTC of CUDA 12 or 13: the CUDA toolkit, or: pip install nvidia-cuda-nvrtc";
 
@@ -56,7 +58,10 @@ pub fn find(folders: &[PathBuf]) -> Report {
     // SAFETY: loading a library of NVIDIA's runs its initializers, which is what using it means.
     let present = unsafe {
         [
-            driver::sys::is_culib_present(),
+            driver::sys::is_culib_present() || {
+                preload(folders, &["cuda"]);
+                driver::sys::is_culib_present()
+            },
             cublaslt::sys::is_culib_present() || {
                 preload(folders, &["cublasLt"]);
                 cublaslt::sys::is_culib_present()
@@ -101,7 +106,8 @@ pub fn find(folders: &[PathBuf]) -> Report {
             }
         })
         .collect();
-    let (gpus, driver_problem) = if present[0] { gpus() } else { (Vec::new(), None) };
+    let driver = if present[0] { new_enough().and_then(|()| gpus()) } else { Ok(Vec::new()) };
+    let (gpus, driver_problem) = driver.map_or_else(|problem| (Vec::new(), Some(problem)), |gpus| (gpus, None));
     let missing = libraries.iter().find(|l| l.path.is_none());
     let problem = match (missing, driver_problem, gpus.first()) {
         (Some(library), ..) => Some(format!("{} was not found", library.name)),
@@ -119,13 +125,22 @@ pub fn memory_in_use() -> Option<usize> {
     Some(total - free)
 }
 
+/// Whether the driver has what the engine calls. cudarc panics at the first call of what it lacks; this is the newest.
+fn new_enough() -> Result<(), String> {
+    const NEWEST: &CStr = c"cuEventElapsedTime_v2";
+    // SAFETY: the library is there; a symbol is looked for and not used.
+    let found = unsafe { driver::sys::culib().get::<*const ()>(NEWEST.to_bytes_with_nul()) };
+    found
+        .map(|_| ())
+        .map_err(|_| format!("the driver is too old: it lacks {}; install {DRIVER}", NEWEST.to_string_lossy()))
+}
+
 /// The GPUs, or why the driver does not tell.
-fn gpus() -> (Vec<GpuInfo>, Option<String>) {
-    let count = match driver::result::init().and_then(|()| driver::result::device::get_count()) {
-        Ok(count) => count,
-        Err(error) => return (Vec::new(), Some(format!("the driver does not start: {error:?}"))),
-    };
-    let describe = |ordinal| -> Result<GpuInfo, driver::DriverError> {
+fn gpus() -> Result<Vec<GpuInfo>, String> {
+    let count = driver::result::init()
+        .and_then(|()| driver::result::device::get_count())
+        .map_err(|error| format!("the driver does not start: {error:?}"))?;
+    let describe = |ordinal| -> Result<GpuInfo, DriverError> {
         use driver::sys::CUdevice_attribute as Attribute;
         let device = driver::result::device::get(ordinal)?;
         // SAFETY: `device` comes from the driver.
@@ -140,10 +155,8 @@ fn gpus() -> (Vec<GpuInfo>, Option<String>) {
         let problem = (major < 8).then(|| format!("{name} has compute capability {major}.{minor}, but 8.0 is needed"));
         Ok(GpuInfo { name, compute_capability: format!("{major}.{minor}"), memory_bytes, problem })
     };
-    match (0..count).map(describe).collect() {
-        Ok(gpus) => (gpus, None),
-        Err(error) => (Vec::new(), Some(format!("the driver does not describe its GPUs: {error:?}"))),
-    }
+    let gpus: Result<_, DriverError> = (0..count).map(describe).collect();
+    gpus.map_err(|error| format!("the driver does not describe its GPUs: {error:?}"))
 }
 
 /// Loads, for good, the first library of each name that lies in one of the folders.

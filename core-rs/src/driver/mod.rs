@@ -291,8 +291,11 @@ pub trait Device: Send + 'static {
     /// Runs a kernel of the program that the device was opened with. Like an operation on the CPU, an operation is trusted to give it what its source names.
     fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Result<()>;
 
-    /// Algorithms for a product, what promises to be the fastest first; at least one.
+    /// Algorithms for a product, what promises to be the fastest first. There may be none.
     fn algorithms(&self, product: &Product) -> Result<Vec<Algorithm>>;
+
+    /// Whether an algorithm that was found elsewhere or earlier can be used here.
+    fn runs(&self, product: &Product, algorithm: &Algorithm) -> bool;
 
     /// Multiplies matrices.
     fn multiply(&self, product: &Product, algorithm: &Algorithm) -> Result<()>;

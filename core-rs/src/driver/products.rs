@@ -1,16 +1,23 @@
 //! Which algorithm computes a product fastest, by measuring: cuBLASLt's own order is a guess. Each shape is measured once
 //! on a kind of device, and a file keeps what came of it, so that later runs start at once and sum in the same order.
+//! Without that file cuBLASLt's first choice is taken, because it is the same each time.
 
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Algorithm, Device, Dtype, Lane, Product, Tensor};
+use super::{Algorithm, Device, Dtype, Lane, Matrix, Product, Tensor};
 use crate::error::Result;
 use crate::rng::splitmix64;
 
-/// Measured runs of each algorithm, after one that warms up.
-const RUNS: usize = 3;
+/// Measured runs of each algorithm.
+const ROUNDS: usize = 12;
+/// Another than cuBLASLt's first choice has to be faster by more than what clocks do.
+const MARGIN: f32 = 0.98;
+/// Milliseconds of work before the first measurement.
+const WARM_UP: f32 = 200.0;
+/// Random numbers of an operand before they repeat.
+const PATTERN: usize = 1 << 20;
 
 /// What an algorithm is chosen by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,86 +54,159 @@ impl Key {
 /// The algorithms that have been chosen.
 #[derive(Debug, Default)]
 pub struct Products {
-    chosen: HashMap<Key, Algorithm>,
+    /// `None` where the device has no algorithm.
+    chosen: HashMap<Key, Option<Algorithm>>,
     /// What the file had, by the text of the key.
     kept: HashMap<String, Algorithm>,
+    /// Where choices are kept; `None` where nothing can be written, and then nothing is measured.
     file: Option<PathBuf>,
+    /// Whether the device has been warmed up.
+    warm: bool,
 }
 
 impl Products {
     /// With what an earlier run has left in `folder` for this kind of device.
     pub fn new<D: Device>(device: &D, folder: Option<&Path>) -> Self {
         let file = folder.map(|folder| folder.join(format!("products-{:016x}.txt", hash(&device.kind()))));
+        let file = file.filter(|file| append(file, "").is_ok());
         let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
-        Self { kept: text.lines().filter_map(parse).collect(), chosen: HashMap::new(), file }
+        Self { kept: text.lines().filter_map(parse).collect(), file, ..Self::default() }
     }
 
     /// The algorithm for a product, if one has been chosen.
     pub fn get(&self, product: &Product) -> Option<&Algorithm> {
-        self.chosen.get(&Key::of(product))
+        self.chosen.get(&Key::of(product))?.as_ref()
     }
 
-    /// Chooses an algorithm unless that has been done. Waits for the device if it has to measure.
+    /// Chooses an algorithm unless that has been done, and says whether there is one. Waits for the device if it has to
+    /// measure.
     ///
     /// # Errors
-    /// If there is none for the product.
-    pub fn choose<D: Device>(&mut self, device: &D, product: &Product) -> Result<()> {
+    /// What the driver says.
+    pub fn choose<D: Device>(&mut self, device: &D, product: &Product) -> Result<bool> {
         let key = Key::of(product);
-        if self.chosen.contains_key(&key) {
-            return Ok(());
+        if let Some(chosen) = self.chosen.get(&key) {
+            return Ok(chosen.is_some());
         }
         let name = format!("{key:?}");
-        let algorithm = match self.kept.get(&name) {
-            Some(kept) => *kept,
-            None => {
-                let fastest = fastest(device, product)?;
-                self.keep(&name, &fastest);
-                fastest
-            }
+        // One that another driver has left may not run here.
+        let kept = self.kept.get(&name).copied().filter(|kept| device.runs(product, kept));
+        let algorithm = match kept {
+            Some(kept) => Some(kept),
+            None => self.find(device, product, &name)?,
         };
         self.chosen.insert(key, algorithm);
-        Ok(())
+        Ok(algorithm.is_some())
     }
 
-    /// A file that cannot be written costs the next start its time, and nothing else.
-    fn keep(&self, name: &str, algorithm: &Algorithm) {
-        let Some(file) = &self.file else { return };
-        let _ = file.parent().map(std::fs::create_dir_all);
-        if let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(file) {
-            let _ = file.write_all(line(name, algorithm).as_bytes()); // one call: lines of two runs do not mix
+    /// Measures and keeps. Where the choice cannot be kept, the next run could make another one and sum in another order,
+    /// so there it is cuBLASLt's first.
+    fn find<D: Device>(&mut self, device: &D, product: &Product, name: &str) -> Result<Option<Algorithm>> {
+        let algorithms = device.algorithms(product)?;
+        let (Some(&first), Some(file)) = (algorithms.first(), &self.file) else {
+            return Ok(algorithms.first().copied());
+        };
+        // Without memory for a trial, the first one is taken, and the next run measures.
+        let Ok(trial) = Trial::new(device, product) else { return Ok(Some(first)) };
+        if !self.warm {
+            trial.warm_up(device, &first)?;
+            self.warm = true;
         }
+        let times = trial.times(device, &algorithms)?;
+        let fastest = (0..times.len()).min_by(|&i, &j| times[i].total_cmp(&times[j])).unwrap_or(0);
+        let chosen = if times[fastest] < times[0] * MARGIN { algorithms[fastest] } else { first };
+        // A file that cannot be written now costs the next start its time.
+        let _ = append(file, &line(name, &chosen));
+        Ok(Some(chosen))
     }
 }
 
-/// The algorithm that took the least time. Its result goes to memory of its own, because the product may add to what is
-/// there; where there is no memory for that, the first one is taken.
-fn fastest<D: Device>(device: &D, product: &Product) -> Result<Algorithm> {
-    let algorithms = device.algorithms(product)?;
-    let first = algorithms[0];
-    let (bytes, true) = (product.c.bytes(), algorithms.len() > 1) else { return Ok(first) };
-    let Ok(memory) = device.allocate(bytes) else { return Ok(first) };
-    let trial = Product { c: Tensor { address: D::address(&memory), ..product.c }, ..*product };
-    let (from, to) = (device.event()?, device.event()?);
-    let time = |algorithm: &Algorithm| -> Result<f32> {
-        device.multiply(&trial, algorithm)?;
-        device.record(&from, Lane::Compute)?;
-        for _ in 0..RUNS {
-            device.multiply(&trial, algorithm)?;
-        }
-        device.record(&to, Lane::Compute)?;
-        device.finish(&to)?;
-        device.milliseconds(&from, &to)
-    };
-    let mut best = (f32::INFINITY, first);
-    for algorithm in algorithms {
-        // One that does not run on this device is not the fastest.
-        if let Ok(milliseconds) = time(&algorithm)
-            && milliseconds < best.0
-        {
-            best = (milliseconds, algorithm);
-        }
+/// One call of the system for a line: lines of two runs do not mix.
+fn append(file: &Path, text: &str) -> std::io::Result<()> {
+    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    std::fs::OpenOptions::new().append(true).create(true).open(file)?.write_all(text.as_bytes())
+}
+
+/// A product on operands of its own: random ones, because zeros take less power than a training step's numbers do and so
+/// leave the device clocks that it will not have.
+struct Trial<D: Device> {
+    product: Product,
+    events: [D::Event; 2],
+    _operands: [D::Memory; 3],
+}
+
+impl<D: Device> Trial<D> {
+    fn new(device: &D, product: &Product) -> Result<Self> {
+        let (a, b, c) = (product.a.elements, product.b.elements, product.c);
+        let [new_a, new_b] = [random(device, a)?, random(device, b)?];
+        let new_c = device.allocate(c.bytes())?;
+        let at = |tensor: Tensor, memory: &D::Memory| Tensor { address: D::address(memory), ..tensor };
+        let product = Product {
+            a: Matrix { elements: at(a, &new_a), ..product.a },
+            b: Matrix { elements: at(b, &new_b), ..product.b },
+            c: at(c, &new_c),
+            ..*product
+        };
+        Ok(Self { product, events: [device.event()?, device.event()?], _operands: [new_a, new_b, new_c] })
     }
-    Ok(best.1)
+
+    /// The time of so many runs.
+    fn time(&self, device: &D, algorithm: &Algorithm, runs: usize) -> Result<f32> {
+        let [from, to] = &self.events;
+        device.record(from, Lane::Compute)?;
+        for _ in 0..runs {
+            device.multiply(&self.product, algorithm)?;
+        }
+        device.record(to, Lane::Compute)?;
+        device.finish(to)?;
+        device.milliseconds(from, to)
+    }
+
+    /// A GPU that was idle takes a while to reach its clocks.
+    fn warm_up(&self, device: &D, algorithm: &Algorithm) -> Result<()> {
+        let mut milliseconds = 0.0;
+        while milliseconds < WARM_UP {
+            milliseconds += self.time(device, algorithm, 8)?.max(0.01);
+        }
+        Ok(())
+    }
+
+    /// The least time of each, in turns, so that a change of clocks meets all of them. One that does not run here takes
+    /// for ever.
+    fn times(&self, device: &D, algorithms: &[Algorithm]) -> Result<Vec<f32>> {
+        let mut least = vec![f32::INFINITY; algorithms.len()];
+        let runs: Vec<bool> = algorithms.iter().map(|a| self.time(device, a, 1).is_ok()).collect();
+        for _ in 0..ROUNDS {
+            for (i, algorithm) in algorithms.iter().enumerate().filter(|(i, _)| runs[*i]) {
+                least[i] = least[i].min(self.time(device, algorithm, 1)?);
+            }
+        }
+        Ok(least)
+    }
+}
+
+/// Memory like a tensor's, with random numbers between -1 and 1: some from the host, and copies of them.
+fn random<D: Device>(device: &D, like: Tensor) -> Result<D::Memory> {
+    let memory = device.allocate(like.bytes())?;
+    let tensor = Tensor { address: D::address(&memory), ..like };
+    let count = like.len.min(PATTERN);
+    let mut pattern = device.pinned(count * like.dtype.size())?;
+    for (i, place) in pattern.as_mut().chunks_exact_mut(like.dtype.size()).enumerate() {
+        let number = (splitmix64(i as u64) >> 40) as f32 / (1 << 23) as f32 - 1.0;
+        let bytes = number.to_bits().to_ne_bytes();
+        place.copy_from_slice(&bytes[4 - place.len()..]); // a bfloat16 is the upper half
+    }
+    device.copy_in(tensor.part(0, count), &pattern, pattern.as_ref().len(), Lane::Compute)?;
+    let mut filled = count;
+    while filled < like.len {
+        let more = filled.min(like.len - filled);
+        device.copy(tensor.part(filled, more), tensor.part(0, more))?;
+        filled += more;
+    }
+    let done = device.event()?;
+    device.record(&done, Lane::Compute)?;
+    device.finish(&done)?; // before the pattern goes
+    Ok(memory)
 }
 
 fn hash(text: &str) -> u64 {

@@ -22,6 +22,44 @@ const STAGE: usize = 4 << 20;
 /// Inputs begin at multiples of this, so that kernels may move packets of them.
 const ALIGNMENT: usize = 16;
 
+/// How work is run, beside as fast as it can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Modes {
+    /// Each command is timed, which costs waiting for each submission.
+    pub profile: bool,
+    /// Each command is waited for, so that a fault names it: a device tells of one at some later call.
+    pub synchronous: bool,
+    /// Work that comes again is replayed as a graph.
+    pub graphs: bool,
+}
+
+impl Default for Modes {
+    fn default() -> Self {
+        Self { profile: false, synchronous: false, graphs: true }
+    }
+}
+
+impl Modes {
+    /// Words with commas between them that help to find a fault: `synchronous` and `no-graphs`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for another word.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut modes = Self::default();
+        for word in text.split(',').filter(|word| !word.is_empty()) {
+            match word {
+                "synchronous" => (modes.synchronous, modes.graphs) = (true, false),
+                "no-graphs" => modes.graphs = false,
+                _ => {
+                    let message = format!("CLOZE_CUDA: {word:?} is neither synchronous nor no-graphs");
+                    return Err(Error::new(Code::InvalidArgument, message));
+                }
+            }
+        }
+        Ok(modes)
+    }
+}
+
 /// Work for a device.
 pub struct Queue<D: Device> {
     /// Before the device, because graphs name its kernels.
@@ -35,8 +73,8 @@ struct State<D: Device> {
     products: Products,
     /// Work that will come again, the last used one last, and its graph from the second time on.
     graphs: Vec<(Work, Option<D::Graph>)>,
-    /// Whether steps are replayed as graphs; not after the driver has refused one.
-    replays: bool,
+    /// Without graphs once the driver has refused one.
+    modes: Modes,
     profile: Profile,
     events: Vec<D::Event>,
     failure: Option<Error>,
@@ -71,12 +109,11 @@ pub fn input_bytes(rooms: &[usize]) -> usize {
 }
 
 impl<D: Device> Queue<D> {
-    /// For inputs of up to `inputs` bytes a submission. `cache` is a folder that keeps the choice of algorithms. With
-    /// `profile`, each command is timed, which costs waiting for each submission.
+    /// For inputs of up to `inputs` bytes a submission. `cache` is a folder that keeps the choice of algorithms.
     ///
     /// # Errors
     /// `OutOfMemory`.
-    pub fn new(device: D, inputs: usize, cache: Option<&Path>, profile: bool) -> Result<Self> {
+    pub fn new(device: D, inputs: usize, cache: Option<&Path>, modes: Modes) -> Result<Self> {
         let half = || {
             Ok(Half {
                 pinned: device.pinned(inputs.max(STAGE))?,
@@ -99,8 +136,8 @@ impl<D: Device> Queue<D> {
             inputs,
             products: Products::new(&device, cache),
             graphs: Vec::new(),
-            replays: true,
-            profile: Profile::new(profile),
+            modes,
+            profile: Profile::new(modes.profile),
             events: Vec::new(),
             failure: None,
         };
@@ -122,10 +159,18 @@ impl<D: Device> Queue<D> {
         self.state.borrow_mut().work.launch(launch, arguments);
     }
 
-    /// Notes a product.
-    pub fn multiply(&self, product: &Product) {
+    /// Notes a product. False if the device has no algorithm for it: then nothing is noted.
+    pub fn multiply(&self, product: &Product) -> bool {
         product.check();
-        self.state.borrow_mut().work.push(Command::Multiply(*product));
+        let mut found = true;
+        self.attempt(|state, device| {
+            found = state.products.choose(device, product)?;
+            if found {
+                state.work.push(Command::Multiply(*product));
+            }
+            Ok(())
+        });
+        found
     }
 
     /// Notes `x = 0`.
@@ -271,16 +316,12 @@ impl<D: Device> Inputs<D> {
 
 impl<D: Device> State<D> {
     fn submit(&mut self, device: &D, repeats: bool) -> Result<()> {
-        for command in self.work.commands() {
-            if let Command::Multiply(product) = command {
-                self.products.choose(device, product)?;
-            }
-        }
         self.inputs.send(device)?;
-        match (self.work.is_empty(), self.profile.is_on()) {
-            (true, _) => Ok(()),
-            (_, true) => self.run_timed(device),
-            _ if repeats && self.replays => self.run_as_graph(device),
+        match self.modes {
+            _ if self.work.is_empty() => Ok(()),
+            Modes { synchronous: true, .. } => self.run_one_by_one(device),
+            Modes { profile: true, .. } => self.run_timed(device),
+            Modes { graphs: true, .. } if repeats => self.run_as_graph(device),
             _ => self.run(device),
         }
     }
@@ -302,7 +343,7 @@ impl<D: Device> State<D> {
         let graph = match graph.map_or_else(|| self.capture(device), Ok) {
             Ok(graph) => graph,
             Err(error) => {
-                (self.replays, self.graphs) = (false, Vec::new());
+                (self.modes.graphs, self.graphs) = (false, Vec::new());
                 eprintln!("cloze: steps are not replayed as CUDA graphs, so they start more slowly: {error}");
                 return self.run(device);
             }
@@ -317,6 +358,20 @@ impl<D: Device> State<D> {
         let noted = self.run(device);
         let graph = device.end_capture();
         noted.and(graph)
+    }
+
+    /// Waits for each command, and says which one failed.
+    fn run_one_by_one(&self, device: &D) -> Result<()> {
+        let event = device.event()?;
+        let finish = |command: Option<&'static str>| {
+            let Some(name) = command else { return Ok(()) };
+            let named = |error: Error| Error { message: format!("{name}: {}", error.message), ..error };
+            device.record(&event, Lane::Compute).and_then(|()| device.finish(&event)).map_err(named)
+        };
+        let mut last = None;
+        let before = |command: &Command| finish(last.replace(command.name()));
+        self.work.run(device, before, |product| multiply(device, &self.products, product))?;
+        finish(last)
     }
 
     /// With an event before each command and behind the last one.
@@ -342,5 +397,19 @@ fn multiply<D: Device>(device: &D, products: &Products, product: &Product) -> Re
     match products.get(product) {
         Some(algorithm) => device.multiply(product, algorithm),
         None => Err(Error::new(Code::Panic, "a product without an algorithm")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_parse_takes_two_words_and_no_other() {
+        let graphs = |graphs| Modes { graphs, ..Modes::default() };
+        assert_eq!(Modes::parse("").unwrap(), graphs(true));
+        assert_eq!(Modes::parse("no-graphs").unwrap(), graphs(false));
+        assert_eq!(Modes::parse("no-graphs,synchronous").unwrap(), Modes { synchronous: true, ..graphs(false) });
+        assert!(Modes::parse("sync").unwrap_err().message.contains("\"sync\" is neither"));
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cloze_core::driver::queue::Queue;
+use cloze_core::driver::queue::{Modes, Queue};
 use cloze_core::driver::{Argument, Buffer, Dtype, Launch, PRELUDE, bytes_of_mut};
 
+use crate::program::Program;
 use crate::queue;
-use crate::simulator::{Program, Simulator};
+use crate::simulator::Simulator;
 
 const KERNELS: &str = r#"
 KERNEL(add)(int n, Pointer<const float> x, Pointer<float> y) {
@@ -58,6 +59,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_barrier_that_not_all_threads_reach_faults", barriers_fault),
     ("a_shuffle_that_not_all_lanes_reach_faults", shuffles_fault),
     ("a_missing_barrier_shows", a_missing_barrier_shows),
+    ("synchronous_work_names_what_failed", synchronous_work_names_what_failed),
     ("a_failure_stops_what_follows", a_failure_stops_what_follows),
     ("a_wrong_launch_faults", a_wrong_launch_faults),
 ];
@@ -136,6 +138,19 @@ fn shuffles_fault() {
 fn a_missing_barrier_shows() {
     assert!(run(&simulator(), "neighbour", 64, 0).unwrap()[0].is_nan());
     assert!(run(&queue(simulated().reversed(true)), "neighbour", 64, 0).unwrap()[63].is_nan());
+}
+
+/// Two kernels, the first of which fails: only a queue that waits for each can tell.
+fn synchronous_work_names_what_failed() {
+    let modes = Modes { synchronous: true, ..Modes::default() };
+    let device = Queue::new(simulated().without_names(), 64, None, modes).unwrap();
+    let y = Buffer::zeroed(device.device(), 64, Dtype::F32).unwrap();
+    for (kernel, number) in [("neighbour", 1), ("shared_bounds", 9), ("neighbour", 1)] {
+        let launch = Launch { shared: 64 * 4, ..Launch::row(kernel, 1, 32) };
+        device.launch(&launch, &[number.into(), y.tensor().into()]);
+    }
+    device.submit(false);
+    assert_eq!(device.check().unwrap_err().message, "shared_bounds: a kernel or an upload failed");
 }
 
 fn a_failure_stops_what_follows() {

@@ -6,6 +6,7 @@ mod faults;
 mod fused;
 mod nvrtc;
 mod ops;
+mod program;
 mod queue;
 mod simulator;
 mod step;
@@ -16,12 +17,13 @@ use cloze_core::backend::cpu::Cpu;
 use cloze_core::backend::cuda::Cuda;
 use cloze_core::backend::cuda::program::units;
 use cloze_core::driver::gpu::Gpu;
-use cloze_core::driver::queue::Queue;
-use cloze_core::driver::{Device, Dtype, libraries};
 use cloze_core::heads::Heads;
 use cloze_core::machine::dtype::{Bf16, Element};
+use cloze_core::driver::queue::{Modes, Queue};
+use cloze_core::driver::{Device, Dtype, libraries};
 use libtest_mimic::{Arguments, Trial};
-use simulator::{Program, Simulator};
+use program::Program;
+use simulator::{Multiplies, Simulator};
 
 /// The two kinds of activations.
 const DTYPES: [(&str, Dtype); 2] = [("f32", Dtype::F32), ("bf16", Dtype::Bf16)];
@@ -46,9 +48,14 @@ fn simulated(dtype: Dtype) -> Simulator {
     Simulator::new(Arc::clone(program), dtype)
 }
 
+/// What helps to find a fault on a GPU, as in the product.
+fn modes() -> Modes {
+    Modes::parse(&std::env::var("CLOZE_CUDA").unwrap_or_default()).expect("words of CLOZE_CUDA")
+}
+
 /// A queue for operations on a device.
 fn queue<D: Device>(device: D) -> Queue<D> {
-    Queue::new(device, 1 << 16, None, false).expect("memory for a queue")
+    Queue::new(device, 1 << 16, None, modes()).expect("memory for a queue")
 }
 
 /// What the CPU fuses, which no machine lacks.
@@ -63,12 +70,12 @@ where
 
 /// A backend for what is fused.
 fn backend<D: Device>(device: D) -> Cuda<D> {
-    Cuda::new(device, &step::options(Heads::MASKED_LM), None).expect("memory")
+    Cuda::new(device, &step::options(Heads::MASKED_LM), None, modes()).expect("memory")
 }
 
 fn main() {
     let arguments = Arguments::from_args();
-    let compiler = simulator::compiler().is_none().then_some("no C++ compiler");
+    let compiler = program::compiler().is_none().then_some("no C++ compiler");
     let mut trials = fused_on_the_cpu::<f32>("f32");
     trials.extend(fused_on_the_cpu::<Bf16>("bf16"));
     for &(name, run) in faults::TESTS {
@@ -84,6 +91,16 @@ fn main() {
                     run(&queue(simulated(dtype).reversed(reversed)));
                 }
             }));
+        }
+    }
+    // Where cuBLASLt adds no bias, or has no algorithm at all, other kernels stand in for it.
+    let refusals: [(&str, Multiplies); 2] =
+        [("without_biases", |product, _| product.bias.is_none()), ("without_products", |_, _| false)];
+    for ((dtype_name, dtype), (refusal, multiplies)) in DTYPES.into_iter().flat_map(|d| refusals.map(|r| (d, r))) {
+        let multiply = ["linear::products", "linear::parameter_gradients", "optimizer::update"];
+        for (name, run) in ops::tests::<Simulator>().into_iter().filter(|(name, _)| multiply.contains(name)) {
+            let name = format!("simulated::{dtype_name}::{refusal}::{name}");
+            trials.push(trial(name, compiler, move || run(&queue(simulated(dtype).multiplying(multiplies)))));
         }
     }
     for (dtype_name, dtype) in DTYPES {

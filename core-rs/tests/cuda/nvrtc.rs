@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use cloze_core::backend::cuda::program::{PROGRAM, units};
+use cloze_core::driver::nvrtc::Kept;
 use cloze_core::driver::{Dtype, libraries, nvrtc};
 
 /// Compute capabilities 8.0, 9.0 and 10.0.
@@ -35,7 +36,7 @@ pub fn present() -> bool {
 
 /// Compiles all kernels and looks for each in the code.
 pub fn compile(architecture: &str, activations: Dtype) {
-    let code = nvrtc::kernels(architecture, units(activations, None), Some(&cache())).unwrap();
+    let code = nvrtc::kernels(architecture, &units(activations, None), Some(&cache()), Kept::Used).unwrap();
     let mut names = Vec::new();
     for (_, text) in PROGRAM {
         for kernel in text.split("KERNEL(").skip(1) {

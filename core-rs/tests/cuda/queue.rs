@@ -1,10 +1,11 @@
 //! The queue over the simulator: which calls it makes and in which order, that host memory is used again no sooner than
 //! the device has read it, and what it does where the driver refuses.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use cloze_core::driver::queue::Queue;
-use cloze_core::driver::{Buffer, Dtype, Launch, Matrix, Product, bytes_of, bytes_of_mut};
+use cloze_core::driver::queue::{Modes, Queue};
+use cloze_core::driver::{Algorithm, Buffer, Dtype, Launch, Matrix, Product, bytes_of, bytes_of_mut};
 
 use crate::simulator::{ALGORITHMS, Simulator};
 use crate::{queue, simulated};
@@ -17,8 +18,11 @@ pub const TESTS: &[(&str, fn())] = &[
     ("input_is_read_before_its_memory_is_used_again", inputs_take_turns),
     ("write_of_much_arrives_whole", write_of_much),
     ("products_are_measured_once_and_remembered", products_are_measured),
+    ("synchronous_work_is_waited_for_one_by_one", synchronous),
     ("profile_counts_kernels_and_kinds_of_products", profile_counts),
 ];
+
+const PROFILED: Modes = Modes { profile: true, synchronous: false, graphs: true };
 
 /// Puts `x *= factor` on the queue and submits it as work that repeats.
 fn scale(queue: &Queue<Simulator>, x: &Buffer<Simulator>, factor: f32) {
@@ -123,41 +127,55 @@ fn product(queue: &Queue<Simulator>, size: usize) -> ([Buffer<Simulator>; 3], Pr
     (matrices, Product { m: size, n: size, k: size, a, b, c, bias: None, accumulate: true })
 }
 
-/// The simulator's second algorithm is the fastest, and its third one does not run. Measuring changes no result.
+/// Adds up 3 products of ones on `device` and returns how often algorithms were asked for.
+fn times_measured(device: Simulator, folder: &Path) -> usize {
+    let calls: Arc<Mutex<Vec<String>>> = device.calls();
+    let queue = Queue::new(device, 64, Some(folder), Modes::default()).unwrap();
+    let (matrices, product) = product(&queue, 4);
+    for matrix in &matrices {
+        queue.write(matrix.tensor(), bytes_of(&[1f32; 16]));
+    }
+    taken(&calls);
+    for _ in 0..3 {
+        assert!(queue.multiply(&product));
+        queue.submit(true);
+    }
+    assert_eq!(values(&queue, &matrices[2]), [13.0; 16], "measuring changes no result");
+    taken(&calls).iter().filter(|call| *call == "algorithms").count()
+}
+
+fn words(algorithm: &Algorithm) -> String {
+    algorithm.map(|word| format!("{word:016x}")).join(" ")
+}
+
+/// The simulator's second algorithm is the fastest, and its third one does not run.
 fn products_are_measured() {
     let folder = std::env::temp_dir().join(format!("cloze-products-{}", std::process::id()));
-    let run = |expected: usize| {
-        let device = simulated(Dtype::F32);
-        let calls: Arc<Mutex<Vec<String>>> = device.calls();
-        let queue = Queue::new(device, 64, Some(&folder), false).unwrap();
-        let (matrices, product) = product(&queue, 4);
-        for matrix in &matrices {
-            queue.write(matrix.tensor(), bytes_of(&[1f32; 16]));
-        }
-        taken(&calls);
-        for _ in 0..3 {
-            queue.multiply(&product);
-            queue.submit(true);
-        }
-        assert_eq!(values(&queue, &matrices[2]), [13.0; 16]);
-        let measured = taken(&calls).iter().filter(|call| *call == "algorithms").count();
-        assert_eq!(measured, expected);
-    };
-    run(1);
+    assert_eq!(times_measured(simulated(Dtype::F32), &folder), 1);
     let [file] = &std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect::<Vec<_>>()[..] else {
         panic!("one file")
     };
     let text = std::fs::read_to_string(file).unwrap();
-    let words: Vec<String> = ALGORITHMS[1].iter().map(|word| format!("{word:016x}")).collect();
-    assert!(text.lines().count() == 1 && text.contains(&words.join(" ")), "{text}");
-    run(0);
+    assert!(text.lines().count() == 1 && text.contains(&words(&ALGORITHMS[1])), "{text}");
+    assert_eq!(times_measured(simulated(Dtype::F32), &folder), 0);
     std::fs::write(file, text.replace("0002", "0003")).unwrap();
-    run(1); // a damaged line is no line
+    assert_eq!(times_measured(simulated(Dtype::F32), &folder), 1, "a damaged line is no line");
+    std::fs::write(file, &text).unwrap();
+    let another_driver = || simulated(Dtype::F32).multiplying(|_, algorithm| *algorithm != ALGORITHMS[1]);
+    assert_eq!(times_measured(another_driver(), &folder), 1, "what was kept does not run here");
+    assert_eq!(times_measured(another_driver(), &folder), 0, "and was replaced");
     std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    let queue = Queue::new(simulated(Dtype::F32), 64, Some(&folder.join("cache")), PROFILED).unwrap();
+    let (_matrices, product) = product(&queue, 4);
+    queue.multiply(&product);
+    queue.submit(false);
+    assert_eq!(queue.profile()[0].time.as_millis(), 2, "the first choice, where none can be kept");
+    std::fs::remove_file(&folder).unwrap();
 }
 
 fn profile_counts() {
-    let queue = Queue::new(simulated(Dtype::F32), 64, None, true).unwrap();
+    let queue = Queue::new(simulated(Dtype::F32), 64, None, PROFILED).unwrap();
     let x = ones(&queue);
     let (_matrices, product) = product(&queue, 4);
     queue.multiply(&product);
@@ -165,5 +183,23 @@ fn profile_counts() {
         scale(&queue, &x, 2.0);
     }
     let found: Vec<_> = queue.profile().iter().map(|e| (e.operation, e.calls, e.time.as_millis())).collect();
-    assert_eq!(found, [("scale_elements", 2, 2), ("product: data gradient", 1, 1)]);
+    assert_eq!(found, [("product: data gradient", 1, 2), ("scale_elements", 2, 2)]);
+}
+
+/// In a queue that makes no graphs, either.
+fn synchronous() {
+    let device = simulated(Dtype::F32);
+    let calls = device.calls();
+    let modes = Modes { profile: false, synchronous: true, graphs: false };
+    let queue = Queue::new(device, 64, None, modes).unwrap();
+    let (x, y) = (ones(&queue), ones(&queue));
+    queue.submit(false);
+    for _ in 0..3 {
+        taken(&calls);
+        queue.clear(y.tensor());
+        scale(&queue, &x, 2.0);
+    }
+    let each = ["clear", "record", "finish", "launch scale_elements", "record", "finish"];
+    assert!(taken(&calls).ends_with(&each.map(String::from)));
+    assert_eq!((values(&queue, &x), queue.graphs()), (vec![8.0; 8], 0));
 }

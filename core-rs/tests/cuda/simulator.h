@@ -29,6 +29,24 @@
 #include <mutex>
 #include <vector>
 
+// A GPU's exp, erf and tanh are off by up to two units in the last place, each in its own way; so these are. At 0 they are
+// exact there, too.
+static inline float off(float x, float y) {
+    unsigned bits;
+    memcpy(&bits, &y, 4);
+    const unsigned exponent = bits >> 23 & 255;
+    if (x == 0.0f || exponent == 0 || exponent == 255) return y;
+    bits += (bits * 2654435761u >> 30) % 3 * 2 - 2; // -2, 0 or 2
+    memcpy(&y, &bits, 4);
+    return y;
+}
+static inline float exp_of_a_gpu(float x) { return off(x, expf(x)); }
+static inline float erf_of_a_gpu(float x) { return off(x, erff(x)); }
+static inline float tanh_of_a_gpu(float x) { return off(x, tanhf(x)); }
+#define expf exp_of_a_gpu
+#define erff erf_of_a_gpu
+#define tanhf tanh_of_a_gpu
+
 #define __device__
 #define __forceinline__ inline
 #define __global__

@@ -1,89 +1,21 @@
-//! A [`Device`] on machines without a GPU: compiles the kernels with the C++ compiler after simulator.h, which runs a
-//! block's threads as fibers and checks what they touch. Matrix products are the CPU engine's.
+//! A [`Device`] on machines without a GPU: runs the kernels of a [`Program`], in which simulator.h makes a block's threads
+//! fibers and checks what they touch.
 //!
 //! Like a GPU it works later than it is asked to: each lane keeps what it has to do until somebody waits for it, which
 //! is as late as it can be. So memory that is used again too early, or a missing event, shows as a wrong result. Every
 //! call is noted, for tests of their order.
 
 use std::collections::VecDeque;
-use std::ffi::{CStr, c_char, c_void};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::ffi::{CStr, c_void};
 use std::sync::{Arc, Mutex};
 
-use cloze_core::backend::cuda::program::program_text;
 use cloze_core::driver::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor};
 use cloze_core::error::{Code, Error, Result};
-use cloze_core::machine::threads::Threads;
-use cloze_core::ops::gemm::epilogue::{Add, Bias, Epilogue, Store};
-use cloze_core::ops::gemm::{Gemm, MatRef, Right, Size};
-use libloading::{Library, Symbol};
 
-const SIMULATOR: &str = include_str!("simulator.h");
+use crate::program::{Allocate, Program, Release, Run};
 
-type Allocate = unsafe extern "C" fn(usize) -> *mut c_void;
-type Release = unsafe extern "C" fn(*mut c_void);
-type Run = unsafe extern "C" fn(u32, *const *const c_void, *const u32, usize, i32) -> *const c_char;
-
-/// A compiled program of kernels.
-pub struct Program(Library);
-
-impl Program {
-    /// Compiles the engine's kernels for one type of activations.
-    pub fn kernels(activations: Dtype) -> Arc<Self> {
-        let flags: &[&str] = if activations == Dtype::Bf16 { &["-DACTIVATION_BF16"] } else { &[] };
-        Self::compile(&program_text(|_| true), flags)
-    }
-
-    /// Compiles `text` behind the simulator.
-    pub fn compile(text: &str, flags: &[&str]) -> Arc<Self> {
-        let folder = Folder::new();
-        let (source, library) = (folder.0.join("kernels.cc"), folder.0.join("kernels.so"));
-        let text = format!("#line 1 \"simulator.h\"\n{SIMULATOR}\n{text}");
-        std::fs::write(&source, text).expect("the kernels' source is written");
-        let output = Command::new(compiler().expect("a C++ compiler"))
-            .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-fcf-protection=none", "-U_FORTIFY_SOURCE", "-w", "-o"])
-            .args([&library, &source])
-            .args(flags)
-            .output()
-            .expect("the C++ compiler starts");
-        assert!(output.status.success(), "the kernels do not compile:\n{}", String::from_utf8_lossy(&output.stderr));
-        // SAFETY: a library of ours without initializers that matter.
-        Arc::new(Self(unsafe { Library::new(&library) }.expect("the compiled kernels load")))
-    }
-
-    fn symbol<T>(&self, name: &str) -> Option<Symbol<'_, T>> {
-        // SAFETY: every caller names the type that simulator.h gives the symbol.
-        unsafe { self.0.get(name.as_bytes()) }.ok()
-    }
-}
-
-/// The C++ compiler, if there is one: what `CXX` names, which is how another machine than this one gets its own.
-pub fn compiler() -> Option<String> {
-    let usual = ["c++", "g++", "clang++"].map(String::from);
-    let mut names = std::env::var("CXX").into_iter().chain(usual);
-    names.find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()))
-}
-
-/// A folder for one compilation. A loaded library may be deleted.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: Mutex<u32> = Mutex::new(0);
-        let mut count = COUNT.lock().unwrap();
-        *count += 1;
-        let path = std::env::temp_dir().join(format!("cloze-simulator-{}-{count}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all::<&Path>(self.0.as_ref());
-    }
-}
+/// Whether an algorithm is for a product.
+pub type Multiplies = fn(&Product, &Algorithm) -> bool;
 
 /// A simulated GPU.
 pub struct Simulator {
@@ -91,6 +23,10 @@ pub struct Simulator {
     activations: Dtype,
     /// Whether it refuses to capture graphs, as a driver may.
     refuses_graphs: bool,
+    /// Whether a fault says where it was, which a driver does not.
+    names: bool,
+    /// Whether an algorithm is for a product.
+    multiplies: Multiplies,
 }
 
 /// What memory, too, has to know: freeing it waits for what is still to be done.
@@ -156,7 +92,13 @@ pub const ALGORITHMS: [Algorithm; 3] = [[1; 8], [2; 8], [3; 8]];
 impl Simulator {
     pub fn new(program: Arc<Program>, activations: Dtype) -> Self {
         let (state, calls) = (Mutex::default(), Arc::default());
-        Self { core: Arc::new(Core { program, reversed: false, state, calls }), activations, refuses_graphs: false }
+        Self {
+            core: Arc::new(Core { program, reversed: false, state, calls }),
+            activations,
+            refuses_graphs: false,
+            names: true,
+            multiplies: |_, _| true,
+        }
     }
 
     /// The same with threads in descending order, or not.
@@ -170,6 +112,18 @@ impl Simulator {
     /// The same, but it captures no graphs.
     pub fn without_graphs(mut self) -> Self {
         self.refuses_graphs = true;
+        self
+    }
+
+    /// The same, but faults do not say where they were.
+    pub fn without_names(mut self) -> Self {
+        self.names = false;
+        self
+    }
+
+    /// The same, but it has some algorithms for some products only.
+    pub fn multiplying(mut self, multiplies: Multiplies) -> Self {
+        self.multiplies = multiplies;
         self
     }
 
@@ -354,7 +308,10 @@ impl Device for Simulator {
     fn finish(&self, event: &Event) -> Result<()> {
         let mut state = self.called_outside("finish")?;
         self.core.run_until(&mut state, event, event.recorded());
-        state.failure.clone().map_or(Ok(()), Err)
+        match &state.failure {
+            Some(_) if !self.names => Err(Error::new(Code::Panic, "a kernel or an upload failed")),
+            failure => failure.clone().map_or(Ok(()), Err),
+        }
     }
 
     fn milliseconds(&self, from: &Event, to: &Event) -> Result<f32> {
@@ -409,13 +366,17 @@ impl Device for Simulator {
         self.add(format!("launch {}", launch.kernel), Work::Launch(*launch, arguments.to_vec()))
     }
 
-    fn algorithms(&self, _: &Product) -> Result<Vec<Algorithm>> {
+    fn algorithms(&self, product: &Product) -> Result<Vec<Algorithm>> {
         drop(self.called_outside("algorithms")?);
-        Ok(ALGORITHMS.to_vec())
+        Ok(ALGORITHMS.into_iter().filter(|algorithm| (self.multiplies)(product, algorithm)).collect())
+    }
+
+    fn runs(&self, product: &Product, algorithm: &Algorithm) -> bool {
+        (self.multiplies)(product, algorithm) && ALGORITHMS[..2].contains(algorithm)
     }
 
     fn multiply(&self, product: &Product, algorithm: &Algorithm) -> Result<()> {
-        if !ALGORITHMS[..2].contains(algorithm) || product.m * product.n * product.k == 0 {
+        if !self.runs(product, algorithm) || product.m * product.n * product.k == 0 {
             return Err(Error::new(Code::Unsupported, format!("no such product: {product:?} by {algorithm:?}")));
         }
         if product.bias.is_some_and(|bias| !bias.address.is_multiple_of(16)) {
@@ -445,33 +406,25 @@ impl Device for Simulator {
     }
 }
 
+/// Sums in another order than the CPU engine does, as cuBLASLt will: what only holds for one order is no tolerance.
 fn multiply(product: &Product) {
+    const PARTS: usize = 8;
     let &Product { m, n, k, a, b, c, bias, accumulate } = product;
-    let (a_values, b_values) = (read(a.elements), read(b.elements));
-    let view = |values, transposed, rows, columns| match transposed {
-        false => MatRef::rows(values, columns),
-        true => MatRef::rows(values, rows).t(),
-    };
+    let (a_values, b_values, bias) = (read(a.elements), read(b.elements), bias.map(read));
+    assert!(bias.is_none() || !accumulate, "a bias and an accumulation");
+    let at =
+        |transposed, row, column, rows, columns| if transposed { column * rows + row } else { row * columns + column };
     let c = c.part(0, m * n);
     let mut out = read(c);
-    let bias = bias.map(|bias| read(bias.part(0, n)));
-    let epilogue: Box<dyn Epilogue> = match (&bias, accumulate) {
-        (Some(bias), false) => Box::new(Bias::new(Some(bias), &mut out, n)),
-        (None, true) => Box::new(Add::new(&mut out, n)),
-        (None, false) => Box::new(Store::new(&mut out, n)),
-        (Some(_), true) => panic!("a bias and an accumulation"),
-    };
-    Gemm::new(1)
-        .unwrap()
-        .run(
-            &Threads::new(1),
-            Size { m, n, k },
-            view(&a_values, a.transposed, m, k),
-            Right::Weights(view(&b_values, b.transposed, k, n)),
-            &*epilogue,
-        )
-        .unwrap();
-    drop(epilogue);
+    for (i, out) in out.iter_mut().enumerate() {
+        let (row, column) = (i / n, i % n);
+        let mut parts = [0f32; PARTS];
+        for l in 0..k {
+            parts[l % PARTS] += a_values[at(a.transposed, row, l, m, k)] * b_values[at(b.transposed, l, column, k, n)];
+        }
+        let sum = (0..PARTS / 2).map(|part| parts[part] + parts[part + PARTS / 2]).sum::<f32>();
+        *out = sum + bias.as_ref().map_or(if accumulate { *out } else { 0.0 }, |bias| bias[column]);
+    }
     write(c, &out);
 }
 

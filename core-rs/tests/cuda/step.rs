@@ -14,7 +14,7 @@ use cloze_core::machine::dtype;
 use cloze_core::optim::{Optimizer, adamw, muon};
 use cloze_core::trainer::Trainer;
 
-use crate::nvrtc;
+use crate::{modes, nvrtc};
 
 /// A name and what is run on devices that it opens.
 type Test<D> = (&'static str, fn(&dyn Fn() -> D));
@@ -131,7 +131,8 @@ fn both<D: Device + 'static>(device: D, heads: Heads) -> Both {
 
 fn both_of<D: Device + 'static>(device: D, options: EngineOptions) -> Both {
     let tolerance = if device.activations() == Dtype::Bf16 { 6e-2 } else { 2e-4 };
-    let cuda = Trainer::on(Cuda::new(device, &options, Some(&nvrtc::cache())).unwrap(), options.clone(), None).unwrap();
+    let cuda = Trainer::on(Cuda::new(device, &options, Some(&nvrtc::cache()), modes()).unwrap(), options.clone(), None)
+        .unwrap();
     (Box::new(cuda), Box::new(Trainer::<Cpu<f32>>::new(options, None).unwrap()), tolerance)
 }
 
@@ -205,7 +206,7 @@ fn replayed<D: Device + 'static>(device: D) {
     let heads = Heads::PRE_TRAINING;
     let options = options(heads.clone());
     let exact = device.activations() == Dtype::F32;
-    let backend = Cuda::new(device, &options, Some(&nvrtc::cache())).unwrap();
+    let backend = Cuda::new(device, &options, Some(&nvrtc::cache()), modes()).unwrap();
     let mut cuda = Trainer::on(backend, options.clone(), None).unwrap();
     let mut cpu = Trainer::<Cpu<f32>>::new(options, None).unwrap();
     for (step, lengths) in [[40, 33, 30], [38, 33, 29], [20, 41, 41], [40, 31, 32], [2, 70, 30]].iter().enumerate() {
@@ -243,7 +244,7 @@ fn replayed<D: Device + 'static>(device: D) {
 fn muon_like_the_cpu<D: Device + 'static>(device: D) {
     let options = EngineOptions { optimizer: Some(MUON), ..options(Heads::MASKED_LM) };
     let exact = device.activations() == Dtype::F32;
-    let backend = Cuda::new(device, &options, Some(&nvrtc::cache())).unwrap();
+    let backend = Cuda::new(device, &options, Some(&nvrtc::cache()), modes()).unwrap();
     let mut cuda = Trainer::on(backend, options.clone(), None).unwrap();
     let mut cpu = Trainer::<Cpu<f32>>::new(options, None).unwrap();
     let names: Vec<String> = cpu.layout().parameters().iter().map(|p| p.name.clone()).collect();
@@ -312,7 +313,8 @@ fn resuming<D: Device + 'static>(open: &dyn Fn() -> D, optimizer: Optimizer) {
     let options = EngineOptions { optimizer: Some(optimizer), ..options(heads.clone()) };
     let batches = [0, 1, 2, 3].map(|i| owned(&heads, &[20, 9, 31], i));
     let engine = |file: Option<&Weights>| {
-        Trainer::on(Cuda::new(open(), &options, Some(&nvrtc::cache())).unwrap(), options.clone(), file).unwrap()
+        Trainer::on(Cuda::new(open(), &options, Some(&nvrtc::cache()), modes()).unwrap(), options.clone(), file)
+            .unwrap()
     };
     let run = |engine: &mut dyn Engine, step: u64| {
         for micro_step in 0..2 {
@@ -404,7 +406,7 @@ fn not_finite<D: Device + 'static>(device: D) {
 fn too_wide<D: Device + 'static>(device: D) {
     let mut options = options(Heads::MASKED_LM);
     options.config.hidden_size = 300;
-    let error = Cuda::new(device, &options, None).err().unwrap();
+    let error = Cuda::new(device, &options, None, modes()).err().unwrap();
     assert_eq!(error.code, Code::Unsupported);
     assert!(error.message.contains("num_attention_heads is 150, but the CUDA kernels take up to 128"), "{error}");
 }

@@ -17,8 +17,8 @@ impl<T: Element> LossOps for Cpu<T> {
         zeros(len)
     }
 
-    fn logits_at_a_time(&self) -> usize {
-        8 << 20
+    fn logits_at_a_time(&self, rows: usize, vocab_size: usize) -> usize {
+        ((8 << 20) / vocab_size).clamp(1, rows.max(1))
     }
 
     fn logits(&mut self, first: usize, n: usize, decoder: Linear, weights: &Buffer, x: &Buffer<T>, y: &mut Buffer) {

@@ -17,8 +17,8 @@ impl<D: Device> LossOps for Cuda<D> {
         Ok(Rows { loss: zeroed(Dtype::F32)?, rank: zeroed(Dtype::I32)? })
     }
 
-    fn logits_at_a_time(&self) -> usize {
-        LOGITS
+    fn logits_at_a_time(&self, rows: usize, vocab_size: usize) -> usize {
+        part_of_logits(rows, vocab_size)
     }
 
     fn logits(
@@ -100,5 +100,28 @@ impl<D: Device> LossOps for Cuda<D> {
         self.read(logits, 0, &mut values);
         cross_entropy::top_k(&self.threads, &values, vocab_size, k, ids, probabilities);
         *self.host_values() = values;
+    }
+}
+
+/// Rows of each part, when `rows` rows of logits are cut into as few parts as they need. The parts have one size: each of
+/// them reads and writes the decoder's gradient, and a small one is no faster at that.
+fn part_of_logits(rows: usize, vocab_size: usize) -> usize {
+    let parts = (rows * vocab_size).div_ceil(LOGITS).max(1);
+    rows.div_ceil(parts).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn part_of_logits_cuts_evenly_and_keeps_to_the_memory() {
+        assert_eq!(part_of_logits(0, 30_528), 1);
+        assert_eq!(part_of_logits(2_458, 30_528), 2_458);
+        assert_eq!(part_of_logits(9_830, 30_528), 3_277);
+        for rows in (1..20_000).step_by(97) {
+            let part = part_of_logits(rows, 30_528);
+            assert!(part * 30_528 <= LOGITS && rows.div_ceil(part) * part < rows + part, "{rows}: {part}");
+        }
     }
 }

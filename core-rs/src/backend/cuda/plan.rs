@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::{Embeddings, Heads, Linear, Norm};
 use crate::backend::bucket;
 use crate::blueprint::Blueprint;
-use crate::driver::queue::Queue;
+use crate::driver::queue::{Modes, Queue};
 use crate::driver::{self, Device, Dtype, Tensor, bytes_of_mut};
 use crate::engine::EngineOptions;
 use crate::engine::batch::Batch;
@@ -17,8 +17,8 @@ use crate::ops::embeddings::cuda::{Collisions, Planned};
 use crate::ops::{attention, embeddings, layer_norm, linear};
 use crate::optim::cuda::{Clip, OnCuda};
 
-/// Logits that are held at a time: 256 MiB.
-pub(super) const LOGITS: usize = 64 << 20;
+/// Logits that are held at a time: 512 MiB, one part for BERT-base with 16,384 tokens.
+pub(super) const LOGITS: usize = 128 << 20;
 
 /// The totals on the device, f64: loss and right answers of the tokens, of the sequences, then these two.
 pub(super) const SQUARED_NORM: usize = 4;
@@ -84,7 +84,7 @@ impl<D: Device> Cuda<D> {
     ///
     /// # Errors
     /// `Unsupported` if the model is wider than the kernels; `OutOfMemory`.
-    pub fn new(device: D, options: &EngineOptions, cache: Option<&Path>) -> Result<Self> {
+    pub fn new(device: D, options: &EngineOptions, cache: Option<&Path>, modes: Modes) -> Result<Self> {
         let options = &bucket::planned(options);
         let config = &options.config;
         for (name, found, most) in [
@@ -104,7 +104,8 @@ impl<D: Device> Cuda<D> {
             .map(|c| linear::cuda::sum_scratch(n, c))
             .chain([layer_norm::cuda::backward_scratch(n, config.hidden_size), n * config.num_attention_heads])
             .max();
-        let queue = Queue::new(device, input_bytes(options, &blueprint), cache, options.profile)?;
+        let modes = Modes { profile: options.profile, ..modes };
+        let queue = Queue::new(device, input_bytes(options, &blueprint), cache, modes)?;
         let training = |len| if options.training() { len } else { 0 };
         let zeroed = |len, dtype| driver::Buffer::zeroed(queue.device(), len, dtype);
         Ok(Self {

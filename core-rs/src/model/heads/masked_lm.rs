@@ -53,7 +53,7 @@ impl<B: Backend> MaskedLmHead<B> {
     ) -> Result<Self> {
         let decoder = places.decoder(&spec.decoder, &blueprint.embeddings.words)?;
         let (m, c, v) = (options.max_masked, decoder.inputs, decoder.outputs);
-        let chunk = (backend.logits_at_a_time() / v).clamp(1, m.max(1));
+        let chunk = backend.logits_at_a_time(m, v);
         let matrix = || backend.activations(m * c);
         let gradients = || {
             let (logits, out) = (backend.activations(chunk * v)?, backend.zeroed(m * c)?);

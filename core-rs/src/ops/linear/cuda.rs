@@ -28,32 +28,63 @@ fn transposed(elements: Tensor) -> Matrix {
     Matrix { elements, transposed: true }
 }
 
+/// Puts a product on the queue: cuBLASLt's, or, for shapes and addresses that it does not take, what stands in for it.
+pub fn multiply<D: Device>(queue: &Queue<D>, product: &Product) {
+    let aligned = product.bias.is_none_or(|bias| bias.address.is_multiple_of(EPILOGUE_ALIGNMENT));
+    if aligned && queue.multiply(product) {
+        return;
+    }
+    let without_bias = Product { bias: None, ..*product };
+    if product.bias.is_none() || !queue.multiply(&without_bias) {
+        plain_product(queue, &without_bias);
+    }
+    if let Some(bias) = product.bias {
+        add_bias(queue, product.m, product.n, bias, product.c);
+    }
+}
+
+fn plain_product<D: Device>(queue: &Queue<D>, product: &Product) {
+    let &Product { m, n, k, a, b, c, accumulate, .. } = product;
+    let kernel = match (a.elements.dtype, c.dtype) {
+        (Dtype::F32, _) => "product_of_f32",
+        (_, Dtype::F32) => "product_to_f32",
+        _ => "product",
+    };
+    queue.launch(
+        &Launch { grid: [m.div_ceil(16), n.div_ceil(16)], ..Launch::row(kernel, 1, 256) },
+        &[
+            (m as i32).into(),
+            (n as i32).into(),
+            (k as i32).into(),
+            i32::from(a.transposed).into(),
+            i32::from(b.transposed).into(),
+            i32::from(accumulate).into(),
+            a.elements.into(),
+            b.elements.into(),
+            c.into(),
+        ],
+    );
+}
+
+/// `y[n, C] += bias`
+fn add_bias<D: Device>(queue: &Queue<D>, n: usize, c: usize, bias: Tensor, y: Tensor) {
+    let kernel = if y.dtype == queue.activations() { "add_bias" } else { "add_bias_to_logits" };
+    let (count, bias) = (n * c, bias.expect(c, y.dtype));
+    let arguments = [(count as u64).into(), (c as i32).into(), bias.into(), y.expect(count, y.dtype).into()];
+    queue.launch(&Launch::threads(kernel, count), &arguments);
+}
+
 /// `y = x Wᵀ + b`, `n` rows; y may be of another type than x.
 pub fn forward<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, x: Tensor, y: Tensor) {
-    let fused = layer.bias.filter(|bias| bias.address.is_multiple_of(EPILOGUE_ALIGNMENT));
-    queue.multiply(&Product {
-        m: n,
-        n: layer.outputs,
-        k: layer.inputs,
-        a: plain(x),
-        b: transposed(layer.weight),
-        c: y,
-        bias: fused,
-        accumulate: false,
-    });
-    if let Some(bias) = layer.bias.filter(|_| fused.is_none()) {
-        let kernel = if y.dtype == queue.activations() { "add_bias" } else { "add_bias_to_logits" };
-        let (count, bias) = (n * layer.outputs, bias.expect(layer.outputs, y.dtype));
-        queue.launch(
-            &Launch::threads(kernel, count),
-            &[(count as u64).into(), (layer.outputs as i32).into(), bias.into(), y.expect(count, y.dtype).into()],
-        );
-    }
+    let (a, b) = (plain(x), transposed(layer.weight));
+    let product =
+        Product { m: n, n: layer.outputs, k: layer.inputs, a, b, c: y, bias: layer.bias, accumulate: false };
+    multiply(queue, &product);
 }
 
 /// `dx = dy W`, or `dx += dy W`.
 pub fn backward_data<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, dy: Tensor, dx: Tensor, accumulate: bool) {
-    queue.multiply(&Product {
+    let product = Product {
         m: n,
         n: layer.inputs,
         k: layer.outputs,
@@ -62,7 +93,8 @@ pub fn backward_data<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, dy: Te
         c: dx,
         bias: None,
         accumulate,
-    });
+    };
+    multiply(queue, &product);
 }
 
 /// `dW += dyᵀ x`, and `db += Σ dy` where there is a bias; both f32.
@@ -76,7 +108,7 @@ pub fn backward_parameters<D: Device>(
     d_bias: Option<Tensor>,
     scratch: Tensor,
 ) {
-    queue.multiply(&Product {
+    let product = Product {
         m: outputs,
         n: inputs,
         k: n,
@@ -85,7 +117,8 @@ pub fn backward_parameters<D: Device>(
         c: d_weight.expect(inputs * outputs, Dtype::F32),
         bias: None,
         accumulate: true,
-    });
+    };
+    multiply(queue, &product);
     let Some(d_bias) = d_bias else { return };
     let (rows, blocks) = sum_blocks(n, outputs);
     let partials = scratch.expect(blocks * outputs, Dtype::F32);

@@ -1,5 +1,5 @@
-// What surrounds the matrix products of a dense layer: biases that cuBLASLt's epilogue cannot add, and sums of columns for
-// bias gradients.
+// What surrounds the matrix products of a dense layer: biases that cuBLASLt's epilogue cannot add, sums of columns for bias
+// gradients, and products for which cuBLASLt has no algorithm.
 
 /// x *= factor[0]
 KERNEL(scale_elements)(u64 count, Pointer<const float> factor, Pointer<act> x) {
@@ -21,6 +21,55 @@ KERNEL(add_bias_to_logits)(u64 count, int c, Pointer<const float> bias, Pointer<
     if (i < count) y[i] += bias[i % c];
 }
 EXPORT(add_bias_to_logits)
+
+const int PRODUCT_TILE = 16;
+
+/// C[m, n] = A[m, k] · B[k, n], or C += …: plain, for the rare shapes that cuBLASLt does not take. A block of 16 × 16
+/// threads makes a tile of C from tiles of A and B; each element is one sum in the order of k. Grid [m / 16, n / 16].
+template <class T, class R>
+DEVICE void plain_product(int m, int n, int k, int transposed_a, int transposed_b, int adding, Pointer<const T> a,
+                          Pointer<const T> b, Pointer<R> c) {
+    SHARED(float, tile_a, PRODUCT_TILE * (PRODUCT_TILE + 1));
+    SHARED(float, tile_b, PRODUCT_TILE * (PRODUCT_TILE + 1));
+    const int x = threadIdx.x % PRODUCT_TILE, y = threadIdx.x / PRODUCT_TILE;
+    const int row = blockIdx.x * PRODUCT_TILE + y, column = blockIdx.y * PRODUCT_TILE + x;
+    float sum = 0.0f;
+    for (int first = 0; first < k; first += PRODUCT_TILE) {
+        const int i = first + x, j = first + y;
+        const long long at_a = transposed_a ? (long long)i * m + row : (long long)row * k + i;
+        const long long at_b = transposed_b ? (long long)column * k + j : (long long)j * n + column;
+        tile_a[y * (PRODUCT_TILE + 1) + x] = row < m && i < k ? widen(a[at_a]) : 0.0f;
+        tile_b[y * (PRODUCT_TILE + 1) + x] = column < n && j < k ? widen(b[at_b]) : 0.0f;
+        __syncthreads();
+        for (int l = 0; l < PRODUCT_TILE; l++) {
+            sum = fmaf(tile_a[y * (PRODUCT_TILE + 1) + l], tile_b[l * (PRODUCT_TILE + 1) + x], sum);
+        }
+        __syncthreads();
+    }
+    if (row >= m || column >= n) return;
+    const long long at = (long long)row * n + column;
+    c[at] = narrow<R>(adding ? widen(c[at]) + sum : sum);
+}
+
+// Of activations, of activations to f32, and of f32.
+
+KERNEL(product)(int m, int n, int k, int transposed_a, int transposed_b, int adding, Pointer<const act> a,
+               Pointer<const act> b, Pointer<act> c) {
+    plain_product<act, act>(m, n, k, transposed_a, transposed_b, adding, a, b, c);
+}
+EXPORT(product)
+
+KERNEL(product_to_f32)(int m, int n, int k, int transposed_a, int transposed_b, int adding, Pointer<const act> a,
+               Pointer<const act> b, Pointer<float> c) {
+    plain_product<act, float>(m, n, k, transposed_a, transposed_b, adding, a, b, c);
+}
+EXPORT(product_to_f32)
+
+KERNEL(product_of_f32)(int m, int n, int k, int transposed_a, int transposed_b, int adding, Pointer<const float> a,
+               Pointer<const float> b, Pointer<float> c) {
+    plain_product<float, float>(m, n, k, transposed_a, transposed_b, adding, a, b, c);
+}
+EXPORT(product_of_f32)
 
 const int SUM_WARPS = 8;
 

@@ -6,6 +6,7 @@ use crate::driver::Matrix as Operand;
 use crate::driver::queue::Queue;
 use crate::driver::{Buffer, Device, Dtype, Launch, Product, Tensor, bytes_of};
 use crate::error::Result;
+use crate::ops::linear;
 use crate::optim::clip::BLOCK;
 use crate::optim::cuda::{OnCuda, Places, Tensors, squared_norm_partials};
 use crate::optim::slots::SlotLayout;
@@ -159,5 +160,5 @@ fn transposed(elements: Tensor) -> Operand {
 
 /// `c = a b`
 fn multiply<D: Device>(queue: &Queue<D>, [m, n, k]: [usize; 3], a: Operand, b: Operand, c: Tensor) {
-    queue.multiply(&Product { m, n, k, a, b, c, bias: None, accumulate: false });
+    linear::cuda::multiply(queue, &Product { m, n, k, a, b, c, bias: None, accumulate: false });
 }
