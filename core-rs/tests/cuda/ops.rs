@@ -354,7 +354,8 @@ fn activations_<D: Device>(device: &Queue<D>) {
             let (expected, slopes): (Vec<f32>, Vec<f32>) = pre.iter().map(|&x| activation.at(x)).unzip();
             let (x, y) = (activations(device, &pre), activations(device, &vec![0.0; count]));
             activation::cuda::forward(device, activation, count, x.tensor(), y.tensor());
-            close(device, &format!("{activation:?}"), &y, &expected, 2.0);
+            // In GELU's tail 1 + erf cancels: two units of erf are some 2e-6 of the result.
+            close(device, &format!("{activation:?}"), &y, &expected, 4.0);
             let g = activations(device, &dy);
             activation::cuda::backward(device, activation, count, x.tensor(), g.tensor());
             let expected: Vec<f32> = dy.iter().zip(&slopes).map(|(g, slope)| g * slope).collect();
