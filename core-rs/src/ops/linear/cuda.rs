@@ -77,8 +77,7 @@ fn add_bias<D: Device>(queue: &Queue<D>, n: usize, c: usize, bias: Tensor, y: Te
 /// `y = x Wᵀ + b`, `n` rows; y may be of another type than x.
 pub fn forward<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, x: Tensor, y: Tensor) {
     let (a, b) = (plain(x), transposed(layer.weight));
-    let product =
-        Product { m: n, n: layer.outputs, k: layer.inputs, a, b, c: y, bias: layer.bias, accumulate: false };
+    let product = Product { m: n, n: layer.outputs, k: layer.inputs, a, b, c: y, bias: layer.bias, accumulate: false };
     multiply(queue, &product);
 }
 
