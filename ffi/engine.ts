@@ -138,7 +138,7 @@ export class Engine implements Disposable {
    */
   static async open(options: EngineOptions): Promise<Engine> {
     for (const name of WHOLE) checkWhole(name, options[name], 0);
-    const library = loadLibrary();
+    const library = loadLibrary(options.engine);
     const cuda = options.device === "cpu" ? {} : { cuda: (await cudaModule()).cudaOptions() };
     const request = new TextEncoder().encode(JSON.stringify({ ...options, ...cuda }));
     const handle = new Uint32Array(1);

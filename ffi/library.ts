@@ -1,19 +1,27 @@
 /**
- * Finds and loads the native core and checks that it is of this version. Called by `engine.ts` only.
+ * Finds and loads the native core and checks that it is of this version. There are two libraries with the same calls: the
+ * core, and one of the core with the candle engine, which only a checkout has and only where it was built.
  *
- * The library is never closed: a call after `close()` would crash the process.
+ * A library is never closed: a call after `close()` would crash the process.
  */
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import { ABI_HASH, SYMBOLS } from "./symbols.gen.ts";
 
+/** The calls, and that by which the library with the candle engine says to its `cloze_open` that it has one. */
+const CALLS = { ...SYMBOLS, cloze_provide_candle: { parameters: [], result: "void", optional: true } } as const;
+
 /** The loaded library. */
-export type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
+export type Library = Deno.DynamicLibrary<typeof CALLS>;
 
-const NAME = { windows: "cloze_core.dll", darwin: "libcloze_core.dylib" }[Deno.build.os as string] ??
-  "libcloze_core.so";
+/** The libraries by the engine that each is for. */
+const LIBRARIES = { fused: fileName("cloze_core"), candle: fileName("cloze_candle") };
 
-let loaded: Library | undefined;
+const loaded: { fused?: Library; candle?: Library } = {};
+
+function fileName(library: string): string {
+  return { windows: `${library}.dll`, darwin: `lib${library}.dylib` }[Deno.build.os as string] ?? `lib${library}.so`;
+}
 
 function environment(name: string): string | undefined {
   try {
@@ -44,27 +52,42 @@ export function locateLibrary(): string {
     throw new ClozeError("engine", `the core library that CLOZE_CORE_LIB names does not exist: ${chosen}`);
   }
   const root = import.meta.dirname!.replace(/[/\\][^/\\]*$/, "");
-  const path = `${root}/target/release/${NAME}`;
+  const path = `${root}/target/release/${LIBRARIES.fused}`;
   if (exists(path)) return path;
-  throw new ClozeError("engine", `the core library ${NAME} was not found in target/release`, {
+  throw new ClozeError("engine", `the core library ${LIBRARIES.fused} was not found in target/release`, {
     hint: "build it with: deno task core",
   });
 }
 
+/** The library with the candle engine, which stands beside the other one. */
+function locateCandle(): string {
+  const path = locateLibrary().replace(/[^/\\]*$/, LIBRARIES.candle);
+  if (exists(path)) return path;
+  if (Deno.build.standalone) {
+    throw new ClozeError("engine", "the candle engine, which checks the fused one, is not in this binary", {
+      hint: "leave out --engine, or run cloze from its sources",
+    });
+  }
+  throw new ClozeError("engine", `the candle engine is not built: there is no ${path}`, {
+    hint: "build it, once, in two or three minutes, with: deno task candle",
+  });
+}
+
 /**
- * Loads the library once.
+ * Loads the library of an engine once.
  *
- * @throws {ClozeError} `engine` if it cannot be loaded or is of another version.
+ * @throws {ClozeError} `engine` if it is not there, cannot be loaded or is of another version.
  */
-export function loadLibrary(): Library {
-  return loaded ??= open(locateLibrary());
+export function loadLibrary(engine: keyof typeof LIBRARIES = "fused"): Library {
+  return loaded[engine] ??= open(engine === "fused" ? locateLibrary() : locateCandle());
 }
 
 /** Loads and checks the library at `path`. */
 export function open(path: string): Library {
+  const hint = `build it again with: deno task ${path.endsWith(LIBRARIES.candle) ? "candle" : "core"}`;
   let library: Library;
   try {
-    library = Deno.dlopen(path, SYMBOLS);
+    library = Deno.dlopen(path, CALLS);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       throw new ClozeError("engine", `loading the core library needs a permission: ${path}`, {
@@ -78,7 +101,7 @@ export function open(path: string): Library {
       old
         ? `the core library ${path} lacks calls that this version of cloze makes`
         : `the core library ${path} could not be loaded: ${messageOf(error)}`,
-      { hint: "build it again with: deno task core", cause: error },
+      { hint, cause: error },
     );
   }
   const found = library.symbols.cloze_abi_hash();
@@ -87,8 +110,9 @@ export function open(path: string): Library {
       "engine",
       `the core library ${path} is of another version: its interface is ${found.toString(16)}, ` +
         `but this version of cloze expects ${ABI_HASH.toString(16)}`,
-      { hint: "build it again with: deno task core" },
+      { hint },
     );
   }
+  library.symbols.cloze_provide_candle?.();
   return library;
 }

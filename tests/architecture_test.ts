@@ -36,7 +36,6 @@ const MUST_NOT_USE: Record<string, string[]> = {
     "trainer",
     "engine",
     "abi",
-    "reference",
     "checkpoint",
     "blueprint",
     "config",
@@ -50,7 +49,6 @@ const MUST_NOT_USE: Record<string, string[]> = {
     "trainer",
     "engine",
     "abi",
-    "reference",
     "checkpoint",
     "blueprint",
     "config",
@@ -65,19 +63,17 @@ const MUST_NOT_USE: Record<string, string[]> = {
     "trainer",
     "engine",
     "abi",
-    "reference",
     "checkpoint",
   ],
-  ops: ["model", "trainer", "engine", "abi", "backend", "optim", "reference", "checkpoint", "blueprint"],
-  optim: ["engine", "model", "trainer", "abi", "backend", "reference"],
-  engine: ["model", "trainer", "abi", "backend", "reference", "checkpoint", "driver"],
-  backend: ["model", "trainer", "abi", "reference", "collective"],
-  collective: ["machine", "driver", "ops", "optim", "backend", "model", "trainer", "engine", "abi", "reference"].concat(
+  ops: ["model", "trainer", "engine", "abi", "backend", "optim", "checkpoint", "blueprint"],
+  optim: ["engine", "model", "trainer", "abi", "backend"],
+  engine: ["model", "trainer", "abi", "backend", "checkpoint", "driver"],
+  backend: ["model", "trainer", "abi", "collective"],
+  collective: ["machine", "driver", "ops", "optim", "backend", "model", "trainer", "engine", "abi"].concat(
     ["checkpoint", "blueprint", "config", "heads"],
   ),
-  model: ["trainer", "abi", "reference", "checkpoint", "optim", "collective"],
-  reference: ["model", "trainer", "abi", "backend"],
-  trainer: ["abi", "reference"],
+  model: ["trainer", "abi", "checkpoint", "optim", "collective"],
+  trainer: ["abi"],
 };
 
 /** The files of the core whose list of kernels names files of other rooms. */
@@ -165,7 +161,7 @@ Deno.test("only the command line and the tools end the process, and only abi kno
     if (/Deno\.exit\(/.test(text) && !/^(cli|tools|bench|tests)\//.test(path)) broken.push(`${path} ends the process`);
     if (path.startsWith("tests/")) continue;
     // The simulator of the GPU is C++, which its tests call; MPI is C, and its calls are a table of their own.
-    const mayKnowC = /^core-rs\/(src\/abi|src\/collective\/mpi|tests\/cuda)\//;
+    const mayKnowC = /^core-rs\/(src\/abi|src\/collective\/mpi|tests\/cuda)\/|^core-candle\/src\/lib\.rs$/;
     if (/extern "C"/.test(text) && !mayKnowC.test(path)) broken.push(`${path} knows C`);
     if (/std::net|TcpStream/.test(text)) broken.push(`${path} uses the network`);
     if (path.startsWith("core-rs/src/") && /std::env::(var|args)/.test(text)) {
@@ -215,6 +211,16 @@ Deno.test("rooms of the core know only what is below them", async () => {
     for (const [, used] of code.matchAll(/\bcrate::(\w+)/g)) {
       if (MUST_NOT_USE[room]?.includes(used)) broken.push(`${path} uses crate::${used}`);
     }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("the candle engine shares no mathematics with the fused one, which it checks", async () => {
+  const broken = [];
+  for (const { path, text } of await sources((path) => path.startsWith("core-candle/src/"))) {
+    const code = text.replace(/\/\/.*$/gm, "");
+    const used = [...code.matchAll(/\bcloze_core::(model|trainer|backend)\b/g)];
+    broken.push(...used.map(([name]) => `${path} uses ${name}`));
   }
   assertEquals(broken, []);
 });

@@ -1,6 +1,6 @@
 /** What tests that cross rooms share: a fresh folder, the real command line in it, and a small model. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { loadLibrary } from "../ffi/library.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -151,4 +151,12 @@ export function testWithCore(name: string, run: (t: Deno.TestContext) => Promise
     ignore: missing !== undefined,
     fn: run,
   });
+}
+
+/** Builds the candle engine, which only a few tests need, where that was not done for these sources. */
+export async function buildCandle(): Promise<void> {
+  const setup = new URL("../tools/setup.ts", import.meta.url).pathname;
+  const { success } = await new Deno.Command(Deno.execPath(), { args: ["run", "-A", "-q", setup, "--candle"] })
+    .output();
+  assert(success, "the candle engine could not be built; deno task candle says why");
 }

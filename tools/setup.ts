@@ -1,11 +1,10 @@
 /**
- * Makes the project ready to run: @std resolvable and the core built. Quick when there is nothing to do, because every
- * task depends on it; it never reads standard input, which belongs to the task. usage: deno run -A tools/setup.ts
+ * Makes the project ready to run: @std resolvable and the core built, with --candle also the library with the candle
+ * engine. Quick when there is nothing to do, because every task depends on it; it never reads standard input, which
+ * belongs to the task. usage: deno run -A tools/setup.ts [--candle]
  */
 
 const root = `${import.meta.dirname}/..`;
-const LIBRARY = { windows: "cloze_core.dll", darwin: "libcloze_core.dylib" }[Deno.build.os as string] ??
-  "libcloze_core.so";
 /** Calls of the core keep their buffers alive from this version of Deno on. */
 const MINIMUM_DENO = [2, 7, 6];
 
@@ -68,27 +67,40 @@ if (fetched < modified(`${root}/deno.lock`)! || Deno.readTextFileSync(packages) 
   Deno.writeTextFileSync(packages, cache);
 }
 
-const sources = Math.max(
-  newestSource(`${root}/core-rs/src`),
-  ...["Cargo.toml", "Cargo.lock", "core-rs/Cargo.toml"].map((file) => modified(`${root}/${file}`) ?? 0),
-);
-if ((modified(`${root}/target/release/${LIBRARY}`) ?? 0) < sources) {
-  console.error("building the core with cargo (once, two to four minutes)");
+/** The file of a crate's library. */
+function library(crate: string): string {
+  const name = crate.replace("-", "_");
+  const file = { windows: `${name}.dll`, darwin: `lib${name}.dylib` }[Deno.build.os as string] ?? `lib${name}.so`;
+  return `${root}/target/release/${file}`;
+}
+
+async function build(crate: string, what: string, howLong: string): Promise<void> {
+  console.error(`building ${what} with cargo (once, ${howLong})`);
   try {
-    if (!await run("cargo", ["build", "--release", "--lib"])) {
+    if (!await run("cargo", ["build", "--release", "--lib", "--package", crate])) {
       fail(
-        "the core could not be built",
+        `${what} could not be built`,
         "cargo's messages above say why; Rust 1.89 or newer is needed: rustup update",
       );
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     fail(
-      "cargo, which builds the core, was not found",
+      `cargo, which builds ${what}, was not found`,
       "install Rust with rustup (rustup.rs), then run the command again",
     );
   }
   // cargo leaves an unchanged library as it is; its time says that it is up to date.
   const now = new Date();
-  Deno.utimeSync(`${root}/target/release/${LIBRARY}`, now, now);
+  Deno.utimeSync(library(crate), now, now);
+}
+
+const manifests = ["Cargo.toml", "Cargo.lock", "core-rs/Cargo.toml"].map((file) => modified(`${root}/${file}`) ?? 0);
+const core = Math.max(newestSource(`${root}/core-rs/src`), ...manifests);
+if ((modified(library("cloze-core")) ?? 0) < core) await build("cloze-core", "the core", "about a minute");
+
+const candle = library("cloze-candle");
+if ((modified(candle) ?? 0) < Math.max(core, newestSource(`${root}/core-candle`))) {
+  if (Deno.args.includes("--candle")) await build("cloze-candle", "the candle engine", "two or three minutes");
+  else if (modified(candle) !== undefined) Deno.removeSync(candle); // an old one would answer as the core once did
 }

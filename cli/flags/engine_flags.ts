@@ -26,7 +26,7 @@ export const DEVICE = choice(
 /** `--engine` */
 export const ENGINE = choice(
   ["fused", "candle"],
-  "fused is fast; candle is the same model in plain candle, for checking.",
+  "fused is fast; candle is the same model in plain candle, for checking; deno task candle builds it.",
   "fused",
 );
 

@@ -20,6 +20,5 @@ pub mod machine;
 pub mod model;
 pub mod ops;
 pub mod optim;
-pub mod reference;
 pub mod rng;
 pub mod trainer;

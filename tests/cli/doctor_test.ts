@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { inspectMachine } from "../../ffi/mod.ts";
-import { Place, testWithCore, trainedPlace } from "../support.ts";
+import { buildCandle, Place, testWithCore, trainedPlace } from "../support.ts";
 
 const gpu = await inspectMachine().then(({ cuda }) => cuda.problem === null, () => false);
 
@@ -64,6 +64,7 @@ testWithCore("--device without a GPU", async (t) => {
   });
 
   await t.step("candle on cuda is refused", async () => {
+    await buildCandle();
     const args = ["pretrain", "--steps", "1", "--device", "cuda", "--engine", "candle", "--output", "x"];
     const { code, stderr } = await place.cloze(args);
     assertEquals(code, 1);

@@ -1,7 +1,7 @@
 /** `cloze finetune` as people run it, and `predict` on what comes out. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type Place, testWithCore, trainedPlace, until } from "../support.ts";
+import { buildCandle, type Place, testWithCore, trainedPlace, until } from "../support.ts";
 
 /** A class that one word tells: which animal it is. */
 function labeled(from: number, count: number): string {
@@ -68,6 +68,7 @@ testWithCore("finetune makes a classifier that predict uses", async (t) => {
     assertEquals([first.input, first.labels[0].label, first.truncated], ["The horse sees the bird.", "horse", false]);
     const total = first.labels.reduce((sum: number, { probability }: { probability: number }) => sum + probability, 0);
     assert(first.labels.length === 3 && Math.abs(total - 1) < 1e-9);
+    await buildCandle();
     const candle = await place.cloze(["predict", "--model", "classifier", "--json", "--engine", "candle"], { input });
     const [other] = candle.stdout.trim().split("\n").map((line) => JSON.parse(line));
     assert(Math.abs(other.labels[0].probability - first.labels[0].probability) < 1e-4);

@@ -1,7 +1,7 @@
 /** `cloze predict` as people run it: lines in, answers out. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { testWithCore, trainedPlace } from "../support.ts";
+import { buildCandle, testWithCore, trainedPlace } from "../support.ts";
 
 testWithCore("predict fills blanks", async (t) => {
   using place = await trainedPlace(60);
@@ -69,6 +69,7 @@ testWithCore("predict fills blanks", async (t) => {
   });
 
   await t.step("with the same answers from the candle engine", async () => {
+    await buildCandle();
     const run = async (engine: string) => {
       const args = ["predict", "--model", "model", "--json", "--engine", engine];
       const { stdout } = await place.cloze(args, { input: "The [MASK] sees the dog.\n" });

@@ -1,7 +1,7 @@
 /** `cloze pretrain` as people run it: files it leaves, stopping, being killed, going on. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type Place, SMALL_RUN, smallPlace, testWithCore, until } from "../support.ts";
+import { buildCandle, type Place, SMALL_RUN, smallPlace, testWithCore, until } from "../support.ts";
 
 const read = (place: Place, path: string) => Deno.readTextFileSync(`${place.path}/${path}`);
 
@@ -176,6 +176,7 @@ testWithCore("pretrain with a budget ends by the clock, with its learning rate n
 });
 
 testWithCore("pretrain with the candle engine learns what the fused engine learns", async () => {
+  await buildCandle();
   using place = smallPlace();
   for (const engine of ["fused", "candle"]) {
     const { code, stderr } = await place.cloze([

@@ -168,6 +168,14 @@ testWithCore("a core library that is missing, no library, or of another version 
   assertRefused(await predict(place.file("other.so", library)), "another version", "deno task core");
 });
 
+testWithCore("--engine candle without its library, which stands beside the core, says how it is built", async () => {
+  using place = await trainedPlace();
+  const CLOZE_CORE_LIB = place.file("alone.so", Deno.readFileSync(locateLibrary()));
+  const args = ["predict", "--model", "model", "--engine", "candle"];
+  const outcome = await place.cloze(args, { input: LINE, env: { CLOZE_CORE_LIB } });
+  assertRefused(outcome, "the candle engine is not built", "deno task candle");
+});
+
 function assertRefusedLoosely(outcome: Outcome, part: string): void {
   assertEquals(outcome.code, 1, outcome.stderr);
   assertStringIncludes(outcome.stderr, part);

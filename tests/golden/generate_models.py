@@ -1,6 +1,6 @@
 """Makes FAMILY.safetensors and FAMILY.json: what Hugging Face's classes compute on a tiny model, for each objective.
 
-Read by core-rs/tests/parity_huggingface.rs. Run in a virtual environment with requirements.txt:
+Read by core-candle/tests/parity_huggingface.rs. Run in a virtual environment with requirements.txt:
     python tests/golden/generate_models.py bert
 """
 

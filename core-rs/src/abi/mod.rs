@@ -13,6 +13,7 @@ mod world;
 
 use crate::checkpoint::{Extension, extend_weights};
 use call::{Arguments, Bytes, guard, parse, step_number};
+pub use open::{Opener, provide_candle};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
 use crate::engine::{MOST_THREADS, Report, RowResults};

@@ -1,7 +1,7 @@
 //! The cold calls, whose arguments are JSON.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 
 use serde::Deserialize;
 
@@ -23,7 +23,6 @@ use crate::machine::isa::Isa;
 use crate::ops::attention;
 use crate::ops::gemm::Gemm;
 use crate::optim::Optimizer;
-use crate::reference::CandleEngine;
 use crate::trainer;
 
 /// What `cloze_open` takes.
@@ -84,6 +83,20 @@ struct SaveRequest {
     training_state: Option<PathBuf>,
 }
 
+/// How an engine is opened that this crate does not have.
+pub type Opener = fn(EngineOptions, Option<&Weights>) -> Result<Box<dyn Engine>>;
+
+static CANDLE: OnceLock<Opener> = OnceLock::new();
+
+/// Says how the candle engine is opened, in a library that has it.
+pub fn provide_candle(opener: Opener) {
+    CANDLE.get_or_init(|| opener);
+}
+
+fn no_candle() -> Error {
+    Error::new(Code::Unsupported, "this library has the fused engine only: the candle engine is in cloze_candle")
+}
+
 /// Opens the engine that a request describes, and the thread that is to run its calls.
 pub(super) fn open(request: &[u8]) -> Result<(Box<dyn Engine>, Arc<Lane>)> {
     silence_panics();
@@ -120,7 +133,7 @@ pub(super) fn open(request: &[u8]) -> Result<(Box<dyn Engine>, Arc<Lane>)> {
             let message = "the candle engine runs on the CPU only, but the device is \"cuda\"";
             return Err(Error::new(Code::Unsupported, message).with_hint("use --device cpu"));
         }
-        "candle" => Box::new(CandleEngine::new(options, weights)?),
+        "candle" => CANDLE.get().ok_or_else(no_candle)?(options, weights)?,
         other => {
             return Err(Error::new(
                 Code::InvalidArgument,

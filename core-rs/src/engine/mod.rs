@@ -1,5 +1,5 @@
 //! What every engine can do. Two implement it: [`crate::trainer`] (fused, hand-written gradients) and
-//! [`crate::reference`] (plain candle with autograd, the oracle).
+//! the crate cloze-candle (plain candle with autograd, the oracle).
 
 pub mod batch;
 
@@ -263,7 +263,7 @@ impl RowResults<'_> {
 }
 
 /// An error unless an output has the length that it needs.
-pub(crate) fn expect_len(name: &str, found: usize, expected: usize) -> Result<()> {
+pub fn expect_len(name: &str, found: usize, expected: usize) -> Result<()> {
     match found == expected {
         true => Ok(()),
         false => Err(Error::new(Code::InvalidArgument, format!("{name} has {found} entries, but needs {expected}"))),
@@ -271,7 +271,7 @@ pub(crate) fn expect_len(name: &str, found: usize, expected: usize) -> Result<()
 }
 
 /// What an engine without that head says.
-pub(crate) fn no_head(on: &str) -> Error {
+pub fn no_head(on: &str) -> Error {
     Error::new(Code::InvalidState, format!("this engine was opened without a head on {on}"))
 }
 

@@ -1,6 +1,7 @@
 /** Random calls of the core: whatever is passed, it answers or says what is wrong. */
 
 import { locateLibrary } from "../../../ffi/library.ts";
+import { buildCandle } from "../../support.ts";
 import type { Counts } from "./boundary_calls.ts";
 import type { Campaign, Figures } from "./campaign.ts";
 
@@ -18,6 +19,7 @@ export const BOUNDARY: Campaign = {
     const figures: Figures = { tried: 0, outcomes: {}, bad: [] };
     try {
       locateLibrary();
+      await buildCandle();
     } catch (error) {
       return { ...figures, skipped: (error as Error).message };
     }

@@ -17,7 +17,7 @@ export interface Counts {
 }
 
 const [calls, seed, folder] = [Number(Deno.args[0]), Number(Deno.args[1]), Deno.args[2]];
-const { symbols } = loadLibrary();
+const { symbols } = loadLibrary("candle"); // which has both engines
 /** Files of PyTorch, good and bad. */
 const golden = new URL("../../golden/weights", import.meta.url).pathname;
 const GOLDEN = ["archive.bin", "legacy.bin", "module.bin", "masked_lm/pytorch_model.bin.index.json"]

@@ -1,5 +1,6 @@
 //! The fused engine against the candle oracle: loss, every parameter's gradient, updates, evaluation.
 
+use cloze_candle::CandleEngine;
 use cloze_core::blueprint::{Blueprint, families};
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::OwnedBatch;
@@ -8,7 +9,6 @@ use cloze_core::heads::{Heads, Pools, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::ops::activation::Activation;
 use cloze_core::optim::{Optimizer, adamw, muon};
-use cloze_core::reference::CandleEngine;
 use cloze_core::trainer;
 
 fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32) -> ModelConfig {

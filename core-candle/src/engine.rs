@@ -1,31 +1,23 @@
-//! The same model in plain candle tensors with candle's autograd: the oracle that the fused engine is tested against, and
-//! the portable engine behind `--engine candle`. Simple on purpose, and slow.
-//!
-//! Only primitives whose gradients candle has are used: the fused `layer_norm` and `softmax_last_dim` of candle-nn drop
-//! gradients silently. Dropout masks come from the same counter hash as the fused engine's, so the two agree with
-//! dropout on, too.
-
-mod model;
-mod optimizer;
+//! The engine over the model: weights and gradients flat, one batch at a time.
 
 use std::ops::Range;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 
-use crate::blueprint::{Blueprint, ParameterLayout};
-use crate::checkpoint;
-use crate::engine::batch::Batch;
-use crate::engine::{Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, expect_len, no_head};
-use crate::error::{Code, Error, Result};
-use crate::machine::dtype::Dtype;
-use crate::machine::memory::{Buffer, Plan};
-use crate::machine::threads::Threads;
-use crate::ops::cross_entropy::{self, RowLoss};
-use crate::optim::slots::{Slot, SlotLayout};
-use crate::optim::{Optimizer, Update, check_learning_rate, clip};
-use model::{Model, Outputs, Pass};
-use optimizer::Change;
+use crate::model::{Model, Outputs, Pass};
+use crate::optimizer::Change;
+use cloze_core::blueprint::{Blueprint, ParameterLayout};
+use cloze_core::checkpoint;
+use cloze_core::engine::batch::Batch;
+use cloze_core::engine::{Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, expect_len, no_head};
+use cloze_core::error::{Code, Error, Result};
+use cloze_core::machine::dtype::Dtype;
+use cloze_core::machine::memory::{Buffer, Plan};
+use cloze_core::machine::threads::Threads;
+use cloze_core::ops::cross_entropy::{self, RowLoss};
+use cloze_core::optim::slots::{Slot, SlotLayout};
+use cloze_core::optim::{Optimizer, Update, check_learning_rate, clip};
 
 /// The model in candle.
 pub struct CandleEngine {
@@ -77,7 +69,7 @@ fn check_memory(options: &EngineOptions, layout: &ParameterLayout) -> Result<()>
 }
 
 impl CandleEngine {
-    /// As [`crate::trainer::Trainer::new`]; the same initial weights for the same seed.
+    /// As [`cloze_core::trainer::Trainer::new`]; the same initial weights for the same seed.
     ///
     /// # Errors
     /// What is wrong with the options or the file.

@@ -1,9 +1,9 @@
-//! The optimizers as their papers write them, one parameter at a time and in f64: what those of [`crate::optim`] are
+//! The optimizers as their papers write them, one parameter at a time and in f64: what those of [`cloze_core::optim`] are
 //! compared with.
 
-use crate::blueprint::Parameter;
-use crate::optim::slots::{Slot, named};
-use crate::optim::{Optimizer, Update, adamw, muon};
+use cloze_core::blueprint::Parameter;
+use cloze_core::optim::slots::{Slot, named};
+use cloze_core::optim::{Optimizer, Update, adamw, muon};
 
 /// One parameter of an update.
 pub(super) struct Change<'a> {

@@ -2,13 +2,13 @@
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 
-use crate::blueprint::{
+use cloze_core::blueprint::{
     self, Attention, Block, Blueprint, Dense, Mlp, Norm, NormPlace, ParameterLayout, SequenceHead, Site, TokenHead,
 };
-use crate::engine::batch::Batch;
-use crate::ops::activation::Activation;
-use crate::ops::dropout::Dropout;
-use crate::rng::DropoutKey;
+use cloze_core::engine::batch::Batch;
+use cloze_core::ops::activation::Activation;
+use cloze_core::ops::dropout::Dropout;
+use cloze_core::rng::DropoutKey;
 
 /// Whether, and with which keys, dropout is on.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use cloze_candle::CandleEngine;
 use cloze_core::blueprint::{Blueprint, families};
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::Batch;
@@ -13,7 +14,6 @@ use cloze_core::heads::{Heads, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::ops::activation::Activation;
 use cloze_core::optim::{Optimizer, adamw};
-use cloze_core::reference::CandleEngine;
 use cloze_core::trainer;
 use safetensors::SafeTensors;
 use serde::Deserialize;
