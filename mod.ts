@@ -39,6 +39,7 @@ export {
 } from "./data/mod.ts";
 export { Engine, type EngineDescription, type EngineOptions, type OptimizerOptions } from "./ffi/mod.ts";
 export { type ClassifiedText, Classifier, type ClassifierOptions, type LabelScore } from "./inference/classifier.ts";
+export { type EmbeddedText, Embedder, type EmbedderOptions, type Pooling, POOLINGS } from "./inference/embedder.ts";
 export { type FilledLine, FillMask, type FillMaskOptions, type Prediction } from "./inference/fill_mask.ts";
 export { type MeasuredText, Regressor, type RegressorOptions } from "./inference/regressor.ts";
 export { type ScoredSentence, Scorer, type ScorerOptions } from "./inference/scorer.ts";

@@ -300,6 +300,29 @@ export class Engine implements Disposable {
     return out;
   }
 
+  /** What the encoder makes of each token, `[N, C]`: Hugging Face's `last_hidden_state`. `width` is the model's C. */
+  async hiddenStates(batch: Batch, width: number): Promise<Float32Array> {
+    checkWhole("width", width, 1, 2 ** 20);
+    const out = new Float32Array(batch.input_ids.length * width);
+    const [ids, types, positions, tokens, bounds, boundsLength] = arrays(batch);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_hidden_states(
+        this.#handle,
+        ids,
+        types,
+        positions,
+        tokens,
+        bounds,
+        boundsLength,
+        out,
+        out.length,
+        error,
+        error.length,
+      )
+    );
+    return out;
+  }
+
   /** Writes new safetensors files, flushed to the disk. */
   async save(target: { weights?: string; training_state?: string }): Promise<void> {
     const request = new TextEncoder().encode(JSON.stringify(target));

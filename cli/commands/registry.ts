@@ -10,6 +10,7 @@ export const COMMANDS = [
   "evaluate",
   "report",
   "finetune",
+  "embed",
   "reproduce",
   "bench",
   "inspect",

@@ -286,6 +286,16 @@ impl Engine for CandleEngine {
         Ok(())
     }
 
+    fn hidden_states(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
+        batch.validate(&self.options.limits(), false)?;
+        let Self { blueprint, layout, variables, .. } = self;
+        let model = Model { blueprint, layout, variables };
+        let hidden = host(Some(&model.hidden_states(batch).map_err(candle)?))?;
+        expect_len("out", out.len(), hidden.len())?;
+        out.copy_from_slice(&hidden);
+        Ok(())
+    }
+
     fn loaded(&self) -> &Loaded {
         &self.loaded
     }

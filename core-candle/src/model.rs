@@ -156,6 +156,15 @@ impl Model<'_> {
         Ok(Outputs { tokens, sequences })
     }
 
+    /// The encoder's output `[N, C]` for every token, without dropout.
+    pub fn hidden_states(&self, batch: &Batch) -> Result<Tensor> {
+        let sequences = (0..batch.sequences()).map(|b| {
+            let (from, to) = (batch.cu_seqlens[b] as usize, batch.cu_seqlens[b + 1] as usize);
+            self.encode(Sequence { batch, from, to, pass: Pass::Evaluation })
+        });
+        Tensor::cat(&sequences.collect::<Result<Vec<_>>>()?, 0)
+    }
+
     fn token_logits(&self, rows: &Tensor, head: &TokenHead) -> Result<Tensor> {
         let x = self.layer_norm(&activate(&self.linear(rows, &head.dense)?, head.activation)?, &head.norm)?;
         let weight = head.decoder.weight.as_ref().unwrap_or(&self.blueprint.embeddings.words);

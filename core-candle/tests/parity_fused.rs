@@ -155,6 +155,10 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
             candle.logits(&batch, &mut logits[1]).unwrap();
             assert!(close(logits), "{heads:?}: logits after ten updates");
         }
+        let mut hidden = [0, 1].map(|_| vec![0.0; batch.input_ids.len() * config.hidden_size]);
+        fused.hidden_states(&batch, &mut hidden[0]).unwrap();
+        candle.hidden_states(&batch, &mut hidden[1]).unwrap();
+        assert!(hidden[0].iter().any(|x| x.abs() > 0.1) && close(hidden), "{heads:?}: hidden states after ten updates");
         if let Some(task) = heads.sequence {
             let mut logits = [0, 1].map(|_| vec![0.0; 2 * task.num_labels]);
             fused.sequence_logits(&batch, &mut logits[0]).unwrap();

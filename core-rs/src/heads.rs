@@ -83,9 +83,7 @@ impl Heads {
     /// `InvalidArgument` naming the field.
     pub fn validate(&self) -> Result<()> {
         let invalid = |message: String| Err(Error::new(Code::InvalidArgument, message));
-        let Some(head) = &self.sequence else {
-            return if self.tokens { Ok(()) } else { invalid("heads has none: neither tokens nor sequence".into()) };
-        };
+        let Some(head) = &self.sequence else { return Ok(()) };
         let most = 1 << 20;
         if !(1..=most).contains(&head.num_labels) {
             return invalid(format!("num_labels is {}, outside 1..={most}", head.num_labels));
@@ -139,7 +137,5 @@ pub(crate) mod tests {
         assert!(message(three).contains("num_labels of next_sentence is 3"));
         let dropped = SequenceHead { classifier_dropout: 1.0, ..SequenceHead::classification(2) };
         assert!(message(dropped).contains("classifier_dropout is 1"));
-        let none = Heads { tokens: false, ..Heads::MASKED_LM }.validate().unwrap_err();
-        assert!(none.message.contains("heads has none"), "{none}");
     }
 }

@@ -378,6 +378,20 @@ impl<B: Backend> Engine for Trainer<B> {
         }
     }
 
+    fn hidden_states(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
+        self.check(batch, false)?;
+        expect_len("out", out.len(), batch.input_ids.len() * self.model.width())?;
+        let mut bucket = std::mem::take(&mut self.bucket);
+        self.infer(batch.input_ids.len(), &bucketed::<B>(&mut bucket, batch, &self.options));
+        self.bucket = bucket;
+        self.backend.read_activations(self.model.hidden_states(), out);
+        self.backend.check()?;
+        match out.iter().all(|x| x.is_finite()) {
+            true => Ok(()),
+            false => Err(self.explain_answer("a hidden state")),
+        }
+    }
+
     fn loaded(&self) -> &Loaded {
         &self.loaded
     }

@@ -206,6 +206,16 @@ exports! {
         let out = Bytes::new(out, out_len).write_through("out")?;
         registry::with_engine(handle, |engine| engine.sequence_logits(&batch, out))
     };
+    /// The encoder's output (f32[N, C]) for every token.
+    long fn cloze_hidden_states(
+        handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
+        cu_seqlens_len: u32, out: buffer, out_len: u32
+    ) => |handle, ids, types, positions, n, cu, cu_len, out, out_len| {
+        let arguments = Arguments::unlabeled(ids, types, positions, n, cu, cu_len, std::ptr::null_mut(), 0);
+        let batch = arguments.batch()?;
+        let out = Bytes::new(out, out_len).write_through("out")?;
+        registry::with_engine(handle, |engine| engine.hidden_states(&batch, out))
+    };
     /// GFLOP/s (f64) of the engine's matrix product with `threads` threads, in bf16 or, for 0, f32.
     long fn cloze_gemm_rate(bf16: u32, threads: u32, out: buffer) => |bf16, threads, out| {
         let threads = threads.clamp(1, MOST_THREADS as u32) as usize;

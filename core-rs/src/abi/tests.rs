@@ -280,6 +280,9 @@ impl Engine for Bomb {
     fn sequence_logits(&mut self, _: &Batch, _: &mut [f32]) -> crate::error::Result<()> {
         Ok(())
     }
+    fn hidden_states(&mut self, _: &Batch, _: &mut [f32]) -> crate::error::Result<()> {
+        Ok(())
+    }
     fn loaded(&self) -> &Loaded {
         unreachable!("not asked for")
     }

@@ -36,6 +36,9 @@ pub trait MemoryOps: Send {
     /// Copies from the device, from element `offset` on.
     fn read(&mut self, from: &Self::Buffer, offset: usize, to: &mut [f32]);
 
+    /// Copies the first activations from the device, as f32.
+    fn read_activations(&mut self, from: &Self::Activations, to: &mut [f32]);
+
     /// The index of the first of the first `len` elements that is NaN or infinite.
     fn first_non_finite(&mut self, x: &Self::Buffer, len: usize) -> Option<usize>;
 

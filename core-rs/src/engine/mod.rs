@@ -67,6 +67,10 @@ impl EngineOptions {
             let message = "decoder_bias has to be vocab_size finite numbers for a head that predicts tokens";
             return Err(Error::new(Code::InvalidArgument, message));
         }
+        if self.training() && !self.heads.tokens && self.heads.sequence.is_none() {
+            let message = "heads has none: neither tokens nor sequence, so there is nothing to train";
+            return Err(Error::new(Code::InvalidArgument, message));
+        }
         // The cross-entropy of one class is always 0; a model of one output can be asked, but not trained.
         if self.training() && self.heads.sequence.is_some_and(|head| head.num_labels < 2) {
             let message = "num_labels is 1, but a classifier learns from 2 classes on";
@@ -342,6 +346,9 @@ pub trait Engine: Send {
 
     /// Without dropout: the logits `[B, K]` of the sequences.
     fn sequence_logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()>;
+
+    /// Without dropout: the encoder's output for each token, `[N, C]`, which Hugging Face calls the last hidden state.
+    fn hidden_states(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()>;
 
     /// What came of the weights' file.
     fn loaded(&self) -> &Loaded;

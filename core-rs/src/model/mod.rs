@@ -83,6 +83,16 @@ impl<B: Backend> Model<B> {
         }
     }
 
+    /// What the encoder's last `forward` made of each token, `[N, C]`: what the heads see.
+    pub fn hidden_states(&self) -> &B::Activations {
+        self.encoder.output(&self.embeddings.out)
+    }
+
+    /// The width of the encoder, C.
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
     /// The losses of both heads, row by row, which the heads keep. With `gradients`, adds those of their last layers.
     pub fn loss(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, mut gradients: Option<&mut B::Buffer>) {
         if let Some(head) = &mut self.tokens {

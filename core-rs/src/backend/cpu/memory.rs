@@ -33,6 +33,10 @@ impl<T: Element> MemoryOps for Cpu<T> {
         to.copy_from_slice(&from[offset..offset + to.len()]);
     }
 
+    fn read_activations(&mut self, from: &Buffer<T>, to: &mut [f32]) {
+        to.iter_mut().zip(from.iter()).for_each(|(to, x)| *to = x.to_f32());
+    }
+
     fn first_non_finite(&mut self, x: &Buffer, len: usize) -> Option<usize> {
         x[..len].iter().position(|v| !v.is_finite())
     }

@@ -40,6 +40,10 @@ impl<D: Device> MemoryOps for Cuda<D> {
         self.download(from.exact().part(offset, to.len()), to);
     }
 
+    fn read_activations(&mut self, from: &driver::Buffer<D>, to: &mut [f32]) {
+        self.download(from.tensor().part(0, to.len()), to);
+    }
+
     fn first_non_finite(&mut self, x: &Buffer<D>, len: usize) -> Option<usize> {
         self.not_finite(x.exact().part(0, len))
     }
