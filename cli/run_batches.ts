@@ -5,6 +5,7 @@ import type { BatchLimits, Shard } from "../data/mod.ts";
 import { pretrainingTask } from "../tasks/registry.ts";
 import type { BatchStream } from "../tasks/task.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
+import { GrowingBatches } from "../training/growing_batches.ts";
 import { mixedSizes, ReplayBatches } from "../training/replay_batches.ts";
 import { batchOptions } from "./batch_options.ts";
 
@@ -20,7 +21,11 @@ export function runBatches(
 ): BatchStream {
   const options = batchOptions(training), task = pretrainingTask(training.objective);
   if (data.replay === undefined || replay === undefined) {
-    return task.trainingBatches(train, tokenizer, options);
+    const { warmup_sequence_length: length, warmup_sequence_ratio: ratio = 0 } = training;
+    const batches = task.trainingBatches(train, tokenizer, options);
+    if (length === undefined) return batches;
+    const short = task.trainingBatches(train, tokenizer, { ...options, max_sequence_length: length });
+    return new GrowingBatches(short, batches, ratio);
   }
   const { share } = data.replay;
   const sizes = mixedSizes(options.batch_tokens, options.max_sequence_length, share);

@@ -65,6 +65,9 @@ export const BATCHING = ["packed", "bucketed"] as const;
 export interface SamplingConfig {
   /** Tokens of a sequence, special tokens included. */
   max_sequence_length: number;
+  /** The same in the first part of a run, if they are shorter there, and how large a share of the run that part is. */
+  warmup_sequence_length?: number;
+  warmup_sequence_ratio?: number;
   sequences: typeof SEQUENCES[number];
   /** Share of the documents whose pairs are kept shorter, by a random length. */
   short_seq_prob: number;

@@ -14,9 +14,16 @@ export const RECIPE_MASKS: Record<Recipe, Pick<MaskingConfig, "mlm_probability" 
   bert: { mlm_probability: MASKING_DEFAULTS.mlm_probability },
 };
 
-/** What a model without weights begins with: frequencies, which `bert` learns in its first hundreds of updates. */
-export const RECIPE_START: Record<Recipe, { decoder_bias?: "unigram" }> = {
-  fast: { decoder_bias: "unigram" },
+/**
+ * How a model without weights begins: knowing frequencies, which `bert` learns in its first hundreds of updates, and with
+ * short sequences, from which it learns sooner what neighbours tell.
+ */
+export const RECIPE_START: Record<Recipe, {
+  decoder_bias?: "unigram";
+  /** For longer sequences than that, and for so large a share of the run. */
+  warmup?: { length: number; ratio: number };
+}> = {
+  fast: { decoder_bias: "unigram", warmup: { length: 32, ratio: 0.3 } },
   bert: {},
 };
 

@@ -30,6 +30,8 @@ export interface Position {
   batch: number;
   /** Where other text stands that is mixed in, and how many of its tokens are due (below 0: were taken ahead). */
   replay?: { window: number; batch: number; owed: number };
+  /** Where the stream of short sequences stands that a run begins with, if it does. */
+  short?: { window: number; batch: number };
 }
 
 /** The limits of batches made with these options. */

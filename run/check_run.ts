@@ -99,6 +99,8 @@ const RULES: Record<string, Rule> = {
   "training.mask_share": share,
   "training.random_share": share,
   "training.max_sequence_length": whole(3, 2 ** 20),
+  "training.warmup_sequence_length": maybe(whole(3, 2 ** 20)),
+  "training.warmup_sequence_ratio": maybe(share),
   "training.sequences": oneOf(SEQUENCES),
   "training.short_seq_prob": share,
   "training.batching": oneOf(BATCHING),

@@ -110,9 +110,10 @@ function isState(value: unknown): value is TrainingState {
   const { step, position, elapsed_ms, tokens, lines, sha256 } = value as Partial<TrainingState>;
   const isCount = (n: unknown) => Number.isSafeInteger(n) && n as number >= 0;
   const isPlace = (place: Partial<Position> | undefined) => isCount(place?.window) && isCount(place?.batch);
-  const { replay } = position ?? {};
+  const { replay, short } = position ?? {};
   const isMixed = replay === undefined || (isPlace(replay) && Number.isFinite(replay.owed) && replay.owed <= 0);
-  return isCount(step) && isPlace(position) && isMixed && isCount(tokens) &&
+  const isGrowing = short === undefined || isPlace(short);
+  return isCount(step) && isPlace(position) && isMixed && isGrowing && isCount(tokens) &&
     Number.isFinite(elapsed_ms) && (lines === undefined || isCount(lines)) && typeof sha256 === "object" &&
     sha256 !== null &&
     Object.entries(sha256).every(([name, hash]) => /^[^/\\]+$/.test(name) && typeof hash === "string");

@@ -1,5 +1,6 @@
 /** The run that the options of `cloze pretrain` ask for. */
 
+import type { SamplingConfig } from "../../../config/batch_config.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { FROM_DEFAULTS, fromTraining } from "../../../config/from_defaults.ts";
 import { type Recipe, RECIPE_START } from "../../../config/recipe.ts";
@@ -108,6 +109,10 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     : PRESET_TRAINING[values.preset ?? "tiny"];
   const recipe = values.recipe ?? (from === undefined ? "fast" : "bert");
   const epochs = from === undefined ? 1 : FROM_DEFAULTS.epochs;
+  const sampling = samplingOf(values, from && longestText(from.model));
+  if (practice && values["max-sequence-length"] === undefined) {
+    sampling.max_sequence_length = PRACTICE.max_sequence_length;
+  }
   return {
     objective,
     seed: values.seed ?? 0,
@@ -119,15 +124,19 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     ...(from === undefined ? {} : { warmup_ratio: FROM_DEFAULTS.warmup_ratio }),
     ...(values.optimizer === "muon" ? MUON_DEFAULTS : {}),
     recipe,
-    ...(from === undefined ? RECIPE_START[recipe] : {}),
+    ...(from === undefined ? startOf(recipe, sampling) : {}),
     ...dropoutOf(values, recipe),
     ...maskingOf(values, recipe),
-    ...samplingOf(values, from && longestText(from.model)),
+    ...sampling,
     ...task.options,
-    ...(practice && values["max-sequence-length"] === undefined
-      ? { max_sequence_length: PRACTICE.max_sequence_length }
-      : {}),
   };
+}
+
+/** How a new model begins. Every epoch has the same masks only if its sequences are the same, too. */
+function startOf(recipe: Recipe, { max_sequence_length, static_masking }: SamplingConfig): Partial<TrainingConfig> {
+  const { warmup, ...start } = RECIPE_START[recipe];
+  if (warmup === undefined || max_sequence_length <= warmup.length || static_masking) return start;
+  return { ...start, warmup_sequence_length: warmup.length, warmup_sequence_ratio: warmup.ratio };
 }
 
 /** What is dropped, if a flag or the recipe says it: the text decides it later, or the model's own config.json does. */

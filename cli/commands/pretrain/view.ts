@@ -123,7 +123,10 @@ export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): 
       (dropout === 0 ? "few" : "many");
   const dropped = `dropout ${dropout ?? model.hidden_dropout_prob}${about}`;
   const biased = decoder_bias === undefined ? [] : ["begins with the frequencies of tokens"];
-  const parts = [...biased, ...(pretrainingTask(objective).masks ? [masked] : []), dropped];
+  const short = training.warmup_sequence_length === undefined
+    ? []
+    : [`sequences of ${training.warmup_sequence_length} in the first ${share(training.warmup_sequence_ratio ?? 0)}`];
+  const parts = [...biased, ...short, ...(pretrainingTask(objective).masks ? [masked] : []), dropped];
   note(
     bold("recipe   ") + `${recipe}${run.from === undefined ? "" : ", for a model that is there"}: ${parts.join("; ")}`,
   );
