@@ -95,12 +95,19 @@ async function build(crate: string, what: string, howLong: string): Promise<void
   Deno.utimeSync(library(crate), now, now);
 }
 
-const manifests = ["Cargo.toml", "Cargo.lock", "core-rs/Cargo.toml"].map((file) => modified(`${root}/${file}`) ?? 0);
-const core = Math.max(newestSource(`${root}/core-rs/src`), ...manifests);
+/** The time of the newest of a crate's sources. */
+function newestOf(folder: string): number {
+  const manifests = ["Cargo.toml", "Cargo.lock", `${folder}/Cargo.toml`].map((file) =>
+    modified(`${root}/${file}`) ?? 0
+  );
+  return Math.max(newestSource(`${root}/${folder}/src`), ...manifests);
+}
+
+const core = newestOf("core-rs");
 if ((modified(library("cloze-core")) ?? 0) < core) await build("cloze-core", "the core", "about a minute");
 
 const candle = library("cloze-candle");
-if ((modified(candle) ?? 0) < Math.max(core, newestSource(`${root}/core-candle`))) {
+if ((modified(candle) ?? 0) < Math.max(core, newestOf("core-candle"))) {
   if (Deno.args.includes("--candle")) await build("cloze-candle", "the candle engine", "two or three minutes");
   else if (modified(candle) !== undefined) Deno.removeSync(candle); // an old one would answer as the core once did
 }
