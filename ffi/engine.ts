@@ -331,6 +331,11 @@ export class Engine implements Disposable {
     );
   }
 
+  /** Brings the optimizer's state together for the next `save` of process 0, where processes share it: all call this at once. */
+  async collect(): Promise<void> {
+    await this.#call((error) => this.#library.symbols.cloze_collect(this.#handle, error, error.length));
+  }
+
   /** Lets `check` look, before and after each call, at whether what the engine reads is still what it was; it throws if not. */
   watch(check: () => void): void {
     this.#watch = check;

@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 3370487740;
+export const ABI_HASH = 3653608424;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -44,6 +44,12 @@ export const SYMBOLS = {
   },
   /** code, error, error_len */
   cloze_leave: {
+    parameters: ["u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, error, error_len */
+  cloze_collect: {
     parameters: ["u32", "buffer", "u32"],
     result: "i32",
     nonblocking: true,

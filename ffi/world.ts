@@ -82,8 +82,7 @@ function holdsLauncher(folder: string): boolean {
 }
 
 /** What is said where no library can be used. */
-const HINT =
-  "install the MPI library of that launcher (Debian: libopenmpi3 or libmpich12; PyPI: mpich), or name it in " +
+const HINT = "install the MPI library of that launcher (Debian: openmpi-bin or mpich; PyPI: mpich), or name it in " +
   "CLOZE_MPI_LIB; cloze doctor shows which there are";
 
 /** What the core says of a process that has joined the others. */

@@ -1,5 +1,5 @@
 /**
- * Fetches MPICH with pip into target/mpi (40 MB), so that the tests can start several processes on machines that have no MPI;
+ * Fetches MPICH with pip into target/mpi (60 MB), so that the tests can start several processes on machines that have no MPI;
  * they leave those tests out where there is none. usage: deno task mpi
  */
 

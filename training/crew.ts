@@ -4,7 +4,7 @@
  * update; whoever has failed says so there, and then all of them end. Used by the pretrain command and the training loop.
  */
 
-import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { ClozeError, type ErrorCode, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
 import { launched, type NativeCode, NativeError, World } from "../ffi/mod.ts";
 import type { Reached } from "./schedule.ts";
@@ -23,8 +23,11 @@ export interface Share {
 /** The leader's clock, where progress follows it. */
 export type Clock = Pick<Reached, "elapsed_ms" | "reserved_ms">;
 
-/** What the leader tells all before each update. */
-export interface Order extends Clock {
+/** What the leader tells all: that its state is to be saved, or that an update is due. */
+export type Order = "save" | UpdateOrder;
+
+/** An update of the micro-batches that all have added up. */
+export interface UpdateOrder extends Clock {
   learning_rate: number;
   /** Rows of new tokens that are trained alone, if any are. */
   alone: boolean;
@@ -34,7 +37,7 @@ export interface Order extends Clock {
 export interface Ready {
   instruction_set: string;
   dtype: string;
-  /** Of tokenizer, text and first batch. */
+  /** Of tokenizer and first batch, of its losses, and of the optimizer's state. */
   data: string;
 }
 
@@ -63,6 +66,7 @@ interface Said {
 }
 
 interface Failure {
+  code: ErrorCode;
   message: string;
   hint?: string | undefined;
   native?: NativeCode | undefined;
@@ -173,18 +177,18 @@ export class Crew {
     this.#sameOf(all.map(({ dtype }) => dtype), "computes in", "give --dtype f32 or --dtype bf16");
     this.#sameOf(
       all.map(({ data }) => data),
-      "has batches with the checksum",
+      "has text and weights with the checksum",
       "the folder of the run has to be the same for all: put it where all machines see it",
     );
   }
 
-  /** Leader: begins an update on all. Learns who failed, and who was asked to stop. */
+  /** Leader: begins what all do at once. Learns who failed, and who was asked to stop. */
   async lead(order: Order): Promise<void> {
     const said = await this.#meet({ order }, PATIENCE_MS);
     if (said.some(({ stop }) => stop)) this.#asked.abort();
   }
 
-  /** Follower: waits for the next update; nothing comes of it when the run is over. */
+  /** Follower: waits for what all do next; nothing comes of it when the run is over. */
   async follow(stop: boolean): Promise<Order | undefined> {
     return (await this.#meet({ stop }))[0].order;
   }
@@ -217,7 +221,9 @@ export class Crew {
   async leave(error?: ClozeError): Promise<void> {
     if (!this.#isOver) {
       const native = error instanceof NativeError ? error.native : undefined;
-      const failed = error === undefined ? undefined : { message: error.message, hint: error.hint, native };
+      const failed = error === undefined
+        ? undefined
+        : { code: error.code, message: error.message, hint: error.hint, native };
       await this.#exchange(failed === undefined ? { end: true } : { failed });
       this.#isOver = true;
     }
@@ -243,9 +249,9 @@ export class Crew {
     const rank = said.findIndex(({ failed }) => failed !== undefined);
     this.#isOver = rank >= 0 || said[0].end === true;
     if (rank < 0) return said;
-    const { message, hint = "", native } = said[rank].failed!;
+    const { code, message, hint = "", native } = said[rank].failed!;
     const text = `${this.#name(rank)}: ${message}`;
-    throw native === undefined ? new ClozeError("engine", text, { hint }) : new NativeError(native, text, hint);
+    throw native === undefined ? new ClozeError(code, text, { hint }) : new NativeError(native, text, hint);
   }
 
   async #exchange(own: Said, patience_ms = 0): Promise<Said[]> {

@@ -121,6 +121,22 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
   const progress = () => schedule.progress(reached());
   const state = (): Start => ({ step, position, elapsed_ms: Math.round(elapsed()), tokens });
 
+  // What the exchanges between processes have taken since the last line.
+  let exchanging_ms = 0;
+  const exchanged = () => {
+    if (options.crew === undefined) return {};
+    const before = exchanging_ms;
+    exchanging_ms = engine.describe().profile.find(({ operation }) => operation === "exchange")?.ms ?? 0;
+    return { exchange_ms: Math.round(10 * (exchanging_ms - before)) / 10 };
+  };
+  const save = async (done: boolean) => {
+    if (options.crew !== undefined) {
+      await options.crew.lead("save");
+      await together(options.crew, () => engine.collect());
+    }
+    await options.save({ ...state(), done });
+  };
+
   const evaluation = new Evaluation(options, step);
   const evaluateNow = (isEnd: boolean) =>
     evaluation.take(isEnd, async (line) => {
@@ -163,15 +179,13 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     tokens += tokensOf(update);
     interval.predicted += predicted;
     hasPredicted ||= predicted > 0;
-    if (predicted > 0) {
-      const alone = await chooseRows();
-      if (options.crew !== undefined) {
-        const { elapsed_ms, reserved_ms } = reached();
-        told = { elapsed_ms, reserved_ms };
-        await options.crew.lead({ learning_rate: rate, alone, ...told });
-      }
-      await updateWith(options, rate, step);
+    const alone = predicted > 0 && await chooseRows();
+    if (options.crew !== undefined) {
+      const { elapsed_ms, reserved_ms } = reached();
+      told = { elapsed_ms, reserved_ms };
+      await options.crew.lead({ learning_rate: rate, alone, ...told });
     }
+    if (predicted > 0) await together(options.crew, () => engine.update(rate, step));
     update = upcoming;
     step++;
     evaluation.forget();
@@ -187,7 +201,7 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     if (interval.predicted > 0 && (now - interval.began >= METRICS_EVERY_MS || done >= 1 || step === 1 || pause)) {
       const sums = await engine.report(); // a GPU has done it all only now
       const at = { step, epoch, learning_rate: rate, tokens, elapsed_ms: Math.round(elapsed()) };
-      const metric = trainLine(task, sums, interval, at);
+      const metric = { ...trainLine(task, sums, interval, at), ...exchanged() };
       await metrics.write(metric);
       await options.onMetric(metric, done);
       interval = newInterval();
@@ -195,7 +209,7 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     if (pause) {
       const before = performance.now();
       if (evaluates) await evaluateNow(false);
-      if (saves) await options.save({ ...state(), done: false });
+      if (saves) await save(false);
       const pause_ms = performance.now() - before;
       reserved_ms = Math.max(reserved_ms, 1.2 * pause_ms);
       // What was asked for by steps leaves the pace of the others alone.
@@ -204,7 +218,7 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     }
   }
   const done = isOver();
-  await options.save({ ...state(), done });
+  await save(done);
   if (done) await evaluateNow(true);
   return { measured: evaluation.measured, state: state(), interrupted: !done || !evaluation.isWhole };
 }
@@ -266,13 +280,9 @@ export function copyOf(batch: Batch): Batch {
   return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as Batch;
 }
 
-/** Updates the weights, on all processes at once. */
-export async function updateWith(
-  { engine, crew }: Pick<TrainOptions<never>, "engine" | "crew">,
-  rate: number,
-  step: number,
-): Promise<void> {
-  await (crew === undefined ? engine.update(rate, step) : crew.together(() => engine.update(rate, step)));
+/** Does what all processes do at once. */
+export function together<T>(crew: Pick<Crew, "together"> | undefined, work: () => Promise<T>): Promise<T> {
+  return crew === undefined ? work() : crew.together(work);
 }
 
 /** What happened since the last line of metrics. */

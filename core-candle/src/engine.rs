@@ -215,7 +215,7 @@ impl Engine for CandleEngine {
                 weights: &mut weights,
                 gradient: &gradient,
                 slots: &mut self.slots,
-                update: Update { learning_rate, step, units, decays: self.outside.is_empty() },
+                update: Update { learning_rate, step, units, decays: self.outside.is_empty(), share: None },
             };
             change.apply(&optimizer);
             let value = Tensor::from_slice(&weights, parameter.shape.as_slice(), &Device::Cpu);

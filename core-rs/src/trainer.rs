@@ -4,6 +4,7 @@
 mod divided;
 mod explain;
 mod start;
+mod state;
 
 use std::ops::Range;
 use std::path::Path;
@@ -22,10 +23,10 @@ use crate::machine::memory::{Plan, zeros};
 use crate::machine::profile::Entry;
 use crate::model::{Model, Pass};
 use crate::ops::cross_entropy::RowLoss;
-use crate::optim::slots::{Slot, SlotLayout};
+use crate::optim::slots::Slot;
 use crate::optim::{State, Update, check_learning_rate};
 use divided::Divided;
-use start::reserve_weights;
+use start::{reserve_slots, reserve_weights};
 
 /// A model with everything that a training step changes.
 pub struct Trainer<B: Backend = Cpu> {
@@ -119,18 +120,19 @@ impl<B: Backend> Trainer<B> {
         let mut backend = backend()?;
         let blueprint = Blueprint::of(&options.config, &options.heads)?;
         let layout = blueprint.layout();
+        let divided = match (&options.optimizer, division) {
+            (Some(optimizer), Some(division)) => Some(Divided::new(&backend, &layout, optimizer, division)?),
+            _ => None,
+        };
         let training = match &options.optimizer {
             None => None,
             Some(optimizer) => Some(Training {
                 gradients: backend.zeroed(layout.len())?,
-                slots: SlotLayout::all(optimizer, &layout)
-                    .into_iter()
-                    .map(|layout| Ok(Slot { values: backend.zeroed(layout.len())?, layout }))
-                    .collect::<Result<_>>()?,
+                slots: reserve_slots(&backend, optimizer, &layout, divided.as_ref())?,
                 outside: Vec::new(),
                 units: 0,
                 report: Report::default(),
-                divided: division.map(|division| Divided::new(&backend, &layout, division)).transpose()?,
+                divided,
                 last: (0, 0),
             }),
         };
@@ -225,7 +227,7 @@ impl<B: Backend> Engine for Trainer<B> {
         }
         if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
             if let Some(divided) = &mut training.divided {
-                divided.add_leaf(backend, LossSum::default(), &mut training.gradients, self.layout.len());
+                divided.add_leaf(backend, LossSum::default(), &mut training.gradients);
             }
             return Ok(());
         }
@@ -254,7 +256,7 @@ impl<B: Backend> Engine for Trainer<B> {
         model.backward(backend, weights, &batch, &pass, &mut training.gradients);
         if let (Some(divided), Some(before)) = (&mut training.divided, before) {
             let leaf = std::mem::replace(&mut training.report.sums, before);
-            divided.add_leaf(backend, leaf, &mut training.gradients, self.layout.len());
+            divided.add_leaf(backend, leaf, &mut training.gradients);
         }
         backend.end();
         self.bucket = bucket;
@@ -267,7 +269,7 @@ impl<B: Backend> Engine for Trainer<B> {
         let training = training.as_mut().ok_or_else(not_for_training)?;
         if let Some(divided) = &mut training.divided {
             training.units = 0;
-            for leaf in divided.sum(backend, &mut training.gradients, self.layout.len())? {
+            for leaf in divided.sum(backend, &mut training.gradients, &training.outside)? {
                 training.units += leaf.units(&self.options.heads);
                 training.report.sums.add(&leaf);
             }
@@ -278,12 +280,16 @@ impl<B: Backend> Engine for Trainer<B> {
         training.last.0 = step;
         training.report.units = std::mem::take(&mut training.units);
         backend.begin(0, step);
-        for range in &training.outside {
-            backend.clear_part(&mut training.gradients, range.clone());
+        if training.divided.is_none() {
+            training.outside.iter().for_each(|range| backend.clear_part(&mut training.gradients, range.clone()));
         }
+        let share = training.divided.as_ref().and_then(|divided| divided.share(&self.layout, &training.slots));
         let state = State { weights, gradients: &mut training.gradients, slots: &mut training.slots };
         let decays = training.outside.is_empty();
-        backend.update(state, Update { learning_rate, step, units: training.report.units, decays });
+        backend.update(state, Update { learning_rate, step, units: training.report.units, decays, share });
+        if let Some(divided) = &mut training.divided {
+            divided.spread(backend, weights, &mut training.gradients)?;
+        }
         backend.end();
         self.check_work()?;
         if B::DEFERS { Ok(()) } else { self.collect() }
@@ -406,29 +412,16 @@ impl<B: Backend> Engine for Trainer<B> {
         checkpoint::save_weights(path, &self.layout, &weights)
     }
 
+    fn collect_training_state(&mut self) -> Result<()> {
+        self.collect_state()
+    }
+
     fn save_training_state(&mut self, path: &Path) -> Result<()> {
-        let training = self.training.as_ref().ok_or_else(not_for_training)?;
-        let mut host = Vec::new();
-        for Slot { layout, values } in &training.slots {
-            let mut copy = zeros(layout.len())?;
-            self.backend.read(values, 0, &mut copy);
-            host.push(Slot { layout: layout.clone(), values: copy });
-        }
-        self.backend.check()?;
-        checkpoint::save_slots(path, &self.layout, &host)
+        self.save_state(path)
     }
 
     fn load_training_state(&mut self, path: &Path) -> Result<()> {
-        let training = self.training.as_mut().ok_or_else(not_for_training)?;
-        let mut host = Vec::new();
-        for Slot { layout, .. } in &training.slots {
-            host.push(Slot { layout: layout.clone(), values: zeros(layout.len())? });
-        }
-        checkpoint::load_slots(path, &self.layout, &mut host)?;
-        for (slot, host) in training.slots.iter_mut().zip(host) {
-            self.backend.write(&mut slot.values, 0, &host.values);
-        }
-        self.backend.check()
+        self.load_state(path)
     }
 
     fn gradient(&mut self, name: &str) -> Result<Vec<f32>> {
@@ -459,7 +452,8 @@ impl<B: Backend> Engine for Trainer<B> {
     }
 
     fn profile(&self) -> Vec<Entry> {
-        self.backend.profile()
+        let divided = self.training.as_ref().and_then(|training| training.divided.as_ref());
+        self.backend.profile().into_iter().chain(divided.and_then(Divided::profile)).collect()
     }
 
     fn instruction_set(&self) -> String {

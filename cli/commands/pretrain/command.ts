@@ -187,7 +187,7 @@ async function trainOn(
       clock: { elapsed_ms: start.elapsed_ms, reserved_ms: 0 },
     };
     await crew.assign(assignment);
-    await crew.ready(readyWith(engine, tokenizer, batches, start));
+    await crew.ready(await readyWith(engine, tokenizer, batches, assignment));
   }
   stop.arm();
   const result = await train({

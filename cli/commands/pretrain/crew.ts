@@ -1,17 +1,17 @@
 /** What a pretraining run does where a launcher has started several processes for it. Called by the pretrain command. */
 
 import { createHash } from "node:crypto";
-import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import type { Extension, PlannedRun, RunConfig } from "../../../config/run_config.ts";
+import { fileHash } from "../../../config/sha256.ts";
 import { folderOf } from "../../../config/whole_file.ts";
 import { Shard, tokenizerHash } from "../../../data/mod.ts";
 import type { Engine } from "../../../ffi/mod.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import type { BatchStream } from "../../../tasks/task.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
-import type { Clock, Crew, Order, Ready } from "../../../training/crew.ts";
+import type { Clock, Crew, Ready, UpdateOrder } from "../../../training/crew.ts";
 import {
   accumulate,
   copyOf,
@@ -20,7 +20,6 @@ import {
   predictedOf,
   sharedMicroBatches,
   type Start,
-  updateWith,
 } from "../../../training/train.ts";
 import { Schedule } from "../../../training/schedule.ts";
 import { checkedTokenizer } from "../../checked_tokenizer.ts";
@@ -29,7 +28,7 @@ import { counted, printError } from "../../terminal.ts";
 import type { Beginning } from "./beginning.ts";
 import { openEngine } from "./engine.ts";
 import type { PretrainOptions } from "./flags.ts";
-import { alone } from "./others.ts";
+import { alone as rowsAlone } from "./others.ts";
 import type { Plan } from "./plan.ts";
 
 /** The run with its updates cut for processes that share them, unless it says how. */
@@ -86,15 +85,23 @@ export interface Assignment {
   dtype: "f32" | "bf16";
 }
 
-/** What a process trains with, to compare. */
-export function readyWith(engine: Engine, tokenizer: Tokenizer, batches: BatchStream, start: Start): Ready {
+/** What a process trains with, to compare: the losses of the first batch depend on every weight, and on the text. */
+export async function readyWith(
+  engine: Engine,
+  tokenizer: Tokenizer,
+  batches: BatchStream,
+  { start, weights }: Pick<Assignment, "start" | "weights">,
+): Promise<Ready> {
   const { instruction_set, dtype } = engine.describe();
   batches.position = start.position;
+  const batch = batches.next();
+  batches.position = start.position;
+  const { row_loss, sequence_loss } = await engine.evaluate(batch);
   const hash = createHash("sha256").update(tokenizerHash(tokenizer));
-  for (const array of Object.values(batches.next() satisfies Batch) as Int32Array[]) {
+  for (const array of [...Object.values(batch) as Int32Array[], row_loss, sequence_loss]) {
     hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
   }
-  batches.position = start.position;
+  if (weights.training_state !== undefined) hash.update(await fileHash(weights.training_state));
   return { instruction_set, dtype, data: hash.digest("hex").slice(0, 16) };
 }
 
@@ -110,7 +117,7 @@ export async function follow(crew: Crew, values: PretrainOptions): Promise<numbe
   } catch (error) {
     if (!(error instanceof ClozeError)) await crew.abort(error);
     await crew.leave(error as ClozeError);
-    return 1; // the leader says why
+    return (error as ClozeError).exitCode; // the leader says why
   }
 }
 
@@ -127,25 +134,26 @@ async function work(crew: Crew, values: PretrainOptions, stopped: () => boolean)
     device: "cpu",
     threads: values.threads ?? crew.threads,
   });
-  await crew.ready(readyWith(engine, tokenizer, batches, start));
+  await crew.ready(await readyWith(engine, tokenizer, batches, assignment));
   const task = pretrainingTask(run.training.objective);
   batches.position = start.position;
   const schedule = new Schedule(run.training, extensions);
-  let clock = assignment.clock;
+  let clock: Clock = assignment.clock;
   const take = (step: number) => copyOf(batches.next(schedule.doneAt({ ...clock, step, epoch: batches.epoch })));
   let update = Array.from({ length: microBatches(run.training).count }, () => take(start.step));
-  const rows = alone(run, tokenizer);
+  const rows = rowsAlone(run, tokenizer);
   let isAlone = false;
   const options = { engine, task, crew, cut: true };
   for (let { step } = start;; step++) {
     const upcoming = await accumulate(options, update, step, newInterval(), () => take(step + 1));
+    let order = await crew.follow(stopped());
+    for (; order === "save"; order = await crew.follow(stopped())) await crew.together(() => engine.collect());
+    if (order === undefined) return;
+    const { alone, learning_rate }: UpdateOrder = clock = order;
     if (predictedOf(task, update) > 0) {
-      const order: Order | undefined = await crew.follow(stopped());
-      if (order === undefined) return;
-      if (order.alone !== isAlone) await engine.trainRows(order.alone ? rows : undefined);
-      isAlone = order.alone;
-      clock = order;
-      await updateWith(options, order.learning_rate, step);
+      if (alone !== isAlone) await engine.trainRows(alone ? rows : undefined);
+      isAlone = alone;
+      await crew.together(() => engine.update(learning_rate, step));
     }
     update = upcoming;
   }

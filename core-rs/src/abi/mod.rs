@@ -108,6 +108,10 @@ exports! {
     };
     /// Leaves the other processes, who have to leave, too; with a code other than 0 it ends all of them, this one included.
     long fn cloze_leave(code: u32) => world::leave;
+    /// Brings the optimizer's state together for the next `cloze_save` of process 0, where it is shared; all call this at once.
+    long fn cloze_collect(handle: u32) => |handle| {
+        registry::with_engine(handle, |engine| engine.collect_training_state())
+    };
     /// Writes weights and, if asked for, the training state, as a JSON request says.
     long fn cloze_save(handle: u32, request: buffer, request_len: u32) => |handle, request, len| {
         let request = Bytes::new(request, len).read("request")?;

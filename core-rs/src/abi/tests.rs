@@ -5,6 +5,7 @@ use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::config::tests::tiny;
 use crate::engine::batch::Batch;
 use crate::engine::{Engine, EngineOptions, Loaded, Report, RowResults};
+use crate::error::Code;
 use crate::heads::Heads;
 use crate::machine::dtype::Dtype;
 use std::path::Path;
@@ -359,4 +360,48 @@ fn symbols_typescript_is_what_is_committed() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ffi/symbols.gen.ts");
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(committed == symbols_typescript(), "run: cargo run --release --example generate_symbols");
+}
+
+#[test]
+fn what_processes_do_together_wants_that_they_have_joined() {
+    let (mut own, mut all) = ([1u8; 4], [0u8; 4]);
+    // SAFETY: both buffers are alive and as long as said.
+    let (status, message) = call(|e, l| unsafe { cloze_gather(own.as_mut_ptr(), 4, all.as_mut_ptr(), 4, 0.0, e, l) });
+    assert_eq!((status, all), (Code::InvalidState as i32, [0; 4]), "{message}");
+    for code in [0, 1] {
+        // SAFETY: it has no buffer but the error's.
+        let (status, message) = call(|e, l| unsafe { cloze_leave(code, e, l) });
+        assert!(status == Code::InvalidState as i32 && message.contains("has not joined"), "{message}");
+    }
+    let mut out = [0u8; 64];
+    let mut written = [0u32];
+    for (text, code) in [
+        (r#"{"search":{"names":["libnothing.so.9"]},"size":2}"#, Code::Unsupported),
+        (r#"{"search":{"names":[]},"descriptor":987654}"#, Code::Unsupported),
+        (r#"{"search":{"names":[]},"processes":2}"#, Code::InvalidArgument),
+    ] {
+        let mut request = text.as_bytes().to_vec();
+        // SAFETY: as above.
+        let (status, message) = call(|e, l| unsafe {
+            let (request, out, written) = (&mut request, out.as_mut_ptr(), written.as_mut_ptr().cast());
+            cloze_join(request.as_mut_ptr(), request.len() as u32, out, 64, written, e, l)
+        });
+        assert_eq!(status, code as i32, "{message}");
+    }
+}
+
+#[test]
+fn open_cuts_updates_of_the_fused_engine_on_the_cpu_only() {
+    let (_, handle) = open(request(|r| r["micro_batches"] = 2.into()));
+    let (mut ids, mut masked, mut labels) = ([1, 2, 3], [1], [2]);
+    assert_eq!(step(handle, &mut ids, &mut masked, &mut labels).0, 0);
+    let (status, message) = step(handle, &mut ids, &mut masked, &mut labels);
+    assert!(status != 0 && message.contains("where 1 is next"), "{message}");
+    for (change, code) in [("candle", Code::Unsupported), ("fused", Code::InvalidArgument)] {
+        let ((status, message), _) = open(request(|r| {
+            r["engine"] = change.into();
+            r["micro_batches"] = 3.into();
+        }));
+        assert_eq!(status, code as i32, "{message}");
+    }
 }

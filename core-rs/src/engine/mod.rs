@@ -360,6 +360,15 @@ pub trait Engine: Send {
     /// f32, to a new file and fsyncs it.
     fn save_training_state(&mut self, path: &Path) -> Result<()>;
 
+    /// Brings the state of the optimizer together for the next `save_training_state` of the first process, where others have
+    /// parts of it: all of them call this at once.
+    ///
+    /// # Errors
+    /// `Io` if a process did not come.
+    fn collect_training_state(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Replaces the optimizer's state by that of a file that `save_training_state` wrote.
     fn load_training_state(&mut self, path: &Path) -> Result<()>;
 

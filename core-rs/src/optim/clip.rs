@@ -7,7 +7,7 @@ use crate::machine::simd::vectorize;
 use crate::machine::threads::{Shards, Threads};
 
 /// Elements of a block; a constant, so that the norm is the same for any number of threads.
-pub(crate) const BLOCK: usize = 1 << 15;
+pub const BLOCK: usize = 1 << 15;
 /// Partial sums of a block's norm.
 const LANES: usize = 32;
 
@@ -27,28 +27,34 @@ pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> Re
     threads.run(blocks, &|_, block| {
         let x = &x[block * BLOCK..((block + 1) * BLOCK).min(x.len())];
         // SAFETY: one element a block.
-        let partial = unsafe { &mut partial.part(block..block + 1)[0] };
-        vectorize(
-            #[inline(always)]
-            || {
-                let mut lanes = [[0.0f64; 8]; LANES / 8];
-                let (chunks, rest) = x.as_chunks::<LANES>();
-                for chunk in chunks {
-                    // Eight at a time, as arrays: a loop over all lanes is unrolled into scalars that do not fit registers.
-                    for (lanes, chunk) in lanes.iter_mut().zip(chunk.as_chunks::<8>().0) {
-                        let wide = chunk.map(f64::from);
-                        *lanes = std::array::from_fn(|l| lanes[l] + wide[l] * wide[l]);
-                    }
-                }
-                let lanes = lanes.as_flattened_mut();
-                for (lane, &v) in lanes.iter_mut().zip(rest) {
-                    *lane += f64::from(v) * f64::from(v);
-                }
-                *partial = lanes.iter().sum();
-            },
-        );
+        unsafe { partial.part(block..block + 1)[0] = squared_norm_of_block(x) };
     });
     Ok(partials.iter().sum())
+}
+
+/// Σ x² of one block, at most [`BLOCK`] elements.
+pub fn squared_norm_of_block(x: &[f32]) -> f64 {
+    let mut sum = 0.0;
+    vectorize(
+        #[inline(always)]
+        || {
+            let mut lanes = [[0.0f64; 8]; LANES / 8];
+            let (chunks, rest) = x.as_chunks::<LANES>();
+            for chunk in chunks {
+                // Eight at a time, as arrays: a loop over all lanes is unrolled into scalars that do not fit registers.
+                for (lanes, chunk) in lanes.iter_mut().zip(chunk.as_chunks::<8>().0) {
+                    let wide = chunk.map(f64::from);
+                    *lanes = std::array::from_fn(|l| lanes[l] + wide[l] * wide[l]);
+                }
+            }
+            let lanes = lanes.as_flattened_mut();
+            for (lane, &v) in lanes.iter_mut().zip(rest) {
+                *lane += f64::from(v) * f64::from(v);
+            }
+            sum = lanes.iter().sum();
+        },
+    );
+    sum
 }
 
 #[cfg(test)]

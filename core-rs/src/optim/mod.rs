@@ -48,6 +48,21 @@ pub struct Update {
     pub units: u64,
     /// Whether weights decay; not while some rows are trained alone.
     pub decays: bool,
+    /// What is updated here, where other processes update the rest.
+    pub share: Option<Share>,
+}
+
+/// A run of elements that one process updates, which has their slots and no others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// The first element.
+    pub first: usize,
+    /// Behind the last element.
+    pub end: usize,
+    /// Elements of a slot that lie before it.
+    pub before: usize,
+    /// Σ x² of the gradients of all elements, of which only the share is here.
+    pub squared_norm: f64,
 }
 
 impl Update {
@@ -128,6 +143,14 @@ impl Optimizer {
         match self {
             Self::AdamW(_) => &adamw::SLOTS,
             Self::Muon(_) => muon::slots_of(parameter),
+        }
+    }
+
+    /// Whether any run of elements can be updated without the others.
+    pub fn is_elementwise(&self) -> bool {
+        match self {
+            Self::AdamW(_) => true,
+            Self::Muon(_) => false,
         }
     }
 
@@ -216,7 +239,7 @@ pub(crate) mod tests {
         ) {
             let (team, gemm) = (Threads::new(threads), Gemm::<f32>::new(threads).unwrap());
             let team = Team { threads: &team, gemm: &gemm, packed: &[] };
-            let update = Update { learning_rate, step, units: 1, decays: true };
+            let update = Update { learning_rate, step, units: 1, decays: true, share: None };
             let mut on_cpu = optimizer.on_cpu::<f32>(layout, &[], threads).unwrap();
             on_cpu.update(team, State { weights, gradients, slots }, scale, update).unwrap();
         }

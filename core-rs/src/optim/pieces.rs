@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use super::Share;
 use super::clip::BLOCK;
 use super::slots::SlotLayout;
 use crate::blueprint::{Linear, ParameterLayout};
@@ -23,6 +24,17 @@ pub struct Piece {
     pub parameter: usize,
     /// Index and first row of the dense layer that it is rows of.
     rows: Option<(usize, usize)>,
+}
+
+impl Piece {
+    /// The part of it that lies in a share, with its place in the slots that the share has.
+    fn within(&self, share: Share) -> Option<Self> {
+        let range = self.range.start.max(share.first)..self.range.end.min(share.end);
+        (!range.is_empty()).then(|| {
+            let slot = self.slot.start + (range.start - self.range.start) - share.before;
+            Self { slot: slot..slot + range.len(), range, parameter: self.parameter, rows: None }
+        })
+    }
 }
 
 /// The pieces of all parameters that have a slot.
@@ -70,17 +82,24 @@ impl Pieces {
     }
 
     /// Calls `each` with every piece and its weights, by the team, and packs the weights that it leaves. `packed` are the
-    /// packed copies of the dense layers, by their offset, or none.
+    /// packed copies of the dense layers, by their offset, or none. Of a share, only its own pieces, and nothing is packed:
+    /// the rest of the weights is not there yet.
     pub fn run(
         &self,
         threads: &Threads,
         packed: &[(usize, PackedWeight)],
         weights: &mut [f32],
+        share: Option<Share>,
         each: &(dyn Fn(&Piece, &mut [f32]) + Sync),
     ) {
         let weights = Shards::new(weights);
         threads.run(self.pieces.len(), &|thread, block| {
-            let piece = &self.pieces[block];
+            let own = share.map(|share| self.pieces[block].within(share));
+            let piece = match &own {
+                None => &self.pieces[block],
+                Some(Some(piece)) => piece,
+                Some(None) => return,
+            };
             // SAFETY: pieces are disjoint.
             let weights = unsafe { weights.part(piece.range.clone()) };
             each(piece, weights);

@@ -50,6 +50,14 @@ impl SlotLayout {
         Some(self.places[at].1)
     }
 
+    /// How many of its elements are of parameters' elements before `element` of the flat buffers.
+    pub fn before(&self, layout: &ParameterLayout, element: usize) -> usize {
+        let parameters = layout.parameters();
+        let behind = self.places.partition_point(|&(index, _)| parameters[index].offset < element);
+        let Some(&(index, offset)) = behind.checked_sub(1).and_then(|last| self.places.get(last)) else { return 0 };
+        offset + (element - parameters[index].offset).min(parameters[index].len)
+    }
+
     /// The parameters that have it, with their first elements.
     pub fn parameters<'a>(&'a self, layout: &'a ParameterLayout) -> impl Iterator<Item = (&'a Parameter, usize)> {
         self.places.iter().map(|&(index, offset)| (&layout.parameters()[index], offset))
@@ -100,6 +108,17 @@ mod tests {
         assert_eq!(slots[0].len(), heads.iter().map(|p| p.len).sum::<usize>());
         assert_eq!(slots[0].offset(0), None, "the encoder is frozen");
         assert_eq!(slots[0].parameters(&frozen).next(), Some((heads[0], 0)));
+    }
+
+    #[test]
+    fn before_counts_the_elements_of_trained_parameters() {
+        let layout = Blueprint::of(&tiny(), &classification(true)).unwrap().layout();
+        let slot = SlotLayout::all(&Optimizer::AdamW(adamw::tests::OPTIONS), &layout).remove(0);
+        for element in 0..=layout.len() {
+            let trained = layout.parameters().iter().filter(|p| p.trainable);
+            let expected: usize = trained.map(|p| element.clamp(p.offset, p.range().end) - p.offset).sum();
+            assert_eq!(slot.before(&layout, element), expected);
+        }
     }
 
     #[test]

@@ -1,10 +1,26 @@
-//! The weights that an engine starts with.
+//! What an engine starts with: weights, and room for the optimizer's state.
 
+use super::divided::Divided;
+use crate::backend::Backend;
 use crate::blueprint::ParameterLayout;
 use crate::checkpoint;
 use crate::engine::{EngineOptions, Loaded, Weights};
 use crate::error::Result;
 use crate::machine::memory::Buffer;
+use crate::optim::Optimizer;
+use crate::optim::slots::{Slot, SlotLayout};
+
+/// Room for the state of an optimizer, or for this process's share of it.
+pub(super) fn reserve_slots<B: Backend>(
+    backend: &B,
+    optimizer: &Optimizer,
+    layout: &ParameterLayout,
+    divided: Option<&Divided<B>>,
+) -> Result<Vec<Slot<B::Buffer>>> {
+    let room = |slot: &SlotLayout| divided.map_or(slot.len(), |divided| divided.window(slot, layout).len());
+    let slots = SlotLayout::all(optimizer, layout).into_iter();
+    slots.map(|layout| Ok(Slot { values: backend.zeroed(room(&layout))?, layout })).collect()
+}
 
 /// The weights that an engine starts with.
 pub(super) enum Start {

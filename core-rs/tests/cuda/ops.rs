@@ -747,7 +747,7 @@ fn optimizer_update<D: Device>(device: &Queue<D>) {
         let weights = random(n, 1);
         let gradients: Vec<f32> = random(n, 2).iter().map(|x| x * scale).collect();
         let slots = random_slots(optimizer, &layout);
-        let change = Update { learning_rate: 0.01, step, units: 4, decays: true };
+        let change = Update { learning_rate: 0.01, step, units: 4, decays: true, share: None };
         let found = update(device, optimizer, [&weights, &gradients], &slots, change);
         let exact = clip::squared_norm(&threads, &gradients, &mut Vec::new()).unwrap();
         assert!((found.squared_norm / exact - 1.0).abs() < 1e-12, "{} and {exact}", found.squared_norm);
@@ -780,7 +780,7 @@ fn optimizer_not_finite<D: Device>(device: &Queue<D>) {
     gradients[n - 1] = f32::INFINITY;
     for optimizer in &OPTIMIZERS {
         let (weights, slots) = (random(n, 1), random_slots(optimizer, &layout));
-        let change = Update { learning_rate: 0.01, step: 3, units: 4, decays: true };
+        let change = Update { learning_rate: 0.01, step: 3, units: 4, decays: true, share: None };
         let found = update(device, optimizer, [&weights, &gradients], &slots, change);
         assert!(found.squared_norm.is_infinite());
         assert_eq!(found.weights, weights);
@@ -795,7 +795,7 @@ fn clip_norm<D: Device>(device: &Queue<D>) {
         let buffer = singles(device, &x);
         let totals = Buffer::zeroed(device.device(), 2, Dtype::Wide).unwrap();
         let (norm, failed) = (totals.tensor().part(0, 1), totals.tensor().part(1, 1));
-        let update = Update { learning_rate: 0.01, step: 0, units: 4, decays: true };
+        let update = Update { learning_rate: 0.01, step: 0, units: 4, decays: true, share: None };
         let scale = clip.run(device, buffer.tensor(), update, norm, failed);
         let (mut squared, mut factor) = ([0f64], [0f32]);
         device.read(norm, bytes_of_mut(&mut squared));

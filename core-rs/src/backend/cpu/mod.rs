@@ -110,7 +110,10 @@ impl<T: Element> Backend for Cpu<T> {
         let Some((options, optimizer)) = &mut self.optimizer else { return };
         let units = update.units as f64;
         let timer = self.profile.start("squared_norm");
-        let squared = clip::squared_norm(&self.threads, state.gradients, &mut self.squares);
+        let squared = match update.share {
+            Some(share) => Ok(share.squared_norm),
+            None => clip::squared_norm(&self.threads, state.gradients, &mut self.squares),
+        };
         drop(timer);
         let norm = match squared {
             Ok(squared) => squared.sqrt() / units,

@@ -144,8 +144,8 @@ impl Table {
     pub fn version(&self) -> String {
         // SAFETY: the room is as long as the standard wants, and more.
         let text = text(|room, len| unsafe { (self.version)(room, len) });
-        let line: Vec<_> = text.split_whitespace().take(6).collect();
-        line.join(" ").trim_end_matches(',').into()
+        let first = text.split([',', '\n']).next().unwrap_or_default();
+        first.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// An error, if a call failed.

@@ -119,7 +119,7 @@ impl<T: Element> OnCpu<T> for Cpu {
         let scale = scale as f32;
         let gradients = Shards::new(state.gradients);
         let moments = named(state.slots, SLOTS).map(|values| Shards::new(values));
-        self.pieces.run(team.threads, team.packed, state.weights, &|piece, w| {
+        self.pieces.run(team.threads, team.packed, state.weights, update.share, &|piece, w| {
             let kept = if self.decays[piece.parameter] { kept } else { 1.0 };
             // SAFETY: pieces are disjoint.
             let g = unsafe { gradients.part(piece.range.clone()) };

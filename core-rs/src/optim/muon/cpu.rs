@@ -79,7 +79,7 @@ impl<T: Element> OnCpu<T> for Cpu<T> {
         }
         let kept = update.kept(self.options.weight_decay) as f32;
         let updates = Shards::new(&mut *gradients);
-        self.pieces.run(team.threads, team.packed, &mut *weights, &|piece, w| {
+        self.pieces.run(team.threads, team.packed, &mut *weights, None, &|piece, w| {
             // SAFETY: pieces are disjoint.
             let u = unsafe { updates.part(piece.range.clone()) };
             let rate = (update.learning_rate * self.adjustments[piece.parameter]) as f32;

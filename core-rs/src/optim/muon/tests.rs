@@ -61,7 +61,9 @@ fn ten_updates<T: Element>(threads: usize) -> (Vec<f32>, Vec<Vec<f32>>) {
         let mut gradients = buffer(&random(layout.len(), 10 + step));
         let state = State { weights: &mut weights, gradients: &mut gradients, slots: &mut slots };
         let team = Team { threads: &team, gemm: &gemm, packed: &[] };
-        on_cpu.update(team, state, 0.5, Update { learning_rate: 0.01, step, units: 1, decays: true }).unwrap();
+        on_cpu
+            .update(team, state, 0.5, Update { learning_rate: 0.01, step, units: 1, decays: true, share: None })
+            .unwrap();
         assert!(gradients.iter().all(|&g| g == 0.0));
     }
     (weights.to_vec(), slots.iter().map(|slot: &Slot<Buffer>| slot.values.to_vec()).collect())
