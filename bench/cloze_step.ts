@@ -9,6 +9,8 @@ import { presetConfig } from "../config/model_config.ts";
 import type { Batch } from "../config/batch.ts";
 import { packSequences } from "../config/packed_sequences.ts";
 import { Engine } from "../ffi/mod.ts";
+import { bert } from "../model/families/bert.ts";
+import { modernbert } from "../model/families/modernbert.ts";
 import { TRAINING_DEFAULTS } from "../config/run_config.ts";
 import { optimizerOptions } from "../training/optimizer_options.ts";
 import type { StepRequest } from "./step_sizes.ts";
@@ -30,9 +32,10 @@ function randomBatch({ size, lengths }: StepRequest): Batch {
 
 async function open(request: StepRequest, batch: Batch, threads: number): Promise<Engine> {
   const longest = Math.max(...request.lengths);
+  const { defaults } = request.size.model_type === "modernbert" ? modernbert : bert;
   return await Engine.open({
     heads: MASKED_LM,
-    config: { ...presetConfig("base", request.size.vocab_size), ...request.size },
+    config: { ...presetConfig("base", request.size.vocab_size, defaults), ...request.size },
     engine: "fused",
     device: "cpu",
     dtype: request.dtype,
@@ -44,6 +47,12 @@ async function open(request: StepRequest, batch: Batch, threads: number): Promis
     max_sequence_length: longest,
     optimizer: optimizerOptions(TRAINING_DEFAULTS),
   });
+}
+
+/** Processor time of this process, in ms; Linux counts it in hundredths of a second. */
+function cpuMilliseconds(): number {
+  const fields = Deno.readTextFileSync("/proc/self/stat").split(") ")[1].split(" ");
+  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 function peakMegabytes(): number {
@@ -65,14 +74,14 @@ if (import.meta.main) {
         console.log(JSON.stringify({ instruction_set: engine.describe().instruction_set }));
         continue;
       }
-      const ms: number[] = [];
+      const ms: number[] = [], before = cpuMilliseconds();
       for (let i = 0; i < request.steps; i++, step++) {
         const start = performance.now();
         await engine!.forwardBackward(batch!, step, 0);
         await engine!.update(1e-4, step);
         ms.push(performance.now() - start);
       }
-      console.log(JSON.stringify({ ms, peak_mb: peakMegabytes() }));
+      console.log(JSON.stringify({ ms, peak_mb: peakMegabytes(), cpu_ms: cpuMilliseconds() - before }));
     }
   }
   engine?.close();

@@ -1,9 +1,13 @@
 /** The training steps that are measured, and the two sides that measure them. Used by the scripts in bench/. */
 
+import type { ModernBertConfig } from "../config/model_config.ts";
 import { JsonLines, machine, median, peerPython } from "./peers.ts";
 
 /** A model, and the batch that it is trained on. */
 export interface StepSize {
+  /** BERT, if it is not said. */
+  model_type?: "modernbert";
+  modernbert?: ModernBertConfig;
   hidden_size: number;
   num_hidden_layers: number;
   num_attention_heads: number;
@@ -44,11 +48,19 @@ export function stepSize(
   };
 }
 
-/** The sizes a, b and c. */
+/** ModernBERT at the shapes of Ettin's encoders (Weller et al., 2025). */
+function modernbert(hidden_size: number, num_hidden_layers: number, num_attention_heads: number): StepSize {
+  const size = { ...stepSize(hidden_size, num_hidden_layers, 50368, 8, 512), num_attention_heads };
+  return { ...size, model_type: "modernbert", intermediate_size: 1.5 * hidden_size };
+}
+
+/** The sizes a, b and c, and Ettin's of 17 and 32 million parameters. */
 export const SIZES = {
   a: stepSize(128, 2, 8192, 32),
   b: stepSize(256, 4, 8192, 32),
   c: stepSize(768, 12, 30522, 8),
+  ettin17m: modernbert(256, 7, 4),
+  ettin32m: modernbert(384, 10, 6),
 };
 
 /** glibc keeps freed memory instead of giving it back: PyTorch's page faults cost it 20 to 60% otherwise. */
@@ -57,11 +69,20 @@ export const TUNED_MALLOC = {
     "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456",
 };
 
+/** What a side answers. */
+interface Turn {
+  ms: number[];
+  peak_mb: number;
+  cpu_ms: number;
+}
+
 /** A side: a process that runs training steps when asked. */
 export class StepSide implements AsyncDisposable {
   readonly #child: JsonLines;
   instruction_set = "";
   peak_mb = 0;
+  /** Processor time of a step, in ms, of the last turn: all threads, and what they wait for each other in a loop. */
+  cpu_ms = 0;
 
   private constructor(child: JsonLines) {
     this.#child = child;
@@ -85,8 +106,8 @@ export class StepSide implements AsyncDisposable {
 
   /** Median of so many steps, in ms. */
   async steps(count: number): Promise<number> {
-    const { ms, peak_mb } = await this.#child.ask<{ ms: number[]; peak_mb: number }>({ steps: count });
-    this.peak_mb = peak_mb;
+    const { ms, peak_mb, cpu_ms } = await this.#child.ask<Turn>({ steps: count });
+    [this.peak_mb, this.cpu_ms] = [peak_mb, cpu_ms / count];
     return median(ms);
   }
 
@@ -97,10 +118,10 @@ export class StepSide implements AsyncDisposable {
 
 /** Both sides in turns; a first round warms up. `tokens` are those of a step, `steps` is how many a turn has. */
 export async function inTurns(ours: StepSide, theirs: StepSide, rounds: number, steps: number, tokens: number) {
-  const mine: number[] = [], peer: number[] = [];
+  const mine: number[] = [], peer: number[] = [], cpu: [number, number][] = [];
   for (let round = -1; round < rounds; round++) {
     const a = await ours.steps(steps), b = await theirs.steps(steps);
-    if (round >= 0) mine.push(a), peer.push(b);
+    if (round >= 0) mine.push(a), peer.push(b), cpu.push([ours.cpu_ms, theirs.cpu_ms]);
   }
   const ratios = mine.map((ms, i) => peer[i] / ms);
   const fixed = (x: number) => Number(x.toFixed(2));
@@ -113,6 +134,9 @@ export async function inTurns(ours: StepSide, theirs: StepSide, rounds: number, 
     median_ratio: fixed(median(ratios)),
     min_ratio: fixed(Math.min(...ratios)),
     max_ratio: fixed(Math.max(...ratios)),
+    cloze_cpu_ms: fixed(median(cpu.map(([ours]) => ours))),
+    peer_cpu_ms: fixed(median(cpu.map(([, theirs]) => theirs))),
+    median_cpu_ratio: fixed(median(cpu.map(([ours, theirs]) => theirs / ours))),
     cloze_peak_mb: Math.round(ours.peak_mb),
     peer_peak_mb: Math.round(theirs.peak_mb),
   };

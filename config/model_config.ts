@@ -19,6 +19,30 @@ export interface ModelConfig {
   pad_token_id: number;
   /** Whether the decoder is the word embedding matrix; else it has one of its own. */
   tie_word_embeddings: boolean;
+  /** What only ModernBERT has; its `config.json` has these fields beside the others. */
+  modernbert?: ModernBertConfig;
+}
+
+/** Fields of ModernBERT (Warner et al., 2024) that BERT has not. */
+export interface ModernBertConfig {
+  /** Layers from one that sees everything to the next. */
+  global_attn_every_n_layers: number;
+  /** Tokens that the others see, half of them on each side. */
+  local_attention: number;
+  /** Bases of the rotary angles in the one kind of layers and in the other. */
+  global_rope_theta: number;
+  local_rope_theta: number;
+  embedding_dropout: number;
+  mlp_dropout: number;
+  /** Standard deviations beyond which no weight starts. */
+  initializer_cutoff_factor: number;
+  norm_bias: boolean;
+  attention_bias: boolean;
+  mlp_bias: boolean;
+  classifier_bias: boolean;
+  classifier_activation: string;
+  /** What a classifier reads: the first token, or the mean of all. */
+  classifier_pooling: "cls" | "mean";
 }
 
 /** A model whose vocabulary is not known yet: `vocab_size` is `null` then. */

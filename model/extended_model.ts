@@ -14,6 +14,7 @@ import { parseModelConfig } from "./model_config.ts";
 import { configText } from "./model_folder.ts";
 import { modelChecksums } from "./publish_model.ts";
 import { findWeights, WEIGHTS } from "./weights_files.ts";
+import { writtenConfig } from "./written_config.ts";
 
 /** What to make. */
 export interface ExtendedModel {
@@ -54,7 +55,7 @@ export async function writeExtendedModel({ from, as, to, tokenizer, pieces }: Ex
     });
     const texts = {
       ...tokenizerFiles(tokenizer, longestText(old)),
-      "config.json": JSON.stringify({ ...config, vocab_size }, null, 2) + "\n",
+      "config.json": writtenConfig({ ...config, vocab_size }),
     };
     for (const [name, text] of Object.entries(texts)) await writeWhole(`${temporary}/${name}`, text);
     const checksums = await modelChecksums(texts, `${temporary}/${WEIGHTS}`);

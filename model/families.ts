@@ -5,12 +5,13 @@ import { own, shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import { bert } from "./families/bert.ts";
 import { megatronBert } from "./families/megatron_bert.ts";
+import { modernbert } from "./families/modernbert.ts";
 import { camembert, roberta, xlmRoberta } from "./families/roberta.ts";
 import type { Family } from "./family.ts";
 import type { HeadKind } from "./head_kinds.ts";
 
 /** Every family; the first is the one of a `config.json` without `model_type`. */
-export const FAMILIES: readonly Family[] = [bert, megatronBert, roberta, xlmRoberta, camembert];
+export const FAMILIES: readonly Family[] = [bert, megatronBert, roberta, xlmRoberta, camembert, modernbert];
 
 /**
  * The family that a `config.json` names.
@@ -32,6 +33,12 @@ export function familyOf(json: Record<string, unknown>, path: string): Family {
 /** The family of a model. */
 export function familyOfModel({ model_type }: Pick<ModelConfig, "model_type">): Family {
   return FAMILIES.find((family) => family.model_type === model_type)!;
+}
+
+/** What a family's `config.json` calls a field; `null` if it has none like it. */
+export function fieldName({ names }: Family, field: keyof ModelConfig): string | null {
+  const name = names?.[field];
+  return name === undefined ? field : name;
 }
 
 /** Tokens of the longest text that a model takes, the special ones at its ends among them. */

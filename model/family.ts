@@ -14,6 +14,12 @@ export interface Limit {
 /** Sizes that every `config.json` has to say. */
 type Size = "vocab_size" | "hidden_size" | "num_hidden_layers" | "num_attention_heads" | "intermediate_size";
 
+/** Ids of the tokens at both ends of a text. */
+export interface SpecialIds {
+  cls: number;
+  sep: number;
+}
+
 /** One `model_type` of Hugging Face. */
 export interface Family {
   model_type: string;
@@ -30,6 +36,18 @@ export interface Family {
   preset?: Partial<ModelConfig>;
   /** Tokens of the longest text, where that is not `max_position_embeddings`. */
   longest?: (config: Omit<ModelConfig, Size>) => number;
+  /** Layers and widths of a new model whose blocks cost a token as many multiplications as BERT's of that size. */
+  shape?: (layers: number, hidden_size: number) => Partial<ModelConfig>;
+  /** What its `config.json` calls a field of {@linkcode ModelConfig}, or `null` for one that it has not. */
+  names?: Partial<Record<keyof ModelConfig, string | null>>;
+  /**
+   * Reads fields of its own.
+   *
+   * @throws {ClozeError} `input`, naming the one that is wrong.
+   */
+  readOwn?: (json: Record<string, unknown>, path: string) => Partial<ModelConfig>;
+  /** Writes them, and the ids of special tokens that its configuration class has. */
+  writeOwn?: (config: ModelConfig, ids: SpecialIds) => Record<string, unknown>;
   /** Fields that change what this family computes, with what they may say. */
   limits: Record<string, Limit>;
   /** Fields that are written beside those of {@linkcode ModelConfig}. */

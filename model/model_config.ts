@@ -3,7 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject, shown } from "../config/json_object.ts";
 import type { ModelConfig, UnsizedModelConfig } from "../config/model_config.ts";
-import { familyOf, longestText } from "./families.ts";
+import { familyOf, fieldName, longestText } from "./families.ts";
 import type { Limit } from "./family.ts";
 
 /** What a number of a `config.json` may be; the bounds of sizes are the core's, far beyond any model. */
@@ -12,7 +12,9 @@ type NumberField = { least: number; most: number; whole: boolean };
 const size = (most: number): NumberField => ({ least: 1, most, whole: true });
 const rate = { least: 0, most: 0.999999, whole: false };
 
-const NUMBERS: Record<Exclude<keyof ModelConfig, "model_type" | "hidden_act" | "tie_word_embeddings">, NumberField> = {
+type Other = "model_type" | "hidden_act" | "tie_word_embeddings" | "modernbert";
+
+const NUMBERS: Record<Exclude<keyof ModelConfig, Other>, NumberField> = {
   vocab_size: size(2 ** 28),
   hidden_size: size(2 ** 17),
   num_hidden_layers: size(2 ** 10),
@@ -120,25 +122,32 @@ export function parseUnsizedConfig(text: string, path: string): UnsizedModelConf
 
 function parseConfig(text: string, path: string, isUnsized: boolean): UnsizedModelConfig {
   const json = parseJsonObject(text, path);
-  const { model_type, defaults, limits } = familyOf(json, path);
+  const family = familyOf(json, path);
+  const { model_type, defaults, limits } = family;
   for (const [field, { fine, expected, hint }] of Object.entries({ ...LIMITS, ...limits })) {
     const value = own(json, field);
     if (value === undefined || value === null || fine(value, json)) continue;
     throw new ClozeError("input", `${path}: ${field} is ${shown(value)}, but ${expected}`, { hint });
   }
   const config: Record<string, unknown> = { ...defaults, model_type };
-  config.tie_word_embeddings = own(json, "tie_word_embeddings") ?? defaults.tie_word_embeddings;
-  config.hidden_act = own(json, "hidden_act") ?? defaults.hidden_act;
+  const said = (field: keyof ModelConfig) => {
+    const name = fieldName(family, field);
+    return name === null ? undefined : own(json, name);
+  };
+  config.tie_word_embeddings = said("tie_word_embeddings") ?? defaults.tie_word_embeddings;
+  config.hidden_act = said("hidden_act") ?? defaults.hidden_act;
   for (const [field, { least, most, whole }] of Object.entries(NUMBERS)) {
-    const value = own(json, field) ?? config[field] ?? null;
+    const value = said(field as keyof typeof NUMBERS) ?? config[field] ?? null;
     const isRight = typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value));
     config[field] = value;
     if (isRight || (isUnsized && field === "vocab_size" && value === null)) continue;
     const expected = `a ${whole ? "whole number" : "number"} from ${least} to ${most}`;
-    throw new ClozeError("input", `${path}: ${field} is ${shown(value ?? undefined)}, but has to be ${expected}`, {
+    const name = fieldName(family, field as keyof typeof NUMBERS);
+    throw new ClozeError("input", `${path}: ${name} is ${shown(value ?? undefined)}, but has to be ${expected}`, {
       hint: "it is no configuration of such a model, or was changed",
     });
   }
+  Object.assign(config, family.readOwn?.(json, path));
   const { hidden_size, num_attention_heads, pad_token_id, vocab_size } = config as unknown as UnsizedModelConfig;
   if (hidden_size % num_attention_heads !== 0) {
     throw new ClozeError(

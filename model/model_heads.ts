@@ -4,8 +4,9 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { EngineHeads } from "../config/engine.ts";
 import { own, parseJsonObject, shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
-import { familyOf, familyOfModel } from "./families.ts";
-import type { Family } from "./family.ts";
+import { familyOf, familyOfModel, fieldName } from "./families.ts";
+import type { Family, SpecialIds } from "./family.ts";
+import { writtenConfig } from "./written_config.ts";
 import { DECODER, HEAD_KINDS, type HeadKind, UNNAMED } from "./head_kinds.ts";
 
 /**
@@ -179,9 +180,13 @@ function labelsOf(json: Record<string, unknown>, path: string): string[] {
   return labels;
 }
 
-/** The text of a `config.json` that transformers loads as the class of these heads. */
-export function modelConfigJson(config: ModelConfig, heads: ModelHeads): string {
+/** The text of a `config.json` that transformers loads as the class of these heads, with a tokenizer of these ids. */
+export function modelConfigJson(config: ModelConfig, heads: ModelHeads, ids: SpecialIds): string {
   const family = familyOfModel(config);
+  const fields = Object.entries(config).flatMap(([field, value]) => {
+    const name = field === "modernbert" ? null : fieldName(family, field as keyof ModelConfig);
+    return name === null ? [] : [[name, value]];
+  });
   const { task, is_decoder, classifier } = heads;
   const special = classifier === null ? {} : {
     classifier_dropout: classifier.classifier_dropout,
@@ -192,11 +197,12 @@ export function modelConfigJson(config: ModelConfig, heads: ModelHeads): string 
   };
   const json = {
     architectures: [nameOf(task, family.architectures)],
-    ...config,
+    ...Object.fromEntries(fields),
+    ...family.writeOwn?.(config, ids),
     ...special,
     ...(is_decoder ? { is_decoder } : {}),
     ...family.written,
     dtype: "float32",
   };
-  return JSON.stringify(json, null, 2) + "\n";
+  return writtenConfig(json);
 }

@@ -13,6 +13,7 @@ import {
   type ProblemType,
 } from "./model_heads.ts";
 
+const IDS = { cls: 2, sep: 3 };
 const read = (json: unknown) => parseModelHeads(JSON.stringify(json), "config.json");
 
 Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig", () => {
@@ -35,7 +36,7 @@ Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig"
     ]),
   ];
   for (const [heads, architecture] of all) {
-    const text = modelConfigJson(config, heads);
+    const text = modelConfigJson(config, heads, IDS);
     assertEquals(JSON.parse(text).architectures, [architecture]);
     assertEquals(parseModelHeads(text, "config.json"), heads);
     assertEquals(parseModelConfig(text, "config.json"), config);
@@ -54,14 +55,14 @@ Deno.test("every family reads back what it writes, and refuses kinds of heads th
     [classifierHeads(classifier, true), "sequence_classification"],
   ];
   for (const { model_type, defaults, architectures, left_to_right_classifier } of FAMILIES) {
-    const config = { ...presetConfig("tiny", 100, defaults), hidden_act: "relu2" };
+    const config = { ...presetConfig("tiny", 100, defaults), hidden_act: "relu2", pad_token_id: 1 };
     assertEquals(config.model_type, model_type);
     for (const [heads, kind] of kinds) {
       const has = Object.values(architectures).includes(kind);
       if (has) checkKind(config, kind);
       else assertThrows(() => checkKind(config, kind), ClozeError, `${model_type} cannot be trained for ${kind}`);
       if (!has || (heads.is_decoder && left_to_right_classifier === undefined)) continue;
-      const text = modelConfigJson(config, heads);
+      const text = modelConfigJson(config, heads, IDS);
       const [architecture] = JSON.parse(text).architectures;
       assertEquals(architectures[architecture], kind);
       assertEquals(parseModelHeads(text, "config.json"), heads);
@@ -96,7 +97,7 @@ Deno.test("parseModelHeads takes folders as transformers writes them", () => {
     });
     const parsed = parseModelConfig(untied, "config.json");
     assertEquals(parsed.tie_word_embeddings, false);
-    const written = modelConfigJson(parsed, parseModelHeads(untied, "config.json"));
+    const written = modelConfigJson(parsed, parseModelHeads(untied, "config.json"), IDS);
     assertEquals(parseModelConfig(written, "config.json"), parsed);
   }
   assertEquals(parseModelConfig(JSON.stringify(sizes), "config.json").tie_word_embeddings, true);

@@ -14,6 +14,7 @@ import { DECODER } from "./head_kinds.ts";
 import { configText, type ModelFolder } from "./model_folder.ts";
 import { type ModelHeads, nameOf, parseModelHeads } from "./model_heads.ts";
 import { textHash } from "./publish_model.ts";
+import { writtenConfig } from "./written_config.ts";
 
 /** How a model's heads change when it is trained for a task. */
 export interface HeadChange {
@@ -95,5 +96,5 @@ function configFor({ task }: ModelHeads, text: string, folder: string): string {
   for (const name of ["dtype", "torch_dtype"]) {
     if ((own(json, name) ?? "float32") !== "float32") changes[name] = "float32";
   }
-  return Object.keys(changes).length === 0 ? text : JSON.stringify({ ...json, ...changes }, null, 2) + "\n";
+  return Object.keys(changes).length === 0 ? text : writtenConfig({ ...json, ...changes });
 }

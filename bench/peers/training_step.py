@@ -1,12 +1,13 @@
-"""One BERT masked-LM training step in PyTorch, as the peer of the scripts in bench/; not used by the product.
+"""One masked-LM training step of BERT, or ModernBERT, in PyTorch, as the peer of the scripts in bench/; not used by the product.
 
 Speaks lines of JSON: {"size": {...}, "variant": ..., "dtype": "f32" | "bf16", "lengths": [...]} builds a model and answers
-{"torch": version}; {"steps": n} runs n steps and answers {"ms": [...], "loss": x, "peak_mb": y}; end of input ends it.
+{"torch": version}; {"steps": n} runs n steps and answers {"ms": [...], "loss": x, "peak_mb": y, "cpu_ms": z}, z being processor time of all
+threads together; end of input ends it.
 
 `huggingface` is BertForMaskedLM as it comes: logits for every token, torch.optim.AdamW as Trainer makes it (fused).
 `tuned` runs the head on masked rows only; `compiled` is that with encoder and head through torch.compile. `trainer` is
 transformers' Trainer with a data set of these batches. All: forward, backward, clip 1.0, AdamW without decay on biases
-and LayerNorm, dropout 0.1, random ids, 15% masked. Sequences of different lengths are padded to the longest and masked.
+and norms, dropout 0.1 (ModernBERT: as its configuration has it, none), random ids, 15% masked. Sequences of different lengths are padded to the longest and masked.
 Memory is the process's VmHWM, and tuned by GLIBC_TUNABLES that the caller sets.
 """
 
@@ -16,11 +17,14 @@ import tempfile
 import time
 
 import torch
-from transformers import BertConfig, BertForMaskedLM
+import transformers
+
+CLASSES = {"bert": "Bert", "modernbert": "ModernBert"}
 
 
 def build(size):
-    config = BertConfig(
+    prefix = CLASSES[size.get("model_type", "bert")]
+    config = getattr(transformers, prefix + "Config")(
         vocab_size=size["vocab_size"],
         hidden_size=size["hidden_size"],
         num_hidden_layers=size["num_hidden_layers"],
@@ -28,13 +32,13 @@ def build(size):
         intermediate_size=size["intermediate_size"],
         attn_implementation="sdpa",
     )
-    return BertForMaskedLM(config).train()
+    return getattr(transformers, prefix + "ForMaskedLM")(config).train()
 
 
 def adamw(model):
     decay, plain = [], []
     for name, parameter in model.named_parameters():
-        (plain if name.endswith("bias") or "LayerNorm" in name else decay).append(parameter)
+        (plain if parameter.dim() == 1 else decay).append(parameter)
     groups = [{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=1e-4, fused=True)
 
@@ -60,7 +64,10 @@ def make_step(model, batch, variant, dtype):
     inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
     rows = batch["labels"] != -100
     labels = batch["labels"][rows]
-    encoder, head = model.bert, model.cls
+    if hasattr(model, "bert"):
+        encoder, head = model.bert, model.cls
+    else:
+        encoder, head = model.model, torch.nn.Sequential(model.head, model.decoder)
     if variant == "compiled":
         encoder, head = torch.compile(encoder), torch.compile(head)
 
@@ -85,18 +92,19 @@ def peak_mb():
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 
-def answer(times, loss):
-    print(json.dumps({"ms": times, "loss": loss, "peak_mb": peak_mb()}), flush=True)
+def answer(times, loss, cpu_start):
+    cpu_ms = (time.process_time() - cpu_start) * 1e3
+    print(json.dumps({"ms": times, "loss": loss, "peak_mb": peak_mb(), "cpu_ms": cpu_ms}), flush=True)
 
 
 def serve(step):
     for line in sys.stdin:
-        times = []
+        times, cpu_start = [], time.process_time()
         for _ in range(json.loads(line)["steps"]):
             start = time.perf_counter()
             loss = step()
             times.append((time.perf_counter() - start) * 1e3)
-        answer(times, loss)
+        answer(times, loss, cpu_start)
 
 
 def serve_trainer(model, batch, dtype):
@@ -114,6 +122,7 @@ def serve_trainer(model, batch, dtype):
                     sys.stdout.flush()
                     raise SystemExit
                 self.left, self.times, self.start = json.loads(line)["steps"], [], time.perf_counter()
+                self.cpu_start = time.process_time()
 
         def on_step_end(self, args, state, control, **_):
             now = time.perf_counter()
@@ -121,7 +130,7 @@ def serve_trainer(model, batch, dtype):
             self.start = now
             self.left -= 1
             if self.left == 0:
-                answer(self.times, 0.0)
+                answer(self.times, 0.0, self.cpu_start)
 
     count = len(batch["input_ids"])
     examples = [{name: tensor[i % count] for name, tensor in batch.items()} for i in range(1000 * count)]

@@ -46,6 +46,7 @@ mod tests {
                 hidden_act: "gelu".into(),
                 pad_token_id: 0,
                 tie_word_embeddings: true,
+                modernbert: None,
             },
             heads: Heads::MASKED_LM,
             seed: 1,

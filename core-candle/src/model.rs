@@ -6,6 +6,7 @@ use cloze_core::blueprint::{
     self, Attention, Block, Blueprint, Dense, Mlp, Norm, NormPlace, ParameterLayout, SequenceHead, Site, TokenHead,
 };
 use cloze_core::engine::batch::Batch;
+use cloze_core::heads::Pools;
 use cloze_core::ops::activation::Activation;
 use cloze_core::ops::dropout::Dropout;
 use cloze_core::rng::DropoutKey;
@@ -59,10 +60,29 @@ impl Outputs {
     }
 }
 
-/// `[L, L]`: what makes the softmax of keys behind a row nothing.
-fn unseen(l: usize) -> Result<Tensor> {
-    let mask = (0..l * l).map(|i| if i % l > i / l { -1e9f32 } else { 0.0 }).collect();
+/// `[L, L]`: what makes the softmax of keys that a row does not see nothing.
+fn unseen(l: usize, causal: bool, window: Option<usize>) -> Result<Tensor> {
+    let hidden =
+        |row: usize, key: usize| causal && key > row || window.is_some_and(|window| row.abs_diff(key) > window);
+    let mask = (0..l * l).map(|i| if hidden(i / l, i % l) { -1e9f32 } else { 0.0 }).collect();
     Tensor::from_vec(mask, (l, l), &Device::Cpu)
+}
+
+/// Rotary positions (Su et al., 2021) of `x[H, L, D]`: `x cos + (−second half, first half) sin`.
+fn rotate(x: &Tensor, base: f32, positions: &[i32]) -> Result<Tensor> {
+    let (_, l, d) = x.dims3()?;
+    let half = d / 2;
+    let angle = |i: usize| {
+        let frequency = (1.0 / f64::from(base).powf((2 * (i % half)) as f64 / d as f64)) as f32;
+        positions[i / d] as f32 * frequency
+    };
+    let table = |f: fn(f64) -> f64| {
+        let values = (0..l * d).map(|i| f(f64::from(angle(i / d * d + i % d))) as f32).collect();
+        Tensor::from_vec(values, (l, d), &Device::Cpu)
+    };
+    let (first, second) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
+    let turned = Tensor::cat(&[second.neg()?, first], 2)?;
+    x.broadcast_mul(&table(f64::cos)?)? + turned.broadcast_mul(&table(f64::sin)?)?
 }
 
 pub(super) struct Model<'a> {
@@ -117,14 +137,19 @@ impl Model<'_> {
     }
 
     fn linear(&self, x: &Tensor, dense: &Dense) -> Result<Tensor> {
-        x.matmul(&self.get(&dense.weight)?.t()?)?.broadcast_add(self.get(&dense.bias)?)
+        self.biased(x.matmul(&self.get(&dense.weight)?.t()?)?, dense.bias.as_ref())
     }
 
     fn layer_norm(&self, x: &Tensor, norm: &Norm) -> Result<Tensor> {
         let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         let deviation = (variance + f64::from(norm.eps))?.sqrt()?;
-        centred.broadcast_div(&deviation)?.broadcast_mul(self.get(&norm.weight)?)?.broadcast_add(self.get(&norm.bias)?)
+        let scaled = centred.broadcast_div(&deviation)?.broadcast_mul(self.get(&norm.weight)?)?;
+        self.biased(scaled, norm.bias.as_ref())
+    }
+
+    fn biased(&self, x: Tensor, bias: Option<&blueprint::Tensor>) -> Result<Tensor> {
+        bias.map_or(Ok(x.clone()), |bias| x.broadcast_add(self.get(bias)?))
     }
 
     /// The logits of both heads.
@@ -145,8 +170,11 @@ impl Model<'_> {
                 let count = masked.len();
                 rows.push(hidden.index_select(&Tensor::from_vec(masked, count, &Device::Cpu)?, 0)?);
             }
-            let last = sequences.as_ref().is_some_and(|head| head.pools_last);
-            pooled.push(hidden.narrow(0, if last { (to - from) as usize - 1 } else { 0 }, 1)?);
+            pooled.push(match sequences.as_ref().map(|head| head.pools) {
+                Some(Pools::Mean) => hidden.mean_keepdim(0)?,
+                Some(Pools::Last) => hidden.narrow(0, (to - from) as usize - 1, 1)?,
+                Some(Pools::First) | None => hidden.narrow(0, 0, 1)?,
+            });
         }
         let tokens = tokens.as_ref().filter(|_| !rows.is_empty());
         let tokens = tokens.map(|head| self.token_logits(&Tensor::cat(&rows, 0)?, head)).transpose()?;
@@ -174,7 +202,11 @@ impl Model<'_> {
     fn sequence_logits(&self, pooled: &Tensor, head: &SequenceHead, pass: Pass) -> Result<Tensor> {
         let factors = head.dropout_before.map(|site| pass.factors(site, pooled.dims(), |i| i as u32)).transpose()?;
         let pooled = apply(pooled.clone(), factors.flatten())?;
-        let pooled = self.linear(&pooled, &head.dense)?.tanh()?;
+        let pooled = self.linear(&pooled, &head.dense)?;
+        let pooled = match &head.activation {
+            Some((activation, norm)) => self.layer_norm(&activate(&pooled, *activation)?, norm)?,
+            None => pooled.tanh()?,
+        };
         let factors = pass.factors(head.dropout, pooled.dims(), |i| i as u32)?;
         self.linear(&apply(pooled, factors)?, &head.output)
     }
@@ -184,8 +216,8 @@ impl Model<'_> {
         let mut x = self.embed(sequence)?;
         for block in &self.blueprint.blocks {
             let Block { attention, mlp, place } = block;
-            x = self.branch(x, &attention.norm, *place, |x| self.attention(x, attention, sequence))?;
-            x = self.branch(x, &mlp.norm, *place, |x| self.mlp(x, mlp, sequence))?;
+            x = self.branch(x, attention.norm.as_ref(), *place, |x| self.attention(x, attention, sequence))?;
+            x = self.branch(x, Some(&mlp.norm), *place, |x| self.mlp(x, mlp, sequence))?;
         }
         match &self.blueprint.norm {
             Some(norm) => self.layer_norm(&x, norm),
@@ -203,20 +235,25 @@ impl Model<'_> {
             let ids: Vec<u32> = ids[from..to].iter().map(|&id| id as u32).collect();
             self.get(table)?.index_select(&Tensor::from_vec(ids, to - from, &Device::Cpu)?, 0)
         };
-        let sum = (look_up(words, batch.input_ids)? + look_up(positions, batch.position_ids)?)?;
-        let sum = (sum + look_up(token_types, batch.token_type_ids)?)?;
+        let mut sum = look_up(words, batch.input_ids)?;
+        for (table, ids) in [(positions, batch.position_ids), (token_types, batch.token_type_ids)] {
+            if let Some(table) = table {
+                sum = (sum + look_up(table, ids)?)?;
+            }
+        }
         let sum = norm.as_ref().map_or(Ok(sum.clone()), |norm| self.layer_norm(&sum, norm))?;
         sequence.drop(sum, *dropout, self.blueprint.width())
     }
 
-    /// A branch beside the residual stream x, with its norm.
+    /// A branch beside the residual stream x, with its norm if it has one.
     fn branch(
         &self,
         x: Tensor,
-        norm: &Norm,
+        norm: Option<&Norm>,
         place: NormPlace,
         branch: impl Fn(&Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
+        let Some(norm) = norm else { return branch(&x)? + x };
         match place {
             NormPlace::Before => branch(&self.layer_norm(&x, norm)?)? + x,
             NormPlace::After => self.layer_norm(&(branch(&x)? + x)?, norm),
@@ -224,18 +261,21 @@ impl Model<'_> {
     }
 
     fn attention(&self, x: &Tensor, attention: &Attention, sequence: Sequence) -> Result<Tensor> {
-        let Attention { heads, query, key, value, probabilities: site, output, dropout, .. } = attention;
+        let Attention { heads, qkv, rotary, window, probabilities: site, output, dropout, .. } = attention;
         let (l, c) = x.dims2()?;
-        let split = |dense: &Dense| {
-            let part = self.linear(x, dense)?.reshape((l, *heads, c / heads))?;
+        let parts = qkv.iter().map(|dense| self.linear(x, dense)).collect::<Result<Vec<_>>>()?;
+        let qkv = Tensor::cat(&parts, 1)?;
+        let split = |part: usize| {
+            let part = qkv.narrow(1, part * c, c)?.reshape((l, *heads, c / heads))?;
             part.transpose(0, 1)?.contiguous()
         };
-        let (q, k, v) = (split(query)?, split(key)?, split(value)?);
-        let scores = (q.matmul(&k.t()?)? / ((c / heads) as f64).sqrt())?;
-        let scores = match self.blueprint.causal {
-            true => scores.broadcast_add(&unseen(l)?)?,
-            false => scores,
+        let turned = |x: Tensor| match rotary {
+            Some(base) => rotate(&x, *base, &sequence.batch.position_ids[sequence.from..sequence.to]),
+            None => Ok(x),
         };
+        let (q, k, v) = (turned(split(0)?)?, turned(split(1)?)?, split(2)?);
+        let scores = (q.matmul(&k.t()?)? / ((c / heads) as f64).sqrt())?;
+        let scores = scores.broadcast_add(&unseen(l, self.blueprint.causal, *window)?)?;
         let scores = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
         let probabilities = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
         let context = sequence.drop_probabilities(probabilities, *site, *heads)?.matmul(&v)?;
@@ -244,8 +284,16 @@ impl Model<'_> {
     }
 
     fn mlp(&self, x: &Tensor, mlp: &Mlp, sequence: Sequence) -> Result<Tensor> {
-        let y = self.linear(&activate(&self.linear(x, &mlp.up)?, mlp.activation)?, &mlp.down)?;
-        sequence.drop(y, mlp.dropout, self.blueprint.width())
+        let up = self.linear(x, &mlp.up)?;
+        let inner = match mlp.gate {
+            Some(site) => {
+                let f = up.dim(1)? / 2;
+                let gated = (activate(&up.narrow(1, 0, f)?, mlp.activation)? * up.narrow(1, f, f)?)?;
+                sequence.drop(gated, site, f)?
+            }
+            None => activate(&up, mlp.activation)?,
+        };
+        sequence.drop(self.linear(&inner, &mlp.down)?, mlp.dropout, self.blueprint.width())
     }
 }
 

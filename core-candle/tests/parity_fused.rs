@@ -2,7 +2,7 @@
 
 use cloze_candle::CandleEngine;
 use cloze_core::blueprint::{Blueprint, families};
-use cloze_core::config::ModelConfig;
+use cloze_core::config::{ClassifierPooling, ModelConfig, ModernBert};
 use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{Engine, EngineOptions};
 use cloze_core::heads::{Heads, Pools, SequenceHead};
@@ -28,6 +28,18 @@ fn config(hidden: usize, layers: usize, heads: usize, vocab: usize, dropout: f32
         hidden_act: "gelu".into(),
         pad_token_id: 0,
         tie_word_embeddings: true,
+        modernbert: Some(ModernBert {
+            global_attn_every_n_layers: 2,
+            local_attention: 12,
+            embedding_dropout: dropout,
+            mlp_dropout: dropout,
+            norm_bias: hidden == 64,
+            attention_bias: hidden == 64,
+            mlp_bias: hidden == 16,
+            classifier_bias: hidden == 16,
+            classifier_pooling: if hidden == 64 { ClassifierPooling::Mean } else { ClassifierPooling::Cls },
+            ..ModernBert::default()
+        }),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cloze_candle::CandleEngine;
 use cloze_core::blueprint::{Blueprint, families};
-use cloze_core::config::ModelConfig;
+use cloze_core::config::{ClassifierPooling, ModelConfig, ModernBert};
 use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{Engine, EngineOptions, LossSum, Weights};
 use cloze_core::heads::{Heads, SequenceHead};
@@ -123,6 +123,16 @@ fn check(family: &str, name: &str, open: impl Fn(EngineOptions, &Weights) -> Box
         let options = options(config, Heads::MASKED_LM, golden.input_ids.len());
         let mut engine = open(options, &Weights { path: path.clone(), may_be_missing: vec![] });
         check_objective(name, &Heads::MASKED_LM, &golden, answers, engine.as_mut());
+    }
+    let (name, heads) = ("sequence_classification-mean", OBJECTIVES[4].1.clone());
+    let answers = golden.objectives.get(name);
+    assert_eq!(answers.is_some(), family == "modernbert", "{family}: {name}");
+    if let (Some(answers), Some(own)) = (answers, &golden.config.modernbert) {
+        let own = ModernBert { classifier_pooling: ClassifierPooling::Mean, ..own.clone() };
+        let config = ModelConfig { modernbert: Some(own), ..golden.config.clone() };
+        let options = options(config, heads.clone(), golden.input_ids.len());
+        let mut engine = open(options, &Weights { path: path.clone(), may_be_missing: vec![] });
+        check_objective(name, &heads, &golden, answers, engine.as_mut());
     }
     std::fs::remove_file(&path).unwrap();
 }

@@ -39,6 +39,112 @@ pub struct ModelConfig {
     pub pad_token_id: usize,
     /// Whether the decoder is the word embedding matrix, as BERT's is, or has one of its own.
     pub tie_word_embeddings: bool,
+    /// What only ModernBERT has. Its `hidden_activation`, `norm_eps` and `attention_dropout` stand above, under BERT's names.
+    #[serde(default)]
+    pub modernbert: Option<ModernBert>,
+}
+
+/// Fields of ModernBERT's `config.json` that BERT's has not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModernBert {
+    /// Layers from one that sees everything to the next.
+    pub global_attn_every_n_layers: usize,
+    /// Tokens that the others see, half of them on each side.
+    pub local_attention: usize,
+    /// Base of the rotary angles in layers that see everything.
+    pub global_rope_theta: f32,
+    /// The same in the others.
+    pub local_rope_theta: f32,
+    /// Dropout of the embeddings.
+    pub embedding_dropout: f32,
+    /// Dropout behind the gate of the feed-forward part.
+    pub mlp_dropout: f32,
+    /// Deviations beyond which no weight starts.
+    pub initializer_cutoff_factor: f32,
+    /// Whether norms have a bias.
+    pub norm_bias: bool,
+    /// Whether the layers of attention have one.
+    pub attention_bias: bool,
+    /// Whether those of the feed-forward part have one.
+    pub mlp_bias: bool,
+    /// Whether the first layer of both heads has one.
+    pub classifier_bias: bool,
+    /// Name of the [`Activation`] of both heads.
+    pub classifier_activation: String,
+    /// What a classifier reads.
+    pub classifier_pooling: ClassifierPooling,
+}
+
+/// What a classifier reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassifierPooling {
+    /// The first token.
+    Cls,
+    /// The mean of all.
+    Mean,
+}
+
+impl Default for ModernBert {
+    /// As transformers' `ModernBertConfig`.
+    fn default() -> Self {
+        Self {
+            global_attn_every_n_layers: 3,
+            local_attention: 128,
+            global_rope_theta: 160_000.0,
+            local_rope_theta: 10_000.0,
+            embedding_dropout: 0.0,
+            mlp_dropout: 0.0,
+            initializer_cutoff_factor: 2.0,
+            norm_bias: false,
+            attention_bias: false,
+            mlp_bias: false,
+            classifier_bias: false,
+            classifier_activation: "gelu".into(),
+            classifier_pooling: ClassifierPooling::Cls,
+        }
+    }
+}
+
+impl ModernBert {
+    /// Checks it for heads of a size.
+    fn validate(&self, head_size: usize) -> Result<()> {
+        let invalid = |message: String| Err(Error::new(Code::InvalidArgument, message));
+        if !head_size.is_multiple_of(2) {
+            return invalid(format!("config.json: heads have {head_size} columns, but rotary positions need pairs"));
+        }
+        check_activation("classifier_activation", &self.classifier_activation)?;
+        let every = self.global_attn_every_n_layers;
+        if every == 0 {
+            return invalid(format!("config.json: global_attn_every_n_layers is {every}, but has to be 1 or more"));
+        }
+        for (name, value, range) in [
+            ("embedding_dropout", self.embedding_dropout, 0.0..1.0),
+            ("mlp_dropout", self.mlp_dropout, 0.0..1.0),
+            ("global_rope_theta", self.global_rope_theta, 1.0..1e30),
+            ("local_rope_theta", self.local_rope_theta, 1.0..1e30),
+            ("initializer_cutoff_factor", self.initializer_cutoff_factor, 0.1..1e30),
+        ] {
+            if !range.contains(&value) {
+                let std::ops::Range { start, end } = range;
+                return invalid(format!(
+                    "config.json: {name} is {value}, outside {start} (inclusive) to {end} (exclusive)"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks the name of an activation.
+fn check_activation(field: &str, name: &str) -> Result<()> {
+    if Activation::named(name).is_some() {
+        return Ok(());
+    }
+    let names: Vec<_> = Activation::names().map(|name| format!("{name:?}")).collect();
+    let message = format!("config.json: {field} is {name:?}, but has to be one of {}", names.join(", "));
+    Err(Error::new(Code::Unsupported, message))
 }
 
 /// What a `config.json` without `model_type` describes.
@@ -78,12 +184,8 @@ impl ModelConfig {
                 self.hidden_size, self.num_attention_heads
             ));
         }
-        if Activation::named(&self.hidden_act).is_none() {
-            let names: Vec<_> = Activation::names().map(|name| format!("{name:?}")).collect();
-            let message =
-                format!("config.json: hidden_act is {:?}, but has to be one of {}", self.hidden_act, names.join(", "));
-            return Err(Error::new(Code::Unsupported, message));
-        }
+        check_activation("hidden_act", &self.hidden_act)?;
+        self.modernbert.as_ref().map_or(Ok(()), |modernbert| modernbert.validate(self.head_size()))?;
         for (name, rate) in [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
@@ -129,12 +231,18 @@ pub(crate) mod tests {
             hidden_act: "gelu".into(),
             pad_token_id: 0,
             tie_word_embeddings: true,
+            modernbert: None,
         }
     }
 
     #[test]
     fn validate_names_the_field_that_is_wrong() {
-        assert!(tiny().validate().is_ok());
+        let modern = |change: fn(&mut ModernBert)| {
+            let mut own = ModernBert::default();
+            change(&mut own);
+            ModelConfig { modernbert: Some(own), ..tiny() }
+        };
+        assert!(tiny().validate().is_ok() && modern(|_| ()).validate().is_ok());
         for (config, field) in [
             (ModelConfig { vocab_size: 0, ..tiny() }, "vocab_size"),
             (ModelConfig { intermediate_size: usize::MAX, ..tiny() }, "intermediate_size"),
@@ -145,6 +253,12 @@ pub(crate) mod tests {
             (ModelConfig { layer_norm_eps: f32::INFINITY, ..tiny() }, "layer_norm_eps"),
             (ModelConfig { layer_norm_eps: -1e-12, ..tiny() }, "layer_norm_eps"),
             (ModelConfig { initializer_range: f32::NAN, ..tiny() }, "initializer_range"),
+            (modern(|own| own.mlp_dropout = 1.0), "mlp_dropout"),
+            (modern(|own| own.local_rope_theta = f32::NAN), "local_rope_theta"),
+            (modern(|own| own.initializer_cutoff_factor = 0.0), "initializer_cutoff_factor"),
+            (modern(|own| own.global_attn_every_n_layers = 0), "global_attn_every_n_layers"),
+            (modern(|own| own.classifier_activation = "tanh".into()), "classifier_activation"),
+            (ModelConfig { num_attention_heads: 8, ..modern(|_| ()) }, "heads have 1 columns"),
         ] {
             let message = config.validate().unwrap_err().message;
             assert!(message.contains(field), "{message}");

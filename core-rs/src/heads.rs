@@ -43,7 +43,7 @@ pub enum SequenceKind {
     Classification,
 }
 
-/// Which token stands for a sequence.
+/// What stands for a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pools {
@@ -51,6 +51,8 @@ pub enum Pools {
     First,
     /// The last one, because left to right the first one sees only itself. No Hugging Face class has such a head.
     Last,
+    /// None of them: the mean of all.
+    Mean,
 }
 
 impl SequenceHead {

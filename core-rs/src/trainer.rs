@@ -137,10 +137,11 @@ impl<B: Backend> Trainer<B> {
             }),
         };
         let planned = if B::DEFERS { bucket::planned(&options) } else { options.clone() };
-        let model = Model::new(&backend, &planned, &blueprint, &layout)?;
+        let mut model = Model::new(&backend, &planned, &blueprint, &layout)?;
         backend.plan(&layout, &model.layers(), options.optimizer.as_ref())?;
         let start = reserve_weights(&options, &layout, file)?;
         plan.check()?;
+        model.fill(&mut backend);
         let (host, loaded) = start.fill(&options, &layout, file)?;
         let weights = backend.upload(host)?;
         backend.weights_changed(&weights);

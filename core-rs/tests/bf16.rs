@@ -28,6 +28,7 @@ fn options(family: &str, dtype: Dtype, threads: usize) -> EngineOptions {
         hidden_act: "gelu".into(),
         pad_token_id: 0,
         tie_word_embeddings: true,
+        modernbert: None,
     };
     EngineOptions {
         config,

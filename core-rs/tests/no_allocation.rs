@@ -69,6 +69,7 @@ fn a_training_step_allocates_nothing() {
         hidden_act: "gelu".into(),
         pad_token_id: 0,
         tie_word_embeddings: true,
+        modernbert: None,
     };
     let n = 256;
     let (input_ids, zeros) = ((0..n).map(|i| i % 211).collect::<Vec<i32>>(), vec![0; n as usize]);

@@ -14,11 +14,21 @@ from safetensors.torch import save_file
 
 HERE = Path(__file__).parent
 # A family: prefix of its classes; its left-to-right class and whether it has one for sentence pairs; the tensors that are
-# tied, and those that are then not used; and fields beside BERT's.
+# tied, and those that are then not used; fields beside BERT's; what it calls BERT's fields, and fields of its own.
 FAMILIES = {
     "bert": dict(prefix="Bert", causal="BertLMHeadModel", pairs=True, head="cls.predictions"),
     "megatron-bert": dict(prefix="MegatronBert", causal="MegatronBertForCausalLM", pairs=True, head="cls.predictions"),
     "roberta": dict(prefix="Roberta", head="lm_head", fields=dict(pad_token_id=1, type_vocab_size=1, max_position_embeddings=26)),
+    # The first and the last layer see everything, the others four tokens on each side.
+    "modernbert": dict(
+        prefix="ModernBert", tied=("decoder.weight",), unused=(), fields=dict(num_hidden_layers=4, type_vocab_size=1),
+        names=dict(hidden_act="hidden_activation", layer_norm_eps="norm_eps", attention_probs_dropout_prob="attention_dropout",
+                   type_vocab_size=None, hidden_dropout_prob=None),
+        own=dict(global_attn_every_n_layers=3, local_attention=8, global_rope_theta=160000.0, local_rope_theta=10000.0,
+                 embedding_dropout=0.0, mlp_dropout=0.0, initializer_cutoff_factor=2.0, norm_bias=False, attention_bias=False,
+                 mlp_bias=False, classifier_bias=False, classifier_activation="gelu", classifier_pooling="cls"),
+        outside=dict(bos_token_id=None, eos_token_id=None, cls_token_id=None, sep_token_id=None),
+    ),
 }
 FAMILY = sys.argv[1]
 ABOUT = FAMILIES[FAMILY]
@@ -35,7 +45,9 @@ fields = dict(
     max_position_embeddings=24, type_vocab_size=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     initializer_range=0.15, layer_norm_eps=1e-12, hidden_act="gelu", pad_token_id=0,
 ) | ABOUT.get("fields", {})
-sizes = dict(**fields, attn_implementation="eager")
+own, names = ABOUT.get("own", {}), ABOUT.get("names", {})
+named = {names.get(field, field): value for field, value in fields.items() if names.get(field, field) is not None}
+sizes = dict(**named, **own, **ABOUT.get("outside", {}), attn_implementation="eager")
 config = Config(**sizes)
 models = {"mlm": MaskedLM(config)}
 if ABOUT.get("pairs"):
@@ -43,8 +55,11 @@ if ABOUT.get("pairs"):
 if "causal" in ABOUT:
     models["clm"] = getattr(transformers, ABOUT["causal"])(Config(**sizes, is_decoder=True))
 models["sequence_classification"] = SequenceClassification(Config(**sizes, num_labels=NUM_LABELS))
-HEAD = ABOUT["head"]
-tied = {name: (f"{HEAD}.decoder.weight", f"{HEAD}.decoder.bias") for name in models}
+if FAMILY == "modernbert":
+    models["sequence_classification-mean"] = SequenceClassification(
+        Config(**sizes | {"classifier_pooling": "mean"}, num_labels=NUM_LABELS))
+HEAD = ABOUT.get("head")
+tied = {name: ABOUT.get("tied", (f"{HEAD}.decoder.weight", f"{HEAD}.decoder.bias")) for name in models}
 weights = {}  # the objectives share them, so that a head is the only difference
 for model in models.values():
     with torch.no_grad():
@@ -73,6 +88,7 @@ labels = {
     "mlm+nsp": dict(labels=masked_labels, next_sentence_label=next_sentence_label),
     "clm": dict(labels=next_labels),
     "sequence_classification": dict(labels=classes),
+    "sequence_classification-mean": dict(labels=classes),
 }
 rows = {"mlm": masked_labels != -100, "mlm+nsp": masked_labels != -100, "clm": attention_mask.bool()}
 for b, length in enumerate(LENGTHS):
@@ -80,7 +96,7 @@ for b, length in enumerate(LENGTHS):
 
 # Last, so that the others are what they were before it: the same encoder with a decoder of its own.
 untied = models["mlm-untied"] = MaskedLM(Config(**sizes, tie_word_embeddings=False))
-tied["mlm-untied"] = (f"{HEAD}.bias",)  # not used: the decoder has its own
+tied["mlm-untied"] = ABOUT.get("unused", (f"{HEAD}.bias",))  # the decoder has its own
 labels["mlm-untied"], rows["mlm-untied"] = labels["mlm"], rows["mlm"]
 with torch.no_grad():
     for name, parameter in untied.named_parameters():
@@ -101,7 +117,7 @@ start = [sum(LENGTHS[:b]) for b in range(len(LENGTHS) + 1)]
 tensors = {f"weight.{name}": value for name, value in weights.items()}
 golden = {
     "made_by": f"generate_models.py {FAMILY}, torch {torch.__version__}, transformers {transformers.__version__}",
-    "config": {"model_type": FAMILY, **fields, "tie_word_embeddings": True},
+    "config": {"model_type": FAMILY, **fields, "tie_word_embeddings": True} | ({FAMILY: own} if own else {}),
     "learning_rate": LEARNING_RATE,
     "input_ids": [int(x) for b, l in enumerate(LENGTHS) for x in input_ids[b, :l]],
     "token_type_ids": [int(x) for b, l in enumerate(LENGTHS) for x in token_type_ids[b, :l]],
@@ -111,7 +127,9 @@ golden = {
 }
 for objective, model in models.items():
     model.train()
-    inputs = dict(input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask)
+    inputs = dict(input_ids=input_ids, attention_mask=attention_mask)
+    if "type_vocab_size" in named:
+        inputs["token_type_ids"] = token_type_ids
     output = model(**inputs, **labels[objective])
     output.loss.backward()
     positions = [(b, i) for b, l in enumerate(LENGTHS) for i in range(l) if objective in rows and rows[objective][b, i]]
@@ -120,7 +138,7 @@ for objective, model in models.items():
         tensors[f"{objective}.logits"] = torch.stack([logits[b, i] for b, i in positions]).detach()
     if objective == "mlm+nsp":
         tensors[f"{objective}.sequence_logits"] = output.seq_relationship_logits.detach().clone()
-    if objective == "sequence_classification":
+    if objective.startswith("sequence_classification"):
         tensors[f"{objective}.sequence_logits"] = output.logits.detach().clone()
     for name, parameter in model.named_parameters():
         if name not in tied[objective] and ":" not in objective:  # their norms say enough
@@ -141,7 +159,7 @@ for objective, model in models.items():
         optimizer.step()
         losses.append(float(loss))
     target = (lambda b, i: int(input_ids[b, i + 1])) if objective == "clm" else (lambda b, i: int(masked_labels[b, i]))
-    sequence_labels = {"mlm+nsp": next_sentence_label, "sequence_classification": classes}.get(objective)
+    sequence_labels = {"mlm+nsp": next_sentence_label, "sequence_classification": classes}.get(objective.removesuffix("-mean"))
     golden["objectives"][objective] = {
         "losses": losses, "grad_norms": norms,
         "masked_positions": [start[b] + i for b, i in positions],

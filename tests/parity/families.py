@@ -32,6 +32,7 @@ FAMILIES = {
     "roberta": ("Roberta", ["bpe", "klue"]),
     "xlm-roberta": ("XLMRoberta", ["unigram"]),
     "camembert": ("Camembert", ["unigram"]),
+    "modernbert": ("ModernBert", ["bpe", "wordpiece"]),
 }
 WORDS = "the quick brown fox jumps over a lazy dog 나는 학교에 간다 영화가 정말 재미있다 naïve café".split()
 BLANK = "____"
@@ -70,9 +71,24 @@ def config_of(prefix, kind, tokenizer, labels):
         layer_norm_eps=random.choice([1e-12, 1e-5, 1e-3]), hidden_act=random.choice(["gelu", "gelu_new", "relu"]),
         tie_word_embeddings=random.random() < 0.8, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
     )
+    if prefix == "ModernBert":
+        return transformers.ModernBertConfig(**modernbert(fields, tokenizer))
     if kind != "wordpiece":
         fields["type_vocab_size"] = random.choice([1, 2])
     return getattr(transformers, prefix + "Config")(**fields)
+
+
+def modernbert(fields, tokenizer):
+    """The same under its names, with fields of its own; most lines are longer than the windows."""
+    fields["norm_eps"], fields["hidden_activation"] = fields.pop("layer_norm_eps"), fields.pop("hidden_act")
+    flags = {name: random.random() < 0.3 for name in ("norm_bias", "attention_bias", "mlp_bias", "classifier_bias")}
+    return fields | flags | dict(
+        num_hidden_layers=random.randrange(1, 6), local_attention=random.choice([2, 5, 12]),
+        global_attn_every_n_layers=random.randrange(1, 4), global_rope_theta=random.choice([160000.0, 500.0]),
+        local_rope_theta=random.choice([10000.0, 50.0]), classifier_activation=random.choice(["gelu", "silu"]),
+        classifier_pooling=random.choice(["cls", "mean"]), cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+    )
 
 
 def random_model(prefix, head, config):

@@ -174,7 +174,7 @@ async function finetune(asked: Finetuning): Promise<void> {
   const problem_type = "single_label_classification";
   const heads = classifierHeads({ labels, classifier_dropout, problem_type }, folder.heads.is_decoder);
   const files = {
-    "config.json": modelConfigJson(folder.config, heads),
+    "config.json": modelConfigJson(folder.config, heads, tokenizer.special),
     ...tokenizerFiles(tokenizer, longestText(folder.config)),
   };
   using engine = await Engine.open({

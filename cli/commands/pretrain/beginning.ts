@@ -52,7 +52,7 @@ async function newModel(plan: Plan, threads: number): Promise<Beginning> {
   // transformers neither uses nor trains the row of this id.
   const model = plan.weights === undefined ? { ...config, pad_token_id: tokenizer.special.pad } : config;
   const files = {
-    "config.json": modelConfigJson(model, headsFor(plan)),
+    "config.json": modelConfigJson(model, headsFor(plan), tokenizer.special),
     ...tokenizerFiles(tokenizer, longestText(model)),
   };
   return { tokenizer, model, files, weights: { ...plan.weights } };

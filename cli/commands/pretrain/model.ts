@@ -15,7 +15,9 @@ export async function modelOf(options: PretrainOptions): Promise<UnsizedModelCon
   const { config, preset = "tiny", architecture } = options;
   if (config === undefined) {
     const family = FAMILIES.find(({ model_type }) => model_type === architecture) ?? FAMILIES[0];
-    return { ...presetConfig(preset, 1, { ...family.defaults, ...family.preset }), vocab_size: null };
+    const model = presetConfig(preset, 1, { ...family.defaults, ...family.preset });
+    const shape = family.shape?.(model.num_hidden_layers, model.hidden_size);
+    return { ...model, ...shape, vocab_size: null };
   }
   const path = resolve(config);
   return parseUnsizedConfig(await readWholeText(path, LONGEST_FILE.config, "read the config"), path);

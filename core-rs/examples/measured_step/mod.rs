@@ -34,6 +34,7 @@ pub fn bert(hidden_size: usize, num_hidden_layers: usize, vocab_size: usize, dro
         hidden_act: "gelu".into(),
         pad_token_id: 0,
         tie_word_embeddings: true,
+        modernbert: None,
     }
 }
 

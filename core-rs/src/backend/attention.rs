@@ -4,9 +4,21 @@ use super::Heads;
 use super::memory::MemoryOps;
 use crate::engine::batch::Batch;
 use crate::ops::dropout::Dropout;
+use crate::ops::rotary::Direction;
 
 /// Scaled dot-product attention (Vaswani et al., 2017, section 3.2.1).
 pub trait AttentionOps: MemoryOps {
+    /// Turns the queries and keys in `qkv[N, 3C]` by their tokens' positions: `table` is
+    /// [`fill_table`](crate::ops::rotary::fill_table)'s, for heads of this size.
+    fn rotate(
+        &mut self,
+        batch: &Batch,
+        heads: Heads,
+        table: &Self::Buffer,
+        direction: Direction,
+        qkv: &mut Self::Activations,
+    );
+
     /// Attention inside each sequence of the batch: `qkv[N, 3C]` → `out[N, C]`; `lse[H, N]` is kept for backward.
     fn attention(
         &mut self,

@@ -58,6 +58,31 @@ pub trait ElementOps: MemoryOps {
         gradient: &mut Self::Activations,
     );
 
+    /// `y[n, width] = dropout(activated · y)`, where y is the gate, and `kept` and `activated` are what `activation` has left;
+    /// they become what this device's backward needs.
+    fn gate(
+        &mut self,
+        n: usize,
+        width: usize,
+        dropout: Dropout,
+        kept: &mut Self::Activations,
+        activated: &mut Self::Activations,
+        y: &mut Self::Activations,
+    );
+
+    /// From the gradient of what `gate` made, in `d_up`, those of the activation's argument, in place, and of the gate.
+    fn gate_backward(
+        &mut self,
+        n: usize,
+        width: usize,
+        activation: Activation,
+        dropout: Dropout,
+        kept: &Self::Activations,
+        activated: &Self::Activations,
+        d_up: &mut Self::Activations,
+        d_gate: &mut Self::Activations,
+    );
+
     /// `y[n, width] = tanh(x)`
     fn tanh(&mut self, n: usize, width: usize, x: &Self::Activations, y: &mut Self::Activations);
 

@@ -40,6 +40,12 @@ pub trait EmbeddingOps: NormOps {
 
     /// `out[rows[m]] += x[m]`; rows are distinct.
     fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Self::Buffer, out: &mut Self::Buffer);
+
+    /// `out[B, width]` = the mean of each sequence's rows of `x[N, width]`; zeros of a sequence of none.
+    fn mean(&mut self, batch: &Batch, width: usize, x: &Self::Activations, out: &mut Self::Activations);
+
+    /// `dx[N, width] += ` each sequence's gradient, shared out among its rows.
+    fn mean_backward(&mut self, batch: &Batch, width: usize, gradient: &Self::Buffer, dx: &mut Self::Buffer);
 }
 
 /// [`EmbeddingOps::embed_norm`] in three steps.

@@ -69,6 +69,38 @@ pub trait LinearOps: ElementOps {
         linear_backward_through_activation(self, n, layer, activation, weights, dy, kept, dx);
     }
 
+    /// `y = dropout(activated · (x Wᵀ + b))`, a gate on what `linear_activation` has left.
+    fn linear_gate(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        dropout: Dropout,
+        weights: &Self::Buffer,
+        x: &Self::Activations,
+        kept: &mut Self::Activations,
+        activated: &mut Self::Activations,
+        y: &mut Self::Activations,
+    ) {
+        linear_gate(self, n, layer, dropout, weights, x, kept, activated, y);
+    }
+
+    /// From `dy W`, the gradient of what `linear_gate` made, those of the activation's argument and of the gate.
+    fn linear_backward_through_gate(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        activation: Activation,
+        dropout: Dropout,
+        weights: &Self::Buffer,
+        dy: &Self::Activations,
+        kept: &Self::Activations,
+        activated: &Self::Activations,
+        d_up: &mut Self::Activations,
+        d_gate: &mut Self::Activations,
+    ) {
+        linear_backward_through_gate(self, n, layer, activation, dropout, weights, dy, kept, activated, d_up, d_gate);
+    }
+
     /// `dW += dyᵀ x`, `db += Σ dy`
     fn linear_parameters_backward(
         &mut self,
@@ -123,4 +155,38 @@ pub fn linear_backward_through_activation<B: LinearOps + ?Sized>(
 ) {
     backend.linear_backward(n, layer, weights, dy, DataGradient::Operand(dx));
     backend.activation_backward(n, layer.inputs, activation, kept, dx);
+}
+
+/// [`LinearOps::linear_gate`] in two steps.
+pub fn linear_gate<B: LinearOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    layer: Linear,
+    dropout: Dropout,
+    weights: &B::Buffer,
+    x: &B::Activations,
+    kept: &mut B::Activations,
+    activated: &mut B::Activations,
+    y: &mut B::Activations,
+) {
+    backend.linear(n, layer, weights, x, y);
+    backend.gate(n, layer.outputs, dropout, kept, activated, y);
+}
+
+/// [`LinearOps::linear_backward_through_gate`] in two steps.
+pub fn linear_backward_through_gate<B: LinearOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    layer: Linear,
+    activation: Activation,
+    dropout: Dropout,
+    weights: &B::Buffer,
+    dy: &B::Activations,
+    kept: &B::Activations,
+    activated: &B::Activations,
+    d_up: &mut B::Activations,
+    d_gate: &mut B::Activations,
+) {
+    backend.linear_backward(n, layer, weights, dy, DataGradient::Operand(d_up));
+    backend.gate_backward(n, layer.inputs, activation, dropout, kept, activated, d_up, d_gate);
 }

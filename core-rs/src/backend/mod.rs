@@ -50,10 +50,10 @@ impl Norm {
     }
 }
 
-/// The three embedding tables, which lie one behind the other from the start of the flat buffers.
+/// The embedding tables, which lie one behind the other from the start of the flat buffers.
 #[derive(Clone, Copy, Debug)]
 pub struct Embeddings {
-    /// Rows of the word, position and token type tables.
+    /// Rows of the word, position and token type tables; none of a table that there is not.
     pub rows: [usize; 3],
     /// C
     pub width: usize,
@@ -67,6 +67,28 @@ pub enum DataGradient<'a, B: MemoryOps + ?Sized> {
     Add(&'a mut B::Buffer),
     /// `dx = …`, as the operand of a product.
     Operand(&'a mut B::Activations),
+}
+
+impl<B: MemoryOps + ?Sized> DataGradient<'_, B> {
+    /// The same place, for the first of two gradients.
+    pub fn again(&mut self) -> DataGradient<'_, B> {
+        match self {
+            Self::Store(dx) => DataGradient::Store(&mut **dx),
+            Self::Add(dx) => DataGradient::Add(&mut **dx),
+            Self::Operand(dx) => DataGradient::Operand(&mut **dx),
+        }
+    }
+
+    /// That place, for the second.
+    ///
+    /// # Panics
+    /// Of the operand of a product, which nothing can be added to.
+    pub fn added(self) -> Self {
+        match self {
+            Self::Store(dx) | Self::Add(dx) => Self::Add(dx),
+            Self::Operand(_) => unreachable!("nothing is added to an operand"),
+        }
+    }
 }
 
 /// A device: its memory and the operations of an encoder with its heads, by subject. Rows are `n` tokens, masked tokens

@@ -5,7 +5,7 @@ use super::spec::{
     Start, Tensor, TokenHead,
 };
 use crate::config::ModelConfig;
-use crate::heads::{Heads, Pools, SequenceKind};
+use crate::heads::{Heads, SequenceKind};
 use crate::ops::activation::Activation;
 
 /// Modules of the heads of BERT's classes.
@@ -30,9 +30,10 @@ pub fn bert(config: &ModelConfig, heads: &Heads) -> Blueprint {
             SequenceKind::Classification => ("classifier", Part::Classifier),
         };
         SequenceHead {
-            pools_last: head.pools == Pools::Last,
+            pools: head.pools,
             dropout_before: None,
             dense: names.dense("bert.pooler.dense", [config.hidden_size; 2], Part::Pooler),
+            activation: None,
             dropout: blueprint.sites.next(head.classifier_dropout),
             output: names.dense(module, [head.num_labels, config.hidden_size], part),
         }
@@ -77,9 +78,9 @@ impl Names<'_> {
         Embeddings {
             name: module.clone(),
             words: table("word_embeddings", vocab_size, Start::NormalButRow { deviation, row }),
-            positions: table("position_embeddings", max_position_embeddings, Start::Normal(deviation)),
+            positions: Some(table("position_embeddings", max_position_embeddings, Start::Normal(deviation))),
             padding_position: None,
-            token_types: table("token_type_embeddings", type_vocab_size, Start::Normal(deviation)),
+            token_types: Some(table("token_type_embeddings", type_vocab_size, Start::Normal(deviation))),
             norm: Some(self.norm(&format!("{module}.LayerNorm"), Part::Encoder)),
             dropout: sites.next(self.config.hidden_dropout_prob),
         }
@@ -92,18 +93,19 @@ impl Names<'_> {
         let attention = Attention {
             name: format!("{layer}.attention"),
             heads: self.config.num_attention_heads,
-            query: dense("attention.self.query", [c, c]),
-            key: dense("attention.self.key", [c, c]),
-            value: dense("attention.self.value", [c, c]),
+            qkv: ["query", "key", "value"].map(|part| dense(&format!("attention.self.{part}"), [c, c])).into(),
+            rotary: None,
+            window: None,
             probabilities: sites.next(self.config.attention_probs_dropout_prob),
             output: dense("attention.output.dense", [c, c]),
             dropout: sites.next(self.config.hidden_dropout_prob),
-            norm: self.norm(&format!("{layer}.attention.output.LayerNorm"), Part::Encoder),
+            norm: Some(self.norm(&format!("{layer}.attention.output.LayerNorm"), Part::Encoder)),
         };
         let mlp = Mlp {
             name: format!("{layer}.output"),
             up: dense("intermediate.dense", [f, c]),
             activation: self.activation(),
+            gate: None,
             down: dense("output.dense", [c, f]),
             dropout: sites.next(self.config.hidden_dropout_prob),
             norm: self.norm(&format!("{layer}.output.LayerNorm"), Part::Encoder),
@@ -125,15 +127,14 @@ impl Names<'_> {
     /// bias of the head's own. Files of transformers 4 have one of the two biases for both.
     pub fn decoder(&self, module: &str) -> Decoder {
         let shape = [self.config.vocab_size, self.config.hidden_size];
-        let own = self.dense(&format!("{module}.decoder"), shape, Part::TokenHead);
-        let tied = format!("{module}.bias");
+        let weight = self.weight(&format!("{module}.decoder"), shape, Part::TokenHead);
+        let (own, tied) =
+            (self.bias(&format!("{module}.decoder"), shape[0], Part::TokenHead), format!("{module}.bias"));
         match self.config.tie_word_embeddings {
-            true => {
-                Decoder { weight: None, bias: Tensor { name: tied, aliases: vec![own.bias.name.clone()], ..own.bias } }
-            }
+            true => Decoder { weight: None, bias: Tensor { name: tied, aliases: vec![own.name.clone()], ..own } },
             false => Decoder {
-                weight: Some(Tensor { part: Part::Decoder, ..own.weight }),
-                bias: Tensor { aliases: vec![tied], ..own.bias },
+                weight: Some(Tensor { part: Part::Decoder, ..weight }),
+                bias: Tensor { aliases: vec![tied], ..own },
             },
         }
     }
@@ -145,19 +146,18 @@ impl Names<'_> {
 
     /// A dense layer of `[outputs, inputs]`.
     pub fn dense(&self, module: &str, shape: [usize; 2], part: Part) -> Dense {
-        let tensor = |name: &str, shape: &[usize], start, group| Tensor {
-            name: format!("{module}.{name}"),
-            aliases: Vec::new(),
-            shape: shape.to_vec(),
-            start,
-            group,
-            part,
-        };
+        Dense { weight: self.weight(module, shape, part), bias: Some(self.bias(module, shape[0], part)) }
+    }
+
+    fn weight(&self, module: &str, shape: [usize; 2], part: Part) -> Tensor {
         let group = if part == Part::Encoder { Group::Matrix } else { Group::Decay };
-        Dense {
-            weight: tensor("weight", &shape, Start::Normal(self.config.initializer_range), group),
-            bias: tensor("bias", &shape[..1], Start::Zeros, Group::NoDecay),
-        }
+        let (name, start) = (format!("{module}.weight"), Start::Normal(self.config.initializer_range));
+        Tensor { name, aliases: Vec::new(), shape: shape.to_vec(), start, group, part }
+    }
+
+    fn bias(&self, module: &str, outputs: usize, part: Part) -> Tensor {
+        let (name, start, group) = (format!("{module}.bias"), Start::Zeros, Group::NoDecay);
+        Tensor { name, aliases: Vec::new(), shape: vec![outputs], start, group, part }
     }
 
     /// Checkpoints made from TensorFlow's call a norm's tensors `gamma` and `beta`.
@@ -172,7 +172,7 @@ impl Names<'_> {
         };
         Norm {
             weight: tensor("weight", "gamma", Start::Ones),
-            bias: tensor("bias", "beta", Start::Zeros),
+            bias: Some(tensor("bias", "beta", Start::Zeros)),
             eps: self.config.layer_norm_eps,
         }
     }

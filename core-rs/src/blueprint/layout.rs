@@ -146,6 +146,13 @@ impl ParameterLayout {
                         *value = normal(seed, (p.offset + i) as u64) * deviation;
                     }
                 }
+                Start::TruncatedNormal { deviation, cutoff } => {
+                    for (i, value) in values.iter_mut().enumerate() {
+                        let index = (p.offset + i) as u64;
+                        let drawn = (0..).map(|attempt| normal(seed.wrapping_add(attempt), index));
+                        *value = drawn.into_iter().find(|x| x.abs() <= cutoff).unwrap_or(0.0) * deviation;
+                    }
+                }
             }
             if let Start::NormalButRow { row, .. } = p.start {
                 let width = p.shape[1];

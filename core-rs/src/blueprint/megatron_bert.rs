@@ -12,7 +12,7 @@ pub fn megatron_bert(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let mut blueprint = bert(config, heads);
     blueprint.embeddings.norm = None;
     for (i, block) in blueprint.blocks.iter_mut().enumerate() {
-        block.attention.norm = norm(&format!("bert.encoder.layer.{i}.attention.ln"));
+        block.attention.norm = Some(norm(&format!("bert.encoder.layer.{i}.attention.ln")));
         block.mlp.norm = norm(&format!("bert.encoder.layer.{i}.ln"));
         block.place = NormPlace::Before;
     }

@@ -4,6 +4,7 @@
 mod bert;
 mod layout;
 mod megatron_bert;
+mod modernbert;
 mod roberta;
 mod rows;
 mod spec;
@@ -36,6 +37,7 @@ const FAMILIES: &[Family] = &[
         next_sentence: false,
         causal: false,
     },
+    Family { model_types: &["modernbert"], make: modernbert::modernbert, next_sentence: false, causal: false },
 ];
 
 /// A `model_type` of every family.

@@ -4,7 +4,7 @@
 use super::bert::Names;
 use super::spec::{Blueprint, Part, SequenceHead, Start, TokenHead};
 use crate::config::ModelConfig;
-use crate::heads::{Heads, Pools};
+use crate::heads::Heads;
 use crate::ops::activation::Activation;
 
 /// Modules of the heads of these classes. `RobertaModel` has a pooler.
@@ -24,7 +24,9 @@ pub fn roberta(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let mut blueprint = names.encoder(heads, HEADS);
     let (deviation, row) = (config.initializer_range, config.pad_token_id);
     blueprint.embeddings.padding_position = Some(row);
-    blueprint.embeddings.positions.start = Start::NormalButRow { deviation, row };
+    if let Some(positions) = &mut blueprint.embeddings.positions {
+        positions.start = Start::NormalButRow { deviation, row };
+    }
     blueprint.tokens = heads.tokens.then(|| TokenHead {
         dense: names.dense("lm_head.dense", [c, c], Part::TokenHead),
         activation: Activation::Gelu, // whatever the blocks have
@@ -32,9 +34,10 @@ pub fn roberta(config: &ModelConfig, heads: &Heads) -> Blueprint {
         decoder: names.decoder("lm_head"),
     });
     blueprint.sequences = heads.sequence.map(|head| SequenceHead {
-        pools_last: head.pools == Pools::Last,
+        pools: head.pools,
         dropout_before: Some(blueprint.sites.next(head.classifier_dropout)),
         dense: names.dense("classifier.dense", [c, c], Part::Pooler),
+        activation: None,
         dropout: blueprint.sites.next(head.classifier_dropout),
         output: names.dense("classifier.out_proj", [head.num_labels, c], Part::Classifier),
     });

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::heads::Pools;
 use crate::ops::activation::Activation;
 
 /// A whole model with its heads.
@@ -34,19 +35,19 @@ pub struct Blueprint {
     pub sites: Sites,
 }
 
-/// The sum of three tables, then dropout.
+/// The sum of up to three tables, then dropout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
     /// Module, for messages.
     pub name: String,
     /// `[V, C]`
     pub words: Tensor,
-    /// `[P, C]`
-    pub positions: Tensor,
+    /// `[P, C]`; none where positions are rotary.
+    pub positions: Option<Tensor>,
     /// The position of a padding token, in families whose texts begin behind it.
     pub padding_position: Option<usize>,
     /// `[types, C]`
-    pub token_types: Tensor,
+    pub token_types: Option<Tensor>,
     /// Before the dropout.
     pub norm: Option<Norm>,
     /// Of the sum, or of what the norm makes of it.
@@ -80,31 +81,34 @@ pub struct Attention {
     pub name: String,
     /// H
     pub heads: usize,
-    /// `[C, C]`
-    pub query: Dense,
-    /// `[C, C]`
-    pub key: Dense,
-    /// `[C, C]`
-    pub value: Dense,
+    /// Query, key and value: `[C, C]` each, or one layer of `[3C, C]`.
+    pub qkv: Vec<Dense>,
+    /// The base of the angles that queries and keys are turned by.
+    pub rotary: Option<f32>,
+    /// How far from itself a token sees, on each side.
+    pub window: Option<usize>,
     /// Of the probabilities.
     pub probabilities: Site,
     /// `[C, C]`
     pub output: Dense,
     /// Of the output.
     pub dropout: Site,
-    /// The branch's norm.
-    pub norm: Norm,
+    /// The branch's norm; none where what is before the branch ends with one.
+    pub norm: Option<Norm>,
 }
 
-/// Feed-forward: `x + dropout(down(activation(up(x))))`.
+/// Feed-forward: `x + dropout(down(activation(up(x))))`, or with a gate `x + dropout(down(dropout(activation(u) · g)))`,
+/// where u and g are the two halves of `up(x)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mlp {
     /// Module, for messages.
     pub name: String,
-    /// `[F, C]`
+    /// `[F, C]`, or with a gate `[2F, C]`.
     pub up: Dense,
     /// Between both layers.
     pub activation: Activation,
+    /// The dropout behind the gate, if there is one.
+    pub gate: Option<Site>,
     /// `[C, F]`
     pub down: Dense,
     /// Of the output.
@@ -135,28 +139,30 @@ pub struct Decoder {
     pub bias: Tensor,
 }
 
-/// Classifies sequences: `output(dropout(tanh(dense(dropout(x)))))` on one token of each.
+/// Classifies sequences: `output(dropout(tanh(dense(dropout(x)))))`, on one token of each or on the mean of all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SequenceHead {
-    /// Whether that is a sequence's last token, not its first.
-    pub pools_last: bool,
+    /// What x is.
+    pub pools: Pools,
     /// Before the first layer.
     pub dropout_before: Option<Site>,
     /// `[C, C]`
     pub dense: Dense,
+    /// What stands behind it instead of tanh.
+    pub activation: Option<(Activation, Norm)>,
     /// Between both layers.
     pub dropout: Site,
     /// `[K, C]`
     pub output: Dense,
 }
 
-/// A dense layer: `x Wᵀ + b`.
+/// A dense layer: `x Wᵀ + b`, or without b.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dense {
     /// `[outputs, inputs]`
     pub weight: Tensor,
     /// `[outputs]`
-    pub bias: Tensor,
+    pub bias: Option<Tensor>,
 }
 
 /// A LayerNorm.
@@ -165,7 +171,7 @@ pub struct Norm {
     /// `[C]`
     pub weight: Tensor,
     /// `[C]`
-    pub bias: Tensor,
+    pub bias: Option<Tensor>,
     /// Added to the variance.
     pub eps: f32,
 }
@@ -192,6 +198,13 @@ pub struct Tensor {
 pub enum Start {
     /// Normal with that standard deviation.
     Normal(f32),
+    /// The same without what is further from 0 than so many deviations.
+    TruncatedNormal {
+        /// Standard deviation of the whole.
+        deviation: f32,
+        /// Deviations.
+        cutoff: f32,
+    },
     /// The same, but for one row of zeros.
     NormalButRow {
         /// Standard deviation.
@@ -261,10 +274,10 @@ impl Sites {
 }
 
 impl Embeddings {
-    /// Tokens of the longest text for which there are positions.
-    pub fn longest(&self) -> usize {
-        let rows = self.positions.shape[0];
-        self.padding_position.map_or(rows, |padding| rows.saturating_sub(padding + 1))
+    /// Tokens of the longest text for which there are positions, if those have rows.
+    pub fn longest(&self) -> Option<usize> {
+        let rows = self.positions.as_ref()?.shape[0];
+        Some(self.padding_position.map_or(rows, |padding| rows.saturating_sub(padding + 1)))
     }
 }
 
@@ -274,29 +287,32 @@ impl Dense {
         [self.weight.shape[0], self.weight.shape[1]]
     }
 
-    fn tensors(&self) -> [&Tensor; 2] {
-        [&self.weight, &self.bias]
+    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.weight].into_iter().chain(&self.bias)
     }
 }
 
 impl Norm {
-    fn tensors(&self) -> [&Tensor; 2] {
-        [&self.weight, &self.bias]
+    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.weight].into_iter().chain(&self.bias)
     }
 }
 
 impl Block {
     /// Query, key and value lie side by side, so that they are one `[3C, C]` matrix and one `[3C]` bias.
     fn tensors(&self) -> Vec<&Tensor> {
-        let Attention { query, key, value, output, norm, .. } = &self.attention;
-        let mut attention = [query, key, value].map(|d| &d.weight).to_vec();
-        attention.extend([query, key, value].map(|d| &d.bias));
+        let Attention { qkv, output, norm, .. } = &self.attention;
+        let mut attention: Vec<_> = qkv.iter().map(|dense| &dense.weight).collect();
+        attention.extend(qkv.iter().flat_map(|dense| &dense.bias));
         attention.extend(output.tensors());
-        let mlp = [self.mlp.up.tensors(), self.mlp.down.tensors()].concat();
-        let branches = [(norm.tensors(), attention), (self.mlp.norm.tensors(), mlp)];
-        let in_order = branches.into_iter().flat_map(|(norm, branch)| match self.place {
-            NormPlace::Before => [&norm[..], &branch].concat(),
-            NormPlace::After => [&branch[..], &norm].concat(),
+        let mlp = self.mlp.up.tensors().chain(self.mlp.down.tensors()).collect();
+        let branches = [(norm.as_ref(), attention), (Some(&self.mlp.norm), mlp)];
+        let in_order = branches.into_iter().flat_map(|(norm, branch)| {
+            let norm: Vec<_> = norm.into_iter().flat_map(Norm::tensors).collect();
+            match self.place {
+                NormPlace::Before => [norm, branch].concat(),
+                NormPlace::After => [branch, norm].concat(),
+            }
         });
         in_order.collect()
     }
@@ -308,20 +324,21 @@ impl Blueprint {
         self.embeddings.words.shape[1]
     }
 
-    /// Every tensor in the order of the flat buffer: the encoder's, then those of its heads. The three tables come first
+    /// Every tensor in the order of the flat buffer: the encoder's, then those of its heads. The tables come first
     /// and side by side; a norm's bias follows its weight.
     pub fn tensors(&self) -> Vec<&Tensor> {
         let Embeddings { words, positions, token_types, norm, .. } = &self.embeddings;
-        let mut all = vec![words, positions, token_types];
+        let mut all: Vec<_> = [words].into_iter().chain(positions).chain(token_types).collect();
         all.extend(norm.iter().flat_map(Norm::tensors));
         all.extend(self.blocks.iter().flat_map(Block::tensors));
         all.extend(self.norm.iter().flat_map(Norm::tensors));
         if let Some(TokenHead { dense, norm, decoder, .. }) = &self.tokens {
-            all.extend([dense.tensors(), norm.tensors()].concat());
+            all.extend(dense.tensors().chain(norm.tensors()));
             all.extend(decoder.weight.iter().chain([&decoder.bias]));
         }
-        if let Some(SequenceHead { dense, output, .. }) = &self.sequences {
-            all.extend([dense.tensors(), output.tensors()].concat());
+        if let Some(SequenceHead { dense, activation, output, .. }) = &self.sequences {
+            let norm = activation.iter().flat_map(|(_, norm)| norm.tensors());
+            all.extend(dense.tensors().chain(norm).chain(output.tensors()));
         }
         all
     }

@@ -90,6 +90,7 @@ impl EngineOptions {
             }
         }
         let longest = Blueprint::of(&self.config, &self.heads)?.embeddings.longest();
+        let longest = longest.unwrap_or(self.config.max_position_embeddings);
         if self.max_sequence_length > longest {
             return Err(Error::new(
                 Code::InvalidArgument,

@@ -2,18 +2,22 @@
 
 use super::pass::Pass;
 use super::places::Places;
+use super::rotary::RotaryTable;
 use super::scratch::Scratch;
 use crate::backend::{Backend, DataGradient, Heads, Linear};
 use crate::blueprint::{self, Site};
 use crate::engine::EngineOptions;
 use crate::engine::batch::Batch;
 use crate::error::Result;
+use crate::ops::rotary::Direction;
 
 /// Where its parameters are, and how it drops out.
 pub(super) struct Attention {
     qkv: Linear,
     output: Linear,
     heads: Heads,
+    /// The table of its rotary positions.
+    table: Option<usize>,
     probabilities: Site,
     pub dropout: Site,
 }
@@ -29,17 +33,25 @@ pub(super) struct Kept<B: Backend> {
 }
 
 impl Attention {
-    pub fn new(spec: &blueprint::Attention, places: &Places, options: &EngineOptions, causal: bool) -> Result<Self> {
-        let qkv = places.side_by_side(&[&spec.query, &spec.key, &spec.value])?;
+    /// `bases` are those of the tables of rotary positions.
+    pub fn new(
+        spec: &blueprint::Attention,
+        places: &Places,
+        options: &EngineOptions,
+        causal: bool,
+        bases: &[f32],
+    ) -> Result<Self> {
+        let qkv = places.side_by_side(&spec.qkv)?;
         let heads = Heads {
             count: spec.heads,
             hidden: qkv.inputs,
             max_sequence_length: options.max_sequence_length,
             causal,
-            window: None,
+            window: spec.window,
         };
+        let table = spec.rotary.and_then(|base| bases.iter().position(|known| *known == base));
         let (probabilities, dropout) = (spec.probabilities, spec.dropout);
-        Ok(Self { qkv, output: places.dense(&spec.output)?, heads, probabilities, dropout })
+        Ok(Self { qkv, output: places.dense(&spec.output)?, heads, table, probabilities, dropout })
     }
 
     pub fn keep<B: Backend>(&self, backend: &B, n: usize) -> Result<Kept<B>> {
@@ -61,6 +73,7 @@ impl Attention {
         weights: &B::Buffer,
         batch: &Batch,
         pass: &Pass,
+        tables: &[RotaryTable<B>],
         kept: &mut Kept<B>,
         x: &B::Activations,
         residual: &B::Activations,
@@ -68,6 +81,9 @@ impl Attention {
     ) {
         let (n, Kept { qkv, lse, context }) = (batch.input_ids.len(), kept);
         backend.linear(n, self.qkv, weights, x, qkv);
+        if let Some(table) = self.table {
+            backend.rotate(batch, self.heads, tables[table].rows(), Direction::Forward, qkv);
+        }
         backend.attention(batch, self.heads, qkv, pass.at(self.probabilities), context, lse);
         backend.linear_residual(n, self.output, weights, context, pass.at(self.dropout), residual, sum);
     }
@@ -79,6 +95,7 @@ impl Attention {
         weights: &B::Buffer,
         batch: &Batch,
         pass: &Pass,
+        tables: &[RotaryTable<B>],
         kept: &Kept<B>,
         x: &B::Activations,
         scratch: &mut Scratch<B>,
@@ -91,6 +108,9 @@ impl Attention {
         backend.linear_backward(n, self.output, weights, dropped, DataGradient::Operand(d_context));
         let probabilities = pass.at(self.probabilities);
         backend.attention_backward(batch, self.heads, qkv, probabilities, context, lse, d_context, d_qkv);
+        if let Some(table) = self.table {
+            backend.rotate(batch, self.heads, tables[table].rows(), Direction::Backward, d_qkv);
+        }
         backend.linear_parameters_backward(n, self.qkv, x, d_qkv, gradients);
         backend.linear_backward(n, self.qkv, weights, d_qkv, dx);
     }

@@ -4,6 +4,7 @@ use super::attention::{self, Attention};
 use super::mlp::{self, Mlp};
 use super::pass::Pass;
 use super::places::Places;
+use super::rotary::RotaryTable;
 use super::scratch::Scratch;
 use crate::backend::{Backend, DataGradient, Norm};
 use crate::blueprint::{self, NormPlace, Site};
@@ -20,10 +21,12 @@ pub(super) struct Block {
     norms: [Branch; 2],
 }
 
-/// The norm of a branch.
+/// The norm of a branch, which one before it may lack.
 #[derive(Clone, Copy)]
 struct Branch {
-    norm: Norm,
+    norm: Option<Norm>,
+    /// C
+    width: usize,
     place: NormPlace,
 }
 
@@ -38,26 +41,43 @@ pub(super) struct Kept<B: Backend> {
 struct Around<B: Backend> {
     /// `[N, C]`: residual and branch.
     sum: B::Activations,
-    /// `[N, C]`: what the norm made, of the branch's input or of `sum`.
-    normed: B::Activations,
+    norm: Option<Normed<B>>,
+}
+
+/// What a branch's norm leaves.
+struct Normed<B: Backend> {
+    /// `[N, C]`: what it made, of the branch's input or of `sum`.
+    out: B::Activations,
     statistics: B::Buffer,
 }
 
 impl Block {
-    pub fn new(spec: &blueprint::Block, places: &Places, options: &EngineOptions, causal: bool) -> Result<Self> {
-        let branch = |norm| Ok(Branch { norm: places.norm(norm)?, place: spec.place });
+    /// `bases` are those of rotary positions that tables will be lent of.
+    pub fn new(
+        spec: &blueprint::Block,
+        places: &Places,
+        options: &EngineOptions,
+        causal: bool,
+        bases: &[f32],
+    ) -> Result<Self> {
+        let [width, _] = spec.mlp.down.shape();
+        let branch = |norm: Option<&_>| {
+            let norm = norm.map(|norm| places.norm(norm)).transpose()?;
+            Ok(Branch { norm, width, place: spec.place })
+        };
         Ok(Self {
             names: [spec.attention.name.clone(), spec.mlp.name.clone()],
-            attention: Attention::new(&spec.attention, places, options, causal)?,
+            attention: Attention::new(&spec.attention, places, options, causal, bases)?,
             mlp: Mlp::new(&spec.mlp, places)?,
-            norms: [branch(&spec.attention.norm)?, branch(&spec.mlp.norm)?],
+            norms: [branch(spec.attention.norm.as_ref())?, branch(Some(&spec.mlp.norm))?],
         })
     }
 
     pub fn keep<B: Backend>(&self, backend: &B, n: usize) -> Result<Kept<B>> {
-        let around = |Branch { norm, .. }: Branch| {
-            let matrix = || backend.activations(n * norm.width);
-            Ok(Around { sum: matrix()?, normed: matrix()?, statistics: backend.zeroed(2 * n)? })
+        let around = |Branch { norm, width, .. }: Branch| {
+            let matrix = || backend.activations(n * width);
+            let normed = |_| Ok(Normed { out: matrix()?, statistics: backend.zeroed(2 * n)? });
+            Ok(Around { sum: matrix()?, norm: norm.map(normed).transpose()? })
         };
         let [first, second] = self.norms;
         Ok(Kept {
@@ -74,12 +94,13 @@ impl Block {
         weights: &B::Buffer,
         batch: &Batch,
         pass: &Pass,
+        tables: &[RotaryTable<B>],
         x: &B::Activations,
         kept: &mut Kept<B>,
     ) {
         let (n, Kept { attention, mlp, around: [first, second] }) = (batch.input_ids.len(), kept);
         self.norms[0].forward(backend, weights, n, x, first, |backend, operand, sum| {
-            self.attention.forward(backend, weights, batch, pass, attention, operand, x, sum);
+            self.attention.forward(backend, weights, batch, pass, tables, attention, operand, x, sum);
         });
         let x = first.output(self.norms[0].place);
         self.norms[1].forward(backend, weights, n, x, second, |backend, operand, sum| {
@@ -99,6 +120,7 @@ impl Block {
         weights: &B::Buffer,
         batch: &Batch,
         pass: &Pass,
+        tables: &[RotaryTable<B>],
         x: &B::Activations,
         kept: &Kept<B>,
         hidden: &mut B::Buffer,
@@ -111,27 +133,28 @@ impl Block {
         let (x_of_mlp, dropout) = (first.output(self.norms[0].place), self.mlp.dropout);
         let branch = self.norms[1];
         branch.backward(backend, weights, n, pass, x_of_mlp, second, dropout, &mut flow, |b, x, to, s, g| {
-            self.mlp.backward(b, weights, n, mlp, x, s, to, g);
+            self.mlp.backward(b, weights, n, pass, mlp, x, s, to, g);
         });
         let (branch, dropout) = (self.norms[0], self.attention.dropout);
         branch.backward(backend, weights, n, pass, x, first, dropout, &mut flow, |b, x, to, s, g| {
-            self.attention.backward(b, weights, batch, pass, attention, x, s, to, g);
+            self.attention.backward(b, weights, batch, pass, tables, attention, x, s, to, g);
         });
     }
 
     pub fn first_non_finite<B: Backend>(&self, backend: &mut B, kept: &Kept<B>, tokens: usize) -> Option<String> {
-        self.names.iter().zip(self.norms).zip(&kept.around).find_map(|((name, Branch { norm, place }), around)| {
-            let found = backend.first_non_finite_activation(around.output(place), tokens * norm.width)?;
-            Some(format!("the output of {name} (token {})", found / norm.width))
+        self.names.iter().zip(self.norms).zip(&kept.around).find_map(|((name, branch), around)| {
+            let Branch { width, place, .. } = branch;
+            let found = backend.first_non_finite_activation(around.output(place), tokens * width)?;
+            Some(format!("the output of {name} (token {})", found / width))
         })
     }
 }
 
 impl<B: Backend> Around<B> {
     fn output(&self, place: NormPlace) -> &B::Activations {
-        match place {
-            NormPlace::Before => &self.sum,
-            NormPlace::After => &self.normed,
+        match (place, &self.norm) {
+            (NormPlace::After, Some(normed)) => &normed.out,
+            _ => &self.sum,
         }
     }
 }
@@ -155,15 +178,17 @@ impl Branch {
         around: &mut Around<B>,
         branch: impl FnOnce(&mut B, &B::Activations, &mut B::Activations),
     ) {
-        let Around { sum, normed, statistics } = around;
+        let Around { sum, norm: normed } = around;
+        let Some(norm) = self.norm else { return branch(backend, x, sum) };
+        let Normed { out, statistics } = normed.as_mut().expect("planned for a norm");
         match self.place {
             NormPlace::Before => {
-                backend.norm(n, self.norm, weights, x, normed, statistics);
-                branch(backend, normed, sum);
+                backend.norm(n, norm, weights, x, out, statistics);
+                branch(backend, out, sum);
             }
             NormPlace::After => {
                 branch(backend, x, sum);
-                backend.norm(n, self.norm, weights, sum, normed, statistics);
+                backend.norm(n, norm, weights, sum, out, statistics);
             }
         }
     }
@@ -184,16 +209,21 @@ impl Branch {
     ) {
         let Flow { hidden, inner, scratch, gradients } = flow;
         let (dropout, dropped) = (pass.at(dropout), &mut scratch.dropped);
+        let Some(norm) = self.norm else {
+            backend.dropout_to_operand(n, self.width, hidden, dropout, dropped);
+            return branch(backend, x, DataGradient::Add(&mut **hidden), scratch, gradients);
+        };
+        let Normed { out, statistics } = around.norm.as_ref().expect("planned for a norm");
         match self.place {
             NormPlace::Before => {
                 let inner = inner.as_deref_mut().expect("planned for norms before branches");
-                backend.dropout_to_operand(n, self.norm.width, hidden, dropout, dropped);
-                branch(backend, &around.normed, DataGradient::Store(inner), scratch, gradients);
-                backend.norm_backward(n, self.norm, weights, x, &around.statistics, inner, gradients);
-                backend.add(n, self.norm.width, inner, hidden);
+                backend.dropout_to_operand(n, self.width, hidden, dropout, dropped);
+                branch(backend, out, DataGradient::Store(inner), scratch, gradients);
+                backend.norm_backward(n, norm, weights, x, statistics, inner, gradients);
+                backend.add(n, self.width, inner, hidden);
             }
             NormPlace::After => {
-                let (norm, Around { sum, statistics, .. }) = (self.norm, around);
+                let sum = &around.sum;
                 backend
                     .norm_backward_to_operand(n, norm, weights, sum, statistics, hidden, dropout, dropped, gradients);
                 branch(backend, x, DataGradient::Add(&mut **hidden), scratch, gradients);

@@ -3,6 +3,7 @@
 use super::block::{Block, Kept};
 use super::pass::Pass;
 use super::places::Places;
+use super::rotary::RotaryTable;
 use super::scratch::Scratch;
 use crate::backend::{Backend, Linear, Norm};
 use crate::blueprint::{Blueprint, NormPlace};
@@ -15,6 +16,7 @@ pub(super) struct Encoder<B: Backend> {
     /// One for each block where there is a backward pass; two that take turns otherwise.
     kept: Vec<Kept<B>>,
     last: Option<LastNorm<B>>,
+    tables: Vec<RotaryTable<B>>,
 }
 
 /// The norm behind the last block.
@@ -49,22 +51,33 @@ impl<B: Backend> Gradients<B> {
 impl<B: Backend> Encoder<B> {
     pub fn new(backend: &B, options: &EngineOptions, blueprint: &Blueprint, places: &Places) -> Result<Self> {
         let n = options.max_tokens;
-        let block = |spec| Block::new(spec, places, options, blueprint.causal);
+        let tables = RotaryTable::all(backend, options, blueprint)?;
+        let bases: Vec<f32> = tables.iter().map(|table| table.base).collect();
+        let block = |spec| Block::new(spec, places, options, blueprint.causal, &bases);
         let blocks = blueprint.blocks.iter().map(block).collect::<Result<Vec<_>>>()?;
         let has_backward = options.training() && !blueprint.freezes_encoder;
         let slots = if has_backward { blocks.len() } else { blocks.len().min(2) };
-        let kept = blocks[..slots].iter().map(|block| block.keep(backend, n)).collect::<Result<Vec<_>>>()?;
+        // Of the blocks that take turns in a slot, the last one: the first block may lack a norm.
+        let turns = (0..slots).filter_map(|slot| blocks[slot..].iter().step_by(slots).next_back());
+        let kept = turns.map(|block| block.keep(backend, n)).collect::<Result<Vec<_>>>()?;
         let last = blueprint.norm.as_ref().map(|norm| {
             let norm = places.norm(norm)?;
             let (out, statistics) = (backend.activations(n * norm.width)?, backend.zeroed(2 * n)?);
             Ok(LastNorm { norm, out, statistics })
         });
-        Ok(Self { blocks, kept, last: last.transpose()? })
+        Ok(Self { blocks, kept, last: last.transpose()?, tables })
+    }
+
+    /// Writes the tables of a device that replays work; others get theirs as far as texts are long, which is sooner.
+    pub fn fill(&mut self, backend: &mut B) {
+        if B::DEFERS {
+            self.tables.iter_mut().for_each(|table| table.fill(backend, None));
+        }
     }
 
     /// The dense layers.
     pub fn layers(&self) -> Vec<Linear> {
-        self.blocks.iter().flat_map(|block| [block.attention.layers(), block.mlp.layers()].concat()).collect()
+        self.blocks.iter().flat_map(|block| [block.attention.layers().into(), block.mlp.layers()].concat()).collect()
     }
 
     /// What the last block makes of `input`, which it is where there is none.
@@ -84,6 +97,10 @@ impl<B: Backend> Encoder<B> {
         input: &B::Activations,
         pass: &Pass,
     ) {
+        if !self.tables.is_empty() {
+            let longest = batch.position_ids.iter().max().map_or(0, |last| *last as usize + 1);
+            self.tables.iter_mut().for_each(|table| table.fill(backend, Some(longest)));
+        }
         let slots = self.kept.len();
         for (i, block) in self.blocks.iter().enumerate() {
             let (before, rest) = self.kept.split_at_mut(i % slots);
@@ -92,7 +109,7 @@ impl<B: Backend> Encoder<B> {
                 0 => input,
                 _ => before.last().or(after.last()).map_or(input, |previous| self.blocks[i - 1].output(previous)),
             };
-            block.forward(backend, weights, batch, pass, x, kept);
+            block.forward(backend, weights, batch, pass, &self.tables, x, kept);
         }
         if let Some(mut last) = self.last.take() {
             let (n, x) = (batch.input_ids.len(), self.blocks_output(input));
@@ -126,7 +143,19 @@ impl<B: Backend> Encoder<B> {
         for (i, block) in self.blocks.iter().enumerate().rev() {
             let x = if i == 0 { input } else { self.blocks[i - 1].output(&self.kept[i - 1]) };
             let inner = inner.as_mut();
-            block.backward(backend, weights, batch, pass, x, &self.kept[i], hidden, inner, scratch, gradients);
+            block.backward(
+                backend,
+                weights,
+                batch,
+                pass,
+                &self.tables,
+                x,
+                &self.kept[i],
+                hidden,
+                inner,
+                scratch,
+                gradients,
+            );
         }
     }
 

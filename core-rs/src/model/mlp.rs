@@ -1,4 +1,5 @@
-//! The second branch of a block: the feed-forward part (Vaswani et al., 2017, section 3.3).
+//! The second branch of a block: the feed-forward part (Vaswani et al., 2017, section 3.3), with a gate in some families
+//! (Shazeer, 2020).
 
 use super::pass::Pass;
 use super::places::Places;
@@ -12,6 +13,8 @@ use crate::ops::activation::Activation;
 pub(super) struct Mlp {
     up: Linear,
     activation: Activation,
+    /// The layer whose output the activation is multiplied by, and the dropout of that product.
+    gate: Option<(Linear, Site)>,
     down: Linear,
     pub dropout: Site,
 }
@@ -22,21 +25,30 @@ pub(super) struct Kept<B: Backend> {
     before: B::Activations,
     /// `[N, F]`
     activated: B::Activations,
+    /// `[N, F]`: what is behind the gate.
+    gated: Option<B::Activations>,
 }
 
 impl Mlp {
     pub fn new(spec: &blueprint::Mlp, places: &Places) -> Result<Self> {
-        let (up, down) = (places.dense(&spec.up)?, places.dense(&spec.down)?);
-        Ok(Self { up, activation: spec.activation, down, dropout: spec.dropout })
+        let (up, gate) = match spec.gate {
+            None => (places.dense(&spec.up)?, None),
+            Some(dropout) => {
+                let [up, gate] = places.halves(&spec.up)?;
+                (up, Some((gate, dropout)))
+            }
+        };
+        Ok(Self { up, activation: spec.activation, gate, down: places.dense(&spec.down)?, dropout: spec.dropout })
     }
 
     pub fn keep<B: Backend>(&self, backend: &B, n: usize) -> Result<Kept<B>> {
         let matrix = || backend.activations(n * self.up.outputs);
-        Ok(Kept { before: matrix()?, activated: matrix()? })
+        let gated = self.gate.map(|_| matrix()).transpose()?;
+        Ok(Kept { before: matrix()?, activated: matrix()?, gated })
     }
 
-    pub fn layers(&self) -> [Linear; 2] {
-        [self.up, self.down]
+    pub fn layers(&self) -> Vec<Linear> {
+        [self.up].into_iter().chain(self.gate.map(|(gate, _)| gate)).chain([self.down]).collect()
     }
 
     /// `sum = dropout(down(f(up(x)))) + residual`, of `n` rows.
@@ -51,8 +63,12 @@ impl Mlp {
         residual: &B::Activations,
         sum: &mut B::Activations,
     ) {
-        let Kept { before, activated } = kept;
+        let Kept { before, activated, gated } = kept;
         backend.linear_activation(n, self.up, self.activation, weights, x, before, activated);
+        if let (Some((gate, site)), Some(gated)) = (self.gate, &mut *gated) {
+            backend.linear_gate(n, gate, pass.at(site), weights, x, before, activated, gated);
+        }
+        let activated = gated.as_ref().unwrap_or(&*activated);
         backend.linear_residual(n, self.down, weights, activated, pass.at(self.dropout), residual, sum);
     }
 
@@ -62,16 +78,37 @@ impl Mlp {
         backend: &mut B,
         weights: &B::Buffer,
         n: usize,
+        pass: &Pass,
         kept: &Kept<B>,
         x: &B::Activations,
         scratch: &mut Scratch<B>,
-        dx: DataGradient<B>,
+        mut dx: DataGradient<B>,
         gradients: &mut B::Buffer,
     ) {
-        let Scratch { dropped, intermediate, .. } = scratch;
-        backend.linear_parameters_backward(n, self.down, &kept.activated, dropped, gradients);
-        let (activation, before) = (self.activation, &kept.before);
-        backend.linear_backward_through_activation(n, self.down, activation, weights, dropped, before, intermediate);
+        let Scratch { dropped, intermediate, gate: d_gate, .. } = scratch;
+        let (f, Kept { before, activated, gated }) = (self.activation, kept);
+        let behind = gated.as_ref().unwrap_or(activated);
+        backend.linear_parameters_backward(n, self.down, behind, dropped, gradients);
+        if let (Some((gate, site)), Some(d_gate)) = (self.gate, d_gate) {
+            let (down, dropout) = (self.down, pass.at(site));
+            backend.linear_backward_through_gate(
+                n,
+                down,
+                f,
+                dropout,
+                weights,
+                dropped,
+                before,
+                activated,
+                intermediate,
+                d_gate,
+            );
+            backend.linear_parameters_backward(n, gate, x, d_gate, gradients);
+            backend.linear_backward(n, gate, weights, d_gate, dx.again());
+            dx = dx.added();
+        } else {
+            backend.linear_backward_through_activation(n, self.down, f, weights, dropped, before, intermediate);
+        }
         backend.linear_parameters_backward(n, self.up, x, intermediate, gradients);
         backend.linear_backward(n, self.up, weights, intermediate, dx);
     }

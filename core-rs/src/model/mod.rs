@@ -9,6 +9,7 @@ mod heads;
 mod mlp;
 mod pass;
 mod places;
+mod rotary;
 mod scratch;
 
 use crate::backend::{Backend, Linear};
@@ -59,6 +60,11 @@ impl<B: Backend> Model<B> {
                 false => None,
             },
         })
+    }
+
+    /// Writes what stays as it is, once everything that is planned is known to fit.
+    pub fn fill(&mut self, backend: &mut B) {
+        self.encoder.fill(backend);
     }
 
     /// The dense layers whose products are worth preparing for: all but those of a head on sequences.

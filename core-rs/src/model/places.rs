@@ -16,20 +16,29 @@ impl Places<'_> {
     }
 
     pub fn dense(&self, dense: &Dense) -> Result<Linear> {
-        self.side_by_side(&[dense])
+        self.side_by_side(std::slice::from_ref(dense))
     }
 
     /// Layers of the same inputs as the one that they make together: their weights lie side by side, and their biases.
-    pub fn side_by_side(&self, parts: &[&Dense]) -> Result<Linear> {
+    pub fn side_by_side(&self, parts: &[Dense]) -> Result<Linear> {
         let [first, ..] = parts else { unreachable!("at least one layer") };
         let outputs = parts.iter().map(|dense| dense.shape()[0]).sum();
-        let (weight, bias) = (self.offset(&first.weight)?, Some(self.offset(&first.bias)?));
-        Ok(Linear { weight, bias, inputs: first.shape()[1], outputs })
+        let bias = first.bias.as_ref().map(|bias| self.offset(bias)).transpose()?;
+        Ok(Linear { weight: self.offset(&first.weight)?, bias, inputs: first.shape()[1], outputs })
+    }
+
+    /// The two layers that the halves of one layer's outputs are.
+    pub fn halves(&self, dense: &Dense) -> Result<[Linear; 2]> {
+        let whole = self.dense(dense)?;
+        let outputs = whole.outputs / 2;
+        let first = Linear { outputs, ..whole };
+        let bias = whole.bias.map(|bias| bias + outputs);
+        Ok([first, Linear { weight: whole.weight + outputs * whole.inputs, bias, ..first }])
     }
 
     pub fn norm(&self, norm: &blueprint::Norm) -> Result<Norm> {
         let (weight, width) = (self.offset(&norm.weight)?, norm.weight.shape[0]);
-        Ok(Norm { weight, width, eps: norm.eps, has_bias: true })
+        Ok(Norm { weight, width, eps: norm.eps, has_bias: norm.bias.is_some() })
     }
 
     /// A decoder of its own, or the word embeddings as one.
@@ -41,6 +50,7 @@ impl Places<'_> {
 
     pub fn tables(&self, embeddings: &blueprint::Embeddings) -> Embeddings {
         let blueprint::Embeddings { words, positions, token_types, .. } = embeddings;
-        Embeddings { rows: [words, positions, token_types].map(|table| table.shape[0]), width: words.shape[1] }
+        let rows = [Some(words), positions.as_ref(), token_types.as_ref()];
+        Embeddings { rows: rows.map(|table| table.map_or(0, |table| table.shape[0])), width: words.shape[1] }
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct Scratch<B: Backend> {
     pub dropped: B::Activations,
     /// `[N, F]`
     pub intermediate: B::Activations,
+    /// `[N, F]`, where the feed-forward part has a gate.
+    pub gate: Option<B::Activations>,
     /// `[N, C]`
     pub context: B::Activations,
     /// `[N, 3C]`
@@ -19,8 +21,9 @@ pub(super) struct Scratch<B: Backend> {
 impl<B: Backend> Scratch<B> {
     /// For blocks like that one, of `n` rows.
     pub fn new(backend: &B, spec: &blueprint::Block, n: usize) -> Result<Self> {
-        let [f, c] = spec.mlp.up.shape();
+        let [c, f] = spec.mlp.down.shape();
         let matrix = |width| backend.activations(n * width);
-        Ok(Self { dropped: matrix(c)?, intermediate: matrix(f)?, context: matrix(c)?, qkv: matrix(3 * c)? })
+        let gate = spec.mlp.gate.map(|_| matrix(f)).transpose()?;
+        Ok(Self { dropped: matrix(c)?, intermediate: matrix(f)?, gate, context: matrix(c)?, qkv: matrix(3 * c)? })
     }
 }

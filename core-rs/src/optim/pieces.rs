@@ -59,21 +59,26 @@ impl Pieces {
                 let slot = offset + (from - p.offset)..offset + (to - p.offset);
                 pieces.push(Piece { range: from..to, slot, parameter, rows });
             };
-            match layers.binary_search_by_key(&p.offset, |layer| layer.weight) {
-                Ok(index) => {
-                    let Linear { inputs, outputs, .. } = layers[index];
-                    let rows = (BLOCK / inputs).max(1).next_multiple_of(ROWS);
-                    for first in (0..outputs).step_by(rows) {
-                        let last = (first + rows).min(outputs);
-                        push(p.offset + first * inputs, p.offset + last * inputs, Some((index, first)));
+            // A layer begins with its parameter, or is a half of it, or reaches over several.
+            at = p.offset;
+            while at < p.range().end {
+                let found = layers.binary_search_by_key(&at, |layer| layer.weight);
+                match found {
+                    Ok(index) => {
+                        let Linear { inputs, outputs, .. } = layers[index];
+                        let rows = (BLOCK / inputs).max(1).next_multiple_of(ROWS);
+                        for first in (0..outputs).step_by(rows) {
+                            let last = (first + rows).min(outputs);
+                            push(at + first * inputs, at + last * inputs, Some((index, first)));
+                        }
+                        at += inputs * outputs;
                     }
-                    at = p.offset + inputs * outputs;
-                }
-                Err(_) => {
-                    for from in p.range().step_by(BLOCK) {
-                        push(from, (from + BLOCK).min(p.range().end), None);
+                    Err(_) => {
+                        for from in p.range().step_by(BLOCK) {
+                            push(from, (from + BLOCK).min(p.range().end), None);
+                        }
+                        at = p.range().end;
                     }
-                    at = p.range().end;
                 }
             }
         }

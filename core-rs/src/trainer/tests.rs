@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::blueprint::families;
-use crate::config::ModelConfig;
 use crate::config::tests::tiny;
+use crate::config::{ClassifierPooling, ModelConfig, ModernBert};
 use crate::engine::batch::OwnedBatch as Packed;
 use crate::heads::tests::classification;
 use crate::heads::{Heads, Pools, SequenceHead};
@@ -125,7 +125,15 @@ fn of_families(config: ModelConfig) -> impl Iterator<Item = ModelConfig> {
     let behind = ModelConfig { max_position_embeddings, ..config.clone() };
     families().map(move |family| {
         let config = if family == "roberta" { &behind } else { &config };
-        ModelConfig { model_type: family.into(), ..config.clone() }
+        let modernbert = Some(ModernBert {
+            global_attn_every_n_layers: 2,
+            local_attention: 4,
+            embedding_dropout: config.hidden_dropout_prob,
+            mlp_dropout: config.hidden_dropout_prob,
+            classifier_pooling: ClassifierPooling::Mean,
+            ..ModernBert::default()
+        });
+        ModelConfig { model_type: family.into(), modernbert, ..config.clone() }
     })
 }
 

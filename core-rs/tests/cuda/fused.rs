@@ -59,6 +59,7 @@ pub fn tests<B: Readable>() -> Vec<Test<B>> {
     vec![
         ("linear_residual", linear_residual),
         ("linear_activation_and_its_backward", linear_activation),
+        ("linear_gate_and_its_backward", linear_gate),
         ("norm_backward_to_operand", norm_backward_to_operand),
         ("embed_norm", embed_norm),
     ]
@@ -133,6 +134,32 @@ fn linear_activation<B: Readable>(backend: &mut B) {
         backend.linear_backward_through_activation(n, down, f, &weights, &dy, &kept, &mut fused);
         linear::linear_backward_through_activation(backend, n, down, f, &weights, &dy, &kept, &mut made);
         same(backend, "dx", [&fused, &made]);
+    }
+}
+
+fn linear_gate<B: Readable>(backend: &mut B) {
+    let f = Activation::Gelu;
+    for (n, dropout) in ROWS.into_iter().flat_map(|n| [(n, Dropout::none()), (n, dropout(1))]) {
+        let weights = weights(backend, 41 * C + 40);
+        let (x, dy) = (operand(backend, &random(n * C, 2)), operand(backend, &random(n * C, 3)));
+        let [mut fused, mut made] = [0; 2].map(|_| backend.activations(n * 40).unwrap());
+        let [mut kept, mut kept_made] = [0; 2].map(|_| backend.activations(n * 40).unwrap());
+        let [mut activated, mut activated_made] = [0; 2].map(|_| backend.activations(n * 40).unwrap());
+        backend.linear_activation(n, DENSE, f, &weights, &x, &mut kept, &mut activated);
+        backend.linear_activation(n, DENSE, f, &weights, &x, &mut kept_made, &mut activated_made);
+        backend.linear_gate(n, DENSE, dropout, &weights, &x, &mut kept, &mut activated, &mut fused);
+        let left = (&mut kept_made, &mut activated_made);
+        linear::linear_gate(backend, n, DENSE, dropout, &weights, &x, left.0, left.1, &mut made);
+        same(backend, "y", [&fused, &made]);
+
+        let down = Linear { inputs: 40, outputs: C, ..DENSE };
+        let [mut up, mut gate, mut up_made, mut gate_made] = [0; 4].map(|_| backend.activations(n * 40).unwrap());
+        let left = (&kept, &activated);
+        backend.linear_backward_through_gate(n, down, f, dropout, &weights, &dy, left.0, left.1, &mut up, &mut gate);
+        let to = (&mut up_made, &mut gate_made);
+        linear::linear_backward_through_gate(backend, n, down, f, dropout, &weights, &dy, left.0, left.1, to.0, to.1);
+        same(backend, "of the activation", [&up, &up_made]);
+        same(backend, "of the gate", [&gate, &gate_made]);
     }
 }
 

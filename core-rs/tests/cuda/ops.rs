@@ -273,7 +273,7 @@ fn embeddings_<D: Device>(device: &Queue<D>) {
             }
         }
         let mut plan = embeddings::cuda::Collisions::default();
-        plan.plan(&rows, tables.iter().sum());
+        plan.plan(&rows, n, tables.iter().sum());
         let partials = singles(device, &vec![0.0; plan.slots * c]);
         let counts = [plan.pieces.len() / 4, plan.rows.len() / 3].map(|count| count as i32);
         let g = singles(device, &gradient);
@@ -389,7 +389,7 @@ fn rotary_<D: Device>(device: &Queue<D>) {
     let (heads, d, positions) = (3, 10, [0, 1, 2, 0, 7, 40]);
     let (n, c) = (positions.len(), heads * d);
     let mut table = vec![0.0; 41 * d];
-    rotary::fill_table(160_000.0, d, &mut table);
+    rotary::fill_table(160_000.0, d, 0, &mut table);
     let (tables, places) = (singles(device, &table), integers(device, &positions));
     for direction in [Direction::Forward, Direction::Backward] {
         let mut expected = rounded(device, random(3 * n * c, 1));
@@ -658,6 +658,7 @@ fn layout() -> ParameterLayout {
         hidden_act: "gelu".into(),
         pad_token_id: 0,
         tie_word_embeddings: true,
+        modernbert: None,
     };
     Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout()
 }

@@ -8,6 +8,7 @@ use crate::machine::dtype::Element;
 use crate::machine::memory::Buffer;
 use crate::ops::attention::{self, Shape};
 use crate::ops::dropout::Dropout;
+use crate::ops::rotary::{self, Direction};
 
 fn shape<'a>(batch: &Batch<'a>, heads: Heads) -> Shape<'a> {
     Shape {
@@ -21,6 +22,12 @@ fn shape<'a>(batch: &Batch<'a>, heads: Heads) -> Shape<'a> {
 }
 
 impl<T: Element> AttentionOps for Cpu<T> {
+    fn rotate(&mut self, batch: &Batch, heads: Heads, table: &Buffer, direction: Direction, qkv: &mut Buffer<T>) {
+        let _timer = self.profile.start("rotate");
+        let (positions, d) = (batch.position_ids, heads.hidden / heads.count);
+        rotary::rotate(&self.threads, table, d, positions, direction, &mut qkv[..positions.len() * 3 * heads.hidden]);
+    }
+
     fn attention(
         &mut self,
         batch: &Batch,

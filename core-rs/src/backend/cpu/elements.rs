@@ -55,6 +55,38 @@ impl<T: Element> ElementOps for Cpu<T> {
         activation::backward(&self.threads, &mut gradient[..n * width], &kept[..n * width]);
     }
 
+    fn gate(
+        &mut self,
+        n: usize,
+        width: usize,
+        dropout: Dropout,
+        slope: &mut Buffer<T>,
+        activated: &mut Buffer<T>,
+        y: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("gate");
+        let [slope, activated, y] = [slope, activated, y].map(|x| &mut x[..n * width]);
+        activation::gate(&self.threads, dropout, slope, activated, y);
+    }
+
+    fn gate_backward(
+        &mut self,
+        n: usize,
+        width: usize,
+        _activation: Activation,
+        _dropout: Dropout, // is in both factors
+        slope: &Buffer<T>,
+        activated: &Buffer<T>,
+        d_up: &mut Buffer<T>,
+        d_gate: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("gate_backward");
+        let [d_up, d_gate] = [d_up, d_gate].map(|x| &mut x[..n * width]);
+        d_gate.copy_from_slice(d_up);
+        activation::backward(&self.threads, d_up, &slope[..n * width]);
+        activation::backward(&self.threads, d_gate, &activated[..n * width]);
+    }
+
     fn tanh(&mut self, n: usize, width: usize, x: &Buffer<T>, y: &mut Buffer<T>) {
         tanh::forward(&x[..n * width], &mut y[..n * width]);
     }

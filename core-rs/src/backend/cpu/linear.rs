@@ -8,6 +8,7 @@ use crate::machine::memory::Buffer;
 use crate::ops::activation::Activation;
 use crate::ops::dropout::Dropout;
 use crate::ops::gemm::epilogue::{Add, Bias, BiasActivation, BiasDropoutResidual, Epilogue, Store, TimesSlope};
+use crate::ops::gemm::gate::{Gate, TimesBoth};
 use crate::ops::linear::{self, Weight};
 
 impl<T: Element> Cpu<T> {
@@ -115,6 +116,42 @@ impl<T: Element> LinearOps for Cpu<T> {
         let _timer = self.profile.start("linear_backward_through_activation");
         let len = n * layer.inputs;
         self.linear_data(n, layer, weights, dy, &TimesSlope::new(&kept[..len], &mut dx[..len], layer.inputs));
+    }
+
+    fn linear_gate(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        dropout: Dropout,
+        weights: &Buffer,
+        x: &Buffer<T>,
+        slope: &mut Buffer<T>,
+        activated: &mut Buffer<T>,
+        y: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_gate");
+        let [slope, activated, y] = [slope, activated, y].map(|x| &mut x[..n * layer.outputs]);
+        let epilogue = Gate::new(layer.bias(weights), dropout, slope, activated, y, layer.outputs);
+        self.linear_forward(n, layer, weights, x, &epilogue);
+    }
+
+    fn linear_backward_through_gate(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        _activation: Activation,
+        _dropout: Dropout, // is in both factors
+        weights: &Buffer,
+        dy: &Buffer<T>,
+        slope: &Buffer<T>,
+        activated: &Buffer<T>,
+        d_up: &mut Buffer<T>,
+        d_gate: &mut Buffer<T>,
+    ) {
+        let _timer = self.profile.start("linear_backward_through_gate");
+        let [d_up, d_gate] = [d_up, d_gate].map(|x| &mut x[..n * layer.inputs]);
+        let epilogue = TimesBoth::new(slope, activated, d_up, d_gate, layer.inputs);
+        self.linear_data(n, layer, weights, dy, &epilogue);
     }
 
     fn linear_parameters_backward(

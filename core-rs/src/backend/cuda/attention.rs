@@ -7,8 +7,21 @@ use crate::driver::{self, Device};
 use crate::engine::batch::Batch;
 use crate::ops::attention;
 use crate::ops::dropout::Dropout;
+use crate::ops::rotary::{self, Direction};
 
 impl<D: Device> AttentionOps for Cuda<D> {
+    fn rotate(
+        &mut self,
+        batch: &Batch,
+        heads: Heads,
+        table: &Buffer<D>,
+        direction: Direction,
+        qkv: &mut driver::Buffer<D>,
+    ) {
+        let sizes = [batch.input_ids.len(), heads.hidden, heads.hidden / heads.count];
+        rotary::cuda::rotate(&self.queue, sizes, table.exact(), self.positions(), direction, qkv.tensor());
+    }
+
     fn attention(
         &mut self,
         batch: &Batch,

@@ -69,6 +69,34 @@ impl<D: Device> ElementOps for Cuda<D> {
         activation::cuda::backward(&self.queue, activation, n * width, pre.tensor(), gradient.tensor());
     }
 
+    fn gate(
+        &mut self,
+        n: usize,
+        width: usize,
+        dropout: Dropout,
+        _pre: &mut driver::Buffer<D>,
+        activated: &mut driver::Buffer<D>,
+        y: &mut driver::Buffer<D>,
+    ) {
+        let site = self.site(dropout);
+        activation::cuda::gate_forward(&self.queue, n * width, site, activated.tensor(), y.tensor());
+    }
+
+    fn gate_backward(
+        &mut self,
+        n: usize,
+        width: usize,
+        activation: Activation,
+        dropout: Dropout,
+        pre: &driver::Buffer<D>,
+        gate: &driver::Buffer<D>,
+        d_up: &mut driver::Buffer<D>,
+        d_gate: &mut driver::Buffer<D>,
+    ) {
+        let (from, to) = ([pre.tensor(), gate.tensor()], [d_up.tensor(), d_gate.tensor()]);
+        activation::cuda::gate_backward(&self.queue, activation, n * width, self.site(dropout), from, to);
+    }
+
     fn tanh(&mut self, n: usize, width: usize, x: &driver::Buffer<D>, y: &mut driver::Buffer<D>) {
         tanh::cuda::forward(&self.queue, n * width, x.tensor(), y.tensor());
     }

@@ -6,7 +6,7 @@ use crate::backend::{Embeddings, Norm};
 use crate::driver::{self, Device};
 use crate::engine::batch::Batch;
 use crate::ops::dropout::Dropout;
-use crate::ops::embeddings;
+use crate::ops::{embeddings, pooling};
 
 impl<D: Device> EmbeddingOps for Cuda<D> {
     fn embed(&mut self, batch: &Batch, tables: Embeddings, weights: &Buffer<D>, out: &mut driver::Buffer<D>) {
@@ -44,7 +44,7 @@ impl<D: Device> EmbeddingOps for Cuda<D> {
 
     fn embed_backward(&mut self, batch: &Batch, tables: Embeddings, gradient: &Buffer<D>, gradients: &mut Buffer<D>) {
         let (rows, c, n) = (tables.rows.iter().sum(), tables.width, batch.input_ids.len());
-        let planned = self.send_collisions(rows);
+        let planned = self.send_collisions(n, rows);
         let gradient = gradient.exact().part(0, n * c);
         embeddings::cuda::backward(&self.queue, c, planned, gradient, gradients.exact().part(0, rows * c));
     }
@@ -57,5 +57,15 @@ impl<D: Device> EmbeddingOps for Cuda<D> {
     fn scatter_add(&mut self, rows: &[i32], width: usize, x: &Buffer<D>, out: &mut Buffer<D>) {
         let rows = self.queue.input(rows, rows.len());
         embeddings::cuda::scatter_add(&self.queue, width, rows, x.exact(), out.exact());
+    }
+
+    fn mean(&mut self, batch: &Batch, width: usize, x: &driver::Buffer<D>, out: &mut driver::Buffer<D>) {
+        let _ = batch; // it has been sent
+        pooling::cuda::mean(&self.queue, width, self.bounds(), x.tensor(), out.tensor());
+    }
+
+    fn mean_backward(&mut self, batch: &Batch, width: usize, gradient: &Buffer<D>, dx: &mut Buffer<D>) {
+        let _ = batch;
+        pooling::cuda::backward(&self.queue, width, self.bounds(), gradient.exact(), dx.exact());
     }
 }

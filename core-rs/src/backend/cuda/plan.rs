@@ -37,6 +37,8 @@ pub struct Cuda<D: Device> {
     /// f32: partial sums, and attention's `[H, N]`.
     pub(super) scratch: driver::Buffer<D>,
     host: Host,
+    /// Whether attention turns queries and keys by positions.
+    rotary: bool,
     /// Of the batch, without padding.
     pub(super) tokens: usize,
     /// The update that the batch is part of, from 0.
@@ -52,9 +54,18 @@ pub(super) struct Host {
     table_rows: Vec<i32>,
     tiles: Vec<i32>,
     collisions: Collisions,
-    /// Where the batch in progress lies: its `cu_seqlens` and its tiles.
-    packed: Option<(Tensor, Tensor)>,
+    /// Where the batch in progress lies.
+    packed: Option<Sent>,
     pub(super) values: Vec<f32>,
+}
+
+/// A batch on the device.
+#[derive(Clone, Copy)]
+struct Sent {
+    cu_seqlens: Tensor,
+    tiles: Tensor,
+    /// Where they are rotary.
+    positions: Option<Tensor>,
 }
 
 /// f32 elements; the weights also in the type of activations, if that is another.
@@ -114,6 +125,7 @@ impl<D: Device> Cuda<D> {
             sums: zeroed(training(Collisions::most_slots(n) * config.hidden_size), Dtype::F32)?,
             scratch: zeroed(training(partials.unwrap_or(0)), Dtype::F32)?,
             host: Host::default(),
+            rotary: blueprint.blocks.iter().any(|block| block.attention.rotary.is_some()),
             tokens: 0,
             step: 0,
             updated: None,
@@ -139,17 +151,20 @@ impl<D: Device> Cuda<D> {
         embeddings::cuda::table_rows(ids, tables.rows, table_rows);
         attention::cuda::tiles(self.queue.activations(), batch.cu_seqlens, tiles);
         tiles.resize(attention::cuda::most_tiles(n, b), -1);
-        let cu_seqlens = self.queue.input(batch.cu_seqlens, b + 1);
-        *packed = Some((cu_seqlens, self.queue.input(tiles, tiles.len())));
-        self.queue.input(table_rows, 3 * n)
+        *packed = Some(Sent {
+            cu_seqlens: self.queue.input(batch.cu_seqlens, b + 1),
+            tiles: self.queue.input(tiles, tiles.len()),
+            positions: self.rotary.then(|| self.queue.input(batch.position_ids, n)),
+        });
+        self.queue.input(table_rows, table_rows.len())
     }
 
-    /// Sends how the tokens of the batch collide in a table of `rows` rows. What it needs room for is little of what it
+    /// Sends how the `n` tokens of the batch collide in a table of `rows` rows. What it needs room for is little of what it
     /// may need, so it is sent last, and the largest part of it behind the rest.
-    pub(super) fn send_collisions(&mut self, rows: usize) -> Planned {
+    pub(super) fn send_collisions(&mut self, n: usize, rows: usize) -> Planned {
         let Host { table_rows, collisions, .. } = &mut self.host;
-        collisions.plan(table_rows, rows);
-        let (ids, n) = (table_rows.len(), table_rows.len() / 3);
+        collisions.plan(table_rows, n, rows);
+        let ids = table_rows.len();
         let counts = [collisions.pieces.len() / 4, collisions.rows.len() / 3].map(|count| count as i32);
         Planned {
             counts: self.queue.input(&counts, 2),
@@ -189,9 +204,23 @@ impl<D: Device> Cuda<D> {
         layer_norm::cuda::Parameters { width: norm.width, eps: norm.eps, weight, bias }
     }
 
-    /// The batch that `send_batch` has sent.
+    fn sent(&self) -> Sent {
+        self.host.packed.expect("the embeddings come first")
+    }
+
+    /// Bounds of the sequences of the batch that `send_batch` has sent.
+    pub(super) fn bounds(&self) -> Tensor {
+        self.sent().cu_seqlens
+    }
+
+    /// Positions of its tokens.
+    pub(super) fn positions(&self) -> Tensor {
+        self.sent().positions.expect("sent where they are rotary")
+    }
+
+    /// That batch, for attention.
     pub(super) fn packed(&self, batch: &Batch, heads: Heads) -> attention::cuda::Packed {
-        let (cu_seqlens, tiles) = self.host.packed.expect("the embeddings come first");
+        let Sent { cu_seqlens, tiles, .. } = self.sent();
         attention::cuda::Packed {
             tokens: batch.input_ids.len(),
             heads: heads.count,
@@ -242,7 +271,7 @@ impl<D: Device> Cuda<D> {
 fn input_bytes(options: &EngineOptions, blueprint: &Blueprint) -> usize {
     let (n, b, m) = (options.max_tokens, options.max_sequences, options.max_masked);
     let chunks = m * options.config.vocab_size / LOGITS + 2;
-    let mut rooms = vec![3 * n, b + 1, attention::cuda::most_tiles(n, b), m, m, b, b, b];
+    let mut rooms = vec![3 * n, n, b + 1, attention::cuda::most_tiles(n, b), m, m, b, b, b];
     rooms.extend(std::iter::repeat_n(m.div_ceil(chunks) + 1, chunks));
     rooms.extend(std::iter::repeat_n(16, 2 * blueprint.sites.count() + 16));
     if options.training() {

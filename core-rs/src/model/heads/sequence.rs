@@ -1,15 +1,18 @@
-//! The head on sequences: a dense layer and tanh on one token of each (BERT calls it the pooler), dropout, and a dense layer
-//! with one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
+//! The head on sequences: a dense layer and tanh on one token of each (BERT calls it the pooler) or another activation and a
+//! norm, on one or on the mean of all, then dropout and a dense layer with one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
 //! 4.1) differ in that layer's name and in dropout only; some families drop out before the first layer, too.
 
-use crate::backend::{Backend, DataGradient, Head, Linear};
+use crate::backend::{Backend, DataGradient, Head, Linear, Norm};
 use crate::blueprint::{self, Site};
 use crate::engine::EngineOptions;
 use crate::engine::batch::Batch;
 use crate::error::Result;
+use crate::heads::Pools;
 use crate::machine::memory::zeros;
 use crate::model::pass::Pass;
 use crate::model::places::Places;
+use crate::ops::activation::Activation;
+use crate::ops::dropout::Dropout;
 
 /// The head and its activations.
 pub struct SequenceHead<B: Backend> {
@@ -17,15 +20,18 @@ pub struct SequenceHead<B: Backend> {
     output: Linear,
     /// Before them, in families that drop out there, too.
     dropout_before: Option<Site>,
+    /// Behind the first, instead of tanh.
+    activation: Option<Activated<B>>,
     /// Between them.
     dropout: Site,
-    pools_last: bool,
-    /// `[B]` indices of the tokens that are pooled.
+    pools: Pools,
+    /// `[B]` indices of the tokens that are pooled, if some are.
     tokens: Vec<i32>,
-    /// `[B, C]` their hidden states, dropped out.
+    /// `[B, C]` what is pooled, dropped out.
     gathered: B::Activations,
+    /// `[B, C]` what the first layer makes, or what the backward of its activation needs.
     pre: B::Activations,
-    /// `[B, C]` tanh of `pre`, before dropout and after it.
+    /// `[B, C]` tanh of `pre`, or another activation, before dropout; `dropped` is what the last layer reads.
     pooled: B::Activations,
     dropped: B::Activations,
     /// `[B, K]`
@@ -35,13 +41,20 @@ pub struct SequenceHead<B: Backend> {
     rows: B::Rows,
 }
 
+/// An activation and the norm behind it.
+struct Activated<B: Backend> {
+    activation: Activation,
+    norm: Norm,
+    statistics: B::Buffer,
+}
+
 /// Gradients of the head's activations, in training.
 struct Gradients<B: Backend> {
     /// `[B, K]`
     logits: B::Activations,
     /// `[B, C]`
     pooled: B::Activations,
-    /// `[B, C]`
+    /// `[B, C]`: of what the norm makes, if there is one, then of what is pooled.
     first: B::Buffer,
 }
 
@@ -59,12 +72,17 @@ impl<B: Backend> SequenceHead<B> {
             let (logits, first) = (backend.activations(b * outputs)?, backend.zeroed(b * c)?);
             Ok(Gradients { logits, pooled: matrix()?, first })
         };
+        let activated = |(activation, norm): &(Activation, blueprint::Norm)| {
+            let (norm, statistics) = (places.norm(norm)?, backend.zeroed(2 * b)?);
+            Ok(Activated { activation: *activation, norm, statistics })
+        };
         Ok(Self {
             pooler: places.dense(&spec.dense)?,
+            activation: spec.activation.as_ref().map(activated).transpose()?,
             output: places.dense(&spec.output)?,
             dropout_before: spec.dropout_before,
             dropout: spec.dropout,
-            pools_last: spec.pools_last,
+            pools: spec.pools,
             tokens: zeros(b)?,
             gathered: matrix()?,
             pre: matrix()?,
@@ -91,20 +109,33 @@ impl<B: Backend> SequenceHead<B> {
         pass: &Pass,
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
-        self.tokens.clear();
-        let bounds = batch.cu_seqlens.windows(2);
-        self.tokens.extend(bounds.map(|w| match w[1] - w[0] {
-            0 => -1, // fills a batch up
-            _ if self.pools_last => w[1] - 1,
-            _ => w[0],
-        }));
-        backend.gather(&self.tokens, c, hidden, &mut self.gathered);
+        if self.pools == Pools::Mean {
+            backend.mean(batch, c, hidden, &mut self.gathered);
+        } else {
+            self.tokens.clear();
+            let bounds = batch.cu_seqlens.windows(2);
+            self.tokens.extend(bounds.map(|w| match w[1] - w[0] {
+                0 => -1, // fills a batch up
+                _ if self.pools == Pools::Last => w[1] - 1,
+                _ => w[0],
+            }));
+            backend.gather(&self.tokens, c, hidden, &mut self.gathered);
+        }
         if let Some(site) = self.dropout_before {
             backend.dropout(b, c, &mut self.gathered, pass.at(site));
         }
-        backend.linear(b, self.pooler, weights, &self.gathered, &mut self.pre);
-        backend.tanh(b, c, &self.pre, &mut self.pooled);
-        backend.tanh(b, c, &self.pre, &mut self.dropped);
+        let Self { gathered, pre, pooled, dropped, .. } = self;
+        match &mut self.activation {
+            Some(Activated { activation, norm, statistics }) => {
+                backend.linear_activation(b, self.pooler, *activation, weights, gathered, pre, pooled);
+                backend.norm(b, *norm, weights, pooled, dropped, statistics);
+            }
+            None => {
+                backend.linear(b, self.pooler, weights, gathered, pre);
+                backend.tanh(b, c, pre, pooled);
+                backend.tanh(b, c, pre, dropped);
+            }
+        }
         backend.dropout(b, c, &mut self.dropped, pass.at(self.dropout));
         backend.logits(0, b, self.output, weights, &self.dropped, &mut self.logits);
     }
@@ -124,7 +155,11 @@ impl<B: Backend> SequenceHead<B> {
         if let Some((gradients, d)) = both {
             backend.scale(b, k, batch.sequence_weight as f32, &mut d.logits);
             backend.linear_parameters_backward(b, self.output, &self.dropped, &d.logits, gradients);
-            backend.linear_backward(b, self.output, weights, &d.logits, DataGradient::Operand(&mut d.pooled));
+            let to = match self.activation {
+                Some(_) => DataGradient::Store(&mut d.first),
+                None => DataGradient::Operand(&mut d.pooled),
+            };
+            backend.linear_backward(b, self.output, weights, &d.logits, to);
         }
     }
 
@@ -150,14 +185,28 @@ impl<B: Backend> SequenceHead<B> {
     ) {
         let (b, c) = (batch.sequences(), self.pooler.inputs);
         let Gradients { pooled, first, .. } = self.gradients.as_mut().expect("planned for training");
-        backend.dropout(b, c, pooled, pass.at(self.dropout));
-        backend.tanh_backward(b, c, &self.pooled, pooled);
+        let dropout = pass.at(self.dropout);
+        match &self.activation {
+            Some(Activated { activation, norm, statistics }) => {
+                backend.dropout_backward(b, c, first, dropout);
+                let (norm, x, none) = (*norm, &self.pooled, Dropout::none());
+                backend.norm_backward_to_operand(b, norm, weights, x, statistics, first, none, pooled, gradients);
+                backend.activation_backward(b, c, *activation, &self.pre, pooled);
+            }
+            None => {
+                backend.dropout(b, c, pooled, dropout);
+                backend.tanh_backward(b, c, &self.pooled, pooled);
+            }
+        }
         backend.linear_parameters_backward(b, self.pooler, &self.gathered, pooled, gradients);
         let Some(hidden) = hidden else { return };
         backend.linear_backward(b, self.pooler, weights, pooled, DataGradient::Store(first));
         if let Some(site) = self.dropout_before {
             backend.dropout_backward(b, c, first, pass.at(site));
         }
-        backend.scatter_add(&self.tokens, c, first, hidden);
+        match self.pools {
+            Pools::Mean => backend.mean_backward(batch, c, first, hidden),
+            Pools::First | Pools::Last => backend.scatter_add(&self.tokens, c, first, hidden),
+        }
     }
 }

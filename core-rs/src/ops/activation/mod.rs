@@ -6,6 +6,7 @@ pub mod cuda;
 use crate::machine::dtype::Element;
 use crate::machine::simd::{gelu_and_slope, sigmoid, vectorize};
 use crate::machine::threads::{Shards, Threads};
+use crate::ops::dropout::Dropout;
 
 /// Names of a `config.json`'s `hidden_act`, with what they mean.
 const NAMES: [(&str, Activation); 8] = [
@@ -155,6 +156,33 @@ pub fn backward<T: Element>(threads: &Threads, gradient: &mut [T], slope: &[T]) 
             || {
                 for (g, slope) in gradient.iter_mut().zip(slope) {
                     *g = T::from_f32(g.to_f32() * slope.to_f32());
+                }
+            },
+        );
+    });
+}
+
+/// `y = dropout(activated · y)`, where y is the gate. `slope` becomes slope · gate and `activated` itself, both with the
+/// dropout: what the gradient of y is multiplied by on its way back ([`backward`]).
+pub fn gate<T: Element>(threads: &Threads, dropout: Dropout, slope: &mut [T], activated: &mut [T], y: &mut [T]) {
+    assert!(slope.len() == y.len() && activated.len() == y.len());
+    let len = y.len();
+    let (slope, activated, y) = (Shards::new(slope), Shards::new(activated), Shards::new(y));
+    threads.run(len.div_ceil(BLOCK), &|_, block| {
+        let range = block * BLOCK..((block + 1) * BLOCK).min(len);
+        let first = range.start as u32;
+        // SAFETY: blocks are disjoint.
+        let [slope, activated, y] =
+            unsafe { [slope.part(range.clone()), activated.part(range.clone()), y.part(range)] };
+        vectorize(
+            #[inline(always)]
+            || {
+                let factors = dropout.factors(first, y.len());
+                for (((slope, activated), y), keep) in slope.iter_mut().zip(activated).zip(y).zip(factors) {
+                    let gate = y.to_f32();
+                    *activated = T::from_f32(activated.to_f32() * keep);
+                    *slope = T::from_f32(slope.to_f32() * (gate * keep));
+                    *y = T::from_f32(activated.to_f32() * gate);
                 }
             },
         );

@@ -10,7 +10,7 @@ const FORWARD: [&str; 5] =
 /// Most tokens that one block sums.
 const PIECE: usize = 128;
 
-/// `sum` = the three embeddings of each token; `out = dropout(LayerNorm(sum))`. `rows[3, N]` count from the start of
+/// `sum` = the embeddings of each token; `out = dropout(LayerNorm(sum))`. `rows[tables, N]` count from the start of
 /// `tables`; see [`table_rows`].
 pub fn forward<D: Device>(
     queue: &Queue<D>,
@@ -28,9 +28,10 @@ pub fn forward<D: Device>(
         &Launch::row(norm.version(FORWARD), n.div_ceil(ROWS), 32 * ROWS),
         &[
             (n as i32).into(),
+            (rows.len as i32 / n.max(1) as i32).into(),
             (c as i32).into(),
             norm.eps.into(),
-            rows.expect(3 * n, Dtype::I32).into(),
+            rows.expect(rows.len, Dtype::I32).into(),
             tables.into(),
             norm.weight.expect(c, Dtype::F32).into(),
             norm.bias.map(|bias| bias.expect(c, Dtype::F32)).into(),
@@ -42,25 +43,26 @@ pub fn forward<D: Device>(
     );
 }
 
-/// `out` = the three embeddings of each token, and nothing more; `rows` and `tables` as of [`forward`].
+/// `out` = the embeddings of each token, and nothing more; `rows` and `tables` as of [`forward`].
 pub fn sum<D: Device>(queue: &Queue<D>, n: usize, c: usize, rows: Tensor, tables: Tensor, out: Tensor) {
     queue.launch(
         &Launch::threads("embed_sum", n * c),
         &[
             (n as i32).into(),
+            (rows.len as i32 / n.max(1) as i32).into(),
             (c as i32).into(),
-            rows.expect(3 * n, Dtype::I32).into(),
+            rows.expect(rows.len, Dtype::I32).into(),
             tables.into(),
             out.expect(n * c, queue.activations()).into(),
         ],
     );
 }
 
-/// The ids of the three tables, one table behind the other, as rows of the one that they make together.
+/// The ids of the tables that there are, one table behind the other, as rows of the one that they make together.
 pub fn table_rows(ids: [&[i32]; 3], rows: [usize; 3], to: &mut Vec<i32>) {
     to.clear();
     let mut first = 0;
-    for (ids, rows) in ids.into_iter().zip(rows) {
+    for (ids, rows) in ids.into_iter().zip(rows).filter(|(_, rows)| *rows > 0) {
         to.extend(ids.iter().map(|id| first + id));
         first += rows as i32;
     }
@@ -92,9 +94,8 @@ impl Collisions {
         6 * n / PIECE + 3
     }
 
-    /// Plans the gradient of `rows[3, N]`, of a table of `table` rows.
-    pub fn plan(&mut self, rows: &[i32], table: usize) {
-        let n = rows.len() / 3;
+    /// Plans the gradient of `rows[tables, n]`, of a table of `table` rows.
+    pub fn plan(&mut self, rows: &[i32], n: usize, table: usize) {
         self.starts.clear();
         self.starts.resize(table + 1, 0);
         for &row in rows {
@@ -200,7 +201,7 @@ mod tests {
         table_rows([&ids[0], &ids[1], &ids[2]], tables, &mut rows);
         let mut plan = Collisions::default();
         for _ in 0..2 {
-            plan.plan(&rows, tables.iter().sum());
+            plan.plan(&rows, n as usize, tables.iter().sum());
         }
         let mut seen = vec![Vec::new(); 707];
         for p in plan.pieces.chunks_exact(4) {

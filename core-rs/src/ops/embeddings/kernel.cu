@@ -4,7 +4,7 @@
 // sums have a fixed order without atomics, and a row that every token uses (a token type) is summed by many blocks.
 
 template <int V, int E>
-DEVICE void embed_forward_rows(int n, int c, float eps, Pointer<const int> rows, Pointer<const float> tables,
+DEVICE void embed_forward_rows(int n, int count, int c, float eps, Pointer<const int> rows, Pointer<const float> tables,
                                Pointer<const float> weight, Pointer<const float> bias, Dropout dropout, Pointer<act> sum,
                                Pointer<act> out, Pointer<float> statistics) {
     const int row = warp_row();
@@ -14,8 +14,7 @@ DEVICE void embed_forward_rows(int n, int c, float eps, Pointer<const int> rows,
     for_packets<V, E>(c, [&](int k, int column) {
 #pragma unroll
         for (int i = 0; i < V; i++) x[k][i] = 0.0f;
-#pragma unroll
-        for (int table = 0; table < 3; table++) {
+        for (int table = 0; table < count; table++) {
             float e[V];
             load<V, float>(tables + ((long long)rows[table * n + row] * c + column), e);
 #pragma unroll
@@ -28,25 +27,25 @@ DEVICE void embed_forward_rows(int n, int c, float eps, Pointer<const int> rows,
     normalize<V, E>(x, row, c, eps, weight, bias, dropout, out, statistics);
 }
 
-// out = word + position + token type embedding; `rows` and `tables` as below.
-KERNEL(embed_sum)(int n, int c, Pointer<const int> rows, Pointer<const float> tables, Pointer<act> out) {
+// out = word + position + token type embedding, as many as there are; `rows` and `tables` as below.
+KERNEL(embed_sum)(int n, int count, int c, Pointer<const int> rows, Pointer<const float> tables, Pointer<act> out) {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= (long long)n * c) return;
     const int row = (int)(i / c), column = (int)(i % c);
     float x = 0.0f;
-#pragma unroll
-    for (int table = 0; table < 3; table++) x += tables[(long long)rows[table * n + row] * c + column];
+    for (int table = 0; table < count; table++) x += tables[(long long)rows[table * n + row] * c + column];
     out[i] = narrow<act>(x);
 }
 EXPORT(embed_sum)
 
-// sum = word + position + token type embedding; out = dropout(LayerNorm(sum)). `rows[3, N]` count from the start of
-// `tables`, where the three lie one behind the other. Versions as of norm_forward.
+// sum = word + position + token type embedding; out = dropout(LayerNorm(sum)). `rows[tables, N]` count from the start of
+// `tables`, where they lie one behind the other. Versions as of norm_forward.
 #define EMBED(W, V)                                                                                                        \
-    KERNEL(embed_forward_##W)(int n, int c, float eps, Pointer<const int> rows, Pointer<const float> tables,               \
+    KERNEL(embed_forward_##W)(int n, int count, int c, float eps, Pointer<const int> rows, Pointer<const float> tables,    \
                               Pointer<const float> weight, Pointer<const float> bias, Pointer<const Dropout> site,         \
                               Pointer<act> sum, Pointer<act> out, Pointer<float> statistics) {                             \
-        embed_forward_rows<V, W / 32>(n, c, eps, rows, tables, weight, bias, dropout_of(site), sum, out, statistics);      \
+        embed_forward_rows<V, W / 32>(n, count, c, eps, rows, tables, weight, bias, dropout_of(site), sum, out,            \
+                                      statistics);                                                                         \
     }                                                                                                                      \
     EXPORT(embed_forward_##W)
 EMBED(256, 4)

@@ -22,7 +22,12 @@ pub struct Lookup<'a, T> {
 }
 
 /// `out[n] = Σ table[ids[n]]` over the tables. Ids have been checked against the tables' rows.
-pub fn forward<T: Element>(threads: &Threads, lookups: [Lookup<&[f32]>; 3], c: usize, out: &mut [T]) {
+pub fn forward<T: Element, const TABLES: usize>(
+    threads: &Threads,
+    lookups: [Lookup<&[f32]>; TABLES],
+    c: usize,
+    out: &mut [T],
+) {
     let n = out.len() / c;
     let out = Shards::new(out);
     threads.run(n.div_ceil(BLOCK), &|_, block| {
@@ -38,7 +43,7 @@ pub fn forward<T: Element>(threads: &Threads, lookups: [Lookup<&[f32]>; 3], c: u
                         &l.table[row * c..(row + 1) * c]
                     });
                     for j in 0..c {
-                        out[j] = T::from_f32(rows[0][j] + rows[1][j] + rows[2][j]);
+                        out[j] = T::from_f32(rows[1..].iter().fold(rows[0][j], |sum, row| sum + row[j]));
                     }
                 }
             },
@@ -47,7 +52,12 @@ pub fn forward<T: Element>(threads: &Threads, lookups: [Lookup<&[f32]>; 3], c: u
 }
 
 /// `table[ids[n]] += gradient[n]` for each table.
-pub fn backward(threads: &Threads, gradient: &[f32], c: usize, lookups: [Lookup<&mut [f32]>; 3]) {
+pub fn backward<const TABLES: usize>(
+    threads: &Threads,
+    gradient: &[f32],
+    c: usize,
+    lookups: [Lookup<&mut [f32]>; TABLES],
+) {
     let tables = lookups.map(|l| (Shards::new(l.table), l.ids));
     threads.run(c.div_ceil(COLUMNS), &|_, block| {
         let columns = block * COLUMNS..((block + 1) * COLUMNS).min(c);

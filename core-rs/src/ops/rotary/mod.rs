@@ -18,14 +18,14 @@ pub enum Direction {
     Backward,
 }
 
-/// The tables of heads of size `d` for positions below `to.len() / d`: for each of them D/2 cosines, then D/2 sines. Angles
-/// are f32, as transformers has them; their functions are exact.
-pub fn fill_table(base: f32, d: usize, to: &mut [f32]) {
+/// Rows of the table of heads of size `d`, from position `first` on: D/2 cosines, then D/2 sines. Angles are f32, as
+/// transformers has them; their functions are exact.
+pub fn fill_table(base: f32, d: usize, first: usize, to: &mut [f32]) {
     let half = d / 2;
-    for (position, row) in to.chunks_exact_mut(d).enumerate() {
-        for j in 0..half {
-            let frequency = 1.0 / f64::from(base).powf((2 * j) as f64 / d as f64) as f32;
-            let angle = f64::from(position as f32 * frequency);
+    for j in 0..half {
+        let frequency = (1.0 / f64::from(base).powf((2 * j) as f64 / d as f64)) as f32;
+        for (i, row) in to.chunks_exact_mut(d).enumerate() {
+            let angle = f64::from((first + i) as f32 * frequency);
             (row[j], row[half + j]) = (angle.cos() as f32, angle.sin() as f32);
         }
     }
@@ -78,7 +78,7 @@ mod tests {
 
     fn table(positions: usize) -> Vec<f32> {
         let mut table = vec![0.0; positions * D];
-        fill_table(10_000.0, D, &mut table);
+        fill_table(10_000.0, D, 0, &mut table);
         table
     }
 
