@@ -19,6 +19,7 @@ export { type EngineHeads, type LossSums, MASKED_LM, type RowResults, type Seque
 export { type ClassifierHead, type ModelHeads } from "./model/model_heads.ts";
 export type { ClassificationResult, Evaluation } from "./config/metric.ts";
 export { packSequences } from "./config/packed_sequences.ts";
+export { type Recipe, RECIPES } from "./config/recipe.ts";
 export type { Extent, TrainingConfig } from "./config/run_config.ts";
 export {
   type BatchLimits,

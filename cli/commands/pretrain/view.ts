@@ -110,6 +110,11 @@ export function sayModel({ start }: Plan, model: ModelConfig, about: EngineDescr
   if (start !== undefined) note(bold("resume   ") + `after step ${grouped(start.step)}`);
 }
 
+function passesText(passes: number): string {
+  if (passes < 0.05) return "less than 0.1 passes";
+  return `${passes < 10 ? passes.toFixed(1) : grouped(Math.round(passes))} passes`;
+}
+
 /** Says which recipe a run follows, and what it is made of. */
 export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): void {
   const { recipe = "bert", objective, mlm_probability, final_mlm_probability, dropout, decoder_bias } = training;
@@ -119,8 +124,7 @@ export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): 
     : `${share(mlm_probability)} masked at first, ${share(final_mlm_probability)} at the end`;
   const about = passes === undefined
     ? ""
-    : `, because ${passes < 10 ? passes.toFixed(1) : grouped(Math.round(passes))} passes over the text are ` +
-      (dropout === 0 ? "few" : "many");
+    : `, because ${passesText(passes)} over the text ${dropout === 0 ? "are few" : "are many"}`;
   const dropped = `dropout ${dropout ?? model.hidden_dropout_prob}${about}`;
   const biased = decoder_bias === undefined ? [] : ["begins with the frequencies of tokens"];
   const short = training.warmup_sequence_length === undefined
