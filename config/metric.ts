@@ -21,7 +21,7 @@ export type Metric =
     elapsed_ms: number;
     /** Since the last line: at most so long did the engine wait for a batch. */
     data_wait_ms: number;
-    /** The same, in exchanges between processes, waiting for each other included; missing where there is one process. */
+    /** The same, in the exchanges of updates between processes, without the wait before each; missing where there is one. */
     exchange_ms?: number;
   }
   | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)
