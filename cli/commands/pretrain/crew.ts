@@ -67,8 +67,8 @@ export function checkShares({ training, engine }: Plan, { size }: Crew, { device
     } or more in a new run, or ` +
       "start fewer processes"
     : `start ${2 ** Math.floor(Math.log2(Math.min(size, cut)))} processes`;
-  const text = `${counted(size, "process").replace("processs", "processes")} cannot share an update of ` +
-    `${counted(cut, "micro-batch").replace("batchs", "batches")} evenly`;
+  const text = `${counted(size, "process", "processes")} cannot share an update of ` +
+    `${counted(cut, "micro-batch", "micro-batches")} evenly`;
   throw new ClozeError("usage", text, { hint });
 }
 
