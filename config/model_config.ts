@@ -6,6 +6,8 @@ export interface ModelConfig {
   model_type: string;
   vocab_size: number;
   hidden_size: number;
+  /** Width of the embeddings, in families where it may be another than `hidden_size`. */
+  embedding_size?: number;
   num_hidden_layers: number;
   num_attention_heads: number;
   intermediate_size: number;

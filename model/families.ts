@@ -4,6 +4,8 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { own, shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import { bert } from "./families/bert.ts";
+import { distilbert } from "./families/distilbert.ts";
+import { electra } from "./families/electra.ts";
 import { megatronBert } from "./families/megatron_bert.ts";
 import { modernbert } from "./families/modernbert.ts";
 import { camembert, roberta, xlmRoberta } from "./families/roberta.ts";
@@ -11,7 +13,16 @@ import type { Family } from "./family.ts";
 import type { HeadKind } from "./head_kinds.ts";
 
 /** Every family; the first is the one of a `config.json` without `model_type`. */
-export const FAMILIES: readonly Family[] = [bert, megatronBert, roberta, xlmRoberta, camembert, modernbert];
+export const FAMILIES: readonly Family[] = [
+  bert,
+  megatronBert,
+  roberta,
+  xlmRoberta,
+  camembert,
+  distilbert,
+  electra,
+  modernbert,
+];
 
 /**
  * The family that a `config.json` names.

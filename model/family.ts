@@ -32,6 +32,8 @@ export interface Family {
   left_to_right_classifier?: string;
   /** What its configuration class has where a `config.json` says nothing. */
   defaults: Omit<ModelConfig, Size>;
+  /** The field that says a classifier's dropout, and what it is where that says nothing; `classifier_dropout` unless given. */
+  classifier_dropout?: { field: string; otherwise: number };
   /** What a new model has instead: that of the family's published ones. */
   preset?: Partial<ModelConfig>;
   /** Tokens of the longest text, where that is not `max_position_embeddings`. */
@@ -53,3 +55,10 @@ export interface Family {
   /** Fields that are written beside those of {@linkcode ModelConfig}. */
   written: Record<string, unknown>;
 }
+
+/** Of `is_decoder`, in a family that is not run left to right. */
+export const NOT_CAUSAL: Limit = {
+  fine: (value) => value === false,
+  expected: "left to right this family is not supported",
+  hint: "use a model that sees the whole text",
+};

@@ -4,7 +4,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject, shown } from "../config/json_object.ts";
 import type { ModelConfig, UnsizedModelConfig } from "../config/model_config.ts";
 import { familyOf, fieldName, longestText } from "./families.ts";
-import type { Limit } from "./family.ts";
+import type { Family, Limit } from "./family.ts";
 
 /** What a number of a `config.json` may be; the bounds of sizes are the core's, far beyond any model. */
 type NumberField = { least: number; most: number; whole: boolean };
@@ -17,6 +17,7 @@ type Other = "model_type" | "hidden_act" | "tie_word_embeddings" | "modernbert";
 const NUMBERS: Record<Exclude<keyof ModelConfig, Other>, NumberField> = {
   vocab_size: size(2 ** 28),
   hidden_size: size(2 ** 17),
+  embedding_size: size(2 ** 17),
   num_hidden_layers: size(2 ** 10),
   num_attention_heads: size(2 ** 12),
   intermediate_size: size(2 ** 19),
@@ -120,10 +121,31 @@ export function parseUnsizedConfig(text: string, path: string): UnsizedModelConf
   return parseConfig(text, path, true);
 }
 
-function parseConfig(text: string, path: string, isUnsized: boolean): UnsizedModelConfig {
+/** The same of a {@linkcode UnsizedModelConfig} as JSON: its fields have BERT's names in every family. */
+export function parseRecordedConfig(text: string, path: string): UnsizedModelConfig {
+  return parseConfig(text, path, true, true);
+}
+
+/** The numbers that a family's configuration says. */
+function fieldsOf({ defaults }: Family): (keyof typeof NUMBERS)[] {
+  const all = Object.keys(NUMBERS) as (keyof typeof NUMBERS)[];
+  return all.filter((field) => field !== "embedding_size" || field in defaults);
+}
+
+/** transformers takes some fields under BERT's names as well; where both are there, which one counts differs by version. */
+function refuseBoth(json: Record<string, unknown>, field: string, name: string | null, path: string): void {
+  const other = own(json, field);
+  if (name === field || name === null || other === undefined || other === null || other === own(json, name)) return;
+  throw new ClozeError("input", `${path}: ${field} is ${shown(other)}, but this family's field is ${name}`, {
+    hint: `say it as ${name} alone`,
+  });
+}
+
+function parseConfig(text: string, path: string, isUnsized: boolean, isRecorded = false): UnsizedModelConfig {
   const json = parseJsonObject(text, path);
   const family = familyOf(json, path);
   const { model_type, defaults, limits } = family;
+  const nameOf = (field: keyof ModelConfig) => (isRecorded ? field : fieldName(family, field));
   for (const [field, { fine, expected, hint }] of Object.entries({ ...LIMITS, ...limits })) {
     const value = own(json, field);
     if (value === undefined || value === null || fine(value, json)) continue;
@@ -131,18 +153,19 @@ function parseConfig(text: string, path: string, isUnsized: boolean): UnsizedMod
   }
   const config: Record<string, unknown> = { ...defaults, model_type };
   const said = (field: keyof ModelConfig) => {
-    const name = fieldName(family, field);
+    const name = nameOf(field);
     return name === null ? undefined : own(json, name);
   };
   config.tie_word_embeddings = said("tie_word_embeddings") ?? defaults.tie_word_embeddings;
   config.hidden_act = said("hidden_act") ?? defaults.hidden_act;
-  for (const [field, { least, most, whole }] of Object.entries(NUMBERS)) {
-    const value = said(field as keyof typeof NUMBERS) ?? config[field] ?? null;
+  for (const field of fieldsOf(family)) {
+    const { least, most, whole } = NUMBERS[field], name = nameOf(field);
+    refuseBoth(json, field, name, path);
+    const value = said(field) ?? config[field] ?? null;
     const isRight = typeof value === "number" && value >= least && value <= most && (!whole || Number.isInteger(value));
     config[field] = value;
     if (isRight || (isUnsized && field === "vocab_size" && value === null)) continue;
     const expected = `a ${whole ? "whole number" : "number"} from ${least} to ${most}`;
-    const name = fieldName(family, field as keyof typeof NUMBERS);
     throw new ClozeError("input", `${path}: ${name} is ${shown(value ?? undefined)}, but has to be ${expected}`, {
       hint: "it is no configuration of such a model, or was changed",
     });

@@ -89,6 +89,11 @@ export function parseModelHeads(text: string, path: string): ModelHeads {
   return headsOf(own(json, "is_decoder") === true ? DECODER : kind);
 }
 
+/** What transformers gives a new classifier: the family's own, or the encoder's dropout. */
+export function classifierDropout(config: ModelConfig): number {
+  return familyOfModel(config).classifier_dropout?.otherwise ?? config.hidden_dropout_prob;
+}
+
 /** The class that is written for a kind of head. */
 export function nameOf(kind: HeadKind, architectures: Family["architectures"]): string {
   return Object.entries(architectures).find(([, other]) => other === kind)![0];
@@ -128,11 +133,13 @@ function classifierOf(json: Record<string, unknown>, family: Family, path: strin
       hint: "transformers would hide what follows and still pool the first token: use another model",
     });
   }
-  const dropout = own(json, "classifier_dropout") ?? own(json, "hidden_dropout_prob") ?? 0;
+  const { field, otherwise } = family.classifier_dropout ??
+    { field: "classifier_dropout", otherwise: own(json, "hidden_dropout_prob") ?? 0 };
+  const dropout = own(json, field) ?? otherwise;
   if (typeof dropout !== "number" || !(dropout >= 0 && dropout < 1)) {
     throw new ClozeError(
       "input",
-      `${path}: classifier_dropout is ${shown(dropout)}, but has to be a number from 0 to below 1`,
+      `${path}: ${field} is ${shown(dropout)}, but has to be a number from 0 to below 1`,
       { hint: "mend config.json" },
     );
   }
@@ -189,7 +196,7 @@ export function modelConfigJson(config: ModelConfig, heads: ModelHeads, ids: Spe
   });
   const { task, is_decoder, classifier } = heads;
   const special = classifier === null ? {} : {
-    classifier_dropout: classifier.classifier_dropout,
+    [family.classifier_dropout?.field ?? "classifier_dropout"]: classifier.classifier_dropout,
     id2label: Object.fromEntries(classifier.labels.map((label, id) => [id, label])),
     label2id: Object.fromEntries(classifier.labels.map((label, id) => [label, id])),
     problem_type: classifier.problem_type,

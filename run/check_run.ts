@@ -5,7 +5,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { shown } from "../config/json_object.ts";
 import { RECIPES } from "../config/recipe.ts";
 import { OPTIMIZERS, type PlannedRun, type RunConfig } from "../config/run_config.ts";
-import { parseUnsizedConfig } from "../model/model_config.ts";
+import { parseRecordedConfig } from "../model/model_config.ts";
 import { PRETRAINING_OBJECTIVES } from "../tasks/registry.ts";
 
 /** What a field may be: the sentence's end, and the test. */
@@ -138,7 +138,7 @@ export function checkRun(run: PlannedRun | RunConfig, path: string): void {
     check("extent", Object.keys(extent).length === 1 ? name : extent, oneOf(Object.keys(EXTENT)));
     check(name, extent[name], EXTENT[name]);
   }
-  const read = parseUnsizedConfig(JSON.stringify(run.model), `${path}: model`);
+  const read = parseRecordedConfig(JSON.stringify(run.model), `${path}: model`);
   for (const field of Object.keys(read)) {
     check(`model.${field}`, at(run.model, field), {
       expected: "there",

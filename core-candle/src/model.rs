@@ -204,7 +204,10 @@ impl Model<'_> {
         let pooled = apply(pooled.clone(), factors.flatten())?;
         let pooled = self.linear(&pooled, &head.dense)?;
         let pooled = match &head.activation {
-            Some((activation, norm)) => self.layer_norm(&activate(&pooled, *activation)?, norm)?,
+            Some((activation, norm)) => {
+                let activated = activate(&pooled, *activation)?;
+                norm.as_ref().map_or(Ok(activated.clone()), |norm| self.layer_norm(&activated, norm))?
+            }
             None => pooled.tanh()?,
         };
         let factors = pass.factors(head.dropout, pooled.dims(), |i| i as u32)?;
@@ -228,7 +231,7 @@ impl Model<'_> {
     fn embed(&self, sequence: Sequence) -> Result<Tensor> {
         let Sequence { batch, from, to, .. } = sequence;
         let embeddings = &self.blueprint.embeddings;
-        let blueprint::Embeddings { words, positions, token_types, norm, dropout, .. } = embeddings;
+        let blueprint::Embeddings { words, positions, token_types, norm, dropout, projection, .. } = embeddings;
         let mut behind = Vec::new();
         let batch = batch.behind_padding(embeddings.padding_position, &mut behind);
         let look_up = |table: &blueprint::Tensor, ids: &[i32]| {
@@ -242,7 +245,8 @@ impl Model<'_> {
             }
         }
         let sum = norm.as_ref().map_or(Ok(sum.clone()), |norm| self.layer_norm(&sum, norm))?;
-        sequence.drop(sum, *dropout, self.blueprint.width())
+        let out = sequence.drop(sum, *dropout, words.shape[1])?;
+        projection.as_ref().map_or(Ok(out.clone()), |dense| self.linear(&out, dense))
     }
 
     /// A branch beside the residual stream x, with its norm if it has one.

@@ -15,6 +15,9 @@ pub struct ModelConfig {
     pub vocab_size: usize,
     /// C
     pub hidden_size: usize,
+    /// E, of the embeddings, in families where it may be another; C where it is `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_size: Option<usize>,
     /// Encoder layers.
     pub num_hidden_layers: usize,
     /// H
@@ -178,6 +181,9 @@ impl ModelConfig {
                 return invalid(format!("config.json: {name} is {value}, outside 1..={most}"));
             }
         }
+        if let Some(width @ (0 | 131_073..)) = self.embedding_size {
+            return invalid(format!("config.json: embedding_size is {width}, outside 1..=131072"));
+        }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return invalid(format!(
                 "config.json: hidden_size {} is not a multiple of num_attention_heads {}",
@@ -219,6 +225,7 @@ pub(crate) mod tests {
             model_type: bert(),
             vocab_size: 23,
             hidden_size: 8,
+            embedding_size: None,
             num_hidden_layers: 2,
             num_attention_heads: 2,
             intermediate_size: 12,
@@ -245,6 +252,7 @@ pub(crate) mod tests {
         assert!(tiny().validate().is_ok() && modern(|_| ()).validate().is_ok());
         for (config, field) in [
             (ModelConfig { vocab_size: 0, ..tiny() }, "vocab_size"),
+            (ModelConfig { embedding_size: Some(0), ..tiny() }, "embedding_size"),
             (ModelConfig { intermediate_size: usize::MAX, ..tiny() }, "intermediate_size"),
             (ModelConfig { num_attention_heads: 3, ..tiny() }, "num_attention_heads"),
             (ModelConfig { hidden_act: "quick_gelu".into(), ..tiny() }, "hidden_act"),

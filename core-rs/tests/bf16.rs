@@ -1,7 +1,7 @@
 //! The bf16 engine against the f32 one, on every instruction set of this machine: losses, every gradient, updates, and the
 //! same bits for any number of threads. One test, because it sets what the whole process may choose.
 
-use cloze_core::blueprint::families;
+use cloze_core::blueprint::{Part, families};
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{Engine, EngineOptions};
@@ -11,11 +11,17 @@ use cloze_core::machine::isa::Isa;
 use cloze_core::optim::{Optimizer, adamw};
 use cloze_core::trainer;
 
+/// A key's bias shifts every score of a row, which softmax does not see: its gradient is rounding.
+fn is_key_bias(name: &str) -> bool {
+    name.ends_with("key.bias") || name.ends_with("k_lin.bias")
+}
+
 fn options(family: &str, dtype: Dtype, threads: usize) -> EngineOptions {
     let config = ModelConfig {
         model_type: family.into(),
         vocab_size: 301,
         hidden_size: 64,
+        embedding_size: None,
         num_hidden_layers: 2,
         num_attention_heads: 2,
         intermediate_size: 160,
@@ -100,7 +106,11 @@ fn gradients_agree(family: &str, isa: Isa) {
         let [a, b] = [&mut exact, &mut narrow].map(|e| e.gradient(name).unwrap());
         let (size, error) = (norm(a.iter().copied()), norm(a.iter().zip(&b).map(|(a, b)| a - b)));
         // A key's bias has no gradient in theory.
-        let tolerance = if name.ends_with("key.bias") { 0.05 } else { 0.04 * size };
+        let tolerance = match parameter.part {
+            _ if is_key_bias(name) => 0.05,
+            Part::Classifier => 0.04 * size.max(0.2), // sums of four terms that cancel
+            _ => 0.04 * size,
+        };
         assert!(error < tolerance, "{}, {name}: {error} of {size}", isa.name());
     }
 }

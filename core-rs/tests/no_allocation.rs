@@ -57,6 +57,7 @@ fn a_training_step_allocates_nothing() {
         model_type: "bert".into(),
         vocab_size: 211,
         hidden_size: 64,
+        embedding_size: None,
         num_hidden_layers: 2,
         num_attention_heads: 2,
         intermediate_size: 128,

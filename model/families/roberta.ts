@@ -4,7 +4,7 @@
  */
 
 import { BERT_DEFAULTS } from "../../config/model_config.ts";
-import type { Family } from "../family.ts";
+import { type Family, NOT_CAUSAL } from "../family.ts";
 import { bert } from "./bert.ts";
 
 /** @param prefix of the names of the classes. */
@@ -23,11 +23,7 @@ function family(model_type: string, prefix: string): Family {
     limits: {
       hidden_act: bert.limits.hidden_act,
       position_embedding_type: bert.limits.position_embedding_type,
-      is_decoder: {
-        fine: (value) => value === false,
-        expected: "left to right this family is not supported",
-        hint: "use a model that sees the whole text",
-      },
+      is_decoder: NOT_CAUSAL,
     },
     written: {},
   };

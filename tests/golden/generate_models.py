@@ -19,6 +19,14 @@ FAMILIES = {
     "bert": dict(prefix="Bert", causal="BertLMHeadModel", pairs=True, head="cls.predictions"),
     "megatron-bert": dict(prefix="MegatronBert", causal="MegatronBertForCausalLM", pairs=True, head="cls.predictions"),
     "roberta": dict(prefix="Roberta", head="lm_head", fields=dict(pad_token_id=1, type_vocab_size=1, max_position_embeddings=26)),
+    "distilbert": dict(
+        prefix="DistilBert", tied=("vocab_projector.weight",), unused=(), fields=dict(type_vocab_size=1),
+        names=dict(hidden_size="dim", num_hidden_layers="n_layers", num_attention_heads="n_heads", intermediate_size="hidden_dim",
+                   hidden_dropout_prob="dropout", attention_probs_dropout_prob="attention_dropout", hidden_act="activation",
+                   type_vocab_size=None, layer_norm_eps=None),
+        outside=dict(seq_classif_dropout=0.0),
+    ),
+    "electra": dict(prefix="Electra", tied=("generator_lm_head.weight",), unused=(), fields=dict(embedding_size=12)),
     # The first and the last layer see everything, the others four tokens on each side.
     "modernbert": dict(
         prefix="ModernBert", tied=("decoder.weight",), unused=(), fields=dict(num_hidden_layers=4, type_vocab_size=1),

@@ -32,6 +32,8 @@ FAMILIES = {
     "roberta": ("Roberta", ["bpe", "klue"]),
     "xlm-roberta": ("XLMRoberta", ["unigram"]),
     "camembert": ("Camembert", ["unigram"]),
+    "distilbert": ("DistilBert", ["wordpiece"]),
+    "electra": ("Electra", ["wordpiece"]),
     "modernbert": ("ModernBert", ["bpe", "wordpiece"]),
 }
 WORDS = "the quick brown fox jumps over a lazy dog 나는 학교에 간다 영화가 정말 재미있다 naïve café".split()
@@ -75,6 +77,13 @@ def config_of(prefix, kind, tokenizer, labels):
         return transformers.ModernBertConfig(**modernbert(fields, tokenizer))
     if kind != "wordpiece":
         fields["type_vocab_size"] = random.choice([1, 2])
+    if prefix == "Electra":
+        fields["embedding_size"] = random.choice([fields["hidden_size"], 8, 40])
+    if prefix == "DistilBert":
+        del fields["layer_norm_eps"]
+        fields["activation"] = fields.pop("hidden_act")
+        fields["hidden_dim"] = fields.pop("intermediate_size")
+        fields["sinusoidal_pos_embds"] = random.random() < 0.5
     return getattr(transformers, prefix + "Config")(**fields)
 
 
@@ -170,7 +179,9 @@ def check(family, number, place):
     compare(f"{name}, {about}, masked LM", masked, tokenizer, place / "masked")
     classes = save(random_model(prefix, "ForSequenceClassification", config), tokens, place / "classes", form, dtype)
     compare(f"{name}, {about}, classifier", classes, tokenizer, place / "classes")
-    save(random_model(prefix, "Model", config), tokens, place / "bare", form, dtype)
+    # Of ELECTRA, what is published to fine-tune is the discriminator.
+    bare = "ForPreTraining" if prefix == "Electra" else "Model"
+    save(random_model(prefix, bare, config), tokens, place / "bare", form, dtype)
     short = ["--steps", 1, "--batch-tokens", 64, "--max-sequence-length", 16, "--threads", 1]
     for start in ["masked", "bare"]:
         out = place / f"{start}-next"

@@ -11,7 +11,7 @@ import { type LabeledText, UnknownSample } from "../../../data/mod.ts";
 import { Engine, type EngineDescription, type EngineOptions } from "../../../ffi/mod.ts";
 import { longestText } from "../../../model/families.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
-import { classifierHeads, modelConfigJson } from "../../../model/model_heads.ts";
+import { classifierDropout, classifierHeads, modelConfigJson } from "../../../model/model_heads.ts";
 import { saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
 import { checkLabeledFile, withdrawFinetuning, writeFinetuning } from "../../../run/finetune_record.ts";
 import { MetricsFile } from "../../../run/metrics_file.ts";
@@ -169,8 +169,7 @@ async function finetune(asked: Finetuning): Promise<void> {
   const advice = checkUnknown({ counts, causes }, vocabulary, values["allow-unknown"] === true || start !== undefined);
   note(`         ${unknownLine(counts)}`);
   if (advice !== undefined) warn(advice.message, advice.hint);
-  // What transformers takes for BertForSequenceClassification: the encoder's own dropout.
-  const classifier_dropout = folder.config.hidden_dropout_prob;
+  const classifier_dropout = classifierDropout(folder.config);
   const problem_type = "single_label_classification";
   const heads = classifierHeads({ labels, classifier_dropout, problem_type }, folder.heads.is_decoder);
   const files = {

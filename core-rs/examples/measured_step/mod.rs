@@ -22,6 +22,7 @@ pub fn bert(hidden_size: usize, num_hidden_layers: usize, vocab_size: usize, dro
         model_type: "bert".into(),
         vocab_size,
         hidden_size,
+        embedding_size: None,
         num_hidden_layers,
         num_attention_heads: hidden_size / 64,
         intermediate_size: 4 * hidden_size,

@@ -81,6 +81,7 @@ mod tests {
                 model_type: "bert".into(),
                 vocab_size: 100,
                 hidden_size: 8,
+                embedding_size: None,
                 num_hidden_layers: 1,
                 num_attention_heads: 1,
                 intermediate_size: 8,

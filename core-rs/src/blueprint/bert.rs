@@ -66,13 +66,14 @@ impl Names<'_> {
         }
     }
 
-    fn embeddings(&self, sites: &mut Sites) -> Embeddings {
+    pub fn embeddings(&self, sites: &mut Sites) -> Embeddings {
         let &ModelConfig { vocab_size, max_position_embeddings, type_vocab_size, .. } = self.config;
         let (deviation, row) = (self.config.initializer_range, self.config.pad_token_id);
+        let width = self.config.embedding_size.unwrap_or(self.config.hidden_size);
         let module = format!("{}embeddings", self.prefix);
         let table = |name: &str, rows: usize, start| {
             let name = format!("{module}.{name}.weight");
-            let shape = vec![rows, self.config.hidden_size];
+            let shape = vec![rows, width];
             Tensor { name, aliases: Vec::new(), shape, start, group: Group::Decay, part: Part::Encoder }
         };
         Embeddings {
@@ -81,8 +82,9 @@ impl Names<'_> {
             positions: Some(table("position_embeddings", max_position_embeddings, Start::Normal(deviation))),
             padding_position: None,
             token_types: Some(table("token_type_embeddings", type_vocab_size, Start::Normal(deviation))),
-            norm: Some(self.norm(&format!("{module}.LayerNorm"), Part::Encoder)),
+            norm: Some(self.norm_of(width, &format!("{module}.LayerNorm"), Part::Encoder)),
             dropout: sites.next(self.config.hidden_dropout_prob),
+            projection: None,
         }
     }
 
@@ -139,8 +141,18 @@ impl Names<'_> {
         }
     }
 
+    /// A decoder `[V, width]` whose bias is its own, tied or not.
+    pub fn decoder_with_bias(&self, module: &str, width: usize) -> Decoder {
+        let vocab_size = self.config.vocab_size;
+        let weight = self.weight(module, [vocab_size, width], Part::Decoder);
+        Decoder {
+            weight: (!self.config.tie_word_embeddings).then_some(weight),
+            bias: self.bias(module, vocab_size, Part::TokenHead),
+        }
+    }
+
     /// Of both feed-forward part and head. The configuration is valid, so that there is one.
-    fn activation(&self) -> Activation {
+    pub fn activation(&self) -> Activation {
         Activation::named(&self.config.hidden_act).unwrap_or(Activation::Gelu)
     }
 
@@ -160,12 +172,16 @@ impl Names<'_> {
         Tensor { name, aliases: Vec::new(), shape: vec![outputs], start, group, part }
     }
 
-    /// Checkpoints made from TensorFlow's call a norm's tensors `gamma` and `beta`.
     pub fn norm(&self, module: &str, part: Part) -> Norm {
+        self.norm_of(self.config.hidden_size, module, part)
+    }
+
+    /// Checkpoints made from TensorFlow's call a norm's tensors `gamma` and `beta`.
+    pub fn norm_of(&self, width: usize, module: &str, part: Part) -> Norm {
         let tensor = |name: &str, older: &str, start| Tensor {
             name: format!("{module}.{name}"),
             aliases: vec![format!("{module}.{older}")],
-            shape: vec![self.config.hidden_size],
+            shape: vec![width],
             start,
             group: Group::NoDecay,
             part,

@@ -2,6 +2,8 @@
 //! nothing else in the core says.
 
 mod bert;
+mod distilbert;
+mod electra;
 mod layout;
 mod megatron_bert;
 mod modernbert;
@@ -37,6 +39,8 @@ const FAMILIES: &[Family] = &[
         next_sentence: false,
         causal: false,
     },
+    Family { model_types: &["distilbert"], make: distilbert::distilbert, next_sentence: false, causal: false },
+    Family { model_types: &["electra"], make: electra::electra, next_sentence: false, causal: false },
     Family { model_types: &["modernbert"], make: modernbert::modernbert, next_sentence: false, causal: false },
 ];
 

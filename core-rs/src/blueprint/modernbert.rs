@@ -47,6 +47,7 @@ impl Names<'_> {
             token_types: None,
             norm: Some(self.norm("model.embeddings.norm", Part::Encoder)),
             dropout: sites.next(self.own.embedding_dropout),
+            projection: None,
         }
     }
 
@@ -106,7 +107,7 @@ impl Names<'_> {
             pools,
             dropout_before: None,
             dense: self.head(Part::Pooler),
-            activation: Some((named(&self.own.classifier_activation), self.norm("head.norm", Part::Pooler))),
+            activation: Some((named(&self.own.classifier_activation), Some(self.norm("head.norm", Part::Pooler)))),
             dropout: sites.next(head.classifier_dropout),
             output: dense("classifier", [head.num_labels, c], start, true, Part::Classifier),
         }

@@ -35,23 +35,25 @@ pub struct Blueprint {
     pub sites: Sites,
 }
 
-/// The sum of up to three tables, then dropout.
+/// The sum of up to three tables, then dropout, then a layer where the blocks are of another width.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
     /// Module, for messages.
     pub name: String,
-    /// `[V, C]`
+    /// `[V, E]`
     pub words: Tensor,
-    /// `[P, C]`; none where positions are rotary.
+    /// `[P, E]`; none where positions are rotary.
     pub positions: Option<Tensor>,
     /// The position of a padding token, in families whose texts begin behind it.
     pub padding_position: Option<usize>,
-    /// `[types, C]`
+    /// `[types, E]`
     pub token_types: Option<Tensor>,
     /// Before the dropout.
     pub norm: Option<Norm>,
     /// Of the sum, or of what the norm makes of it.
     pub dropout: Site,
+    /// `[C, E]`: from embeddings of another width E to the blocks'.
+    pub projection: Option<Dense>,
 }
 
 /// Attention and a feed-forward part, each a branch beside a residual stream.
@@ -120,13 +122,13 @@ pub struct Mlp {
 /// Predicts tokens: `decoder(norm(activation(dense(x))))` on the M rows to predict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenHead {
-    /// `[C, C]`
+    /// `[E, C]`, where E is the embeddings' width
     pub dense: Dense,
     /// Behind it.
     pub activation: Activation,
     /// Behind the activation.
     pub norm: Norm,
-    /// `[V, C]`
+    /// `[V, E]`
     pub decoder: Decoder,
 }
 
@@ -149,7 +151,7 @@ pub struct SequenceHead {
     /// `[C, C]`
     pub dense: Dense,
     /// What stands behind it instead of tanh.
-    pub activation: Option<(Activation, Norm)>,
+    pub activation: Option<(Activation, Option<Norm>)>,
     /// Between both layers.
     pub dropout: Site,
     /// `[K, C]`
@@ -319,17 +321,19 @@ impl Block {
 }
 
 impl Blueprint {
-    /// C
+    /// C, of the blocks.
     pub fn width(&self) -> usize {
-        self.embeddings.words.shape[1]
+        let Embeddings { words, projection, .. } = &self.embeddings;
+        projection.as_ref().map_or(words.shape[1], |dense| dense.shape()[0])
     }
 
     /// Every tensor in the order of the flat buffer: the encoder's, then those of its heads. The tables come first
     /// and side by side; a norm's bias follows its weight.
     pub fn tensors(&self) -> Vec<&Tensor> {
-        let Embeddings { words, positions, token_types, norm, .. } = &self.embeddings;
+        let Embeddings { words, positions, token_types, norm, projection, .. } = &self.embeddings;
         let mut all: Vec<_> = [words].into_iter().chain(positions).chain(token_types).collect();
         all.extend(norm.iter().flat_map(Norm::tensors));
+        all.extend(projection.iter().flat_map(Dense::tensors));
         all.extend(self.blocks.iter().flat_map(Block::tensors));
         all.extend(self.norm.iter().flat_map(Norm::tensors));
         if let Some(TokenHead { dense, norm, decoder, .. }) = &self.tokens {
@@ -337,7 +341,7 @@ impl Blueprint {
             all.extend(decoder.weight.iter().chain([&decoder.bias]));
         }
         if let Some(SequenceHead { dense, activation, output, .. }) = &self.sequences {
-            let norm = activation.iter().flat_map(|(_, norm)| norm.tensors());
+            let norm = activation.iter().flat_map(|(_, norm)| norm).flat_map(Norm::tensors);
             all.extend(dense.tensors().chain(norm).chain(output.tensors()));
         }
         all

@@ -49,13 +49,14 @@ impl<B: Backend> Model<B> {
         let tokens = tokens.map(|head| MaskedLmHead::new(backend, options, blueprint, head, &places));
         let sequences = blueprint.sequences.as_ref();
         let sequences = sequences.map(|head| SequenceHead::new(backend, options, head, &places));
+        let trains = options.training() && !blueprint.freezes_encoder;
         Ok(Self {
             width: blueprint.width(),
-            embeddings: EmbeddingLayer::new(backend, &blueprint.embeddings, &places, n)?,
+            embeddings: EmbeddingLayer::new(backend, &blueprint.embeddings, &places, n, trains)?,
             encoder: Encoder::new(backend, options, blueprint, &places)?,
             tokens: tokens.transpose()?,
             sequences: sequences.transpose()?,
-            gradients: match options.training() && !blueprint.freezes_encoder {
+            gradients: match trains {
                 true => Some(Gradients::new(backend, blueprint, n)?),
                 false => None,
             },
@@ -70,7 +71,7 @@ impl<B: Backend> Model<B> {
     /// The dense layers whose products are worth preparing for: all but those of a head on sequences.
     pub fn layers(&self) -> Vec<Linear> {
         let heads = self.tokens.iter().flat_map(MaskedLmHead::layers);
-        self.encoder.layers().into_iter().chain(heads).collect()
+        self.embeddings.layers().into_iter().chain(self.encoder.layers()).chain(heads).collect()
     }
 
     /// Runs embeddings, encoder and heads, up to what the decoder sees and to the sequences' logits. A frozen encoder runs
@@ -79,8 +80,8 @@ impl<B: Backend> Model<B> {
         let evaluation = Pass::evaluation();
         let inside = if self.gradients.is_some() { pass } else { &evaluation };
         self.embeddings.forward(backend, weights, batch, inside);
-        self.encoder.forward(backend, weights, batch, &self.embeddings.out, inside);
-        let hidden = self.encoder.output(&self.embeddings.out);
+        self.encoder.forward(backend, weights, batch, self.embeddings.output(), inside);
+        let hidden = self.encoder.output(self.embeddings.output());
         if let Some(head) = &mut self.tokens {
             head.forward(backend, weights, batch.masked_positions, hidden);
         }
@@ -91,7 +92,7 @@ impl<B: Backend> Model<B> {
 
     /// What the encoder's last `forward` made of each token, `[N, C]`: what the heads see.
     pub fn hidden_states(&self) -> &B::Activations {
-        self.encoder.output(&self.embeddings.out)
+        self.encoder.output(self.embeddings.output())
     }
 
     /// The width of the encoder, C.
@@ -143,7 +144,7 @@ impl<B: Backend> Model<B> {
             head.backward(backend, weights, batch, pass, hidden, gradients);
         }
         let Some(scratch) = scratch else { return };
-        self.encoder.backward(backend, weights, batch, &self.embeddings.out, pass, scratch, gradients);
+        self.encoder.backward(backend, weights, batch, self.embeddings.output(), pass, scratch, gradients);
         self.embeddings.backward(backend, weights, batch, pass, &mut scratch.hidden, gradients);
     }
 

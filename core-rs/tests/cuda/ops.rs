@@ -646,6 +646,7 @@ fn layout() -> ParameterLayout {
         model_type: "bert".into(),
         vocab_size: 2000,
         hidden_size: 24,
+        embedding_size: None,
         num_hidden_layers: 2,
         num_attention_heads: 2,
         intermediate_size: 30,

@@ -98,8 +98,10 @@ impl<D: Device> Cuda<D> {
     pub fn new(device: D, options: &EngineOptions, cache: Option<&Path>, modes: Modes) -> Result<Self> {
         let options = &bucket::planned(options);
         let config = &options.config;
+        let embedding_size = config.embedding_size.unwrap_or(config.hidden_size);
         for (name, found, most) in [
             ("hidden_size", config.hidden_size, layer_norm::cuda::MAX_WIDTH),
+            ("embedding_size", embedding_size, layer_norm::cuda::MAX_WIDTH),
             ("hidden_size / num_attention_heads", config.head_size(), attention::cuda::MAX_HEAD),
         ] {
             if found > most {
@@ -113,7 +115,10 @@ impl<D: Device> Cuda<D> {
         let widest = blueprint.tensors().into_iter().map(|tensor| tensor.shape[0]).chain([3 * blueprint.width()]);
         let partials = widest
             .map(|c| linear::cuda::sum_scratch(n, c))
-            .chain([layer_norm::cuda::backward_scratch(n, config.hidden_size), n * config.num_attention_heads])
+            .chain([
+                layer_norm::cuda::backward_scratch(n, config.hidden_size.max(embedding_size)),
+                n * config.num_attention_heads,
+            ])
             .max();
         let modes = Modes { profile: options.profile, ..modes };
         let queue = Queue::new(device, input_bytes(options, &blueprint), cache, modes)?;
@@ -122,7 +127,7 @@ impl<D: Device> Cuda<D> {
         Ok(Self {
             optimizer: None,
             totals: zeroed(TOTALS, Dtype::Wide)?,
-            sums: zeroed(training(Collisions::most_slots(n) * config.hidden_size), Dtype::F32)?,
+            sums: zeroed(training(Collisions::most_slots(n) * embedding_size), Dtype::F32)?,
             scratch: zeroed(training(partials.unwrap_or(0)), Dtype::F32)?,
             host: Host::default(),
             rotary: blueprint.blocks.iter().any(|block| block.attention.rotary.is_some()),

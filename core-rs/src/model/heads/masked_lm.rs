@@ -20,11 +20,11 @@ pub struct MaskedLmHead<B: Backend> {
     chunk: usize,
     /// `[M, C]` the masked rows of the encoder's output.
     gathered: B::Activations,
-    /// `[M, C]` what the backward of the activation needs.
+    /// `[M, E]` what the backward of the activation needs.
     kept: B::Activations,
     activated: B::Activations,
     statistics: B::Buffer,
-    /// `[M, C]` what the decoder sees.
+    /// `[M, E]` what the decoder sees.
     out: B::Activations,
     /// `[chunk, V]`
     logits: B::Buffer,
@@ -37,9 +37,9 @@ pub struct MaskedLmHead<B: Backend> {
 struct Gradients<B: Backend> {
     /// `[chunk, V]`
     logits: B::Activations,
-    /// `[M, C]`: of `out`, then of `activated`, then of `gathered`.
+    /// `[M, E]`: of `out`, then of `activated`; then `[M, C]`: of `gathered`.
     out: B::Buffer,
-    /// `[M, C]`
+    /// `[M, E]`
     pre: B::Activations,
 }
 
@@ -52,20 +52,21 @@ impl<B: Backend> MaskedLmHead<B> {
         places: &Places,
     ) -> Result<Self> {
         let decoder = places.decoder(&spec.decoder, &blueprint.embeddings.words)?;
-        let (m, c, v) = (options.max_masked, decoder.inputs, decoder.outputs);
+        let transform = places.dense(&spec.dense)?;
+        let (m, v, Linear { inputs: c, outputs: e, .. }) = (options.max_masked, decoder.outputs, transform);
         let chunk = backend.logits_at_a_time(m, v);
-        let matrix = || backend.activations(m * c);
+        let matrix = || backend.activations(m * e);
         let gradients = || {
-            let (logits, out) = (backend.activations(chunk * v)?, backend.zeroed(m * c)?);
+            let (logits, out) = (backend.activations(chunk * v)?, backend.zeroed(m * c.max(e))?);
             Ok(Gradients { logits, out, pre: matrix()? })
         };
         Ok(Self {
-            transform: places.dense(&spec.dense)?,
+            transform,
             activation: spec.activation,
             norm: places.norm(&spec.norm)?,
             decoder,
             chunk,
-            gathered: matrix()?,
+            gathered: backend.activations(m * c)?,
             kept: matrix()?,
             activated: matrix()?,
             statistics: backend.zeroed(2 * m)?,

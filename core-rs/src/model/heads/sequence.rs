@@ -41,11 +41,10 @@ pub struct SequenceHead<B: Backend> {
     rows: B::Rows,
 }
 
-/// An activation and the norm behind it.
+/// An activation, and the norm behind it with its statistics, in families that have one.
 struct Activated<B: Backend> {
     activation: Activation,
-    norm: Norm,
-    statistics: B::Buffer,
+    norm: Option<(Norm, B::Buffer)>,
 }
 
 /// Gradients of the head's activations, in training.
@@ -72,9 +71,9 @@ impl<B: Backend> SequenceHead<B> {
             let (logits, first) = (backend.activations(b * outputs)?, backend.zeroed(b * c)?);
             Ok(Gradients { logits, pooled: matrix()?, first })
         };
-        let activated = |(activation, norm): &(Activation, blueprint::Norm)| {
-            let (norm, statistics) = (places.norm(norm)?, backend.zeroed(2 * b)?);
-            Ok(Activated { activation: *activation, norm, statistics })
+        let activated = |(activation, norm): &(Activation, Option<blueprint::Norm>)| {
+            let norm = norm.as_ref().map(|norm| Ok((places.norm(norm)?, backend.zeroed(2 * b)?)));
+            Ok(Activated { activation: *activation, norm: norm.transpose()? })
         };
         Ok(Self {
             pooler: places.dense(&spec.dense)?,
@@ -126,9 +125,12 @@ impl<B: Backend> SequenceHead<B> {
         }
         let Self { gathered, pre, pooled, dropped, .. } = self;
         match &mut self.activation {
-            Some(Activated { activation, norm, statistics }) => {
+            Some(Activated { activation, norm: Some((norm, statistics)) }) => {
                 backend.linear_activation(b, self.pooler, *activation, weights, gathered, pre, pooled);
                 backend.norm(b, *norm, weights, pooled, dropped, statistics);
+            }
+            Some(Activated { activation, norm: None }) => {
+                backend.linear_activation(b, self.pooler, *activation, weights, gathered, pre, dropped);
             }
             None => {
                 backend.linear(b, self.pooler, weights, gathered, pre);
@@ -156,8 +158,8 @@ impl<B: Backend> SequenceHead<B> {
             backend.scale(b, k, batch.sequence_weight as f32, &mut d.logits);
             backend.linear_parameters_backward(b, self.output, &self.dropped, &d.logits, gradients);
             let to = match self.activation {
-                Some(_) => DataGradient::Store(&mut d.first),
-                None => DataGradient::Operand(&mut d.pooled),
+                Some(Activated { norm: Some(_), .. }) => DataGradient::Store(&mut d.first),
+                _ => DataGradient::Operand(&mut d.pooled),
             };
             backend.linear_backward(b, self.output, weights, &d.logits, to);
         }
@@ -187,10 +189,14 @@ impl<B: Backend> SequenceHead<B> {
         let Gradients { pooled, first, .. } = self.gradients.as_mut().expect("planned for training");
         let dropout = pass.at(self.dropout);
         match &self.activation {
-            Some(Activated { activation, norm, statistics }) => {
+            Some(Activated { activation, norm: Some((norm, statistics)) }) => {
                 backend.dropout_backward(b, c, first, dropout);
                 let (norm, x, none) = (*norm, &self.pooled, Dropout::none());
                 backend.norm_backward_to_operand(b, norm, weights, x, statistics, first, none, pooled, gradients);
+                backend.activation_backward(b, c, *activation, &self.pre, pooled);
+            }
+            Some(Activated { activation, norm: None }) => {
+                backend.dropout(b, c, pooled, dropout);
                 backend.activation_backward(b, c, *activation, &self.pre, pooled);
             }
             None => {
