@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Batch } from "../config/batch.ts";
 import { MASKED_LM, type SequenceHead } from "../config/engine.ts";
-import { testWithCore } from "../tests/support.ts";
+import { buildCandle, testWithCore } from "../tests/support.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { NativeError } from "./native_error.ts";
 
@@ -228,6 +228,7 @@ testWithCore("Engine refuses arrays and numbers of another kind before the core 
 testWithCore(
   "Engine.open begins with the decoder's bias that it is given, in both engines, and refuses another length",
   async () => {
+    await buildCandle();
     const decoder_bias = Array.from({ length: OPTIONS.config.vocab_size }, (_, id) => -id / 8);
     const logits = async (options: EngineOptions) => {
       using engine = await Engine.open(options);
