@@ -139,7 +139,11 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
 }
 
 /** A test that needs the native core: skipped, with the reason, where it is not built. */
-export function testWithCore(name: string, run: (t: Deno.TestContext) => Promise<void> | void): void {
+export function testWithCore(
+  name: string,
+  run: (t: Deno.TestContext) => Promise<void> | void,
+  options: Pick<Deno.TestDefinition, "sanitizeResources"> = {},
+): void {
   let missing: string | undefined;
   try {
     loadLibrary(); // here, because a test that loaded it would be told that it leaks
@@ -147,6 +151,7 @@ export function testWithCore(name: string, run: (t: Deno.TestContext) => Promise
     missing = (error as Error).message;
   }
   Deno.test({
+    ...options,
     name: missing === undefined ? name : `${name} (skipped: ${missing})`,
     ignore: missing !== undefined,
     fn: run,
