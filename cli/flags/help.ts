@@ -51,8 +51,15 @@ export function overviewText(tables: readonly CommandTable[], called: string, ti
 /** Two columns; what is too long for the left one gets a line of its own. */
 function row(left: string, right: string, indent = INDENT): string[] {
   const lines = folded(right, COLUMNS - indent).map((line) => " ".repeat(indent) + line);
-  if (left.length + 4 > indent) return [`  ${left}`, ...lines];
+  if (left.length + 4 > indent) return [...alternatives(`  ${left}`), ...lines];
   return [`  ${left.padEnd(indent - 2)}${lines[0].trimStart()}`, ...lines.slice(1)];
+}
+
+/** Breaks what is too long behind a bar between words to choose from. */
+function alternatives(text: string): string[] {
+  if (widthOf(text) <= COLUMNS) return [text];
+  const end = text.lastIndexOf("|", COLUMNS - 1) + 1;
+  return end === 0 ? [text] : [text.slice(0, end), ...alternatives(`    ${text.slice(end)}`)];
 }
 
 /** Breaks a command as a shell reads it on, with a backslash at the end of a line; a flag and its value stay together. */

@@ -124,9 +124,11 @@ fn check(options: EngineOptions, batch: &Batch) {
         trainer.update(1e-3, number).unwrap();
         ALLOCATIONS.load(Ordering::Relaxed) - before
     };
-    // The first steps grow the packing memory, and a busy machine starts the threads late.
-    let quiet = (0..50).find(|&number| step(number) == 0).expect("every one of 50 steps allocates");
-    for number in quiet + 1..quiet + 5 {
-        assert_eq!(step(number), 0, "allocations in step {number}");
-    }
+    // The first steps grow the packing memory, and on a busy machine a thread gets its first work late.
+    let mut quiet = 0;
+    let steps = (0..50).take_while(|&number| {
+        quiet = if step(number) == 0 { quiet + 1 } else { 0 };
+        quiet < 5
+    });
+    assert!(steps.count() < 50, "no five of 50 steps in a row are without an allocation");
 }
