@@ -101,11 +101,9 @@ Deno.test("nearest finds a slip and gives up on a different word", () => {
   assertEquals(nearest("banana", names), undefined);
 });
 
-Deno.test("helpText shows every flag of every command within 100 columns", async () => {
+Deno.test("helpText shows every flag of every command and what it takes", async () => {
   for (const table of await loadTables()) {
-    const help = helpText(table);
-    for (const name of Object.keys(table.flags)) assertStringIncludes(help, `--${name}`);
-    assertEquals(help.split("\n").filter((line) => line.length > 100), []);
+    const help = helpText(table).replace(/\|\n +/g, "|");
     for (const [name, { value }] of Object.entries(table.flags)) {
       assertMatch(help, new RegExp(`--${RegExp.escape(name)}${value === "" ? "" : ` ${RegExp.escape(value)}`}\\s`));
     }
