@@ -63,7 +63,7 @@ rate)
     nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader --loop-ms=500 >>"$out/clocks.csv" &
     clocks=$!
     within 150 rates.jsonl ./gpu_rate "$2" "$3" "$4" 20 "$peak"
-    kill "$clocks"
+    kill "$clocks" 2>/dev/null || true
     ;;
 torch)
     [ $# = 5 ] || { echo "usage: bash run.sh torch eager|compiled SIZE LENGTH SEQUENCES" >&2; exit 2; }
