@@ -9,8 +9,7 @@ import { presetConfig } from "../config/model_config.ts";
 import type { Batch } from "../config/batch.ts";
 import { packSequences } from "../config/packed_sequences.ts";
 import { Engine } from "../ffi/mod.ts";
-import { bert } from "../model/families/bert.ts";
-import { modernbert } from "../model/families/modernbert.ts";
+import { familyOfModel } from "../model/families.ts";
 import { TRAINING_DEFAULTS } from "../config/run_config.ts";
 import { optimizerOptions } from "../training/optimizer_options.ts";
 import type { StepRequest } from "./step_sizes.ts";
@@ -32,7 +31,7 @@ function randomBatch({ size, lengths }: StepRequest): Batch {
 
 async function open(request: StepRequest, batch: Batch, threads: number): Promise<Engine> {
   const longest = Math.max(...request.lengths);
-  const { defaults } = request.size.model_type === "modernbert" ? modernbert : bert;
+  const { defaults } = familyOfModel({ model_type: "bert", ...request.size });
   return await Engine.open({
     heads: MASKED_LM,
     config: { ...presetConfig("base", request.size.vocab_size, defaults), ...request.size },

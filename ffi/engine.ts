@@ -280,33 +280,25 @@ export class Engine implements Disposable {
   /** The logits `[B, K]` of the sequences, for a head of `outputs` outputs. */
   async sequenceLogits(batch: Batch, outputs: number): Promise<Float32Array> {
     checkWhole("outputs", outputs, 1, 2 ** 20);
-    const out = new Float32Array(Math.max(0, batch.cu_seqlens.length - 1) * outputs);
-    const [ids, types, positions, tokens, bounds, boundsLength] = arrays(batch);
-    await this.#call((error) =>
-      this.#library.symbols.cloze_sequence_logits(
-        this.#handle,
-        ids,
-        types,
-        positions,
-        tokens,
-        bounds,
-        boundsLength,
-        out,
-        out.length,
-        error,
-        error.length,
-      )
-    );
-    return out;
+    return await this.#output("cloze_sequence_logits", batch, Math.max(0, batch.cu_seqlens.length - 1) * outputs);
   }
 
   /** What the encoder makes of each token, `[N, C]`: Hugging Face's `last_hidden_state`. `width` is the model's C. */
   async hiddenStates(batch: Batch, width: number): Promise<Float32Array> {
     checkWhole("width", width, 1, 2 ** 20);
-    const out = new Float32Array(batch.input_ids.length * width);
+    return await this.#output("cloze_hidden_states", batch, batch.input_ids.length * width);
+  }
+
+  /** So many numbers that the core makes of a batch without labels. */
+  async #output(
+    call: "cloze_sequence_logits" | "cloze_hidden_states",
+    batch: Batch,
+    length: number,
+  ): Promise<Float32Array> {
+    const out = new Float32Array(length);
     const [ids, types, positions, tokens, bounds, boundsLength] = arrays(batch);
     await this.#call((error) =>
-      this.#library.symbols.cloze_hidden_states(
+      this.#library.symbols[call](
         this.#handle,
         ids,
         types,

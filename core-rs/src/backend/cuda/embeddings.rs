@@ -59,13 +59,12 @@ impl<D: Device> EmbeddingOps for Cuda<D> {
         embeddings::cuda::scatter_add(&self.queue, width, rows, x.exact(), out.exact());
     }
 
-    fn mean(&mut self, batch: &Batch, width: usize, x: &driver::Buffer<D>, out: &mut driver::Buffer<D>) {
-        let _ = batch; // it has been sent
+    fn mean(&mut self, _batch: &Batch, width: usize, x: &driver::Buffer<D>, out: &mut driver::Buffer<D>) {
+        // Where the batch's sequences end has been sent.
         pooling::cuda::mean(&self.queue, width, self.bounds(), x.tensor(), out.tensor());
     }
 
-    fn mean_backward(&mut self, batch: &Batch, width: usize, gradient: &Buffer<D>, dx: &mut Buffer<D>) {
-        let _ = batch;
+    fn mean_backward(&mut self, _batch: &Batch, width: usize, gradient: &Buffer<D>, dx: &mut Buffer<D>) {
         pooling::cuda::backward(&self.queue, width, self.bounds(), gradient.exact(), dx.exact());
     }
 }
