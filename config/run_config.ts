@@ -27,6 +27,11 @@ export interface Extension {
   extent: Extent;
   /** Share of that extent that was done. */
   progress: number;
+  /**
+   * Share of the recipe that was done: masks and sequence lengths go on from there. Missing in runs that were made longer
+   * before it was written down; theirs begin again at `progress`.
+   */
+  recipe_progress?: number;
   /** Learning rate at which the run stood. */
   learning_rate: number;
 }

@@ -126,6 +126,17 @@ export class Schedule {
     return progressOf(this.#at(reached)?.extent ?? this.#training.extent, reached);
   }
 
+  /**
+   * Share of the recipe that is done: what masks and sequence lengths follow. Unlike the learning rate it never goes back
+   * in a run that is made longer, but on from where it stood, to 1 at the new end.
+   */
+  recipeProgress(reached: Reached): number {
+    const done = this.doneAt(reached), extension = this.#at(reached);
+    if (extension === undefined) return done;
+    const { progress, recipe_progress = progress } = extension;
+    return recipe_progress + (1 - recipe_progress) * Math.max(0, done - progress) / (1 - progress);
+  }
+
   /** The last extension before a step. */
   #at({ step }: Reached): Extension | undefined {
     return this.#extensions.findLast((extension) => extension.step <= step);
@@ -151,6 +162,7 @@ export class Schedule {
       step: reached.step,
       extent,
       progress: progressOf(extent, reached),
+      recipe_progress: this.recipeProgress(reached),
       learning_rate: this.learningRate(reached),
     };
   }

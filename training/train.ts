@@ -161,7 +161,7 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
   // A batch of an update; several have to be kept until all of them are there.
   const take = (step: number) => {
     const clock = options.crew === undefined ? reached() : told;
-    const batch = batches.next(schedule.doneAt({ ...clock, step, epoch: batches.epoch }));
+    const batch = batches.next(schedule.recipeProgress({ ...clock, step, epoch: batches.epoch }));
     return options.microBatches === 1 ? batch : copyOf(batch);
   };
   let update = Array.from({ length: options.microBatches }, () => take(step));

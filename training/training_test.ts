@@ -159,3 +159,28 @@ Deno.test("Schedule.doneAt is of the extent that the run had at that step", () =
   const at = (step: number) => schedule.doneAt({ step, epoch: 0, elapsed_ms: 0, reserved_ms: 0 });
   assertEquals([at(0), at(49), at(50), at(200)], [0, 0.49, 0.25, 1]);
 });
+
+Deno.test("Schedule.recipeProgress goes on in a longer run from where it stood, never back, to 1 at the new end", () => {
+  const at = (step: number) => ({ step, epoch: 0, elapsed_ms: 0, reserved_ms: 0 });
+  const before = new Schedule(TRAINING);
+  for (const stopped of [100, 40]) {
+    const first = before.extension({ steps: 200 }, at(stopped));
+    assertAlmostEquals(first.recipe_progress!, stopped / 100, 1e-12);
+    const once = new Schedule(TRAINING, [first]);
+    const twice = new Schedule(TRAINING, [first, once.extension({ steps: 1000 }, at(150))]);
+    for (const [schedule, end] of [[once, 200], [twice, 1000]] as const) {
+      const shares = Array.from({ length: end + 1 }, (_, step) => schedule.recipeProgress(at(step)));
+      assert(shares.every((share, i) => i === 0 || share >= shares[i - 1]), `${stopped}: ${shares}`);
+      assertAlmostEquals(shares[stopped], stopped / 100, 1e-12);
+      assertAlmostEquals(shares[end], 1, 1e-12);
+    }
+  }
+});
+
+Deno.test("Schedule.recipeProgress of a run that an older version made longer begins again at its progress", () => {
+  const schedule = new Schedule(TRAINING, [{ step: 100, extent: { steps: 200 }, progress: 0.5, learning_rate: 0 }]);
+  for (const step of [100, 160]) {
+    const reached = { step, epoch: 0, elapsed_ms: 0, reserved_ms: 0 };
+    assertAlmostEquals(schedule.recipeProgress(reached), schedule.doneAt(reached), 1e-12);
+  }
+});

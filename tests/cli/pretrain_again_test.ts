@@ -135,7 +135,7 @@ testWithCore("pretrain --resume --steps makes a run longer, from where it stood,
   const longer = (run: string) => ["pretrain", "--resume", run, "--steps", "40", "--save-every", "6"];
   assertMatch(await good(place, longer("out")), /longer +40 steps instead of 12 steps/);
   const [extension] = json(place, "out/run.json").extensions;
-  assertEquals(extension, { step: 12, extent: { steps: 40 }, progress: 0.3, learning_rate: 0 });
+  assertEquals(extension, { step: 12, extent: { steps: 40 }, progress: 0.3, recipe_progress: 1, learning_rate: 0 });
   assertEquals(json(place, "out/run.json").training.extent, { steps: 12 });
 
   const child = place.start(longer("killed"));

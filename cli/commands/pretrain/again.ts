@@ -208,7 +208,7 @@ export async function scheduleOf(plan: Plan, batches: BatchStream): Promise<Sche
   const { step, elapsed_ms } = start;
   const extension = {
     ...schedule.extension(extent, { step, epoch: batches.epoch, elapsed_ms, reserved_ms: 0 }),
-    ...(start.done === true ? { learning_rate: 0 } : {}), // by the clock it ends a little before its time
+    ...(start.done === true ? { learning_rate: 0, recipe_progress: 1 } : {}), // by the clock it ends a little before its time
   };
   if (extension.progress >= 1) {
     throw new ClozeError("usage", `the run in ${output} has had ${extentText(extent)} already`, {

@@ -139,7 +139,8 @@ async function work(crew: Crew, values: PretrainOptions, stopped: () => boolean)
   batches.position = start.position;
   const schedule = new Schedule(run.training, extensions);
   let clock: Clock = assignment.clock;
-  const take = (step: number) => copyOf(batches.next(schedule.doneAt({ ...clock, step, epoch: batches.epoch })));
+  const take = (step: number) =>
+    copyOf(batches.next(schedule.recipeProgress({ ...clock, step, epoch: batches.epoch })));
   let update = Array.from({ length: microBatches(run.training).count }, () => take(start.step));
   const rows = rowsAlone(run, tokenizer);
   let isAlone = false;
