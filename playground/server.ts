@@ -1,12 +1,12 @@
 /**
- * The playground: a page on 127.0.0.1 and the questions that it asks, for scripts as well. The one place of cloze that
- * listens to a network. Called by the playground command.
+ * The playground: a page on 127.0.0.1 and the questions that it asks, for scripts as well. Called by the playground
+ * command.
  */
 
-import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
 import type { InferenceOptions } from "../inference/open_engine.ts";
-import { Guard, readQuestion, Refusal, refusalOf } from "./guard.ts";
+import { type Guard, readQuestion, Refusal } from "../web/guard.ts";
+import { checkMethod, guardedPage, json, LocalServer, text } from "../web/local_server.ts";
 import { ASSETS, PAGE, POLICY } from "./page.ts";
 import type { PlaygroundModel } from "./playground_model.ts";
 import type { ModelsAnswer } from "./protocol.ts";
@@ -26,16 +26,6 @@ export interface PlaygroundOptions extends InferenceOptions {
 const MOST_WAITING = 32;
 const MOST_ANSWERS = 200;
 
-/** Sent with everything: nothing is kept, framed, guessed or told to others. */
-const HEADERS = {
-  "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-  "referrer-policy": "no-referrer",
-  "cross-origin-resource-policy": "same-origin",
-  "cross-origin-opener-policy": "same-origin",
-};
-
 /** What a model is asked, by the path of the request. */
 const QUESTIONS: Record<string, (model: PlaygroundModel, question: Record<string, unknown>) => unknown> = {
   "/tokenize": (model, question) => model.tokenize(textOf(question)),
@@ -45,79 +35,50 @@ const QUESTIONS: Record<string, (model: PlaygroundModel, question: Record<string
 
 /** A playground that runs. */
 export class Playground implements AsyncDisposable {
-  readonly port: number;
-  /** Settled when it has been closed. */
-  readonly finished: Promise<void>;
-  readonly #guard: Guard;
   readonly #shelf: Shelf;
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  readonly #onFault: (message: string) => void;
+  readonly #server: LocalServer;
   #waiting = 0;
 
   /** @throws {ClozeError} if the port is taken. */
   constructor(options: PlaygroundOptions) {
     this.#shelf = new Shelf(options.models, options);
-    this.#onFault = options.onFault ?? (() => {});
-    try {
-      this.#server = Deno.serve(
-        { hostname: "127.0.0.1", port: options.port, onListen: () => {}, onError: (error) => this.#failure(error) },
-        (request) => this.#answer(request),
-      );
-    } catch (error) {
-      throw new ClozeError("io", `port ${options.port} cannot be listened to: ${messageOf(error)}`, {
-        hint: "give another --port, or none to take a free one",
-      });
-    }
-    this.port = this.#server.addr.port;
-    this.finished = this.#server.finished;
-    this.#guard = new Guard(this.port);
+    const { port, onFault } = options;
+    this.#server = new LocalServer({
+      port,
+      answer: (request, guard) => this.#route(request, guard),
+      ...(onFault === undefined ? {} : { onFault }),
+    });
+  }
+
+  get port(): number {
+    return this.#server.port;
   }
 
   /** An address that opens the page, once. */
   address(): string {
-    return this.#guard.address();
+    return this.#server.guard.address();
   }
 
   /** What scripts send with each request. */
   get header(): string {
-    return `Authorization: Bearer ${this.#guard.key}`;
+    return `Authorization: Bearer ${this.#server.guard.key}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
+    await this.#server[Symbol.asyncDispose]();
     this.#shelf[Symbol.dispose]();
   }
 
-  async #answer(request: Request): Promise<Response> {
-    try {
-      this.#guard.checkSource(request);
-      return await this.#route(request);
-    } catch (error) {
-      await request.body?.cancel().catch(() => {});
-      const failure = this.#failure(error);
-      // Whoever opens the page without its address reads a sentence, not JSON.
-      if (new URL(request.url).pathname !== "/") return failure;
-      return new Response(`${refusalOf(error).error}\n`, { status: failure.status, headers: HEADERS });
-    }
-  }
-
-  #failure(error: unknown): Response {
-    const { status, ...answer } = refusalOf(error);
-    if (status === 500) this.#onFault(messageOf(error));
-    return json(answer, status);
-  }
-
-  async #route(request: Request): Promise<Response> {
-    const { pathname, searchParams } = new URL(request.url);
+  async #route(request: Request, guard: Guard): Promise<Response> {
+    const { pathname } = new URL(request.url);
     const isQuestion = Object.hasOwn(QUESTIONS, pathname), isAsset = Object.hasOwn(ASSETS, pathname);
-    const method = isQuestion ? "POST" : "GET";
     if (!isQuestion && !isAsset && pathname !== "/" && pathname !== "/models") {
       throw new Refusal(404, "there is no such page");
     }
-    if (request.method !== method) throw new Refusal(405, `${pathname} is asked by ${method}`);
-    if (pathname === "/") return this.#page(request, searchParams.get("ticket"));
+    checkMethod(request, isQuestion ? "POST" : "GET");
+    if (pathname === "/") return guardedPage(request, guard, PAGE, POLICY);
     if (isAsset) return text(ASSETS[pathname].text, ASSETS[pathname].type);
-    this.#guard.checkKey(request);
+    guard.checkKey(request);
     if (pathname === "/models") {
       return json({ version: VERSION, models: await this.#shelf.entries() } satisfies ModelsAnswer);
     }
@@ -132,22 +93,6 @@ export class Playground implements AsyncDisposable {
       this.#waiting--;
     }
   }
-
-  #page(request: Request, ticket: string | null): Response {
-    const page = text(PAGE, "text/html; charset=utf-8");
-    page.headers.set("content-security-policy", POLICY);
-    if (ticket !== null && this.#guard.spend(ticket)) page.headers.set("set-cookie", this.#guard.cookie());
-    else this.#guard.checkKey(request); // the page again
-    return page;
-  }
-}
-
-function json(answer: unknown, status = 200): Response {
-  return Response.json(answer, { status, headers: HEADERS });
-}
-
-function text(content: string, type: string): Response {
-  return new Response(content, { headers: { ...HEADERS, "content-type": type } });
 }
 
 function textOf({ text }: Record<string, unknown>): string {

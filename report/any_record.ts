@@ -2,11 +2,12 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { exists } from "../config/folder.ts";
-import { classifierPage } from "./classifier_page.ts";
+import { classifiersPage } from "./classifier_page.ts";
 import { type ClassifierRecord, readClassifier } from "./classifier_record.ts";
 import { experimentPage } from "./experiment_page.ts";
+import type { PageContent } from "./document.ts";
 import { type ExperimentRecord, readExperiment } from "./experiment_record.ts";
-import { reportPage } from "./page.ts";
+import { runsPage } from "./page.ts";
 import { readRun, type RunRecord } from "./run_record.ts";
 
 /** A pretraining run, a fine-tuning, or an experiment. */
@@ -29,13 +30,13 @@ export async function readRecord(path: string): Promise<AnyRecord> {
  *
  * @throws {ClozeError} `usage` if they are of different kinds, or are several experiments.
  */
-export function pageOf(records: readonly AnyRecord[], now: Date): string {
+export function pageOf(records: readonly AnyRecord[]): PageContent {
   const of = <K extends AnyRecord["kind"]>(kind: K) =>
     records.filter((record): record is Extract<AnyRecord, { kind: K }> => record.kind === kind);
-  if (of("run").length === records.length) return reportPage(of("run"), now);
-  if (of("classifier").length === records.length) return classifierPage(of("classifier"), now);
+  if (of("run").length === records.length) return runsPage(of("run"));
+  if (of("classifier").length === records.length) return classifiersPage(of("classifier"));
   const [experiment] = of("experiment");
-  if (experiment !== undefined && records.length === 1) return experimentPage(experiment, now);
+  if (experiment !== undefined && records.length === 1) return experimentPage(experiment);
   throw new ClozeError("usage", "these cannot be shown side by side", {
     hint: "give pretraining runs, or fine-tuned classifiers, or one experiment",
   });

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Metric } from "../config/metric.ts";
 import { beforeAfter, changes } from "./before_after.ts";
 import { exampleConfig, exampleMetrics } from "./example_run.ts";
-import { reportPage } from "./page.ts";
+import { document } from "./document.ts";
+import { runsPage } from "./page.ts";
 import { runRecord } from "./run_record.ts";
 import { verdict } from "./verdict.ts";
 
@@ -48,10 +49,10 @@ Deno.test("verdict of a run that goes on compares it with the model it began wit
   assert(lost.findings.some(({ tone, hint }) => tone === "bad" && hint?.includes("--replay")));
 });
 
-Deno.test("reportPage of a run that goes on has losses by script and the blanks of both models", () => {
-  const page = reportPage([run(0.08)], new Date(0));
+Deno.test("runsPage of a run that goes on has losses by script and the blanks of both models", () => {
+  const page = document(runsPage([run(0.08)]), new Date(0));
   for (const part of ["Before and after", "/models/old", "of it, Latin", "reference", "Nacht 30.0%", "−0.800"]) {
     assertStringIncludes(page, part);
   }
-  assert(!reportPage([run(0.08, false)], new Date(0)).includes("Before and after"));
+  assert(!document(runsPage([run(0.08, false)]), new Date(0)).includes("Before and after"));
 });

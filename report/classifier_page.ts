@@ -17,11 +17,11 @@ import {
   chartsSection,
   dataTable,
   distinctNames,
-  document,
   factsTable,
   figuresList,
   findingsList,
   fromTo,
+  type PageContent,
   swatch,
 } from "./document.ts";
 import { type Content, Html, html } from "./html.ts";
@@ -40,8 +40,8 @@ const EVALUATED = ["loss", "accuracy"];
 /** Classes that a confusion matrix still can be read with. */
 const MOST_CLASSES = 20;
 
-/** The text of the page. */
-export function classifierPage(records: readonly ClassifierRecord[], now: Date): string {
+/** The page. */
+export function classifiersPage(records: readonly ClassifierRecord[]): PageContent {
   const runs = distinctNames(records);
   const title = runs.length === 1 ? runs[0].name : `${runs.length} classifiers`;
   const guessing = { loss: "guessing by frequency", accuracy: "the commonest class" };
@@ -52,7 +52,7 @@ ${curves(runs)}
 ${classesSection(runs[0])}
 ${settingsSection(runs[0])}`
     : several(runs);
-  return document(title, body, TRAINING_FOOTNOTE, { runs: runs.map(series), words }, now);
+  return { title, body, footnote: TRAINING_FOOTNOTE, curves: { runs: runs.map(series), words } };
 }
 
 function series(record: ClassifierRecord): Series {

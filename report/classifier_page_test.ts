@@ -3,7 +3,8 @@ import { FINETUNE_DEFAULTS } from "../config/run_config.ts";
 import { Confusion } from "../tasks/confusion.ts";
 import type { Metric } from "../config/metric.ts";
 import { opened, testInChromium } from "./chromium.ts";
-import { classifierPage } from "./classifier_page.ts";
+import { document } from "./document.ts";
+import { classifiersPage } from "./classifier_page.ts";
 import type { FinetuneRun } from "../config/finetune_run.ts";
 import { type ClassifierRecord, classifierRecord } from "./classifier_record.ts";
 import { classifierVerdict, classResults, guessingLoss } from "./classifier_verdict.ts";
@@ -92,8 +93,8 @@ Deno.test("classifierVerdict holds accuracy against the commonest class, and kno
   assert(worse.some(({ text }) => text.includes("It was better before: 95.0% at update 10")));
 });
 
-Deno.test("classifierPage has verdict, curves, confusion matrix, classes and how to repeat it", () => {
-  const page = classifierPage([example()], NOW);
+Deno.test("classifiersPage has verdict, curves, confusion matrix, classes and how to repeat it", () => {
+  const page = document(classifiersPage([example()]), NOW);
   for (
     const part of ["It learned: 80.0%", "Macro-F1 80.0%", "Learning rate", "is … answered as"]
       .concat(["precision", "recall", "To repeat it", "deno run finetune --model", "3 (0.9%) cut off", "amx_bf16"])
@@ -104,20 +105,20 @@ Deno.test("classifierPage has verdict, curves, confusion matrix, classes and how
   assertStringIncludes(reportText(example(), 80), "reviews: It learned: 80.0%");
 });
 
-Deno.test("classifierPage of several says whether they can be compared, and which is best", () => {
+Deno.test("classifiersPage of several says whether they can be compared, and which is best", () => {
   const other = example({ name: "other", right: [9, 10] });
-  const page = classifierPage([example(), other], NOW);
+  const page = document(classifiersPage([example(), other]), NOW);
   assertStringIncludes(page, "their accuracies can be compared");
   assertStringIncludes(page, "The highest accuracy is that of reviews, 80.0%; next is other, 50.0%");
-  const files = classifierPage([example(), example({ name: "other", valid: "c".repeat(64) })], NOW);
+  const files = document(classifiersPage([example(), example({ name: "other", valid: "c".repeat(64) })]), NOW);
   assertStringIncludes(files, "They were measured on different files.");
-  const classes = classifierPage([example(), example({ name: "other", labels: ["a", "b", "c"] })], NOW);
+  const classes = document(classifiersPage([example(), example({ name: "other", labels: ["a", "b", "c"] })]), NOW);
   assertStringIncludes(classes, "They have different classes.");
 });
 
-Deno.test("classifierPage lists the most frequent confusions where a matrix would be too large", () => {
+Deno.test("classifiersPage lists the most frequent confusions where a matrix would be too large", () => {
   const labels = Array.from({ length: 40 }, (_, i) => `class ${i}`);
-  const page = classifierPage([example({ labels, right: [15] })], NOW);
+  const page = document(classifiersPage([example({ labels, right: [15] })]), NOW);
   assert(!page.includes("is … answered as"));
   assertStringIncludes(page, "answered as");
 });
@@ -130,7 +131,7 @@ testInChromium("Chromium draws the charts of a classifier, and no label becomes 
     ["one that has only begun", [example({ right: [] })], 0],
   ];
   for (const [name, records, charts] of cases) {
-    const page = classifierPage(records, NOW);
+    const page = document(classifiersPage(records), NOW);
     assertEquals(page.match(/<script/g)?.length, 3, "the data and two scripts");
     assert(!page.includes("<img"));
     const { dom, complaints } = await opened(page, 390);

@@ -29,20 +29,35 @@ export interface Curves {
   };
 }
 
+/** The scripts that draw the curves. */
+export const chartScripts: readonly string[] = [uplotScript, chartsScript];
+
+/** A page without its frame. */
+export interface PageContent {
+  title: string;
+  body: Html;
+  footnote: string;
+  curves: Curves;
+}
+
+/** What a page has that follows a run. */
+export interface Following {
+  /** A script that brings what is new. */
+  script: string;
+  /** Above everything: how the run stands. */
+  banner: Html;
+}
+
 /** The text of the file. */
-export function document(title: string, body: Html, footnote: string, curves: Curves, now: Date): string {
-  const scripts = [uplotScript, chartsScript];
-  // Only these two scripts may run, and nothing may be fetched, whatever a text in the page may contain.
-  const hashes = scripts.map((script) => `'sha256-${createHash("sha256").update(script).digest("base64")}'`).join(" ");
+export function document({ title, body, footnote, curves }: PageContent, now: Date, following?: Following): string {
+  const scripts = [...chartScripts, ...(following === undefined ? [] : [following.script])];
   const page = html`
     <!DOCTYPE html>
     <html lang="en">
       <head>
     <meta charset="utf-8">
     ${new Html(REPORT_MARK)}
-    <meta http-equiv="Content-Security-Policy" content="${new Html(
-      `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src ${hashes}; base-uri 'none'; form-action 'none'`,
-    )}">
+    <meta http-equiv="Content-Security-Policy" content="${new Html(policy(scripts, following !== undefined))}">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>${title} · cloze report</title>
     <link rel="icon" href="data:,">
@@ -51,6 +66,7 @@ export function document(title: string, body: Html, footnote: string, curves: Cu
       </head>
       <body>
     <header><p><b>cloze report</b> · ${title}</p><button id="theme" type="button" hidden></button></header>
+    ${following?.banner}
     <main>
     ${body}
     </main>
@@ -65,6 +81,17 @@ export function document(title: string, body: Html, footnote: string, curves: Cu
     </html>
   `;
   return `${page.text.trim()}\n`;
+}
+
+/**
+ * What a browser lets the page do: run these scripts and no other, whatever a text in the page may contain, and fetch
+ * nothing, but for one that follows a run, which asks its own server.
+ */
+export function policy(scripts: readonly string[], asks: boolean): string {
+  const hashes = scripts.map((script) => `'sha256-${createHash("sha256").update(script).digest("base64")}'`).join(" ");
+  const connect = asks ? " connect-src 'self';" : "";
+  return `default-src 'none';${connect} img-src data:; style-src 'unsafe-inline'; script-src ${hashes}; ` +
+    "base-uri 'none'; form-action 'none'";
 }
 
 /** A panel: what it draws, and its heading. */

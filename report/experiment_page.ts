@@ -5,7 +5,15 @@
 
 import { grouped, percent } from "../config/numbers.ts";
 import { estimate } from "../experiments/statistics.ts";
-import { chartsSection, type Column, dataTable, document, factsTable, findingsList, swatch } from "./document.ts";
+import {
+  chartsSection,
+  type Column,
+  dataTable,
+  factsTable,
+  findingsList,
+  type PageContent,
+  swatch,
+} from "./document.ts";
 import type { ExperimentRecord } from "./experiment_record.ts";
 import { type Content, type Html, html } from "./html.ts";
 import type { Series } from "./series.ts";
@@ -13,8 +21,8 @@ import type { Series } from "./series.ts";
 /** A condition's accuracies at a point of pretraining, one a seed. */
 type Point = { step: number; accuracies: readonly number[] };
 
-/** The text of the page. */
-export function experimentPage(record: ExperimentRecord, now: Date): string {
+/** The page. */
+export function experimentPage(record: ExperimentRecord): PageContent {
   const words = { trained: "", measured: "mean", guessing: {} };
   const body = html`${verdictSection(record)}
 ${
@@ -34,7 +42,7 @@ ${accuracyTable(record)}`,
   }
 ${settingsSection(record)}`;
   const footnote = "Accuracies are shares of the validation file.";
-  return document(record.experiment, body, footnote, { runs: conditionSeries(record), words }, now);
+  return { title: record.experiment, body, footnote, curves: { runs: conditionSeries(record), words } };
 }
 
 /** The curve of each condition. */

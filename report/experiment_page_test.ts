@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { CLAIMS } from "../experiments/claims.ts";
 import { decide, overall } from "../experiments/verdict.ts";
 import { opened, testInChromium } from "./chromium.ts";
+import { document } from "./document.ts";
 import { experimentPage } from "./experiment_page.ts";
 import type { ExperimentRecord } from "./experiment_record.ts";
 
@@ -44,7 +45,7 @@ function dataOf(page: string) {
 }
 
 Deno.test("experimentPage has claim, verdict, curves from random weights up, and every command", () => {
-  const page = experimentPage(example(), NOW);
+  const page = document(experimentPage(example()), NOW);
   for (
     const part of ["Verdict: supported", "Masked LM converges slower", "Devlin et al., 2019", "0 (random)", "1,600"]
       .concat(["Difference +", "95% interval", "deno run reproduce convergence", "The 2 commands", "train-tokenizer"])
@@ -62,14 +63,14 @@ Deno.test("experimentPage has claim, verdict, curves from random weights up, and
 Deno.test("experimentPage of one that goes on shows what is there and gives no verdict", () => {
   const { verdict: _, ...whole } = example();
   const some = { accuracies: { mlm: [[0.6], [0.61], [], [], []], clm: [[], [], [], [], []] }, untrained: {} };
-  const page = experimentPage({ ...whole, ...some, findings: [] }, NOW);
+  const page = document(experimentPage({ ...whole, ...some, findings: [] }), NOW);
   assertStringIncludes(page, "The experiment has not ended");
   assertEquals(dataOf(page).runs[0].evaluation.step, [100, 200]);
   assertEquals(dataOf(page).runs[0].evaluation.accuracy_low, [null, null], "one seed has no interval");
 });
 
 testInChromium("Chromium draws the curves of an experiment and has nothing to complain of", async () => {
-  const { dom, complaints } = await opened(experimentPage(example(), NOW), 1280);
+  const { dom, complaints } = await opened(document(experimentPage(example()), NOW), 1280);
   assertEquals(complaints, []);
   assertEquals(dom.match(/<canvas/g)?.length, 1);
 });

@@ -1,6 +1,6 @@
 /**
  * The report of one pretraining run or several. Reads no file; what it says comes from the records of the runs. Called by
- * write_report.ts.
+ * any_record.ts.
  */
 
 import { quoted } from "../config/called.ts";
@@ -10,10 +10,10 @@ import {
   chartsSection,
   dataTable,
   distinctNames,
-  document,
   figuresList,
   findingsList,
   fromTo,
+  type PageContent,
   swatch,
 } from "./document.ts";
 import { type Content, type Html, html } from "./html.ts";
@@ -37,8 +37,8 @@ const PANELS = [
 export const TRAINING_FOOTNOTE =
   "Losses are in nats. Figures between evaluations are means over the updates since the point before.";
 
-/** The text of the page. */
-export function reportPage(records: readonly RunRecord[], now: Date): string {
+/** The page. */
+export function runsPage(records: readonly RunRecord[]): PageContent {
   const runs = distinctNames(records);
   const title = runs.length === 1 ? runs[0].name : `${runs.length} runs`;
   const words = {
@@ -51,7 +51,7 @@ export function reportPage(records: readonly RunRecord[], now: Date): string {
     },
   };
   const body = runs.length === 1 ? oneRun(runs[0]) : severalRuns(runs);
-  return document(title, body, TRAINING_FOOTNOTE, { runs: runs.map(runSeries), words }, now);
+  return { title, body, footnote: TRAINING_FOOTNOTE, curves: { runs: runs.map(runSeries), words } };
 }
 
 function oneRun(run: RunRecord): Html {

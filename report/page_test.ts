@@ -3,7 +3,8 @@ import { Random, STREAMS } from "../data/rng.ts";
 import type { Metric } from "../config/metric.ts";
 import { opened, testInChromium } from "./chromium.ts";
 import { exampleConfig, exampleMetrics, exampleRun } from "./example_run.ts";
-import { reportPage } from "./page.ts";
+import { document } from "./document.ts";
+import { runsPage } from "./page.ts";
 import { reportText } from "./report_text.ts";
 import { runRecord } from "./run_record.ts";
 
@@ -25,8 +26,8 @@ function dataOf(page: string) {
   return JSON.parse(json);
 }
 
-Deno.test("reportPage has every part, and refers to nothing outside itself", () => {
-  const page = reportPage([exampleRun({ answer: "Sonne" })], NOW);
+Deno.test("runsPage has every part, and refers to nothing outside itself", () => {
+  const page = document(runsPage([exampleRun({ answer: "Sonne" })]), NOW);
   for (
     const part of [
       "It learned, and was still learning: 28.0%",
@@ -49,31 +50,37 @@ Deno.test("reportPage has every part, and refers to nothing outside itself", () 
   assertEquals(dataOf(page).runs.length, 1);
 });
 
-Deno.test("reportPage shows next-sentence prediction only where it was trained", () => {
-  assert(!reportPage([exampleRun()], NOW).includes('data-panel="nsp_accuracy"'));
+Deno.test("runsPage shows next-sentence prediction only where it was trained", () => {
+  assert(!document(runsPage([exampleRun()]), NOW).includes('data-panel="nsp_accuracy"'));
   const metrics = exampleMetrics().map((line) => line.kind === "evaluation" ? { ...line, nsp_accuracy: 0.6 } : line);
-  const page = reportPage([runRecord("/runs/nsp", undefined, metrics)], NOW);
+  const page = document(runsPage([runRecord("/runs/nsp", undefined, metrics)]), NOW);
   assertStringIncludes(page, 'data-panel="nsp_accuracy"');
   assertEquals(dataOf(page).runs[0].evaluation.nsp_accuracy[0], 0.6);
 });
 
-Deno.test("reportPage lets no text of a run become markup or script", () => {
-  const page = reportPage([hostileRun(), exampleRun()], NOW);
+Deno.test("runsPage lets no text of a run become markup or script", () => {
+  const page = document(runsPage([hostileRun(), exampleRun()]), NOW);
   assertEquals(page.match(/<script/g)?.length, 3, "the data and two scripts");
   assertEquals(page.includes("<img"), false);
   assertEquals(dataOf(page).runs[0].name, HOSTILE.split("/").at(-1), "what a reader sees is the text itself");
 });
 
-Deno.test("reportPage of several runs says whether their losses can be compared", () => {
+Deno.test("runsPage of several runs says whether their losses can be compared", () => {
   const other = exampleRun({ name: "other" });
-  assertStringIncludes(reportPage([exampleRun(), other], NOW), "their losses can be compared");
+  assertStringIncludes(document(runsPage([exampleRun(), other]), NOW), "their losses can be compared");
   const twins = ["/a/out", "/b/out"].map((path) => runRecord(path, undefined, exampleMetrics()));
-  assertEquals(dataOf(reportPage(twins, NOW)).runs.map(({ name }: { name: string }) => name), ["/a/out", "/b/out"]);
+  assertEquals(dataOf(document(runsPage(twins), NOW)).runs.map(({ name }: { name: string }) => name), [
+    "/a/out",
+    "/b/out",
+  ]);
   const different = exampleRun({ name: "different", tokenizer: "e".repeat(64) });
-  assertStringIncludes(reportPage([exampleRun(), different], NOW), "Their losses cannot be compared as they stand");
+  assertStringIncludes(
+    document(runsPage([exampleRun(), different]), NOW),
+    "Their losses cannot be compared as they stand",
+  );
 });
 
-Deno.test("reportPage takes runs of versions that recorded less, and one that has only begun", () => {
+Deno.test("runsPage takes runs of versions that recorded less, and one that has only begun", () => {
   const metrics = exampleMetrics();
   const some = [
     metrics.filter(({ kind }) => kind === "train" || kind === "evaluation"),
@@ -82,11 +89,11 @@ Deno.test("reportPage takes runs of versions that recorded less, and one that ha
     [{ ...metrics[1], loss: "3", accuracy: null }, ...metrics.slice(2)] as typeof metrics,
   ];
   for (const lines of some) {
-    assertStringIncludes(reportPage([runRecord("/runs/old", undefined, lines)], NOW), "</html>");
+    assertStringIncludes(document(runsPage([runRecord("/runs/old", undefined, lines)]), NOW), "</html>");
   }
 });
 
-Deno.test("reportPage takes metrics and configurations in which anything is missing or of another type", () => {
+Deno.test("runsPage takes metrics and configurations in which anything is missing or of another type", () => {
   const random = new Random(0, STREAMS.practice);
   const odd = [null, 0, -1, 1e300, "", "x", true, [], {}, [null], [[]]];
   /** The value with one place in it, chosen at random, taken away or replaced. */
@@ -108,24 +115,24 @@ Deno.test("reportPage takes metrics and configurations in which anything is miss
       // As they are read from a file.
       .filter((line): line is Metric => typeof (line as Metric | null)?.step === "number");
     const run = runRecord("/runs/odd", random.below(2) === 0 ? damaged(exampleConfig()) : undefined, metrics);
-    for (const runs of [[run], [run, exampleRun()]]) assertStringIncludes(reportPage(runs, NOW), "</html>");
+    for (const runs of [[run], [run, exampleRun()]]) assertStringIncludes(document(runsPage(runs), NOW), "</html>");
     assertStringIncludes(reportText(run, 80), "odd: ");
   }
 });
 
 testInChromium("Chromium draws every chart of the page and has nothing to complain of", async () => {
   const begun = runRecord("/runs/begun", undefined, exampleMetrics().slice(0, 1));
-  const cases: [name: string, runs: Parameters<typeof reportPage>[0], charts: number][] = [
+  const cases: [name: string, runs: Parameters<typeof runsPage>[0], charts: number][] = [
     ["one run", [exampleRun()], 5],
     ["two runs, one with hostile text", [hostileRun(), exampleRun()], 5],
     ["a run that has only begun", [begun], 0],
   ];
   for (const [name, runs, charts] of cases) {
-    const { dom, complaints } = await opened(reportPage(runs, NOW), 1280);
+    const { dom, complaints } = await opened(document(runsPage(runs), NOW), 1280);
     assertEquals(complaints, [], name);
     assertEquals(dom.match(/<canvas/g)?.length ?? 0, charts, name);
   }
-  const broken = reportPage([exampleRun()], NOW).replace("drawAll();\n})", "drawAl();\n})");
+  const broken = document(runsPage([exampleRun()]), NOW).replace("drawAll();\n})", "drawAl();\n})");
   const { complaints } = await opened(broken, 390);
   assert(complaints.length > 0, "a script that is not the one expected is refused, and that is noticed");
 });

@@ -109,7 +109,7 @@ function status(run: RunRecord): Finding {
   if (end === undefined) {
     const from = lastStart(run) === undefined
       ? "No end is recorded: it is an older run, or it still goes on, or it was killed."
-      : "No end is recorded: it still goes on (load this again for newer figures), or it was killed.";
+      : "No end is recorded: it still goes on, or it was killed.";
     return { tone: "neutral", text: `${done} ${from}${resumed}` };
   }
   return end.interrupted

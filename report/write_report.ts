@@ -5,7 +5,7 @@ import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { regularFile } from "../config/regular_file.ts";
 import { exists } from "../config/folder.ts";
 import { type AnyRecord, pageOf } from "./any_record.ts";
-import { REPORT_MARK } from "./document.ts";
+import { document, REPORT_MARK } from "./document.ts";
 
 /** Bytes of a file in which the mark of a report stands, if it is one. */
 const HEAD = 512;
@@ -23,7 +23,7 @@ export async function writeReport(records: readonly AnyRecord[], path: string, f
       hint: "give another file with --output, or --force to replace it",
     });
   }
-  await writeWhole(path, pageOf(records, new Date()));
+  await writeWhole(path, document(pageOf(records), new Date()));
 }
 
 async function headOf(path: string): Promise<string | undefined> {

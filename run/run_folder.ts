@@ -53,6 +53,17 @@ export async function openRun(output: string, record: RecordName, resumed: boole
   };
 }
 
+/** Whether a process has the folder of a run for its own now. */
+export async function isInUse(output: string): Promise<boolean> {
+  const file = await Deno.open(`${output}/.lock`).catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    return !file.tryLockSync(false); // closing gives it back
+  } finally {
+    file.close();
+  }
+}
+
 /** Takes away a new folder in which nothing came to be but the lock. */
 function removeUnused(output: string): void {
   try {

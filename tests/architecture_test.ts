@@ -18,11 +18,12 @@ const MAY_IMPORT: Record<string, string[]> = {
   run: ["config", "data", "ffi", "model", "tasks"],
   training: ["config", "tokenizer", "data", "ffi", "model", "tasks", "run"],
   inference: ["config", "tokenizer", "ffi", "model"],
-  report: ["config", "tasks", "run", "experiments"],
+  web: ["config"],
+  report: ["config", "tasks", "run", "experiments", "web"],
   experiments: ["config"],
-  playground: ["config", "tokenizer", "model", "ffi", "inference"],
+  playground: ["config", "tokenizer", "model", "ffi", "inference", "web"],
   cli: ["playground", "config", "tokenizer", "data", "ffi", "model", "tasks", "run", "training", "inference"]
-    .concat("report", "experiments"),
+    .concat("report", "experiments", "web"),
 };
 
 /** Rooms of the core that a room of the core must not know. */
@@ -171,7 +172,7 @@ Deno.test("only the command line and the tools end the process, and only abi kno
   assertEquals(broken, []);
 });
 
-Deno.test("the playground alone listens, and nothing connects to anything", async () => {
+Deno.test("one place alone listens, and nothing connects to anything", async () => {
   const users = [];
   for (const { path, text } of await sources((path) => path.endsWith(".ts"))) {
     const isProgram = Object.hasOwn(MAY_IMPORT, path.split("/")[0]) && !/_test\.ts$/.test(path);
@@ -180,7 +181,7 @@ Deno.test("the playground alone listens, and nothing connects to anything", asyn
       /\bDeno\.(serve|listen|connect|resolveDns)|\bfetch\(|\bnew (WebSocket|EventSource)|"node:(https?|net|dgram|tls)"/;
     if (isProgram && network.test(code)) users.push(path);
   }
-  assertEquals(users, ["playground/server.ts"]);
+  assertEquals(users, ["web/local_server.ts"]);
 });
 
 Deno.test("only cli/terminal.ts writes to a terminal, because it escapes what a terminal would obey", async () => {
@@ -333,8 +334,10 @@ Deno.test("each command is a task of its name with the least permissions", async
   for (const name of COMMANDS) {
     const set = /-P=(\S+)/.exec(tasks[name]?.command ?? "")?.[1] ?? "";
     assertEquals(tasks[name]?.command, `deno run -q -P=${set} cli/main.ts ${name}`);
-    const { read, write, ffi, env, net, ...others } = permissions[set];
-    assertEquals(net, name === "playground" ? ["127.0.0.1"] : undefined, `${name} and the network`);
+    const { read, write, ffi, env, net, run, ...others } = permissions[set];
+    const opensPage = name === "pretrain" || name === "report";
+    assertEquals(net, opensPage || name === "playground" ? ["127.0.0.1"] : undefined, `${name} and the network`);
+    assertEquals(run, opensPage ? ["xdg-open", "open", "rundll32"] : undefined, `${name} and other programs`);
     assertEquals(others, {}, `${name} asks for more than files, its library and its environment`);
     assertEquals(read, true);
     assertEquals([undefined, true].includes(write) && (ffi === undefined || ffi.join() === "./target/release"), true);

@@ -22,6 +22,7 @@ const RUN_TIME_PATHS = [
   "ffi/cuda.ts",
   "inference/classifier.ts",
   "inference/regressor.ts",
+  "report/live/live_worker.ts",
   "tokenizer/json.ts",
   "tokenizer/pipeline/load.ts",
 ];
@@ -31,6 +32,7 @@ const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`))
 // Permission sets would bake this machine's paths in. A compiled program extracts its library, so ffi has no path.
 const ARGS = ["compile", "--quiet", "--allow-read", "--allow-write", "--allow-ffi"]
   .concat(permissions.playground.net.map((host: string) => `--allow-net=${host}`))
+  .concat([`--allow-run=${permissions.pretrain.run.join()}`])
   .concat([`--allow-env=${permissions.pretrain.env.join()}`])
   .concat(RUN_TIME_PATHS.flatMap((path) => ["--include", path]))
   .concat(["--output", output, "cli/main.ts"]);

@@ -16,3 +16,6 @@ export const ALLOW_UNKNOWN = toggle(
 
 /** `--chart` */
 export const CHART = toggle("Draw the loss while it trains, on a terminal.");
+
+/** `--open` */
+export const OPEN = toggle("Open the page that follows the run in the browser, or tell its address where that fails.");

@@ -4,8 +4,7 @@
 
 (() => {
   "use strict";
-  const { runs, words } = JSON.parse(document.getElementById("data").textContent);
-  const several = runs.length > 1;
+  let { runs, words } = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const probe = document.createElement("span");
   document.body.append(probe);
@@ -48,6 +47,7 @@
 
   /** The curves of a panel: of training and of held-out text, and what guessing reaches. */
   function curvesOf(panel) {
+    const several = runs.length > 1;
     const curves = [];
     const guessing = new Set();
     runs.forEach((run, i) => {
@@ -96,17 +96,17 @@
         );
       }
     });
-    return curves;
+    return curves.filter(({ y }) => y.some((value) => value !== null));
   }
 
   function draw(figure) {
     const panel = figure.dataset.panel;
     const holder = figure.querySelector(".chart");
-    const curves = curvesOf(panel).filter(({ y }) => y.some((value) => value !== null));
+    const curves = curvesOf(panel);
     holder.replaceChildren();
     if (curves.length === 0) {
       holder.textContent = "Nothing is recorded yet.";
-      return undefined;
+      return { figure, labels: "", plot: undefined };
     }
     const data = uPlot.join(curves.map(({ x, y }) => [x, y]));
     const bands = [];
@@ -165,7 +165,8 @@
           dash: (_, i) => curves[i - 1]?.dash ? "dashed" : "solid",
         },
       },
-      cursor: { points: { size: 7 } },
+      // One crosshair for all charts: each says its values there, and a part that is looked at closer is so in all.
+      cursor: { points: { size: 7 }, y: false, sync: { key: "cloze", scales: ["x", null] } },
     };
     const plot = new uPlot(options, data, holder);
     const canvas = plot.root.querySelector("canvas");
@@ -204,16 +205,44 @@
       const move = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
       if (move === undefined) return;
       event.preventDefault();
-      const at = Math.max(0, Math.min(data[0].length - 1, (plot.cursor.idx ?? -1) + move));
-      plot.setCursor({ left: plot.valToPos(data[0][at], "x"), top: over.clientHeight / 2 });
+      const [x] = plot.data; // of now: a page that follows a run gets more
+      const at = Math.max(0, Math.min(x.length - 1, (plot.cursor.idx ?? -1) + move));
+      plot.setCursor({ left: plot.valToPos(x[at], "x"), top: over.clientHeight / 2 }, true, true);
     });
-    return { plot, holder };
+    return { figure, labels: labelsOf(curves), plot };
   }
 
+  const labelsOf = (curves) => JSON.stringify(curves.map(({ label }) => label));
+
   function drawAll() {
-    for (const { plot } of charts) plot.destroy();
-    charts = [...document.querySelectorAll("figure[data-panel]")].map(draw).filter((chart) => chart !== undefined);
+    for (const { plot } of charts) plot?.destroy();
+    charts = [...document.querySelectorAll("figure[data-panel]")].map(draw);
   }
+
+  /** Gives a chart its curves as they are now; a part that is looked at closer stays so. */
+  function redraw(chart) {
+    const { figure, plot, labels } = chart;
+    const curves = curvesOf(figure.dataset.panel);
+    if (plot === undefined || labelsOf(curves) !== labels) {
+      plot?.destroy();
+      return draw(figure);
+    }
+    const [x] = plot.data, { min, max } = plot.scales.x;
+    const isCloser = min > x[0] || max < x[x.length - 1];
+    plot.setData(uPlot.join(curves.map(({ x, y }) => [x, y])), !isCloser);
+    if (isCloser) plot.setScale("x", { min, max });
+    plot.root.querySelector("canvas").setAttribute("aria-label", figure.dataset.summary);
+    return chart;
+  }
+
+  /** For a page that follows a run: shows other curves, in the same figures or in new ones. */
+  globalThis.clozeCharts = {
+    show(curves, areSameFigures) {
+      ({ runs, words } = curves);
+      if (areSameFigures) charts = charts.map(redraw);
+      else drawAll();
+    },
+  };
 
   for (const input of document.querySelectorAll("input[name=axis]")) {
     input.addEventListener("change", () => {

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Playground } from "../../playground/server.ts";
 import { SMALL_RUN, smallPlace } from "../support.ts";
-import { Page, testInChromium } from "./browser.ts";
+import { Page, testInChromium } from "../browser.ts";
 
 testInChromium(
   "the page blanks words, fills them, shows surprise and checkpoints, by mouse and by keyboard",

@@ -5,6 +5,7 @@ import { refuseOthers } from "../../../playground/playground_model.ts";
 import { Playground } from "../../../playground/server.ts";
 import { inferenceOptions } from "../../device.ts";
 import { newestRun, resolve } from "../../paths.ts";
+import { showAddresses, stopped } from "../../served.ts";
 import { bold, note, warn, writeOut } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PlaygroundCommandOptions } from "./flags.ts";
@@ -30,26 +31,7 @@ export async function run(values: PlaygroundCommandOptions): Promise<number> {
   const asks = Deno.stdin.isTerminal();
   note(`Open the address in a browser.${asks ? " Enter shows a new one," : ""} ${bold("Ctrl-C")} ends it.`);
   const ended = stopped();
-  if (asks) showAddresses(playground);
+  if (asks) showAddresses(() => playground.address());
   await ended;
   return 0;
-}
-
-/** Ctrl-C, SIGTERM or a closed terminal. */
-function stopped(): Promise<void> {
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM", "SIGHUP"];
-  return new Promise((resolve) => {
-    const stop = () => {
-      for (const signal of signals) Deno.removeSignalListener(signal, stop);
-      resolve();
-    };
-    for (const signal of signals) Deno.addSignalListener(signal, stop);
-  });
-}
-
-/** A new address for each line that is typed: one opens the page once. */
-async function showAddresses(playground: Playground): Promise<void> {
-  for await (const chunk of Deno.stdin.readable) {
-    if (chunk.includes(10)) await writeOut(`${playground.address()}\n`);
-  }
 }

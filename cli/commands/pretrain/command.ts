@@ -21,6 +21,7 @@ import { NON_FINITE_CAUSES } from "../../../training/watchdogs.ts";
 import { batchOptions } from "../../batch_options.ts";
 import { noteOnce } from "../../corpus.ts";
 import { noteDevice } from "../../device.ts";
+import { openLivePage } from "../../open_page.ts";
 import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
 import { runBatches } from "../../run_batches.ts";
@@ -189,6 +190,7 @@ async function trainOn(
     await crew.assign(assignment);
     await crew.ready(await readyWith(engine, tokenizer, batches, assignment));
   }
+  await using _page = values.open === true ? await openLivePage(output) : undefined;
   stop.arm();
   const result = await train({
     engine,

@@ -16,7 +16,7 @@ import {
   texts,
 } from "../../flags/flag.ts";
 import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
-import { ALLOW_UNKNOWN, CHART, PRESET_NAMES, SEED } from "../../flags/training_flags.ts";
+import { ALLOW_UNKNOWN, CHART, OPEN, PRESET_NAMES, SEED } from "../../flags/training_flags.ts";
 import { VOCAB_SIZE, VOCABULARY_FLAGS } from "../../flags/vocabulary_flags.ts";
 
 /** How often a run pauses unless told. */
@@ -115,6 +115,7 @@ export const TABLE = {
       EVERY_TENTH,
     ),
     chart: CHART,
+    open: OPEN,
     resume: text(
       "DIR",
       "Go on with the run in that folder, which has everything but --threads, --device and what is saved when. --steps, " +
@@ -124,6 +125,7 @@ export const TABLE = {
   examples: [
     "cloze pretrain",
     "cloze pretrain --data corpus/ --output runs/mine --preset mini --budget 30m",
+    "cloze pretrain --data corpus/ --budget 30m --open",
     "cloze pretrain --data 'news/*.jsonl.zst' --text-column title,body --output runs/news --epochs 3",
     "cloze pretrain --from models/bert --data reviews/ --output runs/reviews --replay news.txt:5%",
     "cloze pretrain --resume runs/mine",

@@ -1,9 +1,9 @@
-/** A real Chromium that is driven through its debugging protocol, for tests of the playground. */
+/** A real Chromium that is driven through its debugging protocol, for tests of pages. */
 
-import { loadLibrary } from "../../ffi/library.ts";
-import { browser } from "../../report/chromium.ts";
+import { loadLibrary } from "../ffi/library.ts";
+import { browser } from "../report/chromium.ts";
 
-/** Why tests cannot open the playground in a browser here, if they cannot. */
+/** Why tests cannot open a page in a browser here, if they cannot. */
 function missing(): string | undefined {
   if (browser === undefined) return "no chromium was found";
   try {

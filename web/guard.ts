@@ -18,7 +18,7 @@ export class Refusal extends Error {
 /** Bytes of the largest question. */
 export const LARGEST_BODY = 1 << 18;
 
-/** The keys of one playground. */
+/** The keys of one server. */
 export class Guard {
   /** What the page and scripts show with each request. */
   readonly key = randomKey();
@@ -56,7 +56,7 @@ export class Guard {
   checkSource(request: Request): void {
     const hosts = [`127.0.0.1:${this.#port}`, `localhost:${this.#port}`];
     if (!hosts.includes(request.headers.get("host") ?? "")) {
-      throw new Refusal(403, "the playground answers at 127.0.0.1 and localhost only");
+      throw new Refusal(403, "cloze answers at 127.0.0.1 and localhost only");
     }
     const origin = request.headers.get("origin");
     const isOther = origin !== null && !hosts.some((host) => origin === `http://${host}`);
@@ -64,7 +64,7 @@ export class Guard {
     // A link typed or clicked elsewhere may open the page; nothing else may come from another site.
     const isNavigation = request.method === "GET" && request.headers.get("sec-fetch-mode") === "navigate";
     const isForeign = site !== null && site !== "same-origin" && site !== "none" && !isNavigation;
-    if (isOther || isForeign) throw new Refusal(403, "the playground answers its own page only");
+    if (isOther || isForeign) throw new Refusal(403, "cloze answers its own page only");
   }
 
   /** @throws {Refusal} 401 without the key, as cookie or as `Authorization: Bearer`. */
@@ -76,7 +76,7 @@ export class Guard {
     }
   }
 
-  /** Cookies know no ports: two playgrounds of one machine must not take each other's. */
+  /** Cookies know no ports: two servers of one machine must not take each other's. */
   get #cookieName(): string {
     return `cloze-${this.#port}`;
   }
