@@ -12,6 +12,14 @@
  * @module
  */
 
+export {
+  CORPUS_DEFAULTS,
+  type CorpusConfig,
+  MASKING_DEFAULTS,
+  type MaskingConfig,
+  SAMPLING_DEFAULTS,
+  type SamplingConfig,
+} from "./config/batch_config.ts";
 export { ClozeError, type ErrorCode } from "./config/cloze_error.ts";
 export { type Batch, type LabeledSequence, type MaskedSequence, packLabeled, packMasked } from "./config/batch.ts";
 export { type ModelConfig, type Preset, presetConfig, PRESETS } from "./config/model_config.ts";

@@ -3,7 +3,10 @@
  * `stop_signals.ts`.
  */
 
-self.onmessage = ({ data }: MessageEvent<{ signals: Deno.Signal[]; seen: Int32Array }>) => {
+/** The other side: a message to it, and those from it. (This file is checked without the types of a worker.) */
+const starter = self as unknown as Worker;
+
+starter.onmessage = ({ data }: MessageEvent<{ signals: Deno.Signal[]; seen: Int32Array }>) => {
   for (const signal of data.signals) Deno.addSignalListener(signal, () => Atomics.store(data.seen, 0, 1));
-  self.postMessage("listens");
+  starter.postMessage("listens");
 };

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-import-prefix -- a project that imports mod.ts by its path has its own import map
 /**
  * What is taken of the packages that know Parquet: its metadata, the headers of its pages, its codecs. They are loaded when
  * such a file is read. Pages are walked by `parquet_pages.ts`, since the packages read whole row groups at once.
@@ -62,11 +63,11 @@ export interface ParquetLibrary {
 
 /** Loads them. */
 export async function parquetLibrary(): Promise<ParquetLibrary> {
-  const { parquetMetadata } = await import("hyparquet/src/metadata.js");
-  const { parquetHeader } = await import("hyparquet/src/column.js");
-  const { deltaBinaryUnpack } = await import("hyparquet/src/delta.js");
-  const { snappyUncompress } = await import("hyparquet/src/snappy.js");
-  const lz4 = () => import("hyparquet-compressors");
+  const { parquetMetadata } = await import("npm:hyparquet@^1.31.5/src/metadata.js");
+  const { parquetHeader } = await import("npm:hyparquet@^1.31.5/src/column.js");
+  const { deltaBinaryUnpack } = await import("npm:hyparquet@^1.31.5/src/delta.js");
+  const { snappyUncompress } = await import("npm:hyparquet@^1.31.5/src/snappy.js");
+  const lz4 = () => import("npm:hyparquet-compressors@^1.1.2");
   const limited = (size: number) => ({ maxOutputLength: size, chunkSize: Math.max(64, size) });
   // Statistics have values of columns that nobody asks for.
   const parsers = { stringFromBytes: () => undefined };

@@ -1,8 +1,5 @@
 /** A worker that does a job's units as they are posted to it, and posts what comes of them. Started by `worker_pool.ts`. */
 
-/// <reference no-default-lib="true" />
-/// <reference lib="deno.worker" />
-
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import type { Unit } from "./unit.ts";
 import { type JobResult, type JobSetup, startJob, type UnitJob, type UnitResult } from "./unit_jobs.ts";
@@ -22,8 +19,11 @@ export type FromWorker =
 
 let job: UnitJob;
 
-self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
-  const post = (message: FromWorker) => self.postMessage(message);
+/** The other side: a message to it, and those from it. (This file is checked without the types of a worker.) */
+const starter = self as unknown as Worker;
+
+starter.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+  const post = (message: FromWorker) => starter.postMessage(message);
   try {
     if (data.kind === "setup") job = startJob(data.setup);
     else if (data.kind === "finish") post({ kind: "finished", result: job.finish() });

@@ -39,9 +39,20 @@ function exists(path: string): boolean {
   }
 }
 
+/** Where npm puts the core of this platform, in the program's folder or one above it. */
+function installedLibrary(): string | undefined {
+  const os = { windows: "win32" }[Deno.build.os as string] ?? Deno.build.os;
+  const cpu = { x86_64: "x64", aarch64: "arm64" }[Deno.build.arch as string] ?? Deno.build.arch;
+  for (let folder = Deno.cwd();; folder = folder.replace(/[/\\][^/\\]*$/, "")) {
+    const path = `${folder}/node_modules/@cloze/core-${os}-${cpu}/${LIBRARIES.fused}`;
+    if (exists(path)) return path;
+    if (!/[/\\]/.test(folder)) return undefined;
+  }
+}
+
 /**
  * The path of the library: `CLOZE_CORE_LIB`, else the project's release build, which `deno compile` embeds under the
- * same path.
+ * same path, else the one that npm has installed for a program that takes cloze from JSR.
  *
  * @throws {ClozeError} `engine` if there is none.
  */
@@ -51,12 +62,18 @@ export function locateLibrary(): string {
     if (exists(chosen)) return chosen;
     throw new ClozeError("engine", `the core library that CLOZE_CORE_LIB names does not exist: ${chosen}`);
   }
-  const root = import.meta.dirname!.replace(/[/\\][^/\\]*$/, "");
+  const root = import.meta.dirname?.replace(/[/\\][^/\\]*$/, "");
   const path = `${root}/target/release/${LIBRARIES.fused}`;
-  if (exists(path)) return path;
-  throw new ClozeError("engine", `the core library ${LIBRARIES.fused} was not found in target/release`, {
-    hint: "build it with: deno task core",
-  });
+  if (root !== undefined && exists(path)) return path;
+  const installed = installedLibrary();
+  if (installed !== undefined) return installed;
+  throw new ClozeError(
+    "engine",
+    `the core library ${LIBRARIES.fused} was not found in target/release or node_modules`,
+    {
+      hint: root === undefined ? "npm install cloze, or name one with CLOZE_CORE_LIB" : "build it with: deno task core",
+    },
+  );
 }
 
 /** The library with the candle engine, which stands beside the other one. */

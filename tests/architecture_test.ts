@@ -107,7 +107,7 @@ Deno.test("imports go one way", async () => {
       if (!target.startsWith(".")) {
         const known = /^(@std\/cli\/|@std\/assert|node:)/.test(target);
         // Packages for formats of files: the data room alone, and only where such a file is read.
-        const isLazy = room === "data" && /^hyparquet(-compressors|\/src\/\w+\.js)?$/.test(target) &&
+        const isLazy = room === "data" && /^npm:hyparquet(-compressors)?@\^[\d.]+(\/src\/\w+\.js)?$/.test(target) &&
           !text.includes(`from "${target}"`);
         // The report's curves: put into its page as text.
         const isText = room === "report" && target.startsWith("uplot/");

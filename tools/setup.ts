@@ -4,6 +4,8 @@
  * belongs to the task. usage: deno run -A tools/setup.ts [--candle]
  */
 
+import { CORE_PACKAGE, libraryFile, sourcesHash } from "./platform.ts";
+
 const root = `${import.meta.dirname}/..`;
 /** Calls of the core keep their buffers alive from this version of Deno on. */
 const MINIMUM_DENO = [2, 7, 6];
@@ -67,11 +69,24 @@ if (fetched < modified(`${root}/deno.lock`)! || Deno.readTextFileSync(packages) 
   Deno.writeTextFileSync(packages, cache);
 }
 
-/** The file of a crate's library. */
-function library(crate: string): string {
-  const name = crate.replace("-", "_");
-  const file = { windows: `${name}.dll`, darwin: `lib${name}.dylib` }[Deno.build.os as string] ?? `lib${name}.so`;
-  return `${root}/target/release/${file}`;
+/** Where cargo puts a crate's library. */
+const library = (crate: string) => `${root}/target/release/${libraryFile(crate)}`;
+
+/** Takes the core that npm has put into the checkout, if it is made from the very sources that lie here. */
+function takePrebuilt(): boolean {
+  const folder = `${root}/node_modules/${CORE_PACKAGE}`;
+  if (modified(`${folder}/package.json`) === undefined) return false;
+  const { sources } = JSON.parse(Deno.readTextFileSync(`${folder}/package.json`));
+  if (sources !== sourcesHash(root)) {
+    console.error(`the core in node_modules/${CORE_PACKAGE} is made from other sources than these`);
+    return false;
+  }
+  const path = library("cloze-core");
+  Deno.mkdirSync(`${root}/target/release`, { recursive: true });
+  Deno.copyFileSync(`${folder}/${libraryFile("cloze-core")}`, `${path}.new`);
+  Deno.renameSync(`${path}.new`, path);
+  console.error(`took the core from node_modules/${CORE_PACKAGE}`);
+  return true;
 }
 
 async function build(crate: string, what: string, howLong: string): Promise<void> {
@@ -87,7 +102,7 @@ async function build(crate: string, what: string, howLong: string): Promise<void
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     fail(
       `cargo, which builds ${what}, was not found`,
-      "install Rust with rustup (rustup.rs), then run the command again",
+      "install Rust with rustup (rustup.rs), or a release's core (docs/release.md); then run the command again",
     );
   }
   // cargo leaves an unchanged library as it is; its time says that it is up to date.
@@ -104,7 +119,9 @@ function newestOf(folder: string): number {
 }
 
 const core = newestOf("core-rs");
-if ((modified(library("cloze-core")) ?? 0) < core) await build("cloze-core", "the core", "about a minute");
+if ((modified(library("cloze-core")) ?? 0) < core && !takePrebuilt()) {
+  await build("cloze-core", "the core", "about a minute");
+}
 
 const candle = library("cloze-candle");
 if ((modified(candle) ?? 0) < Math.max(core, newestOf("core-candle"))) {

@@ -90,7 +90,7 @@ export const BPE: ModelKind<BpeData> = {
     };
   },
   /** A pair of files is what RoBERTa's older tokenizer reads; a token with a space in it would be two of them. */
-  files(vocabulary, { merges, byte_level }) {
+  files(vocabulary, { merges, byte_level }): Record<string, string> {
     if (!byte_level) return {};
     const lines = Array.from(
       { length: merges.length / 3 },
