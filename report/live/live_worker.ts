@@ -11,10 +11,13 @@ export type ToLiveWorker = { folder: string } | "end";
 /** What it tells: the address of the page, or why there is none; what went wrong; that it has ended. */
 export type FromLiveWorker = { address: string } | { failed: string } | { fault: string } | "ended";
 
-const tell = (message: FromLiveWorker) => self.postMessage(message);
+/** The other side: a message to it, and those from it. (This file is checked without the types of a worker.) */
+const starter = self as unknown as Worker;
+
+const tell = (message: FromLiveWorker) => starter.postMessage(message);
 let server: LiveServer | undefined;
 
-self.onmessage = async ({ data }: MessageEvent<ToLiveWorker>) => {
+starter.onmessage = async ({ data }: MessageEvent<ToLiveWorker>) => {
   if (data === "end") {
     await server?.last();
     await server?.[Symbol.asyncDispose]();
