@@ -22,37 +22,57 @@ export {
 } from "./config/batch_config.ts";
 export { ClozeError, type ErrorCode } from "./config/cloze_error.ts";
 export { type Batch, type LabeledSequence, type MaskedSequence, packLabeled, packMasked } from "./config/batch.ts";
-export { type ModelConfig, type Preset, presetConfig, PRESETS } from "./config/model_config.ts";
+export { type ModelConfig, type ModernBertConfig, type Preset, presetConfig, PRESETS } from "./config/model_config.ts";
 export { type EngineHeads, type LossSums, MASKED_LM, type RowResults, type SequenceHead } from "./config/engine.ts";
-export { type ClassifierHead, type ModelHeads } from "./model/model_heads.ts";
+export type { HeadKind } from "./model/head_kinds.ts";
+export type { ClassifierHead, ModelHeads, ProblemType } from "./model/model_heads.ts";
 export type { ClassificationResult, Evaluation } from "./config/metric.ts";
-export { packSequences } from "./config/packed_sequences.ts";
+export { type PackedSequences, packSequences } from "./config/packed_sequences.ts";
 export { type Recipe, RECIPES } from "./config/recipe.ts";
-export type { Extent, TrainingConfig } from "./config/run_config.ts";
+export type { Extent, OptimizerConfig, TrainingConfig } from "./config/run_config.ts";
 export {
   type BatchLimits,
   batchLimits,
   type BatchOptions,
+  CorpusReport,
+  type CorpusSource,
   type Document,
   expandPaths,
+  type FindOptions,
   fixedEvalBatches,
+  type LabeledColumns,
   type LabeledText,
   MlmBatches,
   type Position,
   practiceCorpus,
   type PreparedData,
+  type PrepareOptions,
   prepareShards,
   readDocuments,
   readLabeled,
   Shard,
 } from "./data/mod.ts";
-export { Engine, type EngineDescription, type EngineOptions, type OptimizerOptions } from "./ffi/mod.ts";
+export {
+  type AdamWOptions,
+  type Device,
+  Engine,
+  type EngineDescription,
+  type EngineOptions,
+  type ModelPart,
+  type MuonOptions,
+  type OptimizerOptions,
+  type TrainingReport,
+} from "./ffi/mod.ts";
 export { type ClassifiedText, Classifier, type ClassifierOptions, type LabelScore } from "./inference/classifier.ts";
 export { type EmbeddedText, Embedder, type EmbedderOptions, type Pooling, POOLINGS } from "./inference/embedder.ts";
 export { type FilledLine, FillMask, type FillMaskOptions, type Prediction } from "./inference/fill_mask.ts";
+export type { GivenModel, InferenceOptions } from "./inference/open_engine.ts";
+export type { PreparedText } from "./inference/sequence_head.ts";
+export type { ModelFolder } from "./model/model_folder.ts";
 export { type MeasuredText, Regressor, type RegressorOptions } from "./inference/regressor.ts";
 export { type ScoredSentence, Scorer, type ScorerOptions } from "./inference/scorer.ts";
 export {
+  type AddedToken,
   type Encoding,
   loadTokenizer,
   type SpecialIds,

@@ -17,7 +17,9 @@ export interface Batch extends PackedSequences {
 
 /** A sequence, `[CLS]` and `[SEP]` included, with the positions in it whose tokens are asked for, rising. */
 export interface MaskedSequence {
+  /** `[T]`, special tokens included. */
   ids: Int32Array;
+  /** Which tokens are asked for, counted from the beginning of the sequence. */
   positions: readonly number[];
   /** The ids that stood there; none in prediction. */
   labels?: readonly number[];
@@ -25,7 +27,9 @@ export interface MaskedSequence {
 
 /** A sequence, `[CLS]` and `[SEP]` included, with the number of its class; without one in prediction. */
 export interface LabeledSequence {
+  /** `[T]`, special tokens included. */
   ids: Int32Array;
+  /** Number of its class. */
   label?: number;
 }
 

@@ -19,6 +19,7 @@ export interface CorpusConfig {
    * (`a.b`), several with commas between them; of a CSV or TSV file without names by its number from 1.
    */
   text_column: string;
+  /** What happens with text that is no UTF-8. */
   on_invalid: typeof ON_INVALID[number];
   /** Only in runs of version 0.1.0: the field of JSON records, where tables had another column. */
   text_field?: string;
@@ -44,11 +45,13 @@ export interface MaskingConfig {
   mlm_probability: number;
   /** The same at the end of a run, if it changes: it moves there in a straight line. */
   final_mlm_probability?: number;
+  /** Which tokens are chosen together. */
   masking: typeof MASKING[number];
   /** Spans are always `exact`. */
   mask_count: typeof MASK_COUNTS[number];
   /** Of the chosen tokens, this share becomes `[MASK]`, this one a random token; the rest stays. */
   mask_share: number;
+  /** Share of the chosen tokens that become a random one; the rest stays as it is. */
   random_share: number;
 }
 
@@ -67,10 +70,13 @@ export interface SamplingConfig {
   max_sequence_length: number;
   /** The same in the first part of a run, if they are shorter there, and how large a share of the run that part is. */
   warmup_sequence_length?: number;
+  /** Share of the updates, from 0 to 1. */
   warmup_sequence_ratio?: number;
+  /** What a sequence is made of. */
   sequences: typeof SEQUENCES[number];
   /** Share of the documents whose pairs are kept shorter, by a random length. */
   short_seq_prob: number;
+  /** How sequences are put into batches. */
   batching: typeof BATCHING[number];
   /** Whether every epoch has the masks, and the pairs, of the first one. */
   static_masking: boolean;

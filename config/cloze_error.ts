@@ -18,10 +18,14 @@ export type ErrorCode =
 
 /** One sentence that says what failed, where, expected and found; the hint says what to do about it. */
 export class ClozeError extends Error {
+  /** Of the class. */
   override name = "ClozeError";
+  /** What kind of error it is. */
   readonly code: ErrorCode;
+  /** What would help, if that is known. */
   readonly hint: string | undefined;
 
+  /** An error that a person can do something about. */
   constructor(code: ErrorCode, message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

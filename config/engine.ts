@@ -16,6 +16,7 @@ export interface EngineHeads {
 export interface SequenceHead {
   /** Which of Hugging Face's it is: of `BertForPreTraining`, or of `BertForSequenceClassification`. */
   kind: "next_sentence" | "classification";
+  /** How many classes. */
   num_labels: number;
   /** Between pooler and classifier. */
   classifier_dropout: number;
@@ -28,20 +29,28 @@ export const MASKED_LM: EngineHeads = { tokens: true, sequence: null, is_decoder
 
 /** Sums over batches. Losses in nats. */
 export interface LossSums {
+  /** Of the tokens to predict. */
   loss_sum: number;
+  /** How many tokens were predicted. */
   masked: number;
   /** Right argmaxes among them. */
   correct: number;
   /** Of the head on sequences, if there is one. */
   sequence_loss_sum: number;
+  /** How many of them. */
   sequences: number;
+  /** Right argmaxes among them. */
   sequences_correct: number;
 }
 
 /** Loss (nats) and rank (0 is a right argmax) of each row's label, of both heads. */
 export interface RowResults {
+  /** `[M]` */
   row_loss: Float32Array;
+  /** `[M]` */
   row_rank: Int32Array;
+  /** `[B]` */
   sequence_loss: Float32Array;
+  /** `[B]` */
   sequence_rank: Int32Array;
 }

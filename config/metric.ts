@@ -97,7 +97,9 @@ export interface Warning {
 
 /** Losses in nats per predicted token; predicted are the masked tokens, or every next token of a left-to-right model. */
 export interface Evaluation {
+  /** Mean over the predicted tokens. */
   loss: number;
+  /** exp(loss) */
   perplexity: number;
   /** Share of predicted tokens whose most probable prediction is right. */
   accuracy: number;
@@ -105,11 +107,15 @@ export interface Evaluation {
   accuracy_interval: [number, number];
   /** Share of predicted tokens among the five most probable predictions. */
   top5_accuracy: number;
+  /** How many tokens were predicted. */
   masked: number;
   /** Next-sentence prediction, where the objective has it. Loss in nats per pair. */
   nsp_loss?: number;
+  /** Share of the pairs that are told right. */
   nsp_accuracy?: number;
+  /** 95% interval of it (Wilson, 1927). */
   nsp_accuracy_interval?: [number, number];
+  /** How many pairs. */
   nsp_pairs?: number;
   /** By the script of what was predicted, in a run that goes on from a model. */
   scripts?: { name: string; loss: number; accuracy: number; count: number }[];
@@ -129,6 +135,7 @@ export interface UnigramBaseline {
 
 /** How a classifier's answers compare with the truth. */
 export interface ClassificationResult {
+  /** Share of the texts whose most probable class is right. */
   accuracy: number;
   /** 95% interval of the accuracy (Wilson, 1927). */
   accuracy_interval: [number, number];
@@ -138,6 +145,7 @@ export interface ClassificationResult {
   macro_f1_interval: [number, number];
   /** Share of the commonest class: what always answering it achieves. */
   majority: number;
+  /** How many texts. */
   count: number;
   /** Texts by `[truth][answer]`. */
   confusion: number[][];

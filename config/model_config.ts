@@ -4,20 +4,33 @@
 export interface ModelConfig {
   /** The family, such as `bert`: see `model/families.ts`. */
   model_type: string;
+  /** Tokens of the vocabulary, V. */
   vocab_size: number;
+  /** Width of the encoder, C. */
   hidden_size: number;
   /** Width of the embeddings, in families where it may be another than `hidden_size`. */
   embedding_size?: number;
+  /** Layers of the encoder. */
   num_hidden_layers: number;
+  /** Heads of attention, which divide the width among them. */
   num_attention_heads: number;
+  /** Width of the feed-forward part. */
   intermediate_size: number;
+  /** The longest sequence, in tokens. */
   max_position_embeddings: number;
+  /** Kinds of segments; 2 where the second of two texts has one of its own. */
   type_vocab_size: number;
+  /** Chance of an activation to be dropped. */
   hidden_dropout_prob: number;
+  /** Chance of a weight of attention to be dropped. */
   attention_probs_dropout_prob: number;
+  /** What is added to a variance before its root is taken. */
   layer_norm_eps: number;
+  /** Standard deviation of the first weights. */
   initializer_range: number;
+  /** Name of the activation function, such as `gelu`. */
   hidden_act: string;
+  /** Id of `[PAD]`. */
   pad_token_id: number;
   /** Whether the decoder is the word embedding matrix; else it has one of its own. */
   tie_word_embeddings: boolean;

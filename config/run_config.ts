@@ -62,6 +62,7 @@ export interface TrainingConfig extends OptimizerConfig, SamplingConfig, Masking
   objective: string;
   /** Of initialization, shuffling, masks and dropout. */
   seed: number;
+  /** How long the run is. */
   extent: Extent;
   /** Tokens of an update, special tokens included. */
   batch_tokens: number;

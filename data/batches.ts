@@ -19,6 +19,7 @@ const WINDOW_BATCHES = 128;
 
 /** What every batch stream needs to know. */
 export interface BatchOptions extends SamplingConfig, MaskingConfig {
+  /** Of shuffling and masks. */
   seed: number;
   /** Most tokens of a batch. */
   batch_tokens: number;
@@ -26,7 +27,9 @@ export interface BatchOptions extends SamplingConfig, MaskingConfig {
 
 /** Where a stream stands: the next batch is number `batch` of window `window`. */
 export interface Position {
+  /** Number of the window since the stream began. */
   window: number;
+  /** Number of the batch in it. */
   batch: number;
   /** Where other text stands that is mixed in, and how many of its tokens are due (below 0: were taken ahead). */
   replay?: { window: number; batch: number; owed: number };
@@ -63,6 +66,7 @@ export class MlmBatches implements Disposable {
   /** The one after it, of which a part is made with each batch, so that no batch has to wait for a whole window. */
   #ahead: Window | undefined;
 
+  /** Batches of a shard; it stays open as long as they are read. */
   constructor(shard: Shard, tokenizer: Tokenizer, options: BatchOptions) {
     this.#sequences = new Sequences(shard, tokenizer, options);
     this.#options = options;
@@ -146,6 +150,7 @@ export class MlmBatches implements Disposable {
     return new Window(number, contentEpoch, { first, last, add, pack });
   }
 
+  /** Closes what it has open. */
   [Symbol.dispose](): void {
     this.#sequences[Symbol.dispose]();
   }

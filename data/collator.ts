@@ -12,9 +12,13 @@ import type { TrainingSequence } from "./sequences.ts";
 
 /** The largest batch that can come: what buffers are planned for. */
 export interface BatchLimits {
+  /** Most tokens of a batch. */
   max_tokens: number;
+  /** Most sequences of a batch. */
   max_sequences: number;
+  /** Most tokens to predict in a batch. */
   max_masked: number;
+  /** Most tokens of a sequence, special tokens included. */
   max_sequence_length: number;
 }
 

@@ -12,7 +12,9 @@ import { sourceKind } from "./sources.ts";
 
 /** A record. */
 export interface LabeledText {
+  /** The text. */
   text: string;
+  /** The class as it stands in the file. */
   label: string;
 }
 

@@ -13,7 +13,7 @@ export { type Blank, heldOutBlanks } from "./held_out_blanks.ts";
 export { type LabeledColumns, type LabeledText, readLabeled } from "./labeled.ts";
 export { type RecordText, recordTexts } from "./record_texts.ts";
 export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";
-export { type PreparedData, prepareShards, tokenizerHash } from "./prepare.ts";
+export { type PreparedData, type PrepareOptions, prepareShards, tokenizerHash } from "./prepare.ts";
 export { writeBatches } from "./batch_file.ts";
 export { makesPairs, Sequences } from "./sequences.ts";
 export { Shard } from "./shard.ts";

@@ -20,7 +20,9 @@ import { UnknownSample } from "./unknown_words.ts";
 
 /** Both shards, open. */
 export interface PreparedData {
+  /** What is trained on. */
   train: Shard;
+  /** What is measured on. */
   heldOut: Shard;
   /** A hash of what the shards were made from. */
   source: string;

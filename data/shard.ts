@@ -21,7 +21,9 @@ import {
 
 /** A shard, open for reading: any tokens and any sentences by their number. */
 export class Shard implements Disposable {
+  /** Path of the file. */
   readonly path: string;
+  /** What the file says of itself. */
   readonly header: ShardHeader;
   /** How often each id occurs. */
   readonly counts: Float64Array;
@@ -180,6 +182,7 @@ export class Shard implements Disposable {
     return this.#width === 4 ? new Uint32Array(length) : new Uint16Array(length);
   }
 
+  /** Closes what it has open. */
   [Symbol.dispose](): void {
     this.#file.close();
   }

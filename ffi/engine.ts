@@ -17,21 +17,29 @@ export type Device = "cpu" | "cuda" | "auto";
 
 /** What an engine is opened with; the core has no defaults. Buffers are planned for the largest batch. */
 export interface EngineOptions {
+  /** What the model is. */
   config: ModelConfig;
+  /** What it is asked for. */
   heads: EngineHeads;
   /** `fused` is fast; `candle` is the same model in plain candle, the oracle. */
   engine: "fused" | "candle";
+  /** Where it runs. */
   device: Device;
   /** What activations are stored in and products multiply; `auto` is bf16 where this machine is faster with it. */
   dtype: "f32" | "bf16" | "auto";
   /** Whether to note where the time goes, for `describe`; off unless given. */
   profile?: boolean;
+  /** Threads of the CPU. */
   threads: number;
   /** Of initialization and dropout; an integer from 0 to 2⁵³ − 1. */
   seed: number;
+  /** Most tokens of a batch. */
   max_tokens: number;
+  /** Most sequences of a batch. */
   max_sequences: number;
+  /** Most tokens to predict in a batch. */
   max_masked: number;
+  /** Most tokens of a sequence, special tokens included. */
   max_sequence_length: number;
   /** What the weights are updated by; without it, the engine cannot be trained. */
   optimizer?: OptimizerOptions;
@@ -86,7 +94,9 @@ interface SharedOptions {
 
 /** What an engine says of itself. */
 export interface EngineDescription {
+  /** All tensors, by Hugging Face's names. */
   parameters: { name: string; shape: number[] }[];
+  /** Numbers in all of them. */
   parameter_count: number;
   /** Parameters that were initialized because the weights' file lacks them. */
   initialized: { name: string; part: ModelPart }[];
@@ -94,14 +104,19 @@ export interface EngineDescription {
   passed_over: number;
   /** Names of that file's tensors that belong to no head that is known: the model answers without them. */
   unknown: string[];
+  /** Which one it is. */
   engine: "fused" | "candle";
+  /** Where it runs. */
   device: "cpu" | "cuda";
+  /** What activations are stored in. */
   dtype: "f32" | "bf16";
   /** Calls and time of each operation so far, longest first; empty unless asked for at opening. */
   profile: { operation: string; calls: number; ms: number }[];
   /** Of the CPU, or the name of the GPU. */
   instruction_set: string;
+  /** Threads of the CPU. */
   threads: number;
+  /** Of the core. */
   version: string;
 }
 
@@ -354,11 +369,16 @@ export class Engine implements Disposable {
     this.#last.then(free, free);
   }
 
+  /** Closes what it has open. */
   [Symbol.dispose](): void {
     this.close();
   }
 
-  /** @throws {ClozeError} if it has been closed. */
+  /**
+   * Does nothing while it is open.
+   *
+   * @throws {ClozeError} if it has been closed.
+   */
   checkOpen(): void {
     if (!this.#closed) return;
     throw new ClozeError("engine", "the engine has been closed: its model was disposed of", { hint: "open it again" });

@@ -7,6 +7,7 @@ export {
   type EngineDescription,
   type EngineOptions,
   type ModelPart,
+  type MuonOptions,
   type OptimizerOptions,
   type TrainingReport,
 } from "./engine.ts";

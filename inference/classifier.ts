@@ -10,13 +10,17 @@ import { openSequenceHead, outputsOf, type PreparedText, prepareText } from "./s
 
 /** A class with its probability. */
 export interface LabelScore {
+  /** Name of the class. */
   label: string;
+  /** From 0 to 1. */
   probability: number;
 }
 
 /** A text with its classes, the most probable first. */
 export interface ClassifiedText {
+  /** As it was given. */
   input: string;
+  /** Classes with their probabilities. */
   labels: LabelScore[];
   /** Whether the model saw only the beginning, because the text is longer than it takes. */
   truncated: boolean;
@@ -39,6 +43,7 @@ export type ClassifierOptions = InferenceOptions;
  * ```
  */
 export class Classifier implements Disposable {
+  /** What the model was opened from. */
   readonly folder: ModelFolder;
   /** Names of the classes, by number. */
   readonly labels: readonly string[];
@@ -56,7 +61,11 @@ export class Classifier implements Disposable {
     this.#engine = engine;
   }
 
-  /** @throws {ClozeError} if the folder holds no classifier, or it or the core cannot be used. */
+  /**
+   * Opens a model: the path of its folder, or what was read of one.
+   *
+   * @throws {ClozeError} if the folder holds no classifier, or it or the core cannot be used.
+   */
   static async open(model: GivenModel, options: ClassifierOptions = {}): Promise<Classifier> {
     checkOptions(options);
     const { folder, engine, head: { labels, problem_type } } = await openSequenceHead(model, options);
@@ -109,6 +118,7 @@ export class Classifier implements Disposable {
     return this.#engine.describe().unknown;
   }
 
+  /** Closes what it has open. */
   [Symbol.dispose](): void {
     this.#engine.close();
   }

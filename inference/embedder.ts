@@ -33,6 +33,7 @@ export interface EmbedderOptions extends InferenceOptions {
 
 /** A text's vector. */
 export interface EmbeddedText {
+  /** As it was given. */
   input: string;
   /** `[C]`, the model's width. */
   embedding: Float32Array;
@@ -57,6 +58,7 @@ const BATCH_TOKENS = 2048;
  * ```
  */
 export class Embedder implements Disposable {
+  /** What the model was opened from. */
   readonly folder: ModelFolder;
   readonly #engine: Engine;
   readonly #pooling: Pooling;
@@ -69,7 +71,11 @@ export class Embedder implements Disposable {
     this.#normalize = normalize;
   }
 
-  /** @throws {ClozeError} if the folder or the core cannot be used, or if the model's first token sees only itself. */
+  /**
+   * Opens a model: the path of its folder, or what was read of one.
+   *
+   * @throws {ClozeError} if the folder or the core cannot be used, or if the model's first token sees only itself.
+   */
   static async open(model: GivenModel, options: EmbedderOptions = {}): Promise<Embedder> {
     checkOptions(options);
     const { pooling = "mean", normalize = false } = options;
@@ -135,6 +141,7 @@ export class Embedder implements Disposable {
     return this.#engine.describe().unknown;
   }
 
+  /** Closes what it has open. */
   [Symbol.dispose](): void {
     this.#engine.close();
   }

@@ -31,14 +31,17 @@ type FillLimits = { max_tokens: number; max_sequence_length: number };
 
 /** One answer for a blank. */
 export interface Prediction {
+  /** The answer. */
   token: string;
   /** The token's id; missing for a target that is several tokens. */
   id?: number;
+  /** From 0 to 1. */
   probability: number;
 }
 
 /** A line with its blanks filled. */
 export interface FilledLine {
+  /** As it was given. */
   input: string;
   /** For each blank, from left to right, the answers, best first. */
   masks: Prediction[][];
@@ -120,7 +123,11 @@ export class FillMask implements Disposable {
     this.#limits = limits;
   }
 
-  /** @throws {ClozeError} if the folder, the core or a target cannot be used. */
+  /**
+   * Opens a model: the path of its folder, or what was read of one.
+   *
+   * @throws {ClozeError} if the folder, the core or a target cannot be used.
+   */
   static async open(model: GivenModel, options: FillMaskOptions = {}): Promise<FillMask> {
     checkOptions(options);
     const { topK = 5, targets: answers } = options;
@@ -264,6 +271,7 @@ export class FillMask implements Disposable {
     return this.#engine.describe().unknown;
   }
 
+  /** Closes what it has open. */
   [Symbol.dispose](): void {
     this.#engine.close();
   }

@@ -9,7 +9,9 @@ import { openSequenceHead, outputsOf, type PreparedText, prepareText } from "./s
 
 /** A text with its values, in the model's order. */
 export interface MeasuredText {
+  /** As it was given. */
   input: string;
+  /** What the model says of it. */
   values: { label: string; value: number }[];
   /** Whether the model saw only the beginning, because the text is longer than it takes. */
   truncated: boolean;
@@ -32,6 +34,7 @@ export type RegressorOptions = InferenceOptions;
  * ```
  */
 export class Regressor implements Disposable {
+  /** What the model was opened from. */
   readonly folder: ModelFolder;
   /** Names of the values, by number. */
   readonly labels: readonly string[];
@@ -43,7 +46,11 @@ export class Regressor implements Disposable {
     this.#engine = engine;
   }
 
-  /** @throws {ClozeError} if the folder predicts no values, or it or the core cannot be used. */
+  /**
+   * Opens a model: the path of its folder, or what was read of one.
+   *
+   * @throws {ClozeError} if the folder predicts no values, or it or the core cannot be used.
+   */
   static async open(model: GivenModel, options: RegressorOptions = {}): Promise<Regressor> {
     checkOptions(options);
     const { folder, engine, head: { labels, problem_type } } = await openSequenceHead(model, options);
@@ -88,6 +95,7 @@ export class Regressor implements Disposable {
     return this.#engine.describe().unknown;
   }
 
+  /** Closes what it has open. */
   [Symbol.dispose](): void {
     this.#engine.close();
   }

@@ -24,6 +24,7 @@ import {
 
 /** A sentence with its score, in nats. */
 export interface ScoredSentence {
+  /** As it was given. */
   input: string;
   /** Sum of the tokens' log probabilities. */
   score: number;
@@ -31,6 +32,7 @@ export interface ScoredSentence {
   kind: "pseudo_log_likelihood" | "log_likelihood";
   /** exp(−score / number of tokens) */
   perplexity: number;
+  /** Each token with the natural logarithm of its probability. */
   tokens: { token: string; log_probability: number }[];
   /** Words that became `[UNK]`: the score is of `[UNK]` there, and not of the word. */
   unknown: number;
@@ -54,6 +56,7 @@ const BATCH_TOKENS = 4096;
  * ```
  */
 export class Scorer implements Disposable {
+  /** What the model was opened from. */
   readonly folder: ModelFolder;
   readonly #engine: Engine;
   readonly #causal: boolean;
@@ -64,7 +67,11 @@ export class Scorer implements Disposable {
     this.#causal = causal;
   }
 
-  /** @throws {ClozeError} if the folder predicts no tokens, or it or the core cannot be used. */
+  /**
+   * Opens a model: the path of its folder, or what was read of one.
+   *
+   * @throws {ClozeError} if the folder predicts no tokens, or it or the core cannot be used.
+   */
   static async open(model: GivenModel, options: ScorerOptions = {}): Promise<Scorer> {
     checkOptions(options);
     const begun = await folderOf(model);
@@ -162,6 +169,7 @@ export class Scorer implements Disposable {
     return this.#engine.describe().unknown;
   }
 
+  /** Closes what it has open. */
   [Symbol.dispose](): void {
     this.#engine.close();
   }

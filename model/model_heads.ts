@@ -36,7 +36,9 @@ export interface ModelHeads {
 export interface ClassifierHead {
   /** Names of its outputs by their number. */
   labels: string[];
+  /** Between what is pooled and the classes. */
   classifier_dropout: number;
+  /** What its outputs are. */
   problem_type: ProblemType;
 }
 

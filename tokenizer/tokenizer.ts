@@ -18,6 +18,7 @@ import { WordCache } from "./word_cache.ts";
 
 /** Ids with where they came from. */
 export interface Encoding {
+  /** `[T]`, special tokens included. */
   ids: Int32Array;
   /** 1 for tokens of a pair's second text and the special token behind it, where the template says so. */
   type_ids: number[];
@@ -31,12 +32,15 @@ export interface Encoding {
 
 /** Ids of the special tokens that a masked language model needs, by what they do. */
 export interface SpecialIds {
+  /** Fills a sequence up. */
   pad: number;
+  /** Stands for what has no token. */
   unk: number;
   /** Begins a text. */
   cls: number;
   /** Ends one. */
   sep: number;
+  /** Hides a token. */
   mask: number;
 }
 
@@ -88,6 +92,7 @@ class PieceSink implements TextSink {
 export abstract class Tokenizer {
   /** Token of each id. */
   readonly vocabulary: readonly string[];
+  /** Ids of the special tokens. */
   readonly special: Readonly<SpecialIds>;
   /** What the special tokens are called. */
   readonly names: Readonly<SpecialNames>;
@@ -104,13 +109,18 @@ export abstract class Tokenizer {
   readonly #model: SubwordModel;
   readonly #spelling: Spelling;
   readonly #template: Template;
+  /** Finds the words of a text. */
   protected readonly scanner: TextScanner;
   readonly #sink: PieceSink;
   /** Scratch for a word that comes as a string, and for ids. */
   #utf8 = new Uint8Array(1 << 12);
   readonly #scratch = new IdBuffer();
 
-  /** @throws {ClozeError} `input` if a special token is missing or a token occurs twice. */
+  /**
+   * A tokenizer of parts.
+   *
+   * @throws {ClozeError} `input` if a special token is missing or a token occurs twice.
+   */
   constructor(parts: TokenizerParts) {
     const { vocabulary, names, added_tokens, splitter } = parts;
     this.vocabulary = vocabulary;
@@ -356,7 +366,11 @@ export abstract class Tokenizer {
     return this.#spelling.decode(tokens);
   }
 
-  /** @throws {ClozeError} `input` if there is no such id. */
+  /**
+   * The token with an id.
+   *
+   * @throws {ClozeError} `input` if there is no such id.
+   */
   tokenOf(id: number): string {
     const token = this.vocabulary[id];
     if (token === undefined) throw new ClozeError("input", `there is no token ${id}: the vocabulary has ${this.size}`);

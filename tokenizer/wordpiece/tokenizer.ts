@@ -13,6 +13,7 @@ import { WordPiece } from "./word_piece.ts";
 
 /** How a tokenizer differs from the default, which is safe for Korean. */
 export interface WordPieceOptions {
+  /** How text is normalized, where that is not the default. */
   normalizer?: Partial<NormalizerOptions>;
   /** Longer words become `[UNK]`. By default 100, as in Hugging Face; Google has 200. */
   max_input_chars_per_word?: number;
@@ -30,12 +31,19 @@ const SPACE = 32, TAB = 9, RETURN = 13;
 
 /** A WordPiece tokenizer with BERT's special tokens. */
 export class WordPieceTokenizer extends Tokenizer {
+  /** How text is normalized, where that is not the default. */
   readonly normalizer: NormalizerOptions;
+  /** Longer words become `[UNK]`. */
   readonly max_input_chars_per_word: number;
+  /** Whether `decode` takes out the spaces before English punctuation. */
   readonly cleanup: boolean;
   readonly #wordPiece: WordPiece;
 
-  /** @throws {ClozeError} `input` if a special token is missing or a token occurs twice. */
+  /**
+   * A tokenizer with these tokens, by their ids.
+   *
+   * @throws {ClozeError} `input` if a special token is missing or a token occurs twice.
+   */
   constructor(vocabulary: readonly string[], options: WordPieceOptions = {}) {
     const normalizer = { ...DEFAULT_NORMALIZER, ...options.normalizer };
     const { max_input_chars_per_word = 100, cleanup = true, pieces = vocabulary.length } = options;
@@ -58,15 +66,18 @@ export class WordPieceTokenizer extends Tokenizer {
     this.#wordPiece = model;
   }
 
+  /** What it is written to files from. */
   get data(): WordPieceData {
     const { vocabulary, normalizer, max_input_chars_per_word, added_tokens, pieces, cleanup } = this;
     return { vocabulary, normalizer, max_input_chars_per_word, added_tokens, pieces, cleanup };
   }
 
+  /** Whether text is made lower-case. */
   get lowercases(): boolean {
     return this.normalizer.lowercase;
   }
 
+  /** Whether white space is part of tokens. */
   get isSpaced(): boolean {
     return false;
   }
@@ -77,6 +88,7 @@ export class WordPieceTokenizer extends Tokenizer {
     return known === undefined || this.isSpecial(known) ? this.encode(words).ids : Int32Array.of(known);
   }
 
+  /** Most characters of a word that has pieces. */
   get longestWord(): number {
     return this.max_input_chars_per_word;
   }
@@ -113,14 +125,17 @@ export class WordPieceTokenizer extends Tokenizer {
     return (single_word || !normalized) && words.length === 1 && words[0].text === content;
   }
 
+  /** The same tokenizer with more special tokens. */
   withSpecial(special: readonly string[]): WordPieceTokenizer {
     return this.extended([], special);
   }
 
+  /** Whether a text with this character loses nothing. */
   canWrite(character: string): boolean {
     return this.idOf(character) !== undefined || this.idOf(CONTINUING + character) !== undefined;
   }
 
+  /** The words of a text, as pieces are looked for in them. */
   words(text: string): string[] {
     const parts = [...this.scanner.parts(text, "corpus")];
     return parts.filter(({ token }) => token === undefined).map(({ word }) => word.text);

@@ -25,6 +25,7 @@ export interface TrainerOptions {
    * have punctuation in them, so no text is ever encoded as one.
    */
   pad_to_multiple_of?: number;
+  /** How text is normalized, where that is not the default. */
   normalizer?: Partial<NormalizerOptions>;
   /** Special tokens besides BERT's, behind which they stand. Words have to be counted without them. */
   special_tokens?: readonly string[];
@@ -43,6 +44,7 @@ export class VocabularyTrainer {
   /** Of the words so far, once it was asked for. */
   #alphabet: Alphabet | undefined;
 
+  /** Without a word so far. */
   constructor(options: TrainerOptions = {}) {
     this.#minFrequency = options.min_frequency ?? 2;
     this.#limitAlphabet = options.limit_alphabet;
