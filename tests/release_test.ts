@@ -1,6 +1,7 @@
 /** What a release consists of, tried where there is neither a checkout nor cargo; and mod.ts from another project. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { COMMANDS } from "../cli/commands/registry.ts";
 import { CORE_PACKAGE } from "../tools/platform.ts";
 import { commandPackage, corePackage } from "../tools/release/npm.ts";
 import { Place, SMALL_CONFIG, SMALL_RUN, smallText, testWithCore, trainedPlace } from "./support.ts";
@@ -51,6 +52,13 @@ if (canRunNode) {
     assertEquals(JSON.parse(filled.text).masks.length, 1);
     assertStringIncludes((await cloze("doctor")).text, `${CORE_PACKAGE}/`);
     assertEquals((await cloze("pretrian")).code, 2);
+    // Each command's own modules are there: it says what is wrong with its flags, and not that a module is missing.
+    for (const command of COMMANDS) {
+      const { code, text } = await cloze(command, "--no-such-flag");
+      assertEquals([code, text.includes("has no flag --no-such-flag")], [2, true], text);
+    }
+    const missing = await cloze("report", "--live", "nowhere");
+    assertStringIncludes(missing.text, "nowhere is not the folder of a run");
 
     Deno.removeSync(`${place.path}/node_modules/@cloze`, { recursive: true });
     const without = await cloze("doctor");

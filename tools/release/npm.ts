@@ -17,22 +17,6 @@ const COMMON = { version, license: "Apache-2.0", engines: { node: ">=18" } };
 /** For which platforms a release has a core. A musl system builds its own. */
 const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win32-x64"];
 
-/** What the command is made of: the rooms that `cli/` reaches. */
-const ROOMS = [
-  "cli",
-  "config",
-  "data",
-  "ffi",
-  "inference",
-  "model",
-  "playground",
-  "report",
-  "run",
-  "tasks",
-  "tokenizer",
-]
-  .concat(["training", "experiments"]);
-
 function write(path: string, content: string | Uint8Array): void {
   Deno.mkdirSync(path.replace(/\/[^/]*$/, ""), { recursive: true });
   if (typeof content === "string") Deno.writeTextFileSync(path, content);
@@ -62,13 +46,18 @@ function javascript(text: string, folder = ""): string {
     .replace(/"([\w./-]*\w)\.ts"/g, '"$1.js"');
 }
 
-function copyRoom(folder: string, to: string): void {
+/** Copies a folder of the checkout as JavaScript, but for its tests; adds the rooms that it names to `rooms`. */
+function copyRoom(folder: string, to: string, rooms: Set<string>): void {
   for (const { name, isDirectory } of Deno.readDirSync(`${root}/${folder}`)) {
     const from = `${folder}/${name}`;
-    if (isDirectory) copyRoom(from, to);
+    if (isDirectory) copyRoom(from, to, rooms);
     else if (!name.endsWith(".ts")) write(`${to}/${from}`, Deno.readFileSync(`${root}/${from}`));
     else if (!name.endsWith("_test.ts")) {
-      write(`${to}/${from.replace(/\.ts$/, ".js")}`, javascript(Deno.readTextFileSync(`${root}/${from}`), folder));
+      const text = Deno.readTextFileSync(`${root}/${from}`);
+      for (const [, path] of text.matchAll(/ from "(\.\.\/[^"]+)"/g)) {
+        rooms.add(new URL(path, `file:///${from}`).pathname.split("/")[1]);
+      }
+      write(`${to}/${from.replace(/\.ts$/, ".js")}`, javascript(text, folder));
     }
   }
 }
@@ -89,7 +78,8 @@ function flagsOf(set: Record<string, true | string[]>): string[] {
 
 /** The package with the command, in the folder `to`. */
 export function commandPackage(to: string): void {
-  for (const room of ROOMS) copyRoom(room, to);
+  const rooms = new Set(["cli"]);
+  for (const room of rooms) copyRoom(room, to, rooms); // those that are added meanwhile come as well
   bundle("data/parquet_library.ts", to);
   write(`${to}/vendor/parse_args.js`, javascript(Deno.readTextFileSync(`${root}/third_party/std/cli/parse_args.ts`)));
   write(`${to}/vendor/uplot/LICENSE`, uplotLicense);
