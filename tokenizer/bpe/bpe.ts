@@ -9,7 +9,7 @@ import { codePointAt, widthOf } from "../utf8.ts";
 import { grown } from "../word_table.ts";
 import { BYTE_CHARACTERS, tokenOf } from "./byte_alphabet.ts";
 import { MergeQueue } from "./merge_queue.ts";
-import { MergeTable } from "./merge_table.ts";
+import { MergeTable, NEVER } from "./merge_table.ts";
 
 /** What tokenizer.json says of a BPE model, beside its vocabulary. */
 export interface BpeData {
@@ -32,8 +32,6 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Words of more symbols are merged through a queue, whose work is in proportion to n·log n; shorter ones by looking. */
 const LONGEST_LOOKED_THROUGH = 48;
-/** The rank of a pair that does not merge. */
-const NEVER = 0x7FFFFFFF;
 
 /** A vocabulary with its merges, ready to cut words. */
 export class Bpe implements SubwordModel {
@@ -169,8 +167,7 @@ export class Bpe implements SubwordModel {
       next[i] = i + 1;
       previous[i] = i - 1;
       if (i + 1 === length) break;
-      const rank = merges.rank(ids[i], ids[i + 1]);
-      ranks[i] = rank < 0 ? NEVER : rank;
+      ranks[i] = merges.rank(ids[i], ids[i + 1]);
     }
     if (length === 0) return;
     next[length - 1] = -1;
@@ -181,20 +178,17 @@ export class Bpe implements SubwordModel {
   #mergeAt(i: number): void {
     const ids = this.#ids, next = this.#next, previous = this.#previous, ranks = this.#ranks, merges = this.#merges;
     const second = next[i], after = next[second];
-    merges.rank(ids[i], ids[second]);
-    ids[i] = merges.merged;
+    ids[i] = merges.result(ranks[i]);
     this.#ends[i] = this.#ends[second];
     next[i] = after;
     ranks[second] = NEVER;
     if (after >= 0) {
       previous[after] = i;
-      const rank = merges.rank(ids[i], ids[after]);
-      ranks[i] = rank < 0 ? NEVER : rank;
+      ranks[i] = merges.rank(ids[i], ids[after]);
     } else ranks[i] = NEVER;
     const before = previous[i];
     if (before < 0) return;
-    const rank = merges.rank(ids[before], ids[i]);
-    ranks[before] = rank < 0 ? NEVER : rank;
+    ranks[before] = merges.rank(ids[before], ids[i]);
   }
 
   #mergeLooking(length: number): void {

@@ -1,0 +1,78 @@
+/** The three models of bench/tokenizer.ts: how each learns from a text, and the file that its peer reads. */
+
+import {
+  bpeWords,
+  learnBpe,
+  learnUnigram,
+  type Tokenizer,
+  tokenizerFiles,
+  unigramWords,
+  VocabularyTrainer,
+  wordCounter,
+  WordPieceTokenizer,
+} from "../tokenizer/mod.ts";
+
+/** Counts the words of a text, then learns. */
+export interface Learner {
+  addUtf8(bytes: Uint8Array, from?: number, to?: number): void;
+  learn(vocab_size: number): Tokenizer;
+}
+
+/** One of them. */
+export interface BenchModel {
+  learner(): Learner;
+  /** What the peer builds the same tokenizer from: a vocab.txt or a tokenizer.json. */
+  saved(tokenizer: Tokenizer): string;
+  /** Sizes that are learned. */
+  sizes: readonly number[];
+}
+
+/** As `train-tokenizer` has them without flags. */
+const TEXT = { lowercase: false };
+
+const json = (tokenizer: Tokenizer) => tokenizerFiles(tokenizer, 512)["tokenizer.json"];
+
+/** By the name that `--model` takes. */
+export const MODELS: Record<string, BenchModel> = {
+  wordpiece: {
+    learner() {
+      const trainer = new VocabularyTrainer();
+      return {
+        addUtf8: (bytes, from, to) => trainer.addUtf8(bytes, from, to),
+        learn: (vocab_size) => new WordPieceTokenizer(trainer.train(vocab_size)),
+      };
+    },
+    saved: ({ vocabulary }) => vocabulary.join("\n") + "\n",
+    sizes: [8000, 30_000],
+  },
+  bpe: {
+    learner() {
+      const counter = wordCounter(bpeWords(TEXT));
+      return {
+        addUtf8: (bytes, from, to) => counter.addUtf8(bytes, from, to),
+        learn: (vocab_size) => learnBpe(counter.words, { ...TEXT, vocab_size }),
+      };
+    },
+    saved: json,
+    sizes: [8000, 30_000],
+  },
+  unigram: {
+    learner() {
+      const counter = wordCounter(unigramWords(TEXT));
+      return {
+        addUtf8: (bytes, from, to) => counter.addUtf8(bytes, from, to),
+        learn: (vocab_size) => learnUnigram(counter.words, { ...TEXT, vocab_size }),
+      };
+    },
+    saved: json,
+    sizes: [4000, 16_000],
+  },
+};
+
+/** The texts by language: Korean film reviews; the Brown corpus and English film reviews. */
+export async function texts(folder: string): Promise<Record<"ko" | "en", Uint8Array<ArrayBuffer>>> {
+  const zipped = (await Deno.open(`${folder}/ko/nsmc.train.txt.gz`)).readable;
+  const ko = await new Response(zipped.pipeThrough(new DecompressionStream("gzip"))).bytes();
+  const files = ["brown.txt", "movie_reviews.train.txt"].map((name) => Deno.readFileSync(`${folder}/en/${name}`));
+  return { ko, en: new Uint8Array(await new Blob(files).arrayBuffer()) };
+}
