@@ -18,23 +18,11 @@
 import process from "node:process";
 import { IdBuffer, type Tokenizer, tokenizerFrom } from "../tokenizer/mod.ts";
 import { JsonLines, machine, median, peerPython } from "./peers.ts";
-import { MODELS, texts } from "./tokenizer_models.ts";
+import { type Measurement, MODELS, texts } from "./tokenizer_models.ts";
 import { train } from "./tokenizer_train.ts";
 
 const HERE = import.meta.dirname!;
 const KOREAN_LINES = 170_000;
-
-/** What is measured. */
-export interface Measurement {
-  model: string;
-  texts: Record<string, Uint8Array<ArrayBuffer>>;
-  rounds: number;
-  python: string;
-  /** The peer's program. */
-  peer: string;
-  /** A folder for files. */
-  scratch: string;
-}
 
 /** What encoding a text took. */
 interface Encoded {

@@ -1,4 +1,4 @@
-/** The three models of bench/tokenizer.ts: how each learns from a text, and the file that its peer reads. */
+/** What bench/tokenizer.ts measures: three models, how each learns from a text, and the file that its peer reads. */
 
 import {
   bpeWords,
@@ -25,6 +25,18 @@ export interface BenchModel {
   saved(tokenizer: Tokenizer): string;
   /** Sizes that are learned. */
   sizes: readonly number[];
+}
+
+/** What is measured. */
+export interface Measurement {
+  model: string;
+  texts: Record<string, Uint8Array<ArrayBuffer>>;
+  rounds: number;
+  python: string;
+  /** The peer's program. */
+  peer: string;
+  /** A folder for files. */
+  scratch: string;
 }
 
 /** As `train-tokenizer` has them without flags. */

@@ -16,8 +16,7 @@ import {
   WordPieceTokenizer,
 } from "../tokenizer/mod.ts";
 import { median } from "./peers.ts";
-import type { Measurement } from "./tokenizer.ts";
-import { MODELS } from "./tokenizer_models.ts";
+import { type Measurement, MODELS } from "./tokenizer_models.ts";
 
 const CHUNK = 1 << 20;
 const TEXT = { lowercase: false };
