@@ -17,6 +17,14 @@ export function clock(ms: number): string {
   return `${Math.floor(s / 3600)}h ${Math.floor(s % 3600 / 60)}m`;
 }
 
+/** Milliseconds as flags take a time, rounded up: `50s`, `7m`, `1.5h`. */
+export function roundedTime(ms: number): string {
+  const minutes = ms / 6e4;
+  if (minutes <= 2) return `${Math.ceil(ms / 1e4) * 10}s`;
+  if (minutes <= 10) return `${Math.ceil(minutes)}m`;
+  return minutes <= 90 ? `${Math.ceil(minutes / 5) * 5}m` : `${Math.ceil(minutes / 30) / 2}h`;
+}
+
 /** A figure as `format` has it, or – where there is none. */
 export const orDash = (value: number | null | undefined, format: (n: number) => string): string =>
   typeof value === "number" ? format(value) : "–";

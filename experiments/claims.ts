@@ -41,8 +41,8 @@ export interface Claim {
   measure: string;
   conditions: Condition[];
   expectations: Expectation[];
-  /** Options of `cloze finetune`. */
-  finetune: { probe?: true };
+  /** Options of `cloze finetune`; a claim without them is about the held-out blanks that the models fill. */
+  finetune?: { probe?: true };
   /** Points of training at which models are compared, as shares of its steps. */
   checkpoints: number[];
   /** Passes over the text before which the conditions do not differ. */
@@ -50,6 +50,8 @@ export interface Claim {
 }
 
 const CURVE = [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1];
+/** Filling blanks costs little, and a crossing is to be found. */
+const DENSE_CURVE = [1, 2, 3, 4, 6, 8, 10, 12, 14, 16].map((sixteenths) => sixteenths / 16);
 const END = [1];
 
 /** By name of the experiment. */
@@ -70,6 +72,25 @@ export const CLAIMS = {
     ],
     finetune: {},
     checkpoints: CURVE,
+  },
+  blanks: {
+    text: "Masked LM converges slower than left-to-right training, but outperforms it after a small number of steps.",
+    source: "Devlin et al., 2019 (BERT), appendix C.1 and figure 5",
+    measure:
+      "the same held-out blanks, each alone in its text, filled by masked models from both sides and by left-to-right " +
+      "ones from their left, after equal pretraining steps",
+    conditions: [
+      { name: "mlm", label: "masked LM", pretrain: { objective: "mlm" } },
+      { name: "clm", label: "left to right", pretrain: { objective: "clm" }, is_decoder: true },
+    ],
+    expectations: [
+      { text: "left-to-right has the lower loss at the first checkpoint", better: "clm", than: "mlm", at: "first" },
+      { text: "masked LM has the lower loss at the last one", better: "mlm", than: "clm", at: "last" },
+    ].flatMap((loss): Expectation[] => [
+      { ...loss, in: "loss" } as Expectation,
+      { ...loss, text: loss.text.replace("has the lower loss", "fills more of them right") } as Expectation,
+    ]),
+    checkpoints: DENSE_CURVE,
   },
   masking: {
     text: "Always masking the chosen tokens, instead of masking 80%, replacing 10% and keeping 10%, hurts where the " +

@@ -1,21 +1,27 @@
-/** Accuracies of an experiment on disk, one JSON object a line, so that a stopped experiment goes on where it was. */
+/** What an experiment has measured, on disk, one JSON object a line, so that a stopped experiment goes on where it was. */
 
 import { checkedLine, checkedLines } from "../config/checked_lines.ts";
 import { readWhole } from "../config/regular_file.ts";
 import { AppendedFile } from "../config/whole_file.ts";
 import { type Condition, sameStart } from "./claims.ts";
-import type { Measured } from "./verdict.ts";
+import type { Loss, Measured } from "./verdict.ts";
 
-/** One fine-tuned model's accuracy. */
+/** What was measured of one model. */
 export interface Result {
   condition: string;
   seed: number;
   /** Pretraining updates of the model that was fine-tuned; 0 if it began at random. */
   step: number;
-  /** On the validation file. */
+  /** On the validation file, or on the held-out blanks. */
   accuracy: number;
-  /** Size of the validation file. */
+  /** How many texts or blanks that is of. */
   examples: number;
+  /** What always the commonest answer gets on them; results of older versions do not say. */
+  commonest?: number;
+  /** On blanks, in nats. */
+  loss?: Loss;
+  /** What guessing by frequency costs on the blanks, in nats. */
+  guessing_loss?: number;
 }
 
 /** Most bytes of the file. */
@@ -54,11 +60,20 @@ export class Results {
   measured(conditions: readonly Condition[], steps: readonly number[], seeds: number): Measured {
     const at = (condition: string, step: number) =>
       this.#results.filter((r) => r.condition === condition && r.step === step && r.seed < seeds)
-        .sort((a, b) => a.seed - b.seed).map(({ accuracy }) => accuracy);
+        .sort((a, b) => a.seed - b.seed);
+    const accuracies = (results: readonly Result[]) => results.map(({ accuracy }) => accuracy);
+    const curves = <T>(of: (results: readonly Result[]) => T) =>
+      Object.fromEntries(conditions.map(({ name }) => [name, steps.map((step) => of(at(name, step)))]));
+    const [{ examples = 0, commonest = undefined, loss = undefined, guessing_loss = undefined } = {}] = this.#results;
     return {
-      accuracies: Object.fromEntries(conditions.map(({ name }) => [name, steps.map((step) => at(name, step))])),
-      untrained: Object.fromEntries(conditions.map((one) => [one.name, at(sameStart(conditions, one).name, 0)])),
-      examples: this.#results[0]?.examples ?? 0,
+      accuracies: curves(accuracies),
+      untrained: Object.fromEntries(
+        conditions.map((one) => [one.name, accuracies(at(sameStart(conditions, one).name, 0))]),
+      ),
+      examples,
+      ...(commonest === undefined ? {} : { commonest }),
+      ...(loss === undefined ? {} : { losses: curves((results) => results.flatMap(({ loss }) => loss ?? [])) }),
+      ...(guessing_loss === undefined ? {} : { guessing_loss }),
     };
   }
 }

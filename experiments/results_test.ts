@@ -34,3 +34,24 @@ Deno.test("Results come back by condition, checkpoint and seed, without a line t
   });
   await Deno.remove(path);
 });
+
+Deno.test("Results have losses, and what guesses get, where they were measured", async () => {
+  const path = await Deno.makeTempFile();
+  const results = await Results.open(path);
+  const guesses = { commonest: 0.1, guessing_loss: 6 };
+  for (const seed of [0, 1]) {
+    results.add({
+      condition: "a",
+      seed,
+      step: 16,
+      accuracy: 0.2,
+      examples: 10,
+      loss: { mean: 5, error: seed },
+      ...guesses,
+    });
+  }
+  const measured = results.measured(CONDITIONS.slice(0, 1), [16], 2);
+  assertEquals(measured.losses, { a: [[{ mean: 5, error: 0 }, { mean: 5, error: 1 }]] });
+  assertEquals([measured.commonest, measured.guessing_loss], [0.1, 6]);
+  await Deno.remove(path);
+});

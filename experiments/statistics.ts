@@ -39,3 +39,18 @@ export function accuracyDifference(a: readonly number[], b: readonly number[], e
   const half = Math.hypot(interval[1] - mean, 1.96 * Math.sqrt(sampling));
   return { mean, interval: [mean - half, mean + half], values };
 }
+
+/**
+ * The mean difference of two conditions' losses, a minus b, paired by seed, in an interval as careful as that of
+ * {@linkcode accuracyDifference}: `error` is the standard error of a loss over its blanks.
+ */
+export function lossDifference(
+  a: readonly { mean: number; error: number }[],
+  b: readonly { mean: number; error: number }[],
+): Estimate {
+  const { mean, interval, values } = estimate(a.map((x, i) => x.mean - b[i].mean));
+  // The blanks are the same for every seed, so that more seeds do not make this part smaller.
+  const variance = (of: readonly { error: number }[]) => of.reduce((sum, { error }) => sum + error ** 2, 0) / of.length;
+  const half = Math.hypot(interval[1] - mean, 1.96 * Math.sqrt(variance(a) + variance(b)));
+  return { mean, interval: [mean - half, mean + half], values };
+}

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { accuracyDifference, estimate } from "./statistics.ts";
+import { accuracyDifference, estimate, lossDifference } from "./statistics.ts";
 
 Deno.test("estimate gives the interval of a worked example", () => {
   // Mean 5, standard deviation 2, n = 4: half width 3.182 · 2 / 2.
@@ -31,4 +31,12 @@ Deno.test("accuracyDifference takes what seeds share out of the interval, and ke
   const { interval } = accuracyDifference([0.5, 0.5], [0.5, 0.5], 1000);
   assertAlmostEquals(interval[1], 1.96 * Math.sqrt(2 * 0.25 / 1000), 1e-9);
   assertEquals(accuracyDifference([0.9], [0.1], 1000).interval, [-Infinity, Infinity]);
+});
+
+Deno.test("lossDifference pairs seeds, and keeps the sampling of blanks in whatever the number of seeds", () => {
+  const losses = (means: number[], error: number) => means.map((mean) => ({ mean, error }));
+  const sure = lossDifference(losses([5, 6, 7], 0), losses([4, 5, 6], 0));
+  assertEquals([sure.mean, sure.interval[0], sure.interval[1]], [1, 1, 1]);
+  const { interval } = lossDifference(losses([5, 5, 5], 0.03), losses([5, 5, 5], 0.04));
+  assertAlmostEquals(interval[1], 1.96 * 0.05, 1e-9);
 });

@@ -15,20 +15,29 @@ import {
   swatch,
 } from "./document.ts";
 import type { ExperimentRecord } from "./experiment_record.ts";
+import { crossings, differenceText } from "./experiment_text.ts";
 import { type Content, type Html, html } from "./html.ts";
 import type { Series } from "./series.ts";
 
-/** A condition's accuracies at a point of pretraining, one a seed. */
-type Point = { step: number; accuracies: readonly number[] };
+/** A condition's accuracies at a point of pretraining, one a seed, and its losses where blanks are filled. */
+type Point = { step: number; accuracies: readonly number[]; losses: readonly number[] };
 
 /** The page. */
 export function experimentPage(record: ExperimentRecord): PageContent {
-  const words = { trained: "", measured: "mean", guessing: {} };
+  const guessing = record.losses === undefined
+    ? { accuracy: "the commonest class" }
+    : { loss: "guessing by frequency", accuracy: "the commonest token" };
+  const words = { trained: "", measured: "mean", guessing };
   const body = html`${verdictSection(record)}
 ${
     chartsSection({
-      panels: [["accuracy", "Accuracy on the labeled texts, over pretraining updates"]],
-      summary: () => summary(record),
+      panels: record.losses === undefined
+        ? [["accuracy", "Accuracy on the labeled texts, over pretraining updates"]]
+        : [["loss", "Loss on the blanks in nats, over pretraining updates"], [
+          "accuracy",
+          "Share of the blanks filled right",
+        ]],
+      summary: (panel) => summary(record, panel),
       stepsOnly: true,
       zoomed: true,
       after:
@@ -36,50 +45,69 @@ ${
 Student's t. ${
           record.plan.seeds < 5 ? "With few seeds these are wide. " : ""
         }The verdict does not compare shades: it rests on
-the differences between conditions with the same seed. At update 0 stands the same measure without any pretraining.</p>
+the differences between conditions with the same seed.${
+          record.losses === undefined ? " At update 0 stands the same measure without any pretraining." : ""
+        }</p>
 ${accuracyTable(record)}`,
     })
   }
 ${settingsSection(record)}`;
-  const footnote = "Accuracies are shares of the validation file.";
+  const footnote = record.losses === undefined
+    ? "Accuracies are shares of the validation file."
+    : "Every model fills the same blanks of the held-out text.";
   return { title: record.experiment, body, footnote, curves: { runs: conditionSeries(record), words } };
 }
 
-/** The curve of each condition. */
+/** The curves of each condition. */
 function conditionSeries(record: ExperimentRecord): Series[] {
-  const { claim, plan } = record;
+  const { claim, plan, commonest, guessing_loss } = record;
   return claim.conditions.map(({ name, label }) => {
     const points = pointsOf(record, name);
-    const estimates = points.map(({ accuracies }) => estimate(accuracies));
-    // An interval that is not known, as that of a single seed, is not drawn; nor is what no accuracy can be.
-    const end = (i: 0 | 1) =>
-      estimates.map(({ interval }) => Number.isFinite(interval[i]) ? Math.min(1, Math.max(0, interval[i])) : null);
+    const losses = points.every(({ losses }) => losses.length > 0) ? points.map(({ losses }) => losses) : [];
+    const seeds = Array.from({ length: plan.seeds }, (_, seed) => {
+      const measured = points.filter(({ accuracies }) => accuracies.length > seed);
+      return {
+        step: measured.map(({ step }) => step),
+        accuracy: measured.map(({ accuracies }) => accuracies[seed]),
+        ...(losses.length === 0 ? {} : { loss: measured.map(({ losses }) => losses[seed]) }),
+      };
+    });
     return {
       name: label,
       train: { step: [] },
       evaluation: {
         step: points.map(({ step }) => step),
-        accuracy: estimates.map(({ mean }) => mean),
-        accuracy_low: end(0),
-        accuracy_high: end(1),
+        ...meanCurve("accuracy", points.map(({ accuracies }) => accuracies), 1),
+        ...meanCurve("loss", losses, Infinity),
       },
-      guessing: undefined,
-      dots: Array.from({ length: plan.seeds }, (_, seed) => {
-        const measured = points.filter(({ accuracies }) => accuracies.length > seed);
-        return {
-          step: measured.map(({ step }) => step),
-          accuracy: measured.map(({ accuracies }) => accuracies[seed]),
-        };
-      }),
+      guessing: commonest === undefined ? undefined : { accuracy: commonest, loss: guessing_loss },
+      dots: seeds,
     };
   });
 }
 
+/** Fewer seeds than these have an interval that says nothing, and would be all that a chart shows. */
+const FEWEST_FOR_BAND = 3;
+
+/** Means with the ends of their intervals, as columns. */
+function meanCurve(name: string, points: readonly (readonly number[])[], most: number) {
+  const estimates = points.map(estimate);
+  const end = (i: 0 | 1) =>
+    estimates.map(({ interval, values }) =>
+      values.length < FEWEST_FOR_BAND ? null : Math.min(most, Math.max(0, interval[i]))
+    );
+  return { [name]: estimates.map(({ mean }) => mean), [`${name}_low`]: end(0), [`${name}_high`]: end(1) };
+}
+
 /** What has been measured of a condition, from no pretraining up. */
-function pointsOf({ steps, accuracies, untrained }: ExperimentRecord, condition: string): Point[] {
+function pointsOf({ steps, accuracies, untrained, losses }: ExperimentRecord, condition: string): Point[] {
   return [
-    { step: 0, accuracies: untrained[condition] ?? [] },
-    ...steps.map((step, at) => ({ step, accuracies: accuracies[condition]?.[at] ?? [] })),
+    { step: 0, accuracies: untrained[condition] ?? [], losses: [] },
+    ...steps.map((step, at) => ({
+      step,
+      accuracies: accuracies[condition]?.[at] ?? [],
+      losses: losses?.[condition]?.[at]?.map(({ mean }) => mean) ?? [],
+    })),
   ].filter(({ accuracies }) => accuracies.length > 0);
 }
 
@@ -92,40 +120,59 @@ function verdictSection(record: ExperimentRecord): Html {
       <p>${claim.text} <span class="note">${claim.source}</span></p>
       <p class="note">${sentence(claim.measure)} ${plan.seeds} seeds of each condition, ${grouped(
         examples,
-      )} examples. Supported means that the 95% interval of the difference lies on the side that is claimed, not supported
+      )} ${record.losses === undefined
+        ? "examples"
+        : "blanks"}. Supported means that the 95% interval of the difference lies on the side that is claimed, not supported
       that it lies on the other.</p>
-      ${findingsList(findings.map(({ expectation, difference, verdict }) => ({
-        tone: verdict === "supported" ? "good" : verdict === "not supported" ? "bad" : "neutral",
-        text: `${sentence(expectation.text)} Difference ${points(difference.mean)} points (95% interval ${
-          points(difference.interval[0])
-        } to ${points(difference.interval[1])}): ${verdict}.`,
-      })))}
+      ${findingsList(
+        findings.map(({ expectation, difference, verdict }) => ({
+          tone: verdict === "supported" ? "good" : verdict === "not supported" ? "bad" : "neutral",
+          text: `${sentence(expectation.text)} ${capital(differenceText(difference, expectation))}: ${verdict}.`,
+        })).concat(crossings(record).map((text) => ({ tone: "neutral", text: sentence(text) }))),
+      )}
     </section>
   `;
 }
 
 function accuracyTable(record: ExperimentRecord): Html {
   const { claim, steps } = record;
-  const columns = claim.conditions.map(({ label }): Column => [label, "text"]);
-  const rows = [0, ...steps].map((step): [Content, ...Content[]] => [
+  const { losses, commonest, guessing_loss } = record, isOfBlanks = losses !== undefined;
+  const columns = claim.conditions.flatMap(({ label }): Column[] => [
+    ...(isOfBlanks ? [[`${label}: loss`, "text"] as const] : []),
+    [isOfBlanks ? `${label}: right` : label, "text"],
+  ]);
+  const rows = [...(isOfBlanks ? [] : [0]), ...steps].map((step): [Content, ...Content[]] => [
     step === 0 ? "0 (random)" : grouped(step),
-    ...claim.conditions.map(({ name }) => {
+    ...claim.conditions.flatMap(({ name }) => {
       const point = pointsOf(record, name).find((point) => point.step === step);
-      return point === undefined ? "–" : cell(point.accuracies);
+      return [
+        ...(isOfBlanks ? [cell(point?.losses, nats)] : []),
+        cell(point?.accuracies, percent),
+      ];
     }),
   ]);
+  if (commonest !== undefined) {
+    const guess = isOfBlanks ? [nats(guessing_loss ?? NaN), percent(commonest)] : [percent(commonest)];
+    const label = isOfBlanks ? "guessing by frequency" : "always the commonest class";
+    rows.push([label, ...claim.conditions.flatMap(() => guess)]);
+  }
   return dataTable("updates", columns, rows);
 }
 
 /** Mean, and the seeds that it is of. */
-function cell(accuracies: readonly number[]): Html {
-  return html`${percent(estimate(accuracies).mean)} <span class="note">${accuracies.map(percent).join(", ")}</span>`;
+function cell(values: readonly number[] | undefined, format: (value: number) => string): Content {
+  if (values === undefined || values.length === 0) return "–";
+  return html`${format(estimate(values).mean)} <span class="note">${values.map(format).join(", ")}</span>`;
 }
 
-function summary(record: ExperimentRecord): string {
+const nats = (value: number) => value.toFixed(3);
+
+function summary(record: ExperimentRecord, panel: string): string {
   return record.claim.conditions.map(({ name, label }) => {
-    const points = pointsOf(record, name);
-    const told = points.map(({ step, accuracies }) => `${percent(estimate(accuracies).mean)} at ${grouped(step)}`);
+    const told = pointsOf(record, name).map(({ step, accuracies, losses }) => {
+      const mean = panel === "loss" ? nats(estimate(losses).mean) : percent(estimate(accuracies).mean);
+      return `${mean} at ${grouped(step)}`;
+    });
     return `${label}: ${told.length === 0 ? "nothing measured" : told.join(", ")}.`;
   }).join(" ");
 }
@@ -146,7 +193,9 @@ function settingsSection(record: ExperimentRecord): Html {
           ),
         ],
         ["pretraining updates", `${grouped(plan.steps)} in each of ${claim.conditions.length * plan.seeds} runs`],
-        ["labeled texts", html`<code>${plan.train}</code>, measured on <code>${plan.valid}</code>`],
+        ...(plan.train === undefined
+          ? []
+          : [["labeled texts", html`<code>${plan.train}</code>, measured on <code>${plan.valid}</code>`] as const]),
         ["versions", `cloze ${versions.cloze}, Deno ${versions.deno}, ${versions.platform}`],
       ])}
       <details><summary>The ${grouped(commands.length)} commands that it ran</summary><pre>${commands.join(
@@ -156,7 +205,6 @@ function settingsSection(record: ExperimentRecord): Html {
   `;
 }
 
-const sentence = (text: string) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+const capital = (text: string) => `${text[0].toUpperCase()}${text.slice(1)}`;
 
-const points = (difference: number) =>
-  Number.isFinite(difference) ? `${difference < 0 ? "−" : "+"}${Math.abs(100 * difference).toFixed(1)}` : "unknown";
+const sentence = (text: string) => `${capital(text)}.`;

@@ -18,7 +18,8 @@ export interface ExperimentRecord extends Measured {
   /** Name of the claim. */
   experiment: string;
   claim: ToldClaim;
-  plan: { seeds: number; steps: number; train: string; valid: string };
+  /** Without labeled texts where blanks are filled. */
+  plan: { seeds: number; steps: number; train?: string; valid?: string };
   /** Pretraining updates at which conditions are compared. */
   steps: number[];
   /** Empty until everything has been measured. */
@@ -40,7 +41,7 @@ const EXAMPLE = {
     measure: "",
     conditions: [{ name: "", label: "", flags: [""] }],
   },
-  plan: { seeds: 0, steps: 0, train: "", valid: "" },
+  plan: { seeds: 0, steps: 0 },
   steps: [0],
   accuracies: {},
   untrained: {},

@@ -21,7 +21,7 @@ export interface Series {
   /** Where two recorded runs on natural text had been, scaled to this text. */
   reference?: { step: number[]; elapsed_ms: number[]; tokens: number[]; low: number[]; high: number[] } | undefined;
   /** Single values behind the mean that `evaluation` holds. */
-  dots?: { step: number[]; accuracy: number[] }[];
+  dots?: { step: number[]; accuracy: number[]; loss?: number[] }[];
 }
 
 const TRAIN_COLUMNS = ["loss", "accuracy", "nsp_accuracy", "learning_rate", "grad_norm", "tokens_per_second"] as const;

@@ -4,7 +4,7 @@
  */
 
 import { program } from "../config/called.ts";
-import { percent } from "../config/numbers.ts";
+import { percent, roundedTime } from "../config/numbers.ts";
 import { beforeAfter } from "./before_after.ts";
 import { guessing, type RunRecord, taskOf } from "./run_record.ts";
 
@@ -161,19 +161,11 @@ function longerFlag(run: RunRecord): { text: string; flag: string } | undefined 
     : `train it ${times === 2 ? "twice" : "four times"} as long`;
   if ("steps" in extent) return { text, flag: `--steps ${twoDigits(times * end.step)}` };
   if ("epochs" in extent) return { text, flag: `--epochs ${Math.ceil(times * passes)}` };
-  return { text, flag: `--budget ${roundTime(times * end.elapsed_ms)}` };
+  return { text, flag: `--budget ${roundedTime(times * end.elapsed_ms)}` };
 }
 
 /** Rounded up to two digits. */
 function twoDigits(n: number): number {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(n)) - 1);
   return Math.ceil(n / unit) * unit;
-}
-
-/** A time as flags take it, rounded up. */
-function roundTime(ms: number): string {
-  const minutes = ms / 6e4;
-  if (minutes <= 2) return `${Math.ceil(ms / 1e4) * 10}s`;
-  if (minutes <= 10) return `${Math.ceil(minutes)}m`;
-  return minutes <= 90 ? `${Math.ceil(minutes / 5) * 5}m` : `${Math.ceil(minutes / 30) / 2}h`;
 }

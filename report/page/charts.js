@@ -72,8 +72,9 @@
         curves.push(curve(of("95% interval, upper"), evaluation[axis], high, { ...interval, bandStart: true }));
         curves.push(curve(of("95% interval"), evaluation[axis], low, { ...interval, bandEnd: true }));
       }
-      for (const { step, accuracy } of run.dots ?? []) {
-        curves.push(curve(of("one seed"), step, accuracy, { stroke: "transparent", width: 0, dots: 5, fill: pale }));
+      for (const dots of run.dots ?? []) {
+        const look = { stroke: "transparent", width: 0, dots: 5, fill: pale };
+        curves.push(curve(of("one seed"), dots.step, dots[panel] ?? [], look));
       }
       if (train[panel] !== undefined) {
         curves.push(curve(of(words.trained), train[axis], train[panel], { stroke: pale, width: 1.25 }));
@@ -86,10 +87,14 @@
       const key = level?.toFixed(4);
       if (level !== undefined && !guessing.has(key)) {
         guessing.add(key);
+        const isShared = runs.every(({ guessing }) => guessing?.[panel]?.toFixed(4) === key);
         const ends = [train[axis], evaluation[axis]].flatMap((x) => [x[0], x[x.length - 1]]).filter((x) => x != null);
         curves.push(
-          curve(of(words.guessing[panel]), [Math.min(...ends), Math.max(...ends)], [level, level], {
-            stroke: several ? hue : style("--text"),
+          curve(isShared ? words.guessing[panel] : of(words.guessing[panel]), [Math.min(...ends), Math.max(...ends)], [
+            level,
+            level,
+          ], {
+            stroke: isShared ? style("--text") : hue,
             width: 1.25,
             dash: [6, 4],
           }),

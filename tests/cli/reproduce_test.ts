@@ -42,7 +42,8 @@ testWithCore("reproduce compares its conditions, keeps every accuracy, and goes 
   assertEquals(Object.values(result.untrained).map((seeds) => (seeds as number[]).length), [2, 2]);
   assert(["supported", "not supported", "not decidable at this size"].includes(result.verdict));
   const told = await place.cloze(EXPERIMENT);
-  for (const part of ["| masked LM", "| 0 (random)", "Devlin et al.", "95% interval", `Verdict: ${result.verdict}`]) {
+  const parts = ["| masked LM", "| 0 (random)", "| commonest class | 50.0%", "Devlin et al.", "95% interval"];
+  for (const part of [...parts, `Verdict: ${result.verdict}`]) {
     assertStringIncludes(told.stdout, part);
   }
   assertStringIncludes(Deno.readTextFileSync(`${place.path}/out/report.html`), `Verdict: ${result.verdict}`);
@@ -60,6 +61,36 @@ testWithCore("reproduce compares its conditions, keeps every accuracy, and goes 
   assertEquals(seeds.code, 1);
   assertStringIncludes(seeds.stderr, "begun with other flags");
 });
+
+testWithCore(
+  "reproduce blanks fills the same held-out blanks with both models, and names where they cross",
+  async () => {
+    using place = experimentPlace();
+    const experiment = ["reproduce", "blanks", "--data", "text.txt", "--output", "out", "--seeds", "2", "--steps", "32"]
+      .concat(["--vocab-size", "120", "--max-sequence-length", "16", "--batch-tokens", "128"]);
+    const { code, stdout, stderr } = await place.cloze([...experiment, "--json"]);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, "4 runs of 32 steps (2 conditions, 2 seeds), 40 models that fill blanks");
+    const result = JSON.parse(stdout);
+    assertEquals(result.steps, [2, 4, 6, 8, 12, 16, 20, 24, 28, 32]);
+    for (const name of ["mlm", "clm"]) {
+      const losses = result.losses[name].map((seeds: { mean: number; error: number }[]) => {
+        assert(seeds.length === 2 && seeds.every(({ mean, error }) => mean > 0 && error > 0));
+        return seeds[0].mean;
+      });
+      assert(losses.at(-1) < losses[0], `${name} learns: ${losses}`);
+      assert(losses.at(-1) < result.guessing_loss, `${name} is better than guessing: ${losses}`);
+    }
+    assertEquals(result.findings.length, 4);
+    const told = (await place.cloze(experiment)).stdout;
+    for (const part of ["| by frequency", "masked LM: loss", "nats (95% interval", "- by loss, masked LM"]) {
+      assertStringIncludes(told, part);
+    }
+    const labeled = await place.cloze([...experiment, "--train", "train.tsv"]);
+    assertEquals(labeled.code, 2);
+    assertStringIncludes(labeled.stderr, "--train is for claims that fine-tune; blanks fills blanks");
+  },
+);
 
 testWithCore("reproduce goes on after Ctrl-C with the same command, also where its steps were rounded", async () => {
   using place = experimentPlace();

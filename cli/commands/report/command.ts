@@ -3,9 +3,10 @@
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
 import { LiveServer } from "../../../report/live/live_server.ts";
-import { type AnyRecord, experimentText, readRecord, reportText, writeReport } from "../../../report/mod.ts";
+import { type AnyRecord, readRecord, reportText, writeReport } from "../../../report/mod.ts";
 import { openInBrowser } from "../../open_page.ts";
 import { newestRun, resolve } from "../../paths.ts";
+import { shownExperiment } from "../../shown_experiment.ts";
 import { showAddresses, stopped } from "../../served.ts";
 import { bold, note, terminalSize, warn, writeOut } from "../../terminal.ts";
 import type { ReportOptions } from "./flags.ts";
@@ -29,7 +30,7 @@ export async function run({ positionals = [], ...values }: ReportOptions): Promi
   }
   if (values.text === true) {
     const told = (record: AnyRecord) =>
-      record.kind === "experiment" ? experimentText(record) : reportText(record, terminalSize().columns);
+      record.kind === "experiment" ? shownExperiment(record) : reportText(record, terminalSize().columns);
     await writeOut(records.map(told).join("\n"));
     return 0;
   }

@@ -9,17 +9,20 @@ import { VERSION } from "../../../config/run_config.ts";
 import { sealed } from "../../../config/sealed_json.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
 import type { Claim, Condition } from "../../../experiments/claims.ts";
-import { Results } from "../../../experiments/results.ts";
+import { type Result, Results } from "../../../experiments/results.ts";
 import { decide, overall } from "../../../experiments/verdict.ts";
-import { type ExperimentRecord, experimentText, type ToldClaim, writeReport } from "../../../report/mod.ts";
+import { type ExperimentRecord, type ToldClaim, writeReport } from "../../../report/mod.ts";
 import { readMetrics } from "../../../run/metrics_file.ts";
+import type { FinetuneOptions } from "../finetune/flags.ts";
 import { flagWords } from "../../flags/command_text.ts";
 import { callerFolder, resolve } from "../../paths.ts";
 import { stopSignals } from "../../stop_signals.ts";
-import { bold, clock, counted, note, writeOut } from "../../terminal.ts";
+import { shownExperiment } from "../../shown_experiment.ts";
+import { bold, clock, counted, note, percent, writeOut } from "../../terminal.ts";
 import { TABLE as PRETRAIN } from "../pretrain/flags.ts";
 import type { Call } from "../registry.ts";
 import type { ReproduceOptions } from "./flags.ts";
+import { fillBlanks } from "./blanks.ts";
 import { keepModel, removeFolder } from "./kept_models.ts";
 import { Parts } from "./parts.ts";
 import {
@@ -30,6 +33,7 @@ import {
   type ExperimentPlan,
   finetuneOptions,
   keptPlan,
+  measuredModels,
   measuredSteps,
   modelFolder,
   outlineOf,
@@ -44,7 +48,7 @@ import { stepsWithin } from "./timing.ts";
 export async function run({ positionals = [], ...values }: ReproduceOptions, call: Call): Promise<number> {
   const [name, ...more] = positionals;
   const claim = claimOf(name);
-  const outline = await outlineOf(name, values, more);
+  const outline = await outlineOf(name!, claim, values, more);
   const output = resolve(values.output ?? `runs/${name}`);
   const began = performance.now();
   await makeFolder(output);
@@ -54,9 +58,10 @@ export async function run({ positionals = [], ...values }: ReproduceOptions, cal
     const plan = await keptPlan(outline, values.steps, output) ?? await newPlan(outline, claim, values, output, parts);
     note(bold("claim    ") + claim.text);
     note(`         ${claim.source}`);
+    note(bold("plan     ") + planText(plan, claim));
     const record = await measureAll(plan, claim, output, parts);
     note(`\n${clock(performance.now() - began)}; everything is in ${output}, the page ${output}/report.html\n`);
-    await writeOut(values.json === true ? JSON.stringify(record) + "\n" : experimentText(record));
+    await writeOut(values.json === true ? JSON.stringify(record) + "\n" : shownExperiment(record));
     return 0;
   } catch (error) {
     if (!(error instanceof ClozeError) || error.code !== "interrupted") throw error;
@@ -87,6 +92,16 @@ async function newPlan(
   return plan;
 }
 
+/** How much it is in all. */
+function planText({ seeds, steps }: ExperimentPlan, claim: Claim): string {
+  const models = measuredModels(claim, seeds);
+  const measured = claim.finetune === undefined
+    ? `${counted(models, "model")} that fill blanks`
+    : counted(models, "fine-tuning");
+  return `${counted(seeds * claim.conditions.length, "run")} of ${counted(steps, "step")} ` +
+    `(${counted(claim.conditions.length, "condition")}, ${counted(seeds, "seed")}), ${measured}`;
+}
+
 /** Pretrains and fine-tunes whatever has not been measured, and keeps the record of what has. */
 async function measureAll(
   plan: ExperimentPlan,
@@ -97,19 +112,28 @@ async function measureAll(
   const steps = claim.checkpoints.map((share) => Math.round(plan.steps * share));
   const results = await Results.open(`${output}/results.jsonl`);
   const total = plan.seeds * claim.conditions.length;
-  let done = 0;
+  const measure = async (condition: Condition, seed: number, step: number): Promise<Measures> => {
+    const model = modelFolder(output, condition, seed, step === 0 ? steps[0] : step);
+    if (claim.finetune === undefined) return await filled(model, runFolder(output, condition, seed), plan);
+    return await finetuned(finetuneOptions(plan, claim, model, seed, `${output}/finetuning`), step === 0, parts);
+  };
+  let done = 0, here = 0;
+  const began = performance.now();
   for (let seed = 0; seed < plan.seeds; seed++) {
     for (const condition of claim.conditions) {
       done++;
       const missing = measuredSteps(claim, condition, steps)
         .filter((step) => !results.has(condition.name, seed, step));
       if (missing.length === 0) continue;
-      note(bold(`\nrun ${done} of ${total}: ${condition.label}, seed ${seed}, ${counted(plan.steps, "step")}`));
+      const left_ms = (performance.now() - began) / here * (total - done + 1);
+      const left = here === 0 ? "" : `; about ${clock(left_ms)} left`;
+      note(bold(`\nrun ${done} of ${total}: ${condition.label}, seed ${seed}, ${counted(plan.steps, "step")}`) + left);
       await pretrainCondition(condition, seed, plan, claim, steps, output, parts);
       for (const step of missing) {
-        results.add(await finetuned(condition, seed, step, plan, claim, steps, output, parts));
+        results.add({ condition: condition.name, seed, step, ...await measure(condition, seed, step) });
         await keepRecord(recordOf(plan, claim, steps, results, output, parts.call));
       }
+      here++;
     }
   }
   const record = recordOf(plan, claim, steps, results, output, parts.call);
@@ -127,7 +151,8 @@ function recordOf(
   call: Call,
 ): ExperimentRecord {
   const measured = results.measured(claim.conditions, steps, plan.seeds);
-  const whole = [...Object.values(measured.accuracies).flat(), ...Object.values(measured.untrained)]
+  const untrained = claim.finetune === undefined ? [] : Object.values(measured.untrained);
+  const whole = [...Object.values(measured.accuracies).flat(), ...untrained]
     .every(({ length }) => length === plan.seeds);
   const findings = whole ? claim.expectations.map((expectation) => decide(expectation, measured)) : [];
   return {
@@ -190,25 +215,27 @@ async function checkEpochs({ least_epochs = 0 }: Claim, run: string, output: str
   );
 }
 
-/** Fine-tunes one model, or at step 0 random weights of its shape, and gives the accuracy; no classifier is kept. */
-async function finetuned(
-  condition: Condition,
-  seed: number,
-  step: number,
-  plan: ExperimentPlan,
-  claim: Claim,
-  steps: readonly number[],
-  output: string,
-  parts: Parts,
-) {
-  const target = `${output}/finetuning`;
+/** What is measured of a model. */
+type Measures = Omit<Result, "condition" | "seed" | "step">;
+
+/** Fine-tunes one model, or random weights of its shape, and gives the accuracy; no classifier is kept. */
+async function finetuned(options: FinetuneOptions, isRandom: boolean, parts: Parts): Promise<Measures> {
+  const target = options.output!;
   await Deno.remove(target, { recursive: true }).catch(() => {}); // of a fine-tuning that was stopped
-  const model = modelFolder(output, condition, seed, step === 0 ? steps[0] : step);
-  const options = finetuneOptions(plan, claim, model, seed, target);
-  await parts.finetune(step === 0 ? { ...options, "from-scratch": true } : options);
+  await parts.finetune(isRandom ? { ...options, "from-scratch": true } : options);
   const lines = await readMetrics(`${target}/metrics.jsonl`);
   const last = lines.findLast((line) => line.kind === "classification" && line.split === "valid");
   if (last?.kind !== "classification") throw new ClozeError("engine", `${target} has no accuracy in its metrics`);
   await removeFolder(target);
-  return { condition: condition.name, seed, step, accuracy: last.accuracy, examples: last.count };
+  return { accuracy: last.accuracy, examples: last.count, commonest: last.majority };
+}
+
+/** Fills the held-out blanks with one model, and says how. */
+async function filled(model: string, run: string, { pretrain }: ExperimentPlan): Promise<Measures> {
+  const measures = await fillBlanks(model, run, pretrain);
+  note(
+    `${model}: ${percent(measures.accuracy)} of ${counted(measures.examples, "held-out blank")} right, ` +
+      `loss ${measures.loss!.mean.toFixed(3)}`,
+  );
+  return measures;
 }

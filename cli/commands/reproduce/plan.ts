@@ -10,6 +10,7 @@ import { expandPaths } from "../../../data/mod.ts";
 import { type Claim, CLAIMS, type Condition, sameStart } from "../../../experiments/claims.ts";
 import { checkTextFlags, findOptions, textFlagsFor } from "../../corpus.ts";
 import { commandText } from "../../flags/command_text.ts";
+import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { nearest } from "../../flags/nearest.ts";
 import { callerFolder, resolve } from "../../paths.ts";
 import { type FinetuneOptions, TABLE as FINETUNE } from "../finetune/flags.ts";
@@ -27,8 +28,9 @@ export interface ExperimentPlan {
   vocabulary: TrainTokenizerOptions;
   pretrain: PretrainOptions;
   finetune: FinetuneOptions;
-  train: string;
-  valid: string;
+  /** Labeled text; a claim about blanks has none. */
+  train?: string;
+  valid?: string;
   seeds: number;
   steps: number;
 }
@@ -58,33 +60,51 @@ export function claimOf(name: string | undefined): Claim {
 /** What the options ask for. Each command gets those of them that apply to what it reads. */
 export async function outlineOf(
   experiment: string,
+  claim: Claim,
   options: ReproduceOptions,
   more: readonly string[],
 ): Promise<ExperimentOutline> {
   const data = [...(options.data ?? []), ...more];
   const { train, valid, exclude } = options;
-  if (data.length === 0 || train === undefined || valid === undefined) {
+  const areLabeled = claim.finetune !== undefined;
+  if (!areLabeled) {
+    refuseFlags(
+      options,
+      ["train", "valid", "label-column"],
+      `is for claims that fine-tune; ${experiment} fills blanks`,
+    );
+    if (data.length === 0) throw new ClozeError("usage", `cloze reproduce ${experiment} needs --data PATH…`);
+  } else if (data.length === 0 || train === undefined || valid === undefined) {
     throw new ClozeError("usage", "cloze reproduce needs --data PATH…, --train FILE and --valid FILE");
   }
+  const labeled = [train, valid].filter((file) => file !== undefined);
   if ((options.steps === undefined) === (options.budget === undefined)) {
     throw new ClozeError("usage", "give either --steps or --budget: one of them says how long the experiment is");
   }
   const files = await expandPaths(data, callerFolder(), findOptions(options));
-  checkTextFlags(options, [...files, train, valid]);
+  checkTextFlags(options, [...files, ...labeled]);
   const text = { data, ...given(options, textFlagsFor(options, files)), ...(exclude === undefined ? {} : { exclude }) };
   return {
     experiment,
     vocabulary: { ...text, ...given(options, ["vocab-size"]) },
     pretrain: {
       ...text,
-      ...given(options, ["preset", "max-sequence-length", "threads", "device", "dtype", "allow-unknown"]),
+      ...given(options, [
+        "preset",
+        "batch-tokens",
+        "max-sequence-length",
+        "threads",
+        "device",
+        "dtype",
+        "allow-unknown",
+      ]),
     },
     finetune: {
-      ...given(options, textFlagsFor(options, [train, valid])),
+      ...given(options, textFlagsFor(options, labeled)),
       ...given(options, ["label-column", "device", "dtype", "allow-unknown", "threads"]),
     },
-    train,
-    valid,
+    ...(train === undefined ? {} : { train }),
+    ...(valid === undefined ? {} : { valid }),
     seeds: options.seeds ?? 3,
   };
 }
@@ -129,7 +149,9 @@ export async function keptPlan(
 /** @throws {ClozeError} `input` if a labeled file is not there: better now than after hours of pretraining. */
 export async function checkLabeled({ train, valid }: ExperimentOutline): Promise<void> {
   for (const file of [train, valid]) {
-    if (!await exists(resolve(file))) throw new ClozeError("input", `the file ${file} does not exist`);
+    if (file !== undefined && !await exists(resolve(file))) {
+      throw new ClozeError("input", `the file ${file} does not exist`);
+    }
   }
 }
 
@@ -168,12 +190,20 @@ export function finetuneOptions(
   seed: number,
   target: string,
 ): FinetuneOptions {
-  return { model, train, valid, output: target, seed, ...finetune, ...claim.finetune };
+  return { model, train: train!, valid: valid!, output: target, seed, ...finetune, ...claim.finetune };
 }
 
-/** The checkpoints at which a condition is measured; 0 is without any pretraining. */
+/** The checkpoints at which a condition is measured; 0 is without any pretraining, where that is worth a measure. */
 export function measuredSteps(claim: Claim, condition: Condition, steps: readonly number[]): number[] {
-  return sameStart(claim.conditions, condition) === condition ? [0, ...steps] : [...steps];
+  return claim.finetune !== undefined && sameStart(claim.conditions, condition) === condition
+    ? [0, ...steps]
+    : [...steps];
+}
+
+/** How many models are measured in all. */
+export function measuredModels(claim: Claim, seeds: number): number {
+  const counts = claim.conditions.map((condition) => measuredSteps(claim, condition, claim.checkpoints).length);
+  return seeds * counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Folder of a pretraining run. */
@@ -190,6 +220,7 @@ export function commandsOf(plan: ExperimentPlan, claim: Claim, steps: readonly n
   for (let seed = 0; seed < plan.seeds; seed++) {
     for (const condition of claim.conditions) {
       commands.push(commandText(PRETRAIN, runOptions(plan, condition, seed, output)));
+      if (claim.finetune === undefined) continue;
       for (const step of measuredSteps(claim, condition, steps)) {
         const model = modelFolder(output, condition, seed, step === 0 ? steps[0] : step);
         const options = finetuneOptions(plan, claim, model, seed, `${output}/finetuning`);

@@ -1,18 +1,22 @@
 /** How many steps an experiment's runs can have within its budget: worked out from short runs that are timed. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { roundedTime } from "../../../config/numbers.ts";
 import type { Claim } from "../../../experiments/claims.ts";
 import { readMetrics } from "../../../run/metrics_file.ts";
-import { bold, clock, note } from "../../terminal.ts";
+import { bold, clock, grouped, note } from "../../terminal.ts";
+import { fillBlanks } from "./blanks.ts";
 import { removeFolder } from "./kept_models.ts";
 import type { Parts } from "./parts.ts";
-import { type ExperimentOutline, finetuneOptions, measuredSteps, pretrainOptions, SAVES } from "./plan.ts";
+import { type ExperimentOutline, finetuneOptions, measuredModels, pretrainOptions, SAVES, wholeSteps } from "./plan.ts";
 
 /** How long each condition is timed to work out steps from a budget. */
 const PROBE_MS = 15_000;
 /** The share of an epoch that fine-tuning is timed with, and how many epochs it then takes (finetune's default). */
 const PROBE_EPOCHS = 0.1;
 const FINETUNE_EPOCHS = 3;
+/** Fewer steps than these say little; a budget that is offered is for as many. */
+const USEFUL_STEPS = 1024;
 /** Of what is left of a budget, so much is planned: runs also save, and rates vary. */
 const PLANNED = 0.85;
 
@@ -41,29 +45,48 @@ export async function stepsWithin(
     step_ms += ms;
     pauses_ms += whole_ms - ms * last.step;
   }
-  const started = performance.now();
   const model = `${folder}/${claim.conditions[0].name}`;
-  await parts.finetune({
-    ...finetuneOptions(outline, claim, model, 0, `${folder}/finetuned`),
-    epochs: PROBE_EPOCHS,
-  });
-  const measured = await readMetrics(`${folder}/finetuned/metrics.jsonl`);
-  const trained = measured.findLast((line) => line.kind === "train")!.elapsed_ms;
-  // The updates grow with the epochs; of the rest, one evaluation follows each epoch.
-  const rest = performance.now() - started - trained;
-  const finetune_ms = trained * FINETUNE_EPOCHS / PROBE_EPOCHS + rest * FINETUNE_EPOCHS;
+  const measure_ms = claim.finetune === undefined
+    ? await timed(() => fillBlanks(model, model, outline.pretrain))
+    : await finetuningTime(claim, outline, model, `${folder}/finetuned`, parts);
   await removeFolder(folder);
-  const finetunings = outline.seeds *
-    claim.conditions.reduce((sum, condition) => sum + measuredSteps(claim, condition, claim.checkpoints).length, 0);
-  const left = budget_ms - (performance.now() - began) - finetunings * finetune_ms - outline.seeds * pauses_ms;
-  const steps = PLANNED * left / (outline.seeds * step_ms);
-  if (steps < SAVES) {
-    throw new ClozeError(
-      "usage",
-      `--budget is too short: evaluating and fine-tuning ${finetunings} models alone takes about ` +
-        clock(finetunings * finetune_ms + outline.seeds * pauses_ms),
-      { hint: "give more time, fewer --seeds (at least 2), or a smaller --train file" },
-    );
+  const models = measuredModels(claim, outline.seeds);
+  const fixed_ms = models * measure_ms + outline.seeds * pauses_ms, took_ms = performance.now() - began;
+  const steps = PLANNED * (budget_ms - took_ms - fixed_ms) / (outline.seeds * step_ms);
+  if (steps >= SAVES) {
+    note(`${grouped(wholeSteps(steps))} steps a run fit into what is left of the budget`);
+    return steps;
   }
-  return steps;
+  const enough_ms = took_ms + fixed_ms + USEFUL_STEPS * outline.seeds * step_ms / PLANNED;
+  throw new ClozeError(
+    "usage",
+    `--budget is too short: measuring ${models} models alone takes about ${clock(fixed_ms)}`,
+    {
+      hint:
+        `--budget ${roundedTime(enough_ms)} is enough for ${grouped(USEFUL_STEPS)} steps a run; so are fewer --seeds` +
+        (claim.finetune === undefined ? " (at least 2)" : " (at least 2), or a smaller --train file"),
+    },
+  );
+}
+
+/** A fine-tuning in full, from a tenth of an epoch of one. */
+async function finetuningTime(
+  claim: Claim,
+  outline: ExperimentOutline,
+  model: string,
+  target: string,
+  parts: Parts,
+): Promise<number> {
+  const options = { ...finetuneOptions(outline, claim, model, 0, target), epochs: PROBE_EPOCHS };
+  const whole_ms = await timed(() => parts.finetune(options));
+  const trained_ms =
+    (await readMetrics(`${target}/metrics.jsonl`)).findLast(({ kind }) => kind === "train")!.elapsed_ms;
+  // The updates grow with the epochs; of the rest, one evaluation follows each epoch.
+  return trained_ms * FINETUNE_EPOCHS / PROBE_EPOCHS + (whole_ms - trained_ms) * FINETUNE_EPOCHS;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
 }
