@@ -2,7 +2,7 @@
  * Prints, as JSON, for each folder the ids of lines from standard input and the logits that its model gives: of the [MASK]s
  * (of every token, left to right), and of the sequence where it has such a head. A tab in a line parts two segments.
  * Called by huggingface_roundtrip.py, weights.py and families.py.
- * usage: deno run -A tests/parity/dump_logits.ts [--engine=candle] [--dtype=bf16] FOLDER… < lines
+ * usage: deno run -A tests/parity/dump_logits.ts [--engine=candle] [--dtype=bf16] [--as=FAMILY] FOLDER… < lines
  */
 
 import { Engine } from "../../ffi/mod.ts";
@@ -17,7 +17,7 @@ for (const folder of Deno.args.filter((word) => !word.startsWith("--"))) all.pus
 console.log(JSON.stringify(all));
 
 async function logitsOf(folder: string) {
-  const { config, heads, tokenizer, weights } = await openModelFolder(folder);
+  const { config, heads, tokenizer, weights } = await openModelFolder(folder, { as: given("as") });
   const { tokens, sequence, is_decoder } = engineHeads(heads);
   if (!tokens && sequence === null) throw new Error("a bare encoder has no logits");
   using engine = await Engine.open({

@@ -5,9 +5,10 @@ that what cloze makes of them loads in transformers with nothing missing and not
 
 For each model: a class with the family's masked-LM head and one that classifies, random shapes and weights, a tokenizer that
 cloze learned, saved by transformers whole, in shards or as pytorch_model.bin, in f32, f16 or bf16, and as a bare encoder. The
-logits of the fused engine (f32, bf16) and of the candle engine are compared with transformers'. Then cloze goes on with the
-model for a step, adds tokens to it and fine-tunes a classifier; transformers loads the results and gives their logits. Needs
-the packages of tests/golden/requirements.txt, and the core built.
+logits of the fused engine and of the candle engine are compared with transformers'; those of bf16 may be as wrong as
+transformers' own in bf16 (see ROUNDING). Then cloze goes on with the model for a step, adds tokens to it and fine-tunes a
+classifier; transformers loads the results and gives their logits. Needs the packages of tests/golden/requirements.txt, and the
+core built.
 """
 
 import argparse
@@ -25,7 +26,12 @@ from transformers import AutoTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-4
-# Prefix of the classes, and how the tokenizer is made.
+# How far bf16 may be from f32, root mean square: so many times what transformers' is, under autocast or with a model of
+# bf16, whichever is more. All three round the same numbers at other places, so that each is ahead by chance: over 96 models,
+# cloze's was 0.95 times that of autocast, and between 0.3 and 1.6 times the larger one. With large weights all of them are off
+# by a tenth of a logit, so that no fixed limit would do.
+ROUNDING = 2.0
+# Prefix of the classes, and how the tokenizer is made. weights.py takes these too.
 FAMILIES = {
     "bert": ("Bert", ["wordpiece"]),
     "megatron-bert": ("MegatronBert", ["wordpiece"]),
@@ -92,8 +98,7 @@ def modernbert(fields, tokenizer):
     fields["norm_eps"], fields["hidden_activation"] = fields.pop("layer_norm_eps"), fields.pop("hidden_act")
     flags = {name: random.random() < 0.3 for name in ("norm_bias", "attention_bias", "mlp_bias", "classifier_bias")}
     return fields | flags | dict(
-        # Of 0.3, gates and five layers make bf16 a matter of chance.
-        initializer_range=0.1, num_hidden_layers=random.randrange(1, 6), local_attention=random.choice([2, 5, 12]),
+        num_hidden_layers=random.randrange(1, 6), local_attention=random.choice([2, 5, 12]),
         global_attn_every_n_layers=random.randrange(1, 4), global_rope_theta=random.choice([160000.0, 500.0]),
         local_rope_theta=random.choice([10000.0, 50.0]), classifier_activation=random.choice(["gelu", "silu"]),
         classifier_pooling=random.choice(["cls", "mean"]), cls_token_id=tokenizer.cls_token_id,
@@ -136,21 +141,42 @@ def logits(model, tokenizer, line):
     return ids[0].tolist(), output[ids[0] == tokenizer.mask_token_id] if output.dim() > 1 else output
 
 
+def cloze_logits(name, lines, expected, tokenizer, folder, *flags):
+    text = "\n".join(line.replace(BLANK, tokenizer.mask_token) for line in lines)
+    [found] = json.loads(deno("tests/parity/dump_logits.ts", *flags, folder, stdin=text))
+    for line, (ids, _), mine in zip(lines, expected, found):
+        if ids != mine["ids"]:
+            sys.exit(f"{name}: ids differ for {line!r}\n  transformers {ids}\n  cloze        {mine['ids']}")
+    return torch.cat([torch.tensor(mine["logits"] or mine["sequence_logits"]) for mine in found])
+
+
+def rounded_logits(model, tokenizer, lines):
+    """What transformers gives in bf16: under autocast, and with a model of bf16."""
+    flat = lambda model: torch.cat([logits(model, tokenizer, line)[1].float().flatten() for line in lines])
+    with torch.autocast("cpu", torch.bfloat16):
+        yield flat(model)
+    pure = type(model)(model.config).eval()
+    pure.load_state_dict(model.state_dict())
+    yield flat(pure.bfloat16())
+
+
 def compare(name, model, tokenizer, folder, settings=((), ("--dtype=bf16",), ("--engine=candle",))):
-    figures = []
+    figures, lines = [], LINES + [f"{a} {BLANK} {b} {c}" for a, b, c in (random.choices(WORDS, k=3) for _ in range(10))]
+    expected = [logits(model, tokenizer, line) for line in lines]
+    exact = torch.cat([values.flatten() for _, values in expected])
+    deviation = lambda found: float((found - exact).square().mean().sqrt())
     for flags in settings:
-        text = "\n".join(line.replace(BLANK, tokenizer.mask_token) for line in LINES)
-        [lines], worst, size = json.loads(deno("tests/parity/dump_logits.ts", *flags, folder, stdin=text)), 0.0, 0.0
-        for line, found in zip(LINES, lines):
-            ids, expected = logits(model, tokenizer, line)
-            if ids != found["ids"]:
-                sys.exit(f"{name}: ids differ for {line!r}\n  transformers {ids}\n  cloze        {found['ids']}")
-            ours = torch.tensor(found["logits"] or found["sequence_logits"])
-            worst = max(worst, float((expected.flatten() - ours).abs().max()))
-            size = max(size, float(expected.abs().max()))
+        found = cloze_logits(name, lines, expected, tokenizer, folder, *flags)
+        worst = float((found - exact).abs().max())
         figures.append(f"{' '.join(flags) or 'f32'} {worst:.1e}")
-        if not worst <= (0.05 * max(size, 1.0) if "bf16" in "".join(flags) else TOLERANCE):
-            sys.exit(f"{name}: {figures[-1]} apart, of logits up to {size:.1f}")
+        if "--dtype=bf16" not in flags:
+            if not worst <= TOLERANCE:
+                sys.exit(f"{name}: {figures[-1]} apart, of logits up to {exact.abs().max():.1f}")
+            continue
+        mine, theirs = deviation(found), [deviation(other) for other in rounded_logits(model, tokenizer, lines)]
+        figures[-1] += f" (rms {mine:.1e}; transformers {theirs[0]:.1e} and {theirs[1]:.1e})"
+        if not mine <= ROUNDING * max(theirs):
+            sys.exit(f"{name}: {figures[-1]}")
     print(f"{name}: {', '.join(figures)}", flush=True)
 
 
@@ -199,17 +225,18 @@ def check(family, number, place):
     compare(f"{name}: with more tokens", loaded(prefix, "ForMaskedLM", out).float(), AutoTokenizer.from_pretrained(out), out, [()])
 
 
-transformers.logging.set_verbosity_error()
-transformers.utils.logging.disable_progress_bar()
-parser = argparse.ArgumentParser()
-parser.add_argument("families", nargs="*", default=list(FAMILIES))
-parser.add_argument("--models", type=int, default=2)
-parser.add_argument("--seed", type=int, default=0)
-asked = parser.parse_args()
-for family in asked.families:
-    for number in range(asked.models):
-        random.seed(asked.seed * 1000 + number)
-        torch.manual_seed(asked.seed * 1000 + number)
-        with tempfile.TemporaryDirectory() as temporary:
-            check(family, number, Path(temporary))
-print("all the same")
+if __name__ == "__main__":
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("families", nargs="*", default=list(FAMILIES))
+    parser.add_argument("--models", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    for family in asked.families:
+        for number in range(asked.models):
+            random.seed(asked.seed * 1000 + number)
+            torch.manual_seed(asked.seed * 1000 + number)
+            with tempfile.TemporaryDirectory() as temporary:
+                check(family, number, Path(temporary))
+    print("all the same")
