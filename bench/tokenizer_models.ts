@@ -9,12 +9,14 @@ import {
   unigramWords,
   VocabularyTrainer,
   wordCounter,
+  type WordCounts,
   WordPieceTokenizer,
 } from "../tokenizer/mod.ts";
 
 /** Counts the words of a text, then learns. */
 export interface Learner {
   addUtf8(bytes: Uint8Array, from?: number, to?: number): void;
+  readonly words: WordCounts;
   learn(vocab_size: number): Tokenizer;
 }
 
@@ -44,6 +46,14 @@ const TEXT = { lowercase: false };
 
 const json = (tokenizer: Tokenizer) => tokenizerFiles(tokenizer, 512)["tokenizer.json"];
 
+function addLines(bytes: Uint8Array, from = 0, to = bytes.length, add: (start: number, end: number) => void): void {
+  for (let start = from; start < to;) {
+    const newline = bytes.indexOf(10, start), end = newline < 0 || newline > to ? to : newline;
+    add(start, end);
+    start = end + 1;
+  }
+}
+
 /** By the name that `--model` takes. */
 export const MODELS: Record<string, BenchModel> = {
   wordpiece: {
@@ -51,6 +61,9 @@ export const MODELS: Record<string, BenchModel> = {
       const trainer = new VocabularyTrainer();
       return {
         addUtf8: (bytes, from, to) => trainer.addUtf8(bytes, from, to),
+        get words() {
+          return trainer.counts;
+        },
         learn: (vocab_size) => new WordPieceTokenizer(trainer.train(vocab_size)),
       };
     },
@@ -61,7 +74,11 @@ export const MODELS: Record<string, BenchModel> = {
     learner() {
       const counter = wordCounter(bpeWords(TEXT));
       return {
-        addUtf8: (bytes, from, to) => counter.addUtf8(bytes, from, to),
+        // By lines, each of which begins with a space to the tokenizer, whatever stands before it.
+        addUtf8: (bytes, from, to) => addLines(bytes, from, to, (start, end) => counter.addUtf8(bytes, start, end)),
+        get words() {
+          return counter.words;
+        },
         learn: (vocab_size) => learnBpe(counter.words, { ...TEXT, vocab_size }),
       };
     },
@@ -73,6 +90,9 @@ export const MODELS: Record<string, BenchModel> = {
       const counter = wordCounter(unigramWords(TEXT));
       return {
         addUtf8: (bytes, from, to) => counter.addUtf8(bytes, from, to),
+        get words() {
+          return counter.words;
+        },
         learn: (vocab_size) => learnUnigram(counter.words, { ...TEXT, vocab_size }),
       };
     },

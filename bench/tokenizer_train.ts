@@ -5,13 +5,10 @@
 
 import process from "node:process";
 import {
-  bpeWords,
   IdBuffer,
   loadTokenizer,
   type Tokenizer,
-  unigramWords,
   vocabularyReport,
-  wordCounter,
   type WordCounts,
   WordPieceTokenizer,
 } from "../tokenizer/mod.ts";
@@ -19,8 +16,6 @@ import { median } from "./peers.ts";
 import { type Measurement, MODELS } from "./tokenizer_models.ts";
 
 const CHUNK = 1 << 20;
-const TEXT = { lowercase: false };
-const SOURCES = { wordpiece: undefined, bpe: bpeWords(TEXT), unigram: unigramWords(TEXT) };
 
 /** What one training took. */
 interface Training {
@@ -100,7 +95,7 @@ export async function train({ model, texts, rounds, python, peer, scratch }: Mea
   for (const [language, bytes] of Object.entries(texts)) {
     const file = `${scratch}/${language}.txt`;
     await Deno.writeFile(file, bytes);
-    const counted = wordCounter(SOURCES[model as keyof typeof SOURCES]);
+    const counted = MODELS[model].learner();
     counted.addUtf8(bytes);
     for (const size of MODELS[model].sizes) {
       const sides = {

@@ -9,8 +9,9 @@ import { type CorpusReport, type CorpusSource, countWords } from "../data/mod.ts
 import { writeExtendedModel } from "../model/extended_model.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import {
-  bertWords,
-  learnExtension,
+  type Extender,
+  extenderOf,
+  type Extension,
   type Tokenizer,
   vocabularyReport,
   wordCounter,
@@ -39,16 +40,21 @@ export interface NewTokens {
 }
 
 /**
- * The model's tokenizer, if it can have more tokens.
+ * What extends the tokenizer of a model.
  *
- * @throws {ClozeError} `input` if it is not WordPiece.
+ * @throws {ClozeError} `input` saying why it can have no more tokens.
  */
-export function extensible({ path, tokenizer }: ModelFolder, flag: NewTokens["flag"]): WordPieceTokenizer {
-  if (tokenizer instanceof WordPieceTokenizer) return tokenizer;
-  const what = flag === "add" ? "extend-vocab" : "--extend";
-  throw new ClozeError("input", `${path} has a tokenizer that ${what} cannot extend: it is not WordPiece`, {
-    hint: flag === "add" ? "special tokens can be added: --special-token" : "its vocabulary stays as it is",
-  });
+function extenderIn(path: string, tokenizer: Tokenizer, flag: NewTokens["flag"]): Extender {
+  try {
+    return extenderOf(tokenizer);
+  } catch (error) {
+    if (!(error instanceof ClozeError)) throw error;
+    const what = flag === "add" ? "extend-vocab" : "--extend";
+    throw new ClozeError("input", `${path} has a tokenizer that ${what} cannot extend: ${error.message}`, {
+      hint: error.hint ??
+        (flag === "add" ? "special tokens can be added: --special-token" : "its vocabulary stays as it is"),
+    });
+  }
 }
 
 /** Writes the model with special tokens that are added by name, whatever its tokenizer is, and says what is in it. */
@@ -76,20 +82,27 @@ async function writeLarger(
   );
 }
 
-/** The words of a text as a tokenizer cuts them, counted. */
+/**
+ * The words of a text as a model's tokenizer cuts them, counted.
+ *
+ * @param special tokens that are going to be added, which are no words.
+ * @throws {ClozeError} `input` if the tokenizer can have no more tokens.
+ */
 export async function countedWords(
   corpus: FileSource,
-  tokenizer: WordPieceTokenizer,
-  threads: number,
+  { path, tokenizer }: ModelFolder,
+  { flag, special = [], threads }: { flag: NewTokens["flag"]; special?: readonly string[]; threads: number },
 ): Promise<{ words: WordCounts; report: CorpusReport }> {
+  extenderIn(path, tokenizer, flag);
+  const { words } = extenderOf(special.length === 0 ? tokenizer : tokenizer.withSpecial(special));
   const counted = await countWords(corpus, {
-    words: bertWords(tokenizer.normalizer, tokenizer.added_tokens),
+    words,
     threads,
     onProgress: bytesPace("counting words"),
     onNote: noteOnce,
   });
   endProgress();
-  const counter = wordCounter(bertWords(tokenizer.normalizer));
+  const counter = wordCounter(words);
   for (const words of counted.words) counter.merge(words);
   return { words: counter.words, report: counted.report };
 }
@@ -108,22 +121,19 @@ export async function writeExtended(
   special: readonly string[],
   { flag, add, min_frequency, tokens: listed }: NewTokens,
 ): Promise<void> {
-  const own = extensible(folder, flag);
-  const max_input_chars_per_word = counts === undefined
-    ? own.max_input_chars_per_word
-    : wordLimit(counts, own.max_input_chars_per_word);
-  const tokenizer = new WordPieceTokenizer(own.vocabulary, { ...own.data, max_input_chars_per_word });
-  const tokens = counts === undefined
-    ? listed === undefined ? [] : await readTokens(tokenizer, listed)
-    : learnExtension(tokenizer, counts, { add, min_frequency });
-  if (tokens.length + special.length === 0) throw nothingNew(counts === undefined ? 1 : min_frequency, flag);
-  const larger = tokenizer.extended(tokens, special);
+  const tokenizer = counts === undefined ? folder.tokenizer : withLongWords(folder.tokenizer, counts);
+  const extender = extenderIn(folder.path, tokenizer, flag);
+  const { tokenizer: extended, pieces } = counts === undefined
+    ? listed === undefined ? { tokenizer, pieces: [] } : await readTokens(extender, listed)
+    : extender.learn(counts, { add, min_frequency });
+  if (pieces.length + special.length === 0) throw nothingNew(counts === undefined ? 1 : min_frequency, flag);
+  const larger = special.length === 0 ? extended : extended.withSpecial(special);
   await writeLarger(folder, to, larger, [
-    ...tokens.map((token) => tokenizer.piecesOf(token)),
+    ...pieces,
     ...special.map((token) => tokenizer.encode(token, { specials: "corpus" }).ids),
   ]);
   if (counts !== undefined) {
-    const [before, after] = [own, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
+    const [before, after] = [folder.tokenizer, larger].map((tokenizer) => vocabularyReport(tokenizer, counts));
     note(`tokens a word in the text: ${before.fertility.toFixed(3)} before, ${after.fertility.toFixed(3)} now`);
     note(`words that are [UNK]: ${percent(before.unk_rate)} before, ${percent(after.unk_rate)} now`);
     if (after.unk_rate > MOST_UNKNOWN) {
@@ -145,20 +155,17 @@ function nothingNew(min_frequency: number, flag: NewTokens["flag"]): ClozeError 
   });
 }
 
-/** The lines of a file that are not tokens yet. */
-async function readTokens(tokenizer: Tokenizer, path: string): Promise<string[]> {
+/** A tokenizer whose words may be as long as those of the text. */
+function withLongWords(tokenizer: Tokenizer, counts: WordCounts): Tokenizer {
+  if (!(tokenizer instanceof WordPieceTokenizer)) return tokenizer;
+  const max_input_chars_per_word = wordLimit(counts, tokenizer.max_input_chars_per_word);
+  return new WordPieceTokenizer(tokenizer.vocabulary, { ...tokenizer.data, max_input_chars_per_word });
+}
+
+/** The tokenizer with the lines of a file. */
+async function readTokens(extender: Extender, path: string): Promise<Extension> {
   const text = await readWholeText(path, LONGEST_FILE.tokenizer);
-  const tokens = new Set<string>();
-  text.replace(/^\uFEFF/, "").split("\n").forEach((line, i) => {
-    const token = line.trim();
-    if (token === "" || tokenizer.idOf(token) !== undefined) return;
-    const words = tokenizer.words(token.replace(/^##/, ""));
-    if (words.length !== 1 || words[0] !== token.replace(/^##/, "")) {
-      throw new ClozeError("input", `${path}: line ${i + 1}: no text gives the token ${JSON.stringify(token)}`, {
-        hint: words.length === 0 ? undefined : `the tokenizer makes of it: ${words.join(" ")}`,
-      });
-    }
-    tokens.add(token);
-  });
-  return [...tokens];
+  const lines = text.replace(/^\uFEFF/, "").split("\n").map((line) => line.trim());
+  const places = lines.flatMap((token, i) => token === "" ? [] : [i]);
+  return extender.named(places.map((i) => lines[i]), (k) => `${path}: line ${places[k] + 1}`);
 }

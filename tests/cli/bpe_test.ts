@@ -68,21 +68,25 @@ testWithCore(
       assertEquals(refused.code, 2);
     });
 
-    await t.step("extend-vocab adds special tokens, and says what it does not add", async () => {
-      await cloze(["extend-vocab", "--model", "runs/word", "--output", "larger", "--special-token", "[URL]"]);
+    await t.step("extend-vocab adds special tokens, words and what a text needs", async () => {
+      const model = ["extend-vocab", "--model", "runs/word"];
+      await cloze([...model, "--output", "larger", "--special-token", "[URL]"]);
       const { stdout } = await cloze(["tokenize", "--tokenizer", "larger"], "see [URL]\n");
       assertStringIncludes(stdout, "[URL]");
-      const refused = await place.cloze([
-        "extend-vocab",
-        "--model",
-        "runs/word",
-        "--output",
-        "no",
-        "--data",
-        "text.txt",
-      ]);
+      place.file("words.txt", "심근경색\n##myocardial\n");
+      await cloze([...model, "--output", "named", "--tokens", "words.txt", "--special-token", "[URL]"]);
+      const named = await cloze(["tokenize", "--tokenizer", "named"], "심근경색 [URL]\n");
+      assertEquals(named.stdout.trim().split(" ").length, 3); // a space that the special token leaves
+      await cloze(["predict", "--model", "named"], "심근경색 <mask> the\n");
+      place.file("new.txt", "심근경색은 심장의 병이다\n".repeat(4));
+      const learned = await cloze([...model, "--output", "learned", "--data", "new.txt", "--add", "12"]);
+      assertStringIncludes(learned.stderr, "12 new tokens");
+      const on = ["pretrain", "--from", "runs/word", "--extend", "9", "--data", "new.txt", "--steps", "1"];
+      await cloze([...on, "--output", "runs/on"]);
+      place.file("two.txt", "film\nNew York\n");
+      const refused = await place.cloze([...model, "--output", "no", "--tokens", "two.txt"]);
       assertEquals(refused.code, 1);
-      assertStringIncludes(refused.stderr, "not WordPiece");
+      assertStringIncludes(refused.stderr, 'two.txt: line 2: no text gives the token "New York"');
     });
   },
 );

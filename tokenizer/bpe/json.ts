@@ -5,6 +5,7 @@ import { boolean, isObject, type Json, list, object, refusal, shown, string } fr
 import type { ModelKind } from "../pipeline/model_kind.ts";
 import { readVocabulary } from "../vocabulary_json.ts";
 import { Bpe, type BpeData } from "./bpe.ts";
+import { growBpe } from "./growth.ts";
 
 /** A pair as files have it: a list of two tokens, or both with a space between them. */
 function pairOf(merge: unknown, i: number): [string, string] {
@@ -104,6 +105,7 @@ export const BPE: ModelKind<BpeData> = {
   build({ vocabulary, own }, data) {
     return new Bpe(vocabulary, data, own);
   },
+  grow: growBpe,
 };
 
 /** @throws {ClozeError} if a byte has no token: what became of its neighbours would be no one's intention. */

@@ -19,6 +19,8 @@ export interface MergeOptions {
   vocab_size: number;
   /** Pairs that are rarer are not merged. */
   min_frequency: number;
+  /** Whether a token cannot be one: pairs that would become it are not merged. */
+  isTaken?: (token: string) => boolean;
   /** Told now and then how many tokens there are. */
   onProgress: (tokens: number) => void;
 }
@@ -53,7 +55,15 @@ export const BYTE_PIECES: PieceKind = {
  * @returns three numbers a merge, in their order: the ids of the pair and of what it became.
  */
 export function learnMerges(tokens: string[], options: MergeOptions): number[] {
-  const { words: { bytes, ends, counts }, cut, pieces: kind, vocab_size, min_frequency, onProgress } = options;
+  const {
+    words: { bytes, ends, counts },
+    cut,
+    pieces: kind,
+    vocab_size,
+    min_frequency,
+    isTaken = () => false,
+    onProgress,
+  } = options;
   const ids = new Map(tokens.map((token, id) => [token, id]));
   const lengths = tokens.map((token) => kind.lengthOf(token));
   const pairs = new PairTable(), merges: number[] = [];
@@ -74,6 +84,7 @@ export function learnMerges(tokens: string[], options: MergeOptions): number[] {
     if (pair < 0) break;
     const left = pairs.left(pair), right = pairs.right(pair);
     const token = kind.join(tokens[left], tokens[right]);
+    if (isTaken(token)) continue;
     // Two ways may lead to the same token.
     const merged = ids.get(token) ?? tokens.length;
     if (merged === tokens.length) {

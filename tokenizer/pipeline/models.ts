@@ -6,7 +6,8 @@ import { BPE } from "../bpe/json.ts";
 import type { Json } from "../json_fields.ts";
 import { isObject, shown } from "../json_fields.ts";
 import type { ModelKind } from "./model_kind.ts";
-import { UNIGRAM, type UnigramData } from "../unigram/json.ts";
+import { UNIGRAM } from "../unigram/json.ts";
+import type { UnigramData } from "../unigram/model.ts";
 
 /** What a model is beside its vocabulary, as plain data. */
 export type ModelData = BpeData | UnigramData;

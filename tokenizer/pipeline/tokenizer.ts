@@ -15,6 +15,12 @@ import { splitterOf } from "./splitter.ts";
 
 const BEGINS = 1, ENDS = 2, IS_SPACE = 4, KNOWN = 8;
 
+/** Where the text is a person's, these are found before it is cut into words; in a corpus they are plain text. */
+export function ownTokens({ added_tokens, names }: PipelineData): Set<string> {
+  const added = new Set(added_tokens.map(({ content }) => content));
+  return new Set(Object.values(names).filter((content) => added.has(content)));
+}
+
 /** BPE or Unigram. */
 export class PipelineTokenizer extends Tokenizer {
   readonly data: PipelineData;
@@ -30,9 +36,6 @@ export class PipelineTokenizer extends Tokenizer {
       readDecoder(data.decoders),
       isByteLevel ? (token) => decodeByteLevel([token])[0] : (token) => token.replaceAll("▁", " "),
     );
-    // Where the text is a person's, these are found before it is cut into words; in a corpus they are plain text.
-    const added = new Set(data.added_tokens.map(({ content }) => content));
-    const own = new Set(Object.values(names).filter((content) => added.has(content)));
     const ids = new Map(vocabulary.map((token, id) => [token, id]));
     super({
       vocabulary,
@@ -40,7 +43,7 @@ export class PipelineTokenizer extends Tokenizer {
       added_tokens: data.added_tokens,
       names,
       splitter: splitterOf(data),
-      model: modelKind(model.type).build({ vocabulary: vocabulary.slice(0, pieces), own }, model),
+      model: modelKind(model.type).build({ vocabulary: vocabulary.slice(0, pieces), own: ownTokens(data) }, model),
       spelling,
       template: templateOf(readPostProcessor(data.post_processors), (token) => ids.get(token)),
       notes,

@@ -3,19 +3,9 @@
 import { ClozeError } from "../../config/cloze_error.ts";
 import { boolean, isObject, type Json, list, refusal, shown, string } from "../json_fields.ts";
 import type { ModelKind } from "../pipeline/model_kind.ts";
-import { UnigramModel } from "./model.ts";
+import { growUnigram } from "./growth.ts";
+import { type UnigramData, UnigramModel } from "./model.ts";
 import { serdeNumber } from "./score.ts";
-
-/** What a unigram language model is beside its pieces. */
-export interface UnigramData {
-  type: "Unigram";
-  /** Log-probabilities of the pieces. */
-  scores: Float64Array<ArrayBuffer>;
-  /** The id of the unknown piece. */
-  unk_id: number;
-  /** Whether an unknown character is written in bytes, `<0xEA>` and so on, where each of them is a piece. */
-  byte_fallback: boolean;
-}
 
 /** Unigram in tokenizer.json. */
 export const UNIGRAM: ModelKind<UnigramData> = {
@@ -43,6 +33,7 @@ export const UNIGRAM: ModelKind<UnigramData> = {
   build({ vocabulary, own }, { scores, unk_id, byte_fallback }) {
     return new UnigramModel(vocabulary, scores, unk_id, byte_fallback, own);
   },
+  grow: growUnigram,
 };
 
 /** A number with so many digits that serde_json may read another one. */

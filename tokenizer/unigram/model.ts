@@ -9,6 +9,17 @@ import type { SubwordModel } from "../subword_model.ts";
 import { Trie } from "../wordpiece/trie.ts";
 import { widthOf } from "../utf8.ts";
 
+/** What a unigram language model is beside its pieces. */
+export interface UnigramData {
+  type: "Unigram";
+  /** Log-probabilities of the pieces. */
+  scores: Float64Array<ArrayBuffer>;
+  /** The id of the unknown piece. */
+  unk_id: number;
+  /** Whether an unknown character is written in bytes, `<0xEA>` and so on, where each of them is a piece. */
+  byte_fallback: boolean;
+}
+
 /** How much less an unknown character scores than the least of the pieces. */
 const UNK_PENALTY = 10;
 
@@ -73,6 +84,12 @@ export class UnigramModel implements SubwordModel {
       path.push(last, at, piece);
     }
     for (let i = path.length - 3; i >= 0; i -= 3) this.#put(bytes, path[i + 1], path[i], path[i + 2], out, ends);
+  }
+
+  /** The score of the best way to write `bytes[start..end)`. */
+  scoreOf(bytes: Uint8Array, start: number, end: number): number {
+    this.#search(bytes, start, end);
+    return this.#best[end - start];
   }
 
   /** Fills in the best way to each place of `bytes[start..end)`. */

@@ -1,17 +1,46 @@
-/** New tokens for a tokenizer, from text that it was not made for. Used by `cloze extend-vocab`. */
+/** More tokens for WordPiece. Used by `extension.ts`. */
 
+import { ClozeError } from "../../config/cloze_error.ts";
+import type { Extender, Extension } from "../extender.ts";
+import type { ExtensionOptions } from "../extension_options.ts";
 import { CHARACTER_PIECES, learnMerges } from "../merging/merges.ts";
 import { IdBuffer } from "../id_buffer.ts";
 import type { WordPieceTokenizer } from "./tokenizer.ts";
 import { codePointAt, widthOf } from "../utf8.ts";
 import type { WordCounts } from "../word_counter.ts";
+import { bertWords, type WordSource } from "../word_source.ts";
 
-/** How many tokens to learn, and from how often on. */
-export interface ExtensionOptions {
-  /** Most new tokens. */
-  add: number;
-  /** Characters and pairs that are rarer are left out. */
-  min_frequency: number;
+/** Extends WordPiece tokenizers. */
+export class WordPieceExtender implements Extender {
+  readonly words: WordSource;
+  readonly #tokenizer: WordPieceTokenizer;
+
+  constructor(tokenizer: WordPieceTokenizer) {
+    this.words = bertWords(tokenizer.normalizer, tokenizer.added_tokens);
+    this.#tokenizer = tokenizer;
+  }
+
+  learn(words: WordCounts, options: ExtensionOptions): Extension {
+    return this.#extended(learnExtension(this.#tokenizer, words, options));
+  }
+
+  named(tokens: readonly string[], placeOf: (index: number) => string): Extension {
+    const tokenizer = this.#tokenizer;
+    tokens.forEach((token, i) => {
+      if (tokenizer.idOf(token) !== undefined) return;
+      const plain = token.replace(/^##/, ""), words = tokenizer.words(plain);
+      if (words.length === 1 && words[0] === plain) return;
+      throw new ClozeError("input", `${placeOf(i)}: no text gives the token ${JSON.stringify(token)}`, {
+        hint: words.length === 0 ? undefined : `the tokenizer makes of it: ${words.join(" ")}`,
+      });
+    });
+    return this.#extended([...new Set(tokens.filter((token) => tokenizer.idOf(token) === undefined))]);
+  }
+
+  #extended(tokens: readonly string[]): Extension {
+    const tokenizer = this.#tokenizer;
+    return { tokenizer: tokenizer.extended(tokens), pieces: tokens.map((token) => tokenizer.piecesOf(token)) };
+  }
 }
 
 /**

@@ -1,10 +1,10 @@
 /** `cloze extend-vocab`: a model in, the same model with more tokens out. */
 
 import { ClozeError, ioError } from "../../../config/cloze_error.ts";
-import { openModelFolder } from "../../../model/model_folder.ts";
-import { newSpecialTokens, type WordCounts, type WordPieceTokenizer } from "../../../tokenizer/mod.ts";
+import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
+import { newSpecialTokens, type WordCounts } from "../../../tokenizer/mod.ts";
 import { checkTextFlags, corpusConfig, corpusFiles, noteFindings, saveStdin } from "../../corpus.ts";
-import { countedWords, extensible, writeExtended, writeSpecial } from "../../extended_vocabulary.ts";
+import { countedWords, writeExtended, writeSpecial } from "../../extended_vocabulary.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { resolve } from "../../paths.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
@@ -40,8 +40,7 @@ export async function run({ positionals = [], ...values }: ExtendVocabOptions): 
     await writeSpecial(folder, to, special);
     return 0;
   }
-  const own = extensible(folder, "add");
-  const counts = data.length === 0 ? undefined : await wordsOf(data, values, own.extended([], special));
+  const counts = data.length === 0 ? undefined : await wordsOf(data, values, folder, special);
   await writeExtended(folder, to, counts, special, {
     flag: "add",
     add: values.add ?? ADD,
@@ -64,14 +63,19 @@ async function expectEmpty(path: string): Promise<void> {
 async function wordsOf(
   data: readonly string[],
   values: ExtendVocabOptions,
-  tokenizer: WordPieceTokenizer,
+  model: ModelFolder,
+  special: readonly string[],
 ): Promise<WordCounts> {
   const folder = await Deno.makeTempDir({ prefix: "cloze-" });
   try {
     const { files, stdin } = await corpusFiles(data, values, folder);
     if (stdin !== undefined) await saveStdin(stdin, values.format);
     const threads = values.threads ?? navigator.hardwareConcurrency;
-    const { words, report } = await countedWords({ files, config: corpusConfig(values) }, tokenizer, threads);
+    const { words, report } = await countedWords({ files, config: corpusConfig(values) }, model, {
+      flag: "add",
+      special,
+      threads,
+    });
     noteFindings(report);
     return words;
   } finally {

@@ -19,7 +19,7 @@ export const TABLE = {
     as: AS,
     output: text("DIR", "Folder for the larger model. It must not be there yet, or be empty."),
     ...CORPUS_FLAGS,
-    tokens: text("FILE", "New tokens, one a line; ## begins one that stands inside words."),
+    tokens: text("FILE", "New words, one a line; ## begins what stands inside words."),
     "special-token": SPECIAL_TOKEN,
     add: number({ min: 1, max: 1_000_000, integer: true }, "Most tokens to learn from --data.", "1000"),
     "min-frequency": number({ min: 1, max: 1e9, integer: true }, "Pairs that are rarer are not merged.", "2"),

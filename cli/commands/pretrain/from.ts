@@ -13,7 +13,7 @@ import { type ModelFolder, openModelFolder } from "../../../model/model_folder.t
 import { headChange, weightsHash } from "../../../model/next_model.ts";
 import { pretrainingTask, taskFor } from "../../../tasks/registry.ts";
 import { otherFiles } from "../../corpus.ts";
-import { countedWords, extensible, writeExtended } from "../../extended_vocabulary.ts";
+import { countedWords, writeExtended } from "../../extended_vocabulary.ts";
 import { resolve } from "../../paths.ts";
 import { bold, counted, grouped, note } from "../../terminal.ts";
 import type { PretrainOptions } from "./flags.ts";
@@ -144,7 +144,7 @@ export async function startModel(origin: RunOrigin, { output, corpus, threads }:
   const extended = `${output}/data/extended`;
   await makeFolder(`${output}/data`);
   await Deno.remove(extended, { recursive: true }).catch(() => {}); // of a run that was begun otherwise
-  const { words } = await countedWords(corpus, extensible(folder, "extend"), threads);
+  const { words } = await countedWords(corpus, folder, { flag: "extend", threads });
   await writeExtended(folder, extended, words, [], {
     flag: "extend",
     add: origin.extend,
