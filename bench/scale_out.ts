@@ -7,7 +7,7 @@
  */
 
 import { readMetrics } from "../run/metrics_file.ts";
-import { findLaunchers, type Launcher } from "../tests/launchers.ts";
+import { type Launcher, launchers } from "../tests/launchers.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 
@@ -69,7 +69,7 @@ async function turn(by: Launcher, side: Side, preset: string, batch: string, sec
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 if (import.meta.main) {
-  const [launcher] = await findLaunchers();
+  const [launcher] = launchers;
   if (launcher === undefined) throw new Error("there is no MPI launcher: deno task mpi fetches one");
   const [rounds, seconds] = [Number(flag("--rounds", "3")), Number(flag("--seconds", "20"))];
   const batch = flag("--batch-tokens", "8192");

@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 3653608424;
+export const ABI_HASH = 1897485487;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -36,9 +36,9 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  /** own, own_len, all, all_len, patience_ms, error, error_len */
+  /** own, own_len, all, all_len, patient, error, error_len */
   cloze_gather: {
-    parameters: ["buffer", "u32", "buffer", "u32", "f64", "buffer", "u32"],
+    parameters: ["buffer", "u32", "buffer", "u32", "u32", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

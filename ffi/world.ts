@@ -85,6 +85,9 @@ function holdsLauncher(folder: string): boolean {
 const HINT = "install the MPI library of that launcher (Debian: openmpi-bin or mpich; PyPI: mpich), or name it in " +
   "CLOZE_MPI_LIB; cloze doctor shows which there are";
 
+/** A process that has not come for so long is stuck. */
+const PATIENCE_MS = 600_000;
+
 /** What the core says of a process that has joined the others. */
 interface About {
   rank: number;
@@ -117,12 +120,14 @@ export class World {
   /**
    * Joins the others.
    *
+   * @param patience_ms how long a process waits for the others before it says that one of them is stuck.
    * @throws {ClozeError} `engine` if the launcher's library cannot be used.
    */
-  static async join({ launcher, size, names, descriptor }: Launched): Promise<World> {
+  static async join({ launcher, size, names, descriptor }: Launched, patience_ms = PATIENCE_MS): Promise<World> {
     const library = loadLibrary();
     const request = new TextEncoder().encode(JSON.stringify({
       search: mpiSearch(names),
+      patience_ms,
       ...(size === undefined ? {} : { size }),
       ...(descriptor === undefined ? {} : { descriptor }),
     }));
@@ -143,13 +148,13 @@ export class World {
   }
 
   /**
-   * Gives `own` to every process, of as many bytes in each; returns what each has given, in their order. Waits for them at most
-   * so long, if that is given.
+   * Gives `own` to every process, of as many bytes in each; returns what each has given, in their order. Waits for them as
+   * long as it takes if it is `patient`.
    */
-  async gather(own: Uint8Array<ArrayBuffer>, patience_ms = 0): Promise<Uint8Array[]> {
+  async gather(own: Uint8Array<ArrayBuffer>, patient = false): Promise<Uint8Array[]> {
     const all = new Uint8Array(own.length * this.size), error = new Uint8Array(ERROR_LENGTH);
     const { cloze_gather } = this.#library.symbols;
-    const status = await cloze_gather(own, own.length, all, all.length, patience_ms, error, error.length);
+    const status = await cloze_gather(own, own.length, all, all.length, patient ? 1 : 0, error, error.length);
     throwIfFailed(status, error);
     return Array.from({ length: this.size }, (_, i) => all.subarray(i * own.length, (i + 1) * own.length));
   }

@@ -11,8 +11,6 @@ import type { Reached } from "./schedule.ts";
 
 /** What a meeting carries without a second round, in bytes. */
 const FRAME = 512;
-/** A process that leads waits so long for one that follows. Those wait for it as long as it takes: it may read much text. */
-const PATIENCE_MS = 600_000;
 
 /** Which micro-batches of an update a process has. */
 export interface Share {
@@ -161,9 +159,9 @@ export class Crew {
     await this.#meet({ assignment });
   }
 
-  /** Waits for what the run is. */
+  /** Waits for what the run is, as long as it takes: the leader may read much text. */
   async assigned<T>(): Promise<T> {
-    return (await this.#meet({}))[0].assignment as T;
+    return (await this.#meet({}, true))[0].assignment as T;
   }
 
   /** Says what this process trains with. @throws {ClozeError} if the others train with something else. */
@@ -184,7 +182,7 @@ export class Crew {
 
   /** Leader: begins what all do at once. Learns who failed, and who was asked to stop. */
   async lead(order: Order): Promise<void> {
-    const said = await this.#meet({ order }, PATIENCE_MS);
+    const said = await this.#meet({ order });
     if (said.some(({ stop }) => stop)) this.#asked.abort();
   }
 
@@ -244,8 +242,8 @@ export class Crew {
   }
 
   /** Meets all; @throws what one of them has failed with. */
-  async #meet(own: Said, patience_ms = 0): Promise<Said[]> {
-    const said = await this.#exchange(own, patience_ms);
+  async #meet(own: Said, patient = false): Promise<Said[]> {
+    const said = await this.#exchange(own, patient);
     const rank = said.findIndex(({ failed }) => failed !== undefined);
     this.#isOver = rank >= 0 || said[0].end === true;
     if (rank < 0) return said;
@@ -254,20 +252,25 @@ export class Crew {
     throw native === undefined ? new ClozeError(code, text, { hint }) : new NativeError(native, text, hint);
   }
 
-  async #exchange(own: Said, patience_ms = 0): Promise<Said[]> {
+  /** Without one of the others nothing can be done together, so that ends all of them. */
+  async #gather(own: Uint8Array<ArrayBuffer>, patient = false): Promise<Uint8Array[]> {
+    return await this.#world.gather(own, patient).catch((error) => this.abort(error));
+  }
+
+  async #exchange(own: Said, patient = false): Promise<Said[]> {
     const text = new TextEncoder().encode(JSON.stringify(own));
     const frame = new Uint8Array(FRAME);
     const room = FRAME - 4;
     new DataView(frame.buffer).setUint32(0, text.length);
     if (text.length <= room) frame.set(text, 4);
-    const frames = await this.#world.gather(frame, patience_ms);
+    const frames = await this.#gather(frame, patient);
     const lengths = frames.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0));
     const longest = Math.max(...lengths);
     let whole: Uint8Array[] = [];
     if (longest > room) {
       const padded = new Uint8Array(longest);
       padded.set(text);
-      whole = await this.#world.gather(padded, patience_ms);
+      whole = await this.#gather(padded);
     }
     const textOf = (i: number) =>
       lengths[i] <= room && longest <= room ? frames[i].subarray(4, 4 + lengths[i]) : whole[i].subarray(0, lengths[i]);

@@ -2,63 +2,8 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { readMetrics } from "../../run/metrics_file.ts";
-import { findLaunchers, type Launcher } from "../launchers.ts";
-import { type Outcome, type Place, SMALL_CONFIG, SMALL_RUN, smallPlace, testWithCore, until } from "../support.ts";
-
-const launchers = await findLaunchers();
-const [launcher] = launchers;
-
-/** A test that needs a launcher: skipped, with the reason, where there is none. */
-function testWithMpi(name: string, run: (t: Deno.TestContext) => Promise<void>): void {
-  if (launcher !== undefined) return testWithCore(name, run);
-  Deno.test({ name: `${name} (skipped: no MPI launcher)`, ignore: true, fn: () => {} });
-}
-
-/** No run of these takes longer; one that does hangs. */
-const LIMIT_MS = 120_000;
-
-/** Starts a command in so many processes. `others` is what a second kind of process is called with instead. */
-function start(place: Place, by: Launcher, processes: number, args: string[], others?: string[]): Deno.ChildProcess {
-  // Each process leaves its number, so that a test can find it.
-  const note = 'echo $$ > "pid-${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"; exec "$@"';
-  const cloze = (args: string[]) => ["sh", "-c", note, "sh", Deno.execPath(), ...place.command(args)];
-  const parts = others === undefined
-    ? ["-n", String(processes), ...cloze(args)]
-    : ["-n", String(processes - 1), ...cloze(args), ":", "-n", "1", ...cloze(others)];
-  return new Deno.Command(by.path, {
-    args: parts,
-    cwd: place.path,
-    env: { ...place.env, ...by.env },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    signal: AbortSignal.timeout(LIMIT_MS),
-  }).spawn();
-}
-
-async function outcome(child: Deno.ChildProcess): Promise<Outcome> {
-  const { code, stdout, stderr } = await child.output();
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: decode(stdout), stderr: decode(stderr) };
-}
-
-/** Weights, moments and losses of a run. */
-async function result(place: Place, name: string, step: number): Promise<string[]> {
-  const folder = `${place.path}/${name}`;
-  const hash = async (file: string) => {
-    const bytes = await Deno.readFile(`${folder}/${file}`);
-    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  };
-  const lines = await readMetrics(`${folder}/metrics.jsonl`);
-  const losses = lines.flatMap((line) => line.kind === "evaluation" ? [`${line.step} ${line.loss}`] : []);
-  const last = lines.findLast((line) => line.kind === "train");
-  return [
-    await hash("model.safetensors"),
-    await hash(`checkpoints/step-${step}/training_state.safetensors`),
-    `${last?.grad_norm}`,
-    ...losses.slice(-1),
-  ];
-}
+import { launcher, launchers, outcome, processOf, result, start, testWithMpi } from "../launchers.ts";
+import { SMALL_CONFIG, SMALL_RUN, smallPlace, testWithCore, until } from "../support.ts";
 
 const steps = (count: number) => ["--steps", String(count), "--threads", "1"];
 
@@ -101,7 +46,7 @@ testWithMpi(
     const child = start(place, launcher, 2, [...args, "run"]);
     const done = outcome(child);
     await until(() => exists(`${place.path}/run/checkpoints/step-10`));
-    const victim = follower(place);
+    const victim = processOf(place, 1);
     Deno.kill(victim, "SIGKILL");
     const began = performance.now();
     await done;
@@ -121,7 +66,7 @@ testWithMpi("a signal to one of the processes stops all of them at the same step
   const child = start(place, launcher, 2, args);
   const done = outcome(child);
   await until(() => exists(`${place.path}/run/metrics.jsonl`));
-  const victim = follower(place);
+  const victim = processOf(place, 1);
   await until(async () => (await readMetrics(`${place.path}/run/metrics.jsonl`)).some(({ kind }) => kind === "train"));
   Deno.kill(victim, "SIGTERM");
   const { code, stderr } = await done;
@@ -210,6 +155,3 @@ testWithCore("a process that a launcher started does not train alone", async (t)
 });
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
-
-/** The process that follows. */
-const follower = (place: Place) => Number(Deno.readTextFileSync(`${place.path}/pid-1`));

@@ -99,12 +99,12 @@ exports! {
         let text = world::join(Bytes::new(request, request_len).read("request")?)?;
         write_text(&text, Bytes::new(out, len), Bytes::one(written))
     };
-    /// Gives `own` to every process and writes what each has given to `all`, in their order. Waits for them at most
-    /// `patience_ms`, if that is not 0.
-    long fn cloze_gather(own: buffer, own_len: u32, all: buffer, all_len: u32, patience_ms: f64) =>
-    |own, own_len, all, all_len, patience_ms| {
+    /// Gives `own` to every process and writes what each has given to `all`, in their order. Waits for them
+    /// as long as it takes if `patient` is not 0.
+    long fn cloze_gather(own: buffer, own_len: u32, all: buffer, all_len: u32, patient: u32) =>
+    |own, own_len, all, all_len, patient| {
         let (own, all) = (Bytes::new(own, own_len).read("own")?, Bytes::new(all, all_len).write_through("all")?);
-        world::gather(own, all, patience_ms)
+        world::gather(own, all, patient != 0)
     };
     /// Leaves the other processes, who have to leave, too; with a code other than 0 it ends all of them, this one included.
     long fn cloze_leave(code: u32) => world::leave;

@@ -366,7 +366,7 @@ fn symbols_typescript_is_what_is_committed() {
 fn what_processes_do_together_wants_that_they_have_joined() {
     let (mut own, mut all) = ([1u8; 4], [0u8; 4]);
     // SAFETY: both buffers are alive and as long as said.
-    let (status, message) = call(|e, l| unsafe { cloze_gather(own.as_mut_ptr(), 4, all.as_mut_ptr(), 4, 0.0, e, l) });
+    let (status, message) = call(|e, l| unsafe { cloze_gather(own.as_mut_ptr(), 4, all.as_mut_ptr(), 4, 0, e, l) });
     assert_eq!((status, all), (Code::InvalidState as i32, [0; 4]), "{message}");
     for code in [0, 1] {
         // SAFETY: it has no buffer but the error's.
@@ -376,8 +376,8 @@ fn what_processes_do_together_wants_that_they_have_joined() {
     let mut out = [0u8; 64];
     let mut written = [0u32];
     for (text, code) in [
-        (r#"{"search":{"names":["libnothing.so.9"]},"size":2}"#, Code::Unsupported),
-        (r#"{"search":{"names":[]},"descriptor":987654}"#, Code::Unsupported),
+        (r#"{"search":{"names":["libnothing.so.9"]},"size":2,"patience_ms":1}"#, Code::Unsupported),
+        (r#"{"search":{"names":[]},"descriptor":987654,"patience_ms":1}"#, Code::Unsupported),
         (r#"{"search":{"names":[]},"processes":2}"#, Code::InvalidArgument),
     ] {
         let mut request = text.as_bytes().to_vec();

@@ -25,6 +25,8 @@ struct JoinRequest {
     /// The descriptor by which the launcher is spoken to, if it is one that was inherited.
     #[serde(default)]
     descriptor: Option<i32>,
+    /// How long a process waits for the others, in milliseconds, before it says that one of them is stuck.
+    patience_ms: u32,
 }
 
 struct World {
@@ -50,7 +52,7 @@ fn on<T: Send>(lane: &Lane, call: impl FnOnce() -> Result<T> + Send) -> Result<T
 
 /// Joins the others, and says in JSON which process of how many this is.
 pub(super) fn join(request: &[u8]) -> Result<String> {
-    let JoinRequest { search, size, descriptor } = parse(request)?;
+    let JoinRequest { search, size, descriptor, patience_ms } = parse(request)?;
     let mut world = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
     if world.is_some() {
         return Err(Error::new(Code::InvalidState, "this process has joined the others already"));
@@ -58,7 +60,8 @@ pub(super) fn join(request: &[u8]) -> Result<String> {
     descriptor.map_or(Ok(()), check_descriptor)?;
     let found = find(&search)?;
     let lane = Arc::new(Lane::default());
-    let mpi = on(&lane, || Mpi::join(&found))?;
+    let patience = Duration::from_millis(patience_ms.into());
+    let mpi = on(&lane, || Mpi::join(&found, patience))?;
     if let Some(size) = size.filter(|size| *size != mpi.size()) {
         let message = format!(
             "the launcher started {size} processes, but the MPI library {} knows of {}: it is not the launcher's own",
@@ -79,19 +82,19 @@ pub(super) fn join(request: &[u8]) -> Result<String> {
     Ok(about.to_string())
 }
 
-/// Gives `own` to every process and fills `all` with what each has given, in their order.
-pub(super) fn gather(own: &[u8], all: &mut [u8], patience_ms: f64) -> Result<()> {
+/// Gives `own` to every process and fills `all` with what each has given, in their order. Waits for them as long as it takes
+/// if it is `patient`.
+pub(super) fn gather(own: &[u8], all: &mut [u8], patient: bool) -> Result<()> {
     let (lane, mpi) = world()?;
-    let patience = Duration::try_from_secs_f64(patience_ms / 1e3).ok().filter(|patience| !patience.is_zero());
     on(&lane, || {
-        let mut mpi = mpi.lock().unwrap_or_else(PoisonError::into_inner);
+        let mpi = mpi.lock().unwrap_or_else(PoisonError::into_inner);
         let size = mpi.size();
         crate::engine::expect_len("all", all.len(), own.len() * size)?;
         let mut from: Vec<_> = all.chunks_mut(own.len().max(1)).collect();
         if own.is_empty() {
             from = (0..size).map(|_| &mut [][..]).collect();
         }
-        mpi.exchange(&vec![own; size], &mut from, patience)
+        mpi.exchange_within(&vec![own; size], &mut from, (!patient).then_some(mpi.patience()))
     })
 }
 
@@ -129,7 +132,7 @@ impl Collective for Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).size()
     }
 
-    fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]], patience: Option<Duration>) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).exchange(to, from, patience)
+    fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).exchange(to, from)
     }
 }

@@ -4,12 +4,7 @@
 
 pub mod mpi;
 
-use std::time::Duration;
-
 use crate::error::{Code, Error, Result};
-
-/// How long a process waits for the others in the middle of an update before it says that one of them is stuck.
-pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The processes that train one model, as one of them sees them. All of them make the same calls in the same order.
 pub trait Collective: Send {
@@ -20,11 +15,11 @@ pub trait Collective: Send {
     fn size(&self) -> usize;
 
     /// Sends `to[r]` to each process r and fills `from[r]` with what it has sent here, whose length both know. Waits without
-    /// working until all have come, at most for `patience`, if that is given.
+    /// working until all have come, but not for ever.
     ///
     /// # Errors
     /// `Io` if another process did not come, or the transfer failed. The processes can do nothing together after that.
-    fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]], patience: Option<Duration>) -> Result<()>;
+    fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()>;
 }
 
 /// One process alone.
@@ -39,7 +34,7 @@ impl Collective for Single {
         1
     }
 
-    fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]], _patience: Option<Duration>) -> Result<()> {
+    fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()> {
         from[0].copy_from_slice(to[0]);
         Ok(())
     }
@@ -118,7 +113,7 @@ pub(crate) mod tests {
             self.mail.len()
         }
 
-        fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]], _patience: Option<Duration>) -> Result<()> {
+        fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()> {
             for (receiver, bytes) in to.iter().enumerate() {
                 *self.mail[receiver][self.rank].lock().unwrap() = bytes.to_vec();
             }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
 use crate::blueprint::ParameterLayout;
-use crate::collective::{Division, PATIENCE};
+use crate::collective::Division;
 use crate::engine::LossSum;
 use crate::error::{Code, Error, Result};
 use crate::machine::memory::{Buffer, zeros};
@@ -190,7 +190,7 @@ impl<B: Backend> Divided<B> {
             let to: Vec<_> = (0..size).map(|r| bytes_of(if r == 0 { &part } else { &[] })).collect();
             let lengths = windows.into_iter().map(|len| if rank == 0 { len } else { 0 });
             let mut from: Vec<_> = split(&mut all, lengths).map(bytes_of_mut).collect();
-            self.division.collective.exchange(&to, &mut from, Some(PATIENCE))?;
+            self.division.collective.exchange(&to, &mut from)?;
             self.collected.push(all);
         }
         Ok(())
@@ -238,7 +238,7 @@ impl<B: Backend> Divided<B> {
         {
             let to: Vec<_> = (0..size).map(|r| bytes_of(&host[share(*len, size, r)])).collect();
             let mut from: Vec<_> = split(subtrees, (0..size).map(|_| mine)).map(bytes_of_mut).collect();
-            division.collective.exchange(&to, &mut from, Some(PATIENCE))?;
+            division.collective.exchange(&to, &mut from)?;
         }
         self.note(began);
         let subtrees = &mut self.subtrees;
@@ -266,7 +266,7 @@ impl<B: Backend> Divided<B> {
         let mut all = vec![0u8; own.len() * size];
         let mut from: Vec<_> = all.chunks_mut(own.len()).collect();
         let began = Instant::now();
-        self.division.collective.exchange(&vec![&own[..]; size], &mut from, Some(PATIENCE))?;
+        self.division.collective.exchange(&vec![&own[..]; size], &mut from)?;
         self.note(began);
         let (mut sums, mut squared_norm) = (Vec::new(), 0.0);
         for (rank, bytes) in all.chunks(own.len()).enumerate() {
@@ -288,7 +288,7 @@ impl<B: Backend> Divided<B> {
         let lengths = (0..size).map(|r| share(self.len, size, r).len());
         let mut from: Vec<_> = split(&mut self.host, lengths).map(bytes_of_mut).collect();
         let began = Instant::now();
-        self.division.collective.exchange(&to, &mut from, Some(PATIENCE))?;
+        self.division.collective.exchange(&to, &mut from)?;
         self.note(began);
         Ok(())
     }

@@ -73,6 +73,7 @@ const request = () => ({
   max_sequence_length: LONGEST,
   optimizer: draw.oneOf(3) ? null : optimizer(),
   ...(draw.oneOf(8) ? { profile: true } : {}),
+  ...(draw.oneOf(6) ? { micro_batches: draw.pick([1, 1, 2, 3, 8]) } : {}),
 } as Record<string, unknown>);
 
 /** Values that no field should have; none of them is a size that a machine could really be asked for. */
@@ -199,6 +200,35 @@ async function close(of: number): Promise<void> {
 }
 
 const CALLS: Record<string, [weight: number, call: () => Promise<unknown>]> = {
+  // No launcher has started this process: it has nobody to join, and no library to join them with.
+  join: [1, () => {
+    const search = {
+      names: draw.pick([[], ["libnothing.so.9"], ["../..", "\0"]]),
+      library: draw.pick([`${folder}/text`, ""]),
+    };
+    const request = {
+      search,
+      patience_ms: draw.pick<unknown>([1, 0, -1, null]),
+      size: draw.pick<unknown>([2, 0, "x"]),
+    };
+    const text = draw.pick(["{", "[]", "{}", JSON.stringify({ search }), JSON.stringify(request)]);
+    const bytes = new TextEncoder().encode(text), out = new Uint8Array(draw.below(100));
+    const written = draw.oneOf(10) ? null : new Uint32Array(1);
+    const [a, b] = [bytes.length, out.length];
+    return called(`cloze_join ${text}`, (e, l) => symbols.cloze_join(bytes, a, out, b, written, e, l));
+  }],
+  gather: [1, () => {
+    const [own, all] = [new Uint8Array(draw.below(9)), draw.oneOf(9) ? null : new Uint8Array(draw.below(30))];
+    return called(
+      "cloze_gather",
+      (e, l) => symbols.cloze_gather(own, own.length, all, all?.length ?? 0, draw.below(3), e, l),
+    );
+  }],
+  leave: [1, () => called("cloze_leave", (e, l) => symbols.cloze_leave(draw.pick([0, 1, 2 ** 31]), e, l))],
+  collect: [2, () => {
+    const of = handle();
+    return called("cloze_collect", (e, l) => symbols.cloze_collect(of, e, l));
+  }],
   open: [1, openOne],
   close: [1, () => open.length > 3 || draw.oneOf(10) ? close(handle()) : openOne()],
   describe: [3, () => {

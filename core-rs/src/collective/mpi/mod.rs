@@ -1,8 +1,8 @@
 //! MPI, opened at run time: no compiler, header or library of it is needed to build. Of the three binary interfaces there
 //! are, [`table`] has what cloze calls. All calls come from one thread.
 //!
-//! Only point-to-point messages and a barrier are used. The library's own sums depend on the number of processes and on
-//! its algorithms, and one library's blocking ones were seen to hang.
+//! Only point-to-point messages are used. The library's own sums depend on the number of processes and on its algorithms, one
+//! library's blocking ones were seen to hang, and its barrier does not tell who is missing.
 
 mod find;
 mod table;
@@ -20,11 +20,14 @@ use crate::error::{Code, Error, Result};
 
 /// Most bytes of a message: lengths are C's int.
 const LONGEST_MESSAGE: usize = 1 << 28;
-/// The one tag.
+/// Tags of what is sent, and of the empty messages by which processes meet before.
 const TAG: c_int = 7;
+const MEETING: c_int = 8;
 /// A process that waits looks again after so long, and then less and less often: it must not take a core from one that works.
 const SHORTEST_NAP: Duration = Duration::from_micros(50);
 const LONGEST_NAP: Duration = Duration::from_millis(1);
+/// What a look and a nap take at most, if nobody suspends the process.
+const SUSPENDED: Duration = Duration::from_millis(200);
 /// Before it naps it looks so often, because processes that do equal work come at nearly the same time.
 const LOOKS: usize = 50;
 
@@ -33,6 +36,8 @@ pub struct Mpi {
     table: Table,
     rank: usize,
     size: usize,
+    /// How long it waits for the others before it says that one of them is stuck.
+    patience: Duration,
     /// Whether it has left the others.
     left: bool,
 }
@@ -57,7 +62,7 @@ impl Mpi {
     ///
     /// # Errors
     /// `Unsupported` if the library cannot be used.
-    pub fn join(found: &Found) -> Result<Self> {
+    pub fn join(found: &Found, patience: Duration) -> Result<Self> {
         let table = Table::open(&found.path, true)?;
         let mut granted = 0;
         // SAFETY: MPI_Init_thread may be given no arguments.
@@ -74,7 +79,7 @@ impl Mpi {
             table.check("MPI_Comm_rank", (table.comm_rank)(world, &mut rank))?;
             table.check("MPI_Comm_size", (table.comm_size)(world, &mut size))?;
         }
-        Ok(Self { table, rank: rank as usize, size: size as usize, left: false })
+        Ok(Self { table, rank: rank as usize, size: size as usize, patience, left: false })
     }
 
     /// Leaves the others, who have to leave, too.
@@ -87,37 +92,117 @@ impl Mpi {
         self.table.check("MPI_Finalize", unsafe { (self.table.finalize)() })
     }
 
+    /// How long it waits for the others where nothing else is said.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// What ends all processes.
     pub fn aborter(&self) -> Abort {
         Abort { call: self.table.abort, world: self.table.constants.world }
     }
 
-    /// Waits until all processes have come here.
+    /// Exchanges as [`Collective::exchange`] does, and waits for the others as long as it takes unless there is a limit.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn exchange_within(&self, to: &[&[u8]], from: &mut [&mut [u8]], patience: Option<Duration>) -> Result<()> {
+        if self.left {
+            return Err(Error::new(Code::InvalidState, "this process has left the others"));
+        }
+        // All wait for one that is stuck, but one of them should say so first: the first, which knows who has come.
+        let patience = patience.map(|patience| patience * (4 + self.rank.min(2) as u32) / 4);
+        self.meet(patience)?;
+        from[self.rank].copy_from_slice(to[self.rank]);
+        let mut pending = Vec::with_capacity(self.size);
+        for peer in (0..self.size).filter(|peer| *peer != self.rank) {
+            let (to, from) = (to[peer].chunks(LONGEST_MESSAGE), from[peer].chunks_mut(LONGEST_MESSAGE));
+            let mut requests = self.requests(to.len() + from.len());
+            for piece in from {
+                self.receive(piece, peer, TAG, &mut requests)?;
+            }
+            for piece in to {
+                self.send(piece, peer, TAG, &mut requests)?;
+            }
+            pending.push((peer, requests));
+        }
+        self.wait(pending, patience, Naps::None)
+    }
+
+    /// Waits until all processes have come here: they tell the first one, and it tells them.
     fn meet(&self, patience: Option<Duration>) -> Result<()> {
+        if self.rank > 0 {
+            return self.wait(vec![self.empty(0, true)?, self.empty(0, false)?], patience, Naps::Longer);
+        }
+        for tells in [false, true] {
+            let all = (1..self.size).map(|peer| self.empty(peer, tells)).collect::<Result<_>>()?;
+            self.wait(all, patience, Naps::Longer)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to send or to receive an empty message.
+    fn empty(&self, peer: usize, sends: bool) -> Result<(usize, Requests)> {
         let mut requests = self.requests(1);
-        // SAFETY: the request is written to room of its own.
-        let status = unsafe { (self.table.ibarrier)(self.table.constants.world, requests.next()) };
-        self.table.check("MPI_Ibarrier", status)?;
-        // The naps are counted and not the clock: a job that was suspended for a while is not stuck.
-        let (mut slept, mut nap) = (Duration::ZERO, SHORTEST_NAP);
+        match sends {
+            true => self.send(&[], peer, MEETING, &mut requests)?,
+            false => self.receive(&mut [], peer, MEETING, &mut requests)?,
+        }
+        Ok((peer, requests))
+    }
+
+    /// Waits for messages of and to other processes. What they are in is MPI's until then: after an error the process has to
+    /// end.
+    fn wait(&self, mut pending: Vec<(usize, Requests)>, patience: Option<Duration>, naps: Naps) -> Result<()> {
+        let (mut waited, mut nap) = (Duration::ZERO, SHORTEST_NAP);
         for look in 0.. {
-            if self.are_done(&mut requests)? {
+            let began = Instant::now();
+            let mut undone = Vec::with_capacity(pending.len());
+            for (peer, mut requests) in pending {
+                if !self.are_done(&mut requests)? {
+                    undone.push((peer, requests));
+                }
+            }
+            pending = undone;
+            if pending.is_empty() {
                 break;
             }
-            if look < LOOKS {
+            if look < LOOKS || naps == Naps::None {
                 yield_now();
-                continue;
+            } else {
+                sleep(nap);
+                nap = (nap * 2).min(LONGEST_NAP);
             }
-            sleep(nap);
-            slept += nap;
-            nap = (nap * 2).min(LONGEST_NAP);
-            if patience.is_some_and(|patience| slept >= patience) {
-                let minutes = slept.as_secs() / 60;
-                let message = format!("another process has not come to the end of its work for {minutes} minutes");
-                return Err(Error::new(Code::Io, message).with_hint("see whether all of them run, and on what machine"));
+            // A job that was suspended for a while is not stuck.
+            waited += began.elapsed().min(SUSPENDED);
+            if patience.is_some_and(|patience| waited >= patience) {
+                let mut ranks: Vec<_> = pending.iter().map(|(peer, _)| format!("rank {peer}")).collect();
+                ranks.dedup();
+                let who = ranks.join(", ");
+                let message =
+                    format!("waited {} s for {who}, which did not come to the end of its work", waited.as_secs());
+                return Err(Error::new(Code::Io, message).with_hint("see whether it runs, and on what machine"));
             }
         }
         Ok(())
+    }
+
+    /// Begins to send a piece, which has to stay as it is until the request is done.
+    fn send(&self, piece: &[u8], peer: usize, tag: c_int, requests: &mut Requests) -> Result<()> {
+        let Table { isend, constants, .. } = &self.table;
+        let (start, len) = (piece.as_ptr().cast_mut().cast(), piece.len() as c_int);
+        // SAFETY: the piece is alive until the request is done, or the process ends.
+        let status = unsafe { isend(start, len, constants.byte, peer as c_int, tag, constants.world, requests.next()) };
+        self.table.check("MPI_Isend", status)
+    }
+
+    /// Begins to receive a piece, which has to be left alone until the request is done.
+    fn receive(&self, piece: &mut [u8], peer: usize, tag: c_int, requests: &mut Requests) -> Result<()> {
+        let Table { irecv, constants, .. } = &self.table;
+        let (start, len) = (piece.as_mut_ptr().cast(), piece.len() as c_int);
+        // SAFETY: as above.
+        let status = unsafe { irecv(start, len, constants.byte, peer as c_int, tag, constants.world, requests.next()) };
+        self.table.check("MPI_Irecv", status)
     }
 
     fn requests(&self, most: usize) -> Requests {
@@ -163,6 +248,15 @@ pub fn check_descriptor(_: i32) -> Result<()> {
     Ok(())
 }
 
+/// How a process waits.
+#[derive(PartialEq, Eq)]
+enum Naps {
+    /// A transfer between processes that are all there: with naps it would take a hundred times as long.
+    None,
+    /// For processes that work.
+    Longer,
+}
+
 /// Requests as MPI lays them out: an array of its handles, which are ints or pointers.
 struct Requests {
     room: Vec<u64>,
@@ -193,44 +287,7 @@ impl Collective for Mpi {
         self.size
     }
 
-    fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]], patience: Option<Duration>) -> Result<()> {
-        if self.left {
-            return Err(Error::new(Code::InvalidState, "this process has left the others"));
-        }
-        self.meet(patience)?;
-        from[self.rank].copy_from_slice(to[self.rank]);
-        let pieces = |len: usize| len.div_ceil(LONGEST_MESSAGE);
-        let most = to.iter().map(|x| pieces(x.len())).chain(from.iter().map(|x| pieces(x.len()))).sum();
-        let mut requests = self.requests(most);
-        let Table { isend, irecv, constants, .. } = &self.table;
-        let others = |peer: &usize| *peer != self.rank;
-        for peer in (0..self.size).filter(others) {
-            for piece in from[peer].chunks_mut(LONGEST_MESSAGE) {
-                let (start, len) = (piece.as_mut_ptr().cast(), piece.len() as c_int);
-                // SAFETY: the piece is borrowed until all requests are done, below.
-                let status =
-                    unsafe { irecv(start, len, constants.byte, peer as c_int, TAG, constants.world, requests.next()) };
-                self.table.check("MPI_Irecv", status)?;
-            }
-        }
-        for peer in (0..self.size).filter(others) {
-            for piece in to[peer].chunks(LONGEST_MESSAGE) {
-                let (start, len) = (piece.as_ptr().cast_mut().cast(), piece.len() as c_int);
-                // SAFETY: as above.
-                let status =
-                    unsafe { isend(start, len, constants.byte, peer as c_int, TAG, constants.world, requests.next()) };
-                self.table.check("MPI_Isend", status)?;
-            }
-        }
-        // All are here: no naps, which would make a transfer a hundred times as slow.
-        let began = Instant::now();
-        while !self.are_done(&mut requests)? {
-            yield_now();
-            if patience.is_some_and(|patience| began.elapsed() >= 2 * patience) {
-                // The buffers are still MPI's: the process has to end.
-                return Err(Error::new(Code::Io, "a message between the processes was not delivered"));
-            }
-        }
-        Ok(())
+    fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()> {
+        self.exchange_within(to, from, Some(self.patience))
     }
 }
