@@ -13,7 +13,7 @@ import type { PretrainOptions } from "../cli/commands/pretrain/flags.ts";
 import type { Batch } from "../config/batch.ts";
 import { Engine } from "../ffi/mod.ts";
 import { readMetrics } from "../run/metrics_file.ts";
-import { copyOf } from "../training/train.ts";
+import { copyOf } from "../training/update.ts";
 import { machine, median } from "./peers.ts";
 
 /** Preset, longest sequence, dtype. */

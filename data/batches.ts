@@ -108,6 +108,20 @@ export class MlmBatches implements Disposable {
    * @param done share of the run that is done, 0 to 1: a share of masks that changes follows it.
    */
   next(done = 0): Batch {
+    const { sequences, contentEpoch } = this.#pass();
+    const collator = this.#collators[this.#turn ^= 1];
+    collator.clear(done);
+    for (const sequence of sequences) collator.add(sequence, contentEpoch);
+    return collator.batch();
+  }
+
+  /** Passes over the next batch: its masks, which are most of the work, are not made. Returns the tokens that it has. */
+  skip(): number {
+    return this.#pass().sequences.reduce((sum, { ids }) => sum + ids.length, 0);
+  }
+
+  /** The sequences of the next batch, and the epoch that decides their masks. */
+  #pass(): { sequences: TrainingSequence[]; contentEpoch: number } {
     const { window: number, batch } = this.#position;
     const window = this.#enter(number);
     const batches = window.batches();
@@ -116,13 +130,10 @@ export class MlmBatches implements Disposable {
         hint: "the run's training_state.json or its shards belong to another run",
       });
     }
-    const collator = this.#collators[this.#turn ^= 1];
-    collator.clear(done);
-    for (const i of batches[batch]) collator.add(window.sequences[i], window.contentEpoch);
     this.#ahead!.advance(Math.ceil(2 * this.#perWindow / batches.length));
     const last = batch + 1 === batches.length;
     this.#position = last ? { window: number + 1, batch: 0 } : { window: number, batch: batch + 1 };
-    return collator.batch();
+    return { sequences: batches[batch].map((i) => window.sequences[i]), contentEpoch: window.contentEpoch };
   }
 
   #enter(number: number): Window {

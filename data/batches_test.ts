@@ -114,6 +114,21 @@ Deno.test("MlmBatches visits every sequence once an epoch, packed, within its li
   });
 });
 
+Deno.test("MlmBatches.skip passes over what next would give: the batches behind it are the same", async () => {
+  await withShard(documentsOf(3000), (shard) => {
+    for (const sequences of ["document", "full", "pair"] as const) {
+      using made = new MlmBatches(shard, tokenizer, { ...OPTIONS, sequences });
+      using passed = new MlmBatches(shard, tokenizer, { ...OPTIONS, sequences });
+      for (let i = 0; made.epoch < 2; i++) {
+        const batch = made.next();
+        if (i % 4 === 3) assertEquals(passed.next(), batch);
+        else assertEquals(passed.skip(), batch.input_ids.length);
+        assertEquals(passed.position, made.position);
+      }
+    }
+  });
+});
+
 Deno.test("batches of 2,048 tokens are at least 98% full, of sequences of 128 and of 512, however they are cut", async () => {
   await withShard(documentsOf(20_000), (shard) => {
     for (const sequences of ["document", "full", "pair"] as const) {

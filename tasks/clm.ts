@@ -87,6 +87,10 @@ class CausalBatches implements BatchStream {
     return causalBatch(this.#source.next(done));
   }
 
+  skip(done?: number): number {
+    return this.#source.skip(done);
+  }
+
   [Symbol.dispose](): void {
     this.#source[Symbol.dispose]();
   }

@@ -19,14 +19,7 @@ export const MLM_NSP: PretrainingTask = {
   useless: { "full-sentences": "is for runs without pairs, but --objective mlm+nsp makes pairs" },
   suits: makesPairs,
   // The engine divides by the tokens of the update, so that a pair has to count as many as there are for each pair.
-  sequenceWeight(update) {
-    let tokens = 0, pairs = 0;
-    for (const { labels, sequence_labels } of update) {
-      tokens += labels.length;
-      pairs += sequence_labels.length;
-    }
-    return pairs === 0 ? 1 : tokens / pairs;
-  },
+  sequenceWeight: ({ predicted, sequences }) => sequences === 0 ? 1 : predicted / sequences,
   trained(sums) {
     const { sequence_loss_sum, sequences_correct, sequences } = sums;
     const pairs = { nsp_loss: sequence_loss_sum / sequences, nsp_accuracy: sequences_correct / sequences };

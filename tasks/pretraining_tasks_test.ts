@@ -7,14 +7,10 @@ import { MLM_NSP, nspMajority } from "./mlm_nsp.ts";
 import { findTask, PRETRAINING_OBJECTIVES, pretrainingTask, taskFor } from "./registry.ts";
 
 Deno.test("MLM_NSP.sequenceWeight makes a sum by tokens the mean over tokens plus the mean over pairs", () => {
-  const batch = (tokens: number, pairs: number) => ({
-    labels: new Int32Array(tokens),
-    sequence_labels: new Int32Array(pairs),
-  } as Batch);
-  assertEquals(MLM_NSP.sequenceWeight([batch(12, 3)]), 4);
-  assertEquals(MLM_NSP.sequenceWeight([batch(12, 3), batch(8, 1)]), 5);
-  assertEquals(MLM_NSP.sequenceWeight([batch(12, 0)]), 1);
-  assertEquals(MLM.sequenceWeight([batch(12, 3)]), 1);
+  const amount = (predicted: number, sequences: number) => ({ tokens: 8 * predicted, predicted, sequences });
+  assertEquals(MLM_NSP.sequenceWeight(amount(20, 4)), 5);
+  assertEquals(MLM_NSP.sequenceWeight(amount(12, 0)), 1);
+  assertEquals(MLM.sequenceWeight(amount(12, 3)), 1);
 });
 
 Deno.test("causalBatch predicts every next token inside its sequence", () => {

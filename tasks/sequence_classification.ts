@@ -77,6 +77,14 @@ export class LabeledBatches implements BatchStream {
   }
 
   next(): Batch {
+    return packLabeled(this.#take());
+  }
+
+  skip(): number {
+    return this.#take().reduce((sum, { ids }) => sum + ids.length, 0);
+  }
+
+  #take(): ClassifiedSequence[] {
     const { window, batch } = this.position;
     const first = batch * this.#size;
     const chosen: ClassifiedSequence[] = [];
@@ -84,7 +92,7 @@ export class LabeledBatches implements BatchStream {
       chosen.push(this.#sequences[this.#order.at(window, i)]);
     }
     this.#next++;
-    return packLabeled(chosen);
+    return chosen;
   }
 
   [Symbol.dispose](): void {}

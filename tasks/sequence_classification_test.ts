@@ -45,10 +45,18 @@ Deno.test("LabeledBatches visits every sequence once an epoch, each time in anot
   assertEquals([...batches.next().input_ids].filter((id) => id !== 99), epochs[1].slice(4, 8));
 });
 
+Deno.test("LabeledBatches.skip passes over what next would give", () => {
+  using batches = new LabeledBatches(sequences, CONFIG);
+  const tokens = [0, 1, 2].map(() => batches.next().input_ids.length);
+  batches.position = batches.positionOf(0);
+  assertEquals([batches.skip(), batches.skip(), batches.skip()], tokens);
+  assertEquals(batches.position, batches.positionOf(3));
+});
+
 Deno.test("SEQUENCE_CLASSIFICATION counts sequences, and its loss is a mean over them", () => {
   const batch = { sequence_labels: new Int32Array(3), labels: new Int32Array(0) } as Batch;
   assertEquals(SEQUENCE_CLASSIFICATION.predicted(batch), 3);
-  assertEquals(SEQUENCE_CLASSIFICATION.sequenceWeight([batch, batch]), 1);
+  assertEquals(SEQUENCE_CLASSIFICATION.sequenceWeight({ tokens: 9, predicted: 2, sequences: 2 }), 1);
   const none = { loss_sum: 0, masked: 0, correct: 0 };
   const sums = { ...none, sequence_loss_sum: 6, sequences: 4, sequences_correct: 1 };
   assertEquals(SEQUENCE_CLASSIFICATION.trained(sums), { loss: 1.5, accuracy: 0.25 });

@@ -17,14 +17,25 @@ export interface BatchStream extends Disposable {
   readonly epoch: number;
   /** @param done share of the run that is done, 0 to 1; its beginning unless given. */
   next(done?: number): Batch;
+  /** Passes over a batch that another process makes. Returns the tokens that it has. */
+  skip(done?: number): number;
+}
+
+/** How much an update has. */
+export interface Amount {
+  tokens: number;
+  /** What its loss is a mean over. */
+  predicted: number;
+  /** Sequences with a label. */
+  sequences: number;
 }
 
 /** What the loop asks of a task. */
 export interface Task {
   /** What an update's loss is a mean over: how much of it a batch has. */
   predicted(batch: Batch): number;
-  /** What a sequence's loss counts, where a token's counts 1, in an update of these batches. */
-  sequenceWeight(update: readonly Batch[]): number;
+  /** What a sequence's loss counts, where a token's counts 1, in an update of so much. */
+  sequenceWeight(update: Amount): number;
   /** The figures of a line of metrics, from the sums of some updates. */
   trained(sums: LossSums): TrainedFigures;
 }

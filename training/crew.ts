@@ -7,6 +7,7 @@
 import { ClozeError, type ErrorCode, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
 import { launched, type NativeCode, NativeError, World } from "../ffi/mod.ts";
+import type { Amount } from "../tasks/task.ts";
 import type { Reached } from "./schedule.ts";
 
 /** What a meeting carries without a second round, in bytes. */
@@ -21,8 +22,8 @@ export interface Share {
 /** The leader's clock, where progress follows it. */
 export type Clock = Pick<Reached, "elapsed_ms" | "reserved_ms">;
 
-/** What the leader tells all: that its state is to be saved, or that an update is due. */
-export type Order = "save" | UpdateOrder;
+/** What the leader tells all: that its state is to be saved, from what batch on to evaluate, or that an update is due. */
+export type Order = "save" | { evaluate: number } | UpdateOrder;
 
 /** An update of the micro-batches that all have added up. */
 export interface UpdateOrder extends Clock {
@@ -56,6 +57,8 @@ interface Said {
   assignment?: unknown;
   ready?: Ready;
   order?: Order;
+  /** How much the sender's batches of the next update have. */
+  amount?: Amount;
   /** Whether this process was asked to stop. */
   stop?: boolean;
   failed?: Failure;
@@ -68,6 +71,16 @@ interface Failure {
   message: string;
   hint?: string | undefined;
   native?: NativeCode | undefined;
+}
+
+const NOTHING: Amount = { tokens: 0, predicted: 0, sequences: 0 };
+
+function sumOf(said: readonly Said[]): Amount {
+  return said.reduce((sum, { amount = NOTHING }) => ({
+    tokens: sum.tokens + amount.tokens,
+    predicted: sum.predicted + amount.predicted,
+    sequences: sum.sequences + amount.sequences,
+  }), NOTHING);
 }
 
 /** The processes of a run. */
@@ -180,15 +193,37 @@ export class Crew {
     );
   }
 
-  /** Leader: begins what all do at once. Learns who failed, and who was asked to stop. */
-  async lead(order: Order): Promise<void> {
-    const said = await this.#meet({ order });
-    if (said.some(({ stop }) => stop)) this.#asked.abort();
+  /** How much the first update has, which no order comes before. */
+  async count(amount: Amount): Promise<Amount> {
+    return sumOf(await this.#meet({ amount }));
   }
 
-  /** Follower: waits for what all do next; nothing comes of it when the run is over. */
-  async follow(stop: boolean): Promise<Order | undefined> {
-    return (await this.#meet({ stop }))[0].order;
+  /**
+   * Leader: begins what all do at once. Learns who failed, and who was asked to stop.
+   *
+   * @param amount of its own batches of the next update, where an update is due; all of it is returned.
+   */
+  async lead(order: Order, amount: Amount = NOTHING): Promise<Amount> {
+    const said = await this.#meet({ order, amount });
+    if (said.some(({ stop }) => stop)) this.#asked.abort();
+    return sumOf(said);
+  }
+
+  /** Follower: waits for what all do next, as `lead` has it; nothing comes of it when the run is over. */
+  async follow(stop: boolean, amount: Amount): Promise<{ order: Order; amount: Amount } | undefined> {
+    const said = await this.#meet({ stop, amount });
+    const [{ order }] = said;
+    return order === undefined ? undefined : { order, amount: sumOf(said) };
+  }
+
+  /**
+   * Gives `own` to all of them, of as many bytes in each; returns what each has given, in their order. Without one of them
+   * nothing can be done together, so that ends all.
+   *
+   * @param patient whether to wait for them as long as it takes.
+   */
+  async gather(own: Uint8Array<ArrayBuffer>, patient = false): Promise<Uint8Array[]> {
+    return await this.#world.gather(own, patient).catch((error) => this.abort(error));
   }
 
   /** Does what all do at once. An error that only this process has would leave the others waiting: it ends all of them. */
@@ -252,25 +287,20 @@ export class Crew {
     throw native === undefined ? new ClozeError(code, text, { hint }) : new NativeError(native, text, hint);
   }
 
-  /** Without one of the others nothing can be done together, so that ends all of them. */
-  async #gather(own: Uint8Array<ArrayBuffer>, patient = false): Promise<Uint8Array[]> {
-    return await this.#world.gather(own, patient).catch((error) => this.abort(error));
-  }
-
   async #exchange(own: Said, patient = false): Promise<Said[]> {
     const text = new TextEncoder().encode(JSON.stringify(own));
     const frame = new Uint8Array(FRAME);
     const room = FRAME - 4;
     new DataView(frame.buffer).setUint32(0, text.length);
     if (text.length <= room) frame.set(text, 4);
-    const frames = await this.#gather(frame, patient);
+    const frames = await this.gather(frame, patient);
     const lengths = frames.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0));
     const longest = Math.max(...lengths);
     let whole: Uint8Array[] = [];
     if (longest > room) {
       const padded = new Uint8Array(longest);
       padded.set(text);
-      whole = await this.#gather(padded);
+      whole = await this.gather(padded);
     }
     const textOf = (i: number) =>
       lengths[i] <= room && longest <= room ? frames[i].subarray(4, 4 + lengths[i]) : whole[i].subarray(0, lengths[i]);

@@ -38,6 +38,10 @@ export class GrowingBatches implements BatchStream {
     return (done < this.#share ? this.#short : this.#long).next(done);
   }
 
+  skip(done = 0): number {
+    return (done < this.#share ? this.#short : this.#long).skip(done);
+  }
+
   [Symbol.dispose](): void {
     this.#short[Symbol.dispose]();
     this.#long[Symbol.dispose]();

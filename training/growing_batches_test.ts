@@ -21,6 +21,10 @@ class Counting implements BatchStream {
     return packMasked([{ ids, positions: [1], labels: [1] }]);
   }
 
+  skip(): number {
+    return this.next().input_ids.length;
+  }
+
   [Symbol.dispose](): void {}
 }
 
@@ -43,5 +47,15 @@ Deno.test("GrowingBatches goes on at any position, in either part", () => {
     using second = growing();
     second.position = JSON.parse(JSON.stringify(first.position));
     assertEquals(dones.slice(before).map((done) => seen(second.next(done))), all.slice(before));
+  }
+});
+
+Deno.test("GrowingBatches.skip passes over what next would give, in either part", () => {
+  const dones = [0, 0.2, 0.4, 0.6, 0.8, 1];
+  using made = growing();
+  using passed = growing();
+  for (const done of dones) {
+    assertEquals(passed.skip(done), made.next(done).input_ids.length);
+    assertEquals(passed.position, made.position);
   }
 });

@@ -63,6 +63,17 @@ export class ReplayBatches implements BatchStream {
     return mixed;
   }
 
+  skip(done?: number): number {
+    let tokens = this.#text.skip(done);
+    this.#owed += this.#ratio * tokens;
+    while (this.#owed > 0) {
+      const other = this.#other.skip(done);
+      this.#owed -= other;
+      tokens += other;
+    }
+    return tokens;
+  }
+
   [Symbol.dispose](): void {
     this.#text[Symbol.dispose]();
     this.#other[Symbol.dispose]();

@@ -26,6 +26,10 @@ class Counting implements BatchStream {
     return packMasked([{ ids, positions: [1, 2], labels: [batch, this.#id] }]);
   }
 
+  skip(): number {
+    return this.next().input_ids.length;
+  }
+
   [Symbol.dispose](): void {}
 }
 
@@ -74,5 +78,14 @@ Deno.test("mixedSizes leaves room for whatever is due", () => {
     const sizes = mixedSizes(batch_tokens, length, share);
     using batches = new ReplayBatches(new Counting(7, [sizes.text]), new Counting(9, [sizes.replay, 3]), share);
     for (let i = 0; i < 200; i++) assert(batches.next().input_ids.length <= sizes.most);
+  }
+});
+
+Deno.test("ReplayBatches.skip passes over what next would give, and owes as much after it", () => {
+  using made = mixed(0.3);
+  using passed = mixed(0.3);
+  for (let i = 0; i < 30; i++) {
+    assertEquals(passed.skip(), made.next().input_ids.length);
+    assertEquals(passed.position, made.position);
   }
 });

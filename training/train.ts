@@ -9,15 +9,15 @@ import type { Metric } from "../config/metric.ts";
 import type { Position } from "../data/mod.ts";
 import type { TrainingConfig } from "../config/run_config.ts";
 import type { Engine, TrainingReport } from "../ffi/mod.ts";
-import type { BatchStream, Measure, Task } from "../tasks/task.ts";
+import type { Answering, BatchStream, Measure, Task } from "../tasks/task.ts";
 import type { MetricsFile } from "../run/metrics_file.ts";
 import type { Clock, Crew } from "./crew.ts";
 import { MILESTONES, Pauses, type Schedule } from "./schedule.ts";
+import { SharedEvaluation } from "./shared_evaluation.ts";
+import { accumulate, Update } from "./update.ts";
 
 /** Most tokens that the engine takes at once; larger updates are accumulated. */
 const MICRO_BATCH_TOKENS = 16384;
-/** An engine's answer that was there before it was waited for comes within this time. */
-const AT_ONCE_MS = 0.5;
 /** Time between lines of metrics. */
 const METRICS_EVERY_MS = 2000;
 
@@ -67,7 +67,9 @@ export interface TrainOptions<F> {
   /** Whether an update's batches are leaves of a tree of sums, which wants all of them or none. */
   cut?: boolean;
   /** The processes that share an update, if there are others. */
-  crew?: Pick<Crew, "share" | "lead" | "together">;
+  crew?: Crew;
+  /** What the measures evaluate, in order, if processes share that. */
+  evaluated?: readonly Batch[];
   /** What is measured at pauses and at the end. */
   measures: readonly Measure<F>[];
   schedule: Schedule;
@@ -146,8 +148,6 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     });
   const isDue = (every: number | undefined) => every !== undefined && step % every === 0;
   const isOver = () => options.start.done === true || progress() >= 1;
-  if (step > 0 && isDue(options.evaluateEvery) && !isOver()) await evaluateNow(false); // it may have been stopped in it
-
   // By the extent that the run began with: when it is made longer, everything has been trained.
   let isAlone = false;
   const chooseRows = async () => {
@@ -158,13 +158,19 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
   };
 
   let told: Clock = { elapsed_ms: options.start.elapsed_ms, reserved_ms: 0 }; // what all processes know of it
-  // A batch of an update; several have to be kept until all of them are there.
-  const take = (step: number) => {
-    const clock = options.crew === undefined ? reached() : told;
-    const batch = batches.next(schedule.recipeProgress({ ...clock, step, epoch: batches.epoch }));
-    return options.microBatches === 1 ? batch : copyOf(batch);
-  };
-  let update = Array.from({ length: options.microBatches }, () => take(step));
+  const updateOf = (step: number) =>
+    new Update({
+      ...{ task, batches, count: options.microBatches },
+      ...(options.crew === undefined ? {} : { share: options.crew.share(options.microBatches) }),
+      done: () => {
+        const clock = options.crew === undefined ? reached() : told;
+        return schedule.recipeProgress({ ...clock, step, epoch: batches.epoch });
+      },
+    });
+  let update = updateOf(step);
+  update.take();
+  if (options.crew !== undefined) update.amount = await options.crew.count(update.amount);
+  if (step > 0 && isDue(options.evaluateEvery) && !isOver()) await evaluateNow(false); // it may have been stopped in it
   let hasPredicted = options.start.step > 0; // a run that goes on was checked when it began
   let interval = newInterval();
   const { milestones = MILESTONES, save_ms } = options;
@@ -174,16 +180,18 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
     const rate = schedule.learningRate(reached());
     position = batches.position;
     epoch = batches.epoch;
-    const upcoming = await accumulate(options, update, step, interval, () => take(step + 1));
-    const predicted = predictedOf(task, update);
-    tokens += tokensOf(update);
+    const upcoming = updateOf(step + 1);
+    interval.wait_ms += await accumulate(options, update, step, upcoming);
+    const { predicted } = update.amount;
+    tokens += update.amount.tokens;
+    interval.tokens += update.amount.tokens;
     interval.predicted += predicted;
     hasPredicted ||= predicted > 0;
     const alone = predicted > 0 && await chooseRows();
     if (options.crew !== undefined) {
       const { elapsed_ms, reserved_ms } = reached();
       told = { elapsed_ms, reserved_ms };
-      await options.crew.lead({ learning_rate: rate, alone, ...told });
+      upcoming.amount = await options.crew.lead({ learning_rate: rate, alone, ...told }, upcoming.amount);
     }
     if (predicted > 0) await together(options.crew, () => engine.update(rate, step));
     update = upcoming;
@@ -245,7 +253,8 @@ class Evaluation<F> {
     isEnd: boolean,
     tell: (line: { record: Measure<F>["line"]; figures: F }) => Promise<void>,
   ): Promise<void> {
-    const { engine, measures, signal } = this.#options;
+    const { measures, signal } = this.#options;
+    const engine = this.#answering();
     for (const [i, measure] of measures.entries()) {
       if (this.measured[i] !== undefined || (measure.atEnd && !isEnd)) continue;
       try {
@@ -256,6 +265,17 @@ class Evaluation<F> {
       }
       if (this.measured[i] !== undefined) await tell({ record: measure.line, figures: this.measured[i] });
     }
+  }
+
+  /** What answers: the engine, or those of all processes. */
+  #answering(): Answering {
+    const { engine, crew, evaluated } = this.#options;
+    if (crew === undefined || evaluated === undefined) return engine;
+    const shared = new SharedEvaluation(engine, crew, evaluated);
+    return {
+      evaluate: (batch) => shared.evaluate(batch),
+      sequenceLogits: (batch, outputs) => engine.sequenceLogits(batch, outputs),
+    };
   }
 
   /** Forgets it, because the weights have changed. */
@@ -275,11 +295,6 @@ function nothingPredicted(steps: number): ClozeError {
   });
 }
 
-/** A batch with arrays of its own. */
-export function copyOf(batch: Batch): Batch {
-  return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, array.slice()])) as unknown as Batch;
-}
-
 /** Does what all processes do at once. */
 export function together<T>(crew: Pick<Crew, "together"> | undefined, work: () => Promise<T>): Promise<T> {
   return crew === undefined ? work() : crew.together(work);
@@ -294,41 +309,8 @@ interface Interval {
   wait_ms: number;
 }
 
-export function newInterval(): Interval {
+function newInterval(): Interval {
   return { began: performance.now(), tokens: 0, predicted: 0, wait_ms: 0 };
-}
-
-const tokensOf = (update: readonly Batch[]) => update.reduce((sum, { input_ids }) => sum + input_ids.length, 0);
-
-/** What an update's loss is a mean over. */
-export const predictedOf = (task: Task, update: readonly Batch[]): number =>
-  update.reduce((sum, batch) => sum + task.predicted(batch), 0);
-
-/** Adds the gradients of an update's batches, or of this process's share; meanwhile takes the batches of the next one. */
-export async function accumulate(
-  { engine, task, crew, cut = false }: Pick<TrainOptions<never>, "engine" | "task" | "crew" | "cut">,
-  update: readonly Batch[],
-  step: number,
-  interval: Interval,
-  take: () => Batch,
-): Promise<Batch[]> {
-  const weight = task.sequenceWeight(update);
-  const upcoming: Batch[] = [];
-  const { first, count } = crew?.share(update.length) ?? { first: 0, count: update.length };
-  const own = cut && predictedOf(task, update) === 0 ? [] : update.slice(first, first + count);
-  for (const [i, batch] of own.entries()) {
-    const running = engine.forwardBackward(batch, step, first + i, weight);
-    const building = performance.now();
-    while (upcoming.length < update.length * (i + 1) / count) upcoming.push(take()); // while the engine works
-    const ready = performance.now();
-    await running;
-    // An answer that comes at once was there before: the engine stood still for at most the time of building. A GPU
-    // answers at once until two batches lie before it.
-    if (performance.now() - ready < AT_ONCE_MS) interval.wait_ms += ready - building;
-  }
-  while (upcoming.length < update.length) upcoming.push(take());
-  interval.tokens += tokensOf(update);
-  return upcoming;
 }
 
 /** The line of metrics about the updates since the line before. */

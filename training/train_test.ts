@@ -47,12 +47,16 @@ class Numbers implements BatchStream {
     };
   }
 
+  skip(): number {
+    return this.next().input_ids.length;
+  }
+
   [Symbol.dispose](): void {}
 }
 
 const TASK: Task = {
   predicted: ({ labels }) => labels.length,
-  sequenceWeight: (update) => update.length,
+  sequenceWeight: ({ tokens }) => tokens,
   trained: ({ loss_sum, masked }) => ({ loss: loss_sum / masked, accuracy: 0 }),
 };
 

@@ -41,7 +41,7 @@ import {
 } from "./again.ts";
 import { type Beginning, beginningOf } from "./beginning.ts";
 import { blanksOf, toTry } from "./blanks.ts";
-import { type Assignment, checkShares, follow, readyWith, tell } from "./crew.ts";
+import { type Assignment, checkShares, evaluatedBatches, follow, readyWith, tell } from "./crew.ts";
 import { openEngine } from "./engine.ts";
 import type { PretrainOptions } from "./flags.ts";
 import { PretrainObserver } from "./observer.ts";
@@ -179,6 +179,8 @@ async function trainOn(
     start: { command: call.typed, engine: about, data, tokenizer, heldOut, unigram },
     warnings: [...warnings, ...unmeasured],
   });
+  const reference = referenceBatches(training, data.others.reference?.train, tokenizer);
+  const evaluated = evaluatedBatches(heldOut, reference);
   const keeping = { kept: values["keep-checkpoints"], every: values["save-every"] };
   if (crew !== undefined) {
     const run = { ...plan.run, training };
@@ -188,7 +190,7 @@ async function trainOn(
       clock: { elapsed_ms: start.elapsed_ms, reserved_ms: 0 },
     };
     await crew.assign(assignment);
-    await crew.ready(await readyWith(engine, tokenizer, batches, assignment));
+    await crew.ready(await readyWith(engine, tokenizer, batches, evaluated, assignment));
   }
   await using _page = values.open === true ? await openLivePage(output) : undefined;
   stop.arm();
@@ -198,8 +200,8 @@ async function trainOn(
     batches,
     microBatches: microBatches(training).count,
     cut: training.micro_batches !== undefined,
-    ...(crew === undefined ? {} : { crew }),
-    ...measuring(plan, tokenizer, { heldOut, reference: referenceBatches(plan, data.others, tokenizer), counts }),
+    ...(crew === undefined ? {} : { crew, evaluated }),
+    ...measuring(plan, tokenizer, { heldOut, reference, counts }),
     epochsAreAlike: training.static_masking,
     start,
     metrics,

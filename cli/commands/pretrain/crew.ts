@@ -1,6 +1,7 @@
 /** What a pretraining run does where a launcher has started several processes for it. Called by the pretrain command. */
 
 import { createHash } from "node:crypto";
+import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import type { Extension, PlannedRun, RunConfig } from "../../../config/run_config.ts";
@@ -12,24 +13,19 @@ import { pretrainingTask } from "../../../tasks/registry.ts";
 import type { BatchStream } from "../../../tasks/task.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import type { Clock, Crew, Ready, UpdateOrder } from "../../../training/crew.ts";
-import {
-  accumulate,
-  copyOf,
-  microBatches,
-  newInterval,
-  predictedOf,
-  sharedMicroBatches,
-  type Start,
-} from "../../../training/train.ts";
 import { Schedule } from "../../../training/schedule.ts";
+import { SharedEvaluation } from "../../../training/shared_evaluation.ts";
+import { microBatches, sharedMicroBatches, type Start } from "../../../training/train.ts";
+import { accumulate, Update } from "../../../training/update.ts";
 import { checkedTokenizer } from "../../checked_tokenizer.ts";
 import { runBatches } from "../../run_batches.ts";
 import { counted, printError } from "../../terminal.ts";
 import type { Beginning } from "./beginning.ts";
 import { openEngine } from "./engine.ts";
 import type { PretrainOptions } from "./flags.ts";
-import { alone as rowsAlone } from "./others.ts";
+import { alone as rowsAlone, referenceBatches } from "./others.ts";
 import type { Plan } from "./plan.ts";
+import { heldOutBatches } from "./text.ts";
 
 /** The run with its updates cut for processes that share them, unless it says how. */
 export function cutFor<P extends Plan>(plan: P, processes: number | undefined): P {
@@ -85,11 +81,17 @@ export interface Assignment {
   dtype: "f32" | "bf16";
 }
 
+/** What is evaluated, in order: the same in all processes. */
+export function evaluatedBatches(heldOut: readonly Batch[], reference: readonly Batch[]): Batch[] {
+  return [...heldOut, ...reference].filter(({ labels, sequence_labels }) => labels.length + sequence_labels.length > 0);
+}
+
 /** What a process trains with, to compare: the losses of the first batch depend on every weight, and on the text. */
 export async function readyWith(
   engine: Engine,
   tokenizer: Tokenizer,
   batches: BatchStream,
+  evaluated: readonly Batch[],
   { start, weights }: Pick<Assignment, "start" | "weights">,
 ): Promise<Ready> {
   const { instruction_set, dtype } = engine.describe();
@@ -98,7 +100,8 @@ export async function readyWith(
   batches.position = start.position;
   const { row_loss, sequence_loss } = await engine.evaluate(batch);
   const hash = createHash("sha256").update(tokenizerHash(tokenizer));
-  for (const array of [...Object.values(batch) as Int32Array[], row_loss, sequence_loss]) {
+  const whatIsEvaluated = evaluated.flatMap(({ input_ids, labels }) => [input_ids, labels]);
+  for (const array of [...Object.values(batch) as Int32Array[], ...whatIsEvaluated, row_loss, sequence_loss]) {
     hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
   }
   if (weights.training_state !== undefined) hash.update(await fileHash(weights.training_state));
@@ -134,30 +137,68 @@ async function work(crew: Crew, values: PretrainOptions, stopped: () => boolean)
     device: "cpu",
     threads: values.threads ?? crew.threads,
   });
-  await crew.ready(await readyWith(engine, tokenizer, batches, assignment));
+  const evaluated = evaluatedOf(assignment, tokenizer);
+  await crew.ready(await readyWith(engine, tokenizer, batches, evaluated, assignment));
   const task = pretrainingTask(run.training.objective);
   batches.position = start.position;
   const schedule = new Schedule(run.training, extensions);
   let clock: Clock = assignment.clock;
-  const take = (step: number) =>
-    copyOf(batches.next(schedule.recipeProgress({ ...clock, step, epoch: batches.epoch })));
-  let update = Array.from({ length: microBatches(run.training).count }, () => take(start.step));
+  const { count } = microBatches(run.training);
+  const share = crew.share(count);
+  const updateOf = (step: number) => {
+    const done = () => schedule.recipeProgress({ ...clock, step, epoch: batches.epoch });
+    return new Update({ task, batches, count, share, done });
+  };
   const rows = rowsAlone(run, tokenizer);
   let isAlone = false;
-  const options = { engine, task, crew, cut: true };
+  let update = updateOf(start.step);
+  update.take();
+  update.amount = await crew.count(update.amount);
   for (let { step } = start;; step++) {
-    const upcoming = await accumulate(options, update, step, newInterval(), () => take(step + 1));
-    let order = await crew.follow(stopped());
-    for (; order === "save"; order = await crew.follow(stopped())) await crew.together(() => engine.collect());
-    if (order === undefined) return;
-    const { alone, learning_rate }: UpdateOrder = clock = order;
-    if (predictedOf(task, update) > 0) {
+    const upcoming = updateOf(step + 1);
+    await accumulate({ engine, task, cut: true }, update, step, upcoming);
+    const due = await nextUpdate(crew, engine, evaluated, upcoming, stopped);
+    if (due === undefined) return;
+    const { alone, learning_rate } = clock = due;
+    if (update.amount.predicted > 0) {
       if (alone !== isAlone) await engine.trainRows(alone ? rows : undefined);
       isAlone = alone;
       await crew.together(() => engine.update(learning_rate, step));
     }
     update = upcoming;
   }
+}
+
+/** Does what is due before the next update, and learns how much the one after it has; nothing comes of it at the end. */
+async function nextUpdate(
+  crew: Crew,
+  engine: Engine,
+  evaluated: readonly Batch[],
+  upcoming: Update,
+  stopped: () => boolean,
+): Promise<UpdateOrder | undefined> {
+  const shared = new SharedEvaluation(engine, crew, evaluated);
+  for (;;) {
+    const said = await crew.follow(stopped(), upcoming.amount);
+    if (said === undefined) return undefined;
+    const { order, amount } = said;
+    if (order === "save") await crew.together(() => engine.collect());
+    else if ("evaluate" in order) await shared.round(order.evaluate);
+    else {
+      upcoming.amount = amount;
+      return order;
+    }
+  }
+}
+
+/** What the leader evaluates, from its shards. */
+function evaluatedOf({ output, run: { training, data } }: Assignment, tokenizer: Tokenizer): Batch[] {
+  using heldOut = shard(`${output}/data/held_out.shard`);
+  using reference = data.reference === undefined ? undefined : shard(`${output}/data/reference/train.shard`);
+  return evaluatedBatches(
+    heldOutBatches(training, heldOut, tokenizer),
+    referenceBatches(training, reference, tokenizer),
+  );
 }
 
 function shard(path: string, source?: string): Shard {

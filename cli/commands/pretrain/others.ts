@@ -7,8 +7,8 @@ import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { FROM_DEFAULTS } from "../../../config/from_defaults.ts";
 import type { Evaluation } from "../../../config/metric.ts";
-import type { PlannedRun, RunConfig } from "../../../config/run_config.ts";
-import { type PreparedData, prepareShards } from "../../../data/mod.ts";
+import type { PlannedRun, RunConfig, TrainingConfig } from "../../../config/run_config.ts";
+import { type PreparedData, prepareShards, type Shard } from "../../../data/mod.ts";
 import { comparedMeasure } from "../../../tasks/compared_measure.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { heldOutMeasure } from "../../../tasks/token_evaluation.ts";
@@ -132,8 +132,12 @@ export function alone({ from }: Plan["run"], tokenizer: Tokenizer): TrainOptions
 const REFERENCE_TOKENS = 1 << 15;
 
 /** The reference's batches: the same ones each time. */
-export function referenceBatches({ training }: Plan, { reference }: OtherShards, tokenizer: Tokenizer): Batch[] {
+export function referenceBatches(
+  training: TrainingConfig,
+  reference: Shard | undefined,
+  tokenizer: Tokenizer,
+): Batch[] {
   if (reference === undefined) return [];
   const task = pretrainingTask(training.objective);
-  return task.heldOutBatches(reference.train, tokenizer, evaluationOptions(training), REFERENCE_TOKENS);
+  return task.heldOutBatches(reference, tokenizer, evaluationOptions(training), REFERENCE_TOKENS);
 }

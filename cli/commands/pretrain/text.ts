@@ -6,6 +6,7 @@
 import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { Warning } from "../../../config/metric.ts";
+import type { TrainingConfig } from "../../../config/run_config.ts";
 import { type PreparedData, type Shard, unknownOf } from "../../../data/mod.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { bothCounts, type Tokenizer } from "../../../tokenizer/mod.ts";
@@ -60,12 +61,17 @@ export function measuredBatches(
   { heldOut }: PreparedData,
   tokenizer: Tokenizer,
 ): { heldOut: readonly Batch[]; warnings: Warning[] } {
+  const batches = heldOutBatches(training, heldOut, tokenizer);
+  const warnings = batches.length > 0 ? [] : [nothingHeldOut(heldOut.header, valid !== undefined)];
+  return { heldOut: batches, warnings };
+}
+
+/** The same batches of held-out text each time; none if nothing is predicted in them. */
+export function heldOutBatches(training: TrainingConfig, heldOut: Shard, tokenizer: Tokenizer): Batch[] {
   const task = pretrainingTask(training.objective);
-  const batches = task.suits(heldOut)
-    ? task.heldOutBatches(heldOut, tokenizer, evaluationOptions(training), EVALUATION_TOKENS)
-    : [];
-  if (batches.some(({ labels }) => labels.length > 0)) return { heldOut: batches, warnings: [] };
-  return { heldOut: [], warnings: [nothingHeldOut(heldOut.header, valid !== undefined)] };
+  if (!task.suits(heldOut)) return [];
+  const batches = task.heldOutBatches(heldOut, tokenizer, evaluationOptions(training), EVALUATION_TOKENS);
+  return batches.some(({ labels }) => labels.length > 0) ? batches : [];
 }
 
 /** What became `[UNK]` in a part of the text, or in both. */
