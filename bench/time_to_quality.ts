@@ -1,17 +1,20 @@
 /**
  * How good a model is after a wall clock that begins with the process and ends with the saved folder: `cloze pretrain`, by
- * its default recipe and by `--recipe bert`, beside PyTorch's trainings of the same BERT on the same text with the same
- * vocabulary, learned before. Sides take turns, seed by seed, and `evaluate` measures all of them alike: nats a token that
+ * its default recipe and by `--recipe bert`, beside PyTorch's trainings of the same BERT, and of a ModernBERT of the same
+ * cost, on the same text with the same vocabulary, learned before. Sides take turns, seed by seed, and `evaluate` measures all of them alike: nats a token that
  * is masked, 15% of them, of the same held-out text. Also how soon cloze was as good as each peer at its end, from its own
  * evaluations on the way (its learning rate was not near zero there, so that it is no favour).
  * Writes results/time_to_quality-NAME.json. Not part of the product.
  *
  * usage: deno run -A bench/time_to_quality.ts NAME --data TEXT… --valid TEXT [--budget 180] [--preset tiny] [--length 64]
- *          [--seeds 3] [--sides cloze,cloze-bert,trainer,trainer-fast,tuned,tuned-fast] [--dtype bf16] [--threads N]
+ *          [--seeds 3] [--sides cloze,cloze-bert,trainer,trainer-fast,tuned,tuned-fast,modernbert] [--dtype bf16] [--threads N]
+ *
+ * A side of PyTorch has the preset's learning rate; `trainer@0.5` has half of it.
  */
 
 import { type Preset, presetConfig } from "../config/model_config.ts";
 import { PRESET_TRAINING } from "../config/run_config.ts";
+import { modernbert } from "../model/families/modernbert.ts";
 import { readMetrics } from "../run/metrics_file.ts";
 import { machine, median, peerPython } from "./peers.ts";
 
@@ -24,11 +27,12 @@ const value = (name: string, otherwise: string) => values(name, [otherwise])[0];
 
 /** As published, and as far as PyTorch's sides can have what the recipe `fast` has: its mean share of masks, no dropout. */
 const PUBLISHED = { mlm_probability: 0.15, dropout: 0.1 }, FAST = { mlm_probability: 0.275, dropout: 0 };
-const PEERS: Record<string, { way: string; mlm_probability: number; dropout: number }> = {
+const PEERS: Record<string, { way: string; mlm_probability: number; dropout: number; architecture?: string }> = {
   "trainer": { way: "trainer", ...PUBLISHED },
   "trainer-fast": { way: "trainer", ...FAST },
   "tuned": { way: "tuned", ...PUBLISHED },
   "tuned-fast": { way: "tuned", ...FAST },
+  "modernbert": { way: "tuned", ...FAST, architecture: "modernbert" },
 };
 /** Tokens that every side is measured on: as many as a run of cloze measures itself on. */
 const MEASURED = 1 << 16;
@@ -58,6 +62,7 @@ interface Row {
   /** From the start of the process to its end. */
   seconds: number;
   steps: number;
+  parameters: number;
   /** Held-out losses on the way, by seconds since the start of the process. */
   curve: [number, number][];
 }
@@ -95,17 +100,31 @@ async function ours(side: string, seed: number, spent: number) {
   const curve = lines.flatMap((line) =>
     line.kind === "evaluation" ? [[took - budget + line.elapsed_ms / 1000, line.loss] as [number, number]] : []
   );
-  return { output, seconds: took, steps: lines.at(-1)?.step ?? 0, curve };
+  const parameters = lines.find((line) => line.kind === "start")?.engine.parameter_count ?? 0;
+  return { output, seconds: took, steps: lines.at(-1)?.step ?? 0, parameters, curve };
 }
 
-/** A side of PyTorch. */
+/** A model of PyTorch: the same BERT, or the ModernBERT whose presets cost a token about as much. */
+function peerConfig(architecture: string | undefined, vocab_size: number) {
+  const config = presetConfig(preset, vocab_size);
+  if (architecture !== "modernbert") return config;
+  const { hidden_size, num_attention_heads, pad_token_id, num_hidden_layers: layers } = config;
+  const shape = modernbert.shape!(layers, hidden_size);
+  return { model_type: "modernbert", vocab_size, hidden_size, num_attention_heads, pad_token_id, ...shape };
+}
+
+/** A side of PyTorch: its name, and `@` the share of the preset's learning rate. */
 async function peer(side: string, seed: number) {
+  const [name, share = "1"] = side.split("@");
+  const { architecture, ...way } = PEERS[name];
   const output = `${folder}/${side}-${seed}`;
   const { vocab_size } = JSON.parse(await Deno.readTextFile(`${folder}/overhead/run/config.json`));
+  const { learning_rate, batch_tokens } = PRESET_TRAINING[preset];
   const began = Date.now() / 1000;
   const request = {
-    ...{ ...PEERS[side], began, seconds, files: texts, tokenizer, config: presetConfig(preset, vocab_size) },
-    ...{ max_sequence_length: length, ...PRESET_TRAINING[preset], bf16: dtype === "bf16", threads, seed, output },
+    ...{ ...way, began, seconds, files: texts, tokenizer, config: peerConfig(architecture, vocab_size) },
+    ...{ max_sequence_length: length, learning_rate: learning_rate * Number(share), batch_tokens },
+    ...{ bf16: dtype === "bf16", threads, seed, output },
   };
   const args = [new URL("peers/time_to_quality.py", import.meta.url).pathname, JSON.stringify(request)];
   const { code, stdout, stderr } = await new Deno.Command(await peerPython(), { args, env: MALLOC }).output();
@@ -114,8 +133,8 @@ async function peer(side: string, seed: number) {
   for (const file of ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]) {
     await Deno.copyFile(`${tokenizer}/${file}`, `${output}/${file}`);
   }
-  const { steps, ...versions } = JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
-  return { output, seconds: took, steps, curve: [], versions };
+  const { steps, parameters, ...versions } = JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+  return { output, seconds: took, steps, parameters, curve: [], versions };
 }
 
 /** When a curve reaches a loss, in seconds, in a straight line between its points. */
@@ -132,11 +151,12 @@ const rows: Row[] = [];
 let versions = {};
 for (let seed = 0; seed < seeds; seed++) {
   for (const side of sides) {
-    const { output, ...made } = side in PEERS ? await peer(side, seed) : await ours(side, seed, spent);
+    const { output, ...made } = side.split("@")[0] in PEERS ? await peer(side, seed) : await ours(side, seed, spent);
     if ("versions" in made) versions = made.versions;
     const measured = ["--max-tokens", String(MEASURED), "--max-sequence-length", String(length), "--json"];
     const { loss, accuracy } = JSON.parse(await cloze(["evaluate", "--model", output, "--data", valid, ...measured]));
-    const row = { side, seed, loss, accuracy, seconds: made.seconds, steps: made.steps, curve: made.curve };
+    const { seconds, steps, parameters, curve } = made;
+    const row = { side, seed, loss, accuracy, seconds, steps, parameters, curve };
     rows.push(row);
     console.log(
       `${side} ${seed}: ${loss.toFixed(3)} nats, ${(100 * accuracy).toFixed(1)}%, ${row.steps} steps, ${

@@ -1,8 +1,8 @@
-"""Pretrains BERT in PyTorch for a wall clock that began with the process; a peer of bench/time_to_quality.ts, not used by the product.
+"""Pretrains BERT or ModernBERT in PyTorch for a wall clock that began with the process; a peer of bench/time_to_quality.ts, not used by the product.
 
 One argument, JSON: {"way": "trainer" | "tuned", "began": seconds since 1970, "seconds", "files", "tokenizer", "config",
 "max_sequence_length", "batch_tokens", "learning_rate", "mlm_probability", "dropout", "bf16", "threads", "seed", "output"}.
-Prints {"steps": n, "torch": version, "transformers": version}.
+Prints {"steps": n, "parameters": n, "torch": version, "transformers": version}.
 
 `trainer` does what transformers' run_mlm.py does: tokenizes all lines first, joins them, cuts the ids into blocks without
 padding, and gives them to Trainer with its collator; the head computes logits of every token. `tuned` tokenizes lines as
@@ -18,7 +18,7 @@ import time
 
 import torch
 import transformers
-from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, ModernBertConfig, ModernBertForMaskedLM, PreTrainedTokenizerFast
 
 WARMUP = 0.06
 # Kept for saving the model.
@@ -49,15 +49,24 @@ def blocks(texts):
 
 
 def model():
-    dropout = request["dropout"]
+    config, dropout = request["config"], request["dropout"]
+    if config["model_type"] == "modernbert":  # whose dropouts are 0
+        special = {"bos_token_id": tokenizer.cls_token_id, "eos_token_id": tokenizer.sep_token_id}
+        special |= {"cls_token_id": tokenizer.cls_token_id, "sep_token_id": tokenizer.sep_token_id}
+        return ModernBertForMaskedLM(ModernBertConfig(**config, **special, attn_implementation="sdpa")).train()
     sizes = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-    return BertForMaskedLM(BertConfig(**{**request["config"], **sizes}, attn_implementation="sdpa")).train()
+    return BertForMaskedLM(BertConfig(**{**config, **sizes}, attn_implementation="sdpa")).train()
+
+
+def logits_of(model, hidden):
+    """The head's, of some rows of the encoder's output."""
+    return model.decoder(model.head(hidden)) if hasattr(model, "decoder") else model.cls(hidden)
 
 
 def optimizer_of(bert):
     decay, plain = [], []
     for name, parameter in bert.named_parameters():
-        (plain if name.endswith("bias") or "LayerNorm" in name else decay).append(parameter)
+        (plain if name.endswith("bias") or "norm" in name.lower() else decay).append(parameter)
     groups = [{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=request["learning_rate"], betas=(0.9, 0.98), eps=1e-6, fused=True)
 
@@ -120,8 +129,8 @@ def tuned():
         inputs = torch.where(rows & (action < 0.8), tokenizer.mask_token_id, ids)
         inputs = torch.where(rows & (action >= 0.9), torch.randint(len(special), len(tokenizer), ids.shape), inputs)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=request["bf16"]):
-            hidden = bert.bert(input_ids=inputs).last_hidden_state
-            loss = torch.nn.functional.cross_entropy(bert.cls(hidden[rows]).float(), labels)
+            hidden = bert.base_model(input_ids=inputs).last_hidden_state
+            loss = torch.nn.functional.cross_entropy(logits_of(bert, hidden[rows]).float(), labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(bert.parameters(), 1.0)
         for group in optimizer.param_groups:
@@ -134,4 +143,5 @@ def tuned():
 
 bert, steps = {"trainer": trainer, "tuned": tuned}[request["way"]]()
 bert.save_pretrained(request["output"])
-print(json.dumps({"steps": steps, "torch": torch.__version__, "transformers": transformers.__version__}))
+parameters = sum(parameter.numel() for parameter in bert.parameters())
+print(json.dumps({"steps": steps, "parameters": parameters, "torch": torch.__version__, "transformers": transformers.__version__}))

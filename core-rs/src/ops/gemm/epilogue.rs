@@ -14,6 +14,11 @@ pub trait Epilogue: Sync {
     /// Panics unless there is room for a product of that size.
     fn check(&self, size: Size);
 
+    /// Whether a tile of that place and height is needed: the others are not computed.
+    fn needs(&self, _row: usize, _column: usize, _height: usize) -> bool {
+        true
+    }
+
     /// Begins to fetch what `finish` will read for the tile of that place and size.
     fn prefetch(&self, _row: usize, _column: usize, _height: usize, _width: usize) {}
 

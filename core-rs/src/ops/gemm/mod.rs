@@ -27,6 +27,7 @@ pub mod rate;
 mod scratch;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod simulated;
+pub mod symmetric;
 mod tile;
 
 use std::marker::PhantomData;

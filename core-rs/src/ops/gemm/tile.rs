@@ -90,6 +90,9 @@ impl<T: Element> Gemm<T> {
                     LeftSource::Unpacked(..) => self.panel(own, i * (to - from), 0, to - from),
                 };
                 for (j, column) in columns.clone().step_by(shape.columns).enumerate() {
+                    if !epilogue.needs(row, column, height) {
+                        continue;
+                    }
                     let at = ((column - first) / shape.columns * each + before) * shape.columns * bytes;
                     let right = &panels[at / 4..][..(to - from) * shape.columns * bytes / 4];
                     let slot = if passes == 1 { 0 } else { i * across + j };

@@ -9,6 +9,7 @@ use crate::machine::simd::vectorize;
 use crate::machine::threads::{Shards, Threads};
 use crate::ops::gemm::epilogue::{Epilogue, Store};
 use crate::ops::gemm::polynomial::Polynomial;
+use crate::ops::gemm::symmetric::{Lower, mirror};
 use crate::ops::gemm::{Gemm, MatRef, Size};
 use crate::optim::clip::{self, BLOCK};
 use crate::optim::pieces::Pieces;
@@ -146,12 +147,15 @@ impl<T: Element> Work<T> {
                 let x = MatRef::rows(x, columns);
                 let (left, right) = if is_wide { (x, x.t()) } else { (x.t(), x) };
                 let size = Size { m: side, n: side, k: rows.max(columns) };
-                multiply(gemm, threads, size, left, right, &Store::new(gram, side))?;
+                multiply(gemm, threads, size, left, right, &Lower(Store::new(gram, side)))?;
+                mirror(threads, gram, side);
             }
             {
                 let a = MatRef::rows(gram, side);
                 let size = Size { m: side, n: side, k: side };
-                multiply(gemm, threads, size, a, a, &Polynomial::new(COEFFICIENTS, gram, polynomial, side))?;
+                let epilogue = Lower(Polynomial::new(COEFFICIENTS, gram, polynomial, side));
+                multiply(gemm, threads, size, a, a, &epilogue)?;
+                mirror(threads, polynomial, side);
             }
             let (x_matrix, polynomial) = (MatRef::rows(x, columns), MatRef::rows(polynomial, side));
             let (left, right) = if is_wide { (polynomial, x_matrix) } else { (x_matrix, polynomial) };

@@ -4,6 +4,7 @@
 //! The momentum `m ← μ m + (1 − μ) g` is looked at one step ahead (Nesterov): `u = μ m + (1 − μ) g`. Five steps of a
 //! Newton–Schulz iteration bring the singular values of `X = u / ‖u‖` close to 1: `A = X Xᵀ`, `X ← a X + (b A + c A²) X`;
 //! of a matrix that is taller than wide, of its transpose. Query, key and value are three matrices.
+//! The CPU computes half of the two products that are symmetric.
 //!
 //! The size of an update is Moonlight's (Liu et al., 2025, "Muon is scalable for LLM training", section 2.2):
 //! `0.2 √max(rows, columns)` times the orthogonal matrix has about the root mean square of an update of AdamW. So AdamW's
