@@ -1,6 +1,6 @@
 /**
- * Two processes of one thread against one process of two threads, in turns: tokens/s, and the share of the time that the two
- * spend in exchanges. The one process is measured as it cuts its updates itself and cut as the two share them; prints and
+ * Two processes of one thread against one process of two threads, in turns: tokens/s, the share of the time that the two
+ * spend in exchanges, and the memory of a process (on Linux). The one process is measured as it cuts its updates itself and cut as the two share them; prints and
  * writes results/scale_out.json. Needs an MPI launcher. Not part of the product.
  *
  * usage: deno run -A bench/scale_out.ts [--presets tiny,mini,small] [--rounds 3] [--seconds 20] [--batch-tokens 8192]
@@ -30,10 +30,11 @@ const SIDES: Side[] = [
   { name: "two processes, one thread each", processes: 2, threads: 1, more: [] },
 ];
 
-/** Tokens/s, milliseconds of exchanges a second, and the load of the machine before. */
+/** Tokens/s, milliseconds of exchanges a second, the most memory that a process had, and the load of the machine before. */
 interface Turn {
   tokens_per_second: number;
   exchange_share: number;
+  mib: number;
   load: number;
 }
 
@@ -45,25 +46,40 @@ async function turn(by: Launcher, side: Side, preset: string, batch: string, sec
       .concat(["--batch-tokens", batch, "--max-sequence-length", "128", "--full-sentences", "--budget", `${seconds}s`])
       .concat(["--evaluate-every", "1000000000", "--save-every", "1000000000", "--dropout", "0.1"])
       .concat(["--threads", String(side.threads), ...side.more]);
-    const launch = side.processes === 1 ? [] : ["-n", String(side.processes), Deno.execPath()];
-    const command = new Deno.Command(side.processes === 1 ? Deno.execPath() : by.path, {
-      args: [...launch, ...args],
+    const noted = ["-c", `echo $$ > ${folder}/pid-$$; exec "$@"`, "sh", Deno.execPath(), ...args];
+    const command = new Deno.Command(side.processes === 1 ? "sh" : by.path, {
+      args: side.processes === 1 ? noted : ["-n", String(side.processes), "sh", ...noted],
       env: { ...by.env, NO_COLOR: "1" },
       cwd: root,
       stdin: "null",
       stdout: "null",
       stderr: "piped",
     });
-    const { success, stderr } = await command.output();
+    let mib = 0;
+    const watch = setInterval(() => mib = Math.max(mib, ...peaks(folder)), 200);
+    const { success, stderr } = await command.output().finally(() => clearInterval(watch));
     if (!success) throw new Error(new TextDecoder().decode(stderr));
     const lines = (await readMetrics(`${folder}/run/metrics.jsonl`)).filter((line) => line.kind === "train");
     const [first, last] = [lines[0], lines[lines.length - 1]]; // the first one warms up
     const ms = last.elapsed_ms - first.elapsed_ms;
     const exchanged = lines.slice(1).reduce((sum, { exchange_ms = 0 }) => sum + exchange_ms, 0);
-    return { tokens_per_second: 1000 * (last.tokens - first.tokens) / ms, exchange_share: exchanged / ms, load };
+    return { tokens_per_second: 1000 * (last.tokens - first.tokens) / ms, exchange_share: exchanged / ms, mib, load };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** The most memory that each process in progress has had, in MiB. */
+function peaks(folder: string): number[] {
+  const processes = [...Deno.readDirSync(folder)].filter(({ name }) => name.startsWith("pid-"));
+  return processes.map(({ name }) => {
+    try {
+      const status = Deno.readTextFileSync(`/proc/${name.slice("pid-".length)}/status`);
+      return Number(/^VmHWM:\s*(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024;
+    } catch {
+      return 0; // it has ended, or the system has no such files
+    }
+  });
 }
 
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -86,6 +102,7 @@ if (import.meta.main) {
         tokens_per_second: Math.round(median(turns[i].map((turn) => turn.tokens_per_second))),
         ratio: median(turns[i].map((turn, k) => turn.tokens_per_second / turns[0][k].tokens_per_second)),
         exchange_share: median(turns[i].map((turn) => turn.exchange_share)),
+        mib: Math.round(Math.max(...turns[i].map(({ mib }) => mib))),
         load: turns[i].map(({ load }) => load),
       };
       rows.push(row);

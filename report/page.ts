@@ -142,7 +142,7 @@ function verdictSection(run: RunRecord): Html {
         [
           "time",
           train && clock((run.end ?? train).elapsed_ms),
-          train && `${grouped(meanSpeed(run.train))} tokens/s in training`,
+          train && `${grouped(meanSpeed(run.train))} tokens/s in training${exchanges(run.train)}`,
         ],
         [
           "parameters",
@@ -152,6 +152,15 @@ function verdictSection(run: RunRecord): Html {
       ])}
     </section>
   `;
+}
+
+/** The share of the time that processes spend in exchanges, in words; nothing where there was one. */
+function exchanges(train: RunRecord["train"]): string {
+  const speed = meanSpeed(train), tokens = train.at(-1)?.tokens ?? 0;
+  const spent = train.map(({ exchange_ms }) => exchange_ms).filter((ms) => typeof ms === "number");
+  if (spent.length === 0 || !(speed > 0 && tokens > 0)) return "";
+  const share = spent.reduce((sum, ms) => sum + ms, 0) * speed / (1000 * tokens);
+  return `; ${percent(share)} of it in exchanges between processes`;
 }
 
 /** Tokens per second, evaluation and saving left out. */

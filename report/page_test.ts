@@ -58,6 +58,14 @@ Deno.test("runsPage shows next-sentence prediction only where it was trained", (
   assertEquals(dataOf(page).runs[0].evaluation.nsp_accuracy[0], 0.6);
 });
 
+Deno.test("runsPage says what processes spend in exchanges, where there were several", () => {
+  assert(!document(runsPage([exampleRun()]), NOW).includes("in exchanges"));
+  // 10 of the 500 ms between two lines.
+  const metrics = exampleMetrics().map((line) => line.kind === "train" ? { ...line, exchange_ms: 10 } : line);
+  const page = document(runsPage([runRecord("/runs/shared", undefined, metrics)]), NOW);
+  assertStringIncludes(page, "20,000 tokens/s in training; 2.0% of it in exchanges between processes");
+});
+
 Deno.test("runsPage lets no text of a run become markup or script", () => {
   const page = document(runsPage([hostileRun(), exampleRun()]), NOW);
   assertEquals(page.match(/<script/g)?.length, 3, "the data and two scripts");
