@@ -39,12 +39,19 @@ const MESSAGE_S = 1e-6;
 /** Meetings of an update: before it, for the sums, the norm, and the weights. */
 const MEETINGS = 4;
 
-/** Seconds in which an update is exchanged: each process sends (N − 1) / N of the gradient, and of the weights. */
-function exchange(parameters: number, processes: number, link: Link, bytes = 4): number {
-  if (processes === 1) return 0;
-  const sent = 2 * (processes - 1) / processes * bytes * parameters;
-  const meeting = link.latency_s * Math.ceil(Math.log2(processes)) + MESSAGE_S * (processes - 1);
-  return sent / link.bytes_per_second + MEETINGS * meeting;
+/** What a meeting takes beside the bytes, in seconds. */
+type Meeting = (link: Link, processes: number) => number;
+
+/** All tell rank 0 that they have come, and it tells them; then each sends to each. */
+const overMpi: Meeting = ({ latency_s }, processes) => 2 * latency_s + 3 * MESSAGE_S * (processes - 1);
+/** A tree of processes, and messages from each to each (assumed). */
+const overNccl: Meeting = ({ latency_s }, processes) =>
+  latency_s * Math.ceil(Math.log2(processes)) + MESSAGE_S * (processes - 1);
+
+/** Seconds in which an update is exchanged: each process sends (N − 1) / N of the gradient, and of the weights, in f32. */
+function exchange(parameters: number, processes: number, link: Link, meeting: Meeting): number {
+  const sent = 2 * (processes - 1) / processes * 4 * parameters;
+  return sent / link.bytes_per_second + MEETINGS * meeting(link, processes);
 }
 
 const ms = (seconds: number) => `${seconds >= 1 ? Math.round(seconds * 1e3) : (seconds * 1e3).toPrecision(3)} ms`;
@@ -62,7 +69,7 @@ function processors(): void {
   for (const [name, rate] of Object.entries(CPU_RATES)) {
     for (const [processes, link] of [[2, LOCAL], [8, ETHERNET], [64, ETHERNET]] as const) {
       const tokens = 2048 * processes; // as many of each process as a preset's update has
-      const compute = 2048 / rate, exposed = exchange(MODELS[name].parameters, processes, link);
+      const compute = 2048 / rate, exposed = exchange(MODELS[name].parameters, processes, link, overMpi);
       const share = compute / (compute + exposed);
       rows.push([name, String(processes), link.name, String(tokens), ms(compute), ms(exposed), percent(share)]);
     }
@@ -80,7 +87,7 @@ function gpus(): void {
   const rows = [];
   for (const tokens of [4096, 16384]) {
     for (const [processes, link] of [[8, NVLINK], [64, INFINIBAND], [1000, INFINIBAND]] as const) {
-      const compute = tokens / rate, exposed = exposed_share * exchange(parameters, processes, link);
+      const compute = tokens / rate, exposed = exposed_share * exchange(parameters, processes, link, overNccl);
       const step = compute + exposed + update / processes;
       const all = `${(tokens * processes / 1e6).toPrecision(3)} M`;
       rows.push([

@@ -4,7 +4,8 @@
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { Place, testWithCore, trainedPlace } from "./support.ts";
+import { launcher, outcome, result, startProgram } from "./launchers.ts";
+import { Place, SMALL_RUN, smallPlace, testWithCore, trainedPlace } from "./support.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const canCompile = Deno.env.has("DENORT_BIN") || Deno.env.has("CLOZE_TEST_COMPILE");
@@ -37,11 +38,11 @@ testWithCore("a dry run of compile embeds the core library and every command", a
   }
 });
 
+const SKIPPED =
+  " (skipped: deno compile's base binary is not at hand; set DENORT_BIN, or CLOZE_TEST_COMPILE=1 with a network)";
+
 Deno.test({
-  name: "the compiled binary predicts in an empty folder" +
-    (canCompile
-      ? ""
-      : " (skipped: deno compile's base binary is not at hand; set DENORT_BIN, or CLOZE_TEST_COMPILE=1 with a network)"),
+  name: `the compiled binary predicts in an empty folder${canCompile ? "" : SKIPPED}`,
   ignore: !canCompile,
   fn: async () => {
     const { code, stderr } = await compile([]);
@@ -52,5 +53,23 @@ Deno.test({
     const output = await new Deno.Command("bash", { args: ["-c", script], cwd: empty.path, env: empty.env }).output();
     assertEquals(output.code, 0, new TextDecoder().decode(output.stderr));
     assertEquals(JSON.parse(new TextDecoder().decode(output.stdout)).masks.length, 1);
+  },
+});
+
+Deno.test({
+  name: `two processes of the compiled binary share a run${
+    canCompile ? launcher === undefined ? " (skipped: no MPI launcher)" : "" : SKIPPED
+  }`,
+  ignore: !canCompile || launcher === undefined,
+  fn: async () => {
+    const { code, stderr } = await compile([]);
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    using place = smallPlace();
+    const args = ["pretrain", ...SMALL_RUN, "--steps", "4", "--threads", "1", "--output"];
+    const alone = await place.cloze([...args, "alone", "--micro-batches", "8"]);
+    assertEquals(alone.code, 0, alone.stderr);
+    const two = await outcome(startProgram(place, launcher, 2, [`${root}dist/cloze`, ...args, "two"]));
+    assertEquals(two.code, 0, two.stderr);
+    assertEquals(await result(place, "two", 4), await result(place, "alone", 4));
   },
 });
