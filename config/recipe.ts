@@ -15,15 +15,21 @@ export const RECIPE_MASKS: Record<Recipe, Pick<MaskingConfig, "mlm_probability" 
 };
 
 /**
- * How a model without weights begins: knowing frequencies, which `bert` learns in its first hundreds of updates, and with
- * short sequences, from which it learns sooner what neighbours tell.
+ * How a model without weights begins: knowing frequencies, which `bert` learns in its first hundreds of updates, with
+ * short sequences, from which it learns sooner what neighbours tell, and with layers whose first matrices are as large as its width asks for.
  */
 export const RECIPE_START: Record<Recipe, {
   decoder_bias?: "unigram";
+  /**
+   * Whether query, key, value and the first matrix of the feed-forward part begin with the standard deviation
+   * 1 / √hidden_size, so that what they make is as large as what goes in. BERT's 0.02 suits a width of 2,500: narrower
+   * layers hardly tell one token from another at first.
+   */
+  inner_by_width?: boolean;
   /** For longer sequences than that, and for so large a share of the run. */
   warmup?: { length: number; ratio: number };
 }> = {
-  fast: { decoder_bias: "unigram", warmup: { length: 32, ratio: 0.3 } },
+  fast: { decoder_bias: "unigram", inner_by_width: true, warmup: { length: 32, ratio: 0.3 } },
   bert: {},
 };
 

@@ -70,6 +70,8 @@ export interface TrainingConfig extends OptimizerConfig, SamplingConfig, Masking
   recipe?: Recipe;
   /** That the decoder's bias begins with log frequencies of the text, and not with zeros. */
   decoder_bias?: "unigram";
+  /** Standard deviation of query, key, value and the first of the feed-forward part at the start, instead of `initializer_range`. */
+  inner_initializer_range?: number;
   /** Chance of an activation to be dropped; that of `config.json` if it is absent. `null` until the text was read. */
   dropout?: number | null;
   /**

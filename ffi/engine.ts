@@ -45,6 +45,8 @@ export interface EngineOptions {
   optimizer?: OptimizerOptions;
   /** What the bias of the decoder begins with where there are no `weights`, instead of zeros; `[V]`. */
   decoder_bias?: readonly number[];
+  /** What stands for the config's `initializer_range` in the matrices that branches of the encoder's layers begin with. */
+  inner_initializer_range?: number;
   /** A safetensors file, one of PyTorch, or an index of several; without it, weights are initialized from the seed. */
   weights?: string;
   /** What of the model the file may lack; that is initialized. */

@@ -225,6 +225,21 @@ testWithCore("Engine refuses arrays and numbers of another kind before the core 
   await engine.update(RATE, 0);
 });
 
+testWithCore("Engine.open begins with inner matrices of the size that it is given, and refuses none", async () => {
+  const { initializer_range } = OPTIONS.config;
+  const logits = async (inner_initializer_range?: number) => {
+    using engine = await Engine.open({ ...OPTIONS, ...(inner_initializer_range ? { inner_initializer_range } : {}) });
+    return await engine.logits(batch());
+  };
+  const plain = await logits();
+  assertEquals(await logits(initializer_range), plain, "that of the config");
+  const wide = await logits(10 * initializer_range);
+  assert(wide.some((value, i) => Math.abs(value - plain[i]) > 1e-3), "larger matrices make another model");
+  for (const inner_initializer_range of [0, -1]) {
+    await assertRejects(() => Engine.open({ ...OPTIONS, inner_initializer_range }), NativeError, "above 0");
+  }
+});
+
 testWithCore(
   "Engine.open begins with the decoder's bias that it is given, in both engines, and refuses another length",
   async () => {

@@ -59,6 +59,7 @@ mod tests {
             max_sequence_length: 16,
             optimizer: None,
             decoder_bias: None,
+            inner_initializer_range: None,
             profile: false,
         };
         assert_eq!(CandleEngine::new(options, None).err().map(|error| error.code), Some(Code::OutOfMemory));

@@ -120,6 +120,7 @@ fn options(config: &ModelConfig, heads: &Heads, threads: usize) -> EngineOptions
         max_sequence_length: 40,
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
+        inner_initializer_range: None,
         profile: false,
     }
 }

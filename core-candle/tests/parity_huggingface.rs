@@ -155,6 +155,7 @@ fn options(config: ModelConfig, heads: Heads, tokens: usize) -> EngineOptions {
         max_sequence_length: 24,
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
+        inner_initializer_range: None,
         profile: false,
     }
 }

@@ -52,6 +52,7 @@ fn main() {
         max_sequence_length: t,
         optimizer: Some(measured_step::OPTIMIZER),
         decoder_bias: None,
+        inner_initializer_range: None,
         profile: false,
     };
     let mut engine = open(&options);

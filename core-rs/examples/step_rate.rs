@@ -45,6 +45,7 @@ fn main() {
         max_sequence_length: t,
         optimizer: Some(measured_step::OPTIMIZER),
         decoder_bias: None,
+        inner_initializer_range: None,
         profile: true,
     };
     let mut trainer = trainer::open(options, None).expect("the engine opens");

@@ -48,6 +48,7 @@ fn options(family: &str, dtype: Dtype, threads: usize) -> EngineOptions {
         max_sequence_length: 40,
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
+        inner_initializer_range: None,
         profile: false,
     }
 }

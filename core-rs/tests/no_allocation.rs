@@ -97,6 +97,7 @@ fn a_training_step_allocates_nothing() {
             max_sequence_length: 64,
             optimizer: Some(OPTIMIZER),
             decoder_bias: None,
+            inner_initializer_range: None,
             profile: false,
         };
         let batch = Batch {

@@ -10,7 +10,24 @@ const weights = (place: Place, run: string) => Deno.readFileSync(`${place.path}/
 const RUN = ["pretrain", ...SMALL_RUN.filter((word) => !["--config", "config.json"].includes(word))]
   .map((word) => word === "32" ? "64" : word);
 /** What is said of every new model. */
-const BEGINS = "recipe   fast: begins with the frequencies of tokens; sequences of 32 in the first 30%; ";
+const BEGINS =
+  "recipe   fast: begins with the frequencies of tokens; deviation 0.0884 inside layers; sequences of 32 in the first 30%; ";
+
+/** Standard deviations of a model's matrices: of those that branches of a layer begin with, and of others. */
+function deviations(place: Place, run: string) {
+  const file = weights(place, run), length = Number(new DataView(file.buffer).getBigUint64(0, true));
+  const tensors = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)));
+  const of = (name: string) => {
+    const [start, end] = tensors[name].data_offsets.map((at: number) => 8 + length + at);
+    const values = new Float32Array(file.slice(start, end).buffer);
+    return Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+  };
+  const layer = (name: string) => of(`bert.encoder.layer.1.${name}.weight`);
+  return {
+    inner: ["attention.self.query", "attention.self.key", "attention.self.value", "intermediate.dense"].map(layer),
+    others: [of("bert.embeddings.word_embeddings.weight"), layer("attention.output.dense"), layer("output.dense")],
+  };
+}
 
 /** Runs a command that has to succeed. */
 async function good(place: Place, args: string[]): Promise<string> {
@@ -36,6 +53,10 @@ testWithCore(
     );
     const { recipe, dropout, mlm_probability, final_mlm_probability } = json(place, "few/run.json").training;
     assertEquals([recipe, dropout, mlm_probability, final_mlm_probability], ["fast", 0, 0.4, 0.15]);
+    assertEquals(json(place, "few/run.json").training.inner_initializer_range, 0.0884, "1 / √128");
+    const { inner, others } = deviations(place, "few");
+    for (const found of inner) assert(Math.abs(found / 0.0884 - 1) < 0.1, `${inner}`);
+    for (const found of others) assert(Math.abs(found / 0.02 - 1) < 0.1, `${others}`);
     assertEquals(json(place, "few/config.json").hidden_dropout_prob, 0.1, "fine-tuning drops what BERT drops");
 
     const many = await good(place, [...RUN, "--output", "many", "--epochs", "6"]);
@@ -44,6 +65,7 @@ testWithCore(
 
     const bert = await good(place, [...RUN, "--output", "bert", "--steps", "6", "--recipe", "bert"]);
     assertStringIncludes(bert, "recipe   bert: 15% masked; dropout 0.1");
+    assertEquals("inner_initializer_range" in json(place, "bert/run.json").training, false);
 
     const own = ["--steps", "6", "--mlm-probability", "0.3", "--dropout", "0.2"];
     assertStringIncludes(

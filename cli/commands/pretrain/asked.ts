@@ -13,6 +13,7 @@ import {
   type TrainingConfig,
   VERSION,
 } from "../../../config/run_config.ts";
+import { PRESETS } from "../../../config/model_config.ts";
 import { checkKind, longestText } from "../../../model/families.ts";
 import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import { DEFAULT_OBJECTIVE, pretrainingTask } from "../../../tasks/registry.ts";
@@ -124,7 +125,7 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     ...(from === undefined ? {} : { warmup_ratio: FROM_DEFAULTS.warmup_ratio }),
     ...(values.optimizer === "muon" ? MUON_DEFAULTS : {}),
     recipe,
-    ...(from === undefined ? startOf(recipe, sampling) : {}),
+    ...(from === undefined ? startOf(values, recipe, sampling) : {}),
     ...dropoutOf(values, recipe),
     ...maskingOf(values, recipe),
     ...sampling,
@@ -132,9 +133,21 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
   };
 }
 
-/** How a new model begins. Every epoch has the same masks only if its sequences are the same, too. */
-function startOf(recipe: Recipe, { max_sequence_length, static_masking }: SamplingConfig): Partial<TrainingConfig> {
-  const { warmup, ...start } = RECIPE_START[recipe];
+/**
+ * How a new model begins; a `--config` says itself how large its weights are. Every epoch has the same masks only if its
+ * sequences are the same, too.
+ */
+function startOf(
+  { config, preset = "tiny" }: PretrainOptions,
+  recipe: Recipe,
+  { max_sequence_length, static_masking }: SamplingConfig,
+): Partial<TrainingConfig> {
+  const { warmup, inner_by_width = false, ...frequencies } = RECIPE_START[recipe];
+  const range = Number((1 / Math.sqrt(PRESETS[preset].hidden_size)).toPrecision(3));
+  const start = {
+    ...frequencies,
+    ...(inner_by_width && config === undefined ? { inner_initializer_range: range } : {}),
+  };
   if (warmup === undefined || max_sequence_length <= warmup.length || static_masking) return start;
   return { ...start, warmup_sequence_length: warmup.length, warmup_sequence_ratio: warmup.ratio };
 }

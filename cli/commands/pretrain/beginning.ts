@@ -28,7 +28,10 @@ export interface Beginning {
   /** By name. */
   files: Record<string, string>;
   /** Nothing for random weights. */
-  weights: Pick<EngineOptions, "weights" | "may_be_missing" | "training_state" | "decoder_bias">;
+  weights: Pick<
+    EngineOptions,
+    "weights" | "may_be_missing" | "training_state" | "decoder_bias" | "inner_initializer_range"
+  >;
 }
 
 /**

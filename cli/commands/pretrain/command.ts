@@ -47,7 +47,7 @@ import type { PretrainOptions } from "./flags.ts";
 import { PretrainObserver } from "./observer.ts";
 import { measuring, OtherShards, referenceBatches, sayGone } from "./others.ts";
 import type { Plan } from "./plan.ts";
-import { biasOf, withDropout } from "./recipe.ts";
+import { startOf, withDropout } from "./recipe.ts";
 import { type RunParts, runStart } from "./start.ts";
 import { checkText, measuredBatches } from "./text.ts";
 import { sayChange, sayEnd, sayFiles, sayFit, sayModel, sayRecipe, sayResult, sayText } from "./view.ts";
@@ -158,7 +158,7 @@ async function trainOn(
   sayText(plan, data, tokenizer, unigram);
   if (plan.run.from !== undefined && plan.start === undefined) sayFit(plan.run.from, data.train, tokenizer);
 
-  const weights = { ...beginning.weights, ...biasOf(plan, counts, model.vocab_size) };
+  const weights = { ...beginning.weights, ...startOf(plan, counts, model.vocab_size) };
   const threads = values.threads ?? crew?.threads ?? navigator.hardwareConcurrency;
   using engine = await openEngine(plan, model, weights, { device: values.device ?? "cpu", threads });
   const about = engine.describe();

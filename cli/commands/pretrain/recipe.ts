@@ -54,13 +54,22 @@ async function passesOf(
   return extent.budget_ms / 1000 * tokens_per_second / text_tokens;
 }
 
-/** What a new model begins with, if the recipe says that it knows frequencies; its vocabulary may be larger than the tokenizer's. */
-export function biasOf(
+/**
+ * What a new model begins with: how large its matrices are, and frequencies, if the recipe says that it knows them. Its
+ * vocabulary may be larger than the tokenizer's.
+ */
+export function startOf(
   { training, weights }: Plan,
   counts: Float64Array,
   vocab_size: number,
-): Pick<EngineOptions, "decoder_bias"> {
-  if (training.decoder_bias === undefined || weights !== undefined) return {};
+): Pick<EngineOptions, "decoder_bias" | "inner_initializer_range"> {
+  if (weights !== undefined) return {};
+  const { decoder_bias, inner_initializer_range } = training;
   const unigram = new Unigram(counts);
-  return { decoder_bias: Array.from({ length: vocab_size }, (_, id) => -unigram.loss(id)) };
+  return {
+    ...(inner_initializer_range === undefined ? {} : { inner_initializer_range }),
+    ...(decoder_bias === undefined
+      ? {}
+      : { decoder_bias: Array.from({ length: vocab_size }, (_, id) => -unigram.loss(id)) }),
+  };
 }

@@ -47,6 +47,8 @@ struct OpenRequest {
     #[serde(default)]
     decoder_bias: Option<Vec<f32>>,
     #[serde(default)]
+    inner_initializer_range: Option<f32>,
+    #[serde(default)]
     profile: bool,
     #[serde(default)]
     weights: Option<PathBuf>,
@@ -114,6 +116,7 @@ pub(super) fn open(request: &[u8]) -> Result<(Box<dyn Engine>, Arc<Lane>)> {
         max_sequence_length: request.max_sequence_length,
         optimizer: request.optimizer,
         decoder_bias: request.decoder_bias,
+        inner_initializer_range: request.inner_initializer_range,
         profile: request.profile,
     };
     let may_be_missing = request.may_be_missing;

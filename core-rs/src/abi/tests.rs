@@ -331,6 +331,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         max_sequence_length: 1,
         optimizer: None,
         decoder_bias: None,
+        inner_initializer_range: None,
         profile: false,
     };
     let bomb = Bomb(Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout(), options);

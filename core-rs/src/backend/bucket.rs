@@ -106,6 +106,7 @@ mod tests {
             max_sequence_length: 512,
             optimizer: None,
             decoder_bias: None,
+            inner_initializer_range: None,
             profile: false,
         }
     }

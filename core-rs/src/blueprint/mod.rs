@@ -71,6 +71,14 @@ impl Blueprint {
         Err(Error::new(Code::Unsupported, format!("a model of the type {model_type:?} has no {lacks}")))
     }
 
+    /// The matrices at the beginning of every block's branches: query, key and value, and the first of the feed-forward part.
+    pub fn inner_matrices(&self) -> impl Iterator<Item = &Tensor> {
+        self.blocks
+            .iter()
+            .flat_map(|block| block.attention.qkv.iter().chain([&block.mlp.up]))
+            .map(|dense| &dense.weight)
+    }
+
     /// Where its parameters lie.
     pub fn layout(&self) -> ParameterLayout {
         ParameterLayout::new(self)

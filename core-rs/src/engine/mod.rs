@@ -43,6 +43,8 @@ pub struct EngineOptions {
     pub optimizer: Option<Optimizer>,
     /// What the decoder's bias begins with in a model without a file, instead of zeros. `[V]`
     pub decoder_bias: Option<Vec<f32>>,
+    /// What stands for the configuration's `initializer_range` in [`crate::blueprint::Blueprint::inner_matrices`].
+    pub inner_initializer_range: Option<f32>,
     /// Whether to keep a profile.
     pub profile: bool,
 }
@@ -65,6 +67,13 @@ impl EngineOptions {
             && (bias.len() != self.config.vocab_size || !self.heads.tokens || bias.iter().any(|x| !x.is_finite()))
         {
             let message = "decoder_bias has to be vocab_size finite numbers for a head that predicts tokens";
+            return Err(Error::new(Code::InvalidArgument, message));
+        }
+        if let Some(range) = self.inner_initializer_range
+            && !(range > 0.0 && range <= 1e6 && self.config.initializer_range > 0.0)
+        {
+            let message =
+                format!("inner_initializer_range is {range}, but it, and initializer_range, have to be above 0");
             return Err(Error::new(Code::InvalidArgument, message));
         }
         if self.training() && !self.heads.tokens && self.heads.sequence.is_none() {

@@ -26,6 +26,7 @@ fn options(config: ModelConfig, threads: usize) -> EngineOptions {
         max_sequence_length: 10,
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
+        inner_initializer_range: None,
         profile: false,
     }
 }

@@ -89,6 +89,7 @@ pub fn options(heads: Heads) -> EngineOptions {
         max_sequence_length: 80,
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
+        inner_initializer_range: None,
         profile: false,
     }
 }
