@@ -14,8 +14,16 @@ const GPU = { bytes: 4.8e12, flop: 989e12, multiprocessors: 132, schedulers: 4, 
 const EFFICIENCY = { bytes: 0.8, forward: 0.62, data: 0.58, weight: 0.48, issue: 0.5, elementwise: 0.8 };
 /** Seconds from the end of one node of a graph to the start of the next. */
 const NODE = 1.1e-6;
-/** Instructions of a warp on a 64 × 64 tile of attention, and for four elements of GELU. */
-const INSTRUCTIONS = { attention: 1740, attentionBackward: [2100, 2900], gelu: 142, geluBackward: 198 };
+/**
+ * Instructions of a warp: of attention on 16 × 64 scores with dropout and without masks, and before and after these for
+ * each 16 rows; of GELU for four elements of each lane.
+ */
+const INSTRUCTIONS = {
+  attention: { scores: 712, rows: 600 },
+  attentionBackward: { scores: 1638, rows: 605 },
+  gelu: 142,
+  geluBackward: 199,
+};
 const VOCABULARY = 30_528;
 const SIZES: Record<string, { layers: number; hidden: number }> = {
   base: { layers: 12, hidden: 768 },
@@ -42,11 +50,11 @@ export function costs(layers: number, c: number, length: number, sequences: numb
   const sum = (cost: (inputs: number, outputs: number) => number) => dense.reduce((all, [i, o]) => all + cost(i, o), 0);
   const moved = (bytes: number) => bytes / (GPU.bytes * EFFICIENCY.bytes);
   const issued = (instructions: number, share: number) => instructions / (issue * share);
-  const heads = c / 64, tile = 64, tiles = Math.ceil(length / tile) ** 2 * sequences * heads, warps = 4;
-  const attention = (instructions: number) => issued(tiles * warps * instructions, EFFICIENCY.issue);
+  const heads = c / 64, tile = 64, tiles = Math.ceil(length / tile), warps = 4;
+  const attention = ({ scores, rows }: { scores: number; rows: number }) =>
+    issued(sequences * heads * tiles * warps * (tiles * scores + rows), EFFICIENCY.issue);
   const gelu = (instructions: number, bytes: number) =>
     Math.max(moved(n * f * bytes), issued(n * f / 128 * instructions, EFFICIENCY.elementwise));
-  const [keys, queries] = INSTRUCTIONS.attentionBackward;
   const each = (name: string, calls: number, seconds: number): Cost => ({ name, calls, seconds });
   return [
     // A profile does not tell a block's products from the head's.
@@ -69,8 +77,7 @@ export function costs(layers: number, c: number, length: number, sequences: numb
         product("weight", m, c, c, 8 * c * c) + product("weight", m, c, v, 2 * m * v + 8 * c * v),
     ),
     each("attention_forward_64", layers, layers * attention(INSTRUCTIONS.attention)),
-    each("attention_backward_keys_64", layers, layers * attention(keys)),
-    each("attention_backward_queries_64", layers, layers * attention(queries)),
+    each("attention_backward_64", layers, layers * attention(INSTRUCTIONS.attentionBackward)),
     each("attention_delta", layers, layers * moved(4 * n * c)),
     each("gelu_forward", layers + 1, layers * gelu(INSTRUCTIONS.gelu, 4)),
     each("gelu_backward", layers + 1, layers * gelu(INSTRUCTIONS.geluBackward, 6)),

@@ -17,6 +17,8 @@ using Pointer = T*;
 template <class U, class T>
 __device__ __forceinline__ Pointer<U> cast(T* p) { return reinterpret_cast<U*>(p); }
 #define KERNEL(name) extern "C" __global__ void name
+/// A kernel whose blocks have `threads` threads, with registers for `blocks` of them on a multiprocessor.
+#define BOUNDED_KERNEL(name, threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks) name
 #define EXPORT(name)
 /// All dynamic shared memory of the block, as elements of one type.
 #define DYNAMIC_SHARED(type, name)                            \
@@ -57,6 +59,17 @@ DEVICE bf16 narrow<bf16>(float x) {
     r.bits = x != x ? 0x7fff : (u16)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 #else
     asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r.bits) : "f"(x));
+#endif
+    return r;
+}
+
+/// Two neighbours in one word, the first one low.
+DEVICE u32 narrow_pair(float low, float high) {
+    u32 r;
+#ifdef CLOZE_SIMULATED
+    r = narrow<bf16>(low).bits | (u32)narrow<bf16>(high).bits << 16;
+#else
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
 #endif
     return r;
 }
@@ -110,6 +123,19 @@ DEVICE double block_sum(double x) {
     return total;
 }
 
+const float LOG2_E = 1.44269504f, LN_2 = 0.69314718f;
+
+/// 2^x, one instruction, off by up to two units. What is below 2^−126 becomes 0.
+DEVICE float power_of_two(float x) {
+#ifdef CLOZE_SIMULATED
+    return exp2f(x);
+#else
+    float r;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+    return r;
+#endif
+}
+
 /// Φ(x) and φ(x) of the standard normal distribution.
 DEVICE void normal(float x, float& cdf, float& pdf) {
     cdf = 0.5f * (1.0f + erff(x * 0.70710678f));
@@ -121,11 +147,14 @@ struct Dropout {
     u32 low, high, threshold;
     float scale;
 
-    DEVICE float factor(u32 index) const {
-        if (threshold == 0) return 1.0f;
+    DEVICE bool drops(u32 index) const {
         u32 x = (index ^ low) * 0x7feb352du;
         x = ((x ^ (x >> 15)) + high) * 0x846ca68bu;
-        return (x ^ (x >> 16)) < threshold ? 0.0f : scale;
+        return (x ^ (x >> 16)) < threshold;
+    }
+    DEVICE float factor(u32 index) const {
+        if (threshold == 0) return 1.0f;
+        return drops(index) ? 0.0f : scale;
     }
 };
 
@@ -168,14 +197,26 @@ DEVICE void load_a(FragmentA<float>& f, Pointer<const float> tile, int stride) {
     }
 }
 
-/// B[k, j] is at `tile[k * stride + j]`, or, transposed, at `tile[j * stride + k]`.
+/// Two neighbours, 8 columns each. B[k, j] is at `tile[k * stride + j]`, or, transposed, at `tile[j * stride + k]`.
 template <bool TRANSPOSED>
-DEVICE void load_b(FragmentB<float>& f, Pointer<const float> tile, int stride) {
-    const int column = 2 * (lane_id() % 4);
+DEVICE void load_b(FragmentB<float> (&f)[2], Pointer<const float> tile, int stride) {
 #pragma unroll
-    for (int k = 0; k < 16; k++) {
-        f.v[0][k] = tile[TRANSPOSED ? column * stride + k : k * stride + column];
-        f.v[1][k] = tile[TRANSPOSED ? (column + 1) * stride + k : k * stride + column + 1];
+    for (int i = 0; i < 4; i++) {
+        const int column = 8 * (i / 2) + 2 * (lane_id() % 4) + i % 2;
+#pragma unroll
+        for (int k = 0; k < 16; k++) f[i / 2].v[i % 2][k] = tile[TRANSPOSED ? column * stride + k : k * stride + column];
+    }
+}
+
+/// Columns 16 k … of a product as the left operand of the next one.
+template <int J>
+DEVICE void as_a(FragmentA<float>& f, const float (&c)[J][4], int k) {
+#pragma unroll
+    for (int i = 0; i < 16; i++) {
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            f.v[r][i] = __shfl_sync(ALL_LANES, c[2 * k + i / 8][2 * r + i % 2], lane_id() / 4 * 4 + i % 8 / 2);
+        }
     }
 }
 
@@ -188,11 +229,25 @@ DEVICE void multiply_add(float (&c)[4], const FragmentA<float>& a, const Fragmen
 }
 
 #ifndef CLOZE_SIMULATED
-DEVICE u32 shared_address(const bf16* p) {
-    u64 address;
-    asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(p));
-    return (u32)address;
+/// An address in shared memory. The compiler sees through this one, and counts in 32 bits.
+DEVICE u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
+
+/// Copies 4 or 16 bytes from global to shared memory, or zeros unless `wanted`. They are there for this thread after
+/// `copies_arrived`, and for the others after a barrier behind that.
+template <class T>
+DEVICE void copy_async(T* to, const T* from, bool wanted) {
+    static_assert(sizeof(T) == 4 || sizeof(T) == 16, "what cp.async takes");
+    const int bytes = wanted ? sizeof(T) : 0;
+    if (sizeof(T) == 4) {
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
+                     :: "r"(shared_address(to)), "l"(from), "r"(bytes) : "memory");
+    } else {
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+                     :: "r"(shared_address(to)), "l"(from), "r"(bytes) : "memory");
+    }
 }
+
+DEVICE void copies_arrived() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 DEVICE void ldmatrix_x4(u32 (&r)[4], const bf16* row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
@@ -202,16 +257,6 @@ DEVICE void ldmatrix_x4(u32 (&r)[4], const bf16* row) {
 DEVICE void ldmatrix_x4_trans(u32 (&r)[4], const bf16* row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row)) : "memory");
-}
-
-DEVICE void ldmatrix_x2(u32 (&r)[2], const bf16* row) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(row)) : "memory");
-}
-
-DEVICE void ldmatrix_x2_trans(u32 (&r)[2], const bf16* row) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(row)) : "memory");
 }
 
 DEVICE void mma_m16n8k16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
@@ -231,10 +276,19 @@ DEVICE void load_a(FragmentA<bf16>& f, Pointer<const bf16> tile, int stride) {
 }
 
 template <bool TRANSPOSED>
-DEVICE void load_b(FragmentB<bf16>& f, Pointer<const bf16> tile, int stride) {
-    const int l = lane_id() % 16;
-    if (TRANSPOSED) ldmatrix_x2(f.v, tile + (l % 8 * stride + 8 * (l / 8)));
-    else ldmatrix_x2_trans(f.v, tile + l * stride);
+DEVICE void load_b(FragmentB<bf16> (&f)[2], Pointer<const bf16> tile, int stride) {
+    const int l = lane_id();
+    u32 r[4];
+    if (TRANSPOSED) ldmatrix_x4(r, tile + ((l % 8 + 8 * (l / 16)) * stride + 8 * (l / 8 % 2)));
+    else ldmatrix_x4_trans(r, tile + (l % 16 * stride + 8 * (l / 16)));
+#pragma unroll
+    for (int i = 0; i < 4; i++) f[i / 2].v[i % 2] = r[i];
+}
+
+template <int J>
+DEVICE void as_a(FragmentA<bf16>& f, const float (&c)[J][4], int k) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) f.v[i] = narrow_pair(c[2 * k + i / 2][2 * (i % 2)], c[2 * k + i / 2][2 * (i % 2) + 1]);
 }
 
 DEVICE void multiply_add(float (&c)[4], const FragmentA<bf16>& a, const FragmentB<bf16>& b) {

@@ -40,7 +40,7 @@ pub fn compile(architecture: &str, activations: Dtype) {
     let mut names = Vec::new();
     for (_, text) in PROGRAM {
         for kernel in text.split("KERNEL(").skip(1) {
-            let name = kernel.split(')').next().unwrap_or_default();
+            let name = kernel.split([')', ',']).next().unwrap_or_default();
             // Made by a macro for several sizes: MACRO(SIZE, …).
             let versions = |stem: &str, from: &str| -> Vec<String> {
                 let calls = text.lines().filter_map(|line| line.strip_prefix(from)?.split([',', ')']).next());

@@ -44,6 +44,7 @@ pub fn tests<D: Device>() -> Vec<Test<D>> {
         ("attention::short_and_odd", |d| attention_(d, 2, 5, false, &[1, 4, 33, 7])),
         ("attention::tiles", |d| attention_(d, 2, 64, false, &[64, 1, 65, 32])),
         ("attention::long", |d| attention_(d, 1, 32, false, &[300])),
+        ("attention::several_sums", |d| attention_within(d, 1, 8, true, Some(700), &[2, 1100])),
         ("attention::causal", |d| attention_(d, 2, 16, true, &[1, 130, 9])),
         ("attention::window", |d| windowed_attention(d, 20, false)),
         ("attention::narrow_causal_window", |d| windowed_attention(d, 3, true)),
@@ -520,7 +521,7 @@ fn attention_within<D: Device>(
         cu_seqlens.push(cu_seqlens.last().unwrap() + length);
     }
     let (n, c) = (*cu_seqlens.last().unwrap() as usize, heads * d);
-    let longest = 512;
+    let longest = lengths.iter().fold(512, |most, &length| most.max(length as usize));
     let max_sequence_length = longest;
     let shape = attention::Shape { heads, hidden: c, cu_seqlens: &cu_seqlens, max_sequence_length, causal, window };
     let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 2.0).collect::<Vec<_>>();
@@ -549,7 +550,10 @@ fn attention_within<D: Device>(
 
         let (x, g) = (activations(device, &qkv), activations(device, &d_out));
         let (y, kept) = (activations(device, &vec![0.0; n * c]), singles(device, &vec![0.0; n * heads]));
-        let (dx, delta) = (activations(device, &vec![0.0; 3 * n * c]), singles(device, &vec![0.0; n * heads]));
+        let scratch = attention::cuda::backward_scratch(n, heads, c, longest);
+        // What no kernel has written is no number.
+        let (dx, scratch) =
+            (activations(device, &vec![f32::NAN; 3 * n * c]), singles(device, &vec![f32::NAN; scratch]));
         let [low, high, threshold, scale] = dropout.words();
         let site = || (!dropout.is_none()).then(|| device.input(&[low, high, threshold, scale, n as u32], 5));
         attention::cuda::forward(device, &batch, x.tensor(), site(), y.tensor(), kept.tensor());
@@ -564,7 +568,7 @@ fn attention_within<D: Device>(
             kept.tensor(),
             g.tensor(),
             dx.tensor(),
-            delta.tensor(),
+            scratch.tensor(),
         );
         close(device, "d_qkv", &dx, &d_qkv, 8.0);
     }

@@ -3,8 +3,8 @@
 // It stands in front of driver/prelude.cuh and the kernels, which are then compiled as C++. It is there to find mistakes,
 // not to be fast: each access to global or shared memory is checked for bounds and alignment, shared memory starts as
 // NaN in each block, warp operations and barriers have to be reached by all threads at the same place, and the order in
-// which threads run can be reversed, so that a missing barrier shows. What a fault ends is the launch, with a sentence
-// that says where. simulator.rs compiles and loads it.
+// which threads run can be reversed, so that a missing barrier shows; asynchronous copies arrive as late as they may.
+// What a fault ends is the launch, with a sentence that says where. simulator.rs compiles and loads it.
 //
 // Fibers switch by setjmp and longjmp; ucontext only makes their stacks.
 
@@ -41,9 +41,11 @@ static inline float off(float x, float y) {
     return y;
 }
 static inline float exp_of_a_gpu(float x) { return off(x, expf(x)); }
+static inline float exp2_of_a_gpu(float x) { return off(x, exp2f(x)); }
 static inline float erf_of_a_gpu(float x) { return off(x, erff(x)); }
 static inline float tanh_of_a_gpu(float x) { return off(x, tanhf(x)); }
 #define expf exp_of_a_gpu
+#define exp2f exp2_of_a_gpu
 #define erff erf_of_a_gpu
 #define tanhf tanh_of_a_gpu
 
@@ -64,7 +66,15 @@ constexpr size_t LARGEST_SHARED = 227 << 10;
 /// Where a thread stands.
 enum State { RUNNING, AT_WARP, AT_BLOCK, DONE };
 
+/// What is on its way to shared memory.
+struct Copy {
+    char* to;
+    size_t count;
+    char bytes[16];
+};
+
 struct Fiber {
+    std::vector<Copy> copies;
     ucontext_t context;
     jmp_buf at;
     std::unique_ptr<char[]> stack{new char[STACK]};
@@ -197,6 +207,7 @@ T shuffle(T mine, int from, const char* operation, int line) {
 inline void enter() {
     Fiber& f = block->fibers[block->current];
     block->body(block->arguments);
+    if (!f.copies.empty()) fault("ends before its copies have arrived");
     f.state = DONE;
     _longjmp(block->scheduler, 1);
 }
@@ -237,6 +248,7 @@ inline void run_block() {
     for (unsigned t = 0; t < b.threads; t++) {
         Fiber& f = b.fibers[t];
         f.started = false;
+        f.copies.clear();
         f.state = RUNNING;
         f.index = {t % b.size.x, t / b.size.x % b.size.y, t / (b.size.x * b.size.y)};
     }
@@ -387,6 +399,7 @@ inline float __int_as_float(int bits) { return __builtin_bit_cast(float, bits); 
 inline float __uint_as_float(unsigned bits) { return __builtin_bit_cast(float, bits); }
 
 #define KERNEL(name) static void name
+#define BOUNDED_KERNEL(name, threads, blocks) static void name
 #define EXPORT(name)                                                                                                    \
     extern "C" const char* cloze_##name(unsigned count, void** arguments, const unsigned* size, size_t shared, int reversed) { \
         return sim::call(#name, name, count, arguments, size, shared, reversed != 0);                                   \
@@ -421,6 +434,20 @@ extern "C" void cloze_release(void* p) {
     free(p);
 }
 
+/// cp.async: what it writes to is nothing until it has arrived.
+template <class T>
+void copy_async(Pointer<T> to, Pointer<const T> from, bool wanted) {
+    sim::Copy copy = {(char*)&*to, sizeof(T), {}};
+    if (wanted) memcpy(copy.bytes, &*from, sizeof(T));
+    memset(copy.to, 0xff, sizeof(T));
+    sim::block->fibers[sim::block->current].copies.push_back(copy);
+}
+inline void copies_arrived() {
+    auto& copies = sim::block->fibers[sim::block->current].copies;
+    for (const auto& copy : copies) memcpy(copy.to, copy.bytes, copy.count);
+    copies.clear();
+}
+
 struct bf16;
 
 /// ldmatrix: lane 8m + r gives row r of the m-th 8×8 matrix; lane l receives elements 2 (l % 4) and the next of row l / 4.
@@ -445,8 +472,6 @@ void simulate_ldmatrix(unsigned (&r)[COUNT], Pointer<const B> row, int line) {
 }
 #define ldmatrix_x4(r, row) simulate_ldmatrix<4, false, bf16>(r, row, __LINE__)
 #define ldmatrix_x4_trans(r, row) simulate_ldmatrix<4, true, bf16>(r, row, __LINE__)
-#define ldmatrix_x2(r, row) simulate_ldmatrix<2, false, bf16>(r, row, __LINE__)
-#define ldmatrix_x2_trans(r, row) simulate_ldmatrix<2, true, bf16>(r, row, __LINE__)
 
 /// mma.sync.m16n8k16 with bfloat16 operands and float sums.
 inline void simulate_mma(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2], int line) {

@@ -34,7 +34,7 @@ pub struct Cuda<D: Device> {
     pub(super) totals: driver::Buffer<D>,
     /// Partial sums of the embeddings' gradient.
     sums: driver::Buffer<D>,
-    /// f32: partial sums, and attention's `[H, N]`.
+    /// f32: partial sums, and what attention's backward needs.
     pub(super) scratch: driver::Buffer<D>,
     host: Host,
     /// Whether attention turns queries and keys by positions.
@@ -117,7 +117,12 @@ impl<D: Device> Cuda<D> {
             .map(|c| linear::cuda::sum_scratch(n, c))
             .chain([
                 layer_norm::cuda::backward_scratch(n, config.hidden_size.max(embedding_size)),
-                n * config.num_attention_heads,
+                attention::cuda::backward_scratch(
+                    n,
+                    config.num_attention_heads,
+                    config.hidden_size,
+                    options.max_sequence_length,
+                ),
             ])
             .max();
         let modes = Modes { profile: options.profile, ..modes };

@@ -15,6 +15,7 @@ pub const PROGRAM: &[(&str, &str)] = &[
     ("ops/rotary/kernel.cu", include_str!("../../ops/rotary/kernel.cu")),
     ("ops/pooling/kernel.cu", include_str!("../../ops/pooling/kernel.cu")),
     ("ops/attention/kernel.cu", include_str!("../../ops/attention/kernel.cu")),
+    ("ops/attention/backward.cu", include_str!("../../ops/attention/backward.cu")),
     ("ops/cross_entropy/kernel.cu", include_str!("../../ops/cross_entropy/kernel.cu")),
     ("optim/kernel.cu", include_str!("../../optim/kernel.cu")),
     ("optim/adamw/kernel.cu", include_str!("../../optim/adamw/kernel.cu")),

@@ -51,26 +51,37 @@ impl Packed {
         ]
     }
 
-    /// The version for this head: `kernels` are for up to 64 and up to 128 columns.
-    fn launch<D: Device>(
-        &self,
-        queue: &Queue<D>,
-        kernels: [&'static str; 2],
-        row_tiles: usize,
-        score_tiles: usize,
-    ) -> Launch {
-        let columns = version(self.head());
-        let kernel = kernels[columns / 64 - 1];
-        let (tile, size) = (tile(queue.activations()), queue.activations().size());
-        let pad = 16 / size;
-        let elements = row_tiles * tile * (columns + pad) + score_tiles * tile * (tile + pad);
-        Launch { kernel, grid: [self.tiles.len / 2, self.heads], threads: 2 * tile, shared: elements * size }
+    /// The version of `kernels` for this head, those for up to 64 and up to 128 columns.
+    fn kernel(&self, kernels: [&'static str; 2]) -> &'static str {
+        kernels[version(self.head()) / 64 - 1]
     }
+
+    /// Parts into which the backward kernel cuts the keys of a sequence.
+    fn parts(&self) -> usize {
+        parts(self.max_sequence_length)
+    }
+}
+
+/// Keys of a block of the backward kernel: its `KEYS_OF_A_BLOCK`.
+const KEYS_OF_A_BLOCK: usize = 1024;
+
+fn parts(longest: usize) -> usize {
+    longest.div_ceil(KEYS_OF_A_BLOCK).max(1)
+}
+
+/// f32 elements of the scratch of [`backward`], for `n` tokens in sequences up to `longest`.
+pub fn backward_scratch(n: usize, heads: usize, hidden: usize, longest: usize) -> usize {
+    n * heads + parts(longest) * n * hidden
 }
 
 /// Rows of a tile: the kernels' `TILE`.
 fn tile(activations: Dtype) -> usize {
     if activations == Dtype::Bf16 { 64 } else { 32 }
+}
+
+/// Elements of a row in shared memory: the kernels' `D + PAD`.
+fn stride(batch: &Packed, activations: Dtype) -> usize {
+    version(batch.head()) + 16 / activations.size()
 }
 
 /// Every tile of every sequence: sequence and first row.
@@ -101,8 +112,12 @@ pub fn forward<D: Device>(
     lse: Tensor,
 ) {
     let (n, c, act) = (batch.tokens, batch.hidden, queue.activations());
+    let tile = tile(act);
+    let kernel = batch.kernel(["attention_forward_64", "attention_forward_128"]);
+    // Queries, and keys and values twice.
+    let shared = 5 * tile * stride(batch, act) * act.size();
     queue.launch(
-        &batch.launch(queue, ["attention_forward_64", "attention_forward_128"], 3, 1),
+        &Launch { kernel, grid: [batch.tiles.len / 2, batch.heads], threads: 2 * tile, shared },
         &[
             batch.words().into(),
             batch.tiles.into(),
@@ -115,7 +130,7 @@ pub fn forward<D: Device>(
     );
 }
 
-/// `d_qkv[N, 3C]` from `d_out[N, C]`; `scratch` is f32`[H, N]`.
+/// `d_qkv[N, 3C]` from `d_out[N, C]`; `scratch` has [`backward_scratch`] elements.
 pub fn backward<D: Device>(
     queue: &Queue<D>,
     batch: &Packed,
@@ -128,25 +143,55 @@ pub fn backward<D: Device>(
     scratch: Tensor,
 ) {
     let (n, c, act) = (batch.tokens, batch.hidden, queue.activations());
-    let delta = scratch.expect(n * batch.heads, Dtype::F32);
-    let d_out = d_out.expect(n * c, act);
+    let (parts, sequences) = (batch.parts(), batch.cu_seqlens.len - 1);
+    let sums = scratch.expect(parts * n * c, Dtype::F32);
+    let delta = scratch.part(sums.len, n * batch.heads);
+    let (d_out, d_qkv) = (d_out.expect(n * c, act), d_qkv.expect(3 * n * c, act));
     queue.launch(
         &Launch::row("attention_delta", n.div_ceil(8), 256),
         &[batch.words().into(), (batch.heads as i32).into(), out.expect(n * c, act).into(), d_out.into(), delta.into()],
     );
-    let arguments = [
-        batch.words().into(),
-        batch.tiles.into(),
-        batch.cu_seqlens.into(),
-        qkv.expect(3 * n * c, act).into(),
-        dropout.into(),
-        lse.expect(n * batch.heads, Dtype::F32).into(),
-        delta.into(),
-        d_out.into(),
-        d_qkv.expect(3 * n * c, act).into(),
-    ];
-    let keys = ["attention_backward_keys_64", "attention_backward_keys_128"];
-    queue.launch(&batch.launch(queue, keys, 4, 2), &arguments);
-    let queries = ["attention_backward_queries_64", "attention_backward_queries_128"];
-    queue.launch(&batch.launch(queue, queries, 4, 1), &arguments);
+    // The kernels' `Cut`.
+    let (of_block, queries) = if act == Dtype::Bf16 { (512, 32) } else { (256, 16) };
+    let warps = of_block / version(batch.head());
+    let keys = 16 * warps;
+    let elements = (2 * keys + 4 * queries) * stride(batch, act) + keys * (queries + 16 / act.size());
+    queue.launch(
+        &Launch {
+            kernel: batch.kernel(["attention_backward_64", "attention_backward_128"]),
+            grid: [parts * sequences, batch.heads],
+            threads: 32 * warps,
+            shared: elements * act.size() + 4 * queries * Dtype::F32.size(),
+        },
+        &[
+            batch.words().into(),
+            (parts as i32).into(),
+            batch.cu_seqlens.into(),
+            qkv.expect(3 * n * c, act).into(),
+            dropout.into(),
+            lse.expect(n * batch.heads, Dtype::F32).into(),
+            delta.into(),
+            d_out.into(),
+            d_qkv.into(),
+            sums.into(),
+        ],
+    );
+    if parts > 1 {
+        queue.launch(
+            &Launch {
+                kernel: "attention_sum_queries",
+                grid: [batch.tiles.len / 2, batch.heads],
+                threads: 256,
+                shared: 0,
+            },
+            &[
+                batch.words().into(),
+                (parts as i32).into(),
+                batch.tiles.into(),
+                batch.cu_seqlens.into(),
+                sums.into(),
+                d_qkv.into(),
+            ],
+        );
+    }
 }

@@ -1,8 +1,7 @@
 // Attention inside each packed sequence (Vaswani et al., 2017), without ever writing the scores: the online softmax and
 // the recomputation of FlashAttention-2 (Dao, 2023), over tensor-core products of TILE × TILE scores.
 //
-// A block is one tile of one head of one sequence, a warp 16 of its rows. Backward runs twice over the scores, once for
-// the keys' gradients and once for the queries', so that every sum has one owner and needs no atomics.
+// A block is one tile of one head of one sequence, a warp 16 of its rows. Backward is in backward.cu.
 
 #ifdef ACTIVATION_BF16
 const int TILE = 64, UNROLL = 8;
@@ -21,14 +20,16 @@ struct Heads {
     float scale;
 
     DEVICE bool sees(int query, int key) const {
-        return !(causal && key > query) && key - query <= window && query - key <= window;
+        return !((causal != 0) & (key > query)) & (key - query <= window) & (query - key <= window);
     }
-    /// The first row of the first tile, and the end of the last one, that the rows of the tile at `first` see or are seen by.
-    DEVICE int first_seen(int first) const { return max(first - window, 0) / TILE * TILE; }
-    DEVICE int end_seen(int first, int length) const {
-        const int last = first + TILE;
-        return length - last <= window ? length : last + window;
+    /// Whether all queries of a tile see all keys of another: then nothing of the scores is masked.
+    DEVICE bool sees_all(int query, int queries, int key, int keys) const {
+        return !(causal && key + keys - 1 > query) && key + keys - 1 - query <= window && query + queries - 1 - key <= window;
     }
+    /// The first row of the first tile of `step` rows, and the end of the last one, that some rows see or are seen by: those
+    /// from `first` on, or those before `last`.
+    DEVICE int first_seen(int first, int step) const { return max(first - window, 0) / step * step; }
+    DEVICE int end_seen(int last, int length) const { return length - last <= window ? length : last + window; }
 };
 
 /// Dropout of the scores, or none. It counts the batch's own tokens: those that fill it up to a bucket draw no masks.
@@ -55,40 +56,79 @@ DEVICE Place place_of_block(Pointer<const int> tiles, Pointer<const int> cu_seql
 DEVICE int row_of(int e) { return threadIdx.x / 32 * 16 + lane_id() / 4 + 8 * (e / 2); }
 DEVICE int column_of(int j, int e) { return 8 * j + 2 * (lane_id() % 4) + e % 2; }
 
-/// c[16, 8 J] += A[16, 16 K] · B[16 K, 8 J]
-template <int J, int K, bool A_TRANSPOSED, bool B_TRANSPOSED>
-DEVICE void warp_product(float (&c)[J][4], Pointer<const act> a, int a_stride, Pointer<const act> b, int b_stride) {
-#pragma unroll UNROLL
+/// c[16, 8 J] += A[16, 16 K] · B[16 K, 8 J], where `load(f, k)` makes f the k-th 16 columns of A.
+template <int J, int K, bool B_TRANSPOSED, int UNROLLED, class A>
+DEVICE void multiply(float (&c)[J][4], const A& load, Pointer<const act> b, int b_stride) {
+#pragma unroll UNROLLED
     for (int k = 0; k < K; k++) {
         FragmentA<act> fa;
-        load_a<A_TRANSPOSED>(fa, a + (A_TRANSPOSED ? 16 * k * a_stride : 16 * k), a_stride);
+        load(fa, k);
 #pragma unroll
-        for (int j = 0; j < J; j++) {
-            FragmentB<act> fb;
+        for (int j = 0; j < J; j += 2) {
+            FragmentB<act> fb[2];
             load_b<B_TRANSPOSED>(fb, b + (B_TRANSPOSED ? 8 * j * b_stride + 16 * k : 16 * k * b_stride + 8 * j), b_stride);
-            multiply_add(c[j], fa, fb);
+            multiply_add(c[j], fa, fb[0]);
+            multiply_add(c[j + 1], fa, fb[1]);
         }
     }
 }
 
-/// tile[TILE, D] = rows `first …` of x, zeros outside the sequence and beyond the head's size.
-template <int D, int V>
-DEVICE void copy_rows(Pointer<act> tile, Pointer<const act> x, int row_stride, int size, int rows) {
-    for (int i = threadIdx.x; i < TILE * (D / V); i += blockDim.x) {
-        const int row = i / (D / V), column = i % (D / V) * V;
-        Packet<act, V> packet = {};
-        if (row < rows && column < size) packet = *cast<const Packet<act, V>>(x + ((long long)row * row_stride + column));
-        *cast<Packet<act, V>>(tile + (row * (D + PAD) + column)) = packet;
+/// The same with A in shared memory.
+template <int J, int K, bool A_TRANSPOSED, bool B_TRANSPOSED>
+DEVICE void warp_product(float (&c)[J][4], Pointer<const act> a, int a_stride, Pointer<const act> b, int b_stride) {
+    const auto load = [&](FragmentA<act>& f, int k) {
+        load_a<A_TRANSPOSED>(f, a + (A_TRANSPOSED ? 16 * k * a_stride : 16 * k), a_stride);
+    };
+    multiply<J, K, B_TRANSPOSED, UNROLL>(c, load, b, b_stride);
+}
+
+/// The same where A is what another product gave, and stays in registers.
+template <int J, int K, bool B_TRANSPOSED>
+DEVICE void warp_product(float (&c)[J][4], const float (&a)[2 * K][4], Pointer<const act> b, int b_stride) {
+    const auto operand = [&](FragmentA<act>& f, int k) { as_a(f, a, k); };
+    multiply<J, K, B_TRANSPOSED, K>(c, operand, b, b_stride);
+}
+
+/// tile[ROWS, D] ← the rows of x from `first` on, with zeros outside the sequence and beyond the head's size. They are there
+/// after `copies_arrived` and a barrier.
+template <int D, int ROWS, int THREADS>
+DEVICE void fetch(Pointer<act> tile, Pointer<const act> x, int row_stride, const Heads& heads, const Place& place, int first) {
+    typedef Packet<act, PAD> Sixteen;
+    const int rows = place.length - first;
+    const Pointer<const act> start =
+        x + ((long long)(place.from + first) * row_stride + (long long)place.head * heads.size);
+    if (heads.size % PAD == 0 && heads.hidden % PAD == 0) {
+        const int each = D / PAD, step = THREADS / each, row = threadIdx.x / each, column = threadIdx.x % each * PAD;
+        Pointer<act> to = tile + (row * (D + PAD) + column);
+        Pointer<const act> from = start + ((long long)row * row_stride + column);
+#pragma unroll
+        for (int i = 0; i < ROWS; i += step) {
+            // What is not wanted is not read.
+            copy_async(cast<Sixteen>(to), cast<const Sixteen>(from), (row + i < rows) & (column < heads.size));
+            to = to + step * (D + PAD);
+            from = from + (long long)step * row_stride;
+        }
+    } else {
+#pragma unroll 1
+        for (int i = threadIdx.x; i < ROWS * D; i += THREADS) {
+            const int row = i / D, column = i % D;
+            act element = {};
+            if (row < rows && column < heads.size) element = start[(long long)row * row_stride + column];
+            tile[row * (D + PAD) + column] = element;
+        }
     }
 }
 
-template <int D>
-DEVICE void load_tile(Pointer<act> tile, Pointer<const act> x, int row_stride, const Heads& heads, const Place& place, int first) {
-    const Pointer<const act> start =
-        x + ((long long)(place.from + first) * row_stride + (long long)place.head * heads.size);
-    const int rows = place.length - first;
-    if (heads.size % PAD == 0 && heads.hidden % PAD == 0) copy_rows<D, PAD>(tile, start, row_stride, heads.size, rows);
-    else copy_rows<D, 1>(tile, start, row_stride, heads.size, rows);
+/// Two neighbours of a head's row; beyond its size nothing is written.
+template <class T>
+DEVICE void store_pair(Pointer<T> x, const Heads& heads, int column, float first, float second) {
+    if (heads.size % 2 == 0) {
+        const float pair[2] = {first, second};
+        if (column < heads.size) store<2, T>(x + column, pair);
+    } else {
+        if (column < heads.size) x[column] = narrow<T>(first);
+        if (column + 1 < heads.size) x[column + 1] = narrow<T>(second);
+    }
 }
 
 /// x[rows, D] ← c, where the rows are inside the sequence; `scale` multiplies the lane's two rows.
@@ -96,195 +136,110 @@ template <int D>
 DEVICE void store_tile(Pointer<act> x, int row_stride, const float (&c)[D / 8][4], const float (&scale)[2], const Heads& heads,
                        const Place& place) {
 #pragma unroll
-    for (int j = 0; j < D / 8; j++) {
+    for (int r = 0; r < 2; r++) {
+        const int row = place.first + row_of(2 * r);
+        if (row >= place.length) continue;
+        const Pointer<act> to = x + ((long long)(place.from + row) * row_stride + place.head * heads.size);
 #pragma unroll
-        for (int e = 0; e < 4; e++) {
-            const int row = place.first + row_of(e), column = column_of(j, e);
-            if (row >= place.length || column >= heads.size) continue;
-            x[(long long)(place.from + row) * row_stride + place.head * heads.size + column] =
-                narrow<act>(c[j][e] * scale[e / 2]);
+        for (int j = 0; j < D / 8; j++) {
+            store_pair(to, heads, column_of(j, 0), c[j][2 * r] * scale[r], c[j][2 * r + 1] * scale[r]);
         }
     }
 }
 
-/// What dropout multiplies a score by.
-DEVICE float keep_score(const ScoreDropout& site, const Heads& heads, const Place& place, int query, int key) {
-    return site.dropout.factor((place.head * site.tokens + place.from + query) * heads.longest + (u32)key);
+/// The number of a score for dropout.
+DEVICE u32 index_of(const ScoreDropout& site, const Heads& heads, const Place& place, int query, int key) {
+    return (place.head * site.tokens + place.from + query) * heads.longest + (u32)key;
 }
 
 template <int D>
 DEVICE void attention_forward(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens, Pointer<const act> qkv,
-                              const ScoreDropout& dropout, Pointer<act> out, Pointer<float> lse) {
-    const int stride = D + PAD;
+                              const ScoreDropout& site, Pointer<act> out, Pointer<float> lse) {
+    const int stride = D + PAD, size = TILE * stride, threads = 2 * TILE;
     const Place place = place_of_block(tiles, cu_seqlens);
     DYNAMIC_SHARED(act, memory);
-    const Pointer<act> q = memory, k = q + TILE * stride, v = k + TILE * stride, p = v + TILE * stride;
-    const int warp_rows = threadIdx.x / 32 * 16;
-    load_tile<D>(q, qkv, 3 * heads.hidden, heads, place, place.first);
-    // Finite: of a first tile that it does not see, a row takes nothing.
-    float o[D / 8][4] = {}, top[2] = {-1e30f, -1e30f}, total[2] = {};
-    const int end = heads.causal ? min(place.length, place.first + TILE) : heads.end_seen(place.first, place.length);
-    for (int first_key = heads.first_seen(place.first); first_key < end; first_key += TILE) {
-        __syncthreads(); // nobody reads the last keys any more
-        load_tile<D>(k, qkv + heads.hidden, 3 * heads.hidden, heads, place, first_key);
-        load_tile<D>(v, qkv + 2 * heads.hidden, 3 * heads.hidden, heads, place, first_key);
-        __syncthreads();
+    // Queries, and keys and values twice: one pair is multiplied while the next one arrives.
+    const Pointer<act> q = memory + threadIdx.x / 32 * 16 * stride, pairs = memory + size;
+    const auto fetch_pair = [&](int stage, int first) {
+        const Pointer<act> k = pairs + stage * 2 * size;
+        fetch<D, TILE, threads>(k, qkv + heads.hidden, 3 * heads.hidden, heads, place, first);
+        fetch<D, TILE, threads>(k + size, qkv + 2 * heads.hidden, 3 * heads.hidden, heads, place, first);
+    };
+    fetch<D, TILE, threads>(memory, qkv, 3 * heads.hidden, heads, place, place.first);
+    const int begin = heads.first_seen(place.first, TILE), last = place.first + TILE;
+    const int end = heads.causal ? min(place.length, last) : heads.end_seen(last, place.length);
+    fetch_pair(0, begin);
+    // Scores are powers of two. What a row's are taken less, `shift`, is finite: of a first tile that it does not see, a row
+    // takes nothing.
+    const float scale = heads.scale * LOG2_E;
+    float o[D / 8][4] = {}, shift[2] = {-1e30f, -1e30f}, total[2] = {};
+    for (int first = begin, stage = 0; first < end; first += TILE, stage ^= 1) {
+        copies_arrived();
+        __syncthreads(); // and nobody reads the last pair any more
+        if (first + TILE < end) fetch_pair(stage ^ 1, first + TILE);
+        const Pointer<const act> k = pairs + stage * 2 * size;
         float s[TILE / 8][4] = {};
-        warp_product<TILE / 8, D / 16, false, true>(s, q + warp_rows * stride, stride, k, stride);
-        float higher[2] = {top[0], top[1]};
+        warp_product<TILE / 8, D / 16, false, true>(s, q, stride, k, stride);
+        if (first + TILE > place.length || !heads.sees_all(place.first, TILE, first, TILE)) {
 #pragma unroll
-        for (int j = 0; j < TILE / 8; j++) {
+            for (int j = 0; j < TILE / 8; j++) {
 #pragma unroll
-            for (int e = 0; e < 4; e++) {
-                const int query = place.first + row_of(e), key = first_key + column_of(j, e);
-                const bool seen = key < place.length && heads.sees(query, key);
-                s[j][e] = seen ? s[j][e] * heads.scale : -INFINITE;
-                higher[e / 2] = fmaxf(higher[e / 2], s[j][e]);
+                for (int e = 0; e < 4; e++) {
+                    const int query = place.first + row_of(e), key = first + column_of(j, e);
+                    if ((key >= place.length) | !heads.sees(query, key)) s[j][e] = -INFINITE;
+                }
             }
         }
 #pragma unroll
         for (int r = 0; r < 2; r++) {
+            float highest = -INFINITE;
+#pragma unroll
+            for (int j = 0; j < TILE / 8; j++) highest = fmaxf(highest, fmaxf(s[j][2 * r], s[j][2 * r + 1]));
             // The four lanes of a row.
-            higher[r] = fmaxf(higher[r], __shfl_xor_sync(ALL_LANES, higher[r], 1));
-            higher[r] = fmaxf(higher[r], __shfl_xor_sync(ALL_LANES, higher[r], 2));
-            const float correction = expf(top[r] - higher[r]);
+            highest = fmaxf(highest, __shfl_xor_sync(ALL_LANES, highest, 1));
+            highest = fmaxf(highest, __shfl_xor_sync(ALL_LANES, highest, 2));
+            const float before = shift[r];
+            shift[r] = fmaxf(before, highest * scale);
+            const float correction = power_of_two(before - shift[r]);
             total[r] *= correction;
-            top[r] = higher[r];
 #pragma unroll
             for (int j = 0; j < D / 8; j++) {
                 o[j][2 * r] *= correction;
                 o[j][2 * r + 1] *= correction;
             }
-        }
 #pragma unroll
-        for (int j = 0; j < TILE / 8; j++) {
+            for (int j = 0; j < TILE / 8; j++) {
 #pragma unroll
-            for (int e = 0; e < 4; e++) {
-                const int query = place.first + row_of(e), key = first_key + column_of(j, e);
-                const float weight = expf(s[j][e] - top[e / 2]);
-                total[e / 2] += weight;
-                p[row_of(e) * SCORE_STRIDE + column_of(j, e)] =
-                    narrow<act>(weight * keep_score(dropout, heads, place, query, key));
+                for (int e = 2 * r; e < 2 * r + 2; e++) {
+                    s[j][e] = power_of_two(fmaf(s[j][e], scale, -shift[r]));
+                    total[r] += s[j][e];
+                }
             }
         }
-        __syncwarp();
-        warp_product<D / 8, TILE / 16, false, false>(o, p + warp_rows * SCORE_STRIDE, SCORE_STRIDE, v, stride);
+        if (site.dropout.threshold != 0) {
+            const u32 index = index_of(site, heads, place, place.first + row_of(0), first + column_of(0, 0));
+#pragma unroll
+            for (int j = 0; j < TILE / 8; j++) {
+#pragma unroll
+                for (int e = 0; e < 4; e++) {
+                    if (site.dropout.drops(index + e / 2 * 8 * heads.longest + 8 * j + e % 2)) s[j][e] = 0.0f;
+                }
+            }
+        }
+        warp_product<D / 8, TILE / 16, false>(o, s, k + size, stride);
     }
     float inverse[2];
 #pragma unroll
     for (int r = 0; r < 2; r++) {
         total[r] += __shfl_xor_sync(ALL_LANES, total[r], 1);
         total[r] += __shfl_xor_sync(ALL_LANES, total[r], 2);
-        inverse[r] = 1.0f / total[r];
+        inverse[r] = site.dropout.scale / total[r];
         const int row = place.first + row_of(2 * r);
         if (lane_id() % 4 == 0 && row < place.length) {
-            lse[(long long)place.head * heads.tokens + place.from + row] = top[r] + logf(total[r]);
+            lse[(long long)place.head * heads.tokens + place.from + row] = fmaf(shift[r], LN_2, logf(total[r]));
         }
     }
     store_tile<D>(out, heads.hidden, o, inverse, heads, place);
-}
-
-/// delta[H, N] = Σ d_out · out over a head; one warp a head of a token.
-KERNEL(attention_delta)(Heads heads, int count, Pointer<const act> out, Pointer<const act> d_out, Pointer<float> delta) {
-    const int token = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
-    if (token >= heads.tokens) return;
-    for (int head = 0; head < count; head++) {
-        const long long at = (long long)token * heads.hidden + head * heads.size;
-        float sum = 0.0f;
-        for (int i = lane_id(); i < heads.size; i += 32) sum = fmaf(widen(out[at + i]), widen(d_out[at + i]), sum);
-        sum = warp_sum(sum);
-        if (lane_id() == 0) delta[(long long)head * heads.tokens + token] = sum;
-    }
-}
-EXPORT(attention_delta)
-
-/// Recomputes this warp's rows of one tile of scores: `p`, if wanted, receives what the values were weighted with, and
-/// `ds` the gradient of q · k.
-template <int D, bool WITH_P>
-DEVICE void score_gradients(const Heads& heads, const Place& place, int first_query, int first_key, Pointer<const act> q,
-                            Pointer<const act> k, Pointer<const act> v, Pointer<const act> d_out, Pointer<const float> lse,
-                            Pointer<const float> delta, const ScoreDropout& dropout, Pointer<act> p, Pointer<act> ds) {
-    const int stride = D + PAD, warp_rows = threadIdx.x / 32 * 16;
-    float s[TILE / 8][4] = {}, dp[TILE / 8][4] = {};
-    warp_product<TILE / 8, D / 16, false, true>(s, q + warp_rows * stride, stride, k, stride);
-    warp_product<TILE / 8, D / 16, false, true>(dp, d_out + warp_rows * stride, stride, v, stride);
-    float row_lse[2], row_delta[2];
-#pragma unroll
-    for (int r = 0; r < 2; r++) {
-        const int query = first_query + row_of(2 * r);
-        const long long at = (long long)place.head * heads.tokens + place.from + query;
-        row_lse[r] = query < place.length ? lse[at] : 0.0f;
-        row_delta[r] = query < place.length ? delta[at] : 0.0f;
-    }
-#pragma unroll
-    for (int j = 0; j < TILE / 8; j++) {
-#pragma unroll
-        for (int e = 0; e < 4; e++) {
-            const int query = first_query + row_of(e), key = first_key + column_of(j, e);
-            const bool seen = query < place.length && key < place.length && heads.sees(query, key);
-            const float probability = seen ? expf(fmaf(s[j][e], heads.scale, -row_lse[e / 2])) : 0.0f;
-            const float keep = keep_score(dropout, heads, place, query, key);
-            const int at = row_of(e) * SCORE_STRIDE + column_of(j, e);
-            if (WITH_P) p[at] = narrow<act>(probability * keep);
-            ds[at] = narrow<act>(probability * fmaf(dp[j][e], keep, -row_delta[e / 2]) * heads.scale);
-        }
-    }
-}
-
-/// Gradients of the keys and values of one tile.
-template <int D>
-DEVICE void attention_backward_keys(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,
-                                    Pointer<const act> qkv, const ScoreDropout& dropout, Pointer<const float> lse,
-                                    Pointer<const float> delta, Pointer<const act> d_out, Pointer<act> d_qkv) {
-    const int stride = D + PAD, warp_keys = threadIdx.x / 32 * 16;
-    const Place place = place_of_block(tiles, cu_seqlens);
-    DYNAMIC_SHARED(act, memory);
-    const Pointer<act> k = memory, v = k + TILE * stride, q = v + TILE * stride, d = q + TILE * stride;
-    const Pointer<act> p = d + TILE * stride, ds = p + TILE * SCORE_STRIDE;
-    load_tile<D>(k, qkv + heads.hidden, 3 * heads.hidden, heads, place, place.first);
-    load_tile<D>(v, qkv + 2 * heads.hidden, 3 * heads.hidden, heads, place, place.first);
-    float dk[D / 8][4] = {}, dv[D / 8][4] = {};
-    const int end = heads.end_seen(place.first, place.length);
-    for (int query = heads.causal ? place.first : heads.first_seen(place.first); query < end; query += TILE) {
-        __syncthreads();
-        load_tile<D>(q, qkv, 3 * heads.hidden, heads, place, query);
-        load_tile<D>(d, d_out, heads.hidden, heads, place, query);
-        __syncthreads();
-        score_gradients<D, true>(heads, place, query, place.first, q, k, v, d, lse, delta, dropout, p, ds);
-        __syncthreads();
-        warp_product<D / 8, TILE / 16, true, false>(dv, p + warp_keys, SCORE_STRIDE, d, stride);
-        warp_product<D / 8, TILE / 16, true, false>(dk, ds + warp_keys, SCORE_STRIDE, q, stride);
-    }
-    const float one[2] = {1.0f, 1.0f};
-    store_tile<D>(d_qkv + heads.hidden, 3 * heads.hidden, dk, one, heads, place);
-    store_tile<D>(d_qkv + 2 * heads.hidden, 3 * heads.hidden, dv, one, heads, place);
-}
-
-/// Gradient of the queries of one tile.
-template <int D>
-DEVICE void attention_backward_queries(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,
-                                       Pointer<const act> qkv, const ScoreDropout& dropout, Pointer<const float> lse,
-                                       Pointer<const float> delta, Pointer<const act> d_out, Pointer<act> d_qkv) {
-    const int stride = D + PAD, warp_rows = threadIdx.x / 32 * 16;
-    const Place place = place_of_block(tiles, cu_seqlens);
-    DYNAMIC_SHARED(act, memory);
-    const Pointer<act> q = memory, d = q + TILE * stride, k = d + TILE * stride, v = k + TILE * stride;
-    const Pointer<act> ds = v + TILE * stride;
-    load_tile<D>(q, qkv, 3 * heads.hidden, heads, place, place.first);
-    load_tile<D>(d, d_out, heads.hidden, heads, place, place.first);
-    float dq[D / 8][4] = {};
-    const int end = heads.causal ? min(place.length, place.first + TILE) : heads.end_seen(place.first, place.length);
-    for (int key = heads.first_seen(place.first); key < end; key += TILE) {
-        __syncthreads();
-        load_tile<D>(k, qkv + heads.hidden, 3 * heads.hidden, heads, place, key);
-        load_tile<D>(v, qkv + 2 * heads.hidden, 3 * heads.hidden, heads, place, key);
-        __syncthreads();
-        score_gradients<D, false>(heads, place, place.first, key, q, k, v, d, lse, delta, dropout, ds, ds);
-        __syncwarp();
-        warp_product<D / 8, TILE / 16, false, false>(dq, ds + warp_rows * SCORE_STRIDE, SCORE_STRIDE, k, stride);
-    }
-    const float one[2] = {1.0f, 1.0f};
-    store_tile<D>(d_qkv, 3 * heads.hidden, dq, one, heads, place);
 }
 
 // Heads of up to 64 and up to 128 columns. Grid: [tiles, heads]; tiles[·, 2]: sequence and first row. A sequence of −1 is
@@ -296,23 +251,7 @@ DEVICE void attention_backward_queries(Heads heads, Pointer<const int> tiles, Po
         if (tiles[2 * blockIdx.x] < 0) return;                                                                             \
         attention_forward<D>(heads, tiles, cu_seqlens, qkv, score_dropout_of(site), out, lse);                             \
     }                                                                                                                      \
-    EXPORT(attention_forward_##D)                                                                                          \
-    KERNEL(attention_backward_keys_##D)(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,              \
-                                        Pointer<const act> qkv, Pointer<const ScoreDropout> site,                          \
-                                        Pointer<const float> lse, Pointer<const float> delta, Pointer<const act> d_out,    \
-                                        Pointer<act> d_qkv) {                                                              \
-        if (tiles[2 * blockIdx.x] < 0) return;                                                                             \
-        attention_backward_keys<D>(heads, tiles, cu_seqlens, qkv, score_dropout_of(site), lse, delta, d_out, d_qkv);       \
-    }                                                                                                                      \
-    EXPORT(attention_backward_keys_##D)                                                                                    \
-    KERNEL(attention_backward_queries_##D)(Heads heads, Pointer<const int> tiles, Pointer<const int> cu_seqlens,           \
-                                           Pointer<const act> qkv, Pointer<const ScoreDropout> site,                       \
-                                           Pointer<const float> lse, Pointer<const float> delta, Pointer<const act> d_out, \
-                                           Pointer<act> d_qkv) {                                                           \
-        if (tiles[2 * blockIdx.x] < 0) return;                                                                             \
-        attention_backward_queries<D>(heads, tiles, cu_seqlens, qkv, score_dropout_of(site), lse, delta, d_out, d_qkv);    \
-    }                                                                                                                      \
-    EXPORT(attention_backward_queries_##D)
+    EXPORT(attention_forward_##D)
 // Compiled apart, each takes half the time.
 #if !defined(ATTENTION_HEAD) || ATTENTION_HEAD == 64
 ATTENTION(64)
@@ -320,3 +259,4 @@ ATTENTION(64)
 #if !defined(ATTENTION_HEAD) || ATTENTION_HEAD == 128
 ATTENTION(128)
 #endif
+#undef ATTENTION
