@@ -21,8 +21,8 @@ const NODE = 1.1e-6;
 const INSTRUCTIONS = {
   attention: { scores: 712, rows: 600 },
   attentionBackward: { scores: 1638, rows: 605 },
-  gelu: 142,
-  geluBackward: 199,
+  gelu: 92,
+  geluBackward: 107,
 };
 const VOCABULARY = 30_528;
 const SIZES: Record<string, { layers: number; hidden: number }> = {
