@@ -33,9 +33,8 @@ KERNEL(clip)(u32 count, Pointer<const double> partials, Pointer<const Clip> clip
 }
 EXPORT(clip)
 
-/// The last of `count` parameters that starts at or before `i`.
-DEVICE u32 parameter_of(u64 i, u32 count, Pointer<const u64> starts) {
-    u32 low = 0, high = count;
+/// The last of the parameters `low …` before `high` that starts at or before `i`.
+DEVICE u32 parameter_of(u64 i, u32 low, u32 high, Pointer<const u64> starts) {
     while (high - low > 1) {
         const u32 middle = (low + high) / 2;
         if (starts[middle] <= i) low = middle;

@@ -2,6 +2,25 @@
 
 const int ENTROPY_WARPS = 8;
 
+/// Calls `f(i, x, whole)` for the entries `from …` up to `to`, shared out among the block's threads: four neighbours at a time,
+/// or, in front of and behind whole packets, one and three of −∞. So a row may begin anywhere.
+template <class F>
+DEVICE void for_entries(Pointer<const float> logits, long long from, long long to, const F& f) {
+    const long long first = min((from + 3) / 4 * 4, to), last = max(to / 4 * 4, first);
+    float x[4];
+    for (long long i = first + 4 * threadIdx.x; i < last; i += 4 * blockDim.x) {
+        load<4, float>(logits + i, x);
+        f(i, x, true);
+    }
+    x[1] = x[2] = x[3] = -INFINITE;
+    const int before = (int)(first - from), rest = before + (int)(to - last);
+    for (int k = threadIdx.x; k < rest; k += blockDim.x) {
+        const long long i = k < before ? from + k : last + (k - before);
+        x[0] = logits[i];
+        f(i, x, false);
+    }
+}
+
 /// loss[n], rank[n] (entries strictly greater than the label's) from logits[n, V]; `gradient[n, V]`, if given. A row whose
 /// label is −1 is padding: it costs nothing, is never right and has no gradient.
 KERNEL(cross_entropy)(int v, Pointer<const float> logits, Pointer<const int> labels, Pointer<float> loss, Pointer<int> rank,
@@ -24,14 +43,16 @@ KERNEL(cross_entropy)(int v, Pointer<const float> logits, Pointer<const int> lab
     // One reading for maximum and sum: what has been summed is scaled when the maximum grows.
     float top = -INFINITE, total = 0.0f;
     int count = 0;
-    for (int i = threadIdx.x; i < v; i += blockDim.x) {
-        const float x = logits[at + i];
-        count += x > target;
-        const float higher = fmaxf(top, x);
-        if (higher > top) total *= expf(top - higher);
+    for_entries(logits, at, at + v, [&](long long, const float (&x)[4], bool) {
+        const float higher = fmaxf(fmaxf(fmaxf(x[0], x[1]), fmaxf(x[2], x[3])), top);
+        if (higher > top) total *= power_of_two((top - higher) * LOG2_E);
         top = higher;
-        total += expf(x - top);
-    }
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+            count += x[k] > target;
+            total += power_of_two((x[k] - top) * LOG2_E);
+        }
+    });
 #pragma unroll
     for (int m = 16; m > 0; m /= 2) {
         const float other_top = __shfl_xor_sync(ALL_LANES, top, m), other_total = __shfl_xor_sync(ALL_LANES, total, m);
@@ -62,9 +83,15 @@ KERNEL(cross_entropy)(int v, Pointer<const float> logits, Pointer<const int> lab
     }
     if (!gradient) return;
     const float inverse = 1.0f / total;
-    for (int i = threadIdx.x; i < v; i += blockDim.x) {
-        gradient[at + i] = narrow<act>(expf(logits[at + i] - top) * inverse - (i == label ? 1.0f : 0.0f));
-    }
+    for_entries(logits, at, at + v, [&](long long i, const float (&x)[4], bool whole) {
+        float g[4];
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+            g[k] = power_of_two((x[k] - top) * LOG2_E) * inverse - (i + k == at + label ? 1.0f : 0.0f);
+        }
+        if (whole) store<4, act>(gradient + i, g);
+        else gradient[i] = narrow<act>(g[0]);
+    });
 }
 EXPORT(cross_entropy)
 

@@ -54,20 +54,42 @@ EMBED(768, 4)
 EMBED(1024, 4)
 EMBED(2048, 1)
 
+/// Sums of rows of x[·, C], from `from` up to `to`, go to table[row, C] or, where `slot` is one, are partials[slot, C]; a
+/// thread has V columns. `at(i)` is the i-th row.
+template <int V, class At>
+DEVICE void sum_rows(int c, int from, int to, const At& at, Pointer<const float> x, int row, int slot, Pointer<float> table,
+                     Pointer<float> partials) {
+    for (int column = threadIdx.x * V; column < c; column += blockDim.x * V) {
+        float sum[V] = {}, values[V];
+#pragma unroll 4
+        for (int i = from; i < to; i++) {
+            load<V, float>(x + ((long long)at(i) * c + column), values);
+#pragma unroll
+            for (int k = 0; k < V; k++) sum[k] += values[k];
+        }
+        if (slot < 0) {
+            const Pointer<float> there = table + ((long long)row * c + column);
+            load<V, float>(there, values);
+#pragma unroll
+            for (int k = 0; k < V; k++) sum[k] += values[k];
+            store<V, float>(there, sum);
+        } else {
+            store<V, float>(partials + ((long long)slot * c + column), sum);
+        }
+    }
+}
+
 /// pieces[P, 4]: row of the table, its first and last + 1 entry in `order`, and the slot for the sum, or −1 if this piece
 /// is the row's only one and adds to the table itself. counts[0] is P; the blocks share them out.
 KERNEL(embed_backward_pieces)(int c, Pointer<const int> counts, Pointer<const int> pieces, Pointer<const int> order,
                               Pointer<const float> gradient, Pointer<float> table, Pointer<float> partials) {
     const int count = counts[0];
+    const auto token = [&](int i) { return order[i]; };
     for (int piece = blockIdx.x; piece < count; piece += gridDim.x) {
         const int row = pieces[4 * piece], from = pieces[4 * piece + 1], to = pieces[4 * piece + 2];
         const int slot = pieces[4 * piece + 3];
-        for (int column = threadIdx.x; column < c; column += blockDim.x) {
-            float sum = 0.0f;
-            for (int i = from; i < to; i++) sum += gradient[(long long)order[i] * c + column];
-            if (slot < 0) table[(long long)row * c + column] += sum;
-            else partials[(long long)slot * c + column] = sum;
-        }
+        if (c % 4 == 0) sum_rows<4>(c, from, to, token, gradient, row, slot, table, partials);
+        else sum_rows<1>(c, from, to, token, gradient, row, slot, table, partials);
     }
 }
 EXPORT(embed_backward_pieces)
@@ -77,11 +99,9 @@ KERNEL(embed_backward_rows)(int c, Pointer<const int> counts, Pointer<const int>
                             Pointer<float> table) {
     if ((int)blockIdx.x >= counts[1]) return;
     const int row = rows[3 * blockIdx.x], from = rows[3 * blockIdx.x + 1], to = rows[3 * blockIdx.x + 2];
-    for (int column = threadIdx.x; column < c; column += blockDim.x) {
-        float sum = 0.0f;
-        for (int slot = from; slot < to; slot++) sum += partials[(long long)slot * c + column];
-        table[(long long)row * c + column] += sum;
-    }
+    const auto slot = [](int i) { return i; };
+    if (c % 4 == 0) sum_rows<4>(c, from, to, slot, partials, row, -1, table, Pointer<float>());
+    else sum_rows<1>(c, from, to, slot, partials, row, -1, table, Pointer<float>());
 }
 EXPORT(embed_backward_rows)
 

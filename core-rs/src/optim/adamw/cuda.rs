@@ -36,7 +36,7 @@ impl<D: Device> OnCuda<D> for Cuda<D> {
         }
         let [exp_avg, exp_avg_sq] = SLOTS.map(|name| state.slot(name, count));
         queue.launch(
-            &Launch::threads("adamw", count),
+            &Launch::threads("adamw", count.div_ceil(4)),
             &[
                 (count as u64).into(),
                 self.places.parameters().into(),

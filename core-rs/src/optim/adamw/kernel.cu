@@ -1,9 +1,33 @@
-// AdamW over the slots: one thread an element.
+// AdamW over the slots: one thread four neighbours.
 
 /// `adamw::Factors`.
 struct AdamWFactors {
     float beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept;
 };
+
+/// The update of V neighbours: those from i of the slots, and from `at` of the flat buffers.
+template <int V>
+DEVICE void adamw_elements(u64 i, u64 at, const AdamWFactors& by, float kept, float clipped, Pointer<float> weights,
+                           Pointer<float> gradients, Pointer<float> exp_avg, Pointer<float> exp_avg_sq, Pointer<act> copy) {
+    float g[V], m[V], v[V], w[V];
+    load<V, float>(gradients + at, g);
+    load<V, float>(exp_avg + i, m);
+    load<V, float>(exp_avg_sq + i, v);
+    load<V, float>(weights + at, w);
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        const float x = g[k] * clipped;
+        m[k] = fmaf(m[k], by.beta1, by.one_minus_beta1 * x);
+        v[k] = fmaf(v[k], by.beta2, by.one_minus_beta2 * x * x);
+        w[k] = fmaf(w[k], kept, -by.rate * m[k] / fmaf(sqrtf(v[k]), by.root, by.epsilon));
+        g[k] = 0.0f;
+    }
+    store<V, float>(gradients + at, g);
+    store<V, float>(exp_avg + i, m);
+    store<V, float>(exp_avg_sq + i, v);
+    store<V, float>(weights + at, w);
+    if (copy) store<V, act>(copy + at, w);
+}
 
 /// One update of the parameters that have the slots; zeroes their gradients, and writes their weights as activations where
 /// `copy` is given. Parameter p has the elements of the slots from `starts[p]` up to the next start (the last one up to
@@ -15,20 +39,28 @@ KERNEL(adamw)(u64 count, u32 parameters, Pointer<const u64> starts, Pointer<cons
               Pointer<act> copy) {
     const float clipped = scale[0];
     if (!(clipped < INFINITE)) return;
-    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= count) return;
-    const u32 p = parameter_of(i, parameters, starts);
-    const u64 at = i + shifts[p];
+    // Where the block's elements begin and end is looked up once: mostly within one parameter.
+    SHARED(u32, between, 2);
+    const u64 block = (u64)blockIdx.x * blockDim.x * 4;
+    if (threadIdx.x < 2) {
+        const u64 of = threadIdx.x == 0 ? block : min(block + 4 * blockDim.x, count) - 1;
+        between[threadIdx.x] = parameter_of(of, 0, parameters, starts);
+    }
+    __syncthreads();
     const AdamWFactors by = *factors;
-    const float x = gradients[at] * clipped;
-    const float m = fmaf(exp_avg[i], by.beta1, by.one_minus_beta1 * x);
-    const float v = fmaf(exp_avg_sq[i], by.beta2, by.one_minus_beta2 * x * x);
-    const float kept = decays[p] ? by.kept : 1.0f;
-    const float w = fmaf(weights[at], kept, -by.rate * m / fmaf(sqrtf(v), by.root, by.epsilon));
-    gradients[at] = 0.0f;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
-    weights[at] = w;
-    if (copy) copy[at] = narrow<act>(w);
+    const u64 first = block + 4 * threadIdx.x, last = min(first + 4, count);
+    if (first >= count) return;
+    u32 p = parameter_of(first, between[0], between[1] + 1, starts);
+    const u64 end = p + 1 < parameters ? starts[p + 1] : count, shift = shifts[p];
+    if (first + 4 <= end && shift % 4 == 0) {
+        adamw_elements<4>(first, first + shift, by, decays[p] ? by.kept : 1.0f, clipped, weights, gradients, exp_avg,
+                          exp_avg_sq, copy);
+        return;
+    }
+    for (u64 i = first; i < last; i++) {
+        p = parameter_of(i, p, between[1] + 1, starts);
+        adamw_elements<1>(i, i + shifts[p], by, decays[p] ? by.kept : 1.0f, clipped, weights, gradients, exp_avg, exp_avg_sq,
+                          copy);
+    }
 }
 EXPORT(adamw)

@@ -9,7 +9,7 @@ KERNEL(muon_look_ahead)(u64 count, u32 parameters, Pointer<const u64> starts, Po
     if (!(clipped < INFINITE)) return;
     const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const u64 at = i + shifts[parameter_of(i, parameters, starts)];
+    const u64 at = i + shifts[parameter_of(i, 0, parameters, starts)];
     const float g = taken * (gradients[at] * clipped);
     const float m = fmaf(momentum_buffer[i], kept, g);
     momentum_buffer[i] = m;
@@ -51,7 +51,7 @@ KERNEL(muon_apply)(u64 count, u32 parameters, Pointer<const u64> starts, Pointer
     if (!(scale[0] < INFINITE)) return;
     const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const u32 p = parameter_of(i, parameters, starts);
+    const u32 p = parameter_of(i, 0, parameters, starts);
     const u64 at = i + shifts[p];
     const MuonFactors by = *factors;
     const float w = fmaf(weights[at], decays[p] ? by.kept : 1.0f, -(by.rate * adjustments[p]) * orthogonal[at]);
