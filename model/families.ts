@@ -2,7 +2,7 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import { own, shown } from "../config/json_object.ts";
-import type { ModelConfig } from "../config/model_config.ts";
+import { type ModelConfig, type Preset, presetConfig } from "../config/model_config.ts";
 import { bert } from "./families/bert.ts";
 import { distilbert } from "./families/distilbert.ts";
 import { electra } from "./families/electra.ts";
@@ -44,6 +44,13 @@ export function familyOf(json: Record<string, unknown>, path: string): Family {
 /** The family of a model. */
 export function familyOfModel({ model_type }: Pick<ModelConfig, "model_type">): Family {
   return FAMILIES.find((family) => family.model_type === model_type)!;
+}
+
+/** A new model of a preset's size, with a family's published settings; `vocab_size` is 1 unless given. */
+export function newModel(preset: Preset, model_type: string = FAMILIES[0].model_type, vocab_size = 1): ModelConfig {
+  const { defaults, preset: settings, shape } = familyOfModel({ model_type });
+  const model = presetConfig(preset, vocab_size, { ...defaults, ...settings });
+  return { ...model, ...shape?.(model.num_hidden_layers, model.hidden_size) };
 }
 
 /** What a family's `config.json` calls a field; `null` if it has none like it. */

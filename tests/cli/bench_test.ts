@@ -27,6 +27,16 @@ testWithCore("bench tells rates, the length of a pass and where the time goes", 
   }
 });
 
+testWithCore("bench times the presets of another family", async () => {
+  using place = new Place();
+  const { code, stdout, stderr } = await place.cloze(
+    ["bench", "--preset", "tiny", "--architecture", "modernbert", "--dtype", "f32", "--vocab-size", "500"],
+  );
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stdout, "model    modernbert");
+  assertStringIncludes(stdout, "499,700"); // parameters: three layers of 128, and 500 tokens
+});
+
 Deno.test("bench refuses a budget without a text", async () => {
   using place = new Place();
   const { code, stderr } = await place.cloze(["bench", "--budget", "1h"]);

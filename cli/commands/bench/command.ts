@@ -2,10 +2,12 @@
 
 import { SAMPLING_DEFAULTS } from "../../../config/batch_config.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { type Preset, presetConfig, PRESETS } from "../../../config/model_config.ts";
+import { type Preset, PRESETS } from "../../../config/model_config.ts";
 import { FEW_PASSES, RECIPE_MASKS } from "../../../config/recipe.ts";
 import { PRESET_TRAINING } from "../../../config/run_config.ts";
 import { gemmRate } from "../../../ffi/mod.ts";
+import { FAMILIES, newModel } from "../../../model/families.ts";
+
 import { vocabularyReport } from "../../../tokenizer/mod.ts";
 import { stepRate } from "../../../training/step_rate.ts";
 import { checkTextFlags, corpusConfig, corpusFindings, findFiles } from "../../corpus.ts";
@@ -44,6 +46,7 @@ export async function run({ positionals = [], ...values }: BenchOptions): Promis
   noteDevice(values.device, rows[0]);
   const result: BenchResult = {
     threads,
+    architecture: values.architecture ?? FAMILIES[0].model_type,
     gemm_gflops: gemm,
     ...(corpus === undefined ? {} : { corpus }),
     presets: rows,
@@ -79,7 +82,7 @@ async function measure(
   values: BenchOptions,
   corpus: BenchResult["corpus"] | undefined,
 ): Promise<Row> {
-  const config = presetConfig(preset, corpus?.vocab_size ?? values["vocab-size"] ?? VOCAB_SIZE);
+  const config = newModel(preset, values.architecture, corpus?.vocab_size ?? values["vocab-size"] ?? VOCAB_SIZE);
   const { mlm_probability, final_mlm_probability = mlm_probability } = RECIPE_MASKS.fast;
   const rate = await stepRate(config, {
     engine: "fused",

@@ -20,6 +20,8 @@ export interface Row extends StepRate {
 /** What the command prints as JSON. */
 export interface BenchResult {
   threads: number;
+  /** `model_type` of the models. */
+  architecture: string;
   /** Products of matrices, by the type of their operands. */
   gemm_gflops: Record<string, number>;
   /** The text, if one was given: tokens of a pass over it, and of its vocabulary. */
@@ -28,13 +30,15 @@ export interface BenchResult {
 }
 
 /** The result in lines; `budget`: wall clock that a person has, in milliseconds. */
-export function readable({ threads, gemm_gflops, corpus, presets }: BenchResult, budget: number | undefined): string {
+export function readable(result: BenchResult, budget: number | undefined): string {
+  const { threads, architecture, gemm_gflops, corpus, presets } = result;
   const sets = [...new Set(presets.map(({ instruction_set }) => instruction_set))].join(", ");
   const lines = [
     bold("machine  ") + `${counted(threads, "thread")}, ${sets}`,
     bold("products ") +
     Object.entries(gemm_gflops).map(([dtype, rate]) => `${dtype} ${grouped(rate)} GFLOP/s`).join(", "),
   ];
+  if (architecture !== "bert") lines.push(bold("model    ") + architecture);
   if (corpus !== undefined) {
     lines.push(
       bold("text     ") + `${grouped(corpus.tokens)} tokens a pass with a vocabulary of ${grouped(corpus.vocab_size)}`,

@@ -1,10 +1,10 @@
 /** The model that a pretraining run is asked to train, and whether it fits its tokenizer and its sequences. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { type ModelConfig, presetConfig, type UnsizedModelConfig } from "../../../config/model_config.ts";
+import type { ModelConfig, UnsizedModelConfig } from "../../../config/model_config.ts";
 import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
 import type { TrainingConfig } from "../../../config/run_config.ts";
-import { FAMILIES, longestText } from "../../../model/families.ts";
+import { longestText, newModel } from "../../../model/families.ts";
 import { parseUnsizedConfig } from "../../../model/model_config.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import { resolve } from "../../paths.ts";
@@ -14,10 +14,7 @@ import type { PretrainOptions } from "./flags.ts";
 export async function modelOf(options: PretrainOptions): Promise<UnsizedModelConfig> {
   const { config, preset = "tiny", architecture } = options;
   if (config === undefined) {
-    const family = FAMILIES.find(({ model_type }) => model_type === architecture) ?? FAMILIES[0];
-    const model = presetConfig(preset, 1, { ...family.defaults, ...family.preset });
-    const shape = family.shape?.(model.num_hidden_layers, model.hidden_size);
-    return { ...model, ...shape, vocab_size: null };
+    return { ...newModel(preset, architecture), vocab_size: null };
   }
   const path = resolve(config);
   return parseUnsizedConfig(await readWholeText(path, LONGEST_FILE.config, "read the config"), path);
