@@ -134,7 +134,9 @@ pub fn save_weights(path: &Path, layout: &ParameterLayout, flat: &[f32]) -> Resu
         )
         .with_hint("use a lower learning rate; the checkpoint before this one is good"));
     }
-    save(path, &[(layout.parameters().iter().map(|p| (p.name.clone(), p)).collect(), flat)])
+    let all = (layout.parameters().iter().map(|p| (p.name.clone(), p)).collect(), flat);
+    let again = layout.written_twice().map(|(name, p)| (vec![(name.to_owned(), p)], &flat[p.range()]));
+    save(path, &[all].into_iter().chain(again).collect::<Vec<_>>())
 }
 
 /// Fills slots from what [`save_slots`] wrote.

@@ -126,17 +126,22 @@ impl Names<'_> {
     }
 
     /// The decoder of the head `module`. transformers ties both of its tensors or neither: to the word embeddings, and to a
-    /// bias of the head's own. Files of transformers 4 have one of the two biases for both.
+    /// bias of the head's own. Files of transformers 4 have one of the two biases for both; untied, it reads the head's in
+    /// some families, and transformers 5 has both and reads the decoder's.
     pub fn decoder(&self, module: &str) -> Decoder {
         let shape = [self.config.vocab_size, self.config.hidden_size];
         let weight = self.weight(&format!("{module}.decoder"), shape, Part::TokenHead);
         let (own, tied) =
             (self.bias(&format!("{module}.decoder"), shape[0], Part::TokenHead), format!("{module}.bias"));
         match self.config.tie_word_embeddings {
-            true => Decoder { weight: None, bias: Tensor { name: tied, aliases: vec![own.name.clone()], ..own } },
+            true => {
+                let bias = Tensor { name: tied, aliases: vec![own.name.clone()], ..own };
+                Decoder { weight: None, bias, second_bias: None }
+            }
             false => Decoder {
                 weight: Some(Tensor { part: Part::Decoder, ..weight }),
-                bias: Tensor { aliases: vec![tied], ..own },
+                bias: Tensor { aliases: vec![tied.clone()], ..own },
+                second_bias: Some(tied),
             },
         }
     }
@@ -148,6 +153,7 @@ impl Names<'_> {
         Decoder {
             weight: (!self.config.tie_word_embeddings).then_some(weight),
             bias: self.bias(module, vocab_size, Part::TokenHead),
+            second_bias: None,
         }
     }
 

@@ -62,13 +62,17 @@ pub struct ParameterLayout {
     len: usize,
     /// Name of the bias of what predicts tokens.
     decoder_bias: Option<String>,
+    second_bias: Option<String>,
 }
 
 impl ParameterLayout {
     /// The layout of a blueprint.
     pub fn new(blueprint: &Blueprint) -> Self {
-        let decoder_bias = blueprint.tokens.as_ref().map(|head| head.decoder.bias.name.clone());
-        let mut layout = Self { parameters: Vec::new(), known_heads: blueprint.known_heads, len: 0, decoder_bias };
+        let decoder = blueprint.tokens.as_ref().map(|head| &head.decoder);
+        let decoder_bias = decoder.map(|decoder| decoder.bias.name.clone());
+        let second_bias = decoder.and_then(|decoder| decoder.second_bias.clone());
+        let (parameters, known_heads) = (Vec::new(), blueprint.known_heads);
+        let mut layout = Self { parameters, known_heads, len: 0, decoder_bias, second_bias };
         for tensor in blueprint.tensors() {
             let len = tensor.shape.iter().product();
             let names = [&tensor.name].into_iter().chain(&tensor.aliases);
@@ -126,6 +130,11 @@ impl ParameterLayout {
     /// `InvalidArgument` if nothing does.
     pub fn decoder_bias(&self) -> Result<&Parameter> {
         self.find(self.decoder_bias.as_deref().unwrap_or("decoder.bias"))
+    }
+
+    /// The parameter that files have twice, and its other name there.
+    pub fn written_twice(&self) -> Option<(&str, &Parameter)> {
+        Some((self.second_bias.as_deref()?, self.decoder_bias().ok()?))
     }
 
     /// The name of the parameter that holds element `index` of the flat buffer.

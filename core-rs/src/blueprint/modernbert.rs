@@ -92,7 +92,7 @@ impl Names<'_> {
             dense: self.head(Part::TokenHead),
             activation: named(&self.own.classifier_activation),
             norm: self.norm("head.norm", Part::TokenHead),
-            decoder: Decoder { weight: (!self.config.tie_word_embeddings).then_some(own), bias },
+            decoder: Decoder { weight: (!self.config.tie_word_embeddings).then_some(own), bias, second_bias: None },
         }
     }
 

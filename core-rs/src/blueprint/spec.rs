@@ -139,6 +139,8 @@ pub struct Decoder {
     pub weight: Option<Tensor>,
     /// `[V]`
     pub bias: Tensor,
+    /// A second name that the bias is written under, for a release of transformers that reads that one.
+    pub second_bias: Option<String>,
 }
 
 /// Classifies sequences: `output(dropout(tanh(dense(dropout(x)))))`, on one token of each or on the mean of all.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::blueprint::{Blueprint, Part};
+use crate::config::ModelConfig;
 use crate::config::tests::tiny;
 use crate::heads::Heads;
 use crate::heads::tests::classification;
@@ -66,6 +67,20 @@ fn slots(values: [Vec<f32>; 2]) -> Vec<Slot<Vec<f32>>> {
     let options = adamw::Options { beta1: 0.9, beta2: 0.98, epsilon: 1e-6, weight_decay: 0.1, max_grad_norm: 1.0 };
     let layouts = SlotLayout::all(&Optimizer::AdamW(options), &layout());
     layouts.into_iter().zip(values).map(|(layout, values)| Slot { layout, values }).collect()
+}
+
+#[test]
+fn the_bias_of_a_decoder_that_is_not_tied_is_written_under_both_names_and_mapped_all_the_same() {
+    let config = ModelConfig { tie_word_embeddings: false, ..tiny() };
+    let layout = Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout();
+    let (place, flat) = (Place::new("twice"), random(layout.len(), 5));
+    save_weights(&place.file(), &layout, &flat).unwrap();
+    let bytes = std::fs::read(place.file()).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let [own, second] = ["cls.predictions.decoder.bias", "cls.predictions.bias"].map(|name| file.tensor(name).unwrap());
+    assert_eq!((own.shape(), own.data()), (second.shape(), second.data()));
+    let (mapped, loaded) = map_weights(&place.file(), &layout).unwrap().expect("in its own order");
+    assert_eq!((&mapped[..], loaded.passed_over, loaded.unknown.len()), (&flat[..], 1, 0));
 }
 
 #[test]
