@@ -8,7 +8,7 @@ import { program } from "../config/called.ts";
 import { type ClozeError, ioError } from "../config/cloze_error.ts";
 import { visible, visibleLine } from "../config/visible.ts";
 
-export { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
+export { clock, counted, grouped, orDash, percent, size } from "../config/numbers.ts";
 
 const encoder = new TextEncoder();
 const isTerminal = () => Deno.stderr.isTerminal();
@@ -148,11 +148,6 @@ function labelled(label: string, colour: number, message: string, hint: string |
   if (hint === undefined) return;
   const text = `hint: ${visibleLine(hint)}`, isCommand = text.includes(`${program()} `);
   write(`${(isCommand ? [text] : fit(text)).join("\n")}\n`);
-}
-
-/** Bytes as people say them. */
-export function size(bytes: number): string {
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** Rows as columns: the first to the left, numbers to the right. */

@@ -35,6 +35,8 @@ export type Metric =
     elapsed_ms: number;
     /** Whether it was asked to stop before its end. */
     interrupted: boolean;
+    /** Most memory that the process had at a line of metrics, of which a GPU's is no part; older runs do not say. */
+    memory_bytes?: number;
   };
 
 /** What is known when a run begins, or goes on after `step`. */

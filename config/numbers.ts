@@ -25,6 +25,11 @@ export function roundedTime(ms: number): string {
   return minutes <= 90 ? `${Math.ceil(minutes / 5) * 5}m` : `${Math.ceil(minutes / 30) / 2}h`;
 }
 
+/** Bytes as people say them. */
+export function size(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
 /** A figure as `format` has it, or – where there is none. */
 export const orDash = (value: number | null | undefined, format: (n: number) => string): string =>
   typeof value === "number" ? format(value) : "–";

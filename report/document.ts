@@ -97,6 +97,9 @@ export function policy(scripts: readonly string[], asks: boolean): string {
 /** A panel: what it draws, and its heading. */
 export type Panel = readonly [name: string, caption: string];
 
+/** Panels about how the training went, and not about what it reached: they are drawn smaller, three in a row. */
+const SMALLER = ["learning_rate", "grad_norm", "tokens_per_second"];
+
 /** The charts, with a choice of what they are drawn over. */
 export function chartsSection(options: {
   panels: readonly Panel[];
@@ -129,7 +132,7 @@ ${
 ${
     panels.map(([panel, caption]) =>
       html`
-        <figure data-panel="${panel}" ${zoomed
+        <figure data-panel="${panel}" class="${SMALLER.includes(panel) ? "smaller" : perRow(panels)}" ${zoomed
           ? new Html(' data-zoomed="true"')
           : undefined} data-summary="${caption}. ${summary(panel)}">
         <figcaption>${caption}</figcaption>
@@ -141,6 +144,12 @@ ${
 <noscript><p>The curves need JavaScript; the figures below do not.</p></noscript>
 ${after}
 </section>`;
+}
+
+/** Rows are filled to their ends: two or three charts in one. */
+function perRow(panels: readonly Panel[]): string {
+  const large = panels.filter(([panel]) => !SMALLER.includes(panel)).length;
+  return large === 1 ? "whole" : large % 3 === 0 ? "smaller" : "half";
 }
 
 /** What is found, each with its mark. */
@@ -183,11 +192,12 @@ export function dataTable(
   first: string,
   columns: readonly Column[],
   rows: readonly (readonly [Content, ...Content[]])[],
+  look?: "blanks",
 ): Html {
   const type = (kind: Column[1]) => (kind === "number" ? new Html(' class="number"') : undefined);
   return html`
     <div class="scroll">
-      <table>
+      <table${look === undefined ? undefined : new Html(` class="${look}"`)}>
         <thead>
           <tr><th scope="col">${first}</th>${columns.map(([head, kind]) =>
             html`
@@ -201,8 +211,8 @@ export function dataTable(
         <tr><th scope="row">${name}</th>${cells.map((cell, i) => html`<td${type(columns[i][1])}>${cell}</td>`)}</tr>
       `
     )}</tbody>
-      </table>
-    </div>
+        </table>
+        </div>
   `;
 }
 

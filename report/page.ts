@@ -4,8 +4,9 @@
  */
 
 import { quoted } from "../config/called.ts";
-import { clock, counted, grouped, percent } from "../config/numbers.ts";
+import { clock, counted, grouped, percent, size } from "../config/numbers.ts";
 import { beforeAfterSection } from "./before_after.ts";
+import { blanksSection, blanksSideBySide } from "./blanks.ts";
 import {
   chartsSection,
   dataTable,
@@ -18,7 +19,7 @@ import {
 } from "./document.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { guessing, lastStart, type RunRecord } from "./run_record.ts";
-import { blanksSection, settingsSection, textSection } from "./sections.ts";
+import { settingsSection, textSection } from "./sections.ts";
 import { runSeries, whyNoReference } from "./series.ts";
 import { nextStep } from "./stage.ts";
 import { bestOf, incomparable, verdict } from "./verdict.ts";
@@ -64,9 +65,9 @@ ${settingsSection(run)}`;
 }
 
 function severalRuns(runs: readonly RunRecord[]): Html {
-  const problems = incomparable(runs);
+  const problems = incomparable(runs), conclusion = problems.length === 0 ? bestOf(runs) : undefined;
   return html`<section>
-<h1>${runs.length} runs side by side</h1>
+<h1>${conclusion?.text ?? `${runs.length} runs side by side`}</h1>
 ${
     findingsList(
       problems.length === 0
@@ -75,7 +76,7 @@ ${
             tone: "good",
             text: "They share tokenizer, held-out text and blanks: their losses can be compared.",
           },
-          ...bestOf(runs),
+          ...(conclusion?.findings ?? []),
         ]
         : problems.map((text) => ({ tone: "bad", text: `Their losses cannot be compared as they stand. ${text}` })),
     )
@@ -83,6 +84,7 @@ ${
 ${comparison(runs)}
 </section>
 ${curves(runs)}
+${blanksSideBySide(runs)}
 ${
     runs.map((run, i) =>
       html`
@@ -140,6 +142,11 @@ function verdictSection(run: RunRecord): Html {
         ],
         ["updates", train && grouped(train.step), train && counted(train.tokens, "token")],
         [
+          "passes over the text",
+          typeof train?.epoch === "number" ? passesText(train.epoch) : undefined,
+          start && `${grouped(start.train.tokens)} tokens in it`,
+        ],
+        [
           "time",
           train && clock((run.end ?? train).elapsed_ms),
           train && `${grouped(meanSpeed(run.train))} tokens/s in training${exchanges(run.train)}`,
@@ -148,6 +155,11 @@ function verdictSection(run: RunRecord): Html {
           "parameters",
           start && grouped(start.engine.parameter_count),
           model && `${counted(model.num_hidden_layers, "layer")} of ${model.hidden_size}`,
+        ],
+        [
+          "memory",
+          typeof run.end?.memory_bytes === "number" ? size(run.end.memory_bytes) : undefined,
+          "most, of the process",
         ],
       ])}
     </section>
@@ -162,6 +174,8 @@ function exchanges(train: RunRecord["train"]): string {
   const share = spent.reduce((sum, ms) => sum + ms, 0) * speed / (1000 * tokens);
   return `; ${percent(share)} of it in exchanges between processes`;
 }
+
+const passesText = (passes: number) => (passes < 0.995 ? percent(passes) : passes.toFixed(passes < 10 ? 1 : 0));
 
 /** Tokens per second, evaluation and saving left out. */
 export function meanSpeed(train: RunRecord["train"]): number {

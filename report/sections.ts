@@ -1,65 +1,9 @@
-/** The report's sections about one run: filled blanks, its text and masks, its settings. Called by page.ts. */
+/** The report's sections about one run: its text and masks, its settings. Called by page.ts. */
 
 import { counted, grouped, orDash, percent } from "../config/numbers.ts";
 import type { TextStatistics } from "../config/metric.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { conforms, lastStart, type RunRecord, taskOf } from "./run_record.ts";
-
-/** Checkpoints that the blanks are shown at: the first, the last and some between. */
-const SHOWN = 6;
-
-/** The same sentences as the model filled them at successive evaluations. */
-export function blanksSection(run: RunRecord): Html {
-  if (run.blanks.length === 0) {
-    return html`
-      <section>
-        <h2>Filled blanks over time</h2>
-        <p class="note">None are recorded.</p>
-      </section>
-    `;
-  }
-  const last = run.blanks[run.blanks.length - 1];
-  const shown = spread(run.blanks, SHOWN);
-  return html`
-    <section>
-      <h2>Filled blanks over time</h2>
-      <p class="note">${last.lines.some(({ answer }) => answer !== undefined)
-        ? "Sentences of the held-out text, taken by a fixed rule and not by how well they turn out. What stood in the " +
-          "text is marked."
-        : "Sentences made for the practice corpus, the same in every run."}</p>
-      <div class="blanks">${last.lines.map(({ text, answer }, i) => {
-        const [before, ...after] = text.split("[MASK]");
-        return html`
-          <div class="blank">
-            <p>${before}<mark>${answer ?? "____"}</mark>${after.join("[MASK]")}</p>
-            <div class="scroll">
-              <table>
-                <tbody>
-          ${shown.map((blanks) => {
-            const line = blanks.lines[i];
-            if (line === undefined || line.text !== text) return undefined;
-            return html`
-              <tr><th scope="row">update ${grouped(blanks.step)}</th>${line.predictions.map((
-                { token, probability },
-              ) =>
-                html`<td>${token === answer ? html`<mark>${token}</mark>` : token} ${percent(probability)}</td>`
-              )}</tr>
-            `;
-          })}</tbody>
-              </table>
-            </div>
-          </div>
-        `;
-      })}</div>
-    </section>
-  `;
-}
-
-/** The first, the last, and others evenly between. */
-function spread<T>(items: readonly T[], count: number): T[] {
-  if (items.length <= count) return [...items];
-  return Array.from({ length: count }, (_, i) => items[Math.round(i * (items.length - 1) / (count - 1))]);
-}
 
 /** A table of names and values, one column of values for each head. */
 function table(heads: readonly string[], rows: readonly (readonly [string, ...Content[]])[]): Html {

@@ -276,16 +276,22 @@ export function incomparable(runs: readonly RunRecord[]): string[] {
 }
 
 /** Which of several comparable runs did best, and whether that is more than the accuracy's uncertainty. */
-export function bestOf(runs: readonly RunRecord[]): Finding[] {
+export function bestOf(runs: readonly RunRecord[]): { text: string; findings: Finding[] } | undefined {
   const [best, second] = runs.map((run) => ({ name: run.name, evaluation: run.evaluations.at(-1) }))
     .flatMap(({ name, evaluation }) => (evaluation === undefined ? [] : [{ name, ...evaluation }]))
     .sort((a, b) => a.loss - b.loss);
-  if (second === undefined) return [];
-  const losses = `The lowest held-out loss is that of ${best.name}, ${best.loss.toFixed(3)}; next is ${second.name}, ` +
-    `${second.loss.toFixed(3)}.`;
+  if (second === undefined) return undefined;
+  const losses = [best, second].map(({ loss }) => loss.toFixed(3));
+  const isTie = losses[0] === losses[1];
+  const text = isTie
+    ? `${best.name} and ${second.name} have the same held-out loss, ${losses[0]}`
+    : `The lowest held-out loss is that of ${best.name}, ${losses[0]}; next is ${second.name}, ${losses[1]}`;
   const apart = best.accuracy_interval[0] > second.accuracy_interval[1];
-  const intervals =
-    `The 95% intervals of their accuracies (${percent(best.accuracy)} and ${percent(second.accuracy)}) ` +
-    (apart ? "do not overlap." : "overlap.");
-  return [{ tone: "neutral", text: `${losses} ${intervals} Another seed would give other figures.` }];
+  const accuracies = `The 95% intervals of their accuracies (${percent(best.accuracy)} and ${
+    percent(second.accuracy)
+  })`;
+  const finding = apart
+    ? `${accuracies} do not overlap.`
+    : `${accuracies} overlap, so that another seed may turn the order round.`;
+  return { text, findings: [{ tone: "neutral", text: finding }] };
 }

@@ -101,11 +101,12 @@ Deno.test("incomparable says why losses of runs cannot be compared", () => {
 
 Deno.test("bestOf names the run with the lowest loss, and says whether accuracies are told apart", () => {
   const at = (name: string, loss: number, accuracy: number) => exampleRun({ name, heldOut: [{ loss, accuracy }] });
-  const [clear] = bestOf([at("a", 5, 0.2), at("b", 4, 0.3), at("c", 6, 0.1)]);
-  assertStringIncludes(clear.text, "that of b, 4.000; next is a, 5.000");
-  assertStringIncludes(clear.text, "(30.0% and 20.0%) do not overlap");
-  const [close] = bestOf([at("a", 5, 0.3 - HALF_INTERVAL), at("b", 4, 0.3)]);
-  assertStringIncludes(close.text, "overlap.");
-  assert(!close.text.includes("do not"));
-  assertEquals(bestOf([at("a", 5, 0.2)]), []);
+  const clear = bestOf([at("a", 5, 0.2), at("b", 4, 0.3), at("c", 6, 0.1)])!;
+  assertStringIncludes(clear.text + clear.findings[0].text, "that of b, 4.000; next is a, 5.000");
+  assertStringIncludes(clear.text + clear.findings[0].text, "(30.0% and 20.0%) do not overlap");
+  const close = bestOf([at("a", 5, 0.3 - HALF_INTERVAL), at("b", 4, 0.3)])!;
+  assertStringIncludes(close.findings[0].text, "overlap, so that another seed");
+  assert(!close.findings[0].text.includes("do not"));
+  assertEquals(bestOf([at("a", 5, 0.2)]), undefined);
+  assertStringIncludes(bestOf([at("a", 4, 0.3), at("b", 4, 0.3)])!.text, "have the same held-out loss, 4.000");
 });

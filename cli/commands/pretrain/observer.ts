@@ -38,6 +38,7 @@ export class PretrainObserver {
   /** What the progress line says. */
   #line = "";
   #last = { step: 0, elapsed_ms: 0 };
+  #memory_bytes = 0;
   readonly #timeLeft = new TimeLeft();
   readonly #chart: LiveChart;
   readonly #page: LivePage;
@@ -63,6 +64,7 @@ export class PretrainObserver {
   /** Takes what the loop says. */
   async see(metric: Metric, done: number): Promise<void> {
     for (const warning of this.#take(metric)) await this.#warn(warning);
+    this.#memory_bytes = Math.max(this.#memory_bytes, Deno.memoryUsage().rss);
     if (metric.kind === "evaluation") {
       note(`step ${grouped(metric.step)}: ${evaluationLine(metric, this.#options.start.unigram.loss)}`);
       await this.#fill();
@@ -77,7 +79,8 @@ export class PretrainObserver {
   /** Records how the run ended. */
   async end(end: { step: number; elapsed_ms: number; interrupted: boolean }): Promise<void> {
     const { step, elapsed_ms, interrupted } = end;
-    await this.#options.metrics.write({ kind: "end", step, elapsed_ms, interrupted });
+    const memory_bytes = this.#memory_bytes;
+    await this.#options.metrics.write({ kind: "end", step, elapsed_ms, interrupted, memory_bytes });
     await this.#page.write();
   }
 
