@@ -3,6 +3,7 @@
  * Called by the bench command; the comparisons with other software are in bench/.
  */
 
+import process from "node:process";
 import { type Batch, packMasked } from "../config/batch.ts";
 import { MASKED_LM } from "../config/engine.ts";
 import type { ModelConfig } from "../config/model_config.ts";
@@ -34,6 +35,10 @@ export interface StepRate {
   /** Median time of a step: forward, backward and update. */
   step_ms: number;
   steps: number;
+  /** Half of what lies between the quickest tenth of the steps and the slowest, as a share of the median. */
+  spread: number;
+  /** Of the time of its threads, how much the processor gave them: on a busy machine they wait for it. */
+  processor_share: number;
   parameter_count: number;
   dtype: string;
   device: "cpu" | "cuda";
@@ -61,7 +66,7 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
     optimizer: optimizerOptions(TRAINING_DEFAULTS),
   });
   const times: number[] = [];
-  const began = performance.now();
+  const used = process.cpuUsage(), began = performance.now();
   for (let step = 0; times.length === 0 || performance.now() - began < options.duration_ms; step++) {
     const start = performance.now();
     await engine.forwardBackward(batch, step, 0);
@@ -69,13 +74,17 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
     await engine.report(); // a GPU is done only then
     if (step > 0) times.push(performance.now() - start); // the first one plans memory and starts threads
   }
-  const step_ms = times.toSorted((a, b) => a - b)[times.length >> 1];
+  const { user, system } = process.cpuUsage(used), elapsed_ms = performance.now() - began;
+  const sorted = times.toSorted((a, b) => a - b), at = (share: number) => sorted[Math.floor(share * sorted.length)];
+  const step_ms = at(0.5);
   const about: EngineDescription = engine.describe();
   const steps = times.length + 1;
   return {
     tokens_per_second: Math.round(batch.input_ids.length / step_ms * 1000),
     step_ms,
     steps: times.length,
+    spread: (at(0.9) - at(0.1)) / 2 / step_ms,
+    processor_share: Math.min(1, (user + system) / 1000 / elapsed_ms / options.threads),
     parameter_count: about.parameter_count,
     dtype: about.dtype,
     device: about.device,

@@ -16,13 +16,14 @@ testWithCore("bench tells rates, the length of a pass and where the time goes", 
     assertEquals(row.state_bytes, 16 * row.parameter_count);
     assert(Math.abs(row.epoch_ms - corpus.tokens / row.tokens_per_second * 1000) < 1e-6 * row.epoch_ms);
     assert(Math.abs(row.epochs * row.epoch_ms - 3_600_000) < 1);
+    assert(row.spread >= 0 && row.processor_share > 0 && row.processor_share <= 1, JSON.stringify(row));
     assertEquals(row.dropout, row.epochs <= 5 ? 0 : 0.1);
     const told = row.profile.reduce((sum: number, { ms }: { ms: number }) => sum + ms, 0);
     assert(told > 0.3 * row.step_ms, `operations take ${told} of ${row.step_ms} ms`);
   }
   const readable = await place.cloze(flags);
   assertEquals(readable.code, 0, readable.stderr);
-  for (const part of ["GFLOP/s", "tokens/s", "one epoch", "epochs in 1h", "dropout"]) {
+  for (const part of ["GFLOP/s", "tokens/s", "one epoch", "epochs in 1h", "dropout", "±"]) {
     assertStringIncludes(readable.stdout, part);
   }
 });

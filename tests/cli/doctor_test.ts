@@ -13,7 +13,8 @@ testWithCore("doctor tells what there is and what to install for a GPU", async (
     const { code, stdout, stderr } = await place.cloze(["doctor"]);
     assertEquals([code, stderr], [0, ""]);
     const rows = stdout.trimEnd().split("\n").map((line) => line.slice(0, 10).trim());
-    assertEquals(rows.slice(0, 8), ["cloze", "deno", "system", "core", "cpu", "driver", "cublasLt", "nvrtc"]);
+    assertEquals(rows.slice(0, 9), ["cloze", "deno", "system", "core", "cpu", "dtype", "driver", "cublasLt", "nvrtc"]);
+    assert(/^dtype {5}auto takes (f32|bf16) \(\w+\)$/m.test(stdout), stdout);
     assert(rows.includes("cuda"));
     assertEquals(rows.at(-1), "mpi");
     for (const line of stdout.split("\n").filter((line) => line.includes("not found;"))) {

@@ -2,7 +2,7 @@
 
 import type { Preset } from "../../../config/model_config.ts";
 import type { StepRate } from "../../../training/step_rate.ts";
-import { bold, clock, counted, grouped, size, table } from "../../terminal.ts";
+import { bold, clock, counted, grouped, percent, size, table } from "../../terminal.ts";
 
 /** One line of the result. */
 export interface Row extends StepRate {
@@ -44,7 +44,7 @@ export function readable(result: BenchResult, budget: number | undefined): strin
       bold("text     ") + `${grouped(corpus.tokens)} tokens a pass with a vocabulary of ${grouped(corpus.vocab_size)}`,
     );
   }
-  const head = ["preset", "parameters", "dtype", "tokens/s", "update", "state"];
+  const head = ["preset", "parameters", "dtype", "tokens/s", "update", "±", "state"];
   if (corpus !== undefined) head.push("one epoch");
   if (budget !== undefined) head.push(`epochs in ${clock(budget)}`, "dropout");
   const rows = presets.map((row) => [
@@ -53,13 +53,33 @@ export function readable(result: BenchResult, budget: number | undefined): strin
     row.dtype,
     grouped(row.tokens_per_second),
     `${row.step_ms.toFixed(row.step_ms < 10 ? 1 : 0)} ms`,
+    `${(100 * row.spread).toFixed(0)}%`,
     size(row.state_bytes),
     ...(row.epoch_ms === undefined ? [] : [clock(row.epoch_ms)]),
     ...(row.epochs === undefined ? [] : [row.epochs.toFixed(row.epochs < 10 ? 2 : 0), String(row.dropout)]),
   ]);
-  lines.push("", ...table([head, ...rows]));
+  lines.push("", ...table([head, ...rows]), "", ...certainty(presets));
   for (const row of presets.filter(({ profile }) => profile.length > 0)) lines.push("", ...profileOf(row));
   return [...lines, ""].join("\n");
+}
+
+/** Below this share the threads have waited for others. */
+const BUSY = 0.8;
+
+/** What ± is, and whether the machine was busy. */
+function certainty(rows: readonly Row[]): string[] {
+  const steps = Math.min(...rows.map(({ steps }) => steps));
+  const lines = [`± is how much single updates differ: half of what four fifths of them span, of ${steps} or more.`];
+  const shares = rows.filter(({ device }) => device === "cpu").map(({ processor_share }) => processor_share);
+  const least = Math.min(...shares);
+  if (least < BUSY) {
+    lines.push(
+      `The machine is busy: its threads got ${
+        percent(least)
+      } of the processor's time at least once, so a quiet one is faster.`,
+    );
+  }
+  return lines;
 }
 
 /** Where the time of a step goes. */

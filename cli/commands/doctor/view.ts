@@ -11,6 +11,8 @@ export interface DoctorReport {
   /** Operating system and processor. */
   system: string;
   core: MachineReport;
+  /** What `--dtype auto` takes on the CPU, and for which instructions. */
+  auto: { dtype: string; instruction_set: string };
 }
 
 /** The report in lines. */
@@ -22,6 +24,7 @@ export function readable(report: DoctorReport): string {
     ["system", report.system],
     ["core", `${version}, ${library}`],
     ["cpu", `${instruction_set}, ${counted(threads, "thread")}`],
+    ["dtype", `auto takes ${report.auto.dtype} (${report.auto.instruction_set})`],
   ];
   for (const { name, path, version, install } of cuda.libraries) {
     rows.push([name, path === null ? `not found; install ${install}` : `${version ?? "of unknown version"}, ${path}`]);
