@@ -8,6 +8,7 @@ import {
   tokenizerFiles,
   unigramWords,
   VocabularyTrainer,
+  type WordCounter,
   wordCounter,
   type WordCounts,
   WordPieceTokenizer,
@@ -46,10 +47,11 @@ const TEXT = { lowercase: false };
 
 const json = (tokenizer: Tokenizer) => tokenizerFiles(tokenizer, 512)["tokenizer.json"];
 
-function addLines(bytes: Uint8Array, from = 0, to = bytes.length, add: (start: number, end: number) => void): void {
+/** As the data workers count: line by line. To BPE each begins with a space, whatever stands before it. */
+function addLines(counter: WordCounter, bytes: Uint8Array, from = 0, to: number = bytes.length): void {
   for (let start = from; start < to;) {
     const newline = bytes.indexOf(10, start), end = newline < 0 || newline > to ? to : newline;
-    add(start, end);
+    counter.addUtf8(bytes, start, end);
     start = end + 1;
   }
 }
@@ -74,8 +76,7 @@ export const MODELS: Record<string, BenchModel> = {
     learner() {
       const counter = wordCounter(bpeWords(TEXT));
       return {
-        // By lines, each of which begins with a space to the tokenizer, whatever stands before it.
-        addUtf8: (bytes, from, to) => addLines(bytes, from, to, (start, end) => counter.addUtf8(bytes, start, end)),
+        addUtf8: (bytes, from, to) => addLines(counter, bytes, from, to),
         get words() {
           return counter.words;
         },
@@ -89,7 +90,7 @@ export const MODELS: Record<string, BenchModel> = {
     learner() {
       const counter = wordCounter(unigramWords(TEXT));
       return {
-        addUtf8: (bytes, from, to) => counter.addUtf8(bytes, from, to),
+        addUtf8: (bytes, from, to) => addLines(counter, bytes, from, to),
         get words() {
           return counter.words;
         },

@@ -39,6 +39,8 @@ export class Bpe implements SubwordModel {
   readonly #byteLevel: boolean;
   /** The ids of bytes, of `<0x00>` … `<0xFF>` or of bytes' characters, -1 where there is none. */
   readonly #bytes = new Int32Array(256).fill(-1);
+  /** The rank of each pair of bytes that have tokens, at 256 times the first one plus the second. */
+  readonly #bytePairs: Int32Array | undefined;
   /** The ids of single characters. */
   readonly #characters = new Map<number, number>();
   readonly #unk: number;
@@ -73,6 +75,7 @@ export class Bpe implements SubwordModel {
         if (code !== undefined && token.length === (code < 0x10000 ? 1 : 2)) this.#characters.set(code, id);
       }
     }
+    if (data.byte_level && !this.#bytes.includes(-1)) this.#bytePairs = bytePairs(this.#bytes, this.#merges);
     if (data.ignore_merges) {
       for (const token of own) ids.delete(token);
       this.#whole = ids;
@@ -89,11 +92,11 @@ export class Bpe implements SubwordModel {
         return;
       }
     }
-    const length = this.#byteLevel ? this.#readBytes(bytes, start, end) : this.#readCharacters(bytes, start, end);
-    if (length > LONGEST_LOOKED_THROUGH) this.#mergeQueued(length);
-    else this.#mergeLooking(length);
-    const ids = this.#ids, next = this.#next;
+    const length = this.#read(bytes, start, end);
     if (length === 0) return;
+    if (length > LONGEST_LOOKED_THROUGH) this.#mergeQueued(length);
+    else this.#mergeLooking();
+    const ids = this.#ids, next = this.#next;
     for (let i = 0; i >= 0; i = next[i]) {
       out.push(ids[i]);
       ends?.push(this.#ends[i]);
@@ -109,6 +112,35 @@ export class Bpe implements SubwordModel {
       this.#previous,
       this.#ranks,
     ].map((array) => grown(array, length));
+  }
+
+  /** Makes symbols of a word, links them, and looks up which neighbours merge; returns how many there are. */
+  #read(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#bytePairs !== undefined) return this.#readKnownBytes(bytes, start, end, this.#bytePairs);
+    const length = this.#byteLevel ? this.#readBytes(bytes, start, end) : this.#readCharacters(bytes, start, end);
+    this.#link(length);
+    return length;
+  }
+
+  /** The same where every byte has a token, as usual. */
+  #readKnownBytes(bytes: Uint8Array, start: number, end: number, pairs: Int32Array): number {
+    const length = end - start;
+    if (length === 0) return 0;
+    this.#reserve(length);
+    const ids = this.#ids, ends = this.#ends, next = this.#next, previous = this.#previous, ranks = this.#ranks;
+    let byte = bytes[start];
+    for (let i = 0; i < length; i++) {
+      const following = i + 1 < length ? bytes[start + i + 1] : 0;
+      ids[i] = this.#bytes[byte];
+      ends[i] = start + i + 1;
+      next[i] = i + 1;
+      previous[i] = i - 1;
+      ranks[i] = pairs[byte << 8 | following];
+      byte = following;
+    }
+    next[length - 1] = -1;
+    ranks[length - 1] = NEVER;
+    return length;
   }
 
   #readBytes(bytes: Uint8Array, start: number, end: number): number {
@@ -191,10 +223,8 @@ export class Bpe implements SubwordModel {
     ranks[before] = merges.rank(ids[before], ids[i]);
   }
 
-  #mergeLooking(length: number): void {
-    this.#link(length);
+  #mergeLooking(): void {
     const next = this.#next, ranks = this.#ranks;
-    if (length === 0) return;
     for (;;) {
       let best = 0;
       for (let i = next[0]; i >= 0; i = next[i]) if (ranks[i] < ranks[best]) best = i;
@@ -204,7 +234,6 @@ export class Bpe implements SubwordModel {
   }
 
   #mergeQueued(length: number): void {
-    this.#link(length);
     const ranks = this.#ranks, previous = this.#previous, queue = this.#queue;
     queue.clear();
     for (let i = 0; i < length; i++) if (ranks[i] !== NEVER) queue.push(ranks[i], i);
@@ -217,4 +246,10 @@ export class Bpe implements SubwordModel {
       if (before >= 0 && ranks[before] !== NEVER) queue.push(ranks[before], before);
     }
   }
+}
+
+function bytePairs(ids: Int32Array, merges: MergeTable): Int32Array {
+  const pairs = new Int32Array(1 << 16);
+  for (let pair = 0; pair < pairs.length; pair++) pairs[pair] = merges.rank(ids[pair >> 8], ids[pair & 255]);
+  return pairs;
 }

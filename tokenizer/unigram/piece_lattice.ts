@@ -14,9 +14,9 @@ const BITS_PER_CHARACTER = 5;
 
 /** Pieces as a trie, with what they weigh. */
 export class PieceLattice {
-  readonly #pieces: Pieces;
+  readonly #alphabet: number;
   /** Raised probability of every piece. */
-  readonly #raised: Float64Array;
+  #raised = new Float64Array();
   /** Three numbers an edge: node, character, node it leads to (0 where the slot is free). */
   #slots = new Int32Array(3 << 10);
   #nodes = 0;
@@ -31,13 +31,18 @@ export class PieceLattice {
   readonly #from = new Int32Array(LONGEST_STRETCH + 1);
   readonly #last = new Int32Array(LONGEST_STRETCH + 1);
 
-  /** @param pieces whose weights are probabilities; the first `alphabet` are its characters. */
-  constructor(pieces: Pieces, alphabet: number) {
-    this.#pieces = pieces;
-    const { codes, ends, weights } = pieces;
-    this.#raised = new Float64Array(ends.length);
-    this.#nodes = alphabet + 1;
+  /** @param alphabet how many characters there are: the first pieces. */
+  constructor(alphabet: number) {
+    this.#alphabet = alphabet;
     if (this.#pieceAt.length <= alphabet) this.#pieceAt = new Int32Array(2 * alphabet);
+  }
+
+  /** Takes pieces, whose weights are probabilities, for those that it had. The room of those serves again. */
+  load({ codes, ends, weights }: Pieces): void {
+    this.#slots.fill(0);
+    this.#pieceAt.fill(0);
+    if (this.#raised.length < ends.length) this.#raised = new Float64Array(ends.length);
+    this.#nodes = this.#alphabet + 1;
     for (let piece = 0, start = 0; piece < ends.length; start = ends[piece++]) {
       this.#raised[piece] = weights[piece] * powerOfTwo(BITS_PER_CHARACTER * (ends[piece] - start));
       let node = codes[start] + 1;
@@ -160,11 +165,6 @@ export class PieceLattice {
     let way = 1;
     for (let i = count - 1; i >= 0; i--) way *= this.#raised[others[i]];
     return this.#raised[piece] >= way;
-  }
-
-  /** The pieces, with their probabilities. */
-  get pieces(): Pieces {
-    return this.#pieces;
   }
 }
 

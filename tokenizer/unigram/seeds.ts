@@ -33,6 +33,12 @@ class PairNumbers {
     return this.#size;
   }
 
+  /** Forgets the pairs; keeps the room they took, so that the next ones need no other. */
+  clear(): void {
+    this.#slots.fill(0);
+    this.#size = 0;
+  }
+
   /** The pair's number. */
   add(a: number, b: number, weight: number, place: number): number {
     const slots = this.#slots, mask = slots.length / 3 - 1;
@@ -127,8 +133,12 @@ function substringLevels({ codes, ends, counts, frequencies }: CodedWords): Leve
   const levels: Level[] = [];
   // The substring of the last length that begins at each place: its number plus one, or 0.
   let groups = Int32Array.from(codes, (code) => frequencies[code] > 1 ? code + 1 : 0);
+  let next = new Int32Array(groups.length);
+  const pairs = new PairNumbers();
   for (let length = 2; length <= LONGEST_PIECE; length++) {
-    const pairs = new PairNumbers(), next = new Int32Array(groups.length), before = levels.at(-1);
+    const before = levels.at(-1);
+    pairs.clear();
+    next.fill(0);
     for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
       for (let i = start; i + length <= ends[word]; i++) {
         const a = groups[i], b = groups[i + 1];
@@ -157,7 +167,7 @@ function substringLevels({ codes, ends, counts, frequencies }: CodedWords): Leve
       }
     }
     for (let i = 0; i < next.length; i++) next[i] = numbers[next[i]];
-    groups = next;
+    [groups, next] = [next, groups];
     levels.push(level);
   }
   return levels;

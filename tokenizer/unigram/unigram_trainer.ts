@@ -52,15 +52,15 @@ export function trainUnigram(words: WordCounts, size: number, options: UnigramOp
   const coded = codeWords(words, alphabet);
   const target = Math.max(size, alphabet.length);
   let pieces = normalized(seedPieces(coded, Math.max(LEAST_SEEDS, SEEDS_PER_PIECE * target)));
-  const seeds = pieces.ends.length;
+  const seeds = pieces.ends.length, lattice = new PieceLattice(alphabet.length);
   for (;;) {
     const share = Math.log(seeds / pieces.ends.length) / Math.log(seeds / target);
     const tell = () => options.onProgress?.(Math.min(share || 0, 1));
     const isLast = pieces.ends.length <= target, least = pieces.ends.length < target ? 0 : target;
-    for (let step = 0; step < STEPS; step++) pieces = maximize(coded, pieces, least, tell);
+    for (let step = 0; step < STEPS; step++) pieces = maximize(coded, lattice, pieces, least, tell);
     if (isLast) return vocabulary(pieces, alphabet);
     tell();
-    pieces = prune(coded, pieces, Math.max(target, Math.floor(SHRINKING * pieces.ends.length)));
+    pieces = prune(coded, lattice, pieces, Math.max(target, Math.floor(SHRINKING * pieces.ends.length)));
   }
 }
 
@@ -74,9 +74,16 @@ function normalized({ weights, ...pieces }: Pieces): Pieces {
  * One step of expectation–maximization, in its Bayesian form, in which rare pieces lose weight (Liang and Klein, 2007).
  * Pieces that are hardly expected go, unless they are characters, or fewer than `least` would stay.
  */
-function maximize(words: CodedWords, pieces: Pieces, least: number, tell: () => void): Pieces {
+function maximize(
+  words: CodedWords,
+  lattice: PieceLattice,
+  pieces: Pieces,
+  least: number,
+  tell: () => void,
+): Pieces {
   const alphabet = words.frequencies.length;
-  const lattice = new PieceLattice(pieces, alphabet), expected = new Float64Array(pieces.ends.length);
+  const expected = new Float64Array(pieces.ends.length);
+  lattice.load(pieces);
   const { codes, ends, counts } = words;
   for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
     lattice.expect(codes, start, ends[word], counts[word], SCALE, expected);
@@ -117,9 +124,9 @@ function selected(pieces: Pieces, keeps: (piece: number) => boolean, weigh: (pie
 }
 
 /** Takes away the pieces without which the text is about as likely, until `size` are left. */
-function prune(words: CodedWords, pieces: Pieces, size: number): Pieces {
+function prune(words: CodedWords, lattice: PieceLattice, pieces: Pieces, size: number): Pieces {
   const alphabet = words.frequencies.length, { ends } = pieces;
-  const losses = lossesWithout(words, pieces);
+  const losses = lossesWithout(words, lattice, pieces);
   const order: number[] = [];
   for (let piece = alphabet; piece < ends.length; piece++) if (losses[piece] > 0) order.push(piece);
   order.sort((a, b) => losses[b] - losses[a] || compare(pieces, a, b));
@@ -129,8 +136,9 @@ function prune(words: CodedWords, pieces: Pieces, size: number): Pieces {
 }
 
 /** How much less likely the text is without each piece, in nats a word; 0 for what its best writing does not need. */
-function lossesWithout(words: CodedWords, pieces: Pieces): Float64Array {
-  const alphabet = words.frequencies.length, lattice = new PieceLattice(pieces, alphabet);
+function lossesWithout(words: CodedWords, lattice: PieceLattice, pieces: Pieces): Float64Array {
+  const alphabet = words.frequencies.length;
+  lattice.load(pieces);
   const frequencies = new Float64Array(pieces.ends.length), path = new Int32Array(LONGEST_PIECE);
   const { codes, ends, counts } = words;
   const long = new Int32Array(64);
