@@ -306,6 +306,44 @@ export class Engine implements Disposable {
     return await this.#output("cloze_hidden_states", batch, batch.input_ids.length * width);
   }
 
+  /**
+   * What token i of a batch's only sequence gives to token j in each head of a layer, from 0: probabilities `[H, T, T]`.
+   * `heads` is how many there are.
+   */
+  async attention(batch: Batch, layer: number, heads: number): Promise<Float32Array> {
+    checkWhole("layer", layer, 0, 2 ** 16);
+    checkWhole("heads", heads, 1, 2 ** 16);
+    const out = new Float32Array(heads * batch.input_ids.length ** 2);
+    const [ids, types, positions, tokens, bounds, boundsLength] = arrays(batch);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_attention(
+        this.#handle,
+        ids,
+        types,
+        positions,
+        tokens,
+        bounds,
+        boundsLength,
+        layer,
+        out,
+        out.length,
+        error,
+        error.length,
+      )
+    );
+    return out;
+  }
+
+  /** The word embeddings, `[V, E]`: `size` is V · E. */
+  async wordEmbeddings(size: number): Promise<Float32Array> {
+    checkWhole("size", size, 1, 2 ** 31);
+    const out = new Float32Array(size);
+    await this.#call((error) =>
+      this.#library.symbols.cloze_word_embeddings(this.#handle, out, out.length, error, error.length)
+    );
+    return out;
+  }
+
   /** So many numbers that the core makes of a batch without labels. */
   async #output(
     call: "cloze_sequence_logits" | "cloze_hidden_states",

@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 1897485487;
+export const ABI_HASH = 4238851910;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -186,6 +186,18 @@ export const SYMBOLS = {
   /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, out, out_len, error, error_len */
   cloze_hidden_states: {
     parameters: ["u32", "buffer", "buffer", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, layer, out, out_len, error, error_len */
+  cloze_attention: {
+    parameters: ["u32", "buffer", "buffer", "buffer", "u32", "buffer", "u32", "u32", "buffer", "u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** handle, out, out_len, error, error_len */
+  cloze_word_embeddings: {
+    parameters: ["u32", "buffer", "u32", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

@@ -2,6 +2,7 @@
 
 import answers from "./page/answers.js" with { type: "text" };
 import ask from "./page/ask.js" with { type: "text" };
+import inside from "./page/inside.js" with { type: "text" };
 import main from "./page/main.js" with { type: "text" };
 import style from "./page/page.css" with { type: "text" };
 import html from "./page/page.html" with { type: "text" };
@@ -15,7 +16,7 @@ export const PAGE = html;
 export const ASSETS: Record<string, { text: string; type: string }> = {
   "/page/page.css": { text: style, type: "text/css; charset=utf-8" },
   ...Object.fromEntries(
-    Object.entries({ answers, ask, main, training, words })
+    Object.entries({ answers, ask, inside, main, training, words })
       .map(([name, text]) => [`/page/${name}.js`, { text, type: "text/javascript; charset=utf-8" }]),
   ),
 };

@@ -9,10 +9,21 @@ import { answerLimits, type InferenceOptions, openEngine } from "../inference/op
 import { longestText } from "../model/families.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import { tokenHeads } from "../model/model_heads.ts";
-import type { BlankAnswer, FillAnswer, ScoreAnswer, TextToken, TokenizeAnswer } from "./protocol.ts";
+import { Embeddings } from "./neighbours.ts";
+import type {
+  AttentionAnswer,
+  BlankAnswer,
+  FillAnswer,
+  NeighboursAnswer,
+  ScoreAnswer,
+  TextToken,
+  TokenizeAnswer,
+} from "./protocol.ts";
 
 /** Tokens that the engine takes at once. */
 const BATCH_TOKENS = 2048;
+/** Tokens of a text whose attention is shown: the answer grows with their square. */
+const MOST_SHOWN = 126;
 /** Logits that are in memory at once: 32 MB. */
 const MOST_LOGITS = 1 << 23;
 
@@ -33,6 +44,8 @@ export class PlaygroundModel implements Disposable {
   readonly #folder: ModelFolder;
   readonly #engine: Engine;
   readonly #fill: FillMask;
+  /** Read when they are first asked for. */
+  #embeddings: Promise<Embeddings> | undefined;
 
   private constructor(folder: ModelFolder, engine: Engine) {
     this.#folder = folder;
@@ -113,6 +126,69 @@ export class PlaygroundModel implements Disposable {
           ? { ...token, log_probability: null, rank: null }
           : { ...token, log_probability: -loss[row], rank: rank[row++] }
       ),
+    };
+  }
+
+  /**
+   * What each token gives to each in one layer's attention.
+   *
+   * @param layer from 0; the last one if it is not given.
+   * @throws {ClozeError} `input` if there is no such layer, no token, or more than can be shown.
+   */
+  async attention(text: string, layer?: number): Promise<AttentionAnswer> {
+    const { num_hidden_layers: layers, num_attention_heads: heads } = this.#folder.config;
+    const { tokenizer } = this.#folder, { special } = tokenizer;
+    if (layer !== undefined && layer >= layers) {
+      throw new ClozeError("input", `layer is ${layer}, but the model has ${layers} of them, from 0`);
+    }
+    const within = this.#tokens(text), most = Math.min(MOST_SHOWN, longestText(this.#folder.config) - 2);
+    if (within.length === 0) throw new ClozeError("input", "there is no word in it");
+    if (within.length > most) {
+      throw new ClozeError("input", `it has ${within.length} tokens, but attention is shown of at most ${most}`);
+    }
+    const end = (id: number, at: number): TextToken => ({
+      token: tokenizer.shown(id),
+      id,
+      start: at,
+      end: at,
+      word: -1,
+      unknown: false,
+      blank: false,
+    });
+    const tokens = [end(special.cls, 0), ...within, end(special.sep, text.length)];
+    const batch = packMasked([{ ids: Int32Array.from(tokens, ({ id }) => id), positions: [] }]);
+    const shownLayer = layer ?? layers - 1, t = tokens.length;
+    const all = await this.#engine.attention(batch, shownLayer, heads);
+    const row = (head: number, i: number) =>
+      Array.from(all.subarray((head * t + i) * t, (head * t + i + 1) * t), (p) => Number(p.toPrecision(4)));
+    return {
+      layers,
+      heads,
+      layer: shownLayer,
+      tokens,
+      probabilities: Array.from({ length: heads }, (_, head) => tokens.map((_, i) => row(head, i))),
+    };
+  }
+
+  /**
+   * The tokens whose embeddings are nearest to a word's.
+   *
+   * @throws {ClozeError} `input` if there is no token in it, or one that the vocabulary lacks.
+   */
+  async neighbours(text: string, topK: number): Promise<NeighboursAnswer> {
+    const { tokenizer, config: { vocab_size, hidden_size, embedding_size = hidden_size } } = this.#folder;
+    const ids = [...tokenizer.wordIds(text.trim(), false)];
+    if (ids.length === 0) throw new ClozeError("input", "there is no word in it");
+    if (ids.includes(tokenizer.special.unk)) {
+      throw new ClozeError("input", `${JSON.stringify(text)} holds characters that the vocabulary lacks`);
+    }
+    this.#embeddings ??= this.#engine.wordEmbeddings(vocab_size * embedding_size)
+      .then((rows) => new Embeddings(rows, vocab_size));
+    const counts = (id: number) => id < tokenizer.size && !tokenizer.isSpecial(id) && !ids.includes(id);
+    const nearest = (await this.#embeddings).nearest(ids, topK, counts);
+    return {
+      tokens: ids.map((id) => tokenizer.shown(id)),
+      neighbours: nearest.map(({ id, similarity }) => ({ token: tokenizer.shown(id), id, similarity })),
     };
   }
 

@@ -85,6 +85,29 @@ export interface ScoreAnswer {
   })[];
 }
 
+/** `POST /attention`, with `layer` from 0, if it is not to be the last. */
+export interface AttentionAnswer {
+  layers: number;
+  heads: number;
+  layer: number;
+  /** What the model sees, the special tokens at both ends included, whose ranges are empty. */
+  tokens: TextToken[];
+  /** What token i gives to token j, of each head: `[head][i][j]`; each row sums to 1. */
+  probabilities: number[][][];
+}
+
+/** `POST /neighbours`: `text` is a word, or a few; with `top_k` if it is not to be 8. */
+export interface NeighboursAnswer {
+  /** The tokens that the word is made of: what is near is near to the mean of their embeddings. */
+  tokens: string[];
+  neighbours: {
+    token: string;
+    id: number;
+    /** The cosine, from −1 to 1. */
+    similarity: number;
+  }[];
+}
+
 /** Every answer that is none: the status is 4xx or 5xx. */
 export interface ErrorAnswer {
   error: string;

@@ -31,6 +31,8 @@ const QUESTIONS: Record<string, (model: PlaygroundModel, question: Record<string
   "/tokenize": (model, question) => model.tokenize(textOf(question)),
   "/fill": (model, question) => model.fill(textOf(question), topKOf(question)),
   "/score": (model, question) => model.score(textOf(question)),
+  "/attention": (model, question) => model.attention(textOf(question), layerOf(question)),
+  "/neighbours": (model, question) => model.neighbours(textOf(question), topKOf(question)),
 };
 
 /** A playground that runs. */
@@ -103,4 +105,9 @@ function textOf({ text }: Record<string, unknown>): string {
 function topKOf({ top_k = 8 }: Record<string, unknown>): number {
   if (typeof top_k === "number" && Number.isInteger(top_k) && top_k >= 1 && top_k <= MOST_ANSWERS) return top_k;
   throw new Refusal(422, `top_k has to be a whole number from 1 to ${MOST_ANSWERS}`);
+}
+
+function layerOf({ layer }: Record<string, unknown>): number | undefined {
+  if (layer === undefined || (typeof layer === "number" && Number.isInteger(layer) && layer >= 0)) return layer;
+  throw new Refusal(422, "layer has to be a whole number, 0 for the first one");
 }

@@ -10,7 +10,9 @@ use crate::optimizer::Change;
 use cloze_core::blueprint::{Blueprint, ParameterLayout};
 use cloze_core::checkpoint;
 use cloze_core::engine::batch::Batch;
-use cloze_core::engine::{Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, expect_len, no_head};
+use cloze_core::engine::{
+    Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, check_attention, expect_len, no_head,
+};
 use cloze_core::error::{Code, Error, Result};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::machine::memory::{Buffer, Plan};
@@ -293,6 +295,15 @@ impl Engine for CandleEngine {
         let hidden = host(Some(&model.hidden_states(batch).map_err(candle)?))?;
         expect_len("out", out.len(), hidden.len())?;
         out.copy_from_slice(&hidden);
+        Ok(())
+    }
+
+    fn attention(&mut self, batch: &Batch, layer: usize, out: &mut [f32]) -> Result<()> {
+        batch.validate(&self.options.limits(), false)?;
+        check_attention(&self.options, batch, layer, out.len())?;
+        let Self { blueprint, layout, variables, .. } = self;
+        let model = Model { blueprint, layout, variables };
+        out.copy_from_slice(&host(Some(&model.probabilities(batch, layer).map_err(candle)?))?);
         Ok(())
     }
 

@@ -216,16 +216,34 @@ impl Model<'_> {
 
     /// The encoder's output `[L, C]` of one sequence.
     fn encode(&self, sequence: Sequence) -> Result<Tensor> {
-        let mut x = self.embed(sequence)?;
-        for block in &self.blueprint.blocks {
-            let Block { attention, mlp, place } = block;
-            x = self.branch(x, attention.norm.as_ref(), *place, |x| self.attention(x, attention, sequence))?;
-            x = self.branch(x, Some(&mlp.norm), *place, |x| self.mlp(x, mlp, sequence))?;
-        }
+        let x = self.blocks(&self.blueprint.blocks, sequence)?;
         match &self.blueprint.norm {
             Some(norm) => self.layer_norm(&x, norm),
             None => Ok(x),
         }
+    }
+
+    /// What these blocks, the first ones, make of a sequence.
+    fn blocks(&self, blocks: &[Block], sequence: Sequence) -> Result<Tensor> {
+        let mut x = self.embed(sequence)?;
+        for Block { attention, mlp, place } in blocks {
+            x = self.branch(x, attention.norm.as_ref(), *place, |x| self.attention(x, attention, sequence))?;
+            x = self.branch(x, Some(&mlp.norm), *place, |x| self.mlp(x, mlp, sequence))?;
+        }
+        Ok(x)
+    }
+
+    /// The probabilities `[H, T, T]` of the attention of one layer in the batch's only sequence, without dropout.
+    pub fn probabilities(&self, batch: &Batch, layer: usize) -> Result<Tensor> {
+        let sequence = Sequence { batch, from: 0, to: batch.input_ids.len(), pass: Pass::Evaluation };
+        let (before, Block { attention, place, .. }) = (&self.blueprint.blocks[..layer], &self.blueprint.blocks[layer]);
+        let x = self.blocks(before, sequence)?;
+        let x = match (place, &attention.norm) {
+            (NormPlace::Before, Some(norm)) => self.layer_norm(&x, norm)?,
+            _ => x,
+        };
+        let [probabilities, _] = self.weighted(&x, attention, sequence)?;
+        Ok(probabilities)
     }
 
     fn embed(&self, sequence: Sequence) -> Result<Tensor> {
@@ -265,7 +283,17 @@ impl Model<'_> {
     }
 
     fn attention(&self, x: &Tensor, attention: &Attention, sequence: Sequence) -> Result<Tensor> {
-        let Attention { heads, qkv, rotary, window, probabilities: site, output, dropout, .. } = attention;
+        let Attention { heads, probabilities: site, output, dropout, .. } = attention;
+        let (l, c) = x.dims2()?;
+        let [probabilities, v] = self.weighted(x, attention, sequence)?;
+        let context = sequence.drop_probabilities(probabilities, *site, *heads)?.matmul(&v)?;
+        let context = context.transpose(0, 1)?.contiguous()?.reshape((l, c))?;
+        sequence.drop(self.linear(&context, output)?, *dropout, c)
+    }
+
+    /// The probabilities `[H, L, L]` of attention before dropout, and the values `[H, L, D]` that they weigh.
+    fn weighted(&self, x: &Tensor, attention: &Attention, sequence: Sequence) -> Result<[Tensor; 2]> {
+        let Attention { heads, qkv, rotary, window, .. } = attention;
         let (l, c) = x.dims2()?;
         let parts = qkv.iter().map(|dense| self.linear(x, dense)).collect::<Result<Vec<_>>>()?;
         let qkv = Tensor::cat(&parts, 1)?;
@@ -281,10 +309,7 @@ impl Model<'_> {
         let scores = (q.matmul(&k.t()?)? / ((c / heads) as f64).sqrt())?;
         let scores = scores.broadcast_add(&unseen(l, self.blueprint.causal, *window)?)?;
         let scores = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
-        let probabilities = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
-        let context = sequence.drop_probabilities(probabilities, *site, *heads)?.matmul(&v)?;
-        let context = context.transpose(0, 1)?.contiguous()?.reshape((l, c))?;
-        sequence.drop(self.linear(&context, output)?, *dropout, c)
+        Ok([scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?, v])
     }
 
     fn mlp(&self, x: &Tensor, mlp: &Mlp, sequence: Sequence) -> Result<Tensor> {

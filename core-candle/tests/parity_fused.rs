@@ -178,6 +178,18 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
         fused.hidden_states(&batch, &mut hidden[0]).unwrap();
         candle.hidden_states(&batch, &mut hidden[1]).unwrap();
         assert!(hidden[0].iter().any(|x| x.abs() > 0.1) && close(hidden), "{heads:?}: hidden states after ten updates");
+        let one = arrays_of_one(&config, &heads);
+        let square = config.num_attention_heads * one.batch().input_ids.len().pow(2);
+        for layer in 0..config.num_hidden_layers {
+            let mut attention = [0, 1].map(|_| vec![0.0; square]);
+            fused.attention(&one.batch(), layer, &mut attention[0]).unwrap();
+            candle.attention(&one.batch(), layer, &mut attention[1]).unwrap();
+            assert!(close(attention), "{heads:?}: attention of layer {layer}");
+        }
+        let too_many = fused.attention(&batch, 0, &mut vec![0.0; square]).unwrap_err();
+        assert!(too_many.message.contains("attention is of one sequence"), "{}", too_many.message);
+        let too_deep = fused.attention(&one.batch(), config.num_hidden_layers, &mut vec![0.0; square]).unwrap_err();
+        assert!(too_deep.message.contains("layer is"), "{}", too_deep.message);
         if let Some(task) = heads.sequence {
             let mut logits = [0, 1].map(|_| vec![0.0; 2 * task.num_labels]);
             fused.sequence_logits(&batch, &mut logits[0]).unwrap();
@@ -185,6 +197,11 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
             assert!(close(logits), "{heads:?}: logits of sequences after ten updates");
         }
     }
+}
+
+/// A batch of one sequence.
+fn arrays_of_one(config: &ModelConfig, heads: &Heads) -> OwnedBatch {
+    arrays(&[23], config.vocab_size, heads, 7)
 }
 
 /// Every matrix of a block moves as in the reference, which computes in f64: what is apart after ten updates is small beside

@@ -16,7 +16,9 @@ use crate::blueprint::{Blueprint, ParameterLayout};
 use crate::checkpoint;
 use crate::collective::Division;
 use crate::engine::batch::Batch;
-use crate::engine::{Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, expect_len, no_head};
+use crate::engine::{
+    Engine, EngineOptions, Loaded, LossSum, Report, RowResults, Weights, check_attention, expect_len, no_head,
+};
 use crate::error::{Code, Error, Result};
 use crate::machine::dtype::{Bf16, Dtype, Element};
 use crate::machine::memory::{Plan, zeros};
@@ -353,10 +355,7 @@ impl<B: Backend> Engine for Trainer<B> {
             let range = first * k..(first + n) * k;
             backend.top_k(n, v, logits, k, &mut ids[range.clone()], &mut probabilities[range]);
         })?;
-        match probabilities.iter().all(|p| p.is_finite()) {
-            true => Ok(()),
-            false => Err(self.explain_answer("a predicted probability")),
-        }
+        self.check_answer(probabilities, "a predicted probability")
     }
 
     fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
@@ -379,10 +378,7 @@ impl<B: Backend> Engine for Trainer<B> {
             self.backend.read(head.logits(), 0, out);
             self.backend.check()?;
         }
-        match out.iter().all(|x| x.is_finite()) {
-            true => Ok(()),
-            false => Err(self.explain_answer("a logit")),
-        }
+        self.check_answer(out, "a logit")
     }
 
     fn hidden_states(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
@@ -393,10 +389,19 @@ impl<B: Backend> Engine for Trainer<B> {
         self.bucket = bucket;
         self.backend.read_activations(self.model.hidden_states(), out);
         self.backend.check()?;
-        match out.iter().all(|x| x.is_finite()) {
-            true => Ok(()),
-            false => Err(self.explain_answer("a hidden state")),
-        }
+        self.check_answer(out, "a hidden state")
+    }
+
+    fn attention(&mut self, batch: &Batch, layer: usize, out: &mut [f32]) -> Result<()> {
+        self.check(batch, false)?;
+        check_attention(&self.options, batch, layer, out.len())?;
+        let mut bucket = std::mem::take(&mut self.bucket);
+        self.backend.begin(batch.input_ids.len(), 0);
+        let batch = bucketed::<B>(&mut bucket, batch, &self.options);
+        self.model.attention(&mut self.backend, &self.weights, &batch, layer, out);
+        self.bucket = bucket;
+        self.backend.check()?;
+        self.check_answer(out, "a probability of attention")
     }
 
     fn loaded(&self) -> &Loaded {

@@ -2,6 +2,7 @@
 
 import { drawAnswers } from "./answers.js";
 import { ask, byId, element, newestOnly, signed } from "./ask.js";
+import { beginInside, showInside } from "./inside.js";
 import { drawTraining } from "./training.js";
 import { blanked, drawWords, movedBlanks, walkWords } from "./words.js";
 
@@ -73,6 +74,7 @@ function hasBlank() {
 
 function askFill() {
   const text = asked();
+  showInside(model(), text);
   if (!hasBlank()) {
     problem("fill", undefined);
     drawAnswers([], pick);
@@ -154,7 +156,8 @@ async function begin() {
   state.text = sessionStorage.getItem("text") ?? EXAMPLE;
   byId("text").value = state.text;
   byId("text").addEventListener("input", (event) => edit(event.target.value));
-  byId("words").addEventListener("keydown", walkWords);
+  byId("words").addEventListener("keydown", (event) => walkWords(event, byId("words")));
+  beginInside();
   byId("figures").addEventListener(
     "change",
     (event) => byId("words").classList.toggle("figures", event.target.checked),

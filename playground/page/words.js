@@ -81,10 +81,10 @@ export function drawWords(text, tokens, blanks, surprises, onPress) {
 }
 
 /** One stop for the tab key, arrows between the words. */
-export function walkWords(event) {
-  const words = [...byId("words").children];
+export function walkWords(event, bar) {
+  const words = [...bar.children];
   const at = words.indexOf(document.activeElement);
-  const isRightToLeft = getComputedStyle(byId("words")).direction === "rtl";
+  const isRightToLeft = getComputedStyle(bar).direction === "rtl";
   const forward = isRightToLeft ? "ArrowLeft" : "ArrowRight", back = isRightToLeft ? "ArrowRight" : "ArrowLeft";
   const to = { [forward]: at + 1, [back]: at - 1, Home: 0, End: words.length - 1 }[event.key];
   if (at < 0 || to === undefined || words[to] === undefined) return;

@@ -47,11 +47,29 @@ testInChromium(
     });
     await t.step("the keyboard walks the words and blanks one", async () => {
       await type("The cat sees the dog.");
-      await page.until(`document.querySelectorAll(".word").length === 6`);
+      await page.until(`document.querySelectorAll(".word")[1]?.ariaLabel.startsWith("cat")`);
       await page.value(`document.querySelectorAll(".word")[0].focus()`);
       for (const key of ["ArrowRight", "ArrowRight", "Enter"]) await page.key(key);
       await page.until(`document.querySelectorAll(".word")[2]?.ariaLabel === "blank, was sees"`);
       assertEquals(await page.value(`document.activeElement.ariaLabel`), "blank, was sees");
+    });
+    await t.step("a token's attention and neighbours are shown, by keyboard too", async () => {
+      await page.value(`document.getElementById("inside").open = true; 1`);
+      await page.until(`document.querySelectorAll(".look").length >= 8`);
+      const looks = () => page.value(`[...document.querySelectorAll(".look")].map(({ ariaLabel }) => ariaLabel)`);
+      assert((await looks()).every((label: string) => /, \d+\.\d+%$/.test(label)));
+      await page.value(`document.querySelector('.look[aria-pressed="true"]').focus()`);
+      for (const key of ["ArrowRight", "Enter"]) await page.key(key);
+      await page.until(`document.querySelectorAll(".look")[2].ariaPressed === "true"`);
+      await page.until(`document.querySelectorAll("#near li").length === 12`);
+      const before = (await looks()).join();
+      await page.value(`(() => { const layer = document.getElementById("layer"); layer.value = "0";
+      layer.dispatchEvent(new Event("change", { bubbles: true })); })()`);
+      await page.until(
+        `[...document.querySelectorAll(".look")].map(({ ariaLabel }) => ariaLabel).join() !== ${
+          JSON.stringify(before)
+        }`,
+      );
     });
     await t.step("the slider goes back to checkpoints, and their answers stand in a table", async () => {
       await page.until(`document.querySelectorAll("#training tbody tr").length === 3`);

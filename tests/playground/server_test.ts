@@ -2,7 +2,14 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Playground } from "../../playground/server.ts";
-import type { FillAnswer, ModelsAnswer, ScoreAnswer, TokenizeAnswer } from "../../playground/protocol.ts";
+import type {
+  AttentionAnswer,
+  FillAnswer,
+  ModelsAnswer,
+  NeighboursAnswer,
+  ScoreAnswer,
+  TokenizeAnswer,
+} from "../../playground/protocol.ts";
 import { Scorer } from "../../inference/scorer.ts";
 import { FillMask } from "../../inference/fill_mask.ts";
 import { SMALL_RUN, smallPlace, testWithCore } from "../support.ts";
@@ -71,6 +78,27 @@ testWithCore("the playground answers what predict and evaluate answer, for a mod
     const blanks = tokens.filter(({ blank }) => blank).map(({ start, end }) => [start, end]);
     assertEquals(blanks, [[2, 8], [13, 19]]);
   });
+  await t.step("attention: rows that sum to 1, of each head, the last layer unless told", async () => {
+    const { status, answer } = await ask("/attention", { model: "model", text });
+    const { layers, heads, layer, tokens, probabilities } = answer as AttentionAnswer;
+    assertEquals([status, layers, heads, layer], [200, 2, 2, 1]);
+    assertEquals([tokens[0].token, tokens.at(-1)!.token, tokens[2].blank], ["[CLS]", "[SEP]", true]);
+    assertEquals(probabilities.map((rows) => rows.length), [tokens.length, tokens.length]);
+    for (const row of probabilities.flat()) {
+      assertEquals(row.length, tokens.length);
+      assert(Math.abs(row.reduce((sum, p) => sum + p, 0) - 1) < 1e-3 && row.every((p) => p >= 0));
+    }
+    const first = (await ask("/attention", { model: "model", text, layer: 0 })).answer as AttentionAnswer;
+    assert(first.probabilities[0][0][0] !== probabilities[0][0][0]);
+  });
+  await t.step("neighbours: other tokens, nearest first, by the embeddings", async () => {
+    const { tokens, neighbours } = (await ask("/neighbours", { model: "model", text: "cat", top_k: 5 }))
+      .answer as NeighboursAnswer;
+    assertEquals([tokens, neighbours.length], [["cat"], 5]);
+    assert(neighbours.every(({ token, similarity }) => token !== "cat" && similarity <= 1));
+    const similarities = neighbours.map(({ similarity }) => similarity);
+    assertEquals(similarities, similarities.toSorted((a, b) => b - a));
+  });
   await t.step("refusals: a sentence and a status", async () => {
     const wrong: [string, unknown, number][] = [
       ["/fill", { model: "model", text: "no blank" }, 422],
@@ -81,6 +109,11 @@ testWithCore("the playground answers what predict and evaluate answer, for a mod
       ["/fill", { model: "model" }, 422],
       ["/fill", { model: "model", text, top_k: 0 }, 422],
       ["/fill", { model: "model", text, top_k: 1e9 }, 422],
+      ["/attention", { model: "model", text, layer: 2 }, 422],
+      ["/attention", { model: "model", text, layer: -1 }, 422],
+      ["/attention", { model: "model", text: "" }, 422],
+      ["/attention", { model: "model", text: "cat ".repeat(200) }, 422],
+      ["/neighbours", { model: "model", text: "" }, 422],
       ["/score", { model: "model", text: "" }, 422],
       ["/score", { model: "model", text: "cat ".repeat(100) }, 422],
       ["/fill", [], 400],

@@ -16,7 +16,8 @@ use call::{Arguments, Bytes, guard, parse, step_number};
 pub use open::{Opener, provide_candle};
 pub use symbols::{ABI_HASH, symbols_typescript};
 
-use crate::engine::{MOST_THREADS, Report, RowResults};
+use crate::blueprint::parameters_per_token;
+use crate::engine::{MOST_THREADS, Report, RowResults, expect_len};
 use crate::error::Result;
 use crate::machine::dtype::Bf16;
 use crate::ops::gemm::rate::gemm_gflops;
@@ -219,6 +220,27 @@ exports! {
         let batch = arguments.batch()?;
         let out = Bytes::new(out, out_len).write_through("out")?;
         registry::with_engine(handle, |engine| engine.hidden_states(&batch, out))
+    };
+    /// The probabilities (f32[H, T, T]) of the attention of one layer, from 0, in the only sequence.
+    long fn cloze_attention(
+        handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
+        cu_seqlens_len: u32, layer: u32, out: buffer, out_len: u32
+    ) => |handle, ids, types, positions, n, cu, cu_len, layer, out, out_len| {
+        let arguments = Arguments::unlabeled(ids, types, positions, n, cu, cu_len, std::ptr::null_mut(), 0);
+        let batch = arguments.batch()?;
+        let out = Bytes::new(out, out_len).write_through("out")?;
+        registry::with_engine(handle, |engine| engine.attention(&batch, layer as usize, out))
+    };
+    /// The word embeddings (f32[V, E]).
+    long fn cloze_word_embeddings(handle: u32, out: buffer, out_len: u32) => |handle, out, out_len| {
+        let out = Bytes::new(out, out_len).write_through("out")?;
+        registry::with_engine(handle, |engine| {
+            let name = parameters_per_token(&engine.options().config)?.swap_remove(0).name;
+            let rows = engine.parameter(&name)?;
+            expect_len("out", out.len(), rows.len())?;
+            out.copy_from_slice(&rows);
+            Ok(())
+        })
     };
     /// GFLOP/s (f64) of the engine's matrix product with `threads` threads, in bf16 or, for 0, f32.
     long fn cloze_gemm_rate(bf16: u32, threads: u32, out: buffer) => |bf16, threads, out| {

@@ -284,6 +284,9 @@ impl Engine for Bomb {
     fn hidden_states(&mut self, _: &Batch, _: &mut [f32]) -> crate::error::Result<()> {
         Ok(())
     }
+    fn attention(&mut self, _: &Batch, _: usize, _: &mut [f32]) -> crate::error::Result<()> {
+        Ok(())
+    }
     fn loaded(&self) -> &Loaded {
         unreachable!("not asked for")
     }

@@ -284,6 +284,23 @@ pub fn expect_len(name: &str, found: usize, expected: usize) -> Result<()> {
     }
 }
 
+/// Checks what an engine's `attention` is asked.
+///
+/// # Errors
+/// `InvalidArgument` naming what is wrong.
+pub fn check_attention(options: &EngineOptions, batch: &Batch, layer: usize, out: usize) -> Result<()> {
+    let config = &options.config;
+    let wrong = |message: String| Err(Error::new(Code::InvalidArgument, message));
+    if layer >= config.num_hidden_layers {
+        return wrong(format!("layer is {layer}, but the model has {} of them, from 0", config.num_hidden_layers));
+    }
+    if batch.sequences() != 1 {
+        return wrong(format!("attention is of one sequence, and the batch has {}", batch.sequences()));
+    }
+    let tokens = batch.input_ids.len();
+    expect_len("out", out, config.num_attention_heads * tokens * tokens)
+}
+
 /// What an engine without that head says.
 pub fn no_head(on: &str) -> Error {
     Error::new(Code::InvalidState, format!("this engine was opened without a head on {on}"))
@@ -359,6 +376,13 @@ pub trait Engine: Send {
 
     /// Without dropout: the encoder's output for each token, `[N, C]`, which Hugging Face calls the last hidden state.
     fn hidden_states(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()>;
+
+    /// Without dropout: what token i of the batch's only sequence gives to token j in each head of a layer, from 0,
+    /// `[H, T, T]`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there are more sequences or fewer layers.
+    fn attention(&mut self, batch: &Batch, layer: usize, out: &mut [f32]) -> Result<()>;
 
     /// What came of the weights' file.
     fn loaded(&self) -> &Loaded;

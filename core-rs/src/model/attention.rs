@@ -9,6 +9,8 @@ use crate::blueprint::{self, Site};
 use crate::engine::EngineOptions;
 use crate::engine::batch::Batch;
 use crate::error::Result;
+use crate::ops::attention::Shape;
+use crate::ops::attention::probabilities::probabilities;
 use crate::ops::rotary::Direction;
 
 /// Where its parameters are, and how it drops out.
@@ -60,6 +62,16 @@ impl Attention {
             lse: backend.zeroed(n * self.heads.count)?,
             context: backend.activations(n * self.heads.hidden)?,
         })
+    }
+
+    /// The probabilities `[H, T, T]` of the one sequence that the last `forward` was about.
+    pub fn probabilities<B: Backend>(&self, backend: &mut B, kept: &Kept<B>, out: &mut [f32]) {
+        let t = (out.len() / self.heads.count).isqrt();
+        let mut qkv = vec![0.0; t * self.qkv.outputs];
+        backend.read_activations(&kept.qkv, &mut qkv);
+        let Heads { count, hidden, max_sequence_length, causal, window } = self.heads;
+        let cu_seqlens = &[0, t as i32];
+        probabilities(Shape { heads: count, hidden, cu_seqlens, max_sequence_length, causal, window }, &qkv, out);
     }
 
     pub fn layers(&self) -> [Linear; 2] {

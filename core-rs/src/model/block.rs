@@ -108,6 +108,11 @@ impl Block {
         });
     }
 
+    /// What tokens give to each other in the attention of the last `forward`.
+    pub fn probabilities<B: Backend>(&self, backend: &mut B, kept: &Kept<B>, out: &mut [f32]) {
+        self.attention.probabilities(backend, &kept.attention, out);
+    }
+
     pub fn output<'a, B: Backend>(&self, kept: &'a Kept<B>) -> &'a B::Activations {
         kept.around[1].output(self.norms[1].place)
     }

@@ -97,12 +97,44 @@ impl<B: Backend> Encoder<B> {
         input: &B::Activations,
         pass: &Pass,
     ) {
+        self.run(backend, weights, batch, input, pass, self.blocks.len());
+        if let Some(mut last) = self.last.take() {
+            let (n, x) = (batch.input_ids.len(), self.blocks_output(input));
+            backend.norm(n, last.norm, weights, x, &mut last.out, &mut last.statistics);
+            self.last = Some(last);
+        }
+    }
+
+    /// Runs the blocks up to this one, and gives the probabilities `[H, T, T]` of its attention in the first sequence.
+    pub fn probabilities(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        batch: &Batch,
+        input: &B::Activations,
+        layer: usize,
+        out: &mut [f32],
+    ) {
+        self.run(backend, weights, batch, input, &Pass::evaluation(), layer + 1);
+        self.blocks[layer].probabilities(backend, &self.kept[layer % self.kept.len()], out);
+    }
+
+    /// Runs the first `count` blocks.
+    fn run(
+        &mut self,
+        backend: &mut B,
+        weights: &B::Buffer,
+        batch: &Batch,
+        input: &B::Activations,
+        pass: &Pass,
+        count: usize,
+    ) {
         if !self.tables.is_empty() {
             let longest = batch.position_ids.iter().max().map_or(0, |last| *last as usize + 1);
             self.tables.iter_mut().for_each(|table| table.fill(backend, Some(longest)));
         }
         let slots = self.kept.len();
-        for (i, block) in self.blocks.iter().enumerate() {
+        for (i, block) in self.blocks[..count].iter().enumerate() {
             let (before, rest) = self.kept.split_at_mut(i % slots);
             let (kept, after) = rest.split_first_mut().expect("the slot of this block");
             let x = match i {
@@ -110,11 +142,6 @@ impl<B: Backend> Encoder<B> {
                 _ => before.last().or(after.last()).map_or(input, |previous| self.blocks[i - 1].output(previous)),
             };
             block.forward(backend, weights, batch, pass, &self.tables, x, kept);
-        }
-        if let Some(mut last) = self.last.take() {
-            let (n, x) = (batch.input_ids.len(), self.blocks_output(input));
-            backend.norm(n, last.norm, weights, x, &mut last.out, &mut last.statistics);
-            self.last = Some(last);
         }
     }
 

@@ -90,6 +90,12 @@ impl<B: Backend> Model<B> {
         }
     }
 
+    /// Without dropout: the probabilities `[H, T, T]` of the attention of one layer in the batch's first sequence.
+    pub fn attention(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, layer: usize, out: &mut [f32]) {
+        self.embeddings.forward(backend, weights, batch, &Pass::evaluation());
+        self.encoder.probabilities(backend, weights, batch, self.embeddings.output(), layer, out);
+    }
+
     /// What the encoder's last `forward` made of each token, `[N, C]`: what the heads see.
     pub fn hidden_states(&self) -> &B::Activations {
         self.encoder.output(self.embeddings.output())

@@ -2,9 +2,17 @@
 
 use super::Trainer;
 use crate::backend::Backend;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 
 impl<B: Backend> Trainer<B> {
+    /// An error if an answer has a number that is NaN or infinite.
+    pub(super) fn check_answer(&mut self, answer: &[f32], what: &str) -> Result<()> {
+        match answer.iter().all(|x| x.is_finite()) {
+            true => Ok(()),
+            false => Err(self.explain_answer(what)),
+        }
+    }
+
     /// Says which parameter made an answer NaN or infinite.
     pub(super) fn explain_answer(&mut self, what: &str) -> Error {
         let message = match self.backend.first_non_finite(&self.weights, self.layout.len()) {

@@ -10,6 +10,7 @@
 
 mod banded;
 pub mod cuda;
+pub mod probabilities;
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
