@@ -23,9 +23,16 @@ export {
 export { ClozeError, type ErrorCode } from "./config/cloze_error.ts";
 export { type Batch, type LabeledSequence, type MaskedSequence, packLabeled, packMasked } from "./config/batch.ts";
 export { type ModelConfig, type ModernBertConfig, type Preset, presetConfig, PRESETS } from "./config/model_config.ts";
-export { type EngineHeads, type LossSums, MASKED_LM, type RowResults, type SequenceHead } from "./config/engine.ts";
+export {
+  type EngineHeads,
+  type LossSums,
+  MASKED_LM,
+  type RowResults,
+  type SequenceHead,
+  type TokenHead,
+} from "./config/engine.ts";
 export type { HeadKind } from "./model/head_kinds.ts";
-export type { ClassifierHead, ModelHeads, ProblemType } from "./model/model_heads.ts";
+export type { ClassifierHead, ModelHeads, ProblemType, TokenClassifierHead } from "./model/model_heads.ts";
 export type { ClassificationResult, Evaluation } from "./config/metric.ts";
 export { type PackedSequences, packSequences } from "./config/packed_sequences.ts";
 export { type Recipe, RECIPES } from "./config/recipe.ts";
@@ -63,6 +70,15 @@ export {
   type OptimizerOptions,
   type TrainingReport,
 } from "./ffi/mod.ts";
+export {
+  type Entity,
+  type PreparedWords,
+  type TaggedText,
+  type TaggedWord,
+  type TextOrWords,
+  TokenClassifier,
+  type TokenClassifierOptions,
+} from "./inference/token_classifier.ts";
 export { type ClassifiedText, Classifier, type ClassifierOptions, type LabelScore } from "./inference/classifier.ts";
 export { type EmbeddedText, Embedder, type EmbedderOptions, type Pooling, POOLINGS } from "./inference/embedder.ts";
 export { type FilledLine, FillMask, type FillMaskOptions, type Prediction } from "./inference/fill_mask.ts";

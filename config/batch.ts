@@ -9,7 +9,7 @@ import { type PackedSequences, packSequences } from "./packed_sequences.ts";
 export interface Batch extends PackedSequences {
   /** `[M]` indices into the N tokens, rising: the tokens to predict. Masks are in `input_ids` already. */
   masked_positions: Int32Array;
-  /** `[M]` the ids to predict there; empty in prediction. */
+  /** `[M]` the ids to predict there, or numbers of classes; empty in prediction. */
   labels: Int32Array;
   /** `[B]` the class of each sequence; of sentence pairs 0 where the second follows the first, 1 where it is random. */
   sequence_labels: Int32Array;

@@ -2,8 +2,8 @@
 
 /** What stands on an engine's encoder, what attention sees, and what is trained. */
 export interface EngineHeads {
-  /** Whether there is a head that predicts tokens. */
-  tokens: boolean;
+  /** The head on tokens, if there is one. */
+  tokens: TokenHead | null;
   /** The head on sequences, if there is one. */
   sequence: SequenceHead | null;
   /** Whether a token sees only itself and what stands before it. */
@@ -11,6 +11,16 @@ export interface EngineHeads {
   /** Whether the encoder stays as it is. It then runs without dropout. */
   freeze_encoder: boolean;
 }
+
+/** A head on tokens: it predicts them, as that of `BertForMaskedLM`, or tells their classes, as `BertForTokenClassification`. */
+export type TokenHead =
+  | { kind: "masked_lm" }
+  | {
+    kind: "classification";
+    num_labels: number;
+    /** In front of the classifier. */
+    classifier_dropout: number;
+  };
 
 /** A head that tells classes of sequences: pooler, dropout, dense layer. */
 export interface SequenceHead {
@@ -25,7 +35,12 @@ export interface SequenceHead {
 }
 
 /** The heads of `BertForMaskedLM`. */
-export const MASKED_LM: EngineHeads = { tokens: true, sequence: null, is_decoder: false, freeze_encoder: false };
+export const MASKED_LM: EngineHeads = {
+  tokens: { kind: "masked_lm" },
+  sequence: null,
+  is_decoder: false,
+  freeze_encoder: false,
+};
 
 /** Sums over batches. Losses in nats. */
 export interface LossSums {

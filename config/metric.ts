@@ -3,6 +3,8 @@
  * only.
  */
 
+import type { EntityScores } from "./entities.ts";
+
 /** A line of `metrics.jsonl`. Losses in nats per predicted token. */
 export type Metric =
   | {
@@ -149,12 +151,15 @@ export interface ClassificationResult {
   majority: number;
   /** How many texts. */
   count: number;
-  /** Texts by `[truth][answer]`. */
+  /** Texts, or words, by `[truth][answer]`. */
   confusion: number[][];
 }
 
-/** A classifier on labeled texts. Loss in nats per text. */
-export type ClassifierEvaluation = { loss: number } & ClassificationResult;
+/** A classifier on labeled texts, or on the words of tagged ones. Loss in nats per text or word. */
+export type ClassifierEvaluation = { loss: number } & ClassificationResult & {
+  /** Where classes of words mark entities. */
+  entities?: EntityScores;
+};
 
 /** A tokenized text in numbers. */
 export interface TextStatistics {

@@ -41,7 +41,8 @@ export async function readLabeled(
   const { format } = sourceKind(file, config.format);
   if (format === "text") {
     throw new ClozeError("input", `${file} is no kind of file that labels are read from`, {
-      hint: "give a .tsv, .csv, .jsonl, .json or .parquet file, or say what it is: --format tsv",
+      hint:
+        "give a .tsv, .csv, .jsonl, .json or .parquet file, or say what it is: --format tsv; CoNLL files of tagged words are for --task token-classification",
     });
   }
   const records: LabeledText[] = [];

@@ -10,6 +10,7 @@ export { type CountedWords, countWords } from "./count_words.ts";
 export { packedWith } from "./known_structure.ts";
 export { expandPaths, type FindOptions, idleExclusion, refuseStructure } from "./find_files.ts";
 export { type Blank, heldOutBlanks } from "./held_out_blanks.ts";
+export { isTagged, readTagged, type TaggedSentence } from "./tagged.ts";
 export { type LabeledColumns, type LabeledText, readLabeled } from "./labeled.ts";
 export { type RecordText, recordTexts } from "./record_texts.ts";
 export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";

@@ -137,15 +137,15 @@ export interface TrainingReport extends LossSums {
 export class Engine implements Disposable {
   readonly #library: Library;
   readonly #handle: number;
-  readonly #vocabSize: number;
+  readonly #tokenOutputs: number;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
   #watch = () => {};
 
-  private constructor(library: Library, handle: number, { config }: EngineOptions) {
+  private constructor(library: Library, handle: number, { config, heads: { tokens } }: EngineOptions) {
     this.#library = library;
     this.#handle = handle;
-    this.#vocabSize = config.vocab_size;
+    this.#tokenOutputs = tokens?.kind === "classification" ? tokens.num_labels : config.vocab_size;
   }
 
   /**
@@ -259,7 +259,7 @@ export class Engine implements Disposable {
 
   /** The `k` most probable ids of each masked row, `[M, k]`, best first, and their probabilities. */
   async topK(batch: Batch, k: number): Promise<{ ids: Int32Array; probabilities: Float32Array }> {
-    checkWhole("k", k, 1, this.#vocabSize);
+    checkWhole("k", k, 1, this.#tokenOutputs);
     const length = batch.masked_positions.length * k;
     const ids = new Int32Array(length);
     const probabilities = new Float32Array(length);
@@ -278,9 +278,9 @@ export class Engine implements Disposable {
     return { ids, probabilities };
   }
 
-  /** The logits `[M, V]` of the masked rows. */
+  /** The logits of the masked rows, `[M, V]`, or `[M, K]` of a head that tells classes of tokens. */
   async logits(batch: Batch): Promise<Float32Array> {
-    const out = new Float32Array(batch.masked_positions.length * this.#vocabSize);
+    const out = new Float32Array(batch.masked_positions.length * this.#tokenOutputs);
     await this.#call((error) =>
       this.#library.symbols.cloze_logits(
         this.#handle,

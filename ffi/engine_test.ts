@@ -167,7 +167,7 @@ testWithCore("Engine learns pairs beside tokens, and sequences without them", as
 
   const classifies = (num_labels: number) => ({
     ...MASKED_LM,
-    tokens: false,
+    tokens: null,
     sequence: head("classification", num_labels),
   });
   using classifier = await Engine.open({ ...OPTIONS, heads: classifies(3) });

@@ -87,7 +87,7 @@ export class Embedder implements Disposable {
         hint: "take the mean",
       });
     }
-    const heads: EngineHeads = { tokens: false, sequence: null, is_decoder, freeze_encoder: false };
+    const heads: EngineHeads = { tokens: null, sequence: null, is_decoder, freeze_encoder: false };
     const limits = { ...answerLimits(begun, BATCH_TOKENS, 2), max_masked: 1 };
     const { folder, engine } = await openBoth(begun, heads, limits, options);
     return new Embedder(folder, engine, pooling, normalize);

@@ -70,7 +70,10 @@ const BATCH_TOKENS = 2048;
 export const BLANK = /_{3,}|\[MASK\]|<mask>/g;
 
 /** What a model is that cannot fill blanks, and what can be done with it; nothing of one that can. */
-function whyNot({ tokens, is_decoder, classifier }: ModelHeads): [what: string, hint: string] | undefined {
+function whyNot(
+  { tokens, is_decoder, classifier, token_classifier }: ModelHeads,
+): [what: string, hint: string] | undefined {
+  if (token_classifier !== null) return ["classifies tokens", "use the pretrained model that was fine-tuned"];
   if (classifier !== null) return ["classifies sequences", "use the pretrained model that was fine-tuned"];
   if (!tokens) {
     return [

@@ -31,7 +31,7 @@ export function answerLimits({ config, heads }: UnreadFolder, batch_tokens: numb
   return {
     max_tokens,
     max_sequences: Math.ceil(max_tokens / shortest),
-    max_masked: heads.tokens ? max_tokens : 1,
+    max_masked: heads.tokens || heads.token_classifier !== null ? max_tokens : 1,
     max_sequence_length: longest,
   };
 }

@@ -8,18 +8,19 @@ interface HeadFacts {
   next_sentence: boolean;
   /** Whether a token sees only what stands before it. */
   is_decoder: boolean;
-  /** Whether the file names classes of sequences. */
-  labels: boolean;
+  /** What the file names classes of. */
+  labels: "sequences" | "tokens" | null;
 }
 
-const NONE: HeadFacts = { tokens: false, next_sentence: false, is_decoder: false, labels: false };
+const NONE: HeadFacts = { tokens: false, next_sentence: false, is_decoder: false, labels: null };
 
 /** Every kind, by the name of the task that its class is for; `none` is a bare encoder. */
 export const HEAD_KINDS = {
   "mlm": { ...NONE, tokens: true },
   "mlm+nsp": { ...NONE, tokens: true, next_sentence: true },
   "clm": { ...NONE, tokens: true, is_decoder: true },
-  "sequence_classification": { ...NONE, labels: true },
+  "sequence_classification": { ...NONE, labels: "sequences" },
+  "token_classification": { ...NONE, labels: "tokens" },
   "none": NONE,
 } satisfies Record<string, HeadFacts>;
 

@@ -30,14 +30,20 @@ export interface ModelHeads {
   is_decoder: boolean;
   /** What tells classes of sequences, if there is such a head. */
   classifier: ClassifierHead | null;
+  /** What tells classes of tokens, if there is such a head. */
+  token_classifier: TokenClassifierHead | null;
+}
+
+/** A head that tells classes of tokens. */
+export interface TokenClassifierHead {
+  /** Names of its outputs by their number. */
+  labels: string[];
+  /** In front of the last layer. */
+  classifier_dropout: number;
 }
 
 /** A head that tells classes, or values, of sequences. */
-export interface ClassifierHead {
-  /** Names of its outputs by their number. */
-  labels: string[];
-  /** Between what is pooled and the classes. */
-  classifier_dropout: number;
+export interface ClassifierHead extends TokenClassifierHead {
   /** What its outputs are. */
   problem_type: ProblemType;
 }
@@ -45,7 +51,7 @@ export interface ClassifierHead {
 /** The heads of a kind that needs no more than its name. */
 export function headsOf(task: HeadKind): ModelHeads {
   const { tokens, next_sentence, is_decoder } = HEAD_KINDS[task];
-  return { task, tokens, next_sentence, is_decoder, classifier: null };
+  return { task, tokens, next_sentence, is_decoder, classifier: null, token_classifier: null };
 }
 
 /** The heads of a classifier; of a decoder it pools the last token, because the first one sees only itself. */
@@ -53,8 +59,14 @@ export function classifierHeads(classifier: ClassifierHead, is_decoder: boolean)
   return { ...headsOf("sequence_classification"), is_decoder, classifier };
 }
 
+/** The heads of a token classifier. */
+export function tokenClassifierHeads(token_classifier: TokenClassifierHead): ModelHeads {
+  return { ...headsOf("token_classification"), token_classifier };
+}
+
 /** What an engine is opened with for everything that these heads can do. */
-export function engineHeads({ tokens, next_sentence, is_decoder, classifier }: ModelHeads): EngineHeads {
+export function engineHeads(heads: ModelHeads): EngineHeads {
+  const { next_sentence, is_decoder, classifier, token_classifier } = heads;
   const pools = is_decoder ? "last" : "first";
   const sequence = classifier !== null
     ? {
@@ -65,6 +77,15 @@ export function engineHeads({ tokens, next_sentence, is_decoder, classifier }: M
     }
     : next_sentence
     ? { kind: "next_sentence" as const, num_labels: 2, classifier_dropout: 0, pools: "first" as const }
+    : null;
+  const tokens = token_classifier !== null
+    ? {
+      kind: "classification" as const,
+      num_labels: token_classifier.labels.length,
+      classifier_dropout: token_classifier.classifier_dropout,
+    }
+    : heads.tokens
+    ? { kind: "masked_lm" as const }
     : null;
   return { tokens, sequence, is_decoder, freeze_encoder: false };
 }
@@ -82,16 +103,17 @@ export function parseModelHeads(text: string, path: string): ModelHeads {
   const family = familyOf(json, path);
   const architecture = architectureOf(json, family, path);
   const kind = family.architectures[architecture];
-  if (HEAD_KINDS[kind].labels) return classifierOf(json, family, path);
+  if (HEAD_KINDS[kind].labels === "sequences") return classifierOf(json, family, path);
   if (isLeftToRight(json, family)) {
     throw new ClozeError("input", `${path}: model_type is a classifier's, but architectures says ${architecture}`, {
       hint: "config.json was changed, or is of another program",
     });
   }
+  if (HEAD_KINDS[kind].labels === "tokens") return tokenClassifierOf(json, family, path);
   return headsOf(own(json, "is_decoder") === true ? DECODER : kind);
 }
 
-/** What transformers gives a new classifier: the family's own, or the encoder's dropout. */
+/** What transformers gives a new classifier of sequences: the family's own, or the encoder's dropout. */
 export function classifierDropout(config: ModelConfig): number {
   return familyOfModel(config).classifier_dropout?.otherwise ?? config.hidden_dropout_prob;
 }
@@ -135,16 +157,7 @@ function classifierOf(json: Record<string, unknown>, family: Family, path: strin
       hint: "transformers would hide what follows and still pool the first token: use another model",
     });
   }
-  const { field, otherwise } = family.classifier_dropout ??
-    { field: "classifier_dropout", otherwise: own(json, "hidden_dropout_prob") ?? 0 };
-  const dropout = own(json, field) ?? otherwise;
-  if (typeof dropout !== "number" || !(dropout >= 0 && dropout < 1)) {
-    throw new ClozeError(
-      "input",
-      `${path}: ${field} is ${shown(dropout)}, but has to be a number from 0 to below 1`,
-      { hint: "mend config.json" },
-    );
-  }
+  const classifier_dropout = dropoutOf(json, family.classifier_dropout ?? likeEncoder(json, family), path);
   const problem = own(json, "problem_type") ?? PROBLEM_TYPES[0];
   const problem_type = PROBLEM_TYPES.find((known) => known === problem);
   if (problem_type === undefined) {
@@ -152,7 +165,38 @@ function classifierOf(json: Record<string, unknown>, family: Family, path: strin
       hint: `it knows ${PROBLEM_TYPES.join(", ")}`,
     });
   }
-  return classifierHeads({ labels: labelsOf(json, path), classifier_dropout: dropout, problem_type }, left_to_right);
+  return classifierHeads({ labels: labelsOf(json, path), classifier_dropout, problem_type }, left_to_right);
+}
+
+/** A field of the dropout of classifiers that a family has of its own is for those of sequences only. */
+function tokenClassifierOf(json: Record<string, unknown>, family: Family, path: string): ModelHeads {
+  if (own(json, "is_decoder") === true) {
+    throw new ClozeError("input", `${path}: is_decoder is true, but a token classifier sees the whole text`, {
+      hint: "use another model",
+    });
+  }
+  const classifier_dropout = dropoutOf(json, likeEncoder(json, family), path);
+  return tokenClassifierHeads({ labels: labelsOf(json, path), classifier_dropout });
+}
+
+/** Where the dropout of a classifier stands, and what it is otherwise: the encoder's. */
+function likeEncoder(json: Record<string, unknown>, family: Family): { field: string; otherwise: unknown } {
+  return {
+    field: "classifier_dropout",
+    otherwise: own(json, fieldName(family, "hidden_dropout_prob") ?? "") ?? 0,
+  };
+}
+
+function dropoutOf(
+  json: Record<string, unknown>,
+  { field, otherwise }: { field: string; otherwise: unknown },
+  path: string,
+): number {
+  const dropout = own(json, field) ?? otherwise;
+  if (typeof dropout === "number" && dropout >= 0 && dropout < 1) return dropout;
+  throw new ClozeError("input", `${path}: ${field} is ${shown(dropout)}, but has to be a number from 0 to below 1`, {
+    hint: "mend config.json",
+  });
 }
 
 /** Names of the classes by their number, and whether there are as many as `num_labels` says. */
@@ -189,6 +233,13 @@ function labelsOf(json: Record<string, unknown>, path: string): string[] {
   return labels;
 }
 
+function labelFields(labels: readonly string[]): Record<string, unknown> {
+  return {
+    id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
+    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+  };
+}
+
 /** The text of a `config.json` that transformers loads as the class of these heads, with a tokenizer of these ids. */
 export function modelConfigJson(config: ModelConfig, heads: ModelHeads, ids: SpecialIds): string {
   const family = familyOfModel(config);
@@ -196,14 +247,17 @@ export function modelConfigJson(config: ModelConfig, heads: ModelHeads, ids: Spe
     const name = field === "modernbert" ? null : fieldName(family, field as keyof ModelConfig);
     return name === null ? [] : [[name, value]];
   });
-  const { task, is_decoder, classifier } = heads;
-  const special = classifier === null ? {} : {
-    [family.classifier_dropout?.field ?? "classifier_dropout"]: classifier.classifier_dropout,
-    id2label: Object.fromEntries(classifier.labels.map((label, id) => [id, label])),
-    label2id: Object.fromEntries(classifier.labels.map((label, id) => [label, id])),
-    problem_type: classifier.problem_type,
-    ...(is_decoder ? { model_type: family.left_to_right_classifier } : {}),
-  };
+  const { task, is_decoder, classifier, token_classifier } = heads;
+  const special = token_classifier !== null
+    ? { ...labelFields(token_classifier.labels), classifier_dropout: token_classifier.classifier_dropout }
+    : classifier === null
+    ? {}
+    : {
+      [family.classifier_dropout?.field ?? "classifier_dropout"]: classifier.classifier_dropout,
+      ...labelFields(classifier.labels),
+      problem_type: classifier.problem_type,
+      ...(is_decoder ? { model_type: family.left_to_right_classifier } : {}),
+    };
   const json = {
     architectures: [nameOf(task, family.architectures)],
     ...Object.fromEntries(fields),

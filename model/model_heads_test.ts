@@ -107,7 +107,7 @@ Deno.test("parseModelHeads takes folders as transformers writes them", () => {
 
 Deno.test("parseModelHeads refuses what it does not know", () => {
   const refuse = (json: unknown, message: string) => assertThrows(() => read(json), ClozeError, message);
-  refuse({ architectures: ["BertForTokenClassification"] }, '"BertForTokenClassification", which cloze does not know');
+  refuse({ architectures: ["BertForQuestionAnswering"] }, '"BertForQuestionAnswering", which cloze does not know');
   refuse({ architectures: ["toString"] }, "toString");
   refuse({ architectures: ["BertForSequenceClassification"], id2label: {} }, "it has 0");
   refuse({ architectures: ["BertForSequenceClassification"], id2label: { "1": "a", "2": "b" } }, "from 0 on");

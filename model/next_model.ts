@@ -45,7 +45,7 @@ export function headChange(before: ModelHeads, after: ModelHeads, path: string):
     ],
     leftOut: before.next_sentence && !after.next_sentence
       ? "its head on sentence pairs"
-      : before.classifier !== null
+      : before.classifier !== null || before.token_classifier !== null
       ? "its classifier"
       : "",
   };

@@ -2,13 +2,8 @@ import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import type { Batch } from "../config/batch.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig } from "../config/run_config.ts";
 import { classifierHeads } from "../model/model_heads.ts";
-import {
-  classificationLimits,
-  classifierMeasures,
-  LabeledBatches,
-  SEQUENCE_CLASSIFICATION,
-  trainedHeads,
-} from "./sequence_classification.ts";
+import { finetuningMeasures, LabeledBatches, trainedHeads } from "./finetuning_task.ts";
+import { SEQUENCE_CLASSIFICATION } from "./sequence_classification.ts";
 
 const CONFIG: FinetuneConfig = {
   ...FINETUNE_DEFAULTS,
@@ -23,7 +18,7 @@ const CONFIG: FinetuneConfig = {
 const sequences = Array.from({ length: 10 }, (_, i) => ({ ids: Int32Array.of(i, 99), label: i % 3 }));
 
 Deno.test("LabeledBatches visits every sequence once an epoch, each time in another order, and goes to any position", () => {
-  using batches = new LabeledBatches(sequences, CONFIG);
+  using batches = new LabeledBatches(SEQUENCE_CLASSIFICATION, sequences, CONFIG);
   assertEquals(batches.perEpoch, 3);
   const epochs = [0, 1].map((epoch) => {
     const seen: number[] = [];
@@ -46,7 +41,7 @@ Deno.test("LabeledBatches visits every sequence once an epoch, each time in anot
 });
 
 Deno.test("LabeledBatches.skip passes over what next would give", () => {
-  using batches = new LabeledBatches(sequences, CONFIG);
+  using batches = new LabeledBatches(SEQUENCE_CLASSIFICATION, sequences, CONFIG);
   const tokens = [0, 1, 2].map(() => batches.next().input_ids.length);
   batches.position = batches.positionOf(0);
   assertEquals([batches.skip(), batches.skip(), batches.skip()], tokens);
@@ -70,23 +65,24 @@ Deno.test("trainedHeads freezes the encoder of a probe, and a decoder's classifi
   };
   const sequence = { kind: "classification" as const, num_labels: 3, classifier_dropout: 0.1 };
   assertEquals(trainedHeads(classifierHeads(head, false), CONFIG), {
-    tokens: false,
+    tokens: null,
     sequence: { ...sequence, pools: "first" },
     is_decoder: false,
     freeze_encoder: false,
   });
   assertEquals(trainedHeads(classifierHeads(head, true), { ...CONFIG, probe: true }), {
-    tokens: false,
+    tokens: null,
     sequence: { ...sequence, pools: "last" },
     is_decoder: true,
     freeze_encoder: true,
   });
 });
 
-Deno.test("classifierMeasures measures valid at each pause and train at the end, by the logits", async () => {
+Deno.test("finetuningMeasures measures valid at each pause and train at the end, by the logits", async () => {
   const asked: number[] = [];
   const engine = {
     evaluate: () => Promise.reject(new Error("no token is predicted")),
+    logits: () => Promise.reject(new Error("no token is predicted")),
     // The right class of all sequences but number 0, which it takes for class 2; loss log(1 + 2/e) of a right one.
     sequenceLogits: ({ input_ids, cu_seqlens }: Batch, outputs: number) => {
       asked.push(cu_seqlens.length - 1);
@@ -99,7 +95,11 @@ Deno.test("classifierMeasures measures valid at each pause and train at the end,
     },
   };
   const many = Array.from({ length: 40 }, (_, i) => sequences[i % 10]);
-  const [valid, train] = classifierMeasures({ train: many, valid: sequences }, 3);
+  const [valid, train] = finetuningMeasures(SEQUENCE_CLASSIFICATION, { train: many, valid: sequences }, [
+    "a",
+    "b",
+    "c",
+  ]);
   assertEquals([valid.line, valid.atEnd], [{ kind: "classification", split: "valid" }, false]);
   assertEquals([train.line, train.atEnd], [{ kind: "classification", split: "train" }, true]);
   const { signal } = new AbortController();
@@ -109,7 +109,7 @@ Deno.test("classifierMeasures measures valid at each pause and train at the end,
   assertAlmostEquals(result!.loss, 0.9 * Math.log(1 + 2 / Math.E) + 0.1 * Math.log(2 + Math.E), 1e-6);
   assertEquals((await train.take(engine, signal))?.count, 40);
   assertEquals(asked, [10, 32, 8], "no more at once than the engine was opened for");
-  assertEquals(classificationLimits(CONFIG), {
+  assertEquals(SEQUENCE_CLASSIFICATION.limits(CONFIG), {
     max_tokens: 32 * 8,
     max_sequences: 32,
     max_masked: 1,

@@ -50,6 +50,7 @@ export type TrainedFigures = Pick<
 export interface Answering {
   evaluate(batch: Batch): Promise<RowResults>;
   sequenceLogits(batch: Batch, outputs: number): Promise<Float32Array>;
+  logits(batch: Batch): Promise<Float32Array>;
 }
 
 /** Something that is measured while a model is trained. `F` are its figures. */

@@ -29,5 +29,13 @@ export { WordCounter, type WordCounts } from "./word_counter.ts";
 export { extenderOf } from "./extension.ts";
 export type { Extender, Extension } from "./extender.ts";
 export { scriptOf } from "./script_of.ts";
-export { bothCounts, type UnknownCounts, unknownCounts } from "./unknown_counts.ts";
+export { bothCounts, NO_WORDS, type UnknownCounts, unknownCounts } from "./unknown_counts.ts";
+export {
+  joinedWords,
+  rawWords,
+  type WordPlace,
+  type WordWindow,
+  type WordWindows,
+  wordWindows,
+} from "./word_windows.ts";
 export { type ScriptCoverage, type VocabularyReport, vocabularyReport } from "./vocabulary_report.ts";

@@ -22,6 +22,9 @@ export function unknownCounts(ids: Iterable<number>, tokenizer: Tokenizer): Unkn
   return sum;
 }
 
+/** Of no text. */
+export const NO_WORDS: UnknownCounts = { words: 0, tokens: 0, unknown: 0 };
+
 /** Two texts as one. */
 export function bothCounts(a: UnknownCounts, b: UnknownCounts): UnknownCounts {
   return { words: a.words + b.words, tokens: a.tokens + b.tokens, unknown: a.unknown + b.unknown };

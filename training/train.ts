@@ -275,6 +275,7 @@ class Evaluation<F> {
     return {
       evaluate: (batch) => shared.evaluate(batch),
       sequenceLogits: (batch, outputs) => engine.sequenceLogits(batch, outputs),
+      logits: (batch) => engine.logits(batch),
     };
   }
 

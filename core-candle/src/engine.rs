@@ -62,7 +62,7 @@ fn check_memory(options: &EngineOptions, layout: &ParameterLayout) -> Result<()>
     let parameters = 2 * layout.len() + gradients + slots;
     let layers = if options.training() { config.num_hidden_layers } else { 1 };
     let activations = n * (6 * config.hidden_size + 2 * config.intermediate_size) * layers;
-    let logits = if options.heads.tokens { options.max_masked * config.vocab_size } else { 0 };
+    let logits = options.max_masked * options.limits().token_outputs;
     let plan = Plan::begin();
     for len in [parameters, activations, logits] {
         Buffer::<f32>::zeroed(len)?;
@@ -254,12 +254,9 @@ impl Engine for CandleEngine {
 
     fn top_k(&mut self, batch: &Batch, k: usize, ids: &mut [i32], probabilities: &mut [f32]) -> Result<()> {
         batch.validate(&self.options.limits(), false)?;
-        let v = self.options.config.vocab_size;
+        let v = self.options.token_outputs()?;
         if k == 0 || k > v || ids.len() != batch.masked_positions.len() * k || probabilities.len() != ids.len() {
             return Err(Error::new(Code::InvalidArgument, format!("top_k is {k}, or its outputs are not [M, k]")));
-        }
-        if !self.options.heads.tokens {
-            return Err(no_head("tokens"));
         }
         let [logits, _] = self.host_logits(batch)?;
         cross_entropy::top_k(&self.alone, &logits, v, k, ids, probabilities);
@@ -268,9 +265,7 @@ impl Engine for CandleEngine {
 
     fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
         batch.validate(&self.options.limits(), false)?;
-        if !self.options.heads.tokens {
-            return Err(no_head("tokens"));
-        }
+        self.options.token_outputs()?;
         let [logits, _] = self.host_logits(batch)?;
         expect_len("out", out.len(), logits.len())?;
         out.copy_from_slice(&logits);

@@ -4,6 +4,7 @@ use candle_core::{D, DType, Device, Result, Tensor, Var};
 
 use cloze_core::blueprint::{
     self, Attention, Block, Blueprint, Dense, Mlp, Norm, NormPlace, ParameterLayout, SequenceHead, Site, TokenHead,
+    Transform,
 };
 use cloze_core::engine::batch::Batch;
 use cloze_core::heads::Pools;
@@ -40,7 +41,7 @@ fn apply(x: Tensor, factors: Option<Tensor>) -> Result<Tensor> {
 
 /// The logits of both heads, each if the model and the batch have it.
 pub(super) struct Outputs {
-    /// `[M, V]`
+    /// `[M, V]`, or `[M, K]`
     pub tokens: Option<Tensor>,
     /// `[B, K]`
     pub sequences: Option<Tensor>,
@@ -177,7 +178,7 @@ impl Model<'_> {
             });
         }
         let tokens = tokens.as_ref().filter(|_| !rows.is_empty());
-        let tokens = tokens.map(|head| self.token_logits(&Tensor::cat(&rows, 0)?, head)).transpose()?;
+        let tokens = tokens.map(|head| self.token_logits(Tensor::cat(&rows, 0)?, head, pass)).transpose()?;
         let sequences = sequences.as_ref();
         let sequences =
             sequences.map(|head| self.sequence_logits(&Tensor::cat(&pooled, 0)?, head, pass)).transpose()?;
@@ -193,8 +194,15 @@ impl Model<'_> {
         Tensor::cat(&sequences.collect::<Result<Vec<_>>>()?, 0)
     }
 
-    fn token_logits(&self, rows: &Tensor, head: &TokenHead) -> Result<Tensor> {
-        let x = self.layer_norm(&activate(&self.linear(rows, &head.dense)?, head.activation)?, &head.norm)?;
+    fn token_logits(&self, rows: Tensor, head: &TokenHead, pass: Pass) -> Result<Tensor> {
+        let x = match &head.transform {
+            None => rows,
+            Some(Transform { dense, activation, norm }) => {
+                self.layer_norm(&activate(&self.linear(&rows, dense)?, *activation)?, norm)?
+            }
+        };
+        let factors = head.dropout.map(|site| pass.factors(site, x.dims(), |i| i as u32)).transpose()?;
+        let x = apply(x, factors.flatten())?;
         let weight = head.decoder.weight.as_ref().unwrap_or(&self.blueprint.embeddings.words);
         x.matmul(&self.get(weight)?.t()?)?.broadcast_add(self.get(&head.decoder.bias)?)
     }

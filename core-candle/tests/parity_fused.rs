@@ -5,7 +5,7 @@ use cloze_core::blueprint::{Blueprint, families};
 use cloze_core::config::{ClassifierPooling, ModelConfig, ModernBert};
 use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{Engine, EngineOptions};
-use cloze_core::heads::{Heads, Pools, SequenceHead};
+use cloze_core::heads::{Heads, Pools, SequenceHead, TokenHead};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::ops::activation::Activation;
 use cloze_core::optim::{Optimizer, adamw, muon};
@@ -59,22 +59,23 @@ fn arrays(lengths: &[usize], vocab: usize, heads: &Heads, salt: usize) -> OwnedB
         cu.push(cu.last().copied().unwrap_or(0) + length as i32);
         positions.extend(0..length as i32);
     }
-    let chosen = |i: &i32| heads.tokens && (heads.is_decoder || (i + salt as i32) % 6 == 0);
+    let chosen = |i: &i32| heads.tokens.is_some() && (heads.is_decoder || (i + salt as i32) % 6 == 0);
     let masked_positions: Vec<i32> = (0..n as i32).filter(chosen).collect();
+    let outputs = heads.tokens.map_or(1, |head| head.outputs(vocab)) as i32;
     let class = |b: usize| heads.sequence.map(|task| ((b + salt) % task.num_labels) as i32);
     OwnedBatch {
         input_ids: (0..n).map(id).collect(),
         token_type_ids: (0..n).map(|i| (i / 3 % 2) as i32).collect(),
         position_ids: positions,
         cu_seqlens: cu,
-        labels: masked_positions.iter().map(|&i| id(i as usize + 1000)).collect(),
+        labels: masked_positions.iter().map(|&i| id(i as usize + 1000) % outputs).collect(),
         sequence_labels: (0..lengths.len()).filter_map(class).collect(),
         sequence_weight: if masked_positions.is_empty() { 1.0 } else { 7.5 },
         masked_positions,
     }
 }
 
-fn all_heads() -> [Heads; 6] {
+fn all_heads() -> [Heads; 8] {
     let classify = |freeze_encoder, is_decoder| {
         let pools = if is_decoder { Pools::Last } else { Pools::First };
         let head = SequenceHead { classifier_dropout: 0.25, pools, ..SequenceHead::classification(3) };
@@ -87,6 +88,8 @@ fn all_heads() -> [Heads; 6] {
         classify(false, false),
         classify(true, false),
         classify(false, true),
+        Heads::token_classification(5, 0.25),
+        Heads { freeze_encoder: true, ..Heads::token_classification(5, 0.25) },
     ]
 }
 
@@ -133,7 +136,7 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
         cases.push((heads.clone(), config(12, 2, 3, 50, 0.0), 1));
         cases.push((heads.clone(), config(12, 2, 3, 50, 0.2), 2));
         let untied = ModelConfig { tie_word_embeddings: false, ..config(12, 1, 3, 50, 0.1) };
-        if heads.tokens {
+        if heads.tokens == Some(TokenHead::MaskedLm) {
             cases.push((heads.clone(), untied, 2));
         }
         cases.push((heads, config(64, 1, 4, 97, 0.1), 3));
@@ -168,8 +171,8 @@ fn fused_equals_candle_in_loss_every_gradient_and_ten_updates() {
         let arrays = arrays(&[5, 33], config.vocab_size, &heads, 99);
         let batch = arrays.batch();
         let close = |[a, b]: [Vec<f32>; 2]| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 5e-3);
-        if heads.tokens {
-            let mut logits = [0, 1].map(|_| vec![0.0; batch.labels.len() * config.vocab_size]);
+        if let Some(head) = heads.tokens {
+            let mut logits = [0, 1].map(|_| vec![0.0; batch.labels.len() * head.outputs(config.vocab_size)]);
             fused.logits(&batch, &mut logits[0]).unwrap();
             candle.logits(&batch, &mut logits[1]).unwrap();
             assert!(close(logits), "{heads:?}: logits after ten updates");

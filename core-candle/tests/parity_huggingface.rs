@@ -62,12 +62,13 @@ impl Golden {
 }
 
 /// The objectives of the golden, each with the heads of its class.
-const OBJECTIVES: [(&str, Heads); 5] = [
+const OBJECTIVES: [(&str, Heads); 6] = [
     ("mlm", Heads::MASKED_LM),
     ("mlm-untied", Heads::MASKED_LM), // with a decoder of its own
     ("mlm+nsp", Heads::PRE_TRAINING),
     ("clm", Heads::CAUSAL_LM),
     ("sequence_classification", Heads::classification(SequenceHead::classification(3))),
+    ("token_classification", Heads::token_classification(3, 0.0)),
 ];
 
 fn folder() -> PathBuf {
@@ -162,8 +163,8 @@ fn options(config: ModelConfig, heads: Heads, tokens: usize) -> EngineOptions {
 
 fn check_objective(name: &str, heads: &Heads, golden: &Golden, answers: &Answers, engine: &mut dyn Engine) {
     let (batch, family) = (golden.batch(answers), &golden.config.model_type);
-    if heads.tokens {
-        let mut logits = vec![0.0; answers.labels.len() * golden.config.vocab_size];
+    if let Some(head) = heads.tokens {
+        let mut logits = vec![0.0; answers.labels.len() * head.outputs(golden.config.vocab_size)];
         engine.logits(&batch, &mut logits).unwrap();
         let worst = worst(&logits, &tensors(family, &format!("{name}.logits"))[""].1);
         assert!(worst < 1e-4, "{name}: logits differ by {worst}");

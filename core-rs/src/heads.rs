@@ -9,14 +9,39 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Heads {
-    /// Whether there is a head that predicts tokens.
-    pub tokens: bool,
+    /// The head on tokens, if there is one.
+    pub tokens: Option<TokenHead>,
     /// The head on sequences, if there is one.
     pub sequence: Option<SequenceHead>,
     /// Whether a token sees only itself and what stands before it (Devlin et al., 2019, appendix C.1).
     pub is_decoder: bool,
     /// Whether the encoder stays as it is and only the heads are trained: a probe. It then runs without dropout.
     pub freeze_encoder: bool,
+}
+
+/// A head on tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum TokenHead {
+    /// Predicts them: of `BertForMaskedLM`.
+    MaskedLm,
+    /// Tells their classes: dropout and a dense layer, of `BertForTokenClassification`.
+    Classification {
+        /// Number of classes, K.
+        num_labels: usize,
+        /// Dropout in front of the classifier.
+        classifier_dropout: f32,
+    },
+}
+
+impl TokenHead {
+    /// Entries of a row of logits, with a vocabulary of that size.
+    pub const fn outputs(&self, vocab_size: usize) -> usize {
+        match *self {
+            Self::MaskedLm => vocab_size,
+            Self::Classification { num_labels, .. } => num_labels,
+        }
+    }
 }
 
 /// A head that tells classes of sequences: pooler (dense and tanh on one token), dropout, dense.
@@ -68,7 +93,8 @@ impl SequenceHead {
 
 impl Heads {
     /// Those of `BertForMaskedLM`.
-    pub const MASKED_LM: Self = Self { tokens: true, sequence: None, is_decoder: false, freeze_encoder: false };
+    pub const MASKED_LM: Self =
+        Self { tokens: Some(TokenHead::MaskedLm), sequence: None, is_decoder: false, freeze_encoder: false };
     /// Those of `BertForPreTraining`.
     pub const PRE_TRAINING: Self = Self { sequence: Some(SequenceHead::NEXT_SENTENCE), ..Self::MASKED_LM };
     /// Those of `BertLMHeadModel` with `is_decoder`.
@@ -76,7 +102,12 @@ impl Heads {
 
     /// Those of `BertForSequenceClassification`.
     pub const fn classification(head: SequenceHead) -> Self {
-        Self { tokens: false, sequence: Some(head), is_decoder: false, freeze_encoder: false }
+        Self { tokens: None, sequence: Some(head), is_decoder: false, freeze_encoder: false }
+    }
+
+    /// Those of `BertForTokenClassification`.
+    pub const fn token_classification(num_labels: usize, classifier_dropout: f32) -> Self {
+        Self { tokens: Some(TokenHead::Classification { num_labels, classifier_dropout }), ..Self::MASKED_LM }
     }
 
     /// Checks the sizes.
@@ -85,21 +116,34 @@ impl Heads {
     /// `InvalidArgument` naming the field.
     pub fn validate(&self) -> Result<()> {
         let invalid = |message: String| Err(Error::new(Code::InvalidArgument, message));
-        let Some(head) = &self.sequence else { return Ok(()) };
-        let most = 1 << 20;
-        if !(1..=most).contains(&head.num_labels) {
-            return invalid(format!("num_labels is {}, outside 1..={most}", head.num_labels));
+        let of_sequences = self.sequence.map(|head| (head.num_labels, head.classifier_dropout));
+        for (num_labels, classifier_dropout) in self.token_classes().into_iter().chain(of_sequences) {
+            let most = 1 << 20;
+            if !(1..=most).contains(&num_labels) {
+                return invalid(format!("num_labels is {num_labels}, outside 1..={most}"));
+            }
+            if !(0.0..1.0).contains(&classifier_dropout) {
+                return invalid(format!(
+                    "classifier_dropout is {classifier_dropout}, outside 0 (inclusive) to 1 (exclusive)"
+                ));
+            }
         }
-        if head.kind == SequenceKind::NextSentence && head.num_labels != 2 {
-            return invalid(format!("num_labels of next_sentence is {}, but has to be 2", head.num_labels));
+        match self.sequence {
+            Some(SequenceHead { kind: SequenceKind::NextSentence, num_labels, .. }) if num_labels != 2 => {
+                invalid(format!("num_labels of next_sentence is {num_labels}, but has to be 2"))
+            }
+            _ => Ok(()),
         }
-        if !(0.0..1.0).contains(&head.classifier_dropout) {
-            return invalid(format!(
-                "classifier_dropout is {}, outside 0 (inclusive) to 1 (exclusive)",
-                head.classifier_dropout
-            ));
+    }
+
+    /// Number and dropout of the classes of tokens, if that is what the head on them tells.
+    pub(crate) fn token_classes(&self) -> Option<(usize, f32)> {
+        match self.tokens {
+            Some(TokenHead::Classification { num_labels, classifier_dropout }) => {
+                Some((num_labels, classifier_dropout))
+            }
+            _ => None,
         }
-        Ok(())
     }
 }
 
@@ -114,17 +158,20 @@ pub(crate) mod tests {
     #[test]
     fn heads_are_read_from_what_the_boundary_says_and_nothing_is_left_to_a_default() {
         let read = |json: &str| serde_json::from_str::<Heads>(json);
-        let masked = r#"{"tokens":true,"sequence":null,"is_decoder":false,"freeze_encoder":false}"#;
+        let masked = r#"{"tokens":{"kind":"masked_lm"},"sequence":null,"is_decoder":false,"freeze_encoder":false}"#;
         assert_eq!(read(masked).unwrap(), Heads::MASKED_LM);
-        let pairs = r#"{"tokens":true,"sequence":{"kind":"next_sentence","num_labels":2,"classifier_dropout":0,
+        let pairs = r#"{"tokens":{"kind":"masked_lm"},"sequence":{"kind":"next_sentence","num_labels":2,"classifier_dropout":0,
             "pools":"first"},"is_decoder":false,"freeze_encoder":false}"#;
         assert_eq!(read(pairs).unwrap(), Heads::PRE_TRAINING);
-        let last = r#"{"tokens":false,"sequence":{"kind":"classification","num_labels":5,"classifier_dropout":0.1,
+        let last = r#"{"tokens":null,"sequence":{"kind":"classification","num_labels":5,"classifier_dropout":0.1,
             "pools":"last"},"is_decoder":true,"freeze_encoder":true}"#;
         let head = SequenceHead { classifier_dropout: 0.1, pools: Pools::Last, ..SequenceHead::classification(5) };
         let expected = Heads { is_decoder: true, freeze_encoder: true, ..Heads::classification(head) };
         assert_eq!(read(last).unwrap(), expected);
-        assert!(read(r#"{"tokens":true,"is_decoder":false}"#).is_err());
+        let classes = masked.replace("masked_lm\"", "classification\",\"num_labels\":9,\"classifier_dropout\":0.5");
+        assert_eq!(read(&classes).unwrap(), Heads::token_classification(9, 0.5));
+        assert!(read(&classes.replace("num_labels", "labels")).is_err());
+        assert!(read(r#"{"tokens":null,"is_decoder":false}"#).is_err());
         assert!(read(&masked.replace("tokens", "words")).is_err());
     }
 
@@ -135,6 +182,8 @@ pub(crate) mod tests {
         }
         let message = |head: SequenceHead| Heads::classification(head).validate().unwrap_err().message;
         assert!(message(SequenceHead::classification(0)).contains("num_labels is 0"));
+        let of_tokens = |labels, dropout| Heads::token_classification(labels, dropout).validate();
+        assert!(of_tokens(1, 0.5).is_ok() && of_tokens(0, 0.0).is_err() && of_tokens(2, 1.0).is_err());
         let three = SequenceHead { num_labels: 3, ..SequenceHead::NEXT_SENTENCE };
         assert!(message(three).contains("num_labels of next_sentence is 3"));
         let dropped = SequenceHead { classifier_dropout: 1.0, ..SequenceHead::classification(2) };

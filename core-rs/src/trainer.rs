@@ -345,7 +345,7 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn top_k(&mut self, batch: &Batch, k: usize, ids: &mut [i32], probabilities: &mut [f32]) -> Result<()> {
         self.check(batch, false)?;
-        let (m, v) = (batch.masked_positions.len(), self.options.config.vocab_size);
+        let (m, v) = (batch.masked_positions.len(), self.options.token_outputs()?);
         if k == 0 || k > v {
             return Err(Error::new(Code::InvalidArgument, format!("top_k is {k}, outside 1..={v}")));
         }
@@ -360,7 +360,7 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()> {
         self.check(batch, false)?;
-        let (m, v) = (batch.masked_positions.len(), self.options.config.vocab_size);
+        let (m, v) = (batch.masked_positions.len(), self.options.token_outputs()?);
         expect_len("out", out.len(), m * v)?;
         self.for_each_logits(batch, |backend, first, n, logits| {
             backend.read(logits, 0, &mut out[first * v..(first + n) * v]);

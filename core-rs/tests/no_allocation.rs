@@ -78,13 +78,19 @@ fn a_training_step_allocates_nothing() {
     let masked: Vec<i32> = (0..n).step_by(7).collect();
     let labels: Vec<i32> = masked.iter().map(|i| i % 200).collect();
     let classify = SequenceHead { classifier_dropout: 0.1, ..SequenceHead::classification(2) };
-    let all = [Heads::MASKED_LM, Heads::PRE_TRAINING, Heads::CAUSAL_LM, Heads::classification(classify)];
+    let all = [
+        Heads::MASKED_LM,
+        Heads::PRE_TRAINING,
+        Heads::CAUSAL_LM,
+        Heads::classification(classify),
+        Heads::token_classification(200, 0.1),
+    ];
     let cases = families().flat_map(|family| all.iter().map(move |heads| (family, heads.clone())));
     let cases = cases.filter(|(family, heads)| {
         Blueprint::of(&ModelConfig { model_type: (*family).into(), ..config.clone() }, heads).is_ok()
     });
     for ((family, heads), dtype) in cases.flat_map(|case| [(case.clone(), Dtype::F32), (case, Dtype::Bf16)]) {
-        let (tokens, sequences) = (heads.tokens, heads.sequence.is_some());
+        let (tokens, sequences) = (heads.tokens.is_some(), heads.sequence.is_some());
         let options = EngineOptions {
             config: ModelConfig { model_type: family.into(), ..config.clone() },
             heads,

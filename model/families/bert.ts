@@ -14,6 +14,7 @@ export const bert: Family = {
     BertForPreTraining: "mlm+nsp",
     BertLMHeadModel: "clm",
     BertForSequenceClassification: "sequence_classification",
+    BertForTokenClassification: "token_classification",
     BertModel: "none",
   },
   left_to_right_classifier: "cloze_left_to_right_classifier",

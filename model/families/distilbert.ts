@@ -10,6 +10,7 @@ export const distilbert: Family = {
   architectures: {
     DistilBertForMaskedLM: "mlm",
     DistilBertForSequenceClassification: "sequence_classification",
+    DistilBertForTokenClassification: "token_classification",
     DistilBertModel: "none",
   },
   defaults: { ...BERT_DEFAULTS, model_type: "distilbert", type_vocab_size: 1 },

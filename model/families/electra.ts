@@ -10,6 +10,7 @@ export const electra: Family = {
   architectures: {
     ElectraForMaskedLM: "mlm",
     ElectraForSequenceClassification: "sequence_classification",
+    ElectraForTokenClassification: "token_classification",
     ElectraModel: "none",
     ElectraForPreTraining: "none", // its head tells replaced tokens
   },

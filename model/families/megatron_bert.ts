@@ -12,6 +12,7 @@ export const megatronBert: Family = {
     MegatronBertForPreTraining: "mlm+nsp",
     MegatronBertForCausalLM: "clm",
     MegatronBertForSequenceClassification: "sequence_classification",
+    MegatronBertForTokenClassification: "token_classification",
     MegatronBertModel: "none",
   },
   left_to_right_classifier: "cloze_left_to_right_megatron_classifier",

@@ -97,6 +97,7 @@ export const modernbert: Family = {
   architectures: {
     ModernBertForMaskedLM: "mlm",
     ModernBertForSequenceClassification: "sequence_classification",
+    ModernBertForTokenClassification: "token_classification",
     ModernBertModel: "none",
   },
   defaults: {

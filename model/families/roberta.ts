@@ -14,6 +14,7 @@ function family(model_type: string, prefix: string): Family {
     architectures: {
       [`${prefix}ForMaskedLM`]: "mlm",
       [`${prefix}ForSequenceClassification`]: "sequence_classification",
+      [`${prefix}ForTokenClassification`]: "token_classification",
       [`${prefix}Model`]: "none",
     },
     defaults: { ...BERT_DEFAULTS, model_type, pad_token_id: 1 },

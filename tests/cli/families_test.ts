@@ -41,7 +41,7 @@ async function asksAsProgram(folder: string): Promise<void> {
 }
 
 for (const { model_type, architectures } of FAMILIES.filter(({ model_type }) => model_type !== "bert")) {
-  const [masked, classifier] = ["mlm", "sequence_classification"].map((kind) =>
+  const [masked, classifier, tagger] = ["mlm", "sequence_classification", "token_classification"].map((kind) =>
     Object.keys(architectures).find((name) => architectures[name] === kind)
   );
 
@@ -66,6 +66,11 @@ for (const { model_type, architectures } of FAMILIES.filter(({ model_type }) => 
       assertStringIncludes(tuned, "new: ");
       assertEquals(json(place, "tuned/config.json").architectures, [classifier]);
       await good(place, ["predict", "--model", "tuned"], "a dog sees\n");
+      place.file("tags.conll", "a O\ndog B-X\n\na O\nbird B-Y\n\n".repeat(10));
+      const tags = ["--train", "tags.conll", "--valid", "tags.conll", "--epochs", "1"];
+      await good(place, ["finetune", "--model", "model", ...tags, "--output", "tagger"]);
+      assertEquals(json(place, "tagger/config.json").architectures, [tagger]);
+      assertStringIncludes(await good(place, ["predict", "--model", "tagger"], "a dog\n"), "dog\t");
       const from = ["pretrain", "--from", "tuned", "--data", "text.txt", "--steps", "1", "--max-sequence-length", "32"];
       assertStringIncludes(await good(place, [...from, "--output", "next"]), "has none: its head on tokens");
       const resumed = await good(place, ["pretrain", "--resume", "next", "--steps", "2"]);

@@ -112,6 +112,18 @@ with torch.no_grad():
             weights[name] = (parameter + 0.1 * torch.randn_like(parameter)).detach().clone()
         parameter.copy_(weights[name])
 
+# A class for some tokens; its classifier is that on sequences where both have one name.
+tagger = models["token_classification"] = of_class("ForTokenClassification")(Config(**sizes, num_labels=NUM_LABELS))
+tied["token_classification"] = ()
+tags = torch.where(attention_mask.bool(), torch.arange(longest) % (NUM_LABELS + 1) - 1, -1)
+labels["token_classification"] = dict(labels=torch.where(tags < 0, -100, tags))
+rows["token_classification"] = tags >= 0
+with torch.no_grad():
+    for name, parameter in tagger.named_parameters():
+        if name not in weights:
+            weights[name] = (parameter + 0.1 * torch.randn_like(parameter)).detach().clone()
+        parameter.copy_(weights[name])
+
 # The same model with other activations, in its own right where BERT is: its class has them all.
 for act in ACTIVATIONS if FAMILY == "bert" else []:
     name = f"mlm:{act}"
@@ -166,7 +178,8 @@ for objective, model in models.items():
         norms.append(float(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)))
         optimizer.step()
         losses.append(float(loss))
-    target = (lambda b, i: int(input_ids[b, i + 1])) if objective == "clm" else (lambda b, i: int(masked_labels[b, i]))
+    asked = labels[objective].get("labels")
+    target = (lambda b, i: int(input_ids[b, i + 1])) if objective == "clm" else (lambda b, i: int(asked[b, i]))
     sequence_labels = {"mlm+nsp": next_sentence_label, "sequence_classification": classes}.get(objective.removesuffix("-mean"))
     golden["objectives"][objective] = {
         "losses": losses, "grad_norms": norms,

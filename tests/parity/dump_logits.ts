@@ -1,6 +1,6 @@
 /**
  * Prints, as JSON, for each folder the ids of lines from standard input and the logits that its model gives: of the [MASK]s
- * (of every token, left to right), and of the sequence where it has such a head. A tab in a line parts two segments.
+ * (of every token, left to right and where tokens are classified), and of the sequence where it has such a head. A tab in a line parts two segments.
  * Called by huggingface_roundtrip.py, weights.py and families.py.
  * usage: deno run -A tests/parity/dump_logits.ts [--engine=candle] [--dtype=bf16] [--as=FAMILY] FOLDER… < lines
  */
@@ -19,7 +19,7 @@ console.log(JSON.stringify(all));
 async function logitsOf(folder: string) {
   const { config, heads, tokenizer, weights } = await openModelFolder(folder, { as: given("as") });
   const { tokens, sequence, is_decoder } = engineHeads(heads);
-  if (!tokens && sequence === null) throw new Error("a bare encoder has no logits");
+  if (tokens === null && sequence === null) throw new Error("a bare encoder has no logits");
   using engine = await Engine.open({
     config,
     heads: engineHeads(heads),
@@ -46,7 +46,7 @@ async function logitsOf(folder: string) {
       position_ids: Int32Array.from(ids.keys()),
       cu_seqlens: Int32Array.of(0, ids.length),
     };
-    const asked = (id: number) => is_decoder || id === mask;
+    const asked = (id: number) => is_decoder || id === mask || heads.token_classifier !== null;
     const batch = {
       ...packed,
       masked_positions: Int32Array.from(ids.keys()).filter((i) => asked(ids[i])),
@@ -55,7 +55,7 @@ async function logitsOf(folder: string) {
     };
     out.push({
       ids: [...ids],
-      logits: tokens ? [...await engine.logits(batch)] : [],
+      logits: tokens !== null ? [...await engine.logits(batch)] : [],
       sequence_logits: sequence === null ? [] : [...await engine.sequenceLogits(batch, sequence.num_labels)],
     });
   }

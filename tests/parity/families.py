@@ -3,11 +3,11 @@ that what cloze makes of them loads in transformers with nothing missing and not
 
     python tests/parity/families.py [FAMILY…] [--models N] [--seed N]
 
-For each model: a class with the family's masked-LM head and one that classifies, random shapes and weights, a tokenizer that
-cloze learned, saved by transformers whole, in shards or as pytorch_model.bin, in f32, f16 or bf16, and as a bare encoder. The
+For each model: classes with the family's masked-LM head, one that classifies texts and one that tags words, random shapes and
+weights, a tokenizer that cloze learned, saved by transformers whole, in shards or as pytorch_model.bin, in f32, f16 or bf16, and as a bare encoder. The
 logits of the fused engine and of the candle engine are compared with transformers'; those of bf16 may be as wrong as
-transformers' own in bf16 (see ROUNDING). Then cloze goes on with the model for a step, adds tokens to it and fine-tunes a
-classifier; transformers loads the results and gives their logits. Needs the packages of tests/golden/requirements.txt, and the
+transformers' own in bf16 (see ROUNDING). Then cloze goes on with the model for a step, adds tokens to it and fine-tunes
+classifiers of texts and of words; transformers loads the results and gives their logits. Needs the packages of tests/golden/requirements.txt, and the
 core built.
 """
 
@@ -140,7 +140,9 @@ def logits(model, tokenizer, line):
     ids = tokenizer(line.replace(BLANK, tokenizer.mask_token), return_tensors="pt")["input_ids"]
     with torch.no_grad():
         output = model(input_ids=ids).logits[0]
-    return ids[0].tolist(), output[ids[0] == tokenizer.mask_token_id] if output.dim() > 1 else output
+    if output.dim() == 1 or "TokenClassification" in type(model).__name__:
+        return ids[0].tolist(), output
+    return ids[0].tolist(), output[ids[0] == tokenizer.mask_token_id]
 
 
 def cloze_logits(name, lines, expected, tokenizer, folder, *flags):
@@ -208,6 +210,8 @@ def check(family, number, place):
     compare(f"{name}, {about}, masked LM", masked, tokenizer, place / "masked")
     classes = save(random_model(prefix, "ForSequenceClassification", config), tokens, place / "classes", form, dtype)
     compare(f"{name}, {about}, classifier", classes, tokenizer, place / "classes")
+    tags = save(random_model(prefix, "ForTokenClassification", config), tokens, place / "tags", form, dtype)
+    compare(f"{name}, {about}, token classifier", tags, tokenizer, place / "tags")
     # Of ELECTRA, what is published to fine-tune is the discriminator.
     bare = "ForPreTraining" if prefix == "Electra" else "Model"
     save(random_model(prefix, bare, config), tokens, place / "bare", form, dtype)
@@ -221,6 +225,11 @@ def check(family, number, place):
         out = place / f"{start}-classes"
         deno("cli/main.ts", "finetune", "--model", place / start, "--train", tsv, "--valid", tsv, "--epochs", 1, "--threads", 1, "--output", out)
         compare(f"{name}: {start} fine-tuned", loaded(prefix, "ForSequenceClassification", out), AutoTokenizer.from_pretrained(out), out, [()])
+        conll = place / "tags.conll"
+        conll.write_text("".join(f"{random.choice(WORDS)} {random.choice(['O', 'B-X', 'I-X'])}\n" + "\n" * (i % 5 == 0) for i in range(200)))
+        out = place / f"{start}-tags"
+        deno("cli/main.ts", "finetune", "--model", place / start, "--train", conll, "--valid", conll, "--epochs", 1, "--threads", 1, "--output", out)
+        compare(f"{name}: {start} fine-tuned to tag", loaded(prefix, "ForTokenClassification", out), AutoTokenizer.from_pretrained(out), out, [()])
     out = place / "extended"
     (place / "new.txt").write_text("lazydog\n재미\n")
     new = ["--tokens", place / "new.txt"] if kind in ("wordpiece", "klue") else ["--special-token", "[URL]", "--special-token", "[N]"]

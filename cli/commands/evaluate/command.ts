@@ -23,6 +23,7 @@ import { note, warn, writeOut } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import { checkUnknown } from "../../unknown_words.ts";
 import type { EvaluateOptions } from "./flags.ts";
+import { evaluateTags } from "./tags.ts";
 import { shardOf } from "./text.ts";
 import { type Measured, type MeasuredPairs, readable, UNPREDICTED } from "./view.ts";
 
@@ -43,6 +44,10 @@ export async function run({ positionals = [], ...values }: EvaluateOptions): Pro
   const folder = await openModelFolder(path, values);
   noteTokenizer(folder.tokenizer);
   if (values.sentences === true) return await score(folder, values, data);
+  if (folder.heads.token_classifier !== null) {
+    await evaluateTags(folder, folder.heads.token_classifier.labels, values, data);
+    return 0;
+  }
   const result = await measure(folder, values, data);
   if (result.loss === null) {
     warn(`nothing is measured: ${UNPREDICTED}`, "give more text, in words that the vocabulary has");

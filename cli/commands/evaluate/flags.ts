@@ -15,7 +15,8 @@ export const TABLE = {
   positional: "PATH",
   details:
     "With --sentences it scores each line instead, from files or standard input: the pseudo-log-likelihood (Salazar " +
-    "et al., 2020), or the log-likelihood of a left-to-right model, in nats.",
+    "et al., 2020), or the log-likelihood of a left-to-right model, in nats. A token classifier is measured on files of " +
+    "tagged sentences, as finetune reads them.",
   flags: {
     ...CORPUS_FLAGS,
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),

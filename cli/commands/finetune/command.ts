@@ -2,29 +2,23 @@
 
 import { program, quoted } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { LabeledFile, PlannedFinetuning } from "../../../config/finetune_run.ts";
+import type { FinetuneRun, LabeledFile, PlannedFinetuning } from "../../../config/finetune_run.ts";
 import { exists } from "../../../config/folder.ts";
 import type { UnknownCauses } from "../../../config/metric.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig, finetuneRate, VERSION } from "../../../config/run_config.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
-import { type LabeledText, UnknownSample } from "../../../data/mod.ts";
-import { Engine, type EngineDescription, type EngineOptions } from "../../../ffi/mod.ts";
+import { UnknownSample } from "../../../data/mod.ts";
+import { Engine, type EngineDescription } from "../../../ffi/mod.ts";
 import { longestText } from "../../../model/families.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
-import { classifierDropout, classifierHeads, modelConfigJson } from "../../../model/model_heads.ts";
+import { modelConfigJson } from "../../../model/model_heads.ts";
 import { saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
 import { checkLabeledFile, withdrawFinetuning, writeFinetuning } from "../../../run/finetune_record.ts";
 import { MetricsFile } from "../../../run/metrics_file.ts";
 import { openRun } from "../../../run/run_folder.ts";
-import {
-  classificationLimits,
-  classificationLine,
-  classifierMeasures,
-  LabeledBatches,
-  SEQUENCE_CLASSIFICATION,
-  trainedHeads,
-} from "../../../tasks/sequence_classification.ts";
-import { tokenizerFiles } from "../../../tokenizer/mod.ts";
+import { finetuningMeasures, LabeledBatches, trainedHeads } from "../../../tasks/finetuning_task.ts";
+import { classificationLine } from "../../../tasks/sequence_classification.ts";
+import { bothCounts, tokenizerFiles } from "../../../tokenizer/mod.ts";
 import { optimizerOptions } from "../../../training/optimizer_options.ts";
 import { Schedule } from "../../../training/schedule.ts";
 import { train } from "../../../training/train.ts";
@@ -45,9 +39,10 @@ import {
   resumeCommand,
 } from "./again.ts";
 import type { FinetuneOptions } from "./flags.ts";
-import { checkFile, cutSequences, labeledFile, labelsOf, readRecords, sumOf } from "./labeled_text.ts";
-import { warnOfTexts } from "./text.ts";
-import { FinetuneObserver, newParts, sayData, sayModel } from "./view.ts";
+import { type Both, type CutFile, type Kind, labeledFile } from "./kind.ts";
+import { kindOf } from "./kinds.ts";
+import { checkFile } from "./labeled_text.ts";
+import { FinetuneObserver, newParts, sayModel } from "./view.ts";
 
 /** Runs the command. */
 export async function run(values: FinetuneOptions, call: Call): Promise<number> {
@@ -101,32 +96,15 @@ async function prepareAndTrain(
   const folder = start === undefined
     ? await openModelFolder(resolve(values.model!), values)
     : await openModelFolder(start.folder);
-  const data = {
-    train: await readRecords(values.train!, values),
-    valid: await readRecords(values.valid!, values),
-  };
-  const labels = start?.run.labels ?? labelsOf(data, folder, values);
   const config = start?.run.finetuning ?? configOf(values, folder);
-  await finetune({
-    output,
-    shown,
-    folder,
-    data,
-    labels,
-    config,
-    values,
-    record,
-    stop,
-    ...(start === undefined ? {} : { start }),
-  });
+  const asked = { output, shown, folder, config, values, record, stop, ...(start === undefined ? {} : { start }) };
+  await finetune(asked, await kindOf(values));
 }
 
 /** What a run is about. */
 interface Finetuning {
   output: string;
   folder: ModelFolder;
-  data: { train: LabeledText[]; valid: LabeledText[] };
-  labels: string[];
   config: FinetuneConfig;
   values: FinetuneOptions;
   record: PlannedFinetuning;
@@ -156,22 +134,25 @@ function configOf(values: FinetuneOptions, folder: ModelFolder): FinetuneConfig 
   };
 }
 
-async function finetune(asked: Finetuning): Promise<void> {
-  const { output, shown, folder, data, labels, config, values, stop, start } = asked;
+async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>>(
+  asked: Finetuning,
+  kind: Kind<R, S, C>,
+): Promise<void> {
+  const { output, shown, folder, config, values, stop, start } = asked;
   const { tokenizer } = folder;
+  const names = { train: values.train!, valid: values.valid! };
+  const data: Both<R[]> = { train: await kind.read(names.train, values), valid: await kind.read(names.valid, values) };
+  const labels = start?.run.labels ?? kind.labels(data, folder, values);
   const sample = new UnknownSample();
-  const sequences = (records: LabeledText[]) => cutSequences(records, labels, tokenizer, config, sample);
+  const sequences = (records: R[]) => kind.cut(records, labels, tokenizer, config, sample);
   const trainSet = sequences(data.train), validSet = sequences(data.valid);
-  sayData(trainSet.length, validSet.length, labels);
-  warnOfTexts(data, labels, { train: values.train!, valid: values.valid! });
-  const counts = sumOf([...trainSet, ...validSet]), causes = sample.causes(tokenizer);
+  kind.say(data, { train: trainSet, valid: validSet }, labels, names, config);
+  const counts = bothCounts(trainSet.counts, validSet.counts), causes = sample.causes(tokenizer);
   const vocabulary = { from: "model" as const, path: values.model! };
   const advice = checkUnknown({ counts, causes }, vocabulary, values["allow-unknown"] === true || start !== undefined);
   note(`         ${unknownLine(counts)}`);
   if (advice !== undefined) warn(advice.message, advice.hint);
-  const classifier_dropout = classifierDropout(folder.config);
-  const problem_type = "single_label_classification";
-  const heads = classifierHeads({ labels, classifier_dropout, problem_type }, folder.heads.is_decoder);
+  const heads = kind.heads(labels, folder);
   const files = {
     "config.json": modelConfigJson(folder.config, heads, tokenizer.special),
     ...tokenizerFiles(tokenizer, longestText(folder.config)),
@@ -184,13 +165,13 @@ async function finetune(asked: Finetuning): Promise<void> {
     dtype: (start?.run.engine.dtype ?? values.dtype ?? "auto") as "f32" | "bf16" | "auto",
     threads: values.threads ?? navigator.hardwareConcurrency,
     seed: config.seed,
-    ...classificationLimits(config),
+    ...kind.task.limits(config),
     optimizer: optimizerOptions(config),
     ...(start !== undefined
       ? { weights: folder.weights, training_state: start.training_state }
       : values["from-scratch"] === true
       ? {}
-      : weightsOf(folder)),
+      : { weights: folder.weights, may_be_missing: kind.isTrainedFurther(folder.heads) ? [] : [...kind.parts] }),
   });
   folder.watch.check(); // it has read them
   const about = engine.describe();
@@ -202,7 +183,7 @@ async function finetune(asked: Finetuning): Promise<void> {
     ? "everything starts at random"
     : newParts(about.initialized);
   sayModel(folder.config, about, config.probe ? `${fresh}; the encoder stays as it is` : fresh, heads.is_decoder);
-  await keepRecord(asked, about, causes, {
+  await keepRecord(asked, labels, about, causes, {
     train: await labeledFile(resolve(values.train!), trainSet),
     valid: await labeledFile(resolve(values.valid!), validSet),
   });
@@ -213,15 +194,15 @@ async function finetune(asked: Finetuning): Promise<void> {
   for (const damage of metrics.lacks(start?.state.lines)) note(`note: ${output}: ${damage}`);
   const observer = new FinetuneObserver(output, values.chart ?? false, metrics.earlier);
   stop.arm();
-  using batches = new LabeledBatches(trainSet, config);
+  using batches = new LabeledBatches(kind.task, trainSet.sequences, config);
   const steps = Math.max(1, Math.round(config.epochs * batches.perEpoch));
   const { step, elapsed_ms, tokens, done } = start?.state ?? { step: 0, elapsed_ms: 0, tokens: 0, done: false };
   const { measured: [onValid, onTrain], state, interrupted } = await train({
     engine,
-    task: SEQUENCE_CLASSIFICATION,
+    task: kind.task,
     batches,
     microBatches: 1,
-    measures: classifierMeasures({ train: trainSet, valid: validSet }, labels.length),
+    measures: finetuningMeasures(kind.task, { train: trainSet.sequences, valid: validSet.sequences }, labels),
     schedule: new Schedule({ ...config, extent: { steps } }),
     // Records of earlier versions do not say the position.
     start: { step, position: batches.positionOf(step), elapsed_ms, tokens, done },
@@ -251,7 +232,8 @@ async function finetune(asked: Finetuning): Promise<void> {
 
 /** Writes down what defines a run that begins; one that goes on has to have the same texts as before. */
 async function keepRecord(
-  { output, record, folder, values, labels, config, start }: Finetuning,
+  { output, record, folder, values, config, start }: Finetuning,
+  labels: FinetuneRun["labels"],
   { dtype, instruction_set, threads, parameter_count }: EngineDescription,
   unknown: UnknownCauses | undefined,
   read: { train: LabeledFile; valid: LabeledFile },
@@ -272,9 +254,4 @@ async function keepRecord(
     ...(unknown === undefined ? {} : { unknown }),
     finetuning: config,
   });
-}
-
-/** The model's file, and which parts of a classifier it may lack. */
-function weightsOf({ weights, heads }: ModelFolder): Pick<EngineOptions, "weights" | "may_be_missing"> {
-  return { weights, may_be_missing: heads.classifier !== null ? [] : ["pooler", "classifier"] };
 }

@@ -1,17 +1,22 @@
 /** The flags of `cloze finetune`. */
 
 import { AS, DEVICE, dtypeFlag, THREADS } from "../../flags/engine_flags.ts";
-import { type CommandTable, number, type Options, text, toggle } from "../../flags/flag.ts";
+import { choice, type CommandTable, number, type Options, text, toggle } from "../../flags/flag.ts";
 import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 import { ALLOW_UNKNOWN, CHART, SEED } from "../../flags/training_flags.ts";
+
+/** What `--task` may say, by the names that Hugging Face has for them. */
+export const FINETUNE_TASKS = ["text-classification", "token-classification"] as const;
 
 /** The command's table. */
 export const TABLE = {
   name: "finetune",
-  summary: "Trains a classifier of texts on top of a pretrained model.",
+  summary: "Trains a classifier of texts, or of words, on top of a pretrained model.",
   usage: "--model DIR --train FILE --valid FILE --output DIR [flags]",
   details:
     "Files are .tsv, .csv, .jsonl, .json or .parquet, also .gz and .zst of them, with a text and a label in each record. " +
+    "For token classification (entities, parts of speech) they are CoNLL files, a word and last its tag on a line and a " +
+    'blank line between sentences, or records such as {"tokens": ["in", "Paris"], "tags": ["O", "B-LOC"]}. ' +
     "predict classifies with what comes out. Stopped or killed at any time, a run goes on when the same command is given " +
     "again, or with --resume.",
   flags: {
@@ -20,8 +25,17 @@ export const TABLE = {
     train: text("FILE", "Labeled text to train on."),
     valid: text("FILE", "Labeled text to measure on, none of it in --train."),
     output: text("DIR", "Folder for the classifier and its metrics."),
+    task: choice(
+      FINETUNE_TASKS,
+      "What gets a class: each text, or each word of tagged sentences.",
+      "token-classification for .conll, .bio, .iob and .iob2 files and records with tokens and tags, otherwise text-classification",
+    ),
     ...TEXT_FLAGS,
-    "label-column": text("NAME", "Column (field) of the label; its number from 1 in a file without names.", "label"),
+    "label-column": text(
+      "NAME",
+      "Column (field) of the label, or of the tags; its number from 1 in a file without names.",
+      "label; of tags: tags, ner_tags or labels",
+    ),
     "allow-unknown": ALLOW_UNKNOWN,
     probe: toggle("Leave the encoder as it is and train only pooler and classifier on top: how much it knows already."),
     "from-scratch": toggle("Start from random weights of the model's size, as a baseline."),
@@ -47,6 +61,7 @@ export const TABLE = {
   examples: [
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
     "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out",
+    "cloze finetune --model runs/mine --train a.conll --valid b.conll --output runs/names",
     "cloze finetune --resume runs/reviews",
   ],
 } satisfies CommandTable;

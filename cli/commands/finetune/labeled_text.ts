@@ -1,18 +1,20 @@
 /** Labeled text as a fine-tuning takes it: read, with its classes, and cut into sequences. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import type { LabeledFile } from "../../../config/finetune_run.ts";
 import { regularFile } from "../../../config/regular_file.ts";
 import type { FinetuneConfig } from "../../../config/run_config.ts";
-import { fileHash } from "../../../config/sha256.ts";
 import { CorpusReport, type LabeledText, readLabeled, type UnknownSample } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
-import type { ClassifiedSequence } from "../../../tasks/sequence_classification.ts";
-import { bothCounts, type Tokenizer, type UnknownCounts, unknownCounts } from "../../../tokenizer/mod.ts";
+import { classifierDropout, classifierHeads } from "../../../model/model_heads.ts";
+import { type ClassifiedSequence, SEQUENCE_CLASSIFICATION } from "../../../tasks/sequence_classification.ts";
+import { bothCounts, NO_WORDS, type Tokenizer, unknownCounts } from "../../../tokenizer/mod.ts";
 import { corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
 import { counted } from "../../terminal.ts";
 import type { FinetuneOptions } from "./flags.ts";
+import type { CutFile, Kind } from "./kind.ts";
+import { warnOfTexts } from "./text.ts";
+import { sayData } from "./view.ts";
 
 /** @throws {ClozeError} if what the flag names is not one file. */
 export async function checkFile(flag: "train" | "valid", file: string): Promise<void> {
@@ -26,7 +28,7 @@ export async function checkFile(flag: "train" | "valid", file: string): Promise<
 }
 
 /** The records of a file; says what was wrong with it. */
-export async function readRecords(file: string, values: FinetuneOptions): Promise<LabeledText[]> {
+async function readRecords(file: string, values: FinetuneOptions): Promise<LabeledText[]> {
   const text = textColumn(values), label = values["label-column"];
   const columns = { ...(text === undefined ? {} : { text }), ...(label === undefined ? {} : { label }) };
   const report = new CorpusReport();
@@ -36,7 +38,7 @@ export async function readRecords(file: string, values: FinetuneOptions): Promis
 }
 
 /** The classes: those of a classifier that is trained further, or those of the training file. */
-export function labelsOf(
+function labelsOf(
   data: { train: LabeledText[]; valid: LabeledText[] },
   folder: ModelFolder,
   values: FinetuneOptions,
@@ -56,7 +58,12 @@ export function labelsOf(
       },
     );
   }
-  const { classifier } = folder.heads;
+  const { classifier, token_classifier } = folder.heads;
+  if (token_classifier !== null) {
+    throw new ClozeError("input", `${folder.path} classifies tokens, and the files have a class for each text`, {
+      hint: "fine-tune the pretrained model that it was made from",
+    });
+  }
   if (classifier !== null && classifier.problem_type !== "single_label_classification") {
     const what = classifier.problem_type === "regression" ? "gives values" : "gives a text any number of labels";
     throw new ClozeError("input", `${folder.path} ${what}, and finetune trains one class a text`, {
@@ -84,43 +91,42 @@ function byNumber(a: string, b: string): number {
   return Number.isNaN(difference) || difference === 0 ? (a < b ? -1 : 1) : difference;
 }
 
-/** A text, whether its end was cut off, and how many of all its words became `[UNK]`. */
-export type CutSequence = ClassifiedSequence & { isCut: boolean; counts: UnknownCounts };
-
-/**
- * Texts as sequences with the number of their class, cut to the length that the run has.
- *
- * @param sample takes the words that became `[UNK]`.
- */
-export function cutSequences(
+/** Texts with the number of their class, cut to the length that the run has. */
+function cut(
   records: readonly LabeledText[],
   labels: readonly string[],
   tokenizer: Tokenizer,
   { max_sequence_length }: FinetuneConfig,
   sample: UnknownSample,
-): CutSequence[] {
+): CutFile<ClassifiedSequence> {
   const { cls, sep } = tokenizer.special;
   const most = max_sequence_length - 2;
-  return records.map(({ text, label }) => {
+  let counts = NO_WORDS, cut_off = 0;
+  const sequences = records.map(({ text, label }) => {
     const { ids } = tokenizer.encode(text);
     sample.addText(text, ids, tokenizer);
-    return {
-      ids: Int32Array.of(cls, ...ids.subarray(0, most), sep),
-      label: labels.indexOf(label),
-      isCut: ids.length > most,
-      counts: unknownCounts(ids, tokenizer),
-    };
+    counts = bothCounts(counts, unknownCounts(ids, tokenizer));
+    if (ids.length > most) cut_off++;
+    return { ids: Int32Array.of(cls, ...ids.subarray(0, most), sep), label: labels.indexOf(label) };
   });
+  return { sequences, texts: records.length, cut_off, counts };
 }
 
-/** What is recorded of a file of labeled text. */
-export async function labeledFile(path: string, sequences: readonly CutSequence[]): Promise<LabeledFile> {
-  const cut_off = sequences.filter(({ isCut }) => isCut).length;
-  const { words, unknown } = sumOf(sequences);
-  return { path, sha256: await fileHash(path), texts: sequences.length, cut_off, words, unknown_words: unknown };
-}
-
-/** Words and tokens of all texts. */
-export function sumOf(sequences: readonly CutSequence[]): UnknownCounts {
-  return sequences.reduce((sum, { counts }) => bothCounts(sum, counts), { words: 0, tokens: 0, unknown: 0 });
-}
+/** A text gets one of several classes. */
+export const TEXTS: Kind<LabeledText, ClassifiedSequence> = {
+  task: SEQUENCE_CLASSIFICATION,
+  parts: ["pooler", "classifier"],
+  read: readRecords,
+  labels: labelsOf,
+  heads: (labels, { config, heads: { is_decoder } }) =>
+    classifierHeads(
+      { labels, classifier_dropout: classifierDropout(config), problem_type: "single_label_classification" },
+      is_decoder,
+    ),
+  cut,
+  say(data, { train, valid }, labels, names) {
+    sayData(counted(train.texts, "text"), valid.texts, labels);
+    warnOfTexts(data, labels, names);
+  },
+  isTrainedFurther: ({ classifier }) => classifier !== null,
+};

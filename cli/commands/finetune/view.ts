@@ -50,10 +50,10 @@ export class FinetuneObserver {
   }
 }
 
-/** Says how many texts there are, and of which classes. */
-export function sayData(train: number, valid: number, labels: readonly string[]): void {
+/** Says how many texts there are, such as `5 texts`, and of which classes. */
+export function sayData(train: string, valid: number, labels: readonly string[]): void {
   note(
-    bold("data     ") + `${counted(train, "text")} to train on, ${grouped(valid)} to measure on; ` +
+    bold("data     ") + `${train} to train on, ${grouped(valid)} to measure on; ` +
       `classes ${labels.length > 10 ? `${labels.length}` : labels.join(", ")}`,
   );
 }

@@ -4,6 +4,7 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import type { ClassifiedText, Classifier } from "../../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
 import type { MeasuredText, Regressor } from "../../../inference/regressor.ts";
+import type { TaggedText, TokenClassifier } from "../../../inference/token_classifier.ts";
 import { beginModelFolder, type UnreadFolder } from "../../../model/model_folder.ts";
 import { type Answerer, answerLines } from "../../answer_lines.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
@@ -12,7 +13,7 @@ import { note } from "../../terminal.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PredictOptions } from "./flags.ts";
-import { classes, filledLine, measuredLine } from "./view.ts";
+import { classes, filledLine, measuredLine, taggedLines } from "./view.ts";
 
 /** A model that answers, and what to ask it for. */
 interface Opened {
@@ -47,6 +48,8 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
 const classifier = (): Promise<typeof import("../../../inference/classifier.ts")> =>
   import(at("inference/classifier.ts"));
 const regressor = (): Promise<typeof import("../../../inference/regressor.ts")> => import(at("inference/regressor.ts"));
+const tokenClassifier = (): Promise<typeof import("../../../inference/token_classifier.ts")> =>
+  import(at("inference/token_classifier.ts"));
 const session = (): Promise<typeof import("../../session.ts")> => import(at("cli/session.ts"));
 const sideBySide = (): Promise<typeof import("./side_by_side.ts")> =>
   import(at("cli/commands/predict/side_by_side.ts"));
@@ -55,12 +58,22 @@ const at = (file: string) => new URL(`../../../${file}`, import.meta.url).href;
 /** Opens what answers with a model's head. */
 async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opened> {
   const { heads, path } = folder, options = inferenceOptions(values);
-  const ready = <M extends FillMask | Classifier | Regressor>(model: M, tokenizer: { notes: readonly string[] }): M => {
+  const ready = <M extends FillMask | Classifier | Regressor | TokenClassifier>(
+    model: M,
+    tokenizer: { notes: readonly string[] },
+  ): M => {
     noteTokenizer(tokenizer);
     noteDevice(values.device, model);
     noteTensors(model.unknownTensors);
     return model;
   };
+  if (heads.token_classifier !== null) {
+    refuseFlags(values, ["targets", "top-k"], `is not for ${path}, which tags words`);
+    const { TokenClassifier } = await tokenClassifier();
+    const model = await TokenClassifier.open(folder, options);
+    ready(model, model.folder.tokenizer);
+    return { answerer: tags(model, values), model, invitation: "Type a sentence; each of its words is tagged." };
+  }
   if (heads.classifier !== null) {
     if (values.targets !== undefined) {
       throw new ClozeError("usage", `--targets is for blanks, and ${path} is a classifier`, { hint: "leave it out" });
@@ -130,5 +143,14 @@ function measures(model: Regressor, values: PredictOptions): Answerer<ReturnType
       const measured = await model.measurePrepared(prepared);
       return measured.map((result, i) => show({ input: inputs[i], ...result }));
     },
+  };
+}
+
+function tags(model: TokenClassifier, values: PredictOptions): Answerer<ReturnType<TokenClassifier["prepare"]>> {
+  const show = values.json === true ? (text: TaggedText) => JSON.stringify(text) + "\n" : taggedLines;
+  return {
+    prepare: (text) => model.prepare(text),
+    counts: ({ counts }) => counts,
+    answer: async (prepared) => (await model.tagPrepared(prepared)).map(show),
   };
 }

@@ -8,7 +8,7 @@ import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 export const TABLE = {
   name: "predict",
   summary:
-    "Fills the blanks in lines of text: [MASK], <mask>, or three or more underscores. With a fine-tuned model, classifies them.",
+    "Fills the blanks in lines of text: [MASK], <mask>, or three or more underscores. With a fine-tuned model, classifies them or tags their words.",
   usage: "[FILE…] [flags]",
   positional: "FILE",
   details:
@@ -16,7 +16,8 @@ export const TABLE = {
     "line that cannot be answered is named, the others are answered, and the exit code is 1. Special tokens are no " +
     "answers, unless they are --targets. Control characters, and those that " +
     "turn the direction of text, are written as escapes (\\x1b, \\u202e); with --json nothing of the text is lost. Of a " +
-    "multi-label classifier each label's probability is its own, and they do not add up to 100%.",
+    "multi-label classifier each label's probability is its own, and they do not add up to 100%. A token classifier " +
+    "prints a word, its tag and the tag's probability on a line, and a blank line behind each text.",
   flags: {
     model: texts(
       "DIR",
@@ -32,7 +33,7 @@ export const TABLE = {
     targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     ...TEXT_FLAGS,
     json: toggle(
-      "One JSON object a line: input, masks (token, id, probability), sequence, truncated, unknown (words that became [UNK]); or input, labels, truncated, unknown. Of several models each has its own, with model.",
+      "One JSON object a line: input, masks (token, id, probability), sequence, truncated, unknown (words that became [UNK]); or input, labels, truncated, unknown; or input, words, entities (with offsets in UTF-16 units), divided, unknown. Of several models each has its own, with model.",
     ),
     threads: THREADS,
     device: DEVICE,

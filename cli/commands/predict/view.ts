@@ -4,6 +4,7 @@ import { visibleLine } from "../../../config/visible.ts";
 import type { ClassifiedText } from "../../../inference/classifier.ts";
 import type { FilledLine } from "../../../inference/fill_mask.ts";
 import type { MeasuredText } from "../../../inference/regressor.ts";
+import type { TaggedText } from "../../../inference/token_classifier.ts";
 import { percent } from "../../terminal.ts";
 
 /** The filled sentence, and under it the answers for each blank. */
@@ -20,6 +21,14 @@ export function filledLine(line: FilledLine): string {
 export function classes({ labels, input }: Pick<ClassifiedText, "labels" | "input">): string {
   return labels.map(({ label, probability }) => `${visibleLine(label)} ${percent(probability)}`).join("  ") +
     `\t${input}\n`;
+}
+
+/** The words of a text with their tags, one a line as in CoNLL's files, and a blank line behind them. */
+export function taggedLines({ words }: Pick<TaggedText, "words">): string {
+  const lines = words.map(({ word, entity, score }) =>
+    `${visibleLine(word)}\t${entity === null ? "–" : visibleLine(entity)}\t${score === null ? "–" : percent(score)}\n`
+  );
+  return lines.join("") + "\n";
 }
 
 /** The values of a text, with their names where there are several, and the text. */

@@ -22,7 +22,7 @@ fn call(run: impl FnOnce(*mut u8, u32) -> i32) -> Status {
 
 fn request(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
     let mut request = serde_json::json!({
-        "config": tiny(), "heads": {"tokens": true, "sequence": null, "is_decoder": false, "freeze_encoder": false},
+        "config": tiny(), "heads": {"tokens": {"kind": "masked_lm"}, "sequence": null, "is_decoder": false, "freeze_encoder": false},
         "engine": "fused", "device": "cpu", "dtype": "f32", "threads": 2, "seed": 1, "max_tokens": 16,
         "max_sequences": 4, "max_masked": 8, "max_sequence_length": 10,
         "optimizer": {
@@ -158,7 +158,7 @@ fn open_refuses_what_it_does_not_know() {
         (request(|r| r["threads"] = 0.into()), 1, "threads"),
         (request(|r| r["heads"] = "guess".into()), 1, "guess"),
         (request(|r| r["heads"]["sequence"] = 2.into()), 1, "request"),
-        (request(|r| r["heads"]["tokens"] = false.into()), 1, "heads has none"),
+        (request(|r| r["heads"]["tokens"] = serde_json::Value::Null), 1, "heads has none"),
         (request(|r| r["colour"] = 1.into()), 1, "colour"),
         (request(|r| r["config"]["num_attention_heads"] = 3.into()), 1, "num_attention_heads"),
         (request(|r| r["weights"] = "/nowhere/model.safetensors".into()), 3, "/nowhere"),

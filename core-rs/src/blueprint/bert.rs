@@ -2,7 +2,7 @@
 
 use super::spec::{
     Attention, Block, Blueprint, Decoder, Dense, Embeddings, Group, Mlp, Norm, NormPlace, Part, SequenceHead, Sites,
-    Start, Tensor, TokenHead,
+    Start, Tensor, TokenHead, Transform,
 };
 use crate::config::ModelConfig;
 use crate::heads::{Heads, SequenceKind};
@@ -19,11 +19,12 @@ const HEADS: &[&str] = &[
     "classifier",
 ];
 
-/// Hugging Face's `BertForMaskedLM`, `BertForPreTraining`, `BertLMHeadModel` or `BertForSequenceClassification`.
+/// Hugging Face's `BertForMaskedLM`, `BertForPreTraining`, `BertLMHeadModel`, `BertForSequenceClassification` or
+/// `BertForTokenClassification`.
 pub fn bert(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let names = Names { config, prefix: "bert." };
     let mut blueprint = names.encoder(heads, HEADS);
-    blueprint.tokens = heads.tokens.then(|| names.token_head());
+    blueprint.tokens = names.on_tokens(heads, &mut blueprint.sites, || names.token_head());
     blueprint.sequences = heads.sequence.map(|head| {
         let (module, part) = match head.kind {
             SequenceKind::NextSentence => ("cls.seq_relationship", Part::NextSentence),
@@ -117,12 +118,26 @@ impl Names<'_> {
 
     fn token_head(&self) -> TokenHead {
         let c = self.config.hidden_size;
-        TokenHead {
+        let transform = Transform {
             dense: self.dense("cls.predictions.transform.dense", [c, c], Part::TokenHead),
             activation: self.activation(),
             norm: self.norm("cls.predictions.transform.LayerNorm", Part::TokenHead),
-            decoder: self.decoder("cls.predictions"),
-        }
+        };
+        TokenHead { transform: Some(transform), dropout: None, decoder: self.decoder("cls.predictions") }
+    }
+
+    /// The head on tokens: `masked_lm`, or a classifier, which is the same in all families that have BERT's names.
+    pub fn on_tokens(
+        &self,
+        heads: &Heads,
+        sites: &mut Sites,
+        masked_lm: impl FnOnce() -> TokenHead,
+    ) -> Option<TokenHead> {
+        let Some((num_labels, dropout)) = heads.token_classes() else { return heads.tokens.map(|_| masked_lm()) };
+        let weight = self.weight("classifier", [num_labels, self.config.hidden_size], Part::Classifier);
+        let bias = self.bias("classifier", num_labels, Part::Classifier);
+        let decoder = Decoder { weight: Some(weight), bias, second_bias: None };
+        Some(TokenHead { transform: None, dropout: Some(sites.next(dropout)), decoder })
     }
 
     /// The decoder of the head `module`. transformers ties both of its tensors or neither: to the word embeddings, and to a

@@ -2,7 +2,7 @@
 //! attention's output. A classifier has relu, and no pooler below it.
 
 use super::bert::Names;
-use super::spec::{Attention, Block, Blueprint, Mlp, Norm, NormPlace, Part, SequenceHead, Sites, TokenHead};
+use super::spec::{Attention, Block, Blueprint, Mlp, Norm, NormPlace, Part, SequenceHead, Sites, TokenHead, Transform};
 use crate::config::ModelConfig;
 use crate::heads::Heads;
 use crate::ops::activation::Activation;
@@ -13,7 +13,7 @@ const HEADS: &[&str] = &["vocab_transform", "vocab_layer_norm", "vocab_projector
 /// Of every norm, whatever a configuration says.
 const EPS: f32 = 1e-12;
 
-/// Hugging Face's `DistilBertForMaskedLM` or `DistilBertForSequenceClassification`.
+/// Hugging Face's `DistilBertForMaskedLM`, `DistilBertForSequenceClassification` or `DistilBertForTokenClassification`.
 pub fn distilbert(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let (names, c) = (Names { config, prefix: "distilbert." }, config.hidden_size);
     let norm = |module: &str, part| Norm { eps: EPS, ..names.norm(module, part) };
@@ -22,10 +22,14 @@ pub fn distilbert(config: &ModelConfig, heads: &Heads) -> Blueprint {
     embeddings.token_types = None;
     embeddings.norm = Some(norm("distilbert.embeddings.LayerNorm", Part::Encoder));
     let blocks = (0..config.num_hidden_layers).map(|i| block(&names, i, &mut sites)).collect();
-    let tokens = heads.tokens.then(|| TokenHead {
+    let transform = || Transform {
         dense: names.dense("vocab_transform", [c, c], Part::TokenHead),
         activation: names.activation(),
         norm: norm("vocab_layer_norm", Part::TokenHead),
+    };
+    let tokens = names.on_tokens(heads, &mut sites, || TokenHead {
+        transform: Some(transform()),
+        dropout: None,
         decoder: names.decoder_with_bias("vocab_projector", c),
     });
     let sequences = heads.sequence.map(|head| SequenceHead {

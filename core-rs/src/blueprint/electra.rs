@@ -2,7 +2,7 @@
 //! discriminator, whose own head tells replaced tokens and is not here, is an encoder to fine-tune.
 
 use super::bert::Names;
-use super::spec::{Blueprint, Group, Part, SequenceHead, TokenHead};
+use super::spec::{Blueprint, Group, Part, SequenceHead, TokenHead, Transform};
 use crate::config::ModelConfig;
 use crate::heads::Heads;
 use crate::ops::activation::Activation;
@@ -14,11 +14,12 @@ const HEADS: &[&str] = &[
     "generator_lm_head",
     "discriminator_predictions.dense",
     "discriminator_predictions.dense_prediction",
+    "classifier",
     "classifier.dense",
     "classifier.out_proj",
 ];
 
-/// Hugging Face's `ElectraForMaskedLM` or `ElectraForSequenceClassification`.
+/// Hugging Face's `ElectraForMaskedLM`, `ElectraForSequenceClassification` or `ElectraForTokenClassification`.
 pub fn electra(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let (names, c) = (Names { config, prefix: "electra." }, config.hidden_size);
     let e = config.embedding_size.unwrap_or(c);
@@ -28,13 +29,15 @@ pub fn electra(config: &ModelConfig, heads: &Heads) -> Blueprint {
         dense.weight.group = Group::Decay; // not inside a block
         dense
     });
-    blueprint.tokens = heads.tokens.then(|| {
-        TokenHead {
-            dense: names.dense("generator_predictions.dense", [e, c], Part::TokenHead),
-            activation: Activation::Gelu, // whatever the blocks have
-            norm: names.norm_of(e, "generator_predictions.LayerNorm", Part::TokenHead),
-            decoder: names.decoder_with_bias("generator_lm_head", e),
-        }
+    let transform = || Transform {
+        dense: names.dense("generator_predictions.dense", [e, c], Part::TokenHead),
+        activation: Activation::Gelu, // whatever the blocks have
+        norm: names.norm_of(e, "generator_predictions.LayerNorm", Part::TokenHead),
+    };
+    blueprint.tokens = names.on_tokens(heads, &mut blueprint.sites, || TokenHead {
+        transform: Some(transform()),
+        dropout: None,
+        decoder: names.decoder_with_bias("generator_lm_head", e),
     });
     blueprint.sequences = heads.sequence.map(|head| SequenceHead {
         pools: head.pools,

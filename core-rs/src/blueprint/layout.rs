@@ -60,7 +60,7 @@ pub struct ParameterLayout {
     parameters: Vec<Parameter>,
     known_heads: &'static [&'static str],
     len: usize,
-    /// Name of the bias of what predicts tokens.
+    /// Name of the last bias of the head on tokens.
     decoder_bias: Option<String>,
     second_bias: Option<String>,
 }

@@ -6,7 +6,8 @@ use super::spec::{Blueprint, NormPlace, Part};
 use crate::config::ModelConfig;
 use crate::heads::Heads;
 
-/// Hugging Face's `MegatronBertForMaskedLM`, `…ForPreTraining`, `…ForCausalLM` or `…ForSequenceClassification`.
+/// Hugging Face's `MegatronBertForMaskedLM`, `…ForPreTraining`, `…ForCausalLM`, `…ForSequenceClassification`
+/// or `…ForTokenClassification`.
 pub fn megatron_bert(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let norm = |module: &str| Names { config, prefix: "bert." }.norm(module, Part::Encoder);
     let mut blueprint = bert(config, heads);

@@ -3,7 +3,7 @@
 
 use super::spec::{
     Attention, Block, Blueprint, Decoder, Dense, Embeddings, Group, Mlp, Norm, NormPlace, Part, SequenceHead, Sites,
-    Start, Tensor, TokenHead,
+    Start, Tensor, TokenHead, Transform,
 };
 use crate::config::{ClassifierPooling, ModelConfig, ModernBert};
 use crate::heads::{self, Heads, Pools};
@@ -12,7 +12,7 @@ use crate::ops::activation::Activation;
 /// Modules of the heads of its classes.
 const HEADS: &[&str] = &["head.dense", "head.norm", "decoder", "classifier"];
 
-/// Hugging Face's `ModernBertForMaskedLM` or `ModernBertForSequenceClassification`.
+/// Hugging Face's `ModernBertForMaskedLM`, `ModernBertForSequenceClassification` or `ModernBertForTokenClassification`.
 pub fn modernbert(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let names = Names { config, own: config.modernbert.clone().unwrap_or_default() };
     let mut sites = Sites::default();
@@ -24,7 +24,7 @@ pub fn modernbert(config: &ModelConfig, heads: &Heads) -> Blueprint {
         norm: Some(names.norm("model.final_norm", Part::Encoder)),
         causal: false,
         freezes_encoder: heads.freeze_encoder,
-        tokens: heads.tokens.then(|| names.token_head()),
+        tokens: heads.tokens.map(|head| names.token_head(head, &mut sites)),
         sequences: heads.sequence.map(|head| names.sequence_head(head, &mut sites)),
         sites,
     }
@@ -83,22 +83,36 @@ impl Names<'_> {
         }
     }
 
-    fn token_head(&self) -> TokenHead {
-        let (v, c) = (self.config.vocab_size, self.config.hidden_size);
-        let decoder = dense("decoder", [v, c], self.outer(), true, Part::TokenHead);
-        let own = Tensor { part: Part::Decoder, ..decoder.weight };
-        let bias = tensor("decoder.bias", &[v], Start::Zeros, Group::NoDecay, Part::TokenHead);
-        TokenHead {
-            dense: self.head(Part::TokenHead),
+    fn token_head(&self, head: heads::TokenHead, sites: &mut Sites) -> TokenHead {
+        let shape = [head.outputs(self.config.vocab_size), self.config.hidden_size];
+        let transform = |part| Transform {
+            dense: self.head(part),
             activation: named(&self.own.classifier_activation),
-            norm: self.norm("head.norm", Part::TokenHead),
-            decoder: Decoder { weight: (!self.config.tie_word_embeddings).then_some(own), bias, second_bias: None },
+            norm: self.norm("head.norm", part),
+        };
+        let last = |module: &str, start, [weight, bias]: [Part; 2]| Decoder {
+            weight: Some(tensor(&format!("{module}.weight"), &shape, start, Group::Decay, weight)),
+            bias: tensor(&format!("{module}.bias"), &shape[..1], Start::Zeros, Group::NoDecay, bias),
+            second_bias: None,
+        };
+        match head {
+            heads::TokenHead::MaskedLm => {
+                let Decoder { weight, bias, .. } = last("decoder", self.outer(), [Part::Decoder, Part::TokenHead]);
+                let weight = weight.filter(|_| !self.config.tie_word_embeddings);
+                let decoder = Decoder { weight, bias, second_bias: None };
+                TokenHead { transform: Some(transform(Part::TokenHead)), dropout: None, decoder }
+            }
+            heads::TokenHead::Classification { classifier_dropout, .. } => TokenHead {
+                transform: Some(transform(Part::Pooler)),
+                dropout: Some(sites.next(classifier_dropout)),
+                decoder: last("classifier", self.classifier(), [Part::Classifier; 2]),
+            },
         }
     }
 
     fn sequence_head(&self, head: heads::SequenceHead, sites: &mut Sites) -> SequenceHead {
         let c = self.config.hidden_size;
-        let start = self.start((c as f32).powf(-0.5));
+        let start = self.classifier();
         let pools = match self.own.classifier_pooling {
             ClassifierPooling::Cls => head.pools,
             ClassifierPooling::Mean => Pools::Mean,
@@ -127,6 +141,11 @@ impl Names<'_> {
 
     fn start(&self, deviation: f32) -> Start {
         Start::TruncatedNormal { deviation, cutoff: self.own.initializer_cutoff_factor }
+    }
+
+    /// Of the last layer of what tells classes.
+    fn classifier(&self) -> Start {
+        self.start((self.config.hidden_size as f32).powf(-0.5))
     }
 
     /// Of embeddings and of what stands at the beginning of a branch.

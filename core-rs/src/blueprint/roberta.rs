@@ -2,7 +2,7 @@
 //! positions that begin behind the row of padding, and heads of other names. A classifier has no pooler below it.
 
 use super::bert::Names;
-use super::spec::{Blueprint, Part, SequenceHead, Start, TokenHead};
+use super::spec::{Blueprint, Part, SequenceHead, Start, TokenHead, Transform};
 use crate::config::ModelConfig;
 use crate::heads::Heads;
 use crate::ops::activation::Activation;
@@ -14,11 +14,13 @@ const HEADS: &[&str] = &[
     "lm_head.dense",
     "lm_head.layer_norm",
     "lm_head.decoder",
+    "classifier",
     "classifier.dense",
     "classifier.out_proj",
 ];
 
-/// Hugging Face's `RobertaForMaskedLM` or `RobertaForSequenceClassification`, and those of XLM-R and CamemBERT.
+/// Hugging Face's `RobertaForMaskedLM`, `RobertaForSequenceClassification` or `RobertaForTokenClassification`, and those of
+/// XLM-R and CamemBERT.
 pub fn roberta(config: &ModelConfig, heads: &Heads) -> Blueprint {
     let (names, c) = (Names { config, prefix: "roberta." }, config.hidden_size);
     let mut blueprint = names.encoder(heads, HEADS);
@@ -27,10 +29,14 @@ pub fn roberta(config: &ModelConfig, heads: &Heads) -> Blueprint {
     if let Some(positions) = &mut blueprint.embeddings.positions {
         positions.start = Start::NormalButRow { deviation, row };
     }
-    blueprint.tokens = heads.tokens.then(|| TokenHead {
+    let transform = || Transform {
         dense: names.dense("lm_head.dense", [c, c], Part::TokenHead),
         activation: Activation::Gelu, // whatever the blocks have
         norm: names.norm("lm_head.layer_norm", Part::TokenHead),
+    };
+    blueprint.tokens = names.on_tokens(heads, &mut blueprint.sites, || TokenHead {
+        transform: Some(transform()),
+        dropout: None,
         decoder: names.decoder("lm_head"),
     });
     blueprint.sequences = heads.sequence.map(|head| SequenceHead {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Blueprint, Parameter, ParameterLayout, Tensor};
+use super::{Blueprint, Parameter, ParameterLayout, Part, Tensor};
 use crate::config::ModelConfig;
 use crate::error::{Code, Error, Result};
 use crate::heads::Heads;
@@ -27,7 +27,7 @@ pub fn parameters_per_token(config: &ModelConfig) -> Result<Vec<Parameter>> {
 impl Blueprint {
     /// Names of the tensors that have a row, or an element, a token: embeddings and decoder.
     fn per_token(&self) -> Vec<&str> {
-        let decoder = self.tokens.iter().map(|head| &head.decoder);
+        let decoder = self.tokens.iter().map(|head| &head.decoder).filter(|d| d.bias.part != Part::Classifier);
         let tensors = decoder.flat_map(|decoder| decoder.weight.iter().chain([&decoder.bias]));
         [&self.embeddings.words].into_iter().chain(tensors).map(|Tensor { name, .. }| name.as_str()).collect()
     }

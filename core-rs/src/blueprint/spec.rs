@@ -27,7 +27,7 @@ pub struct Blueprint {
     pub causal: bool,
     /// Whether training leaves embeddings and blocks as they are.
     pub freezes_encoder: bool,
-    /// The head that predicts tokens.
+    /// The head on tokens.
     pub tokens: Option<TokenHead>,
     /// The head on sequences.
     pub sequences: Option<SequenceHead>,
@@ -119,17 +119,26 @@ pub struct Mlp {
     pub norm: Norm,
 }
 
-/// Predicts tokens: `decoder(norm(activation(dense(x))))` on the M rows to predict.
+/// Predicts tokens, or tells their classes: `decoder(dropout(transform(x)))` on the M rows that are asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenHead {
+    /// In front of the last layer, if something is.
+    pub transform: Option<Transform>,
+    /// Behind it, in heads that tell classes.
+    pub dropout: Option<Site>,
+    /// `[V, E]`, or `[K, C]` of K classes.
+    pub decoder: Decoder,
+}
+
+/// What a head on tokens does first: `norm(activation(dense(x)))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transform {
     /// `[E, C]`, where E is the embeddings' width
     pub dense: Dense,
     /// Behind it.
     pub activation: Activation,
     /// Behind the activation.
     pub norm: Norm,
-    /// `[V, E]`
-    pub decoder: Decoder,
 }
 
 /// The last layer of a head on tokens.
@@ -137,7 +146,7 @@ pub struct TokenHead {
 pub struct Decoder {
     /// `None` if it is the word embeddings.
     pub weight: Option<Tensor>,
-    /// `[V]`
+    /// `[V]`, or `[K]`
     pub bias: Tensor,
     /// A second name that the bias is written under, for a release of transformers that reads that one.
     pub second_bias: Option<String>,
@@ -243,7 +252,7 @@ pub enum Part {
     TokenHead,
     /// That head's weight, where it is not the word embeddings.
     Decoder,
-    /// The first layer of a head on sequences.
+    /// The first layer of a head that tells classes.
     Pooler,
     /// The last layer of next-sentence prediction.
     NextSentence,
@@ -338,8 +347,10 @@ impl Blueprint {
         all.extend(projection.iter().flat_map(Dense::tensors));
         all.extend(self.blocks.iter().flat_map(Block::tensors));
         all.extend(self.norm.iter().flat_map(Norm::tensors));
-        if let Some(TokenHead { dense, norm, decoder, .. }) = &self.tokens {
-            all.extend(dense.tensors().chain(norm.tensors()));
+        if let Some(TokenHead { transform, decoder, .. }) = &self.tokens {
+            all.extend(
+                transform.iter().flat_map(|Transform { dense, norm, .. }| dense.tensors().chain(norm.tensors())),
+            );
             all.extend(decoder.weight.iter().chain([&decoder.bias]));
         }
         if let Some(SequenceHead { dense, activation, output, .. }) = &self.sequences {

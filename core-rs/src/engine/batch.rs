@@ -16,7 +16,7 @@ pub struct Batch<'a> {
     pub cu_seqlens: &'a [i32],
     /// `[M]` indices into the N tokens of the rows that the head runs on, strictly increasing.
     pub masked_positions: &'a [i32],
-    /// `[M]` the ids to be predicted at `masked_positions`; empty where none are known (prediction).
+    /// `[M]` the ids to be predicted at `masked_positions`, or the classes there; empty where none are known (prediction).
     pub labels: &'a [i32],
     /// `[B]` the class of each sequence (next sentence: 0 is the next, 1 a random one); empty where none are known or
     /// there is no head on sequences.
@@ -43,8 +43,8 @@ pub struct Limits {
     pub type_vocab_size: usize,
     /// K, or 0 without a head on sequences.
     pub sequence_outputs: usize,
-    /// Whether there is a head on tokens.
-    pub predicts_tokens: bool,
+    /// V, or the classes of a head that tells those of tokens, or 0 without a head on tokens.
+    pub token_outputs: usize,
 }
 
 /// The arrays of a [`Batch`] as memory that is used again.
@@ -148,7 +148,7 @@ impl Batch<'_> {
         if limits.sequence_outputs > 0 && (with_labels || sequences > 0) && sequences != b {
             return invalid(format!("sequence_labels has {sequences} entries, but the batch has {b} sequences"));
         }
-        if !limits.predicts_tokens && m > 0 {
+        if limits.token_outputs == 0 && m > 0 {
             return invalid("masked_positions are given, but this engine has no head on tokens".into());
         }
         if !(self.sequence_weight.is_finite() && self.sequence_weight >= 0.0) {
@@ -158,7 +158,7 @@ impl Batch<'_> {
         check_range("input_ids", self.input_ids, limits.vocab_size)?;
         check_range("token_type_ids", self.token_type_ids, limits.type_vocab_size)?;
         check_range("position_ids", self.position_ids, limits.max_sequence_length)?;
-        check_range("labels", self.labels, limits.vocab_size)?;
+        check_range("labels", self.labels, limits.token_outputs)?;
         check_range("masked_positions", self.masked_positions, n)?;
         if let Some(i) = self.masked_positions.windows(2).position(|w| w[0] >= w[1]) {
             return invalid(format!("masked_positions must increase, but entry {} is not above entry {i}", i + 1));

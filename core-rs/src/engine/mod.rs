@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::blueprint::{Blueprint, ParameterLayout, Part};
 use crate::engine::batch::{Batch, Limits};
 use crate::error::{Code, Error, Result};
-use crate::heads::Heads;
+use crate::heads::{Heads, TokenHead};
 use crate::machine::dtype::Dtype;
 use crate::machine::profile::Entry;
 use crate::ops::cross_entropy::RowLoss;
@@ -64,7 +64,9 @@ impl EngineOptions {
         self.heads.validate()?;
         self.optimizer.map_or(Ok(()), |optimizer| optimizer.validate())?;
         if let Some(bias) = &self.decoder_bias
-            && (bias.len() != self.config.vocab_size || !self.heads.tokens || bias.iter().any(|x| !x.is_finite()))
+            && (bias.len() != self.config.vocab_size
+                || self.heads.tokens != Some(TokenHead::MaskedLm)
+                || bias.iter().any(|x| !x.is_finite()))
         {
             let message = "decoder_bias has to be vocab_size finite numbers for a head that predicts tokens";
             return Err(Error::new(Code::InvalidArgument, message));
@@ -76,12 +78,14 @@ impl EngineOptions {
                 format!("inner_initializer_range is {range}, but it, and initializer_range, have to be above 0");
             return Err(Error::new(Code::InvalidArgument, message));
         }
-        if self.training() && !self.heads.tokens && self.heads.sequence.is_none() {
+        if self.training() && self.heads.tokens.is_none() && self.heads.sequence.is_none() {
             let message = "heads has none: neither tokens nor sequence, so there is nothing to train";
             return Err(Error::new(Code::InvalidArgument, message));
         }
         // The cross-entropy of one class is always 0; a model of one output can be asked, but not trained.
-        if self.training() && self.heads.sequence.is_some_and(|head| head.num_labels < 2) {
+        let classes = self.heads.token_classes().map(|(num_labels, _)| num_labels);
+        let classes = classes.or(self.heads.sequence.map(|head| head.num_labels));
+        if self.training() && classes.is_some_and(|num_labels| num_labels < 2) {
             let message = "num_labels is 1, but a classifier learns from 2 classes on";
             return Err(Error::new(Code::InvalidArgument, message));
         }
@@ -113,6 +117,14 @@ impl EngineOptions {
         Ok(())
     }
 
+    /// Entries of a row of logits of tokens.
+    ///
+    /// # Errors
+    /// `InvalidState` without a head on tokens.
+    pub fn token_outputs(&self) -> Result<usize> {
+        self.heads.tokens.map(|head| head.outputs(self.config.vocab_size)).ok_or_else(|| no_head("tokens"))
+    }
+
     /// What batches may be.
     pub fn limits(&self) -> Limits {
         Limits {
@@ -123,7 +135,7 @@ impl EngineOptions {
             vocab_size: self.config.vocab_size,
             type_vocab_size: self.config.type_vocab_size,
             sequence_outputs: self.heads.sequence.map_or(0, |head| head.num_labels),
-            predicts_tokens: self.heads.tokens,
+            token_outputs: self.token_outputs().unwrap_or(0),
         }
     }
 }
@@ -217,7 +229,7 @@ impl LossSum {
 
     /// What the gradient is divided by: tokens, or sequences where no token is predicted.
     pub fn units(&self, heads: &Heads) -> u64 {
-        if heads.tokens { self.masked } else { self.sequences }
+        if heads.tokens.is_some() { self.masked } else { self.sequences }
     }
 
     /// Whether both losses are numbers.
@@ -368,7 +380,7 @@ pub trait Engine: Send {
     /// probabilities. Both outputs are `[M, k]`.
     fn top_k(&mut self, batch: &Batch, k: usize, ids: &mut [i32], probabilities: &mut [f32]) -> Result<()>;
 
-    /// Without dropout: the logits `[M, V]` of the masked rows.
+    /// Without dropout: the logits of the masked rows, `[M, V]`, or `[M, K]` of a head that tells classes.
     fn logits(&mut self, batch: &Batch, out: &mut [f32]) -> Result<()>;
 
     /// Without dropout: the logits `[B, K]` of the sequences.

@@ -20,7 +20,7 @@ use crate::error::Result;
 
 use embeddings::EmbeddingLayer;
 use encoder::{Encoder, Gradients};
-pub use heads::{MaskedLmHead, SequenceHead};
+pub use heads::{SequenceHead, TokenHead};
 pub use pass::Pass;
 use places::Places;
 
@@ -31,7 +31,7 @@ pub struct Model<B: Backend> {
     embeddings: EmbeddingLayer<B>,
     encoder: Encoder<B>,
     /// The head on tokens, if there is one.
-    pub tokens: Option<MaskedLmHead<B>>,
+    pub tokens: Option<TokenHead<B>>,
     /// The head on sequences, if there is one.
     pub sequences: Option<SequenceHead<B>>,
     /// Gradients of activations; `None` where no gradient goes into the encoder.
@@ -46,7 +46,7 @@ impl<B: Backend> Model<B> {
     pub fn new(backend: &B, options: &EngineOptions, blueprint: &Blueprint, layout: &ParameterLayout) -> Result<Self> {
         let (places, n) = (Places { layout }, options.max_tokens);
         let tokens = blueprint.tokens.as_ref();
-        let tokens = tokens.map(|head| MaskedLmHead::new(backend, options, blueprint, head, &places));
+        let tokens = tokens.map(|head| TokenHead::new(backend, options, blueprint, head, &places));
         let sequences = blueprint.sequences.as_ref();
         let sequences = sequences.map(|head| SequenceHead::new(backend, options, head, &places));
         let trains = options.training() && !blueprint.freezes_encoder;
@@ -68,9 +68,9 @@ impl<B: Backend> Model<B> {
         self.encoder.fill(backend);
     }
 
-    /// The dense layers whose products are worth preparing for: all but those of a head on sequences.
+    /// The dense layers whose products are worth preparing for: all but those of what tells classes.
     pub fn layers(&self) -> Vec<Linear> {
-        let heads = self.tokens.iter().flat_map(MaskedLmHead::layers);
+        let heads = self.tokens.iter().flat_map(TokenHead::layers);
         self.embeddings.layers().into_iter().chain(self.encoder.layers()).chain(heads).collect()
     }
 
@@ -83,7 +83,7 @@ impl<B: Backend> Model<B> {
         self.encoder.forward(backend, weights, batch, self.embeddings.output(), inside);
         let hidden = self.encoder.output(self.embeddings.output());
         if let Some(head) = &mut self.tokens {
-            head.forward(backend, weights, batch.masked_positions, hidden);
+            head.forward(backend, weights, batch.masked_positions, hidden, pass);
         }
         if let Some(head) = &mut self.sequences {
             head.forward(backend, weights, batch, hidden, pass);
@@ -142,8 +142,9 @@ impl<B: Backend> Model<B> {
         if let Some(scratch) = &mut scratch {
             backend.clear_part(&mut scratch.hidden, 0..batch.input_ids.len() * self.width);
         }
-        if let (Some(head), Some(scratch)) = (&mut self.tokens, &mut scratch) {
-            head.backward(backend, weights, batch.masked_positions, &mut scratch.hidden, gradients);
+        if let Some(head) = &mut self.tokens {
+            let hidden = scratch.as_mut().map(|scratch| &mut scratch.hidden);
+            head.backward(backend, weights, batch.masked_positions, pass, hidden, gradients);
         }
         if let Some(head) = &mut self.sequences {
             let hidden = scratch.as_mut().map(|scratch| &mut scratch.hidden);

@@ -76,13 +76,15 @@ impl Packed {
             let last = |i: &i32| self.cu_seqlens.contains(&(i + 1));
             self.masked_positions = (0..self.input_ids.len() as i32).filter(|i| !last(i)).collect();
             self.labels = self.masked_positions.iter().map(|&i| self.input_ids[i as usize + 1]).collect();
-        } else if !heads.tokens {
+        } else if heads.tokens.is_none() {
             (self.masked_positions, self.labels) = (Vec::new(), Vec::new());
         }
+        let outputs = heads.tokens.map_or(1, |head| head.outputs(23)) as i32;
+        self.labels.iter_mut().for_each(|label| *label %= outputs);
         if let Some(task) = heads.sequence {
             let first = |b: usize| self.input_ids[self.cu_seqlens[b] as usize];
             self.sequence_labels = (0..b).map(|b| first(b) % task.num_labels as i32).collect();
-            if heads.tokens {
+            if heads.tokens.is_some() {
                 self.sequence_weight = self.labels.len() as f64 / b as f64;
             }
         }
@@ -99,7 +101,7 @@ fn trainer_for(heads: Heads, config: ModelConfig, threads: usize) -> Trainer {
 }
 
 /// Each heads; the classifier with dropout.
-fn all_heads() -> [Heads; 6] {
+fn all_heads() -> [Heads; 7] {
     let classify = |freeze_encoder, is_decoder| {
         let pools = if is_decoder { Pools::Last } else { Pools::First };
         let head = SequenceHead { classifier_dropout: 0.25, pools, ..SequenceHead::classification(3) };
@@ -112,6 +114,7 @@ fn all_heads() -> [Heads; 6] {
         classify(false, false),
         classify(true, false),
         classify(false, true),
+        Heads::token_classification(5, 0.25),
     ]
 }
 

@@ -32,6 +32,7 @@ pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
         ("causal_lm", |open| training(open(), Heads::CAUSAL_LM)),
         ("classification", |open| training(open(), classification(false))),
         ("probe", |open| training(open(), classification(true))),
+        ("token_classification", |open| training(open(), Heads::token_classification(5, 0.1))),
         ("other_families", families_but_bert),
         ("steps_of_one_shape_are_replayed", |open| replayed(open())),
         ("pairs_without_a_masked_token", |open| no_masked_token(open())),
@@ -102,14 +103,15 @@ fn owned(heads: &Heads, lengths: &[i32], shift: i32) -> OwnedBatch {
         *at += length;
         Some(*at)
     }));
+    let outputs = heads.tokens.map_or(1, |head| head.outputs(301)) as i32;
     let every = if *heads == Heads::CAUSAL_LM { 1 } else { 5 };
     let masked_positions: Vec<i32> =
-        if heads.tokens { (0..n).filter(|i| i % every == 0).collect() } else { Vec::new() };
+        if heads.tokens.is_some() { (0..n).filter(|i| i % every == 0).collect() } else { Vec::new() };
     OwnedBatch {
         input_ids: (0..n).map(|i| (i * i + 3 * i + shift) % 301).collect(),
         token_type_ids: (0..n).map(|i| i / 4 % 2).collect(),
         position_ids: lengths.iter().flat_map(|&length| 0..length).collect(),
-        labels: masked_positions.iter().map(|i| (i * 7 + shift) % 301).collect(),
+        labels: masked_positions.iter().map(|i| (i * 7 + shift) % outputs).collect(),
         sequence_labels: match heads.sequence {
             Some(task) => (0..lengths.len()).map(|i| (i % task.num_labels) as i32).collect(),
             None => Vec::new(),
@@ -165,7 +167,7 @@ fn compare(what: &str, found: &[f32], expected: &[f32], tolerance: f64, floor: f
 /// BERT has a test for each set of heads; of the others these two have every part.
 fn families_but_bert<D: Device + 'static>(open: &dyn Fn() -> D) {
     for family in families().filter(|family| *family != "bert") {
-        for heads in [Heads::MASKED_LM, classification(false)] {
+        for heads in [Heads::MASKED_LM, classification(false), Heads::token_classification(5, 0.1)] {
             // Of an argument of relu that bf16 rounds to the other side of zero the gradient is another one.
             if family == "distilbert" && heads.sequence.is_some() && open().activations() == Dtype::Bf16 {
                 continue;

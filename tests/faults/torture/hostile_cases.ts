@@ -106,7 +106,7 @@ const CONFIGS: Json[] = [
   { is_encoder_decoder: true },
   { pruned_heads: { "0": [0] } },
   { quantization_config: { quant_method: "bitsandbytes" } },
-  { architectures: ["BertForTokenClassification"] },
+  { architectures: ["BertForQuestionAnswering"] },
   { architectures: ["BertForSequenceClassification"] },
   { architectures: ["BertModel"] },
   { architectures: [] },

@@ -1,7 +1,7 @@
 //! What stands on an encoder.
 
-mod masked_lm;
 mod sequence;
+mod token;
 
-pub use masked_lm::MaskedLmHead;
 pub use sequence::SequenceHead;
+pub use token::TokenHead;

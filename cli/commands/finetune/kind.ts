@@ -1,0 +1,58 @@
+/** What kinds of fine-tuning differ in, up to the sequences that a model is trained on. Called by the finetune command. */
+
+import type { LabeledFile } from "../../../config/finetune_run.ts";
+import type { FinetuneConfig } from "../../../config/run_config.ts";
+import { fileHash } from "../../../config/sha256.ts";
+import type { UnknownSample } from "../../../data/mod.ts";
+import type { ModelFolder } from "../../../model/model_folder.ts";
+import type { ModelHeads } from "../../../model/model_heads.ts";
+import type { FinetuningTask } from "../../../tasks/finetuning_task.ts";
+import type { Tokenizer, UnknownCounts } from "../../../tokenizer/mod.ts";
+import type { FinetuneOptions } from "./flags.ts";
+
+/** Both files of a fine-tuning, or what was made of them. */
+export interface Both<T> {
+  train: T;
+  valid: T;
+}
+
+/** A file as sequences. */
+export interface CutFile<S> {
+  sequences: S[];
+  /** Records of the file. */
+  texts: number;
+  /** Those whose end was cut off. */
+  cut_off: number;
+  /** Words of all of them, and those that became `[UNK]`. */
+  counts: UnknownCounts;
+}
+
+/** A kind of fine-tuning. `R` is a record of a file, `S` a sequence with what is right for it. */
+export interface Kind<R, S extends { ids: Int32Array }, C extends CutFile<S> = CutFile<S>> {
+  readonly task: FinetuningTask<S>;
+  /** Parts of the model that a pretrained one may lack. */
+  readonly parts: readonly ("pooler" | "classifier")[];
+  /** The records of a file; says what was wrong with it. */
+  read(file: string, values: FinetuneOptions): Promise<R[]>;
+  /** The classes: those of a classifier that is trained further, or those of the training file. @throws {ClozeError} `input` */
+  labels(data: Both<R[]>, folder: ModelFolder, values: FinetuneOptions): string[];
+  heads(labels: string[], folder: ModelFolder): ModelHeads;
+  /** Records as sequences of the length that the run has; `sample` takes the words that became `[UNK]`. */
+  cut(
+    records: readonly R[],
+    labels: readonly string[],
+    tokenizer: Tokenizer,
+    config: FinetuneConfig,
+    sample: UnknownSample,
+  ): C;
+  /** Says what there is, and warns of what may be wrong with it. */
+  say(data: Both<R[]>, cut: Both<C>, labels: readonly string[], names: Both<string>, config: FinetuneConfig): void;
+  /** Whether the model is of this kind already, so that its classes stay. */
+  isTrainedFurther(heads: ModelHeads): boolean;
+}
+
+/** What is recorded of a file of labeled text. */
+export async function labeledFile(path: string, cut: CutFile<unknown>): Promise<LabeledFile> {
+  const { texts, cut_off, counts: { words, unknown } } = cut;
+  return { path, sha256: await fileHash(path), texts, cut_off, words, unknown_words: unknown };
+}
