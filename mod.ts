@@ -83,7 +83,7 @@ export { type ClassifiedText, Classifier, type ClassifierOptions, type LabelScor
 export { type EmbeddedText, Embedder, type EmbedderOptions, type Pooling, POOLINGS } from "./inference/embedder.ts";
 export { type FilledLine, FillMask, type FillMaskOptions, type Prediction } from "./inference/fill_mask.ts";
 export type { GivenModel, InferenceOptions } from "./inference/open_engine.ts";
-export type { PreparedText } from "./inference/sequence_head.ts";
+export type { PreparedText, TextOrPair } from "./inference/sequence_head.ts";
 export type { ModelFolder } from "./model/model_folder.ts";
 export { type MeasuredText, Regressor, type RegressorOptions } from "./inference/regressor.ts";
 export { type ScoredSentence, Scorer, type ScorerOptions } from "./inference/scorer.ts";

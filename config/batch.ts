@@ -25,10 +25,12 @@ export interface MaskedSequence {
   labels?: readonly number[];
 }
 
-/** A sequence, `[CLS]` and `[SEP]` included, with the number of its class; without one in prediction. */
+/** A sequence of a text or of a pair, `[CLS]` and `[SEP]` included, with the number of its class; without one in prediction. */
 export interface LabeledSequence {
   /** `[T]`, special tokens included. */
   ids: Int32Array;
+  /** `[T]`, the segment of each token; without them all are of the first. */
+  type_ids?: Int32Array;
   /** Number of its class. */
   label?: number;
 }
@@ -45,10 +47,14 @@ export function packMasked(sequences: readonly MaskedSequence[]): Batch {
   };
 }
 
-/** Packs sequences of one segment each with their classes. */
+/** Packs sequences with their classes. */
 export function packLabeled(sequences: readonly LabeledSequence[]): Batch {
+  const packed = packSequences(sequences.map(({ ids }) => ids));
+  sequences.forEach(({ type_ids }, b) => {
+    if (type_ids !== undefined) packed.token_type_ids.set(type_ids, packed.cu_seqlens[b]);
+  });
   return {
-    ...packSequences(sequences.map(({ ids }) => ids)),
+    ...packed,
     masked_positions: NONE,
     labels: NONE,
     sequence_labels: Int32Array.from(sequences.flatMap(({ label }) => label ?? [])),

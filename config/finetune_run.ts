@@ -19,6 +19,8 @@ export interface FinetuneRun {
   model: string;
   from_scratch: boolean;
   labels: string[];
+  /** What gets a class; missing in older records, of texts. */
+  unit?: "text" | "word";
   train: LabeledFile;
   valid: LabeledFile;
   /** Why words became `[UNK]`; missing if none did. */

@@ -14,6 +14,8 @@ import { sourceKind } from "./sources.ts";
 export interface LabeledText {
   /** The text. */
   text: string;
+  /** The second text of a pair. */
+  pair?: string;
   /** The class as it stands in the file. */
   label: string;
 }
@@ -24,6 +26,8 @@ export interface LabeledColumns {
   text?: string;
   /** By default `label`. */
   label?: string;
+  /** Of the second text of a pair; without it, a record is one text. */
+  pair?: string;
 }
 
 /**
@@ -50,28 +54,41 @@ export async function readLabeled(
     config,
     report,
     columns: (names) => chosen(names, columns),
-    hint: "--text-column and --label-column name them, or give their numbers from 1 where the file has no names",
+    hint:
+      "--text-column, --pair-column and --label-column name them, or give their numbers from 1 where the file has no names",
   });
   for await (const block of blocks) {
     for (const { values, place } of block) {
-      const label = asText(values[0]), text = values[1] === null ? undefined : textOf(values[1]) ?? asText(values[1]);
-      if (text === undefined || label === undefined || label.trim() === "") {
-        const what = text === undefined ? `text is ${shown(values[1])}` : `label is ${shown(values[0])}`;
+      const [label, text, pair] = [asText(values[0]), textIn(values[1]), textIn(values[2])];
+      const lacksPair = columns.pair !== undefined && pair === undefined;
+      if (text === undefined || lacksPair || label === undefined || label.trim() === "") {
+        const what = text === undefined
+          ? `text is ${shown(values[1])}`
+          : lacksPair
+          ? `second text, ${columns.pair}, is ${shown(values[2])}`
+          : `label is ${shown(values[0])}`;
         throw new ClozeError("input", `${file}: ${await place()}: the ${what}`, {
           hint: "every record needs a text and a label; leave out those without one",
         });
       }
-      records.push({ text, label: label.trim() });
+      records.push({ text, ...(pair === undefined ? {} : { pair }), label: label.trim() });
     }
   }
   if (records.length === 0) throw new ClozeError("input", `${file} has no records in it`);
   return records;
 }
 
-function chosen(names: readonly string[], { text, label = "label" }: LabeledColumns): [label: string, text: string] {
-  const others = names.filter((name) => name !== label);
-  const guess = names.includes("text") || names.length !== 2 || others.length !== 1 ? "text" : others[0];
-  return [label, text ?? guess];
+function chosen(names: readonly string[], { text, label = "label", pair }: LabeledColumns): string[] {
+  const others = names.filter((name) => name !== label && name !== pair);
+  const guess = names.includes("text") || names.length !== (pair === undefined ? 2 : 3) || others.length !== 1
+    ? "text"
+    : others[0];
+  return [label, text ?? guess, ...(pair === undefined ? [] : [pair])];
+}
+
+/** What stands in a text's column. */
+function textIn(value: unknown): string | undefined {
+  return value === null || value === undefined ? undefined : textOf(value) ?? asText(value);
 }
 
 /** Labels are numbers as well as texts, where the format knows the difference. */

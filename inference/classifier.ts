@@ -3,10 +3,17 @@
 import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Engine } from "../ffi/mod.ts";
-import { prepareEach } from "./arguments.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import { checkOptions, type GivenModel, type InferenceOptions } from "./open_engine.ts";
-import { openSequenceHead, outputsOf, type PreparedText, prepareText } from "./sequence_head.ts";
+import {
+  inputOf,
+  openSequenceHead,
+  outputsOf,
+  type PreparedText,
+  prepareText,
+  prepareTexts,
+  type TextOrPair,
+} from "./sequence_head.ts";
 
 /** A class with its probability. */
 export interface LabelScore {
@@ -20,6 +27,8 @@ export interface LabelScore {
 export interface ClassifiedText {
   /** As it was given. */
   input: string;
+  /** The second text, of a pair. */
+  pair?: string;
   /** Classes with their probabilities. */
   labels: LabelScore[];
   /** Whether the model saw only the beginning, because the text is longer than it takes. */
@@ -80,13 +89,13 @@ export class Classifier implements Disposable {
     return new Classifier(folder, labels, multiLabel, engine);
   }
 
-  /** A text as the model sees it: `[CLS]`, its tokens as far as they fit, `[SEP]`. */
-  prepare(text: string): PreparedText {
-    return prepareText(text, this.folder);
+  /** A text, or a pair, as the model sees it, as far as it fits: `[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`. */
+  prepare(text: string, pair?: string): PreparedText {
+    return prepareText(text, this.folder, pair);
   }
 
   /** Classifies prepared texts, several in one call of the engine. */
-  async classifyPrepared(texts: readonly PreparedText[]): Promise<Omit<ClassifiedText, "input">[]> {
+  async classifyPrepared(texts: readonly PreparedText[]): Promise<Omit<ClassifiedText, "input" | "pair">[]> {
     const rows = await outputsOf(texts, this.#engine, this.labels.length);
     return rows.map((row, i) => {
       const scores = this.multiLabel ? Array.from(row, sigmoid) : softmax(row);
@@ -97,15 +106,15 @@ export class Classifier implements Disposable {
   }
 
   /**
-   * Classifies texts.
+   * Classifies texts, or pairs of texts.
    *
-   * @throws {ClozeError} if a text is no string, with its number, or if the model has been disposed of.
+   * @throws {ClozeError} if one is no text and no pair of texts, with its number, or if the model has been disposed of.
    */
-  async classify(texts: readonly string[]): Promise<ClassifiedText[]> {
-    const prepared = prepareEach("texts", texts, (text) => this.prepare(text));
+  async classify(texts: readonly TextOrPair[]): Promise<ClassifiedText[]> {
+    const prepared = prepareTexts("texts", texts, this.folder);
     this.#engine.checkOpen();
     const classified = await this.classifyPrepared(prepared);
-    return classified.map((result, i) => ({ input: texts[i], ...result }));
+    return classified.map((result, i) => ({ ...inputOf(texts[i]), ...result }));
   }
 
   /** Where it runs. */

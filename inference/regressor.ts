@@ -3,14 +3,23 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Engine } from "../ffi/mod.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
-import { prepareEach } from "./arguments.ts";
 import { checkOptions, type GivenModel, type InferenceOptions } from "./open_engine.ts";
-import { openSequenceHead, outputsOf, type PreparedText, prepareText } from "./sequence_head.ts";
+import {
+  inputOf,
+  openSequenceHead,
+  outputsOf,
+  type PreparedText,
+  prepareText,
+  prepareTexts,
+  type TextOrPair,
+} from "./sequence_head.ts";
 
 /** A text with its values, in the model's order. */
 export interface MeasuredText {
   /** As it was given. */
   input: string;
+  /** The second text, of a pair. */
+  pair?: string;
   /** What the model says of it. */
   values: { label: string; value: number }[];
   /** Whether the model saw only the beginning, because the text is longer than it takes. */
@@ -59,13 +68,13 @@ export class Regressor implements Disposable {
     throw new ClozeError("input", `${folder.path} predicts no values: it classifies`, { hint: "use a Classifier" });
   }
 
-  /** A text as the model sees it: `[CLS]`, its tokens as far as they fit, `[SEP]`. */
-  prepare(text: string): PreparedText {
-    return prepareText(text, this.folder);
+  /** A text, or a pair, as the model sees it, as far as it fits: `[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`. */
+  prepare(text: string, pair?: string): PreparedText {
+    return prepareText(text, this.folder, pair);
   }
 
   /** The values of prepared texts, several in one call of the engine. */
-  async measurePrepared(texts: readonly PreparedText[]): Promise<Omit<MeasuredText, "input">[]> {
+  async measurePrepared(texts: readonly PreparedText[]): Promise<Omit<MeasuredText, "input" | "pair">[]> {
     const rows = await outputsOf(texts, this.#engine, this.labels.length);
     return rows.map((row, i) => {
       const { truncated, counts: { unknown } } = texts[i];
@@ -74,15 +83,15 @@ export class Regressor implements Disposable {
   }
 
   /**
-   * The values of texts.
+   * The values of texts, or of pairs of texts.
    *
-   * @throws {ClozeError} if a text is no string, with its number, or if the model has been disposed of.
+   * @throws {ClozeError} if one is no text and no pair of texts, with its number, or if the model has been disposed of.
    */
-  async measure(texts: readonly string[]): Promise<MeasuredText[]> {
-    const prepared = prepareEach("texts", texts, (text) => this.prepare(text));
+  async measure(texts: readonly TextOrPair[]): Promise<MeasuredText[]> {
+    const prepared = prepareTexts("texts", texts, this.folder);
     this.#engine.checkOpen();
     const measured = await this.measurePrepared(prepared);
-    return measured.map((result, i) => ({ input: texts[i], ...result }));
+    return measured.map((result, i) => ({ ...inputOf(texts[i]), ...result }));
   }
 
   /** Where it runs. */

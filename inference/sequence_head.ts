@@ -3,17 +3,22 @@
 import { packLabeled } from "../config/batch.ts";
 import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
+import { shown } from "../config/json_object.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { longestText } from "../model/families.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
 import { type ClassifierHead, engineHeads } from "../model/model_heads.ts";
-import { type UnknownCounts, unknownCounts } from "../tokenizer/unknown_counts.ts";
+import { encodeSequence } from "../tokenizer/sequence_encoding.ts";
+import type { UnknownCounts } from "../tokenizer/unknown_counts.ts";
+import { checkTexts } from "./arguments.ts";
 import { answerLimits, folderOf, type GivenModel, type InferenceOptions, openBoth } from "./open_engine.ts";
 
 /** A text as the model sees it. */
 export interface PreparedText {
   ids: Int32Array;
+  /** The segment of each token, where not all are of the first. */
+  type_ids?: Int32Array;
   truncated: boolean;
   /** Of the whole text. */
   counts: UnknownCounts;
@@ -38,13 +43,30 @@ export async function openSequenceHead(
   return { ...await openBoth(begun, engineHeads(heads), most, options), head: heads.classifier };
 }
 
-/** A text as the model sees it: `[CLS]`, its tokens as far as they fit, `[SEP]`. */
-export function prepareText(text: string, { tokenizer, config }: ModelFolder): PreparedText {
-  const { cls, sep } = tokenizer.special;
-  const { ids } = tokenizer.encode(text);
-  const most = longestText(config) - 2;
-  const counts = unknownCounts(ids, tokenizer);
-  return { ids: Int32Array.of(cls, ...ids.subarray(0, most), sep), truncated: ids.length > most, counts };
+/** A text, or a pair of texts: a question and its answer, two sentences. */
+export type TextOrPair = string | readonly [text: string, pair: string];
+
+/** A text, or a pair, as the model sees it, as far as it fits: `[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`. */
+export function prepareText(text: string, { tokenizer, config }: ModelFolder, pair?: string): PreparedText {
+  return encodeSequence(tokenizer, { text, pair }, longestText(config), config.type_vocab_size);
+}
+
+/** Prepares texts and pairs. @throws {ClozeError} `usage` naming what is none. */
+export function prepareTexts(name: string, texts: readonly TextOrPair[], folder: ModelFolder): PreparedText[] {
+  if (!Array.isArray(texts)) checkTexts(name, texts);
+  for (const [i, given] of texts.entries()) { // entries(), because holes have to be seen too
+    const isPair = Array.isArray(given) && given.length === 2 && given.every((text) => typeof text === "string");
+    if (typeof given === "string" || isPair) continue;
+    throw new ClozeError("usage", `${name}[${i}] is ${shown(given)}, but has to be a string or a pair of strings`);
+  }
+  return texts.map((given) =>
+    typeof given === "string" ? prepareText(given, folder) : prepareText(given[0], folder, given[1])
+  );
+}
+
+/** What was given, as results name it. */
+export function inputOf(given: TextOrPair): { input: string; pair?: string } {
+  return typeof given === "string" ? { input: given } : { input: given[0], pair: given[1] };
 }
 
 /** The head's outputs for each text, many in one call of the engine. */
@@ -55,7 +77,7 @@ export async function outputsOf(
 ): Promise<Float32Array[]> {
   const rows: Float32Array[] = [];
   for (const group of groupsByTokens(texts, ({ ids }) => ids.length, BATCH_TOKENS)) {
-    const outputs = await engine.sequenceLogits(packLabeled(group.map(({ ids }) => ({ ids }))), count);
+    const outputs = await engine.sequenceLogits(packLabeled(group), count);
     for (let b = 0; b < group.length; b++) rows.push(outputs.subarray(b * count, (b + 1) * count));
   }
   return rows;

@@ -4,6 +4,7 @@
  */
 
 import { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
+import type { EntityScores } from "../config/entities.ts";
 import type { LabeledFile } from "../config/finetune_run.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
 import {
@@ -29,7 +30,7 @@ import { meanSpeed, TRAINING_FOOTNOTE } from "./page.ts";
 import { type Series, trainingSeries } from "./series.ts";
 
 const PANELS = [
-  ["loss", "Loss, nats per text"],
+  ["loss", "Loss, nats"],
   ["accuracy", "Accuracy"],
   ["learning_rate", "Learning rate"],
   ["grad_norm", "Gradient norm, before clipping"],
@@ -130,11 +131,12 @@ function verdictSection(record: ClassifierRecord): Html {
       ${figuresList([
         ["accuracy", last && percent(last.accuracy), last && `the commonest class: ${percent(last.majority)}`],
         ["macro-F1", last && percent(last.macro_f1), counted(run.labels.length, "class", "classes")],
+        ...(last?.entities === undefined ? [] : [entityFigure(last.entities)]),
         ["loss", last && last.loss.toFixed(3), last && `guessing by frequency: ${guessingLoss(last).toFixed(3)}`],
         [
           "on its training file",
           onTraining && percent(onTraining.accuracy),
-          onTraining && counted(onTraining.count, "text"),
+          onTraining && counted(onTraining.count, run.unit ?? "text"),
         ],
         ["updates", line && grouped(line.step), `of ${grouped(run.finetuning.batch_size)} texts`],
         ["time", line && clock((end ?? line).elapsed_ms), `${grouped(meanSpeed(train))} tokens/s in training`],
@@ -177,11 +179,18 @@ function curves(runs: readonly ClassifierRecord[]): Html {
   });
 }
 
+/** F1 of entities, with what it is made of. */
+function entityFigure({ f1, precision, recall, count }: EntityScores): [string, string, string] {
+  const of = `precision ${percent(precision)}, recall ${percent(recall)}, of ${grouped(count)}`;
+  return ["entity F1", percent(f1), of];
+}
+
 /** Which classes are taken for which, and how each fares. */
 function classesSection({ run, evaluations }: ClassifierRecord): Html {
   const last = evaluations.at(-1);
   if (last === undefined) return html``;
-  const columns = ["texts", "answered", "precision", "recall", "F1"].map((head) => [head, "number"] as const);
+  const units = `${run.unit ?? "text"}s`;
+  const columns = [units, "answered", "precision", "recall", "F1"].map((head) => [head, "number"] as const);
   return html`
     <section>
       <h2>Classes</h2>
@@ -200,8 +209,8 @@ function classesSection({ run, evaluations }: ClassifierRecord): Html {
       )}
       <p class="note">Measured on the validation file at update ${grouped(
         last.step,
-      )}. Precision: of the texts answered so,
-      the share that is right. Recall: of the texts of the class, the share that is found.</p>
+      )}. Precision: of the ${units} answered so,
+      the share that is right. Recall: of the ${units} of the class, the share that is found.</p>
     </section>
   `;
 }
@@ -242,7 +251,7 @@ function frequentConfusions({ confusion }: Classification, labels: readonly stri
     .filter(({ count, i, j }) => i !== j && count > 0).sort((a, b) => b.count - a.count).slice(0, MOST_CLASSES);
   return dataTable(
     "is",
-    [["answered as", "text"], ["texts", "number"]],
+    [["answered as", "text"], ["times", "number"]],
     pairs.map(({ is, said, count }) => [is, said, grouped(count)]),
   );
 }

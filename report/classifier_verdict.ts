@@ -61,7 +61,9 @@ export function classifierVerdict(record: ClassifierRecord): Verdict {
     return { headline: "Nothing has been measured on the validation file yet", tone: "neutral", findings };
   }
   const right =
-    `${percent(last.accuracy)} of ${counted(last.count, "text")} told right; always the commonest class gets ` +
+    `${percent(last.accuracy)} of ${
+      counted(last.count, record.run.unit ?? "text")
+    } told right; always the commonest class gets ` +
     percent(last.majority);
   return last.accuracy_interval[0] > last.majority
     ? { headline: `It learned: ${right}`, tone: "good", findings }

@@ -10,7 +10,7 @@ import { Confusion } from "./confusion.ts";
 import { EVALUATION_SEQUENCES, type FinetuningTask, labeledLimits, rowAnswer } from "./finetuning_task.ts";
 
 /** A sequence with the number of its class. */
-export type ClassifiedSequence = Required<LabeledSequence>;
+export type ClassifiedSequence = LabeledSequence & { label: number };
 
 /** `BertForSequenceClassification`. The loss is the mean over sequences. */
 export const SEQUENCE_CLASSIFICATION: FinetuningTask<ClassifiedSequence> = {

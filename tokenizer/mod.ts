@@ -29,6 +29,7 @@ export { WordCounter, type WordCounts } from "./word_counter.ts";
 export { extenderOf } from "./extension.ts";
 export type { Extender, Extension } from "./extender.ts";
 export { scriptOf } from "./script_of.ts";
+export { type EncodedSequence, encodeSequence } from "./sequence_encoding.ts";
 export { bothCounts, NO_WORDS, type UnknownCounts, unknownCounts } from "./unknown_counts.ts";
 export {
   joinedWords,

@@ -21,7 +21,7 @@ export async function run(values: DoctorOptions): Promise<number> {
 async function chosenDtype(): Promise<DoctorReport["auto"]> {
   using engine = await Engine.open({
     config: { ...presetConfig("tiny", 8), num_hidden_layers: 1 },
-    heads: { tokens: true, sequence: null, is_decoder: false, freeze_encoder: false },
+    heads: { tokens: { kind: "masked_lm" }, sequence: null, is_decoder: false, freeze_encoder: false },
     engine: "fused",
     device: "cpu",
     dtype: "auto",

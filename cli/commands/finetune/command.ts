@@ -144,7 +144,7 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>>(
   const data: Both<R[]> = { train: await kind.read(names.train, values), valid: await kind.read(names.valid, values) };
   const labels = start?.run.labels ?? kind.labels(data, folder, values);
   const sample = new UnknownSample();
-  const sequences = (records: R[]) => kind.cut(records, labels, tokenizer, config, sample);
+  const sequences = (records: R[]) => kind.cut(records, labels, folder, config, sample);
   const trainSet = sequences(data.train), validSet = sequences(data.valid);
   kind.say(data, { train: trainSet, valid: validSet }, labels, names, config);
   const counts = bothCounts(trainSet.counts, validSet.counts), causes = sample.causes(tokenizer);
@@ -183,7 +183,7 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>>(
     ? "everything starts at random"
     : newParts(about.initialized);
   sayModel(folder.config, about, config.probe ? `${fresh}; the encoder stays as it is` : fresh, heads.is_decoder);
-  await keepRecord(asked, labels, about, causes, {
+  await keepRecord(asked, { labels, unit: kind.unit }, about, causes, {
     train: await labeledFile(resolve(values.train!), trainSet),
     valid: await labeledFile(resolve(values.valid!), validSet),
   });
@@ -233,7 +233,7 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>>(
 /** Writes down what defines a run that begins; one that goes on has to have the same texts as before. */
 async function keepRecord(
   { output, record, folder, values, config, start }: Finetuning,
-  labels: FinetuneRun["labels"],
+  told: Required<Pick<FinetuneRun, "labels" | "unit">>,
   { dtype, instruction_set, threads, parameter_count }: EngineDescription,
   unknown: UnknownCauses | undefined,
   read: { train: LabeledFile; valid: LabeledFile },
@@ -249,7 +249,7 @@ async function keepRecord(
     engine: { dtype, instruction_set, threads, parameter_count },
     model: folder.path,
     from_scratch: values["from-scratch"] ?? false,
-    labels,
+    ...told,
     ...read,
     ...(unknown === undefined ? {} : { unknown }),
     finetuning: config,

@@ -36,6 +36,11 @@ export const TABLE = {
       "Column (field) of the label, or of the tags; its number from 1 in a file without names.",
       "label; of tags: tags, ner_tags or labels",
     ),
+    "pair-column": text(
+      "NAME",
+      "Column (field) of the second text, where records are pairs of texts: a question and its answer, two sentences.",
+      "each record is one text",
+    ),
     "allow-unknown": ALLOW_UNKNOWN,
     probe: toggle("Leave the encoder as it is and train only pooler and classifier on top: how much it knows already."),
     "from-scratch": toggle("Start from random weights of the model's size, as a baseline."),

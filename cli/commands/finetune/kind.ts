@@ -1,13 +1,13 @@
 /** What kinds of fine-tuning differ in, up to the sequences that a model is trained on. Called by the finetune command. */
 
-import type { LabeledFile } from "../../../config/finetune_run.ts";
+import type { FinetuneRun, LabeledFile } from "../../../config/finetune_run.ts";
 import type { FinetuneConfig } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
 import type { UnknownSample } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import type { ModelHeads } from "../../../model/model_heads.ts";
 import type { FinetuningTask } from "../../../tasks/finetuning_task.ts";
-import type { Tokenizer, UnknownCounts } from "../../../tokenizer/mod.ts";
+import type { UnknownCounts } from "../../../tokenizer/mod.ts";
 import type { FinetuneOptions } from "./flags.ts";
 
 /** Both files of a fine-tuning, or what was made of them. */
@@ -30,6 +30,8 @@ export interface CutFile<S> {
 /** A kind of fine-tuning. `R` is a record of a file, `S` a sequence with what is right for it. */
 export interface Kind<R, S extends { ids: Int32Array }, C extends CutFile<S> = CutFile<S>> {
   readonly task: FinetuningTask<S>;
+  /** What gets a class. */
+  readonly unit: NonNullable<FinetuneRun["unit"]>;
   /** Parts of the model that a pretrained one may lack. */
   readonly parts: readonly ("pooler" | "classifier")[];
   /** The records of a file; says what was wrong with it. */
@@ -41,7 +43,7 @@ export interface Kind<R, S extends { ids: Int32Array }, C extends CutFile<S> = C
   cut(
     records: readonly R[],
     labels: readonly string[],
-    tokenizer: Tokenizer,
+    folder: ModelFolder,
     config: FinetuneConfig,
     sample: UnknownSample,
   ): C;

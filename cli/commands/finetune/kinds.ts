@@ -2,6 +2,7 @@
 
 import { isTagged } from "../../../data/mod.ts";
 import { corpusConfig } from "../../corpus.ts";
+import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { resolve } from "../../paths.ts";
 import type { FINETUNE_TASKS, FinetuneOptions } from "./flags.ts";
 import type { Kind } from "./kind.ts";
@@ -20,6 +21,13 @@ const CONLL = /\.(conll|bio|iob2?|bioes)(\.(gz|zst))?$/i;
 /** The kind that is asked for by name, or that the training file is of. @throws {ClozeError} `io`, `input` */
 // deno-lint-ignore no-explicit-any
 export async function kindOf(values: FinetuneOptions): Promise<Kind<any, any, any>> {
+  const kind = await askedKind(values);
+  if (kind === TAGGED) refuseFlags(values, ["pair-column"], "is for pairs of texts, and the files are of tagged words");
+  return kind;
+}
+
+// deno-lint-ignore no-explicit-any
+async function askedKind(values: FinetuneOptions): Promise<Kind<any, any, any>> {
   if (values.task !== undefined) return KINDS[values.task];
   if (CONLL.test(values.train!)) return TAGGED;
   return await isTagged(resolve(values.train!), corpusConfig(values)) ? TAGGED : TEXTS;

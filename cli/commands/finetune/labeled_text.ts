@@ -7,7 +7,7 @@ import { CorpusReport, type LabeledText, readLabeled, type UnknownSample } from 
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import { classifierDropout, classifierHeads } from "../../../model/model_heads.ts";
 import { type ClassifiedSequence, SEQUENCE_CLASSIFICATION } from "../../../tasks/sequence_classification.ts";
-import { bothCounts, NO_WORDS, type Tokenizer, unknownCounts } from "../../../tokenizer/mod.ts";
+import { bothCounts, encodeSequence, NO_WORDS } from "../../../tokenizer/mod.ts";
 import { corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
 import { counted } from "../../terminal.ts";
@@ -29,8 +29,12 @@ export async function checkFile(flag: "train" | "valid", file: string): Promise<
 
 /** The records of a file; says what was wrong with it. */
 async function readRecords(file: string, values: FinetuneOptions): Promise<LabeledText[]> {
-  const text = textColumn(values), label = values["label-column"];
-  const columns = { ...(text === undefined ? {} : { text }), ...(label === undefined ? {} : { label }) };
+  const text = textColumn(values), label = values["label-column"], pair = values["pair-column"];
+  const columns = {
+    ...(text === undefined ? {} : { text }),
+    ...(label === undefined ? {} : { label }),
+    ...(pair === undefined ? {} : { pair }),
+  };
   const report = new CorpusReport();
   const records = await readLabeled(resolve(file), columns, corpusConfig(values), report);
   noteFindings(report, file);
@@ -95,19 +99,19 @@ function byNumber(a: string, b: string): number {
 function cut(
   records: readonly LabeledText[],
   labels: readonly string[],
-  tokenizer: Tokenizer,
+  { tokenizer, config: { type_vocab_size } }: ModelFolder,
   { max_sequence_length }: FinetuneConfig,
   sample: UnknownSample,
 ): CutFile<ClassifiedSequence> {
-  const { cls, sep } = tokenizer.special;
-  const most = max_sequence_length - 2;
   let counts = NO_WORDS, cut_off = 0;
-  const sequences = records.map(({ text, label }) => {
-    const { ids } = tokenizer.encode(text);
-    sample.addText(text, ids, tokenizer);
-    counts = bothCounts(counts, unknownCounts(ids, tokenizer));
-    if (ids.length > most) cut_off++;
-    return { ids: Int32Array.of(cls, ...ids.subarray(0, most), sep), label: labels.indexOf(label) };
+  const sequences = records.map((record) => {
+    const { ids, type_ids, ...found } = encodeSequence(tokenizer, record, max_sequence_length, type_vocab_size);
+    for (const text of [record.text, record.pair]) {
+      if (found.counts.unknown > 0 && text !== undefined) sample.addText(text, [tokenizer.special.unk], tokenizer);
+    }
+    counts = bothCounts(counts, found.counts);
+    if (found.truncated) cut_off++;
+    return { ids, ...(type_ids === undefined ? {} : { type_ids }), label: labels.indexOf(record.label) };
   });
   return { sequences, texts: records.length, cut_off, counts };
 }
@@ -115,6 +119,7 @@ function cut(
 /** A text gets one of several classes. */
 export const TEXTS: Kind<LabeledText, ClassifiedSequence> = {
   task: SEQUENCE_CLASSIFICATION,
+  unit: "text",
   parts: ["pooler", "classifier"],
   read: readRecords,
   labels: labelsOf,
@@ -125,7 +130,7 @@ export const TEXTS: Kind<LabeledText, ClassifiedSequence> = {
     ),
   cut,
   say(data, { train, valid }, labels, names) {
-    sayData(counted(train.texts, "text"), valid.texts, labels);
+    sayData(counted(train.texts, data.train[0].pair === undefined ? "text" : "pair"), valid.texts, labels);
     warnOfTexts(data, labels, names);
   },
   isTrainedFurther: ({ classifier }) => classifier !== null,

@@ -52,11 +52,12 @@ function keyOf(tag: string): string {
 /** The words of a sentence get a class each. */
 export const TAGGED: Kind<TaggedSentence, TaggedSequence, CutSentences> = {
   task: TOKEN_CLASSIFICATION,
+  unit: "word",
   parts: ["pooler", "classifier"],
   read: readSentences,
   labels: labelsOf,
   heads: (labels, { config }) => tokenClassifierHeads({ labels, classifier_dropout: config.hidden_dropout_prob }),
-  cut: (sentences, labels, tokenizer, { max_sequence_length }, sample) =>
+  cut: (sentences, labels, { tokenizer }, { max_sequence_length }, sample) =>
     cutSentences(sentences, labels, tokenizer, max_sequence_length, sample),
   say(data, cut, labels, names, { max_sequence_length }) {
     sayData(counted(cut.train.texts, "sentence"), cut.valid.texts, labels);

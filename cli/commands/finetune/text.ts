@@ -15,15 +15,16 @@ export function warnOfTexts(
     warn(`${names.valid} has no text of the class ${unmeasured.join(", ")}: it is not measured`);
   }
   for (const [records, name] of [[train, names.train], [valid, names.valid]] as const) {
-    const empty = records.filter(({ text }) => text.trim() === "").length;
+    const empty = records.filter(({ text, pair }) => text.trim() === "" || pair?.trim() === "").length;
     if (empty === 0) continue;
     warn(
       `${grouped(empty)} of the ${grouped(records.length)} records of ${name} ${empty === 1 ? "has" : "have"} no text`,
       "they are classified like all others: leave them out unless you mean it",
     );
   }
-  const trained = new Set(train.map(({ text }) => text));
-  const seen = valid.filter(({ text }) => trained.has(text)).length / valid.length;
+  const key = ({ text, pair }: LabeledText) => pair === undefined ? text : `${text}\t${pair}`;
+  const trained = new Set(train.map(key));
+  const seen = valid.filter((record) => trained.has(key(record))).length / valid.length;
   if (seen <= SEEN_SHARE) return;
   warn(
     `${percent(seen)} of the texts of ${names.valid} are texts of ${names.train}, too`,

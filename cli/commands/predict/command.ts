@@ -50,6 +50,7 @@ const classifier = (): Promise<typeof import("../../../inference/classifier.ts")
 const regressor = (): Promise<typeof import("../../../inference/regressor.ts")> => import(at("inference/regressor.ts"));
 const tokenClassifier = (): Promise<typeof import("../../../inference/token_classifier.ts")> =>
   import(at("inference/token_classifier.ts"));
+const pairs = (): Promise<typeof import("./pairs.ts")> => import(at("cli/commands/predict/pairs.ts"));
 const session = (): Promise<typeof import("../../session.ts")> => import(at("cli/session.ts"));
 const sideBySide = (): Promise<typeof import("./side_by_side.ts")> =>
   import(at("cli/commands/predict/side_by_side.ts"));
@@ -67,6 +68,14 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
     noteTensors(model.unknownTensors);
     return model;
   };
+  const asPairs = async (): Promise<TextsOf> => {
+    const { madeOfPairs, textsOf } = await pairs();
+    const isPair = values.pairs === true || await madeOfPairs(path);
+    return (line) => textsOf(line, isPair);
+  };
+  if (heads.classifier === null) {
+    refuseFlags(values, ["pairs"], `is for models that classify texts, and ${path} does not`);
+  }
   if (heads.token_classifier !== null) {
     refuseFlags(values, ["targets", "top-k"], `is not for ${path}, which tags words`);
     const { TokenClassifier } = await tokenClassifier();
@@ -84,13 +93,17 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
       const model = await Regressor.open(folder, options);
       ready(model, model.folder.tokenizer);
       const what = model.labels.length > 1 ? model.labels.join(", ") : "value";
-      return { answerer: measures(model, values), model, invitation: `Type a line; it is told its ${what}.` };
+      return {
+        answerer: measures(model, values, await asPairs()),
+        model,
+        invitation: `Type a line; it is told its ${what}.`,
+      };
     }
     const { Classifier } = await classifier();
     const model = await Classifier.open(folder, options);
     ready(model, model.folder.tokenizer);
     const invitation = `Type a line; it is told which of these it is: ${model.labels.join(", ")}`;
-    return { answerer: classifies(model, values), model, invitation };
+    return { answerer: classifies(model, values, await asPairs()), model, invitation };
   }
   const { "top-k": topK, targets } = values;
   if (topK !== undefined && targets !== undefined) {
@@ -105,6 +118,9 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
   return { answerer: fills(model, values), model, invitation: "Type a sentence with a [MASK] or ____ in it." };
 }
 
+/** A line as a text, or as a pair. */
+type TextsOf = (line: string) => { input: string; pair?: string };
+
 function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<FillMask["prepare"]>> {
   const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : filledLine;
   return {
@@ -117,7 +133,11 @@ function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<Fil
   };
 }
 
-function classifies(model: Classifier, values: PredictOptions): Answerer<ReturnType<Classifier["prepare"]>> {
+function classifies(
+  model: Classifier,
+  values: PredictOptions,
+  textsOf: TextsOf,
+): Answerer<ReturnType<Classifier["prepare"]>> {
   const shown = values["top-k"] ?? (values.json === true || model.multiLabel ? model.labels.length : 1);
   const show = (text: ClassifiedText): string => {
     const labels = text.labels.slice(0, shown);
@@ -125,23 +145,33 @@ function classifies(model: Classifier, values: PredictOptions): Answerer<ReturnT
     return classes({ ...text, labels });
   };
   return {
-    prepare: (text) => model.prepare(text),
+    prepare(line) {
+      const { input, pair } = textsOf(line);
+      return model.prepare(input, pair);
+    },
     counts: ({ counts }) => counts,
     answer: async (prepared, inputs) => {
       const classified = await model.classifyPrepared(prepared);
-      return classified.map((result, i) => show({ input: inputs[i], ...result }));
+      return classified.map((result, i) => show({ ...textsOf(inputs[i]), ...result }));
     },
   };
 }
 
-function measures(model: Regressor, values: PredictOptions): Answerer<ReturnType<Regressor["prepare"]>> {
+function measures(
+  model: Regressor,
+  values: PredictOptions,
+  textsOf: TextsOf,
+): Answerer<ReturnType<Regressor["prepare"]>> {
   const show = values.json === true ? (text: MeasuredText) => JSON.stringify(text) + "\n" : measuredLine;
   return {
-    prepare: (text) => model.prepare(text),
+    prepare(line) {
+      const { input, pair } = textsOf(line);
+      return model.prepare(input, pair);
+    },
     counts: ({ counts }) => counts,
     answer: async (prepared, inputs) => {
       const measured = await model.measurePrepared(prepared);
-      return measured.map((result, i) => show({ input: inputs[i], ...result }));
+      return measured.map((result, i) => show({ ...textsOf(inputs[i]), ...result }));
     },
   };
 }

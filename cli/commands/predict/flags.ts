@@ -31,6 +31,9 @@ export const TABLE = {
       "5 answers; 1 class, all with --json or of a multi-label classifier",
     ),
     targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
+    pairs: toggle(
+      "Lines are pairs of texts with a tab between the two. Taken for granted of a model that finetune --pair-column made.",
+    ),
     ...TEXT_FLAGS,
     json: toggle(
       "One JSON object a line: input, masks (token, id, probability), sequence, truncated, unknown (words that became [UNK]); or input, labels, truncated, unknown; or input, words, entities (with offsets in UTF-16 units), divided, unknown. Of several models each has its own, with model.",

@@ -18,9 +18,14 @@ export function filledLine(line: FilledLine): string {
 }
 
 /** The classes of a text, and the text. */
-export function classes({ labels, input }: Pick<ClassifiedText, "labels" | "input">): string {
+export function classes({ labels, ...of }: Pick<ClassifiedText, "labels" | "input" | "pair">): string {
   return labels.map(({ label, probability }) => `${visibleLine(label)} ${percent(probability)}`).join("  ") +
-    `\t${input}\n`;
+    `\t${given(of)}\n`;
+}
+
+/** The text, or both of a pair with a tab between them. */
+function given({ input, pair }: { input: string; pair?: string }): string {
+  return pair === undefined ? input : `${input}\t${pair}`;
 }
 
 /** The words of a text with their tags, one a line as in CoNLL's files, and a blank line behind them. */
@@ -32,10 +37,10 @@ export function taggedLines({ words }: Pick<TaggedText, "words">): string {
 }
 
 /** The values of a text, with their names where there are several, and the text. */
-export function measuredLine({ values, input }: MeasuredText): string {
+export function measuredLine({ values, ...of }: MeasuredText): string {
   const shown = values.map(({ label, value }) => {
     const digits = String(Number(value.toPrecision(6)));
     return values.length === 1 ? digits : `${visibleLine(label)} ${digits}`;
   });
-  return `${shown.join("  ")}\t${input}\n`;
+  return `${shown.join("  ")}\t${given(of)}\n`;
 }

@@ -79,8 +79,7 @@ impl Packed {
         } else if heads.tokens.is_none() {
             (self.masked_positions, self.labels) = (Vec::new(), Vec::new());
         }
-        let outputs = heads.tokens.map_or(1, |head| head.outputs(23)) as i32;
-        self.labels.iter_mut().for_each(|label| *label %= outputs);
+        self.labels.iter_mut().for_each(|label| *label %= heads.tokens.map_or(1, |head| head.outputs(23)) as i32);
         if let Some(task) = heads.sequence {
             let first = |b: usize| self.input_ids[self.cu_seqlens[b] as usize];
             self.sequence_labels = (0..b).map(|b| first(b) % task.num_labels as i32).collect();

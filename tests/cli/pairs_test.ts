@@ -1,0 +1,62 @@
+/** `cloze finetune` on pairs of texts as people run it, and `predict` on what comes out. */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { Classifier } from "../../mod.ts";
+import { testWithCore, trainedPlace } from "../support.ts";
+
+/** Whether both texts are about the same animal: no word of one text tells. */
+function pairs(from: number, count: number): string {
+  const animals = ["cat", "dog", "horse"];
+  const rows = Array.from({ length: count }, (_, i) => {
+    const [a, b] = [animals[(from + i) % 3], animals[Math.floor((from + i) / 3) % 3]];
+    return `The ${a} sees.\tThe ${b} hears.\t${a === b ? "same" : "other"}`;
+  });
+  return ["question\tanswer\tlabel", ...rows, ""].join("\n");
+}
+
+testWithCore("finetune on pairs makes a classifier that predict gives pairs", async (t) => {
+  using place = await trainedPlace(60);
+  place.file("train.tsv", pairs(0, 360));
+  place.file("valid.tsv", pairs(0, 45));
+  const files = ["--train", "train.tsv", "--valid", "valid.tsv"];
+  const flags = ["finetune", "--model", "model", ...files, "--pair-column", "answer", "--text-column", "question"];
+  const { code, stderr } = await place.cloze([
+    ...flags,
+    "--learning-rate",
+    "1e-3",
+    "--epochs",
+    "4",
+    "--output",
+    "same",
+  ]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "360 pairs to train on");
+
+  await t.step("with a tab between the two", async () => {
+    const input = "The cat sees.\tThe cat hears.\nThe cat sees.\n";
+    const json = await place.cloze(["predict", "--model", "same", "--json"], { input });
+    assertEquals(json.code, 1);
+    assertStringIncludes(json.stderr, "line 2: a pair is two texts with a tab between them");
+    const found = JSON.parse(json.stdout);
+    assertEquals([found.input, found.pair, found.labels.length], ["The cat sees.", "The cat hears.", 2]);
+    const plain = await place.cloze(["predict", "--model", "same"], { input: input.split("\n")[0] });
+    assertStringIncludes(plain.stdout, "\tThe cat sees.\tThe cat hears.\n");
+    using model = await Classifier.open(`${place.path}/same`);
+    const [both, first] = await model.classify([["The cat sees.", "The cat hears."], "The cat sees."]);
+    assertEquals(both.labels, found.labels);
+    assertEquals([both.pair, first.pair], ["The cat hears.", undefined]);
+    const types = model.prepare("The cat", "hears").type_ids;
+    assertEquals([...types!].toSorted(), [...types!], "the second text is of the second segment");
+    assertEquals(types!.at(-1), 1);
+  });
+
+  await t.step("and says what is no pair", async () => {
+    place.file("lacks.jsonl", '{"question": "a", "answer": null, "label": "same"}\n');
+    const lacks = flags.map((word) => word === "train.tsv" ? "lacks.jsonl" : word);
+    const { stderr } = await place.cloze([...lacks, "--output", "x"]);
+    assertStringIncludes(stderr, "lacks.jsonl: line 1: the second text, answer, is missing");
+    const blanks = await place.cloze(["predict", "--model", "model", "--pairs"], { input: "a\tb\n" });
+    assertEquals(blanks.code, 2);
+    assertStringIncludes(blanks.stderr, "--pairs is for models that classify texts");
+  });
+});
