@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::sys::CUstream;
 
+use super::matmul::{Matmul, Operand};
 use super::products::Key;
 use super::{Algorithm, Dtype, Product};
 use crate::error::{Code, Error, Result};
@@ -22,7 +23,7 @@ const MOST_ALGORITHMS: usize = 32;
 /// A product's descriptors.
 struct Plan {
     operation: sys::cublasLtMatmulDesc_t,
-    /// Of B, A and C: cuBLASLt is column-major, so it computes Cᵀ = Bᵀ Aᵀ.
+    /// Of A, B and D.
     layouts: [sys::cublasLtMatrixLayout_t; 3],
 }
 
@@ -46,18 +47,6 @@ fn data_type(dtype: Dtype) -> sys::cudaDataType {
         Dtype::Bf16 => sys::cudaDataType::CUDA_R_16BF,
         _ => sys::cudaDataType::CUDA_R_32F,
     }
-}
-
-/// Rows, columns and leading dimension of the column-major matrices that B, A and C are to cuBLASLt.
-fn shapes(product: &Product) -> [[u64; 3]; 3] {
-    let [m, n, k] = [product.m, product.n, product.k].map(|x| x as u64);
-    // A row-major [r, c] is a column-major [c, r] with leading dimension c.
-    let matrix = |rows, columns| [columns, rows, columns];
-    [
-        if product.b.transposed { matrix(n, k) } else { matrix(k, n) },
-        if product.a.transposed { matrix(k, m) } else { matrix(m, k) },
-        matrix(m, n),
-    ]
 }
 
 impl Blas {
@@ -104,7 +93,7 @@ impl Blas {
             self.prefer(attribute, &value)?;
         }
         let (handle, preference) = (self.handle, self.preference);
-        let Plan { operation, layouts: [b, a, c] } = self.plan(product)?;
+        let Plan { operation, layouts: [a, b, d] } = self.plan(product)?;
         let mut found = [MaybeUninit::<sys::cublasLtMatmulHeuristicResult_t>::uninit(); MOST_ALGORITHMS];
         let mut count = 0;
         // SAFETY: all descriptors are alive, and there is room for as many results as are asked for.
@@ -112,10 +101,10 @@ impl Blas {
             sys::cublasLtMatmulAlgoGetHeuristic(
                 handle,
                 *operation,
-                *b,
                 *a,
-                *c,
-                *c,
+                *b,
+                *d,
+                *d,
                 preference,
                 MOST_ALGORITHMS as i32,
                 found.as_mut_ptr().cast(),
@@ -135,13 +124,13 @@ impl Blas {
     /// Whether an algorithm can be used for a product here, with the workspace that there is.
     pub fn runs(&mut self, product: &Product, algorithm: &Algorithm) -> bool {
         let handle = self.handle;
-        let Ok(Plan { operation, layouts: [b, a, c] }) = self.plan(product) else { return false };
+        let Ok(Plan { operation, layouts: [a, b, d] }) = self.plan(product) else { return false };
         let algorithm = sys::cublasLtMatmulAlgo_t { data: *algorithm };
         let mut result = MaybeUninit::<sys::cublasLtMatmulHeuristicResult_t>::zeroed();
         // SAFETY: all descriptors are alive; the result is plain numbers, for which zeros are values.
         let (status, result) = unsafe {
             let place = result.as_mut_ptr();
-            let status = sys::cublasLtMatmulAlgoCheck(handle, *operation, *b, *a, *c, *c, &algorithm, place);
+            let status = sys::cublasLtMatmulAlgoCheck(handle, *operation, *a, *b, *d, *d, &algorithm, place);
             (status, result.assume_init())
         };
         status == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS && result.workspaceSize <= WORKSPACE
@@ -153,15 +142,15 @@ impl Blas {
     /// `Unsupported` if it cannot be started.
     pub fn multiply(&mut self, stream: CUstream, product: &Product, algorithm: &Algorithm) -> Result<()> {
         let sizes = [product.m, product.n, product.k];
-        let operands = [product.b.elements.address, product.a.elements.address, product.c.address];
+        let matmul = Matmul::of(product);
         let (handle, workspace) = (self.handle, self.workspace);
         let plan = self.plan(product)?;
-        if let Some(bias) = product.bias {
+        if let Some(bias) = matmul.bias {
             set(plan.operation, sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias.address)?;
         }
         let algorithm = sys::cublasLtMatmulAlgo_t { data: *algorithm };
-        let (one, beta) = (1f32, if product.accumulate { 1f32 } else { 0f32 });
-        let [b, a, c] = operands.map(|address| address as *mut c_void);
+        let one = 1f32;
+        let [a, b, d] = [matmul.a, matmul.b, matmul.d].map(|operand| operand.address as *mut c_void);
         // SAFETY: the operands are as large as the layouts say (`Product::check`), and everything lives until the stream
         // has run, because memory is freed only after waiting for it.
         unsafe {
@@ -169,14 +158,14 @@ impl Blas {
                 handle,
                 plan.operation,
                 std::ptr::from_ref(&one).cast(),
-                std::ptr::from_ref(&beta).cast(),
-                b,
-                plan.layouts[0],
+                std::ptr::from_ref(&matmul.beta).cast(),
                 a,
+                plan.layouts[0],
+                b,
                 plan.layouts[1],
-                c,
+                d,
                 plan.layouts[2],
-                c,
+                d,
                 plan.layouts[2],
                 &algorithm,
                 workspace as *mut c_void,
@@ -191,11 +180,11 @@ impl Blas {
     fn plan(&mut self, product: &Product) -> Result<&Plan> {
         Ok(match self.plans.entry(Key::of(product)) {
             Entry::Occupied(plan) => plan.into_mut(),
-            Entry::Vacant(place) => place.insert(Self::describe(product)?),
+            Entry::Vacant(place) => place.insert(Self::describe(&Matmul::of(product))?),
         })
     }
 
-    fn describe(product: &Product) -> Result<Plan> {
+    fn describe(matmul: &Matmul) -> Result<Plan> {
         use sys::cublasLtMatmulDescAttributes_t as Attribute;
         // f32 products are there to be compared with the CPU's: no TF32.
         let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
@@ -203,22 +192,20 @@ impl Blas {
             .map_err(|e| failed("no descriptor", e))?;
         // cublasOperation_t: CUBLAS_OP_N and CUBLAS_OP_T.
         let operation_of = i32::from;
-        set(operation, Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &operation_of(product.b.transposed))?;
-        set(operation, Attribute::CUBLASLT_MATMUL_DESC_TRANSB, &operation_of(product.a.transposed))?;
-        if let Some(bias) = product.bias {
+        set(operation, Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &operation_of(matmul.a.transposed))?;
+        set(operation, Attribute::CUBLASLT_MATMUL_DESC_TRANSB, &operation_of(matmul.b.transposed))?;
+        if let Some(bias) = matmul.bias {
             let epilogue = sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS;
             set(operation, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue)?;
             set(operation, Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias.address)?;
             set(operation, Attribute::CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &data_type(bias.dtype))?;
         }
-        let types = [product.b.elements.dtype, product.a.elements.dtype, product.c.dtype];
-        let shapes = shapes(product);
-        let layout = |i: usize| {
-            let [rows, columns, leading] = shapes[i];
-            result::create_matrix_layout(data_type(types[i]), rows, columns, leading as i64)
+        let layout = |operand: Operand| {
+            let (rows, columns) = (operand.rows as u64, operand.columns as u64);
+            result::create_matrix_layout(data_type(operand.dtype), rows, columns, operand.leading as i64)
                 .map_err(|e| failed("no layout", e))
         };
-        let layouts = [layout(0)?, layout(1)?, layout(2)?];
+        let layouts = [layout(matmul.a)?, layout(matmul.b)?, layout(matmul.d)?];
         Ok(Plan { operation, layouts })
     }
 }

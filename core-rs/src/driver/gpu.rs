@@ -302,11 +302,10 @@ impl Device for Gpu {
 
     fn allocate(&self, bytes: usize) -> Result<Memory> {
         self.call(&format!("{} MiB", bytes.div_ceil(1 << 20)), || {
-            // SAFETY: new memory of that size is cleared, and the call waits, because uploads go by another stream.
+            // SAFETY: new memory of that size is cleared.
             unsafe {
                 let memory = Memory { address: result::malloc_sync(bytes)?, context: Arc::clone(&self.context) };
                 result::memset_d8_async(memory.address, 0, bytes, self.compute)?;
-                result::stream::synchronize(self.compute)?;
                 Ok(memory)
             }
         })

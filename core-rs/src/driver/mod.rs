@@ -5,6 +5,7 @@
 pub mod blas;
 pub mod gpu;
 pub mod libraries;
+pub mod matmul;
 pub mod nvrtc;
 pub mod products;
 pub mod queue;
@@ -243,7 +244,7 @@ pub trait Device: Send + 'static {
     /// What activations are: `F32` or `Bf16`. The program's kernels are compiled for it.
     fn activations(&self) -> Dtype;
 
-    /// Zeroed memory.
+    /// Memory, which is zeroed on the lane of kernels: whoever uses it first on the other one has to wait for that.
     ///
     /// # Errors
     /// `OutOfMemory`.

@@ -115,12 +115,14 @@ impl<D: Device> Queue<D> {
     /// `OutOfMemory`.
     pub fn new(device: D, inputs: usize, cache: Option<&Path>, modes: Modes) -> Result<Self> {
         let half = || {
-            Ok(Half {
+            let half = Half {
                 pinned: device.pinned(inputs.max(STAGE))?,
                 landing: device.allocate(inputs.max(1))?,
                 uploaded: device.event()?,
                 consumed: device.event()?,
-            })
+            };
+            device.record(&half.consumed, Lane::Compute)?; // zeroed, which the first upload waits for
+            Ok(half)
         };
         let inputs = Inputs {
             arena: device.allocate(inputs.max(1))?,

@@ -2,8 +2,10 @@
 //! not on the build: a C++ compiler (the simulator), NVRTC, a GPU. The harness is libtest-mimic, because `#[ignore]` is
 //! decided when a test is compiled.
 
+mod blas;
 mod faults;
 mod fused;
+mod lanes;
 mod nvrtc;
 mod ops;
 mod program;
@@ -21,6 +23,7 @@ use cloze_core::driver::queue::{Modes, Queue};
 use cloze_core::driver::{Device, Dtype, libraries};
 use cloze_core::heads::Heads;
 use cloze_core::machine::dtype::{Bf16, Element};
+use lanes::Schedule;
 use libtest_mimic::{Arguments, Trial};
 use program::Program;
 use simulator::{Multiplies, Simulator};
@@ -68,6 +71,13 @@ where
     tests.map(|(test, run)| trial(format!("cpu::{name}::fused::{test}"), None, move || run(&mut cpu()))).collect()
 }
 
+/// A hash of what a test copies from the device.
+fn bits_of(run: fn(&Queue<Simulator>), simulator: Simulator) -> u64 {
+    let downloads = simulator.downloads();
+    run(&queue(simulator));
+    *downloads.lock().unwrap()
+}
+
 /// A backend for what is fused.
 fn backend<D: Device>(device: D) -> Cuda<D> {
     Cuda::new(device, &step::options(Heads::MASKED_LM), None, modes()).expect("memory")
@@ -87,9 +97,8 @@ fn main() {
     for (dtype_name, dtype) in DTYPES {
         for (name, run) in ops::tests::<Simulator>() {
             trials.push(trial(format!("simulated::{dtype_name}::{name}"), compiler, move || {
-                for reversed in [false, true] {
-                    run(&queue(simulated(dtype).reversed(reversed)));
-                }
+                let bits = [0, 1, 2].map(|order| bits_of(run, simulated(dtype).ordered(order)));
+                assert_eq!(bits, [bits[0]; 3], "results depend on the order in which blocks and warps run");
             }));
         }
     }
@@ -104,16 +113,30 @@ fn main() {
         }
     }
     for (dtype_name, dtype) in DTYPES {
-        for (name, run) in step::tests::<Simulator>() {
+        for (seed, (name, run)) in (2..).zip(step::tests::<Simulator>()) {
             let name = format!("simulated::{dtype_name}::step::{name}");
-            trials.push(trial(name, compiler, move || run(&|| simulated(dtype))));
+            let as_late_as_can_be = move || simulated(dtype);
+            let by_seed = move || simulated(dtype).scheduled(Schedule::Random(seed.into())).ordered(seed);
+            trials.push(trial(name, compiler, move || match dtype {
+                Dtype::Bf16 => run(&by_seed),
+                _ => run(&as_late_as_can_be),
+            }));
         }
         for (name, run) in fused::tests::<Cuda<Simulator>>() {
             let name = format!("simulated::{dtype_name}::fused::{name}");
             trials.push(trial(name, compiler, move || run(&mut backend(simulated(dtype)))));
         }
     }
+    // Steps that wait for uploads and make them in turns, with either lane as far ahead of the other as it can be.
+    for schedule in [Schedule::UploadsFirst, Schedule::KernelsFirst] {
+        let takes_turns = ["steps_of_one_shape_are_replayed", "accumulation_and_resuming"];
+        for (name, run) in step::tests::<Simulator>().into_iter().filter(|(name, _)| takes_turns.contains(name)) {
+            let name = format!("simulated::f32::{schedule:?}::step::{name}");
+            trials.push(trial(name, compiler, move || run(&|| simulated(Dtype::F32).scheduled(schedule))));
+        }
+    }
     let without_nvrtc = (!nvrtc::present()).then_some("no NVRTC; deno task nvrtc fetches it");
+    trials.push(trial("nvrtc::resources_are_told".into(), without_nvrtc, nvrtc::resources_are_told));
     for (dtype_name, dtype) in DTYPES {
         for architecture in nvrtc::ARCHITECTURES {
             let name = format!("nvrtc::{dtype_name}::{architecture}");

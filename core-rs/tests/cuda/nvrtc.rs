@@ -1,10 +1,12 @@
 //! Every kernel compiled for the architectures of A100, H100 and H200, and B200, wherever NVRTC is: on the system, or in
-//! target/nvrtc, where `deno task nvrtc` puts it. What has been compiled is kept there.
+//! target/nvrtc, where `deno task nvrtc` puts it. What has been compiled is kept there. Kernels that a step spends its time
+//! in are held to what they may take of a multiprocessor.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use cloze_core::backend::cuda::program::{PROGRAM, units};
-use cloze_core::driver::nvrtc::Kept;
+use cloze_core::driver::nvrtc::{Kept, Unit};
 use cloze_core::driver::{Dtype, libraries, nvrtc};
 
 /// Compute capabilities 8.0, 9.0 and 10.0.
@@ -56,9 +58,96 @@ pub fn compile(architecture: &str, activations: Dtype) {
         }
     }
     assert!(names.len() > 40, "{names:?}");
+    let found: HashMap<_, _> = code.iter().flat_map(|cubin| resources(cubin)).collect();
     for name in names {
-        let section = format!(".text.{name}\0");
-        let has = |code: &Vec<u8>| code.windows(section.len()).any(|w| w == section.as_bytes());
-        assert!(code.iter().any(has), "{name} is not in the code");
+        assert!(found.contains_key(&name), "{name} is not in the code");
     }
+    if activations == Dtype::Bf16 && architecture == HOPPER {
+        for &(name, registers) in HOT {
+            hold(name, registers, found[name]).unwrap_or_else(|why| panic!("{why}"));
+        }
+    }
+}
+
+const HOPPER: &str = "sm_90a";
+
+/// Most registers of a thread, as compiled for Hopper with bfloat16. A multiprocessor has 65,536: so many threads of the
+/// kernel run on it at once as that is times this. None of these may keep values in memory for want of registers.
+const HOT: &[(&str, u32)] = &[
+    ("attention_forward_64", 128),
+    ("attention_backward_keys_64", 168),
+    ("attention_backward_queries_64", 128),
+    ("norm_forward_768", 48),
+    ("norm_backward_768", 128),
+    ("gelu_forward", 32),
+    ("gelu_backward", 32),
+    ("cross_entropy", 32),
+    ("adamw", 40),
+];
+
+/// Of one kernel: registers of a thread, and bytes of memory for those of its values that have none.
+type Resources = [u32; 2];
+
+fn hold(name: &str, most: u32, [registers, memory]: Resources) -> Result<(), String> {
+    match (registers <= most, memory) {
+        (true, 0) => Ok(()),
+        (true, _) => Err(format!("{name} keeps {memory} bytes of each thread in memory")),
+        (false, _) => Err(format!("{name} takes {registers} registers of a thread; {most} are allowed")),
+    }
+}
+
+/// What a cubin says of its kernels. It is an ELF file whose section `.nv.info` has records of a format, an attribute and,
+/// in those of format 4, a size and as many bytes: for these two attributes a symbol's number and a value.
+fn resources(cubin: &[u8]) -> HashMap<String, Resources> {
+    const REGISTERS: u8 = 0x2f;
+    const FRAME: u8 = 0x11;
+    let number = |at: usize, bytes: usize| cubin[at..at + bytes].iter().rev().fold(0, |n, &b| n << 8 | usize::from(b));
+    let text = |at: usize| {
+        let name = cubin[at..].split(|&b| b == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(name).into_owned()
+    };
+    // Offset, size, linked section, name and type of each section.
+    let section = |i: usize| {
+        let at = number(0x28, 8) + i * number(0x3a, 2);
+        (number(at + 24, 8), number(at + 32, 8), number(at + 40, 4), number(at, 4), number(at + 4, 4))
+    };
+    let sections: Vec<_> = (0..number(0x3c, 2)).map(section).collect();
+    let names = sections[number(0x3e, 2)].0;
+    let symbols = sections.iter().find(|section| section.4 == 2).expect("symbols");
+    let symbol = |i: usize| text(sections[symbols.2].0 + number(symbols.0 + 24 * i, 4));
+    let (mut at, size, ..) =
+        *sections.iter().find(|section| text(names + section.3) == ".nv.info").expect("attributes");
+    let end = at + size;
+    let mut found = HashMap::<String, Resources>::new();
+    while at < end {
+        let (format, attribute, size) = (cubin[at], cubin[at + 1], number(at + 2, 2));
+        if format == 4 && [REGISTERS, FRAME].contains(&attribute) {
+            let of = found.entry(symbol(number(at + 4, 4))).or_default();
+            of[usize::from(attribute == FRAME)] = number(at + 8, 4) as u32;
+        }
+        at += if format == 4 { 4 + size } else { 4 };
+    }
+    found
+}
+
+/// A kernel with more values than registers is one that would be refused, and a small one is none.
+pub fn resources_are_told() {
+    const TEXT: &str = r#"
+extern "C" __global__ void __launch_bounds__(1024) large(float* x, int n) {
+    float v[128];
+    for (int i = 0; i < 128; i++) v[i] = x[i * n];
+    for (int k = 0; k < n; k++) {
+#pragma unroll
+        for (int i = 0; i < 128; i++) v[i] = v[i] * v[(i + 64) % 128] + v[(i + 1) % 128];
+    }
+    for (int i = 0; i < 128; i++) x[i * n] = v[i];
+}
+extern "C" __global__ void small(float* x) { x[threadIdx.x] *= 2.0f; }
+"#;
+    let unit = Unit { text: TEXT.into(), options: Vec::new() };
+    let code = nvrtc::kernels(HOPPER, &[unit], Some(&cache()), Kept::Used).unwrap();
+    let found = resources(&code[0]);
+    hold("small", 32, found["small"]).unwrap();
+    assert!(hold("large", 64, found["large"]).unwrap_err().ends_with("bytes of each thread in memory"));
+    assert!(hold("small", 4, found["small"]).unwrap_err().ends_with("registers of a thread; 4 are allowed"));
 }

@@ -9,11 +9,17 @@ use cloze_core::backend::cuda::program::program_text;
 use cloze_core::driver::Dtype;
 use libloading::{Library, Symbol};
 
-const SIMULATOR: &str = include_str!("simulator.h");
+const SIMULATOR: [(&str, &str); 3] = [
+    ("simulator.h", include_str!("simulator.h")),
+    ("memory.h", include_str!("memory.h")),
+    ("races.h", include_str!("races.h")),
+];
 
 pub type Allocate = unsafe extern "C" fn(usize) -> *mut c_void;
 pub type Release = unsafe extern "C" fn(*mut c_void);
-pub type Run = unsafe extern "C" fn(u32, *const *const c_void, *const u32, usize, i32) -> *const c_char;
+pub type Run = unsafe extern "C" fn(u32, *const *const c_void, *const u32, usize, u32) -> *const c_char;
+pub type Begin = unsafe extern "C" fn(*const c_void) -> *const c_void;
+pub type Wrong = unsafe extern "C" fn(*const c_void, usize) -> *const c_char;
 
 /// A compiled program of kernels.
 pub struct Program(Library);
@@ -28,16 +34,23 @@ impl Program {
     /// Compiles `text` behind the simulator.
     pub fn compile(text: &str, flags: &[&str]) -> Arc<Self> {
         let folder = Folder::new();
-        let (source, library) = (folder.0.join("kernels.cc"), folder.0.join("kernels.so"));
-        let text = format!("#line 1 \"simulator.h\"\n{SIMULATOR}\n{text}");
-        std::fs::write(&source, text).expect("the kernels' source is written");
-        let output = Command::new(compiler().expect("a C++ compiler"))
-            .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-fcf-protection=none", "-U_FORTIFY_SOURCE", "-w", "-o"])
-            .args([&library, &source])
-            .args(flags)
-            .output()
-            .expect("the C++ compiler starts");
-        assert!(output.status.success(), "the kernels do not compile:\n{}", String::from_utf8_lossy(&output.stderr));
+        for (name, text) in SIMULATOR {
+            std::fs::write(folder.0.join(name), text).expect("the simulator is written");
+        }
+        let [source, object, library] = ["kernels.cc", "kernels.o", "kernels.so"].map(|name| folder.0.join(name));
+        std::fs::write(&source, format!("#include \"simulator.h\"\n{text}")).expect("the kernels' source is written");
+        let run = |command: &mut Command| {
+            let output = command.output().expect("the C++ compiler starts");
+            assert!(output.status.success(), "the kernels:\n{}", String::from_utf8_lossy(&output.stderr));
+        };
+        let compiler = compiler().expect("a C++ compiler");
+        // Linked without the sanitizer's own library: the hooks that it calls are those of races.h.
+        run(Command::new(&compiler)
+            .args(["-std=c++17", "-O2", "-c", "-fPIC", "-fcf-protection=none", "-U_FORTIFY_SOURCE", "-w"])
+            .args(["-fsanitize=thread", "-fno-threadsafe-statics", "-o"])
+            .args([&object, &source])
+            .args(flags));
+        run(Command::new(&compiler).args(["-shared", "-o"]).args([&library, &object]));
         // SAFETY: a library of ours without initializers that matter.
         Arc::new(Self(unsafe { Library::new(&library) }.expect("the compiled kernels load")))
     }

@@ -1,10 +1,11 @@
 // A GPU for tests: runs kernels on the CPU, one block after the other, every thread of a block as a fiber.
 //
-// It stands in front of driver/prelude.cuh and the kernels, which are then compiled as C++. It is there to find mistakes,
-// not to be fast: each access to global or shared memory is checked for bounds and alignment, shared memory starts as
-// NaN in each block, warp operations and barriers have to be reached by all threads at the same place, and the order in
-// which threads run can be reversed, so that a missing barrier shows; asynchronous copies arrive as late as they may.
-// What a fault ends is the launch, with a sentence that says where. simulator.rs compiles and loads it.
+// It stands in front of driver/prelude.cuh and the kernels, which are then compiled as C++, and takes memory.h and races.h
+// into itself. It is there to find mistakes, not to be fast: each access to global or shared memory is checked for bounds,
+// alignment and races (races.h), memory starts as NaN, and so does shared memory in each block, warp operations and barriers
+// have to be reached by all threads at the same place, and blocks, warps and lanes can run in another order.
+// Asynchronous copies arrive as late as they may. What a fault ends is the launch, with a sentence that says where.
+// program.rs compiles and loads it.
 //
 // Fibers switch by setjmp and longjmp; ucontext only makes their stacks.
 
@@ -16,7 +17,9 @@
 #define _DARWIN_C_SOURCE
 #endif
 #include <setjmp.h>
+#include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -27,6 +30,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <vector>
 
 // A GPU's exp, erf and tanh are off by up to two units in the last place, each in its own way; so these are. At 0 they are
@@ -57,11 +61,15 @@ struct dim3 {
     unsigned x = 1, y = 1, z = 1;
 };
 
+#include "memory.h"
+
 namespace sim {
 
 constexpr int WARP = 32;
 constexpr size_t STACK = 64 << 10;
-constexpr size_t LARGEST_SHARED = 227 << 10;
+/// Bytes of shared memory that a block may ask for, and those that kernels may declare.
+constexpr size_t LARGEST_SHARED = 227 << 10, LARGEST_STATIC = 48 << 10;
+constexpr size_t SHARED_ROOM = LARGEST_SHARED + LARGEST_STATIC;
 
 /// Where a thread stands.
 enum State { RUNNING, AT_WARP, AT_BLOCK, DONE };
@@ -90,15 +98,25 @@ struct Fiber {
 struct Exchange {
     u_int32_t values[2][WARP][8];
     int turn[WARP];
+    /// The tick of the last barrier.
+    uint64_t met;
+};
+
+/// Declared shared memory.
+struct Static {
+    const void* key;
+    size_t from, bytes;
 };
 
 struct Block {
     std::vector<Fiber> fibers;
     std::vector<Exchange> warps;
-    std::vector<unsigned char> shared;
-    size_t shared_bytes;
-    /// Tells blocks apart, for static shared memory.
-    unsigned long generation = 0;
+    /// Of SHARED_ROOM bytes: what the launch asked for, then what the kernel has declared so far.
+    char* shared = nullptr;
+    size_t shared_bytes, declared_to;
+    std::vector<Static> declared;
+    /// The ticks at which the launch and the block began and all threads of the block met last.
+    uint64_t launched, began, met;
     dim3 grid, size, index;
     unsigned threads;
     unsigned current;
@@ -107,7 +125,10 @@ struct Block {
     void* arguments;
     const char* kernel;
     char fault[512];
-    bool reversed;
+    /// 0 for ascending, 1 for descending, and else the seed of an order.
+    unsigned seed;
+    /// Threads in the order in which they run.
+    std::vector<unsigned> order;
 };
 
 inline thread_local Block* block = nullptr;
@@ -125,23 +146,11 @@ inline thread_local Block* block = nullptr;
     _longjmp(block->launch, 1);
 }
 
-/// Global memory: where each allocation ends.
-struct Registry {
-    std::mutex mutex;
-    std::map<const char*, size_t> allocations;
+}  // namespace sim
 
-    /// The allocation that `p` lies in, or nothing.
-    bool find(const char* p, const char*& begin, const char*& end) {
-        std::lock_guard<std::mutex> lock(mutex);
-        auto after = allocations.upper_bound(p);
-        if (after == allocations.begin()) return false;
-        --after;
-        begin = after->first;
-        end = begin + after->second;
-        return p <= end;
-    }
-};
-inline Registry registry;
+#include "races.h"
+
+namespace sim {
 
 template <class T>
 struct Pointer {
@@ -157,11 +166,17 @@ struct Pointer {
 
     T& checked(T* p) const {
         const char* from = reinterpret_cast<const char*>(p);
+        if (begin == end) refuse(from);
         if (from < begin || from + sizeof(T) > end)
             fault("access out of bounds: byte %ld of %ld", long(from - begin), long(end - begin));
         if (reinterpret_cast<size_t>(from) % alignof(T) != 0)
             fault("misaligned access: byte %ld, which should be a multiple of %zu", long(from - begin), alignof(T));
         return *p;
+    }
+    /// Global memory that was freed, or never was.
+    static void refuse(const char* from) {
+        char what[128];
+        if (wrong(from, sizeof(T), what, sizeof what)) fault("%s", what);
     }
     template <class I>
     T& operator[](I i) const { return checked(at + (long)i); }
@@ -241,10 +256,29 @@ inline bool together(unsigned first, unsigned count, State state) {
     return true;
 }
 
+/// 0, 1, … in the order of a seed.
+inline std::vector<unsigned> shuffled(unsigned count, unsigned seed, uint64_t more) {
+    std::vector<unsigned> order(count);
+    std::iota(order.begin(), order.end(), 0u);
+    if (seed == 1) std::reverse(order.begin(), order.end());
+    uint64_t x = (seed + 1) * 0x9e3779b97f4a7c15u ^ (more + 1) * 0xbf58476d1ce4e5b9u;
+    for (unsigned i = count; seed > 1 && i > 1; i--) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        std::swap(order[i - 1], order[x % i]);
+    }
+    return order;
+}
+
 inline void run_block() {
     Block& b = *block;
-    b.generation++;
-    memset(b.shared.data(), 0xff, b.shared_bytes);
+    b.began = b.met = tick();
+    forget(b.shared, b.declared_to);
+    if (b.seed > 1 || b.order.size() != b.threads) {
+        b.order.clear();
+        const uint64_t where = b.index.x + uint64_t(b.grid.x) * (b.index.y + uint64_t(b.grid.y) * b.index.z);
+        for (unsigned w : shuffled(b.threads / WARP, b.seed, where))
+            for (unsigned l : shuffled(WARP, b.seed, where * WARP + w)) b.order.push_back(w * WARP + l);
+    }
     for (unsigned t = 0; t < b.threads; t++) {
         Fiber& f = b.fibers[t];
         f.started = false;
@@ -252,11 +286,13 @@ inline void run_block() {
         f.state = RUNNING;
         f.index = {t % b.size.x, t / b.size.x % b.size.y, t / (b.size.x * b.size.y)};
     }
-    for (auto& warp : b.warps) memset(warp.turn, 0, sizeof warp.turn);
+    for (auto& warp : b.warps) {
+        memset(warp.turn, 0, sizeof warp.turn);
+        warp.met = b.met;
+    }
     for (;;) {
         bool moved = false;
-        for (unsigned i = 0; i < b.threads; i++) {
-            const unsigned t = b.reversed ? b.threads - 1 - i : i;
+        for (unsigned t : b.order) {
             if (b.fibers[t].state != RUNNING) continue;
             resume(t);
             moved = true;
@@ -269,10 +305,13 @@ inline void run_block() {
         if (done == b.threads) return;
         if (at_block == b.threads && together(0, b.threads, AT_BLOCK)) {
             for (auto& f : b.fibers) f.state = RUNNING;
+            b.met = tick();
+            for (auto& warp : b.warps) warp.met = b.met;
             continue;
         }
         for (unsigned w = 0; w < b.threads; w += WARP) {
             if (!together(w, WARP, AT_WARP)) continue;
+            if (strcmp(b.fibers[w].operation, "__syncwarp") == 0) b.warps[w / WARP].met = tick();
             for (unsigned t = w; t < w + WARP; t++) b.fibers[t].state = RUNNING;
             moved = true;
         }
@@ -288,7 +327,7 @@ inline void run_block() {
 
 /// Runs `body(arguments)` in every thread of the grid. Returns nothing, or what went wrong.
 inline const char* launch(const char* kernel, void (*body)(void*), void* arguments, dim3 grid, dim3 size, size_t shared,
-                          bool reversed) {
+                          unsigned seed) {
     static thread_local Block mine;
     block = &mine;
     Block& b = mine;
@@ -299,8 +338,12 @@ inline const char* launch(const char* kernel, void (*body)(void*), void* argumen
     b.current = 0;
     b.body = body;
     b.arguments = arguments;
-    b.reversed = reversed;
+    b.seed = seed;
+    b.order.clear();
     b.shared_bytes = shared;
+    b.declared.clear();
+    b.declared_to = (shared + 15) / 16 * 16;
+    b.launched = tick();
     b.fault[0] = 0;
     if (b.threads == 0 || b.threads % WARP != 0 || b.threads > 1024) {
         snprintf(b.fault, sizeof b.fault, "%s: a block of %u threads, but whole warps and at most 1024 are needed", kernel,
@@ -313,35 +356,45 @@ inline const char* launch(const char* kernel, void (*body)(void*), void* argumen
     }
     if (b.fibers.size() != b.threads) b.fibers = std::vector<Fiber>(b.threads);
     b.warps.resize(b.threads / WARP);
-    b.shared.resize(shared + 16);
+    // Aligned to 16 bytes and no more, as on a GPU where something lies before it.
+    if (b.shared == nullptr) b.shared = registry.allocate(SHARED_ROOM + 16) + 16;
     if (_setjmp(b.launch) != 0) return b.fault;
-    for (b.index.z = 0; b.index.z < grid.z; b.index.z++)
-        for (b.index.y = 0; b.index.y < grid.y; b.index.y++)
-            for (b.index.x = 0; b.index.x < grid.x; b.index.x++) run_block();
+    static thread_local std::vector<unsigned> blocks;
+    blocks = shuffled(grid.x * grid.y * grid.z, seed, b.threads);
+    for (unsigned i : blocks) {
+        b.index = {i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)};
+        run_block();
+    }
     return nullptr;
 }
 
 template <class T>
 Pointer<T> dynamic_shared() {
-    unsigned char* begin = block->shared.data();
-    begin += (16 - reinterpret_cast<size_t>(begin) % 16) % 16;
-    return {reinterpret_cast<T*>(begin), (const char*)begin, (const char*)begin + block->shared_bytes};
+    return {reinterpret_cast<T*>(block->shared), block->shared, block->shared + block->shared_bytes};
 }
 
-template <class T, int N>
-struct Static {
-    alignas(16) T values[N];
-    unsigned long generation = 0;
-
-    T& operator[](long i) {
-        if (generation != block->generation) {
-            generation = block->generation;
-            memset(static_cast<void*>(values), 0xff, sizeof values);
-        }
-        if (i < 0 || i >= N) fault("access out of bounds: element %ld of %d in shared memory", i, N);
-        return values[i];
+/// `count` elements of declared shared memory, which `key` tells apart.
+template <class T>
+Pointer<T> static_shared(const void* key, size_t count) {
+    Block& b = *block;
+    const auto has = [key](const Static& s) { return s.key == key; };
+    auto found = std::find_if(b.declared.begin(), b.declared.end(), has);
+    if (found == b.declared.end()) {
+        const size_t from = b.declared_to, bytes = count * sizeof(T);
+        b.declared_to += (bytes + 15) / 16 * 16;
+        const size_t all = b.declared_to - (b.shared_bytes + 15) / 16 * 16;
+        if (all > LARGEST_STATIC) fault("%zu bytes of declared shared memory", all);
+        forget(b.shared + from, bytes);
+        found = b.declared.insert(found, {key, from, bytes});
     }
-};
+    const char* begin = b.shared + found->from;
+    return {reinterpret_cast<T*>(b.shared + found->from), begin, begin + found->bytes};
+}
+
+/// Of the warp's lanes, all have to take part.
+inline void full(unsigned mask, const char* operation, int line) {
+    if (mask != 0xffffffffu) fault("%s (line %d) names the lanes %08x and not all of them", operation, line, mask);
+}
 
 /// Turns one kernel argument from its eight bytes into its type.
 template <class A>
@@ -357,11 +410,11 @@ struct Argument<Pointer<T>> {
     static Pointer<T> take(const void* from) {
         T* at;
         memcpy(&at, from, sizeof at);
-        Pointer<T> p(at, nullptr, nullptr);
-        if (at != nullptr && !registry.find((const char*)at, p.begin, p.end)) {
-            p.begin = p.end = (const char*)at; // every access faults
-        }
-        return p;
+        if (at == nullptr) return {};
+        const char* begin = nullptr;
+        const Allocation* a = registry.find(reinterpret_cast<const char*>(at), begin);
+        // Of memory that is not there, every access faults.
+        return a == nullptr || a->freed ? Pointer<T>(at, nullptr, nullptr) : Pointer<T>(at, begin, begin + a->bytes);
     }
 };
 
@@ -377,10 +430,10 @@ struct Call {
 
 template <class... A>
 const char* call(const char* name, void (*kernel)(A...), unsigned count, void** arguments, const unsigned* size, size_t shared,
-                 bool reversed) {
+                 unsigned seed) {
     if (count != sizeof...(A)) return "the kernel takes another number of arguments";
     Call<A...> c{kernel, arguments};
-    return launch(name, Call<A...>::body, &c, {size[0], size[1], size[2]}, {size[3], size[4], size[5]}, shared, reversed);
+    return launch(name, Call<A...>::body, &c, {size[0], size[1], size[2]}, {size[3], size[4], size[5]}, shared, seed);
 }
 
 }  // namespace sim
@@ -401,11 +454,13 @@ inline float __uint_as_float(unsigned bits) { return __builtin_bit_cast(float, b
 #define KERNEL(name) static void name
 #define BOUNDED_KERNEL(name, threads, blocks) static void name
 #define EXPORT(name)                                                                                                    \
-    extern "C" const char* cloze_##name(unsigned count, void** arguments, const unsigned* size, size_t shared, int reversed) { \
-        return sim::call(#name, name, count, arguments, size, shared, reversed != 0);                                   \
+    extern "C" const char* cloze_##name(unsigned count, void** arguments, const unsigned* size, size_t shared, unsigned seed) { \
+        return sim::call(#name, name, count, arguments, size, shared, seed);                                            \
     }
 #define DYNAMIC_SHARED(type, name) Pointer<type> name = sim::dynamic_shared<type>()
-#define SHARED(type, name, count) static thread_local sim::Static<type, count> name
+#define SHARED(type, name, count)  \
+    static char name##_key;           \
+    const Pointer<type> name = sim::static_shared<type>(&name##_key, count)
 
 #define threadIdx (sim::block->fibers[sim::block->current].index)
 #define blockIdx (sim::block->index)
@@ -413,38 +468,30 @@ inline float __uint_as_float(unsigned bits) { return __builtin_bit_cast(float, b
 #define gridDim (sim::block->grid)
 #define __syncthreads() sim::wait(sim::AT_BLOCK, "__syncthreads", __LINE__)
 #define __syncwarp() sim::wait(sim::AT_WARP, "__syncwarp", __LINE__)
-#define __shfl_xor_sync(mask, value, m) sim::shuffle(value, int(sim::block->current % 32) ^ (m), "__shfl_xor_sync", __LINE__)
-#define __shfl_sync(mask, value, lane) sim::shuffle(value, lane, "__shfl_sync", __LINE__)
-
-extern "C" void* cloze_allocate(size_t bytes) {
-    // A gap behind each allocation keeps neighbours apart.
-    void* p = aligned_alloc(256, (bytes + 511) / 256 * 256);
-    if (p == nullptr) return p;
-    memset(p, 0, bytes);
-    std::lock_guard<std::mutex> lock(sim::registry.mutex);
-    sim::registry.allocations[(const char*)p] = bytes;
-    return p;
-}
-
-extern "C" void cloze_release(void* p) {
-    {
-        std::lock_guard<std::mutex> lock(sim::registry.mutex);
-        sim::registry.allocations.erase((const char*)p);
-    }
-    free(p);
-}
+#define __shfl_xor_sync(mask, value, m)             \
+    (sim::full(mask, "__shfl_xor_sync", __LINE__), \
+     sim::shuffle(value, int(sim::block->current % 32) ^ (m), "__shfl_xor_sync", __LINE__))
+#define __shfl_sync(mask, value, lane) \
+    (sim::full(mask, "__shfl_sync", __LINE__), sim::shuffle(value, lane, "__shfl_sync", __LINE__))
 
 /// cp.async: what it writes to is nothing until it has arrived.
 template <class T>
 void copy_async(Pointer<T> to, Pointer<const T> from, bool wanted) {
     sim::Copy copy = {(char*)&*to, sizeof(T), {}};
-    if (wanted) memcpy(copy.bytes, &*from, sizeof(T));
-    memset(copy.to, 0xff, sizeof(T));
+    if (wanted) {
+        sim::touched<false>(&*from, sizeof(T));
+        memcpy(copy.bytes, &*from, sizeof(T));
+    }
+    sim::touched<true>(copy.to, sizeof(T));
+    sim::forget(copy.to, sizeof(T));
     sim::block->fibers[sim::block->current].copies.push_back(copy);
 }
 inline void copies_arrived() {
     auto& copies = sim::block->fibers[sim::block->current].copies;
-    for (const auto& copy : copies) memcpy(copy.to, copy.bytes, copy.count);
+    for (const auto& copy : copies) {
+        sim::touched<true>(copy.to, copy.count);
+        memcpy(copy.to, copy.bytes, copy.count);
+    }
     copies.clear();
 }
 

@@ -1,18 +1,20 @@
 //! A [`Device`] on machines without a GPU: runs the kernels of a [`Program`], in which simulator.h makes a block's threads
 //! fibers and checks what they touch.
 //!
-//! Like a GPU it works later than it is asked to: each lane keeps what it has to do until somebody waits for it, which
-//! is as late as it can be. So memory that is used again too early, or a missing event, shows as a wrong result. Every
-//! call is noted, for tests of their order.
+//! Like a GPU it works later than it is asked to: what it has to do waits on its [`lanes`](crate::lanes). Memory starts as
+//! NaN, its zeroing waits like everything else, and freed memory is known. Every call is noted, for tests of their order.
 
-use std::collections::VecDeque;
-use std::ffi::{CStr, c_void};
-use std::sync::{Arc, Mutex};
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use cloze_core::driver::matmul::Matmul;
 use cloze_core::driver::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor};
 use cloze_core::error::{Code, Error, Result};
+use cloze_core::rng::splitmix64;
 
-use crate::program::{Allocate, Program, Release, Run};
+use crate::blas;
+use crate::lanes::{Event, Host, Lanes, Schedule, Work};
+use crate::program::{Allocate, Begin, Program, Release, Run, Wrong};
 
 /// Whether an algorithm is for a product.
 pub type Multiplies = fn(&Product, &Algorithm) -> bool;
@@ -32,55 +34,20 @@ pub struct Simulator {
 /// What memory, too, has to know: freeing it waits for what is still to be done.
 struct Core {
     program: Arc<Program>,
-    /// Whether threads run in descending order.
-    reversed: bool,
     state: Mutex<State>,
     calls: Arc<Mutex<Vec<String>>>,
+    downloads: Arc<Mutex<u64>>,
 }
 
-#[derive(Default)]
 struct State {
-    lanes: [VecDeque<Work>; 2],
+    lanes: Lanes,
+    schedule: Schedule,
+    /// Of blocks, warps and lanes: 0 for ascending, 1 for descending, and else a seed.
+    order: u32,
     /// What is captured instead of queued.
     captured: Option<Vec<Work>>,
     /// Kernels that have run: a driver loads them then, and may not be able to while it captures.
     loaded: Vec<&'static str>,
-    /// Milliseconds.
-    clock: f32,
-    failure: Option<Error>,
-}
-
-/// What a lane has to do.
-#[derive(Clone)]
-enum Work {
-    Launch(Launch, Vec<Argument>),
-    Multiply(Product, Algorithm),
-    Clear(Tensor),
-    CopyIn(Tensor, Host, usize),
-    Copy(Tensor, Tensor),
-    Record(Event, u64),
-    Wait(Event, u64),
-}
-
-/// Host memory that a copy reads when its turn comes.
-#[derive(Clone, Copy)]
-struct Host(*const u8);
-
-// SAFETY: the queue keeps the memory as long as the simulator.
-unsafe impl Send for Host {}
-
-/// How often it was recorded and passed, and when it was passed last.
-#[derive(Clone, Default)]
-pub struct Event(Arc<Mutex<(u64, u64, f32)>>);
-
-impl Event {
-    fn recorded(&self) -> u64 {
-        self.0.lock().unwrap().0
-    }
-
-    fn passed(&self) -> u64 {
-        self.0.lock().unwrap().1
-    }
 }
 
 /// Captured work.
@@ -91,9 +58,11 @@ pub const ALGORITHMS: [Algorithm; 3] = [[1; 8], [2; 8], [3; 8]];
 
 impl Simulator {
     pub fn new(program: Arc<Program>, activations: Dtype) -> Self {
-        let (state, calls) = (Mutex::default(), Arc::default());
+        let state =
+            State { lanes: Lanes::default(), schedule: Schedule::Late, order: 0, captured: None, loaded: Vec::new() };
+        let (calls, downloads) = Default::default();
         Self {
-            core: Arc::new(Core { program, reversed: false, state, calls }),
+            core: Arc::new(Core { program, state: Mutex::new(state), calls, downloads }),
             activations,
             refuses_graphs: false,
             names: true,
@@ -101,11 +70,15 @@ impl Simulator {
         }
     }
 
-    /// The same with threads in descending order, or not.
-    pub fn reversed(mut self, reversed: bool) -> Self {
-        let (state, calls) = (Mutex::default(), Arc::clone(&self.core.calls));
-        let program = Arc::clone(&self.core.program);
-        self.core = Arc::new(Core { program, reversed, state, calls });
+    /// The same with blocks, warps and lanes in descending order at 1, and in that of a seed from 2 on.
+    pub fn ordered(self, order: u32) -> Self {
+        self.core.state.lock().unwrap().order = order;
+        self
+    }
+
+    /// The same with lanes that work on another schedule.
+    pub fn scheduled(self, schedule: Schedule) -> Self {
+        self.core.state.lock().unwrap().schedule = schedule;
         self
     }
 
@@ -132,15 +105,20 @@ impl Simulator {
         Arc::clone(&self.core.calls)
     }
 
+    /// A hash of all that was copied from the device so far, to look at later.
+    pub fn downloads(&self) -> Arc<Mutex<u64>> {
+        Arc::clone(&self.core.downloads)
+    }
+
     /// Notes a call, unless something failed before it.
-    fn called(&self, name: impl Into<String>) -> Result<std::sync::MutexGuard<'_, State>> {
+    fn called(&self, name: impl Into<String>) -> Result<MutexGuard<'_, State>> {
         self.core.calls.lock().unwrap().push(name.into());
         let state = self.core.state.lock().unwrap();
-        state.failure.clone().map_or(Ok(state), Err)
+        state.lanes.failure.clone().map_or(Ok(state), Err)
     }
 
     /// The same for a call that may not be made between the beginning and the end of a capture.
-    fn called_outside(&self, name: &str) -> Result<std::sync::MutexGuard<'_, State>> {
+    fn called_outside(&self, name: &str) -> Result<MutexGuard<'_, State>> {
         let state = self.called(name)?;
         match state.captured.is_some() {
             true => Err(Error::new(Code::Unsupported, format!("{name} while a graph is captured"))),
@@ -153,9 +131,17 @@ impl Simulator {
         let mut state = self.called(name)?;
         match &mut state.captured {
             Some(captured) => captured.push(work),
-            None => state.lanes[Lane::Compute as usize].push_back(work),
+            None => self.core.push(&mut state, Lane::Compute, work),
         }
         Ok(())
+    }
+
+    /// A failure as a driver tells of it.
+    fn told(&self, state: &State) -> Result<()> {
+        match &state.lanes.failure {
+            Some(_) if !self.names => Err(Error::new(Code::Panic, "a kernel or an upload failed")),
+            failure => failure.clone().map_or(Ok(()), Err),
+        }
     }
 }
 
@@ -166,63 +152,121 @@ impl Drop for Simulator {
 }
 
 impl Core {
+    fn push(&self, state: &mut State, lane: Lane, work: Work) {
+        state.lanes.push(lane, work);
+        self.advance(state);
+    }
+
+    fn advance(&self, state: &mut State) {
+        let (schedule, order) = (state.schedule, state.order);
+        state.lanes.advance(schedule, &|lanes, lane, work| self.run(lanes, lane, work, order));
+    }
+
     /// Does everything that is left to do.
     fn run_all(&self) {
-        let mut state = self.state.lock().unwrap();
+        let state = &mut *self.state.lock().unwrap();
+        let order = state.order;
         for lane in [Lane::Copy, Lane::Compute] {
-            while self.run_next(&mut state, lane) {}
+            state.lanes.drain(lane, &|lanes, lane, work| self.run(lanes, lane, work, order));
         }
     }
 
-    /// Works on a lane until an event has been passed so many times.
-    fn run_until(&self, state: &mut State, event: &Event, times: u64) {
-        while event.passed() < times {
-            let records = |work: &Work| matches!(work, Work::Record(e, _) if Arc::ptr_eq(&e.0, &event.0));
-            let lane =
-                [Lane::Compute, Lane::Copy].into_iter().find(|lane| state.lanes[*lane as usize].iter().any(records));
-            self.run_next(state, lane.expect("an event that is recorded somewhere"));
-        }
-    }
-
-    /// Does the next thing on a lane; false if there is none.
-    fn run_next(&self, state: &mut State, lane: Lane) -> bool {
-        let Some(work) = state.lanes[lane as usize].pop_front() else { return false };
-        state.clock += match &work {
+    /// Does a piece of work, if the memory is there that it uses and the lanes are in order.
+    fn run(&self, lanes: &mut Lanes, lane: Lane, work: Work, order: u32) {
+        lanes.clock += match &work {
             Work::Launch(..) => 1.0,
             Work::Multiply(_, algorithm) if *algorithm == ALGORITHMS[1] => 1.0,
             Work::Multiply(..) => 2.0,
             _ => 0.0,
         };
-        match work {
-            Work::Wait(event, times) => self.run_until(state, &event, times),
-            Work::Record(event, times) => {
-                let mut event = event.0.lock().unwrap();
-                (event.1, event.2) = (times, state.clock);
-            }
-            _ if state.failure.is_some() => {}
-            Work::Launch(launch, arguments) => state.failure = self.launch(&launch, &arguments),
-            Work::Multiply(product, _) => multiply(&product),
-            Work::Clear(x) => slice_mut(x).fill(0),
-            Work::Copy(to, from) => slice_mut(to)[..from.bytes()].copy_from_slice(slice_mut(from)),
-            Work::CopyIn(to, from, bytes) => {
-                // SAFETY: pinned memory of the queue, which is dropped after this device.
-                let from = unsafe { std::slice::from_raw_parts(from.0, bytes) };
-                slice_mut(to)[..bytes].copy_from_slice(from);
+        for (address, bytes, writes) in work.uses() {
+            match self.wrong(address, bytes) {
+                Some(what) => lanes.fail(format!("{}: {what}", work.name())),
+                None => lanes.uses(lane, work.name(), self.allocation(address), writes),
             }
         }
-        true
+        if let Work::Launch(_, arguments) = &work {
+            // SAFETY: an argument is 32 bytes, and any of them make a number.
+            let address = |argument: &Argument| unsafe { *std::ptr::from_ref(argument).cast::<u64>() };
+            let allocations = arguments.iter().map(|argument| self.allocation(address(argument)));
+            for allocation in allocations.filter(|&allocation| allocation != 0) {
+                lanes.uses(lane, work.name(), allocation, false);
+            }
+        }
+        if lanes.failure.is_some() {
+            return;
+        }
+        match work {
+            Work::Launch(launch, arguments) => lanes.failure = self.launch(&launch, &arguments, order),
+            Work::Multiply(matmul, _) => blas::multiply(&matmul),
+            Work::Clear(x) => slice_mut(x).fill(0),
+            // SAFETY: new memory of that size.
+            Work::Zero(address, bytes) => unsafe { (address as *mut u8).write_bytes(0, bytes) },
+            Work::Copy(to, from) => slice_mut(to)[..from.bytes()].copy_from_slice(slice_mut(from)),
+            Work::CopyIn(to, host, bytes) => {
+                // SAFETY: as much as there is, which `copy_in` has checked.
+                let from = unsafe { std::slice::from_raw_parts(host.start, bytes) };
+                slice_mut(to)[..bytes].copy_from_slice(from);
+            }
+            Work::Record(..) | Work::Wait(..) => {}
+        }
     }
 
-    fn launch(&self, launch: &Launch, arguments: &[Argument]) -> Option<Error> {
+    /// What is wrong with a use of memory.
+    fn wrong(&self, address: u64, bytes: usize) -> Option<String> {
+        let wrong = self.program.symbol::<Wrong>("cloze_wrong").expect("in memory.h");
+        // SAFETY: any address is fine.
+        text(unsafe { wrong(address as *const c_void, bytes) })
+    }
+
+    /// Where the allocation begins that an address lies in; 0 if it lies in none.
+    fn allocation(&self, address: u64) -> u64 {
+        let begin = self.program.symbol::<Begin>("cloze_begin").expect("in memory.h");
+        // SAFETY: any address is fine.
+        unsafe { begin(address as *const c_void) as u64 }
+    }
+
+    fn launch(&self, launch: &Launch, arguments: &[Argument], order: u32) -> Option<Error> {
         let run = self.program.symbol::<Run>(&format!("cloze_{}", launch.kernel)).expect("looked for before");
         let pointers: Vec<*const c_void> = arguments.iter().map(|a| std::ptr::from_ref(a).cast()).collect();
         let size = [launch.grid[0] as u32, launch.grid[1] as u32, 1, launch.threads as u32, 1, 1];
         let count = pointers.len() as u32;
         // SAFETY: the simulator checks what the kernel touches.
-        let fault = unsafe { run(count, pointers.as_ptr(), size.as_ptr(), launch.shared, i32::from(self.reversed)) };
-        // SAFETY: a text that lives until this thread's next launch.
-        let text = (!fault.is_null()).then(|| unsafe { CStr::from_ptr(fault) }.to_string_lossy().into_owned());
-        text.map(|text| Error::new(Code::Panic, text))
+        let fault = unsafe { run(count, pointers.as_ptr(), size.as_ptr(), launch.shared, order) };
+        text(fault).map(|text| Error::new(Code::Panic, text))
+    }
+}
+
+/// A text that lives until this thread's next call.
+fn text(from: *const c_char) -> Option<String> {
+    // SAFETY: null, or a text of the simulator's.
+    (!from.is_null()).then(|| unsafe { CStr::from_ptr(from) }.to_string_lossy().into_owned())
+}
+
+/// Page-locked memory that knows whether the host may change it.
+pub struct Pinned {
+    host: Arc<Host>,
+    core: Arc<Core>,
+}
+
+impl AsRef<[u8]> for Pinned {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: as many bytes as there are.
+        unsafe { std::slice::from_raw_parts(self.host.start, self.host.len) }
+    }
+}
+
+impl AsMut<[u8]> for Pinned {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.core.state.lock().unwrap().lanes.changes(&self.host, "changed");
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.host.start, self.host.len) }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        self.core.state.lock().unwrap().lanes.changes(&self.host, "freed");
     }
 }
 
@@ -252,7 +296,7 @@ impl Drop for Memory {
 
 impl Device for Simulator {
     type Memory = Memory;
-    type Pinned = Box<[u8]>;
+    type Pinned = Pinned;
     type Event = Event;
     type Graph = Graph;
 
@@ -269,22 +313,23 @@ impl Device for Simulator {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Memory> {
-        drop(self.called_outside("allocate")?);
+        let mut state = self.called_outside("allocate")?;
         let allocate = self.core.program.symbol::<Allocate>("cloze_allocate").expect("in simulator.h");
         // SAFETY: any size is fine.
         let start = unsafe { allocate(bytes) };
-        match start.is_null() {
-            true => Err(Error::new(Code::OutOfMemory, "the simulator has no memory left")),
-            false => Ok(Memory { start, core: Arc::clone(&self.core) }),
+        if start.is_null() {
+            return Err(Error::new(Code::OutOfMemory, "the simulator has no memory left"));
         }
+        self.core.push(&mut state, Lane::Compute, Work::Zero(start as u64, bytes));
+        Ok(Memory { start, core: Arc::clone(&self.core) })
     }
 
     fn address(memory: &Memory) -> u64 {
         memory.start as u64
     }
 
-    fn pinned(&self, bytes: usize) -> Result<Box<[u8]>> {
-        Ok(vec![0; bytes].into())
+    fn pinned(&self, bytes: usize) -> Result<Pinned> {
+        Ok(Pinned { host: Arc::new(Host::new(bytes)), core: Arc::clone(&self.core) })
     }
 
     fn event(&self) -> Result<Event> {
@@ -293,52 +338,62 @@ impl Device for Simulator {
 
     fn record(&self, event: &Event, lane: Lane) -> Result<()> {
         let mut state = self.called_outside("record")?;
-        let times = event.recorded() + 1;
-        event.0.lock().unwrap().0 = times;
-        state.lanes[lane as usize].push_back(Work::Record(event.clone(), times));
+        state.lanes.record(event, lane);
+        self.core.advance(&mut state);
         Ok(())
     }
 
     fn wait(&self, event: &Event, lane: Lane) -> Result<()> {
         let mut state = self.called_outside("wait")?;
-        state.lanes[lane as usize].push_back(Work::Wait(event.clone(), event.recorded()));
+        state.lanes.wait(event, lane);
+        self.core.advance(&mut state);
         Ok(())
     }
 
     fn finish(&self, event: &Event) -> Result<()> {
-        let mut state = self.called_outside("finish")?;
-        self.core.run_until(&mut state, event, event.recorded());
-        match &state.failure {
-            Some(_) if !self.names => Err(Error::new(Code::Panic, "a kernel or an upload failed")),
-            failure => failure.clone().map_or(Ok(()), Err),
-        }
+        let state = &mut *self.called_outside("finish")?;
+        let order = state.order;
+        let run = |lanes: &mut Lanes, lane, work| self.core.run(lanes, lane, work, order);
+        state.lanes.until(event, event.recorded(), &run);
+        state.lanes.finished(event);
+        self.told(state)
     }
 
     fn milliseconds(&self, from: &Event, to: &Event) -> Result<f32> {
-        let (from, to) = (*from.0.lock().unwrap(), *to.0.lock().unwrap());
-        assert!(from.0 == from.1 && to.0 == to.1, "an event that has not been passed");
-        Ok(to.2 - from.2)
+        let [from, to] = [from, to].map(|event| event.milliseconds().expect("an event that has been passed"));
+        Ok(to - from)
     }
 
-    fn copy_in(&self, to: Tensor, from: &Box<[u8]>, bytes: usize, lane: Lane) -> Result<()> {
-        assert!(bytes <= to.bytes() && bytes <= from.len(), "{bytes} bytes for a tensor of {}", to.bytes());
+    fn copy_in(&self, to: Tensor, from: &Pinned, bytes: usize, lane: Lane) -> Result<()> {
+        assert!(bytes <= to.bytes() && bytes <= from.host.len, "{bytes} bytes for a tensor of {}", to.bytes());
         let mut state = self.called_outside("copy_in")?;
-        state.lanes[lane as usize].push_back(Work::CopyIn(to, Host(from.as_ptr()), bytes));
+        self.core.push(&mut state, lane, Work::CopyIn(to, Arc::clone(&from.host), bytes));
         Ok(())
     }
 
     fn copy(&self, to: Tensor, from: Tensor) -> Result<()> {
+        assert!(from.bytes() <= to.bytes(), "{} bytes for a tensor of {}", from.bytes(), to.bytes());
         let mut state = self.called_outside("copy")?;
-        state.lanes[Lane::Compute as usize].push_back(Work::Copy(to, from));
+        self.core.push(&mut state, Lane::Compute, Work::Copy(to, from));
         Ok(())
     }
 
     fn copy_out(&self, from: Tensor, to: &mut [u8]) -> Result<()> {
-        let mut state = self.called_outside("copy_out")?;
-        while self.core.run_next(&mut state, Lane::Compute) {}
-        let len = to.len();
-        to.copy_from_slice(&slice_mut(from)[..len]);
-        state.failure.clone().map_or(Ok(()), Err)
+        assert!(to.len() <= from.bytes(), "{} bytes of a tensor of {}", to.len(), from.bytes());
+        let state = &mut *self.called_outside("copy_out")?;
+        let order = state.order;
+        let run = |lanes: &mut Lanes, lane, work| self.core.run(lanes, lane, work, order);
+        state.lanes.drain(Lane::Compute, &run);
+        match self.core.wrong(from.address, to.len()) {
+            Some(what) => state.lanes.fail(format!("copy_out: {what}")),
+            None => {
+                state.lanes.uses(Lane::Compute, "copy_out", self.core.allocation(from.address), false);
+                to.copy_from_slice(&slice_mut(from)[..to.len()]);
+            }
+        }
+        let mut hash = self.core.downloads.lock().unwrap();
+        *hash = to.iter().fold(*hash, |hash, byte| splitmix64(hash ^ u64::from(*byte)));
+        self.told(state)
     }
 
     fn clear(&self, x: Tensor) -> Result<()> {
@@ -368,6 +423,9 @@ impl Device for Simulator {
 
     fn algorithms(&self, product: &Product) -> Result<Vec<Algorithm>> {
         drop(self.called_outside("algorithms")?);
+        if blas::refusal(&Matmul::of(product)).is_some() {
+            return Ok(Vec::new());
+        }
         Ok(ALGORITHMS.into_iter().filter(|algorithm| (self.multiplies)(product, algorithm)).collect())
     }
 
@@ -376,13 +434,13 @@ impl Device for Simulator {
     }
 
     fn multiply(&self, product: &Product, algorithm: &Algorithm) -> Result<()> {
-        if !self.runs(product, algorithm) || product.m * product.n * product.k == 0 {
-            return Err(Error::new(Code::Unsupported, format!("no such product: {product:?} by {algorithm:?}")));
+        let matmul = Matmul::of(product);
+        let refusal =
+            blas::refusal(&matmul).or((!self.runs(product, algorithm)).then_some("another algorithm's product"));
+        if let Some(why) = refusal {
+            return Err(Error::new(Code::Unsupported, format!("cuBLASLt refuses {why}: {matmul:?}")));
         }
-        if product.bias.is_some_and(|bias| !bias.address.is_multiple_of(16)) {
-            return Err(Error::new(Code::Unsupported, format!("a bias that is not aligned: {product:?}")));
-        }
-        self.add("multiply".into(), Work::Multiply(*product, *algorithm))
+        self.add("multiply".into(), Work::Multiply(matmul, *algorithm))
     }
 
     fn begin_capture(&self) -> Result<()> {
@@ -401,31 +459,11 @@ impl Device for Simulator {
 
     fn replay(&self, graph: &Graph) -> Result<()> {
         let mut state = self.called_outside("replay")?;
-        state.lanes[Lane::Compute as usize].extend(graph.0.iter().cloned());
+        for work in &graph.0 {
+            self.core.push(&mut state, Lane::Compute, work.clone());
+        }
         Ok(())
     }
-}
-
-/// Sums in another order than the CPU engine does, as cuBLASLt will: what only holds for one order is no tolerance.
-fn multiply(product: &Product) {
-    const PARTS: usize = 8;
-    let &Product { m, n, k, a, b, c, bias, accumulate } = product;
-    let (a_values, b_values, bias) = (read(a.elements), read(b.elements), bias.map(read));
-    assert!(bias.is_none() || !accumulate, "a bias and an accumulation");
-    let at =
-        |transposed, row, column, rows, columns| if transposed { column * rows + row } else { row * columns + column };
-    let c = c.part(0, m * n);
-    let mut out = read(c);
-    for (i, out) in out.iter_mut().enumerate() {
-        let (row, column) = (i / n, i % n);
-        let mut parts = [0f32; PARTS];
-        for l in 0..k {
-            parts[l % PARTS] += a_values[at(a.transposed, row, l, m, k)] * b_values[at(b.transposed, l, column, k, n)];
-        }
-        let sum = (0..PARTS / 2).map(|part| parts[part] + parts[part + PARTS / 2]).sum::<f32>();
-        *out = sum + bias.as_ref().map_or(if accumulate { *out } else { 0.0 }, |bias| bias[column]);
-    }
-    write(c, &out);
 }
 
 fn slice_mut<'a>(x: Tensor) -> &'a mut [u8] {
@@ -442,7 +480,8 @@ pub fn read(x: Tensor) -> Vec<f32> {
     }
 }
 
-fn write(x: Tensor, values: &[f32]) {
+/// Singles as the elements.
+pub fn write(x: Tensor, values: &[f32]) {
     let bytes: Vec<u8> = match x.dtype {
         Dtype::Bf16 => values.iter().flat_map(|&v| half::bf16::from_f32(v).to_le_bytes()).collect(),
         _ => values.iter().flat_map(|v| v.to_le_bytes()).collect(),

@@ -1,6 +1,8 @@
 //! The whole engine on a CUDA device against the engine on the CPU: the same batches, the same dropout, every gradient,
 //! and what the weights are after a few updates.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use cloze_core::backend::cpu::Cpu;
 use cloze_core::backend::cuda::Cuda;
 use cloze_core::blueprint::families;
@@ -348,13 +350,9 @@ fn resuming<D: Device + 'static>(open: &dyn Fn() -> D, optimizer: Optimizer) {
         engine.update(RATE, step).unwrap();
         engine.parameter("bert.encoder.layer.0.output.dense.weight").unwrap()
     };
-    let dtype = open().activations();
-    let folder = std::env::temp_dir().join(format!(
-        "cloze-cuda-{}-{}-{dtype:?}-{}",
-        std::process::id(),
-        open().name(),
-        optimizer.name()
-    ));
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let folder = std::env::temp_dir().join(format!("cloze-cuda-{process}-{count}"));
     std::fs::create_dir_all(&folder).unwrap();
     let (path, state) = (folder.join("model.safetensors"), folder.join("state.safetensors"));
     let mut whole = engine(None);
