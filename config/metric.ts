@@ -30,6 +30,7 @@ export type Metric =
   | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation)
   | RunStart
   | Blanks
+  | Mistakes
   | Warning
   | {
     kind: "end";
@@ -79,6 +80,21 @@ export interface Blanks {
     answer?: string;
     /** Best first. */
     predictions: { token: string; probability: number }[];
+  }[];
+}
+
+/** Texts of the validation file that a classifier is most certain of and wrong about, the surest first. */
+export interface Mistakes {
+  kind: "mistakes";
+  step: number;
+  elapsed_ms: number;
+  lines: {
+    /** A long text is cut. */
+    text: string;
+    pair?: string;
+    is: string;
+    answered: string;
+    probability: number;
   }[];
 }
 

@@ -5,6 +5,7 @@
 
 import { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
 import type { EntityScores } from "../config/entities.ts";
+import type { Mistakes } from "../config/metric.ts";
 import type { LabeledFile } from "../config/finetune_run.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
 import {
@@ -51,6 +52,7 @@ export function classifiersPage(records: readonly ClassifierRecord[]): PageConte
     ? html`${verdictSection(runs[0])}
 ${curves(runs)}
 ${classesSection(runs[0])}
+${mistakesSection(runs[0])}
 ${settingsSection(runs[0])}`
     : several(runs);
   return { title, body, footnote: TRAINING_FOOTNOTE, curves: { runs: runs.map(series), words } };
@@ -80,7 +82,7 @@ ${
     runs.map((run, i) =>
       html`
         <details class="run"><summary>${swatch(i)}${run.name}</summary>
-        ${verdictSection(run)}${classesSection(run)}${settingsSection(run)}</details>
+        ${verdictSection(run)}${classesSection(run)}${mistakesSection(run)}${settingsSection(run)}</details>
       `
     )
   }`;
@@ -211,6 +213,23 @@ function classesSection({ run, evaluations }: ClassifierRecord): Html {
         last.step,
       )}. Precision: of the ${units} answered so,
       the share that is right. Recall: of the ${units} of the class, the share that is found.</p>
+    </section>
+  `;
+}
+
+/** The texts that it was surest of and wrong about. */
+function mistakesSection({ mistakes }: ClassifierRecord): Html {
+  if (mistakes === undefined) return html``;
+  const text = ({ text, pair }: Mistakes["lines"][number]) => pair === undefined ? text : html`${text}<br>${pair}`;
+  return html`
+    <section>
+      <h2>Surest mistakes</h2>
+      ${dataTable(
+        "text",
+        [["is", "text"], ["answered", "text"], ["how sure", "number"]],
+        mistakes.lines.map((line) => [text(line), line.is, line.answered, percent(line.probability)]),
+      )}
+      <p class="note">Texts of the validation file. Read them: some are labeled wrong, and others show what misleads it.</p>
     </section>
   `;
 }

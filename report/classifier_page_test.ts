@@ -7,6 +7,7 @@ import { document } from "./document.ts";
 import { classifiersPage } from "./classifier_page.ts";
 import type { FinetuneRun } from "../config/finetune_run.ts";
 import { type ClassifierRecord, classifierRecord } from "./classifier_record.ts";
+import { classifierStage } from "./classifier_stage.ts";
 import { classifierVerdict, classResults, guessingLoss } from "./classifier_verdict.ts";
 import { reportText } from "./report_text.ts";
 
@@ -64,6 +65,10 @@ function example(options: ExampleOptions = {}): ClassifierRecord {
   ]);
   const step = 10 * right.length;
   if (!interrupted && right.length > 0) metrics.push(classification("train", step, 19));
+  if (!interrupted && right.length > 0) {
+    const line = { text: HOSTILE, pair: "and this", is: labels[0], answered: labels[1], probability: 0.987 };
+    metrics.push({ kind: "mistakes", step, elapsed_ms: 100 * step, lines: [line] });
+  }
   metrics.push({ kind: "end", step, elapsed_ms: 1000, interrupted });
   return classifierRecord(`/runs/${name}`, run, metrics);
 }
@@ -93,11 +98,28 @@ Deno.test("classifierVerdict holds accuracy against the commonest class, and kno
   assert(worse.some(({ text }) => text.includes("It was better before: 95.0% at update 10")));
 });
 
+Deno.test("classifierStage tells each stage, and another number of epochs where one promises more", () => {
+  const told = (options: ExampleOptions) => {
+    const judged = classifierStage(example(options));
+    return judged && [judged.stage, judged.epochs];
+  };
+  const { epochs } = example().run.finetuning;
+  assertEquals(told({ right: [11] }), ["not yet", 3 * epochs]);
+  assertEquals(told({ right: [19] }), ["learning", 3 * epochs], "one epoch has no course");
+  assertEquals(told({ right: [14, 18] }), ["learning", 2 * epochs]);
+  assertEquals(told({ right: [18, 18] }), ["levelling off", undefined]);
+  assertEquals(told({ right: [14, 16] }), ["overfitting", undefined], "95% on its training file");
+  assertEquals(told({ right: [19, 19, 14] }), ["overfitting", 1], "it was better before");
+  assertEquals(told({ right: [] }), undefined);
+  assertEquals(told({ right: [19], interrupted: true }), undefined);
+});
+
 Deno.test("classifiersPage has verdict, curves, confusion matrix, classes and how to repeat it", () => {
   const page = document(classifiersPage([example()]), NOW);
   for (
     const part of ["It learned: 80.0%", "Macro-F1 80.0%", "Learning rate", "is … answered as"]
       .concat(["precision", "recall", "To repeat it", "deno run finetune --model", "3 (0.9%) cut off", "amx_bf16"])
+      .concat(["Surest mistakes", "98.7%", "&lt;img src=x", "and this"])
       .concat(["/runs/pretrained", "b".repeat(64), "guessing by frequency: 0.693", "Every evaluation"])
   ) {
     assertStringIncludes(page, part);

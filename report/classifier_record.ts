@@ -3,7 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import type { FinetuneRun } from "../config/finetune_run.ts";
 import { readSealed } from "../config/sealed_json.ts";
-import type { Metric } from "../config/metric.ts";
+import type { Metric, Mistakes } from "../config/metric.ts";
 import { conforms, nameOf, readAllMetrics, type RunRecord } from "./run_record.ts";
 
 /** An evaluation of the classifier. */
@@ -21,6 +21,8 @@ export interface ClassifierRecord {
   evaluations: Classification[];
   /** On the training file, at the end. */
   onTraining: Classification | undefined;
+  /** At the end; none in older fine-tunings, and none where nothing is wrong. */
+  mistakes: Mistakes | undefined;
   end: RunRecord["end"];
   /** What of its metrics could not be read, in sentences. */
   damages: string[];
@@ -52,6 +54,8 @@ const EVALUATION = {
   confusion: [[0]],
 };
 
+const MISTAKES = { step: 0, lines: [{ text: "", is: "", answered: "", probability: 0 }] };
+
 /** @throws {ClozeError} `input` if it is not the folder of a fine-tuning, or one of a version that recorded less. */
 export async function readClassifier(path: string): Promise<ClassifierRecord> {
   const { value: run } = await readSealed(`${path}/finetune.json`);
@@ -82,6 +86,9 @@ export function classifierRecord(path: string, run: FinetuneRun, metrics: readon
     ),
     evaluations: evaluations.filter(({ split }) => split === "valid"),
     onTraining: evaluations.findLast(({ split }) => split === "train"),
+    mistakes: metrics.findLast((metric): metric is Mistakes =>
+      metric.kind === "mistakes" && conforms(metric, MISTAKES)
+    ),
     end: last?.kind === "end" && conforms(last, { step: 0, elapsed_ms: 0, interrupted: false }) ? last : undefined,
     damages: [],
   };

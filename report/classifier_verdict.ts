@@ -1,12 +1,10 @@
 /** What came of a fine-tuning, in words. Draws nothing. */
 
 import { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
+import { betterBefore, GAP } from "./classifier_stage.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
 import { conforms } from "./run_record.ts";
 import { damaged, type Finding, type Verdict } from "./verdict.ts";
-
-/** Training accuracy above that of the validation file by more than this: overfitting. */
-const GAP = 0.1;
 
 /** How a class fares. */
 export interface ClassResult {
@@ -115,8 +113,8 @@ function found({ run, evaluations, onTraining }: ClassifierRecord, last: Classif
     text: `Macro-F1 ${percent(last.macro_f1)} (95% interval ${last.macro_f1_interval.map(percent).join(" to ")}); ` +
       `lowest is ${worst.label}, ${orDash(worst.f1, percent)}${worst.said === 0 ? ", which it never says" : ""}.`,
   });
-  const best = evaluations.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
-  if (best.accuracy_interval[0] > last.accuracy) {
+  const best = betterBefore(evaluations);
+  if (best !== undefined) {
     findings.push({
       tone: "bad",
       text: `It was better before: ${percent(best.accuracy)} at update ${grouped(best.step)}. Fewer epochs may help.`,

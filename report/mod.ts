@@ -1,6 +1,7 @@
 /** What runs have recorded → a verdict in words, curves, one page that needs nothing else. */
 
 export { type AnyRecord, readRecord } from "./any_record.ts";
+export { classifierStage } from "./classifier_stage.ts";
 export { type ClassifierRecord, readClassifier } from "./classifier_record.ts";
 export { experimentText } from "./experiment_text.ts";
 export type { ExperimentRecord, ToldClaim } from "./experiment_record.ts";

@@ -113,6 +113,16 @@ export function checkResumeFlags(values: FinetuneOptions): void {
   });
 }
 
+/** The command of a run like that one with other epochs, into a folder beside it. */
+export function longerCommand(values: FinetuneOptions, epochs: number, shown: string): string {
+  const { resume: _, ...given } = values;
+  const all: Record<string, unknown> = { ...given, epochs, output: `${shown.replace(/\/+$/, "")}-${epochs}-epochs` };
+  const words = Object.entries(all).map(([name, value]) =>
+    value === true ? ` --${name}` : ` --${name} ${quoted(String(value))}`
+  );
+  return `${program()} finetune${words.join("")}`;
+}
+
 /** The command that goes on. */
 export function resumeCommand(values: FinetuneOptions, shown: string): string {
   const words = (["threads", "device", "chart"] as const).map((name) => {

@@ -1,6 +1,5 @@
 /** `cloze finetune`: a pretrained model and labeled text in, a classifier out. */
 
-import { program, quoted } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { FinetuneRun, LabeledFile, PlannedFinetuning } from "../../../config/finetune_run.ts";
 import { exists } from "../../../config/folder.ts";
@@ -42,7 +41,7 @@ import type { FinetuneOptions } from "./flags.ts";
 import { type Both, type CutFile, type Kind, labeledFile } from "./kind.ts";
 import { kindOf } from "./kinds.ts";
 import { checkFile } from "./labeled_text.ts";
-import { FinetuneObserver, newParts, sayModel } from "./view.ts";
+import { FinetuneObserver, newParts, sayEnd, sayModel } from "./view.ts";
 
 /** Runs the command. */
 export async function run(values: FinetuneOptions, call: Call): Promise<number> {
@@ -72,9 +71,7 @@ export async function run(values: FinetuneOptions, call: Call): Promise<number> 
     else finetuningFinished(plan.finished, output);
     await Deno.remove(`${output}/checkpoints`, { recursive: true }).catch(() => {}); // they were for going on
     if (call.isPart) return 0;
-    note(bold("folder   ") + output);
-    note(bold("report   ") + `${output}/report.html`);
-    note(bold("next     ") + `${program()} predict --model ${quoted(shown)} < lines.txt`);
+    await sayEnd(output, shown, plan.values);
     return 0;
   } catch (error) {
     if (isNew && error instanceof ClozeError && (error.code === "input" || error.code === "usage")) {
@@ -214,6 +211,15 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>>(
     onMetric: (metric, done) => observer.see(metric, done),
     signal: stop.signal,
   });
+  if (!interrupted && kind.mistakes !== undefined) {
+    const lines = await kind.mistakes(engine, data.valid, validSet.sequences, labels, stop.signal).catch((error) => {
+      if (stop.signal.aborted) return []; // all else is done
+      throw error;
+    });
+    if (lines.length > 0) {
+      await metrics.write({ kind: "mistakes", step: state.step, elapsed_ms: state.elapsed_ms, lines });
+    }
+  }
   await metrics.write({ kind: "end", step: state.step, elapsed_ms: state.elapsed_ms, interrupted });
   await observer.report();
   if (interrupted || onTrain === undefined || onValid === undefined) {

@@ -1,9 +1,11 @@
 /** What kinds of fine-tuning differ in, up to the sequences that a model is trained on. Called by the finetune command. */
 
 import type { FinetuneRun, LabeledFile } from "../../../config/finetune_run.ts";
+import type { Mistakes } from "../../../config/metric.ts";
 import type { FinetuneConfig } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
 import type { UnknownSample } from "../../../data/mod.ts";
+import type { Engine } from "../../../ffi/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import type { ModelHeads } from "../../../model/model_heads.ts";
 import type { FinetuningTask } from "../../../tasks/finetuning_task.ts";
@@ -49,6 +51,14 @@ export interface Kind<R, S extends { ids: Int32Array }, C extends CutFile<S> = C
   ): C;
   /** Says what there is, and warns of what may be wrong with it. */
   say(data: Both<R[]>, cut: Both<C>, labels: readonly string[], names: Both<string>, config: FinetuneConfig): void;
+  /** What to tell of single wrong answers at the end, if anything. */
+  mistakes?(
+    engine: Engine,
+    records: readonly R[],
+    sequences: readonly S[],
+    labels: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Mistakes["lines"]>;
   /** Whether the model is of this kind already, so that its classes stay. */
   isTrainedFurther(heads: ModelHeads): boolean;
 }

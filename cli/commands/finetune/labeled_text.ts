@@ -7,6 +7,7 @@ import { CorpusReport, type LabeledText, readLabeled, type UnknownSample } from 
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import { classifierDropout, classifierHeads } from "../../../model/model_heads.ts";
 import { type ClassifiedSequence, SEQUENCE_CLASSIFICATION } from "../../../tasks/sequence_classification.ts";
+import { surestMistakes } from "../../../tasks/surest_mistakes.ts";
 import { bothCounts, encodeSequence, NO_WORDS } from "../../../tokenizer/mod.ts";
 import { corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
@@ -133,5 +134,6 @@ export const TEXTS: Kind<LabeledText, ClassifiedSequence> = {
     sayData(counted(train.texts, data.train[0].pair === undefined ? "text" : "pair"), valid.texts, labels);
     warnOfTexts(data, labels, names);
   },
+  mistakes: surestMistakes,
   isTrainedFurther: ({ classifier }) => classifier !== null,
 };

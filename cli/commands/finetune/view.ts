@@ -3,12 +3,15 @@
  * Watches and writes; changes nothing about the training.
  */
 
+import { program, quoted } from "../../../config/called.ts";
 import type { Metric } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import type { EngineDescription } from "../../../ffi/mod.ts";
-import { readClassifier } from "../../../report/mod.ts";
+import { classifierStage, readClassifier } from "../../../report/mod.ts";
 import { classificationLine } from "../../../tasks/sequence_classification.ts";
 import { bold, counted, grouped, note, progress } from "../../terminal.ts";
+import { longerCommand } from "./again.ts";
+import type { FinetuneOptions } from "./flags.ts";
 import { LiveChart, LivePage, TimeLeft, trainingLine } from "../../training_view.ts";
 
 /** Watches one fine-tuning. */
@@ -48,6 +51,21 @@ export class FinetuneObserver {
   async report(): Promise<void> {
     await this.#page.write();
   }
+}
+
+/** Says how far it has come, where everything is and what to type next. */
+export async function sayEnd(output: string, shown: string, values: FinetuneOptions): Promise<void> {
+  const judged = classifierStage(await readClassifier(output));
+  if (judged !== undefined) note(bold("verdict  ") + `${judged.stage}: ${judged.why}`);
+  note(bold("folder   ") + output);
+  note(bold("report   ") + `${output}/report.html`);
+  const predict = `${program()} predict --model ${quoted(shown)} < lines.txt`;
+  if (judged?.epochs === undefined) {
+    note(bold("next     ") + predict);
+    return;
+  }
+  note(bold("next     ") + longerCommand(values, judged.epochs, shown));
+  note(bold("try      ") + predict);
 }
 
 /** Says how many texts there are, such as `5 texts`, and of which classes. */
