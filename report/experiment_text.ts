@@ -24,7 +24,7 @@ export function experimentText(record: ExperimentRecord, columns?: number): stri
         `${grouped(record.examples)} ${record.losses === undefined ? "examples" : "blanks"}:`,
     ),
     "",
-    ...table(record, isMarkdown),
+    ...fitting(record, columns),
     "",
     ...findings.flatMap(({ expectation, difference, verdict }) =>
       item(`${expectation.text}: ${differenceText(difference, expectation)}: ${verdict}`, columns)
@@ -76,13 +76,23 @@ export function crossings(record: ExperimentRecord): string[] {
   });
 }
 
-/** Accuracies by checkpoint and condition, and of blanks the losses; the last row is what guesses get. */
-function table(record: ExperimentRecord, isMarkdown: boolean): string[] {
+/** The table, without the least and the most where that is what makes it wider than a terminal. */
+function fitting(record: ExperimentRecord, columns: number | undefined): string[] {
+  const whole = table(record, columns === undefined, true);
+  return whole.some((line) => line.length > (columns ?? Infinity)) ? table(record, false, false) : whole;
+}
+
+/**
+ * Accuracies by checkpoint and condition, and of blanks the losses; the last row is what guesses get.
+ *
+ * @param ranged with the least and the most behind each mean
+ */
+function table(record: ExperimentRecord, isMarkdown: boolean, ranged: boolean): string[] {
   const { claim, steps, accuracies, untrained, losses, commonest, guessing_loss } = record;
   const cell = (values: readonly number[] | undefined, format: (value: number) => string) => {
     if (values === undefined || values.length === 0) return "–";
     const { mean } = estimate(values);
-    return `${format(mean)} (${format(Math.min(...values))}–${format(Math.max(...values))})`;
+    return ranged ? `${format(mean)} (${format(Math.min(...values))}–${format(Math.max(...values))})` : format(mean);
   };
   const nats = (value: number) => value.toFixed(3);
   const names = claim.conditions.map(({ name }) => name);
