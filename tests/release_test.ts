@@ -14,7 +14,8 @@ const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 /** Runs a program in a place; what it says goes to one text. */
 async function run(place: Place, command: string, args: string[], env: Record<string, string> = {}) {
-  const options = { args, cwd: place.path, env: { ...place.env, ...env }, stdin: "null" as const };
+  // npx, which may have started the tests, says so to all that they start.
+  const options = { args, cwd: place.path, env: { ...place.env, npm_command: "", ...env }, stdin: "null" as const };
   const { code, stdout, stderr } = await new Deno.Command(command, options).output();
   return { code, text: decode(stdout) + decode(stderr) };
 }
