@@ -122,7 +122,10 @@ impl EngineOptions {
     /// # Errors
     /// `InvalidState` without a head on tokens.
     pub fn token_outputs(&self) -> Result<usize> {
-        self.heads.tokens.map(|head| head.outputs(self.config.vocab_size)).ok_or_else(|| no_head("tokens"))
+        match self.limits().token_outputs {
+            0 => Err(no_head("tokens")),
+            outputs => Ok(outputs),
+        }
     }
 
     /// What batches may be.
@@ -135,7 +138,7 @@ impl EngineOptions {
             vocab_size: self.config.vocab_size,
             type_vocab_size: self.config.type_vocab_size,
             sequence_outputs: self.heads.sequence.map_or(0, |head| head.num_labels),
-            token_outputs: self.token_outputs().unwrap_or(0),
+            token_outputs: self.heads.tokens.map_or(0, |head| head.outputs(self.config.vocab_size)),
         }
     }
 }
