@@ -25,7 +25,7 @@ const BEGUN = 0.1;
 const CHANGED = 0.01;
 /** The last quarter of a run that levels off brings less than this share of its gain. */
 export const LEVEL = 0.05;
-/** A rise of the held-out loss by more than this share of it, over its best, is none by chance. */
+/** A rise of the held-out loss over its best by more than this share of it, and of what had been gained, is none by chance. */
 export const FLAT = 0.01;
 
 /** Judges a run; nothing where nothing was measured, or what guessing costs is not known. */
@@ -66,10 +66,16 @@ export function stageOf(run: RunRecord): Judgement | undefined {
   };
 }
 
+/** Whether the last held-out loss is above the lowest one by more than chance. */
+export function hasRisen(run: RunRecord): boolean {
+  const last = run.evaluations.at(-1)!, best = bestOf(run), gained = (baseOf(run) ?? best.loss) - best.loss;
+  return last.loss - best.loss > FLAT * Math.max(last.loss, gained);
+}
+
 /** The judgement on a run that had been better than what it began from, and better than it is. */
 function risen(run: RunRecord, base: number): Judgement | undefined {
   const last = run.evaluations.at(-1)!, best = bestOf(run), passes = passesOf(run);
-  if (best.loss >= base || last.loss - best.loss <= FLAT * last.loss) return undefined;
+  if (best.loss >= base || !hasRisen(run)) return undefined;
   const why = `the held-out loss rose from ${best.loss.toFixed(3)} to ${last.loss.toFixed(3)}`;
   // Only what was seen before can be learned by heart.
   return passes !== undefined && passes <= 1

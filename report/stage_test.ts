@@ -24,6 +24,7 @@ Deno.test("stageOf grades a run by its gain, what the last quarter brought, and 
     ["learning", run([6, 5.5, 5.2, 5])],
     ["learning", run([5])], // one evaluation says nothing of the trend
     ["levelling off", run([6, 5, 4.21, 4.2])],
+    ["levelling off", run([3, 0.13, 0.117, 0.1185])], // a rise of 1% of a small loss is nothing beside what was gained
     ["overfitting", run([6, 4, 4.4, 4.8])],
     ["overfitting", run([6, 5, 7, 8])], // worse than guessing now, but it had been better
     ["getting worse", run([6, 4, 4.4, 4.8], { passes: 0.5 })],

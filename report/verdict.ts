@@ -6,7 +6,7 @@
 import { clock, counted, grouped, percent } from "../config/numbers.ts";
 import { beforeAfter, change, changes, referenceOf } from "./before_after.ts";
 import { guessing, isUnmeasured, lastStart, type RunRecord, taskOf } from "./run_record.ts";
-import { FLAT, lastQuarter, LEVEL, quarterBefore, seenText, type Stage, stageOf } from "./stage.ts";
+import { FLAT, hasRisen, lastQuarter, LEVEL, quarterBefore, seenText, type Stage, stageOf } from "./stage.ts";
 
 /** A sentence, and whether it is good news. */
 export interface Finding {
@@ -200,7 +200,7 @@ function trend(run: RunRecord): Finding[] {
     return [{ tone: "neutral", text: "There are too few evaluations to say whether the loss still falls." }];
   }
   const best = run.evaluations.reduce((a, b) => (b.loss < a.loss ? b : a));
-  if (last.loss - best.loss > FLAT * last.loss) {
+  if (hasRisen(run)) {
     return [{
       tone: "bad",
       text: `The held-out loss rises: it was lowest, ${best.loss.toFixed(3)}, at update ${grouped(best.step)}. ` +
