@@ -6,6 +6,7 @@
  */
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { CORE_PACKAGE, libraryFile } from "./platform.ts";
 import { ABI_HASH, SYMBOLS } from "./symbols.gen.ts";
 
 /** The calls, and that by which the library with the candle engine says to its `cloze_open` that it has one. */
@@ -15,13 +16,9 @@ const CALLS = { ...SYMBOLS, cloze_provide_candle: { parameters: [], result: "voi
 export type Library = Deno.DynamicLibrary<typeof CALLS>;
 
 /** The libraries by the engine that each is for. */
-const LIBRARIES = { fused: fileName("cloze_core"), candle: fileName("cloze_candle") };
+const LIBRARIES = { fused: libraryFile("cloze-core"), candle: libraryFile("cloze-candle") };
 
 const loaded: { fused?: Library; candle?: Library } = {};
-
-function fileName(library: string): string {
-  return { windows: `${library}.dll`, darwin: `lib${library}.dylib` }[Deno.build.os as string] ?? `lib${library}.so`;
-}
 
 function environment(name: string): string | undefined {
   try {
@@ -41,10 +38,8 @@ function exists(path: string): boolean {
 
 /** Where npm puts the core of this platform, in the program's folder or one above it. */
 function installedLibrary(): string | undefined {
-  const os = { windows: "win32" }[Deno.build.os as string] ?? Deno.build.os;
-  const cpu = { x86_64: "x64", aarch64: "arm64" }[Deno.build.arch as string] ?? Deno.build.arch;
   for (let folder = Deno.cwd();; folder = folder.replace(/[/\\][^/\\]*$/, "")) {
-    const path = `${folder}/node_modules/@cloze/core-${os}-${cpu}/${LIBRARIES.fused}`;
+    const path = `${folder}/node_modules/${CORE_PACKAGE}/${LIBRARIES.fused}`;
     if (exists(path)) return path;
     if (!/[/\\]/.test(folder)) return undefined;
   }

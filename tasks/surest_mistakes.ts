@@ -2,7 +2,7 @@
 
 import { packLabeled } from "../config/batch.ts";
 import type { Mistakes } from "../config/metric.ts";
-import { EVALUATION_SEQUENCES } from "./finetuning_task.ts";
+import { EVALUATION_SEQUENCES, rowAnswer } from "./finetuning_task.ts";
 import type { ClassifiedSequence } from "./sequence_classification.ts";
 import type { Answering } from "./task.ts";
 
@@ -35,9 +35,8 @@ export async function surestMistakes(
     const logits = await engine.sequenceLogits(packLabeled(part), labels.length);
     part.forEach(({ label }, b) => {
       const row = logits.subarray(b * labels.length, (b + 1) * labels.length);
-      const top = Math.max(...row), answer = row.indexOf(top);
-      if (answer === label) return;
-      found.push({ i: from + b, answer, probability: 1 / row.reduce((sum, x) => sum + Math.exp(x - top), 0) });
+      const { answer } = rowAnswer(row, label);
+      if (answer !== label) found.push({ i: from + b, answer, probability: Math.exp(-rowAnswer(row, answer).loss) });
     });
   }
   found.sort((a, b) => b.probability - a.probability || a.i - b.i);

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../cli/commands/registry.ts";
-import { CORE_PACKAGE } from "../tools/platform.ts";
+import { CORE_PACKAGE } from "../ffi/platform.ts";
 import { commandPackage, corePackage } from "../tools/release/npm.ts";
 import { Place, SMALL_CONFIG, SMALL_RUN, smallText, testWithCore, trainedPlace } from "./support.ts";
 
@@ -82,6 +82,7 @@ testWithCore("set-up takes a core from npm that is made from the same sources, a
     "core-rs/src",
     "core-candle",
     "tools",
+    "ffi/platform.ts",
     "third_party/std",
     ".std",
   ];

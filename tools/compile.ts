@@ -5,14 +5,14 @@
  * and makes a dry run instead: everything is resolved and listed, no binary is made. usage: deno task compile [--dry-run]
  */
 
+import { libraryFile } from "../ffi/platform.ts";
+
 const root = `${import.meta.dirname}/..`;
-const LIBRARY = { windows: "cloze_core.dll", darwin: "libcloze_core.dylib" }[Deno.build.os as string] ??
-  "libcloze_core.so";
 const output = `dist/cloze${Deno.build.os === "windows" ? ".exe" : ""}`;
 
 /** Paths that are made at run time are not found by looking at imports. */
 const RUN_TIME_PATHS = [
-  `target/release/${LIBRARY}`,
+  `target/release/${libraryFile("cloze-core")}`,
   "cli/commands",
   "cli/file_sources.ts",
   "cli/flags/help.ts",

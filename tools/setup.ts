@@ -4,7 +4,7 @@
  * belongs to the task. usage: deno run -A tools/setup.ts [--candle]
  */
 
-import { CORE_PACKAGE, libraryFile, sourcesHash } from "./platform.ts";
+import { CORE_PACKAGE, libraryFile } from "../ffi/platform.ts";
 
 const root = `${import.meta.dirname}/..`;
 /** Calls of the core keep their buffers alive from this version of Deno on. */
@@ -73,10 +73,11 @@ if (fetched < modified(`${root}/deno.lock`)! || Deno.readTextFileSync(packages) 
 const library = (crate: string) => `${root}/target/release/${libraryFile(crate)}`;
 
 /** Takes the core that npm has put into the checkout, if it is made from the very sources that lie here. */
-function takePrebuilt(): boolean {
+async function takePrebuilt(): Promise<boolean> {
   const folder = `${root}/node_modules/${CORE_PACKAGE}`;
   if (modified(`${folder}/package.json`) === undefined) return false;
   const { sources } = JSON.parse(Deno.readTextFileSync(`${folder}/package.json`));
+  const { sourcesHash } = await import("./sources_hash.ts");
   if (sources !== sourcesHash(root)) {
     console.error(`the core in node_modules/${CORE_PACKAGE} is made from other sources than these`);
     return false;
@@ -119,7 +120,7 @@ function newestOf(folder: string): number {
 }
 
 const core = newestOf("core-rs");
-if ((modified(library("cloze-core")) ?? 0) < core && !takePrebuilt()) {
+if ((modified(library("cloze-core")) ?? 0) < core && !await takePrebuilt()) {
   await build("cloze-core", "the core", "about a minute");
 }
 

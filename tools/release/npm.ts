@@ -7,7 +7,8 @@ import { stripTypeScriptTypes } from "node:module";
 import uplotLicense from "uplot/LICENSE" with { type: "text" };
 import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import uplotScript from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
-import { CORE_PACKAGE, CPU, libraryFile, OS, sourcesHash } from "../platform.ts";
+import { CORE_PACKAGE, CPU, libraryFile, OS } from "../../ffi/platform.ts";
+import { sourcesHash } from "../sources_hash.ts";
 
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const { version, permissions, tasks, unstable } = JSON.parse(Deno.readTextFileSync(`${root}/deno.json`));

@@ -1,19 +1,6 @@
-/** What a built core is for: the names of its package and its library, and the hash of the sources that it is made from. */
+/** The hash of the sources that a core is made from. Loaded where a prebuilt core is made or found, and not by every task. */
 
 import { createHash } from "node:crypto";
-
-/** npm's names of this system and processor. */
-export const OS = { windows: "win32" }[Deno.build.os as string] ?? Deno.build.os;
-export const CPU = { x86_64: "x64", aarch64: "arm64" }[Deno.build.arch as string] ?? Deno.build.arch;
-
-/** The package of npm that has the core for this platform; `ffi/library.ts` looks for it too. */
-export const CORE_PACKAGE = `@cloze/core-${OS}-${CPU}`;
-
-/** The file of a crate's library. */
-export function libraryFile(crate: string): string {
-  const name = crate.replace("-", "_");
-  return { windows: `${name}.dll`, darwin: `lib${name}.dylib` }[Deno.build.os as string] ?? `lib${name}.so`;
-}
 
 function filesOf(folder: string): string[] {
   return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
