@@ -21,7 +21,11 @@ export const TABLE = {
     ...CORPUS_FLAGS,
     budget: duration("Wall clock that you have: 30m, 8h."),
     preset: choice(PRESET_NAMES, "One size of model instead of all."),
-    architecture: choice(FAMILIES.map(({ model_type }) => model_type), "The family of the models.", "bert"),
+    architecture: choice(
+      FAMILIES.map(({ model_type }) => model_type),
+      "The family of the models.",
+      FAMILIES[0].model_type,
+    ),
     dtype: choice(["f32", "bf16"], "One precision instead of both."),
     "vocab-size": VOCAB_SIZE,
     "max-sequence-length": number({ min: 8, max: 512, integer: true }, "Length of the sequences in tokens.", "128"),

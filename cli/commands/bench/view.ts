@@ -2,6 +2,7 @@
 
 import type { Preset } from "../../../config/model_config.ts";
 import type { StepRate } from "../../../training/step_rate.ts";
+import { FAMILIES } from "../../../model/families.ts";
 import { bold, clock, counted, grouped, percent, size, table } from "../../terminal.ts";
 
 /** One line of the result. */
@@ -38,7 +39,7 @@ export function readable(result: BenchResult, budget: number | undefined): strin
     bold("products ") +
     Object.entries(gemm_gflops).map(([dtype, rate]) => `${dtype} ${grouped(rate)} GFLOP/s`).join(", "),
   ];
-  if (architecture !== "bert") lines.push(bold("model    ") + architecture);
+  if (architecture !== FAMILIES[0].model_type) lines.push(bold("model    ") + architecture);
   if (corpus !== undefined) {
     lines.push(
       bold("text     ") + `${grouped(corpus.tokens)} tokens a pass with a vocabulary of ${grouped(corpus.vocab_size)}`,
