@@ -34,10 +34,11 @@ pub fn roberta(config: &ModelConfig, heads: &Heads) -> Blueprint {
         activation: Activation::Gelu, // whatever the blocks have
         norm: names.norm("lm_head.layer_norm", Part::TokenHead),
     };
-    blueprint.tokens = names.on_tokens(heads, &mut blueprint.sites, || TokenHead {
-        transform: Some(transform()),
-        dropout: None,
-        decoder: names.decoder("lm_head"),
+    blueprint.tokens = names.on_tokens(heads, &mut blueprint.sites, || {
+        let mut decoder = names.decoder("lm_head");
+        // Tied, too: transformers 4 takes the decoder's bias for both of these classes, transformers 5 the head's.
+        decoder.second_bias = decoder.bias.aliases.first().cloned();
+        TokenHead { transform: Some(transform()), dropout: None, decoder }
     });
     blueprint.sequences = heads.sequence.map(|head| SequenceHead {
         pools: head.pools,

@@ -70,17 +70,22 @@ fn slots(values: [Vec<f32>; 2]) -> Vec<Slot<Vec<f32>>> {
 }
 
 #[test]
-fn the_bias_of_a_decoder_that_is_not_tied_is_written_under_both_names_and_mapped_all_the_same() {
-    let config = ModelConfig { tie_word_embeddings: false, ..tiny() };
-    let layout = Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout();
-    let (place, flat) = (Place::new("twice"), random(layout.len(), 5));
-    save_weights(&place.file(), &layout, &flat).unwrap();
-    let bytes = std::fs::read(place.file()).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let [own, second] = ["cls.predictions.decoder.bias", "cls.predictions.bias"].map(|name| file.tensor(name).unwrap());
-    assert_eq!((own.shape(), own.data()), (second.shape(), second.data()));
-    let (mapped, loaded) = map_weights(&place.file(), &layout).unwrap().expect("in its own order");
-    assert_eq!((&mapped[..], loaded.passed_over, loaded.unknown.len()), (&flat[..], 1, 0));
+fn a_bias_that_releases_of_transformers_call_differently_is_written_under_both_names_and_mapped_all_the_same() {
+    let bert = ["bert", "megatron-bert"].map(|model_type| (model_type, "cls.predictions"));
+    let roberta = ["roberta", "xlm-roberta", "camembert"].map(|model_type| (model_type, "lm_head"));
+    let untied = bert.into_iter().chain(roberta).map(|family| (family, false));
+    for ((model_type, head), tie_word_embeddings) in untied.chain(roberta.map(|family| (family, true))) {
+        let config = ModelConfig { model_type: model_type.into(), tie_word_embeddings, ..tiny() };
+        let layout = Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout();
+        let (place, flat) = (Place::new("twice"), random(layout.len(), 5));
+        save_weights(&place.file(), &layout, &flat).unwrap();
+        let bytes = std::fs::read(place.file()).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let [own, second] = ["decoder.bias", "bias"].map(|name| file.tensor(&format!("{head}.{name}")).unwrap());
+        assert_eq!((own.shape(), own.data()), (second.shape(), second.data()), "{model_type}");
+        let (mapped, loaded) = map_weights(&place.file(), &layout).unwrap().expect("in its own order");
+        assert_eq!((&mapped[..], loaded.passed_over, loaded.unknown.len()), (&flat[..], 1, 0));
+    }
 }
 
 #[test]
