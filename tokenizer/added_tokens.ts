@@ -87,6 +87,13 @@ class Patterns {
     this.#first = new RegExp(`[${firsts}]`, "gu");
   }
 
+  /** Whether there is one in a text. */
+  mayBeIn(text: string): boolean {
+    this.#first.lastIndex = 0;
+    // Most text has not even a character that one begins with.
+    return this.#first.test(text) && this.in(text).next().done === false;
+  }
+
   /** Those in a text, from left to right, none over another. */
   *in(text: string): Generator<{ token: AddedToken; start: number; end: number }> {
     for (let at = 0;;) {
@@ -133,7 +140,7 @@ export class AddedTokens {
 
   /** Whether there is anything in that text that `split` may find. */
   mayBeIn(text: string, specials: Specials): boolean {
-    return this.#patterns[specials]?.in(text).next().done === false;
+    return this.#patterns[specials]?.mayBeIn(text) === true;
   }
 
   /** Cuts a text at added tokens. */

@@ -23,12 +23,12 @@ export class IdBuffer {
     this.#ids[this.#length++] = id;
   }
 
-  /** Appends `other`'s ids from `start` to `end`. */
-  copy(other: IdBuffer, start: number, end: number): void {
+  /** Appends `ids[start..end)`. */
+  append(ids: Int32Array, start: number, end: number): void {
     let length = this.#length;
     if (length + end - start > this.#ids.length) this.#ids = grown(this.#ids, length + end - start);
-    const to = this.#ids, from = other.#ids;
-    for (let i = start; i < end; i++) to[length++] = from[i];
+    const to = this.#ids;
+    for (let i = start; i < end; i++) to[length++] = ids[i];
     this.#length = length;
   }
 

@@ -72,7 +72,7 @@ export class TextScanner {
       }
       return;
     }
-    if (!this.#added.any(specials)) return this.#scanWords(text, sink, true);
+    if (!this.#added.mayBeIn(text, specials)) return this.#scanWords(text, sink, true);
     for (const part of this.#added.split(text, specials)) {
       if (part.added) sink.addedToken(part.token);
       else this.#scanWords(part.text, sink, part.at === 0);
