@@ -1,7 +1,6 @@
 /**
  * A set of words as UTF-8 bytes, numbered in the order in which they came: a hash table in typed arrays, so that a word is
- * found without making a string of it. Knows no counts and no ids: `word_counter.ts` and `word_piece.ts` keep those in
- * arrays beside it.
+ * found without making a string of it. Knows no counts: `word_counter.ts` keeps those in arrays beside it.
  */
 
 /** Where every word's hash begins; see {@linkcode nextHash}. */

@@ -2,6 +2,7 @@
 
     python tests/parity/fuzz.py [STRINGS] [SEED] [tokenization.py]
 
+SEED may be a range, FIRST-LAST: so many strings of each, one slice after the other, each with its own figures.
 With the path of google-research/bert's tokenization.py, with that, and with the rules of `--compat google`.
 
 Strings are made of what makes trouble: marks of every combining class, Jamo, white space, control, format, private use
@@ -28,7 +29,12 @@ from tokenizers.processors import TemplateProcessing
 
 ROOT = Path(__file__).resolve().parents[2]
 count = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
-seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+seeds = [int(part) for part in (sys.argv[2] if len(sys.argv) > 2 else "1").split("-")]
+if len(seeds) > 1:
+    for seed in range(seeds[0], seeds[1] + 1):
+        subprocess.run([sys.executable, __file__, str(count), str(seed), *sys.argv[3:]], check=True)
+    sys.exit()
+[seed] = seeds
 rng = random.Random(seed)
 
 EDGES = [0x0, 0x7F, 0x80, 0x85, 0xA0, 0xAD, 0x300, 0x345, 0x3A3, 0x3C2, 0x130, 0x131, 0x1E9E, 0x1100, 0x1112, 0x1161, 0x1175, 0x11A7, 0x11A8, 0x11C2,

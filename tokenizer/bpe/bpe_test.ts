@@ -168,3 +168,12 @@ Deno.test("tokenizer.json of a BPE that cloze does not follow is refused by the 
   assertThrows(() => tokenizerOf(json, ALONE, "bert", "model"), ClozeError, "BertTokenizer");
   assertThrows(() => parseMergesTxt("#version: 0.2\na b\nc\n"), ClozeError, "line 3");
 });
+
+Deno.test("a tokenizer that RobertaTokenizer makes anew is written with every field that tokenizers asks for", () => {
+  const json = parseObject(tokenizerFiles(learned(), 512)["tokenizer.json"]);
+  const anew = tokenizerOf({ ...json, decoder: null }, ALONE, "roberta", "model");
+  const written = parseObject(tokenizerFiles(anew, 512)["tokenizer.json"]);
+  for (const step of ["pre_tokenizer", "decoder"] as const) {
+    assertEquals(Object.keys(written[step]).sort(), ["add_prefix_space", "trim_offsets", "type", "use_regex"]);
+  }
+});

@@ -67,6 +67,9 @@ function charsmapOf({ normalizer }: Record<string, Json>): Json {
   return steps.find((step) => isObject(step) && step.type === "Precompiled" && "precompiled_charsmap" in step) ?? null;
 }
 
+/** The decoder, which `tokenizers` reads with all of its fields alone, though it looks at none of them. */
+const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true };
+
 /** What XLM-R's and CamemBERT's classes make of a file. */
 function metaspaceSteps(config: Record<string, Json>, file: Record<string, Json>) {
   const prepend_scheme = flag(config, "add_prefix_space", true) ? "always" : "never";
@@ -100,7 +103,7 @@ export const CLASSES: Record<Exclude<Family, "bert" | "bert-file" | "file">, Tok
     model: "BPE",
     names: ROBERTA_NAMES,
     modelOf: merged,
-    steps: (config) => ({ normalizer: null, pre_tokenizer: byteLevel(config), decoder: { type: "ByteLevel" } }),
+    steps: (config) => ({ normalizer: null, pre_tokenizer: byteLevel(config), decoder: BYTE_LEVEL }),
     postProcessor: (config, nameOf, idOf) => ({
       type: "RobertaProcessing",
       ...Object.fromEntries((["sep", "cls"] as const).map((role) => [role, [nameOf(role), idOf(nameOf(role)!)]])),
@@ -120,7 +123,7 @@ export const CLASSES: Record<Exclude<Family, "bert" | "bert-file" | "file">, Tok
     steps: (config) => ({
       normalizer: { type: "NFC" },
       pre_tokenizer: byteLevel(config),
-      decoder: { type: "ByteLevel" },
+      decoder: BYTE_LEVEL,
     }),
     postProcessor: () => ({ type: "TemplateProcessing", single: [], pair: [], special_tokens: {} }),
   },

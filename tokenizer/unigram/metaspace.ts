@@ -1,7 +1,7 @@
 /**
  * How Unigram tokenizers cut normalized text into words: at white space (`WhitespaceSplit`), and by `Metaspace`, which writes
  * every space as ▁ and begins a word with it. Read from and written to tokenizer.json, its decoder too. Used by
- * `text_pipeline.ts`.
+ * `metaspace_splitter.ts` and by the decoders.
  */
 
 import { ClozeError } from "../../config/cloze_error.ts";
