@@ -70,8 +70,11 @@ for (const { normalizer, plain, special, added, ...options } of cases) {
     compare("special_tokens_mask", text, normalizer, special_tokens_mask, plain[i].special_tokens_mask);
     const withAdded = extended.encode(text, { template: true });
     compare("ids with added tokens", text, normalizer, [...withAdded.ids], added?.[i].ids);
-    // Of characters that NFC composes Hugging Face gives a part of the source range; ours is the whole.
-    if (!normalizer.nfc || text.normalize("NFC") === text) {
+    // Of characters that NFC composes Hugging Face gives a part of the source range, ours is the whole; of a mark that goes
+    // before another one where accents are stripped it gives the other one's place.
+    const strips = normalizer.strip_accents ?? normalizer.lowercase ?? false;
+    const keepsOrder = Array.from(text, (c) => c.normalize("NFD")).join("") === text.normalize("NFD");
+    if ((!normalizer.nfc || text.normalize("NFC") === text) && (!strips || keepsOrder)) {
       const at = codePoints(text);
       const inCodePoints = (offsets: [number, number][]) => offsets.map(([start, end]) => [at[start], at[end]]);
       compare("offsets", text, normalizer, inCodePoints(offsets), plain[i].offsets);
