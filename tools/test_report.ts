@@ -58,9 +58,9 @@ export function parseRustReport(text: string, code: number): Report {
   let started = 0, ended = 0;
   for (const line of text.split("\n")) {
     const result = /^test result: \S+ (\d+) passed; (\d+) failed;/.exec(line);
-    // libtest-mimic, whose tests decide at run time, pads names and has the reason in them: `name (skipped: why)`.
-    const mimic = /^test (\S+) \(skipped: (.*)\)\s+\.\.\. ignored$/.exec(line);
-    const ignored = mimic ?? /^test (\S+)(?: - .*?)?\s+\.\.\. ignored(?:, (.*))?$/.exec(line);
+    // Tests of a device, which decide at run time, have the reason in their names: `name (skipped: why)`.
+    const decided = /^test (\S+) \(skipped: (.*)\) \.\.\. ignored$/.exec(line);
+    const ignored = decided ?? /^test (\S+)(?: - .*?)?\s+\.\.\. ignored(?:, (.*))?$/.exec(line);
     if (/^running \d+ tests?$/.test(line)) started++;
     else if (ignored !== null) report.skipped.push(`${ignored[1]} (${ignored[2] ?? "no reason is given"})`);
     else if (result !== null) {

@@ -49,7 +49,7 @@ const CARGO = `
 running 3 tests
 test ops::a ... ok
 test ops::b ... ignored, needs a CUDA device
-test gpu::f32::c (skipped: no CUDA device)      ... ignored
+test gpu::f32::c (skipped: no CUDA device) ... ignored
 test ops::c ... ok
 
 test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s

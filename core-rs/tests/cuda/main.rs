@@ -1,10 +1,11 @@
 //! Tests of the CUDA engine that need something a machine may lack, so that what is skipped depends on the machine and
-//! not on the build: a C++ compiler (the simulator), NVRTC, a GPU. The harness is libtest-mimic, because `#[ignore]` is
-//! decided when a test is compiled.
+//! not on the build: a C++ compiler (the simulator), NVRTC, a GPU. The harness is our own, because `#[ignore]` is decided
+//! when a test is compiled.
 
 mod blas;
 mod faults;
 mod fused;
+mod harness;
 mod lanes;
 mod nvrtc;
 mod ops;
@@ -13,6 +14,7 @@ mod queue;
 mod simulator;
 mod step;
 
+use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use cloze_core::backend::cpu::Cpu;
@@ -23,26 +25,13 @@ use cloze_core::driver::queue::{Modes, Queue};
 use cloze_core::driver::{Device, Dtype, libraries};
 use cloze_core::heads::Heads;
 use cloze_core::machine::dtype::{Bf16, Element};
+use harness::Trial;
 use lanes::Schedule;
-use libtest_mimic::{Arguments, Trial};
 use program::Program;
 use simulator::{Multiplies, Simulator};
 
 /// The two kinds of activations.
 const DTYPES: [(&str, Dtype); 2] = [("f32", Dtype::F32), ("bf16", Dtype::Bf16)];
-
-/// A trial, or, where `lacking` says what this machine lacks, one that is skipped.
-fn trial(name: String, lacking: Option<&str>, run: impl FnOnce() + Send + 'static) -> Trial {
-    let named = match lacking {
-        Some(what) => format!("{name} (skipped: {what})"),
-        None => name,
-    };
-    let run = || {
-        run();
-        Ok(())
-    };
-    Trial::test(named, run).with_ignored_flag(lacking.is_some())
-}
 
 /// The simulated kernels, compiled once for each type.
 fn simulated(dtype: Dtype) -> Simulator {
@@ -68,7 +57,7 @@ where
 {
     let cpu = || Cpu::<T>::new(2, 80, 12, true, false).expect("memory");
     let tests = fused::tests::<Cpu<T>>().into_iter();
-    tests.map(|(test, run)| trial(format!("cpu::{name}::fused::{test}"), None, move || run(&mut cpu()))).collect()
+    tests.map(|(test, run)| Trial::new(format!("cpu::{name}::fused::{test}"), None, move || run(&mut cpu()))).collect()
 }
 
 /// A hash of what a test copies from the device.
@@ -83,20 +72,19 @@ fn backend<D: Device>(device: D) -> Cuda<D> {
     Cuda::new(device, &step::options(Heads::MASKED_LM), None, modes()).expect("memory")
 }
 
-fn main() {
-    let arguments = Arguments::from_args();
+fn main() -> ExitCode {
     let compiler = program::compiler().is_none().then_some("no C++ compiler");
     let mut trials = fused_on_the_cpu::<f32>("f32");
     trials.extend(fused_on_the_cpu::<Bf16>("bf16"));
     for &(name, run) in faults::TESTS {
-        trials.push(trial(format!("simulator::{name}"), compiler, run));
+        trials.push(Trial::new(format!("simulator::{name}"), compiler, run));
     }
     for &(name, run) in queue::TESTS {
-        trials.push(trial(format!("queue::{name}"), compiler, run));
+        trials.push(Trial::new(format!("queue::{name}"), compiler, run));
     }
     for (dtype_name, dtype) in DTYPES {
         for (name, run) in ops::tests::<Simulator>() {
-            trials.push(trial(format!("simulated::{dtype_name}::{name}"), compiler, move || {
+            trials.push(Trial::new(format!("simulated::{dtype_name}::{name}"), compiler, move || {
                 let bits = [0, 1, 2].map(|order| bits_of(run, simulated(dtype).ordered(order)));
                 assert_eq!(bits, [bits[0]; 3], "results depend on the order in which blocks and warps run");
             }));
@@ -109,7 +97,7 @@ fn main() {
         let multiply = ["linear::products", "linear::parameter_gradients", "optimizer::update"];
         for (name, run) in ops::tests::<Simulator>().into_iter().filter(|(name, _)| multiply.contains(name)) {
             let name = format!("simulated::{dtype_name}::{refusal}::{name}");
-            trials.push(trial(name, compiler, move || run(&queue(simulated(dtype).multiplying(multiplies)))));
+            trials.push(Trial::new(name, compiler, move || run(&queue(simulated(dtype).multiplying(multiplies)))));
         }
     }
     for (dtype_name, dtype) in DTYPES {
@@ -117,14 +105,14 @@ fn main() {
             let name = format!("simulated::{dtype_name}::step::{name}");
             let as_late_as_can_be = move || simulated(dtype);
             let by_seed = move || simulated(dtype).scheduled(Schedule::Random(seed.into())).ordered(seed);
-            trials.push(trial(name, compiler, move || match dtype {
+            trials.push(Trial::new(name, compiler, move || match dtype {
                 Dtype::Bf16 => run(&by_seed),
                 _ => run(&as_late_as_can_be),
             }));
         }
         for (name, run) in fused::tests::<Cuda<Simulator>>() {
             let name = format!("simulated::{dtype_name}::fused::{name}");
-            trials.push(trial(name, compiler, move || run(&mut backend(simulated(dtype)))));
+            trials.push(Trial::new(name, compiler, move || run(&mut backend(simulated(dtype)))));
         }
     }
     // Steps that wait for uploads and make them in turns, with either lane as far ahead of the other as it can be.
@@ -132,15 +120,15 @@ fn main() {
         let takes_turns = ["steps_of_one_shape_are_replayed", "accumulation_and_resuming"];
         for (name, run) in step::tests::<Simulator>().into_iter().filter(|(name, _)| takes_turns.contains(name)) {
             let name = format!("simulated::f32::{schedule:?}::step::{name}");
-            trials.push(trial(name, compiler, move || run(&|| simulated(Dtype::F32).scheduled(schedule))));
+            trials.push(Trial::new(name, compiler, move || run(&|| simulated(Dtype::F32).scheduled(schedule))));
         }
     }
     let without_nvrtc = (!nvrtc::present()).then_some("no NVRTC; deno task nvrtc fetches it");
-    trials.push(trial("nvrtc::resources_are_told".into(), without_nvrtc, nvrtc::resources_are_told));
+    trials.push(Trial::new("nvrtc::resources_are_told".into(), without_nvrtc, nvrtc::resources_are_told));
     for (dtype_name, dtype) in DTYPES {
         for architecture in nvrtc::ARCHITECTURES {
             let name = format!("nvrtc::{dtype_name}::{architecture}");
-            trials.push(trial(name, without_nvrtc, move || nvrtc::compile(architecture, dtype)));
+            trials.push(Trial::new(name, without_nvrtc, move || nvrtc::compile(architecture, dtype)));
         }
     }
     let without_gpu = libraries::find(&nvrtc::folders()).problem.is_some().then_some("no CUDA device");
@@ -149,15 +137,15 @@ fn main() {
             Gpu::open(dtype, units(dtype, None), &nvrtc::folders(), Some(&nvrtc::cache())).expect("the GPU opens")
         };
         for (name, run) in ops::tests::<Gpu>() {
-            trials.push(trial(format!("gpu::{dtype_name}::{name}"), without_gpu, move || run(&queue(open()))));
+            trials.push(Trial::new(format!("gpu::{dtype_name}::{name}"), without_gpu, move || run(&queue(open()))));
         }
         for (name, run) in step::tests::<Gpu>() {
-            trials.push(trial(format!("gpu::{dtype_name}::step::{name}"), without_gpu, move || run(&open)));
+            trials.push(Trial::new(format!("gpu::{dtype_name}::step::{name}"), without_gpu, move || run(&open)));
         }
         for (name, run) in fused::tests::<Cuda<Gpu>>() {
             let name = format!("gpu::{dtype_name}::fused::{name}");
-            trials.push(trial(name, without_gpu, move || run(&mut backend(open()))));
+            trials.push(Trial::new(name, without_gpu, move || run(&mut backend(open()))));
         }
     }
-    libtest_mimic::run(&arguments, trials).exit();
+    harness::run(trials)
 }
