@@ -16,7 +16,7 @@ const WRITING: readonly string[] = ["finetune", "reproduce", "extend-vocab"];
 
 /** @throws {ClozeError} `usage` if an MPI launcher has started several processes of a command that is for one. */
 async function refuseLauncher(name: string): Promise<void> {
-  const { launched } = await import("../ffi/world.ts");
+  const { launched }: typeof import("../ffi/world.ts") = await import(here("../ffi/world.ts"));
   const launch = launched();
   if (launch === undefined || launch.size === 1) return;
   const many = launch.size === undefined ? "several processes" : `${launch.size} processes`;
@@ -102,7 +102,7 @@ export async function main(args: string[]): Promise<number> {
 
 /** Of processes that a launcher has started, all have mostly the same to say: rank 0 says it, and the launcher ends the others. */
 async function letRankZeroSpeak(): Promise<void> {
-  const { launched } = await import("../ffi/world.ts");
+  const { launched }: typeof import("../ffi/world.ts") = await import(here("../ffi/world.ts"));
   if ((launched()?.rank ?? 0) > 0) await new Promise((resolve) => setTimeout(resolve, 3000));
 }
 

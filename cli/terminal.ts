@@ -18,18 +18,28 @@ const PLAIN_EVERY_MS = 10_000;
 let live: string[] = [];
 let lastPlain = -Infinity;
 
-/** Begins a style of ours. No text can hold it: it is another one in each process. */
-const STYLE = `\x1b${crypto.randomUUID()}`;
-const STYLES = new RegExp(`${STYLE}(\\d+)m`); // split() keeps the number between the texts
+/** Begins a style of ours, from the first one on. No text can hold it: it is another one in each process. */
+let style: string | undefined;
 
-const STYLES_IN = new RegExp(STYLES, "g");
+function styled(on: number, off: number, text: string): string {
+  style ??= `\x1b${crypto.randomUUID()}`;
+  return `${style}${on}m${text}${style}${off}m`;
+}
 
-const styled = (on: number, off: number, text: string): string => `${STYLE}${on}m${text}${STYLE}${off}m`;
+/** Texts between styles, and the number of each style between two of them. */
+function byStyles(text: string): string[] {
+  if (style === undefined || !text.includes(style)) return [text];
+  return text.split(new RegExp(`${style}(\\d+)m`));
+}
+
+/** The text without styles. */
+function unstyled(text: string): string {
+  return byStyles(text).filter((_, i) => i % 2 === 0).join("");
+}
 
 /** Text for a terminal: its own control characters escaped, our styles put in. */
 function shown(text: string): string {
-  if (!text.includes(STYLE)) return visible(text);
-  return text.split(STYLES).map((part, i) => i % 2 === 0 ? visible(part) : `\x1b[${part}m`).join("");
+  return byStyles(text).map((part, i) => i % 2 === 0 ? visible(part) : `\x1b[${part}m`).join("");
 }
 
 function write(text: string): void {
@@ -183,24 +193,23 @@ export function folded(text: string, columns: number, indent = ""): string[] {
 /** A line of a label, two or more spaces and a text, or of a text, broken so that what comes below stands under the text. */
 export function hanging(line: string, columns: number): string[] {
   if (widthOf(line) <= columns) return [line];
-  const label = /^ *(?:\S+ {2,})?/.exec(line.replace(STYLES_IN, ""))![0];
+  const label = /^ *(?:\S+ {2,})?/.exec(unstyled(line))![0];
   return folded(line, columns, " ".repeat(label.length));
 }
 
 /** East Asian wide characters and emoji, of which a terminal makes two columns. */
 const WIDE =
   /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|[\u{1F300}-\u{1FAFF}\u{20000}-\u{3FFFD}]/u;
-const NO_WIDTH = /[\p{Mn}\p{Me}\p{Cf}]/u;
 
 /** Columns that a text takes in a terminal. */
 export function widthOf(text: string): number {
   let width = 0;
-  for (const character of text.replace(STYLES_IN, "")) width += columnsOf(character);
+  for (const character of unstyled(text)) width += columnsOf(character);
   return width;
 }
 
 function columnsOf(character: string): number {
-  return character < "\x7F" ? 1 : WIDE.test(character) ? 2 : NO_WIDTH.test(character) ? 0 : 1;
+  return character < "\x7F" ? 1 : WIDE.test(character) ? 2 : /[\p{Mn}\p{Me}\p{Cf}]/u.test(character) ? 0 : 1;
 }
 
 /** As much of a line as fits. */

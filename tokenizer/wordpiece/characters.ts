@@ -21,11 +21,16 @@ export const IDEOGRAPH = 5;
 
 const SPACES = /[\t-\r \x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]/;
 const ASCII_PUNCTUATION = /[!-/:-@[-`{-~]/;
-const MARKS = {
-  google: /\p{Mn}/gu,
-  /** With two that the older tables call so. */
-  huggingface: /[\p{Mn}\u1734\u{1171E}]/gu,
-};
+
+// What follows builds no set of Unicode before a text has a character that it is for: each takes up to a millisecond, and
+// the first answer of `predict` waits for it.
+
+/** The marks of a decomposed text; Hugging Face's are two more, which the older tables call so. */
+const marks = (compat: Compat) => compat === "google" ? /\p{Mn}/gu : /[\p{Mn}\u1734\u{1171E}]/gu;
+
+const isAscii = (code: number) => code < 0x80;
+/** A text of ASCII alone: it is composed, and has no marks. */
+export const ALL_ASCII = /^[\0-\x7f]*$/;
 
 /** The blocks that BERT calls Chinese (google-research/bert, tokenization.py). Hangul is not among them. */
 const IDEOGRAPHS: Ranges = [
@@ -72,11 +77,13 @@ class Characters {
   }
 
   #isControl(code: number, character: string): boolean {
+    if (isAscii(code)) return code < 0x20 || code === 0x7F;
     if (this.#compat === "google") return /[\p{Cc}\p{Cf}]/u.test(character);
     return /[\p{Cc}\p{Cf}\p{Co}]/u.test(character) && !within(NEWER_CONTROL, code);
   }
 
   #isPunctuation(code: number, character: string): boolean {
+    if (isAscii(code)) return false; // which has its own
     if (this.#compat === "google") return /\p{P}/u.test(character);
     if (within(OLDER_PUNCTUATION, code)) return true;
     return /\p{P}/u.test(character) && !within(NEWER_PUNCTUATION, code);
@@ -84,17 +91,19 @@ class Characters {
 
   /** The text composed (Unicode NFC). */
   compose(text: string): string {
-    if (this.#compat === "google" || !NEWER.test(text)) return text.normalize("NFC");
+    if (ALL_ASCII.test(text)) return text;
+    if (this.#compat === "google" || !newer().test(text)) return text.normalize("NFC");
     // Hugging Face composes nothing with what it does not know.
-    return text.split(NEWER).map((part) => NEWER.test(part) ? part : part.normalize("NFC")).join("");
+    return text.split(newer()).map((part) => newer().test(part) ? part : part.normalize("NFC")).join("");
   }
 
   /** The text in one of the normalization forms, in none of which Hugging Face knows what is newer. */
   normalized(text: string, form: "NFC" | "NFD" | "NFKC" | "NFKD"): string {
     if (form === "NFC") return this.compose(text);
-    const newer = form === "NFD" ? NEWER : NEWER_COMPATIBLE;
-    if (this.#compat === "google" || !newer.test(text)) return text.normalize(form);
-    return text.split(newer).map((part) => newer.test(part) ? part : part.normalize(form)).join("");
+    if (ALL_ASCII.test(text)) return text;
+    const unknown = form === "NFD" ? newer() : newerCompatible();
+    if (this.#compat === "google" || !unknown.test(text)) return text.normalize(form);
+    return text.split(unknown).map((part) => unknown.test(part) ? part : part.normalize(form)).join("");
   }
 
   /** Whether it is a mark of any kind. */
@@ -105,7 +114,7 @@ class Characters {
 
   /** Whether canonical ordering may move a mark, or has to stop at it otherwise. */
   hasCombiningClass(mark: string): boolean {
-    if (this.#compat === "huggingface" && NEWER.test(mark)) return false;
+    if (this.#compat === "huggingface" && newer().test(mark)) return false;
     // One of 1 goes before all others but its own, one of 240 behind them.
     const low = "\u0334", high = "\u0345";
     return (mark + low).normalize("NFD") !== mark.normalize("NFD") + low ||
@@ -114,12 +123,13 @@ class Characters {
 
   /** A character in lower case, if that is asked for, and without accents: decomposed, nonspacing marks dropped. */
   fold(character: string, lowercase: boolean, stripAccents: boolean): string {
+    if (ALL_ASCII.test(character)) return lowercase ? character.toLowerCase() : character;
     // Google lowercases first, Hugging Face last.
     if (lowercase && this.#compat === "google") character = character.toLowerCase();
     if (stripAccents) {
       character = Array.from(character, (part) => {
         if (this.#compat === "huggingface" && within(NEWER_ACCENTS, part.codePointAt(0)!)) return part;
-        return part.normalize("NFD").replace(MARKS[this.#compat], "");
+        return part.normalize("NFD").replace(marks(this.#compat), "");
       }).join("");
     }
     return lowercase && this.#compat === "huggingface" ? Array.from(character, lowercased).join("") : character;
@@ -250,11 +260,19 @@ const NEWER_COMPATIBILITY: Ranges = [
   [0x1CCD6, 0x1CCF9], [0x1E030, 0x1E06D], [0x1F16C, 0x1F16C], [0x1FBF0, 0x1FBF9],
 ];
 
+let newerMade: RegExp | undefined, newerCompatibleMade: RegExp | undefined;
+
 /** A character that composes with nothing there, or with nothing but what is as new. */
-const NEWER = new RegExp(`((?!${classOf(NEWER_SORTED)})${classOf([...NEWER_ACCENTS, ...NEWER_STARTERS])})`, "u");
+function newer(): RegExp {
+  return newerMade ??= outside(NEWER_SORTED, [...NEWER_ACCENTS, ...NEWER_STARTERS]);
+}
 
 /** The same for compatibility forms. */
-const NEWER_COMPATIBLE = new RegExp(
-  `((?!${classOf(NEWER_SORTED)})${classOf([...NEWER_ACCENTS, ...NEWER_STARTERS, ...NEWER_COMPATIBILITY])})`,
-  "u",
-);
+function newerCompatible(): RegExp {
+  return newerCompatibleMade ??= outside(NEWER_SORTED, [...NEWER_ACCENTS, ...NEWER_STARTERS, ...NEWER_COMPATIBILITY]);
+}
+
+/** Finds what is in some ranges and not in others. */
+function outside(others: Ranges, ranges: Ranges): RegExp {
+  return new RegExp(`((?!${classOf(others)})${classOf(ranges)})`, "u");
+}

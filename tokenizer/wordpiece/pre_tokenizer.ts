@@ -5,7 +5,16 @@
  */
 
 import { type AlignedText, sliced } from "../aligned_text.ts";
-import { CHARACTERS, type Compat, CONTROL, CONTROL_SPACE, IDEOGRAPH, PUNCTUATION, SPACE } from "./characters.ts";
+import {
+  ALL_ASCII,
+  CHARACTERS,
+  type Compat,
+  CONTROL,
+  CONTROL_SPACE,
+  IDEOGRAPH,
+  PUNCTUATION,
+  SPACE,
+} from "./characters.ts";
 
 /**
  * What a word is: what white space and punctuation leave (`bert`), what white space leaves (`whitespace`), or each
@@ -61,12 +70,18 @@ export const DEFAULT_NORMALIZER: NormalizerOptions = {
   pre_tokenizer: "bert",
 };
 
-const CASED = String.raw`[\p{Cased}--\p{Case_Ignorable}]`;
-/** What `str.lower` passes over, and what Google's code has dropped before. */
-const PASSED_OVER = String.raw`[[\p{Case_Ignorable}\p{Cf}\p{Cc}\uFFFD]--[\t\n\r]]*`;
+let finalSigmaMade: RegExp | undefined;
 
-/** A capital sigma at the end of a word, which Python's `str.lower` makes another small letter of. */
-const FINAL_SIGMA = new RegExp(`(?<=${CASED}${PASSED_OVER})\u03A3(?!${PASSED_OVER}${CASED})`, "gv");
+/**
+ * A capital sigma at the end of a word, which Python's `str.lower` makes another small letter of. It is made when a text has
+ * a sigma: its sets take long to build.
+ */
+function finalSigma(): RegExp {
+  const cased = String.raw`[\p{Cased}--\p{Case_Ignorable}]`;
+  // What `str.lower` passes over, and what Google's code has dropped before.
+  const passedOver = String.raw`[[\p{Case_Ignorable}\p{Cf}\p{Cc}\uFFFD]--[\t\n\r]]*`;
+  return finalSigmaMade ??= new RegExp(`(?<=${cased}${passedOver})\u03A3(?!${passedOver}${cased})`, "gv");
+}
 
 /** A normalized character and where it stood. */
 interface Piece {
@@ -161,7 +176,8 @@ export class PreTokenizer {
   /** Characters with their source range, composed where that is asked for. */
   *#composed(text: string): Generator<Piece> {
     // What can compose with its neighbours goes together: a starter with its marks, a run of Jamo.
-    const unit = this.options.nfc ? /[\uAC00-\uD7A3]?[\u1100-\u11FF]+\p{M}*|[^\p{M}]\p{M}*|\p{M}+/gsu : /./gsu;
+    const isSplit = !this.options.nfc || ALL_ASCII.test(text);
+    const unit = isSplit ? /./gsu : /[\uAC00-\uD7A3]?[\u1100-\u11FF]+\p{M}*|[^\p{M}]\p{M}*|\p{M}+/gsu;
     for (const match of text.matchAll(unit)) {
       const composed = this.options.nfc ? this.compose(match[0]) : match[0];
       let at = match.index;
@@ -177,7 +193,7 @@ export class PreTokenizer {
 
   /** Whether a folded character's place depends on the marks beside it. */
   isSorted(character: string): boolean {
-    return this.#stripAccents && /\p{M}/u.test(character) &&
+    return this.#stripAccents && !ALL_ASCII.test(character) && /\p{M}/u.test(character) &&
       CHARACTERS[this.options.compat].hasCombiningClass(character);
   }
 
@@ -188,7 +204,7 @@ export class PreTokenizer {
 
   /** The text with the one small letter that depends on its neighbours, where Google's rules apply; of the same length. */
   withFinalSigmas(text: string): string {
-    return this.hasFinalSigmas && text.includes("\u03A3") ? text.replace(FINAL_SIGMA, "\u03C2") : text;
+    return this.hasFinalSigmas && text.includes("\u03A3") ? text.replace(finalSigma(), "\u03C2") : text;
   }
 
   /** The text composed (Unicode NFC). */
