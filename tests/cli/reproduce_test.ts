@@ -142,6 +142,29 @@ testWithCore(
   },
 );
 
+testWithCore("reproduce checks a claim with models of another family, and refuses one that lacks a class", async () => {
+  using place = experimentPlace();
+  const blanks = ["reproduce", "blanks", "--data", "text.txt", "--seeds", "2", "--steps", "16", "--vocab-size", "120"]
+    .concat(["--max-sequence-length", "16", "--batch-tokens", "128", "--json"]);
+  const megatron = await place.cloze([...blanks, "--output", "blanks", "--architecture", "megatron-bert"]);
+  assertEquals(megatron.code, 0, megatron.stderr);
+  assertEquals(Object.keys(JSON.parse(megatron.stdout).losses), ["mlm", "clm"]);
+  const typed = megatron.stderr.split("\n").filter((line) => line.startsWith("cloze pretrain "));
+  assert(typed.length === 4 && typed.every((line) => line.includes("--architecture megatron-bert")), megatron.stderr);
+  const config = JSON.parse(Deno.readTextFileSync(`${place.path}/blanks/models/clm-1/step-16/config.json`));
+  assertEquals([config.model_type, config.architectures], ["megatron-bert", ["MegatronBertForCausalLM"]]);
+
+  const masking = EXPERIMENT.map((word) => word === "convergence" ? "masking" : word);
+  const roberta = await place.cloze([...masking, "--architecture", "roberta", "--json"]);
+  assertEquals(roberta.code, 0, roberta.stderr);
+  assertEquals(Object.keys(JSON.parse(roberta.stdout).accuracies), ["mixed", "mask-only"]);
+
+  const refused = await place.cloze([...blanks, "--output", "other", "--architecture", "roberta"]);
+  assertEquals(refused.code, 2);
+  assertStringIncludes(refused.stderr, "a model of the family roberta cannot be trained for clm");
+  assertEquals(Array.from(Deno.readDirSync(place.path)).some(({ name }) => name === "other"), false);
+});
+
 Deno.test("reproduce refuses an unknown experiment, missing files and a length that is not clear", async () => {
   using place = experimentPlace();
   const refuse = async (args: string[], code: number, ...parts: string[]) => {

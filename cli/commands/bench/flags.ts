@@ -3,8 +3,7 @@
 import { DEVICE, THREADS } from "../../flags/engine_flags.ts";
 import { choice, type CommandTable, duration, number, type Options, toggle } from "../../flags/flag.ts";
 import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
-import { PRESET_NAMES } from "../../flags/training_flags.ts";
-import { FAMILIES } from "../../../model/families.ts";
+import { ARCHITECTURE, PRESET_NAMES } from "../../flags/training_flags.ts";
 import { VOCAB_SIZE } from "../../flags/vocabulary_flags.ts";
 
 /** The command's table. */
@@ -21,11 +20,7 @@ export const TABLE = {
     ...CORPUS_FLAGS,
     budget: duration("Wall clock that you have: 30m, 8h."),
     preset: choice(PRESET_NAMES, "One size of model instead of all."),
-    architecture: choice(
-      FAMILIES.map(({ model_type }) => model_type),
-      "The family of the models.",
-      FAMILIES[0].model_type,
-    ),
+    architecture: ARCHITECTURE,
     dtype: choice(["f32", "bf16"], "One precision instead of both."),
     "vocab-size": VOCAB_SIZE,
     "max-sequence-length": number({ min: 8, max: 512, integer: true }, "Length of the sequences in tokens.", "128"),

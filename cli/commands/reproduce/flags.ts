@@ -4,7 +4,7 @@ import { DEVICE, dtypeFlag, THREADS } from "../../flags/engine_flags.ts";
 import { BATCH_FLAGS } from "../../flags/batch_flags.ts";
 import { choice, type CommandTable, duration, number, type Options, text, toggle } from "../../flags/flag.ts";
 import { CORPUS_FLAGS } from "../../flags/text_flags.ts";
-import { ALLOW_UNKNOWN, PRESET_NAMES } from "../../flags/training_flags.ts";
+import { ALLOW_UNKNOWN, ARCHITECTURE, PRESET_NAMES } from "../../flags/training_flags.ts";
 import { VOCAB_SIZE } from "../../flags/vocabulary_flags.ts";
 
 /** The command's table. */
@@ -27,6 +27,7 @@ export const TABLE = {
     steps: number({ min: 16, max: 1e9, integer: true }, "Pretraining updates of each run."),
     budget: duration("Wall clock for the whole experiment, from which --steps is worked out: 30m, 2h."),
     preset: choice(PRESET_NAMES, "Size of the model.", "tiny"),
+    architecture: ARCHITECTURE,
     "vocab-size": VOCAB_SIZE,
     "batch-tokens": BATCH_FLAGS["batch-tokens"],
     "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),

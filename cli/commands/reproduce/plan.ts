@@ -8,6 +8,8 @@ import { exists } from "../../../config/folder.ts";
 import { readSealed } from "../../../config/sealed_json.ts";
 import { expandPaths } from "../../../data/mod.ts";
 import { type Claim, CLAIMS, type Condition, sameStart } from "../../../experiments/claims.ts";
+import { checkKind, FAMILIES } from "../../../model/families.ts";
+import { DEFAULT_OBJECTIVE, pretrainingTask } from "../../../tasks/registry.ts";
 import { checkTextFlags, findOptions, textFlagsFor } from "../../corpus.ts";
 import { commandText } from "../../flags/command_text.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
@@ -81,6 +83,7 @@ export async function outlineOf(
   if ((options.steps === undefined) === (options.budget === undefined)) {
     throw new ClozeError("usage", "give either --steps or --budget: one of them says how long the experiment is");
   }
+  checkFamily(options.architecture, claim);
   const files = await expandPaths(data, callerFolder(), findOptions(options));
   checkTextFlags(options, [...files, ...labeled]);
   const text = { data, ...given(options, textFlagsFor(options, files)), ...(exclude === undefined ? {} : { exclude }) };
@@ -91,6 +94,7 @@ export async function outlineOf(
       ...text,
       ...given(options, [
         "preset",
+        "architecture",
         "batch-tokens",
         "max-sequence-length",
         "threads",
@@ -107,6 +111,14 @@ export async function outlineOf(
     ...(valid === undefined ? {} : { valid }),
     seeds: options.seeds ?? 3,
   };
+}
+
+/** @throws {ClozeError} `usage` if a family has no class for what an experiment makes of its models. */
+function checkFamily(model_type: string = FAMILIES[0].model_type, { conditions, finetune }: Claim): void {
+  for (const { pretrain } of conditions) {
+    checkKind({ model_type }, pretrainingTask(pretrain.objective ?? DEFAULT_OBJECTIVE).heads.task);
+  }
+  if (finetune !== undefined) checkKind({ model_type }, "sequence_classification");
 }
 
 /** Those of the options that are given. */
