@@ -82,8 +82,8 @@ export {
 export { type ClassifiedText, Classifier, type ClassifierOptions, type LabelScore } from "./inference/classifier.ts";
 export { type EmbeddedText, Embedder, type EmbedderOptions, type Pooling, POOLINGS } from "./inference/embedder.ts";
 export { type FilledLine, FillMask, type FillMaskOptions, type Prediction } from "./inference/fill_mask.ts";
-export type { GivenModel, InferenceOptions } from "./inference/open_engine.ts";
-export type { PreparedText, TextOrPair } from "./inference/sequence_head.ts";
+export type { GivenModel, InferenceOptions, OpenModel } from "./inference/open_engine.ts";
+export type { PreparedText, SequenceModel, TextOrPair } from "./inference/sequence_head.ts";
 export type { ModelFolder } from "./model/model_folder.ts";
 export { type MeasuredText, Regressor, type RegressorOptions } from "./inference/regressor.ts";
 export { type ScoredSentence, Scorer, type ScorerOptions } from "./inference/scorer.ts";

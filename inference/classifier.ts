@@ -3,15 +3,15 @@
 import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Engine } from "../ffi/mod.ts";
-import type { ModelFolder } from "../model/model_folder.ts";
 import { checkOptions, type GivenModel, type InferenceOptions } from "./open_engine.ts";
 import {
   inputOf,
+  type OpenHead,
   openSequenceHead,
   outputsOf,
   type PreparedText,
-  prepareText,
   prepareTexts,
+  SequenceModel,
   type TextOrPair,
 } from "./sequence_head.ts";
 
@@ -51,11 +51,7 @@ export type ClassifierOptions = InferenceOptions;
  * console.log(review.labels[0].label, review.labels[0].probability);
  * ```
  */
-export class Classifier implements Disposable {
-  /** What the model was opened from. */
-  readonly folder: ModelFolder;
-  /** Names of the classes, by number. */
-  readonly labels: readonly string[];
+export class Classifier extends SequenceModel {
   /**
    * Whether a text may have any number of the labels: each one's probability is then its own (a sigmoid), and they do not
    * add up to 1.
@@ -63,11 +59,10 @@ export class Classifier implements Disposable {
   readonly multiLabel: boolean;
   readonly #engine: Engine;
 
-  private constructor(folder: ModelFolder, labels: readonly string[], multiLabel: boolean, engine: Engine) {
-    this.folder = folder;
-    this.labels = labels;
+  private constructor(opened: OpenHead, multiLabel: boolean) {
+    super(opened);
     this.multiLabel = multiLabel;
-    this.#engine = engine;
+    this.#engine = opened.engine;
   }
 
   /**
@@ -77,7 +72,8 @@ export class Classifier implements Disposable {
    */
   static async open(model: GivenModel, options: ClassifierOptions = {}): Promise<Classifier> {
     checkOptions(options);
-    const { folder, engine, head: { labels, problem_type } } = await openSequenceHead(model, options);
+    const opened = await openSequenceHead(model, options);
+    const { folder, engine, head: { labels, problem_type } } = opened;
     if (problem_type === "regression") {
       engine.close();
       throw new ClozeError("input", `${folder.path} does not classify: it predicts values`, {
@@ -86,12 +82,7 @@ export class Classifier implements Disposable {
     }
     // Of one class alone, as transformers' pipeline has it: a softmax would always be 1.
     const multiLabel = problem_type === "multi_label_classification" || labels.length === 1;
-    return new Classifier(folder, labels, multiLabel, engine);
-  }
-
-  /** A text, or a pair, as the model sees it, as far as it fits: `[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`. */
-  prepare(text: string, pair?: string): PreparedText {
-    return prepareText(text, this.folder, pair);
+    return new Classifier(opened, multiLabel);
   }
 
   /** Classifies prepared texts, several in one call of the engine. */
@@ -115,21 +106,6 @@ export class Classifier implements Disposable {
     this.#engine.checkOpen();
     const classified = await this.classifyPrepared(prepared);
     return classified.map((result, i) => ({ ...inputOf(texts[i]), ...result }));
-  }
-
-  /** Where it runs. */
-  get device(): "cpu" | "cuda" {
-    return this.#engine.describe().device;
-  }
-
-  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
-  get unknownTensors(): readonly string[] {
-    return this.#engine.describe().unknown;
-  }
-
-  /** Closes what it has open. */
-  [Symbol.dispose](): void {
-    this.#engine.close();
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type GivenModel,
   type InferenceOptions,
   openBoth,
+  OpenModel,
 } from "./open_engine.ts";
 import { type PreparedText, prepareText } from "./sequence_head.ts";
 
@@ -57,7 +58,7 @@ const BATCH_TOKENS = 2048;
  * console.log(a.embedding.reduce((sum, x, i) => sum + x * b.embedding[i], 0));
  * ```
  */
-export class Embedder implements Disposable {
+export class Embedder extends OpenModel {
   /** What the model was opened from. */
   readonly folder: ModelFolder;
   readonly #engine: Engine;
@@ -65,6 +66,7 @@ export class Embedder implements Disposable {
   readonly #normalize: boolean;
 
   private constructor(folder: ModelFolder, engine: Engine, pooling: Pooling, normalize: boolean) {
+    super(engine);
     this.folder = folder;
     this.#engine = engine;
     this.#pooling = pooling;
@@ -129,21 +131,6 @@ export class Embedder implements Disposable {
     this.#engine.checkOpen();
     const embedded = await this.embedPrepared(prepared);
     return embedded.map((result, i) => ({ input: texts[i], ...result }));
-  }
-
-  /** Where it runs. */
-  get device(): "cpu" | "cuda" {
-    return this.#engine.describe().device;
-  }
-
-  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
-  get unknownTensors(): readonly string[] {
-    return this.#engine.describe().unknown;
-  }
-
-  /** Closes what it has open. */
-  [Symbol.dispose](): void {
-    this.#engine.close();
   }
 }
 

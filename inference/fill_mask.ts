@@ -20,6 +20,7 @@ import {
   type GivenModel,
   type InferenceOptions,
   openBoth,
+  OpenModel,
 } from "./open_engine.ts";
 import { longest, rankTargets, type Target, targetsOf } from "./rank_targets.ts";
 
@@ -106,7 +107,7 @@ interface Prepared extends MaskedSequence {
  * console.log(line.sequence, line.masks[0][0].probability);
  * ```
  */
-export class FillMask implements Disposable {
+export class FillMask extends OpenModel {
   readonly #parts: Parts;
   readonly #engine: Engine;
   /** Answers to give, and to ask the engine for: special tokens and ids that no text is encoded as are left out. */
@@ -116,6 +117,7 @@ export class FillMask implements Disposable {
   readonly #targets: readonly Target[];
 
   private constructor(parts: Parts, engine: Engine, limits: FillLimits, topK: number, targets: readonly Target[]) {
+    super(engine);
     this.#parts = parts;
     this.#engine = engine;
     this.#targets = targets;
@@ -262,21 +264,6 @@ export class FillMask implements Disposable {
   /** What a person should know of how its tokenizer was read, as sentences. */
   get notes(): readonly string[] {
     return this.#parts.tokenizer.notes;
-  }
-
-  /** Where it runs. */
-  get device(): "cpu" | "cuda" {
-    return this.#engine.describe().device;
-  }
-
-  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
-  get unknownTensors(): readonly string[] {
-    return this.#engine.describe().unknown;
-  }
-
-  /** Closes what it has open. */
-  [Symbol.dispose](): void {
-    this.#engine.close();
   }
 }
 

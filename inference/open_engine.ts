@@ -44,6 +44,31 @@ export function checkOptions(options: InferenceOptions): void {
   if (options.dtype !== undefined) checkChoice("dtype", options.dtype, ["auto", "f32", "bf16"]);
 }
 
+/** A model that is open for answers. */
+export class OpenModel implements Disposable {
+  readonly #engine: Engine;
+
+  /** Over an engine that is open; disposing closes it. */
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Where it runs. */
+  get device(): "cpu" | "cuda" {
+    return this.#engine.describe().device;
+  }
+
+  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
+  get unknownTensors(): readonly string[] {
+    return this.#engine.describe().unknown;
+  }
+
+  /** Closes what it has open. */
+  [Symbol.dispose](): void {
+    this.#engine.close();
+  }
+}
+
 /** A model as it is given: the path of a folder, or one that is open, or half so. */
 export type GivenModel = string | ModelFolder | UnreadFolder;
 

@@ -2,15 +2,15 @@
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { Engine } from "../ffi/mod.ts";
-import type { ModelFolder } from "../model/model_folder.ts";
 import { checkOptions, type GivenModel, type InferenceOptions } from "./open_engine.ts";
 import {
   inputOf,
+  type OpenHead,
   openSequenceHead,
   outputsOf,
   type PreparedText,
-  prepareText,
   prepareTexts,
+  SequenceModel,
   type TextOrPair,
 } from "./sequence_head.ts";
 
@@ -42,17 +42,12 @@ export type RegressorOptions = InferenceOptions;
  * console.log(text.values[0].value);
  * ```
  */
-export class Regressor implements Disposable {
-  /** What the model was opened from. */
-  readonly folder: ModelFolder;
-  /** Names of the values, by number. */
-  readonly labels: readonly string[];
+export class Regressor extends SequenceModel {
   readonly #engine: Engine;
 
-  private constructor(folder: ModelFolder, labels: readonly string[], engine: Engine) {
-    this.folder = folder;
-    this.labels = labels;
-    this.#engine = engine;
+  private constructor(opened: OpenHead) {
+    super(opened);
+    this.#engine = opened.engine;
   }
 
   /**
@@ -62,15 +57,11 @@ export class Regressor implements Disposable {
    */
   static async open(model: GivenModel, options: RegressorOptions = {}): Promise<Regressor> {
     checkOptions(options);
-    const { folder, engine, head: { labels, problem_type } } = await openSequenceHead(model, options);
-    if (problem_type === "regression") return new Regressor(folder, labels, engine);
+    const opened = await openSequenceHead(model, options);
+    const { folder, engine, head: { problem_type } } = opened;
+    if (problem_type === "regression") return new Regressor(opened);
     engine.close();
     throw new ClozeError("input", `${folder.path} predicts no values: it classifies`, { hint: "use a Classifier" });
-  }
-
-  /** A text, or a pair, as the model sees it, as far as it fits: `[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`. */
-  prepare(text: string, pair?: string): PreparedText {
-    return prepareText(text, this.folder, pair);
   }
 
   /** The values of prepared texts, several in one call of the engine. */
@@ -92,20 +83,5 @@ export class Regressor implements Disposable {
     this.#engine.checkOpen();
     const measured = await this.measurePrepared(prepared);
     return measured.map((result, i) => ({ ...inputOf(texts[i]), ...result }));
-  }
-
-  /** Where it runs. */
-  get device(): "cpu" | "cuda" {
-    return this.#engine.describe().device;
-  }
-
-  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
-  get unknownTensors(): readonly string[] {
-    return this.#engine.describe().unknown;
-  }
-
-  /** Closes what it has open. */
-  [Symbol.dispose](): void {
-    this.#engine.close();
   }
 }

@@ -20,6 +20,7 @@ import {
   type GivenModel,
   type InferenceOptions,
   openBoth,
+  OpenModel,
 } from "./open_engine.ts";
 
 /** A sentence with its score, in nats. */
@@ -55,13 +56,14 @@ const BATCH_TOKENS = 4096;
  * console.log(good.score > bad.score);
  * ```
  */
-export class Scorer implements Disposable {
+export class Scorer extends OpenModel {
   /** What the model was opened from. */
   readonly folder: ModelFolder;
   readonly #engine: Engine;
   readonly #causal: boolean;
 
   private constructor(folder: ModelFolder, engine: Engine, causal: boolean) {
+    super(engine);
     this.folder = folder;
     this.#engine = engine;
     this.#causal = causal;
@@ -157,20 +159,5 @@ export class Scorer implements Disposable {
     this.#engine.checkOpen();
     const scored = await this.scorePrepared(prepared);
     return scored.map((result, i) => ({ input: sentences[i], ...result }));
-  }
-
-  /** Where it runs. */
-  get device(): "cpu" | "cuda" {
-    return this.#engine.describe().device;
-  }
-
-  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
-  get unknownTensors(): readonly string[] {
-    return this.#engine.describe().unknown;
-  }
-
-  /** Closes what it has open. */
-  [Symbol.dispose](): void {
-    this.#engine.close();
   }
 }

@@ -12,7 +12,7 @@ import { type ClassifierHead, engineHeads } from "../model/model_heads.ts";
 import { encodeSequence } from "../tokenizer/sequence_encoding.ts";
 import type { UnknownCounts } from "../tokenizer/unknown_counts.ts";
 import { checkTexts } from "./arguments.ts";
-import { answerLimits, folderOf, type GivenModel, type InferenceOptions, openBoth } from "./open_engine.ts";
+import { answerLimits, folderOf, type GivenModel, type InferenceOptions, openBoth, OpenModel } from "./open_engine.ts";
 
 /** A text as the model sees it. */
 export interface PreparedText {
@@ -27,11 +27,35 @@ export interface PreparedText {
 /** Tokens that the engine takes at once. */
 const BATCH_TOKENS = 2048;
 
+/** A folder with a head on sequences, and the engine that is open on it. */
+export interface OpenHead {
+  folder: ModelFolder;
+  engine: Engine;
+  head: ClassifierHead;
+}
+
+/** A model with a head on sequences. */
+export class SequenceModel extends OpenModel {
+  /** What the model was opened from. */
+  readonly folder: ModelFolder;
+  /** Names of the classes, or of the values, by number. */
+  readonly labels: readonly string[];
+
+  /** Over what `openSequenceHead` opened. */
+  constructor({ folder, engine, head }: OpenHead) {
+    super(engine);
+    this.folder = folder;
+    this.labels = head.labels;
+  }
+
+  /** A text, or a pair, as the model sees it, as far as it fits: `[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`. */
+  prepare(text: string, pair?: string): PreparedText {
+    return prepareText(text, this.folder, pair);
+  }
+}
+
 /** @throws {ClozeError} if the folder has no head on sequences, or it or the core cannot be used. */
-export async function openSequenceHead(
-  model: GivenModel,
-  options: InferenceOptions,
-): Promise<{ folder: ModelFolder; engine: Engine; head: ClassifierHead }> {
+export async function openSequenceHead(model: GivenModel, options: InferenceOptions): Promise<OpenHead> {
   const begun = await folderOf(model);
   const { heads, path } = begun;
   if (heads.classifier === null) {

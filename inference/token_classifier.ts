@@ -19,6 +19,7 @@ import {
   type GivenModel,
   type InferenceOptions,
   openBoth,
+  OpenModel,
 } from "./open_engine.ts";
 
 /** A word with its most probable class, under the names of transformers' pipeline. */
@@ -96,7 +97,7 @@ const BATCH_TOKENS = 2048;
  * for (const { entity_group, word, start, end } of entities ?? []) console.log(entity_group, word, start, end);
  * ```
  */
-export class TokenClassifier implements Disposable {
+export class TokenClassifier extends OpenModel {
   /** The folder that it was opened from. */
   readonly folder: ModelFolder;
   /** Names of the classes, by number. */
@@ -105,6 +106,7 @@ export class TokenClassifier implements Disposable {
   readonly #marksEntities: boolean;
 
   private constructor(folder: ModelFolder, labels: readonly string[], engine: Engine) {
+    super(engine);
     this.folder = folder;
     this.labels = labels;
     this.#engine = engine;
@@ -194,21 +196,6 @@ export class TokenClassifier implements Disposable {
     }
     this.#engine.checkOpen();
     return await this.tagPrepared(texts.map((given) => this.prepare(given)));
-  }
-
-  /** Where it runs. */
-  get device(): "cpu" | "cuda" {
-    return this.#engine.describe().device;
-  }
-
-  /** Names of tensors in the folder that belong to no part of a model that is known: it answers without them. */
-  get unknownTensors(): readonly string[] {
-    return this.#engine.describe().unknown;
-  }
-
-  /** Frees the model. */
-  [Symbol.dispose](): void {
-    this.#engine.close();
   }
 }
 
