@@ -3,15 +3,19 @@
  * memory's rate, its operations by the tensor cores' and its instructions by the schedulers'. Bytes follow from the shapes, and
  * instructions of a warp were counted in the code that NVRTC makes for sm_90a. How much of each rate is reached is
  * assumed, in EFFICIENCY; nothing of this was measured until `--measured` names a file of gpu_rate's lines.
- * usage: deno run -R bench/gpu/step_model.ts [base|small LENGTH SEQUENCES] [--measured results/rates.jsonl]
+ * usage: deno run -R bench/gpu/step_model.ts [base|small LENGTH SEQUENCES] [--vocabulary N] [--alignment N]
+ *   [--measured results/rates.jsonl]
  */
 
 import { parseArgs } from "@std/cli/parse-args";
 
 /** An H200: SXM, dense, boost clock under load. */
 const GPU = { bytes: 4.8e12, flop: 989e12, multiprocessors: 132, schedulers: 4, clock: 1.755e9 };
-/** Share of a rate that is reached. */
-const EFFICIENCY = { bytes: 0.8, forward: 0.62, data: 0.58, weight: 0.48, issue: 0.5, elementwise: 0.8 };
+/**
+ * Share of a rate that is reached. `narrow`: of what a product reaches otherwise, where rows begin at multiples of less than
+ * 16 bytes, so that it cannot move them by the widest instructions.
+ */
+const EFFICIENCY = { bytes: 0.8, forward: 0.62, data: 0.58, weight: 0.48, issue: 0.5, elementwise: 0.8, narrow: 0.25 };
 /** Seconds from the end of one node of a graph to the start of the next. */
 const NODE = 1.1e-6;
 /**
@@ -25,6 +29,8 @@ const INSTRUCTIONS = {
   geluBackward: 107,
 };
 const VOCABULARY = 30_528;
+/** Rows of logits and of their gradients begin at multiples of so many elements (backend/cuda/plan.rs). */
+const LOGITS_ALIGNMENT = 64;
 const SIZES: Record<string, { layers: number; hidden: number }> = {
   base: { layers: 12, hidden: 768 },
   small: { layers: 4, hidden: 512 },
@@ -39,12 +45,27 @@ interface Cost {
   seconds: number;
 }
 
-/** The kernels of a step on `sequences` × `length` tokens, 15% of them masked; activations bf16, gradients of rows and weights f32. */
-export function costs(layers: number, c: number, length: number, sequences: number): Cost[] {
-  const n = length * sequences, f = 4 * c, m = Math.round(n * 0.15), v = VOCABULARY;
+/** What a step is made of. */
+export interface Shape {
+  layers: number;
+  hidden: number;
+  length: number;
+  sequences: number;
+  vocabulary?: number;
+  /** Elements that rows of logits begin at a multiple of. */
+  alignment?: number;
+}
+
+/** The kernels of a step, 15% of its tokens masked; activations bf16, gradients of rows and weights f32. */
+export function costs(shape: Shape): Cost[] {
+  const { layers, hidden: c, length, sequences, vocabulary: v = VOCABULARY, alignment = LOGITS_ALIGNMENT } = shape;
+  const n = length * sequences, f = 4 * c, m = Math.round(n * 0.15), row = Math.ceil(v / alignment) * alignment;
   const parameters = layers * (4 * c * c + 2 * c * f + 13 * c) + (v + 514) * c + c * c + v + 5 * c;
   const product = (kind: "forward" | "data" | "weight", rows: number, inputs: number, outputs: number, bytes: number) =>
     Math.max(2 * rows * inputs * outputs / (GPU.flop * EFFICIENCY[kind]), bytes / (GPU.bytes * EFFICIENCY.bytes));
+  /** Of the decoder: its f32 logits and their bf16 gradients are aligned, or not. */
+  const decoder = (kind: "forward" | "data" | "weight", inputs: number, outputs: number, bytes: number) =>
+    product(kind, m, inputs, outputs, bytes) / (row * (kind === "forward" ? 4 : 2) % 16 === 0 ? 1 : EFFICIENCY.narrow);
   /** The four dense layers of a block, [inputs, outputs]. */
   const dense = [[c, 3 * c], [c, c], [c, f], [f, c]];
   const sum = (cost: (inputs: number, outputs: number) => number) => dense.reduce((all, [i, o]) => all + cost(i, o), 0);
@@ -62,19 +83,19 @@ export function costs(layers: number, c: number, length: number, sequences: numb
       "product: forward",
       4 * layers + 2,
       layers * sum((i, o) => product("forward", n, i, o, 2 * (n * i + n * o + i * o))) +
-        product("forward", m, c, c, 4 * m * c) + product("forward", m, c, v, 4 * m * v),
+        product("forward", m, c, c, 4 * m * c) + decoder("forward", c, v, 4 * m * v),
     ),
     each(
       "product: data gradient",
       4 * layers + 2,
       layers * sum((i, o) => product("data", n, o, i, 2 * n * o + 2 * i * o + (i === c ? 8 : 2) * n * i)) +
-        product("data", m, c, c, 6 * m * c) + product("data", m, v, c, 2 * m * v),
+        product("data", m, c, c, 6 * m * c) + decoder("data", v, c, 2 * m * v),
     ),
     each(
       "product: weight gradient",
       4 * layers + 2,
       layers * sum((i, o) => product("weight", n, i, o, 2 * n * (i + o) + 8 * i * o)) +
-        product("weight", m, c, c, 8 * c * c) + product("weight", m, c, v, 2 * m * v + 8 * c * v),
+        product("weight", m, c, c, 8 * c * c) + decoder("weight", c, v, 2 * m * v + 8 * c * v),
     ),
     each("attention_forward_64", layers, layers * attention(INSTRUCTIONS.attention)),
     each("attention_backward_64", layers, layers * attention(INSTRUCTIONS.attentionBackward)),
@@ -93,8 +114,8 @@ export function costs(layers: number, c: number, length: number, sequences: numb
 }
 
 /** FLOP of a token, as gpu_rate counts them. */
-export function flopOfToken(layers: number, c: number, length: number): number {
-  return 72 * layers * c * c + 12 * layers * c * length + 6 * (c * VOCABULARY + c * c) * 0.15;
+export function flopOfToken({ layers, hidden: c, length, vocabulary = VOCABULARY }: Shape): number {
+  return 72 * layers * c * c + 12 * layers * c * length + 6 * (c * vocabulary + c * c) * 0.15;
 }
 
 /** Milliseconds by kernel, from the profile that gpu_rate printed for these shapes. */
@@ -107,18 +128,22 @@ function profile(path: string, c: number, length: number, tokens: number): Map<s
 }
 
 if (import.meta.main) {
-  const args = parseArgs(Deno.args, { string: ["measured", "_"] });
+  const args = parseArgs(Deno.args, { string: ["measured", "vocabulary", "alignment", "_"] });
   const [size = "base", length, sequences] = args._.map(String);
   const shapes = length === undefined
     ? [[128, 128], [512, 32], [128, 512], [512, 128]]
     : [[Number(length), Number(sequences)]];
   const { layers, hidden } = SIZES[size] ?? {};
-  if (layers === undefined || shapes.flat().some((x) => !Number.isInteger(x) || x < 1)) {
-    console.error("usage: deno run -R bench/gpu/step_model.ts [base|small LENGTH SEQUENCES] [--measured FILE]");
+  const vocabulary = Number(args.vocabulary ?? VOCABULARY), alignment = Number(args.alignment ?? LOGITS_ALIGNMENT);
+  if (layers === undefined || [...shapes.flat(), vocabulary, alignment].some((x) => !Number.isInteger(x) || x < 1)) {
+    console.error(
+      "usage: deno run -R bench/gpu/step_model.ts [base|small LENGTH SEQUENCES] [--vocabulary N] [--alignment N] [--measured FILE]",
+    );
     Deno.exit(2);
   }
   for (const [t, b] of shapes) {
-    const kernels = costs(layers, hidden, t, b), nodes = kernels.reduce((all, { calls }) => all + calls, 0);
+    const shape = { layers, hidden, length: t, sequences: b, vocabulary, alignment };
+    const kernels = costs(shape), nodes = kernels.reduce((all, { calls }) => all + calls, 0);
     const total = kernels.reduce((all, { seconds }) => all + seconds, 0) + nodes * NODE;
     const measured = args.measured === undefined ? new Map() : profile(args.measured, hidden, t, t * b);
     const sumOf = (name: string) =>
@@ -128,7 +153,7 @@ if (import.meta.main) {
       const found = sumOf(name), ms = found > 0 ? found.toFixed(2).padStart(10) : "";
       console.log(`  ${name.padEnd(30)}${`${calls}`.padStart(4)} x${(seconds * 1e3).toFixed(2).padStart(8)}${ms}`);
     }
-    const mfu = flopOfToken(layers, hidden, t) * t * b / total / GPU.flop;
+    const mfu = flopOfToken(shape) * t * b / total / GPU.flop;
     console.log(
       `  ${"between kernels".padEnd(30)}${`${nodes}`.padStart(4)} x${(nodes * NODE * 1e3).toFixed(2).padStart(8)}`,
     );

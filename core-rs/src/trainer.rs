@@ -24,7 +24,7 @@ use crate::machine::dtype::{Bf16, Dtype, Element};
 use crate::machine::memory::{Plan, zeros};
 use crate::machine::profile::Entry;
 use crate::model::{Model, Pass};
-use crate::ops::cross_entropy::RowLoss;
+use crate::ops::cross_entropy::{LogitRows, RowLoss};
 use crate::optim::slots::Slot;
 use crate::optim::{State, Update, check_learning_rate};
 use divided::Divided;
@@ -351,9 +351,9 @@ impl<B: Backend> Engine for Trainer<B> {
         }
         expect_len("ids", ids.len(), m * k)?;
         expect_len("probabilities", probabilities.len(), m * k)?;
-        self.for_each_logits(batch, |backend, first, n, logits| {
+        self.for_each_logits(batch, |backend, first, n, logits, layout| {
             let range = first * k..(first + n) * k;
-            backend.top_k(n, v, logits, k, &mut ids[range.clone()], &mut probabilities[range]);
+            backend.top_k(n, layout, logits, k, &mut ids[range.clone()], &mut probabilities[range]);
         })?;
         self.check_answer(probabilities, "a predicted probability")
     }
@@ -362,8 +362,8 @@ impl<B: Backend> Engine for Trainer<B> {
         self.check(batch, false)?;
         let (m, v) = (batch.masked_positions.len(), self.options.token_outputs()?);
         expect_len("out", out.len(), m * v)?;
-        self.for_each_logits(batch, |backend, first, n, logits| {
-            backend.read(logits, 0, &mut out[first * v..(first + n) * v]);
+        self.for_each_logits(batch, |backend, first, n, logits, layout| {
+            backend.read_logits(logits, layout, &mut out[first * v..(first + n) * v]);
         })
     }
 
@@ -472,8 +472,12 @@ impl<B: Backend> Engine for Trainer<B> {
 }
 
 impl<B: Backend> Trainer<B> {
-    /// Calls `each(backend, first_row, rows, logits)` for every chunk of the rows to predict.
-    fn for_each_logits(&mut self, batch: &Batch, mut each: impl FnMut(&mut B, usize, usize, &B::Buffer)) -> Result<()> {
+    /// Calls `each(backend, first_row, rows, logits, layout)` for every chunk of the rows to predict.
+    fn for_each_logits(
+        &mut self,
+        batch: &Batch,
+        mut each: impl FnMut(&mut B, usize, usize, &B::Buffer, LogitRows),
+    ) -> Result<()> {
         let m = batch.masked_positions.len();
         let mut bucket = std::mem::take(&mut self.bucket);
         let tokens = batch.input_ids.len();
@@ -481,8 +485,8 @@ impl<B: Backend> Trainer<B> {
         self.infer(tokens, &batch);
         let Self { backend, model, weights, .. } = self;
         let head = model.tokens.as_mut().ok_or_else(|| no_head("tokens"))?;
-        head.for_each_chunk(backend, weights, batch.masked_positions.len(), |backend, first, n, logits| {
-            each(backend, first, n.min(m.saturating_sub(first)), logits);
+        head.for_each_chunk(backend, weights, batch.masked_positions.len(), |backend, first, n, logits, layout| {
+            each(backend, first, n.min(m.saturating_sub(first)), logits, layout);
         });
         self.bucket = bucket;
         self.backend.check()

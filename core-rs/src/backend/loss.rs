@@ -3,6 +3,7 @@
 use super::memory::MemoryOps;
 use super::{Head, Linear};
 use crate::error::Result;
+pub use crate::ops::cross_entropy::LogitRows;
 use crate::ops::cross_entropy::RowLoss;
 
 /// Logits of a head and their loss.
@@ -16,8 +17,13 @@ pub trait LossOps: MemoryOps {
     /// `OutOfMemory`.
     fn rows(&self, len: usize) -> Result<Self::Rows>;
 
-    /// How many of `rows` rows of logits are best held at a time; at least one.
-    fn logits_at_a_time(&self, rows: usize, vocab_size: usize) -> usize;
+    /// How a head on tokens should have its rows of logits and of their gradients.
+    fn logit_rows(&self, classes: usize) -> LogitRows {
+        LogitRows::dense(classes)
+    }
+
+    /// How many of `m` rows of logits are best held at a time; at least one.
+    fn logits_at_a_time(&self, m: usize, layout: LogitRows) -> usize;
 
     /// `y` = the logits of rows `first..first + n` of x, `[n, V]`.
     fn logits(
@@ -25,6 +31,7 @@ pub trait LossOps: MemoryOps {
         first: usize,
         n: usize,
         decoder: Linear,
+        layout: LogitRows,
         weights: &Self::Buffer,
         x: &Self::Activations,
         y: &mut Self::Buffer,
@@ -36,6 +43,7 @@ pub trait LossOps: MemoryOps {
         first: usize,
         n: usize,
         decoder: Linear,
+        layout: LogitRows,
         weights: &Self::Buffer,
         x: &Self::Activations,
         d_logits: &Self::Activations,
@@ -48,7 +56,7 @@ pub trait LossOps: MemoryOps {
     fn cross_entropy(
         &mut self,
         logits: &mut Self::Buffer,
-        vocab_size: usize,
+        layout: LogitRows,
         labels: &[i32],
         first: usize,
         rows: &mut Self::Rows,
@@ -61,11 +69,14 @@ pub trait LossOps: MemoryOps {
     /// Adds the losses and right answers of the first `n` rows to the totals of a head.
     fn add_losses(&mut self, head: Head, n: usize, rows: &Self::Rows);
 
+    /// Copies the first rows of logits from the device, `[n, V]` without what lies between them.
+    fn read_logits(&mut self, logits: &Self::Buffer, layout: LogitRows, to: &mut [f32]);
+
     /// The `k` best of `n` rows of logits, host side.
     fn top_k(
         &mut self,
         n: usize,
-        vocab_size: usize,
+        layout: LogitRows,
         logits: &Self::Buffer,
         k: usize,
         ids: &mut [i32],

@@ -9,14 +9,11 @@ use std::mem::MaybeUninit;
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::sys::CUstream;
 
-use super::matmul::{Matmul, Operand};
+use super::matmul::{Matmul, Operand, WORKSPACE};
 use super::products::Key;
 use super::{Algorithm, Dtype, Product};
 use crate::error::{Code, Error, Result};
 
-/// Scratch that algorithms may use. A weight gradient has few tiles, so it is cut into parts along its sum, each of which
-/// is as large as the result until they are added: 9 MiB for `[3072, 768]`.
-const WORKSPACE: usize = 256 << 20;
 /// Algorithms that are asked for.
 const MOST_ALGORITHMS: usize = 32;
 
@@ -82,13 +79,12 @@ impl Blas {
     /// `Unsupported` if it does not answer.
     pub fn algorithms(&mut self, product: &Product) -> Result<Vec<Algorithm>> {
         use sys::cublasLtMatmulPreferenceAttributes_t as Attribute;
-        let key = Key::of(product);
-        // In cuBLASLt's order: its A is our B.
+        let [a, b, d, _] = Matmul::of(product).alignments();
         for (attribute, value) in [
-            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.alignments[1]),
-            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.alignments[0]),
-            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.alignments[2]),
-            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.alignments[2]),
+            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, a),
+            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, b),
+            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, d),
+            (Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, d),
         ] {
             self.prefer(attribute, &value)?;
         }
@@ -113,7 +109,10 @@ impl Blas {
         };
         match status {
             sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => return Ok(Vec::new()),
-            other => other.result().map_err(|e| failed(&format!("algorithms for the product {:?}", key.sizes), e))?,
+            other => other.result().map_err(|e| {
+                let sizes = [product.m, product.n, product.k];
+                failed(&format!("algorithms for the product {sizes:?}"), e)
+            })?,
         }
         // SAFETY: so many were written.
         let found = found[..count.max(0) as usize].iter().map(|found| unsafe { found.assume_init() });

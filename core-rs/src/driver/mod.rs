@@ -169,7 +169,7 @@ impl Launch {
 /// A row-major matrix on the device. Transposed, the rows of what is stored are its columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Matrix {
-    /// The elements, rows one behind the other.
+    /// The elements, row after row.
     pub elements: Tensor,
     /// Whether the product takes it transposed.
     pub transposed: bool,
@@ -190,6 +190,8 @@ pub struct Product {
     pub b: Matrix,
     /// `[m, n]`
     pub c: Tensor,
+    /// Elements from one row of A, B and C, as they are stored, to the next.
+    pub strides: [usize; 3],
     /// Added to each row; of C's type, as cuBLASLt has it.
     pub bias: Option<Tensor>,
     /// Whether the product is added to C.
@@ -197,14 +199,27 @@ pub struct Product {
 }
 
 impl Product {
+    /// A · B of sizes `[m, n, k]` where rows lie one behind the other.
+    pub fn dense([m, n, k]: [usize; 3], a: Matrix, b: Matrix, c: Tensor) -> Self {
+        let strides = [if a.transposed { m } else { k }, if b.transposed { k } else { n }, n];
+        Self { m, n, k, a, b, c, strides, bias: None, accumulate: false }
+    }
+
     /// Checks that the operands are as large as the sizes say.
     ///
     /// # Panics
     /// If they are not.
     pub fn check(&self) {
-        assert!(self.a.elements.len >= self.m * self.k, "A is smaller than {} x {}", self.m, self.k);
-        assert!(self.b.elements.len >= self.k * self.n, "B is smaller than {} x {}", self.k, self.n);
-        assert!(self.c.len >= self.m * self.n, "C is smaller than {} x {}", self.m, self.n);
+        let Self { m, n, k, a, b, c, strides, .. } = *self;
+        let stored = |rows, columns, transposed| if transposed { [columns, rows] } else { [rows, columns] };
+        for (name, len, [rows, columns], stride) in [
+            ("A", a.elements.len, stored(m, k, a.transposed), strides[0]),
+            ("B", b.elements.len, stored(k, n, b.transposed), strides[1]),
+            ("C", c.len, [m, n], strides[2]),
+        ] {
+            let last = rows.saturating_sub(1) * stride;
+            assert!(stride >= columns && len >= last + columns, "{name} is smaller than {rows} rows of {columns}");
+        }
         assert!(self.bias.is_none_or(|b| b.len >= self.n && b.dtype == self.c.dtype), "the bias is not of C's type");
         assert_eq!(self.a.elements.dtype, self.b.elements.dtype, "A and B are of different types");
     }

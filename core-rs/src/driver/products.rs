@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::matmul::Matmul;
 use super::{Algorithm, Device, Dtype, Lane, Matrix, Product, Tensor};
 use crate::error::Result;
 use crate::rng::splitmix64;
@@ -23,9 +24,10 @@ const PATTERN: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub sizes: [usize; 3],
+    pub strides: [usize; 3],
     pub transposed: [bool; 2],
     pub types: [Dtype; 2],
-    /// Of A, B, C and the bias: the largest power of two, up to 256, that the address is a multiple of.
+    /// [`Matmul::alignments`]
     pub alignments: [u32; 4],
     pub bias: bool,
     pub accumulate: bool,
@@ -33,18 +35,13 @@ pub(super) struct Key {
 
 impl Key {
     pub fn of(product: &Product) -> Self {
-        let alignment = |x: Tensor| 1 << x.address.trailing_zeros().min(8);
         let (a, b) = (product.a, product.b);
         Self {
             sizes: [product.m, product.n, product.k],
+            strides: product.strides,
             transposed: [a.transposed, b.transposed],
             types: [a.elements.dtype, product.c.dtype],
-            alignments: [
-                alignment(a.elements),
-                alignment(b.elements),
-                alignment(product.c),
-                product.bias.map_or(256, alignment),
-            ],
+            alignments: Matmul::of(product).alignments(),
             bias: product.bias.is_some(),
             accumulate: product.accumulate,
         }

@@ -2,17 +2,18 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cloze_core::driver::matmul::Matmul;
+use cloze_core::driver::matmul::{Matmul, WORKSPACE};
 use cloze_core::driver::queue::{Modes, Queue};
 use cloze_core::driver::{
-    Argument, Buffer, Device, Dtype, Lane, Launch, Matrix, PRELUDE, Product, Tensor, bytes_of_mut,
+    Argument, Buffer, Device, Dtype, Lane, Launch, Matrix, PRELUDE, Product, Tensor, bytes_of, bytes_of_mut,
 };
 
 use crate::blas;
 use crate::lanes::Schedule;
+use crate::ops::random;
 use crate::program::Program;
 use crate::queue;
-use crate::simulator::{ALGORITHMS, Memory, Pinned, Simulator, read};
+use crate::simulator::{Memory, Pinned, Simulator, algorithm, read};
 
 const KERNELS: &str = r#"
 KERNEL(add)(int n, Pointer<const float> x, Pointer<float> y) {
@@ -113,6 +114,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("new_memory_is_nan_until_it_is_zeroed", new_memory_is_nan),
     ("lanes_without_an_event_between_them_are_a_race", lanes_without_an_event),
     ("what_cublaslt_refuses_is_refused", products_are_refused),
+    ("products_sum_in_the_order_of_a_seed", sums_have_an_order),
     ("host_memory_that_is_still_to_be_read_is_not_changed", host_memory_is_kept),
     ("synchronous_work_names_what_failed", synchronous_work_names_what_failed),
     ("a_failure_stops_what_follows", a_failure_stops_what_follows),
@@ -345,7 +347,7 @@ fn products_are_refused() {
     let [a, b] = [4096, 8192].map(|address| Matrix { elements: at(address, 64, Dtype::Bf16), transposed: false });
     let bias = Some(at(256, 5, Dtype::F32));
     let c = at(512, 15, Dtype::F32);
-    let product = Product { m: 3, n: 5, k: 4, a, b, c, bias, accumulate: false };
+    let product = Product { bias, ..Product::dense([3, 5, 4], a, b, c) };
     let right = Matmul::of(&product);
     assert_eq!(blas::refusal(&right), None);
     let refused = |words: &str, change: fn(&mut Matmul)| {
@@ -366,8 +368,44 @@ fn products_are_refused() {
     let device = simulated();
     let misaligned = Product { bias: Some(at(264, 5, Dtype::F32)), ..product };
     assert!(device.algorithms(&misaligned).unwrap().is_empty());
-    let fault = device.multiply(&misaligned, &ALGORITHMS[0]).unwrap_err().message;
-    assert!(fault.starts_with("cuBLASLt refuses a bias that is not aligned to 16 bytes"), "{fault}");
+    let first = algorithm(1, &right);
+    let refuses = |product: &Product, algorithm, why: &str| {
+        assert!(!device.runs(product, algorithm) || why.starts_with("a bias"), "{why}");
+        let fault = device.multiply(product, algorithm).unwrap_err().message;
+        assert!(fault.starts_with(&format!("cuBLASLt refuses {why}")), "{fault}");
+    };
+    refuses(&misaligned, &first, "a bias that is not aligned to 16 bytes");
+    // A is what cuBLASLt calls B, and so on: less aligned by one element, each is too little for the algorithm.
+    let one_further = |x: Tensor| Tensor { address: x.address + x.dtype.size() as u64, ..x };
+    let [of_a, of_b] = [a, b].map(|matrix| Matrix { elements: one_further(matrix.elements), ..matrix });
+    for less in
+        [Product { a: of_a, ..product }, Product { b: of_b, ..product }, Product { c: one_further(c), ..product }]
+    {
+        assert!(device.runs(&less, &algorithm(1, &Matmul::of(&less))));
+        refuses(&less, &first, "an operand that is less aligned than the algorithm was asked for with");
+    }
+    refuses(&product, &algorithm(3, &right), "an algorithm that needs more workspace than there is");
+    assert_eq!(blas::refusal_of(&algorithm(3, &right), &right, WORKSPACE + 1), None);
+}
+
+/// The same product by two seeds: other bits, and nothing worse than rounding.
+fn sums_have_an_order() {
+    let sums = |seed| {
+        let device = queue(simulated().summing(seed));
+        let [a, b, c] = [0; 3].map(|_| Buffer::zeroed(device.device(), 32 * 32, Dtype::F32).unwrap());
+        for (x, seed) in [(&a, 1), (&b, 2)] {
+            device.write(x.tensor(), bytes_of(&random(32 * 32, seed)));
+        }
+        let [a, b] = [&a, &b].map(|x| Matrix { elements: x.tensor(), transposed: false });
+        assert!(device.multiply(&Product::dense([32; 3], a, b, c.tensor())));
+        let mut values = vec![0f32; 32 * 32];
+        device.read(c.tensor(), bytes_of_mut(&mut values));
+        device.check().unwrap();
+        values
+    };
+    let [first, again, other] = [1, 1, 2].map(sums);
+    assert!(first == again && first != other);
+    assert!(first.iter().zip(&other).all(|(x, y)| (x - y).abs() < 1e-5));
 }
 
 /// Whether or not the upload has read it by now: nothing says that it has.

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use cloze_core::driver::queue::{Modes, Queue};
-use cloze_core::driver::{Algorithm, Buffer, Dtype, Launch, Matrix, Product, bytes_of, bytes_of_mut};
+use cloze_core::driver::{Buffer, Dtype, Launch, Matrix, Product, bytes_of, bytes_of_mut};
 
-use crate::simulator::{ALGORITHMS, Simulator};
+use crate::simulator::{FASTEST, Simulator};
 use crate::{queue, simulated};
 
 /// All tests of this file, by name.
@@ -18,6 +18,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("input_is_read_before_its_memory_is_used_again", inputs_take_turns),
     ("write_of_much_arrives_whole", write_of_much),
     ("products_are_measured_once_and_remembered", products_are_measured),
+    ("products_of_other_alignments_have_other_algorithms", products_of_other_alignments),
     ("synchronous_work_is_waited_for_one_by_one", synchronous),
     ("profile_counts_kernels_and_kinds_of_products", profile_counts),
 ];
@@ -124,7 +125,7 @@ fn product(queue: &Queue<Simulator>, size: usize) -> ([Buffer<Simulator>; 3], Pr
     let matrices = [0; 3].map(|_| Buffer::zeroed(queue.device(), size * size, Dtype::F32).unwrap());
     let [a, b, c] = [0, 1, 2].map(|i| matrices[i].tensor());
     let [a, b] = [a, b].map(|elements| Matrix { elements, transposed: false });
-    (matrices, Product { m: size, n: size, k: size, a, b, c, bias: None, accumulate: true })
+    (matrices, Product { accumulate: true, ..Product::dense([size; 3], a, b, c) })
 }
 
 /// Adds up 3 products of ones on `device` and returns how often algorithms were asked for.
@@ -144,8 +145,22 @@ fn times_measured(device: Simulator, folder: &Path) -> usize {
     taken(&calls).iter().filter(|call| *call == "algorithms").count()
 }
 
-fn words(algorithm: &Algorithm) -> String {
-    algorithm.map(|word| format!("{word:016x}")).join(" ")
+/// A product and the same one at other addresses: an algorithm was chosen for what the addresses are multiples of.
+fn products_of_other_alignments() {
+    let queue = queue(simulated(Dtype::F32));
+    let memory = [0; 3].map(|_| Buffer::zeroed(queue.device(), 32, Dtype::F32).unwrap());
+    for first in [0, 4, 1, 8, 2] {
+        let [a, b, c] = [0, 1, 2].map(|i| memory[i].tensor().part(first, 16));
+        for x in [a, b] {
+            queue.write(x, bytes_of(&[1f32; 16]));
+        }
+        let [a, b] = [a, b].map(|elements| Matrix { elements, transposed: false });
+        assert!(queue.multiply(&Product::dense([4; 3], a, b, c)));
+        let mut found = [0f32; 16];
+        queue.read(c, bytes_of_mut(&mut found));
+        queue.check().unwrap();
+        assert_eq!(found, [4.0; 16]);
+    }
 }
 
 /// The simulator's second algorithm is the fastest, and its third one does not run.
@@ -156,12 +171,12 @@ fn products_are_measured() {
         panic!("one file")
     };
     let text = std::fs::read_to_string(file).unwrap();
-    assert!(text.lines().count() == 1 && text.contains(&words(&ALGORITHMS[1])), "{text}");
+    assert!(text.lines().count() == 1 && text.contains(&format!("= {FASTEST:016x}")), "{text}");
     assert_eq!(times_measured(simulated(Dtype::F32), &folder), 0);
     std::fs::write(file, text.replace("0002", "0003")).unwrap();
     assert_eq!(times_measured(simulated(Dtype::F32), &folder), 1, "a damaged line is no line");
     std::fs::write(file, &text).unwrap();
-    let another_driver = || simulated(Dtype::F32).multiplying(|_, algorithm| *algorithm != ALGORITHMS[1]);
+    let another_driver = || simulated(Dtype::F32).multiplying(|_, algorithm| algorithm[0] != FASTEST);
     assert_eq!(times_measured(another_driver(), &folder), 1, "what was kept does not run here");
     assert_eq!(times_measured(another_driver(), &folder), 0, "and was replaced");
     std::fs::remove_dir_all(&folder).unwrap();

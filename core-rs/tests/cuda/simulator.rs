@@ -7,7 +7,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use cloze_core::driver::matmul::Matmul;
+use cloze_core::driver::matmul::{Matmul, WORKSPACE};
 use cloze_core::driver::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor};
 use cloze_core::error::{Code, Error, Result};
 use cloze_core::rng::splitmix64;
@@ -42,6 +42,8 @@ struct Core {
 struct State {
     lanes: Lanes,
     schedule: Schedule,
+    /// Of the sums in products: a seed.
+    sums: u64,
     /// Of blocks, warps and lanes: 0 for ascending, 1 for descending, and else a seed.
     order: u32,
     /// What is captured instead of queued.
@@ -50,16 +52,37 @@ struct State {
     loaded: Vec<&'static str>,
 }
 
+impl State {
+    /// Those that a launch and a product run in.
+    fn orders(&self) -> (u32, u64) {
+        (self.order, self.sums)
+    }
+}
+
 /// Captured work.
 pub struct Graph(Vec<Work>);
 
-/// The algorithms that it offers: the second one is the fastest, the third one does not run.
-pub const ALGORITHMS: [Algorithm; 3] = [[1; 8], [2; 8], [3; 8]];
+/// Numbers of the algorithms that it offers: the second one is the fastest, the third one needs more scratch than there is.
+const OFFERED: [u64; 3] = [1, FASTEST, 3];
+pub const FASTEST: u64 = 2;
+
+/// An algorithm as it is kept: its number, the alignments that it was asked for with, and the scratch that it needs.
+pub fn algorithm(number: u64, matmul: &Matmul) -> Algorithm {
+    let [a, b, d, bias] = matmul.alignments().map(u64::from);
+    let scratch = if number == OFFERED[2] { WORKSPACE as u64 + 1 } else { 0 };
+    [number, a, b, d, bias, scratch, 0, 0]
+}
 
 impl Simulator {
     pub fn new(program: Arc<Program>, activations: Dtype) -> Self {
-        let state =
-            State { lanes: Lanes::default(), schedule: Schedule::Late, order: 0, captured: None, loaded: Vec::new() };
+        let state = State {
+            lanes: Lanes::default(),
+            schedule: Schedule::Late,
+            order: 0,
+            sums: 1,
+            captured: None,
+            loaded: Vec::new(),
+        };
         let (calls, downloads) = Default::default();
         Self {
             core: Arc::new(Core { program, state: Mutex::new(state), calls, downloads }),
@@ -73,6 +96,12 @@ impl Simulator {
     /// The same with blocks, warps and lanes in descending order at 1, and in that of a seed from 2 on.
     pub fn ordered(self, order: u32) -> Self {
         self.core.state.lock().unwrap().order = order;
+        self
+    }
+
+    /// The same, but its products sum in the order of another seed.
+    pub fn summing(self, sums: u64) -> Self {
+        self.core.state.lock().unwrap().sums = sums;
         self
     }
 
@@ -158,24 +187,24 @@ impl Core {
     }
 
     fn advance(&self, state: &mut State) {
-        let (schedule, order) = (state.schedule, state.order);
-        state.lanes.advance(schedule, &|lanes, lane, work| self.run(lanes, lane, work, order));
+        let (schedule, orders) = (state.schedule, state.orders());
+        state.lanes.advance(schedule, &|lanes, lane, work| self.run(lanes, lane, work, orders));
     }
 
     /// Does everything that is left to do.
     fn run_all(&self) {
         let state = &mut *self.state.lock().unwrap();
-        let order = state.order;
+        let orders = state.orders();
         for lane in [Lane::Copy, Lane::Compute] {
-            state.lanes.drain(lane, &|lanes, lane, work| self.run(lanes, lane, work, order));
+            state.lanes.drain(lane, &|lanes, lane, work| self.run(lanes, lane, work, orders));
         }
     }
 
     /// Does a piece of work, if the memory is there that it uses and the lanes are in order.
-    fn run(&self, lanes: &mut Lanes, lane: Lane, work: Work, order: u32) {
+    fn run(&self, lanes: &mut Lanes, lane: Lane, work: Work, (order, sums): (u32, u64)) {
         lanes.clock += match &work {
             Work::Launch(..) => 1.0,
-            Work::Multiply(_, algorithm) if *algorithm == ALGORITHMS[1] => 1.0,
+            Work::Multiply(_, algorithm) if algorithm[0] == FASTEST => 1.0,
             Work::Multiply(..) => 2.0,
             _ => 0.0,
         };
@@ -198,7 +227,7 @@ impl Core {
         }
         match work {
             Work::Launch(launch, arguments) => lanes.failure = self.launch(&launch, &arguments, order),
-            Work::Multiply(matmul, _) => blas::multiply(&matmul),
+            Work::Multiply(matmul, _) => blas::multiply(&matmul, sums),
             Work::Clear(x) => slice_mut(x).fill(0),
             // SAFETY: new memory of that size.
             Work::Zero(address, bytes) => unsafe { (address as *mut u8).write_bytes(0, bytes) },
@@ -352,8 +381,8 @@ impl Device for Simulator {
 
     fn finish(&self, event: &Event) -> Result<()> {
         let state = &mut *self.called_outside("finish")?;
-        let order = state.order;
-        let run = |lanes: &mut Lanes, lane, work| self.core.run(lanes, lane, work, order);
+        let orders = state.orders();
+        let run = |lanes: &mut Lanes, lane, work| self.core.run(lanes, lane, work, orders);
         state.lanes.until(event, event.recorded(), &run);
         state.lanes.finished(event);
         self.told(state)
@@ -381,8 +410,8 @@ impl Device for Simulator {
     fn copy_out(&self, from: Tensor, to: &mut [u8]) -> Result<()> {
         assert!(to.len() <= from.bytes(), "{} bytes of a tensor of {}", to.len(), from.bytes());
         let state = &mut *self.called_outside("copy_out")?;
-        let order = state.order;
-        let run = |lanes: &mut Lanes, lane, work| self.core.run(lanes, lane, work, order);
+        let orders = state.orders();
+        let run = |lanes: &mut Lanes, lane, work| self.core.run(lanes, lane, work, orders);
         state.lanes.drain(Lane::Compute, &run);
         match self.core.wrong(from.address, to.len()) {
             Some(what) => state.lanes.fail(format!("copy_out: {what}")),
@@ -423,20 +452,22 @@ impl Device for Simulator {
 
     fn algorithms(&self, product: &Product) -> Result<Vec<Algorithm>> {
         drop(self.called_outside("algorithms")?);
-        if blas::refusal(&Matmul::of(product)).is_some() {
+        let matmul = Matmul::of(product);
+        if blas::refusal(&matmul).is_some() {
             return Ok(Vec::new());
         }
-        Ok(ALGORITHMS.into_iter().filter(|algorithm| (self.multiplies)(product, algorithm)).collect())
+        let offered = OFFERED.map(|number| algorithm(number, &matmul));
+        Ok(offered.into_iter().filter(|algorithm| (self.multiplies)(product, algorithm)).collect())
     }
 
     fn runs(&self, product: &Product, algorithm: &Algorithm) -> bool {
-        (self.multiplies)(product, algorithm) && ALGORITHMS[..2].contains(algorithm)
+        (self.multiplies)(product, algorithm) && blas::refusal_of(algorithm, &Matmul::of(product), WORKSPACE).is_none()
     }
 
     fn multiply(&self, product: &Product, algorithm: &Algorithm) -> Result<()> {
         let matmul = Matmul::of(product);
-        let refusal =
-            blas::refusal(&matmul).or((!self.runs(product, algorithm)).then_some("another algorithm's product"));
+        let another = (!(self.multiplies)(product, algorithm)).then_some("another algorithm's product");
+        let refusal = blas::refusal(&matmul).or(blas::refusal_of(algorithm, &matmul, WORKSPACE)).or(another);
         if let Some(why) = refusal {
             return Err(Error::new(Code::Unsupported, format!("cuBLASLt refuses {why}: {matmul:?}")));
         }

@@ -1,7 +1,8 @@
 //! Logits, their loss, and the totals on the host.
 
 use super::Cpu;
-use crate::backend::loss::LossOps;
+use crate::backend::loss::{LogitRows, LossOps};
+use crate::backend::memory::MemoryOps;
 use crate::backend::{Head, Linear, Totals};
 use crate::error::Result;
 use crate::machine::dtype::Element;
@@ -17,14 +18,23 @@ impl<T: Element> LossOps for Cpu<T> {
         zeros(len)
     }
 
-    fn logits_at_a_time(&self, rows: usize, vocab_size: usize) -> usize {
-        ((8 << 20) / vocab_size).clamp(1, rows.max(1))
+    fn logits_at_a_time(&self, m: usize, layout: LogitRows) -> usize {
+        ((8 << 20) / layout.stride).clamp(1, m.max(1))
     }
 
-    fn logits(&mut self, first: usize, n: usize, decoder: Linear, weights: &Buffer, x: &Buffer<T>, y: &mut Buffer) {
+    fn logits(
+        &mut self,
+        first: usize,
+        n: usize,
+        decoder: Linear,
+        layout: LogitRows,
+        weights: &Buffer,
+        x: &Buffer<T>,
+        y: &mut Buffer,
+    ) {
         let _timer = self.profile.start("logits");
         let x = &x[first * decoder.inputs..(first + n) * decoder.inputs];
-        let epilogue = Bias::new(decoder.bias(weights), &mut y[..n * decoder.outputs], decoder.outputs);
+        let epilogue = Bias::new(decoder.bias(weights), &mut y[..n * layout.stride], layout.stride);
         self.note(linear::forward(&self.gemm, &self.threads, x, self.weight(decoder, weights), &epilogue));
     }
 
@@ -33,6 +43,7 @@ impl<T: Element> LossOps for Cpu<T> {
         first: usize,
         n: usize,
         decoder: Linear,
+        layout: LogitRows,
         weights: &Buffer,
         x: &Buffer<T>,
         d_logits: &Buffer<T>,
@@ -43,9 +54,9 @@ impl<T: Element> LossOps for Cpu<T> {
         let rows = first * decoder.inputs..(first + n) * decoder.inputs;
         self.linear_data(n, decoder, weights, d_logits, &Store::new(&mut dx[rows.clone()], decoder.inputs));
         let (d_weight, d_bias) = decoder.of_mut(gradients);
-        let d_logits = &d_logits[..n * decoder.outputs];
+        let d_logits = &d_logits[..n * layout.stride];
         let partials = &mut self.partials;
-        let (gemm, threads, v) = (&self.gemm, &self.threads, decoder.outputs);
+        let (gemm, threads, v) = (&self.gemm, &self.threads, layout.stride);
         let done = linear::backward_parameters(gemm, threads, &x[rows], d_logits, v, d_weight, d_bias, partials);
         self.note(done);
     }
@@ -53,14 +64,14 @@ impl<T: Element> LossOps for Cpu<T> {
     fn cross_entropy(
         &mut self,
         logits: &mut Buffer,
-        vocab_size: usize,
+        layout: LogitRows,
         labels: &[i32],
         first: usize,
         rows: &mut Vec<RowLoss>,
         gradient: Option<&mut Buffer<T>>,
     ) {
         let _timer = self.profile.start("cross_entropy");
-        let len = labels.len() * vocab_size;
+        let len = labels.len() * layout.stride;
         let gradient = gradient.map(|gradient| &mut gradient[..len]);
         let rows = &mut rows[first..][..labels.len()];
         cross_entropy::forward_backward(&self.threads, &mut logits[..len], labels, rows, gradient);
@@ -76,15 +87,19 @@ impl<T: Element> LossOps for Cpu<T> {
         correct[head as usize] += rows[..n].iter().filter(|row| row.rank == 0).count() as u64;
     }
 
+    fn read_logits(&mut self, logits: &Buffer, _layout: LogitRows, to: &mut [f32]) {
+        self.read(logits, 0, to);
+    }
+
     fn top_k(
         &mut self,
         n: usize,
-        vocab_size: usize,
+        layout: LogitRows,
         logits: &Buffer,
         k: usize,
         ids: &mut [i32],
         probabilities: &mut [f32],
     ) {
-        cross_entropy::top_k(&self.threads, &logits[..n * vocab_size], vocab_size, k, ids, probabilities);
+        cross_entropy::top_k(&self.threads, &logits[..n * layout.stride], layout.stride, k, ids, probabilities);
     }
 }

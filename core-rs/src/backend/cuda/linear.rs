@@ -44,6 +44,6 @@ impl<D: Device> LinearOps for Cuda<D> {
         dy: &driver::Buffer<D>,
         gradients: &mut Buffer<D>,
     ) {
-        self.parameters_backward(n, layer, x.tensor(), dy.tensor(), gradients);
+        self.parameters_backward(n, layer, x.tensor(), dy.tensor(), layer.outputs, gradients);
     }
 }

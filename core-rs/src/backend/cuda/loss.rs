@@ -1,7 +1,7 @@
 //! Logits, their loss, and the totals on the device.
 
-use super::plan::{Buffer, Cuda, FAILED, LOGITS, Rows};
-use crate::backend::loss::LossOps;
+use super::plan::{Buffer, Cuda, FAILED, LOGITS, LOGITS_ALIGNMENT, Rows};
+use crate::backend::loss::{LogitRows, LossOps};
 use crate::backend::memory::MemoryOps;
 use crate::backend::{Head, Linear};
 use crate::driver::{self, Device, Dtype, bytes_of_mut};
@@ -17,8 +17,12 @@ impl<D: Device> LossOps for Cuda<D> {
         Ok(Rows { loss: zeroed(Dtype::F32)?, rank: zeroed(Dtype::I32)? })
     }
 
-    fn logits_at_a_time(&self, rows: usize, vocab_size: usize) -> usize {
-        part_of_logits(rows, vocab_size)
+    fn logit_rows(&self, classes: usize) -> LogitRows {
+        LogitRows { classes, stride: classes.next_multiple_of(LOGITS_ALIGNMENT) }
+    }
+
+    fn logits_at_a_time(&self, m: usize, layout: LogitRows) -> usize {
+        part_of_logits(m, layout.stride)
     }
 
     fn logits(
@@ -26,13 +30,15 @@ impl<D: Device> LossOps for Cuda<D> {
         first: usize,
         n: usize,
         decoder: Linear,
+        layout: LogitRows,
         weights: &Buffer<D>,
         x: &driver::Buffer<D>,
         y: &mut Buffer<D>,
     ) {
         let y = y.exact();
         let x = x.tensor().part(first * decoder.inputs, n * decoder.inputs);
-        linear::cuda::forward(&self.queue, n, self.layer(decoder, weights, y.dtype), x, y);
+        let on_device = linear::cuda::Layer { stride: layout.stride, ..self.layer(decoder, weights, y.dtype) };
+        linear::cuda::forward(&self.queue, n, on_device, x, y);
     }
 
     fn logits_backward(
@@ -40,6 +46,7 @@ impl<D: Device> LossOps for Cuda<D> {
         first: usize,
         n: usize,
         decoder: Linear,
+        layout: LogitRows,
         weights: &Buffer<D>,
         x: &driver::Buffer<D>,
         d_logits: &driver::Buffer<D>,
@@ -48,15 +55,16 @@ impl<D: Device> LossOps for Cuda<D> {
     ) {
         let c = decoder.inputs;
         let [x, dx] = [x.tensor(), dx.exact()].map(|all| all.part(first * c, n * c));
-        let on_device = self.layer(decoder, weights, self.queue.activations());
-        linear::cuda::backward_data(&self.queue, n, on_device, d_logits.tensor(), dx, false);
-        self.parameters_backward(n, decoder, x, d_logits.tensor(), gradients);
+        let (stride, d_logits) = (layout.stride, d_logits.tensor());
+        let on_device = linear::cuda::Layer { stride, ..self.layer(decoder, weights, self.queue.activations()) };
+        linear::cuda::backward_data(&self.queue, n, on_device, d_logits, dx, false);
+        self.parameters_backward(n, decoder, x, d_logits, stride, gradients);
     }
 
     fn cross_entropy(
         &mut self,
         logits: &mut Buffer<D>,
-        vocab_size: usize,
+        layout: LogitRows,
         labels: &[i32],
         first: usize,
         rows: &mut Rows<D>,
@@ -66,7 +74,7 @@ impl<D: Device> LossOps for Cuda<D> {
         let labels = self.queue.input(labels, n);
         let [loss, rank] = [&rows.loss, &rows.rank].map(|buffer| buffer.tensor().part(first, n));
         let gradient = gradient.map(|gradient| gradient.tensor());
-        cross_entropy::cuda::forward_backward(&self.queue, vocab_size, logits.exact(), labels, loss, rank, gradient);
+        cross_entropy::cuda::forward_backward(&self.queue, layout, logits.exact(), labels, loss, rank, gradient);
     }
 
     fn read_rows(&mut self, rows: &Rows<D>, to: &mut [RowLoss]) {
@@ -86,27 +94,42 @@ impl<D: Device> LossOps for Cuda<D> {
         cross_entropy::cuda::add_losses(&self.queue, n, [loss, rank], number, of_head, failed);
     }
 
+    fn read_logits(&mut self, logits: &Buffer<D>, layout: LogitRows, to: &mut [f32]) {
+        let LogitRows { classes, stride } = layout;
+        let mut values = std::mem::take(self.host_values());
+        values.resize(to.len() / classes * stride, 0.0);
+        self.read(logits, 0, &mut values);
+        for (to, from) in to.chunks_exact_mut(classes).zip(values.chunks_exact(stride)) {
+            to.copy_from_slice(&from[..classes]);
+        }
+        *self.host_values() = values;
+    }
+
     fn top_k(
         &mut self,
         n: usize,
-        vocab_size: usize,
+        layout: LogitRows,
         logits: &Buffer<D>,
         k: usize,
         ids: &mut [i32],
         probabilities: &mut [f32],
     ) {
         let mut values = std::mem::take(self.host_values());
-        values.resize(n * vocab_size, 0.0);
+        values.resize(n * layout.stride, 0.0);
         self.read(logits, 0, &mut values);
-        cross_entropy::top_k(&self.threads, &values, vocab_size, k, ids, probabilities);
+        for row in 0..n {
+            values.copy_within(row * layout.stride..row * layout.stride + layout.classes, row * layout.classes);
+        }
+        let values_of_rows = &values[..n * layout.classes];
+        cross_entropy::top_k(&self.threads, values_of_rows, layout.classes, k, ids, probabilities);
         *self.host_values() = values;
     }
 }
 
 /// Rows of each part, when `rows` rows of logits are cut into as few parts as they need. The parts have one size: each of
 /// them reads and writes the decoder's gradient, and a small one is no faster at that.
-fn part_of_logits(rows: usize, vocab_size: usize) -> usize {
-    let parts = (rows * vocab_size).div_ceil(LOGITS).max(1);
+fn part_of_logits(rows: usize, stride: usize) -> usize {
+    let parts = (rows * stride).div_ceil(LOGITS).max(1);
     rows.div_ceil(parts).max(1)
 }
 

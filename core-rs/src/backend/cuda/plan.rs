@@ -20,6 +20,10 @@ use crate::optim::cuda::{Clip, OnCuda};
 /// Logits that are held at a time: 512 MiB, one part for BERT-base with 16,384 tokens.
 pub(super) const LOGITS: usize = 128 << 20;
 
+/// Rows of logits begin at multiples of so many elements: with an odd vocabulary, the products that read and write them
+/// would otherwise be left with algorithms that move two or four bytes at a time.
+pub(super) const LOGITS_ALIGNMENT: usize = 64;
+
 /// The totals on the device, f64: loss and right answers of the tokens, of the sequences, then these two.
 pub(super) const SQUARED_NORM: usize = 4;
 /// The first update that failed, from 1; 0 is none.
@@ -203,6 +207,7 @@ impl<D: Device> Cuda<D> {
         linear::cuda::Layer {
             inputs,
             outputs,
+            stride: outputs,
             weight: weights.working().part(weight, inputs * outputs),
             bias: bias.map(|bias| of_bias.part(bias, outputs)),
         }
@@ -261,12 +266,21 @@ impl<D: Device> Cuda<D> {
         values.iter().position(|v| !v.is_finite())
     }
 
-    pub(super) fn parameters_backward(&self, n: usize, layer: Linear, x: Tensor, dy: Tensor, gradients: &Buffer<D>) {
+    /// Of a layer whose rows of dy are `stride` elements apart.
+    pub(super) fn parameters_backward(
+        &self,
+        n: usize,
+        layer: Linear,
+        x: Tensor,
+        dy: Tensor,
+        stride: usize,
+        gradients: &Buffer<D>,
+    ) {
         let Linear { weight, bias, inputs, outputs } = layer;
         linear::cuda::backward_parameters(
             &self.queue,
             n,
-            [inputs, outputs],
+            [inputs, outputs, stride],
             x,
             dy,
             gradients.exact().part(weight, inputs * outputs),
@@ -280,7 +294,7 @@ impl<D: Device> Cuda<D> {
 /// logits, where tokens collide, and small ones: a key for each dropout site there and back, counts, an update.
 fn input_bytes(options: &EngineOptions, blueprint: &Blueprint) -> usize {
     let (n, b, m) = (options.max_tokens, options.max_sequences, options.max_masked);
-    let chunks = m * options.config.vocab_size / LOGITS + 2;
+    let chunks = m * (options.config.vocab_size + LOGITS_ALIGNMENT) / LOGITS + 2;
     let mut rooms = vec![3 * n, n, b + 1, attention::cuda::most_tiles(n, b), m, m, b, b, b];
     rooms.extend(std::iter::repeat_n(m.div_ceil(chunks) + 1, chunks));
     rooms.extend(std::iter::repeat_n(16, 2 * blueprint.sites.count() + 16));

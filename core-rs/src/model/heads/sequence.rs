@@ -2,6 +2,7 @@
 //! norm, on one or on the mean of all, then dropout and a dense layer with one output a class. Next-sentence prediction (Devlin et al., 2019, section 3.1, task 2) and classification (section
 //! 4.1) differ in that layer's name and in dropout only; some families drop out before the first layer, too.
 
+use crate::backend::loss::LogitRows;
 use crate::backend::{Backend, DataGradient, Head, Linear, Norm};
 use crate::blueprint::{self, Site};
 use crate::engine::EngineOptions;
@@ -139,7 +140,8 @@ impl<B: Backend> SequenceHead<B> {
             }
         }
         backend.dropout(b, c, &mut self.dropped, pass.at(self.dropout));
-        backend.logits(0, b, self.output, weights, &self.dropped, &mut self.logits);
+        let layout = LogitRows::dense(self.output.outputs);
+        backend.logits(0, b, self.output, layout, weights, &self.dropped, &mut self.logits);
     }
 
     /// `[B, K]`
@@ -153,7 +155,8 @@ impl<B: Backend> SequenceHead<B> {
         let (b, k) = (batch.sequences(), self.output.outputs);
         let mut both = gradients.zip(self.gradients.as_mut());
         let d_logits = both.as_mut().map(|(_, d)| &mut d.logits);
-        backend.cross_entropy(&mut self.logits, k, batch.sequence_labels, 0, &mut self.rows, d_logits);
+        let layout = LogitRows::dense(k);
+        backend.cross_entropy(&mut self.logits, layout, batch.sequence_labels, 0, &mut self.rows, d_logits);
         if let Some((gradients, d)) = both {
             backend.scale(b, k, batch.sequence_weight as f32, &mut d.logits);
             backend.linear_parameters_backward(b, self.output, &self.dropped, &d.logits, gradients);

@@ -3,6 +3,7 @@
 //! (Devlin et al., 2019, section 3.1). One that tells their classes (section 4.3) is dropout and a dense layer; ModernBERT's
 //! has the transform, too. Logits exist for one chunk of rows at a time.
 
+use crate::backend::loss::LogitRows;
 use crate::backend::{Backend, DataGradient, Head, Linear, Norm};
 use crate::blueprint::{self, Blueprint, Site};
 use crate::engine::EngineOptions;
@@ -18,11 +19,12 @@ pub struct TokenHead<B: Backend> {
     /// In front of the decoder, in heads that tell classes.
     dropout: Option<Site>,
     decoder: Linear,
+    layout: LogitRows,
     /// Rows of a chunk.
     chunk: usize,
     /// `[M, E]` what the decoder sees.
     out: B::Activations,
-    /// `[chunk, V]`
+    /// `[chunk, V]`, as `layout` has it.
     logits: B::Buffer,
     gradients: Option<Gradients<B>>,
     /// `[M]`
@@ -46,7 +48,7 @@ struct Transform<B: Backend> {
 
 /// Gradients of the head's activations, in training.
 struct Gradients<B: Backend> {
-    /// `[chunk, V]`
+    /// `[chunk, V]`, likewise.
     logits: B::Activations,
     /// `[M, E]`: of `out`, then of `activated`; then `[M, C]`: of `gathered`.
     out: B::Buffer,
@@ -61,11 +63,13 @@ impl<B: Backend> TokenHead<B> {
         places: &Places,
     ) -> Result<Self> {
         let decoder = places.decoder(&spec.decoder, &blueprint.embeddings.words)?;
-        let (m, v, e) = (options.max_masked, decoder.outputs, decoder.inputs);
-        let chunk = backend.logits_at_a_time(m, v);
+        let (m, e) = (options.max_masked, decoder.inputs);
+        let layout = backend.logit_rows(decoder.outputs);
+        let chunk = backend.logits_at_a_time(m, layout);
         let matrix = || backend.activations(m * e);
         let gradients = || {
-            let (logits, out) = (backend.activations(chunk * v)?, backend.zeroed(m * blueprint.width().max(e))?);
+            let (logits, out) =
+                (backend.activations(chunk * layout.stride)?, backend.zeroed(m * blueprint.width().max(e))?);
             Ok(Gradients { logits, out })
         };
         let transform = |spec: &blueprint::Transform| {
@@ -85,9 +89,10 @@ impl<B: Backend> TokenHead<B> {
             transform: spec.transform.as_ref().map(transform).transpose()?,
             dropout: spec.dropout,
             decoder,
+            layout,
             chunk,
             out: matrix()?,
-            logits: backend.zeroed(chunk * v)?,
+            logits: backend.zeroed(chunk * layout.stride)?,
             gradients: if options.training() { Some(gradients()?) } else { None },
             rows: backend.rows(m)?,
         })
@@ -129,13 +134,14 @@ impl<B: Backend> TokenHead<B> {
     ) {
         for (i, labels) in labels.chunks(self.chunk).enumerate() {
             let (first, n) = (i * self.chunk, labels.len());
-            backend.logits(first, n, self.decoder, weights, &self.out, &mut self.logits);
+            backend.logits(first, n, self.decoder, self.layout, weights, &self.out, &mut self.logits);
             let mut both = gradients.as_deref_mut().zip(self.gradients.as_mut());
             let d_logits = both.as_mut().map(|(_, d)| &mut d.logits);
-            backend.cross_entropy(&mut self.logits, self.decoder.outputs, labels, first, &mut self.rows, d_logits);
+            backend.cross_entropy(&mut self.logits, self.layout, labels, first, &mut self.rows, d_logits);
             if let Some((gradients, d)) = both {
                 let Gradients { logits, out, .. } = d;
-                backend.logits_backward(first, n, self.decoder, weights, &self.out, logits, out, gradients);
+                let (decoder, layout) = (self.decoder, self.layout);
+                backend.logits_backward(first, n, decoder, layout, weights, &self.out, logits, out, gradients);
             }
         }
     }
@@ -190,18 +196,18 @@ impl<B: Backend> TokenHead<B> {
         self.transform.iter().map(|transform| transform.dense).chain(decoder).collect()
     }
 
-    /// Calls `each(backend, first_row, rows, logits)` for every chunk of the `m` rows.
+    /// Calls `each(backend, first_row, rows, logits, layout)` for every chunk of the `m` rows.
     pub fn for_each_chunk(
         &mut self,
         backend: &mut B,
         weights: &B::Buffer,
         m: usize,
-        mut each: impl FnMut(&mut B, usize, usize, &B::Buffer),
+        mut each: impl FnMut(&mut B, usize, usize, &B::Buffer, LogitRows),
     ) {
         for first in (0..m).step_by(self.chunk) {
             let n = self.chunk.min(m - first);
-            backend.logits(first, n, self.decoder, weights, &self.out, &mut self.logits);
-            each(backend, first, n, &self.logits);
+            backend.logits(first, n, self.decoder, self.layout, weights, &self.out, &mut self.logits);
+            each(backend, first, n, &self.logits, self.layout);
         }
     }
 }

@@ -78,7 +78,7 @@ DEVICE void attention_backward(Heads heads, int parts, Pointer<const int> cu_seq
     const int sequence = blockIdx.x / parts, part = blockIdx.x % parts, from = cu_seqlens[sequence];
     Place place = {from, cu_seqlens[sequence + 1] - from, part * KEYS_OF_A_BLOCK, (int)blockIdx.y};
     const int first_key = place.first, end_keys = min(place.length, first_key + KEYS_OF_A_BLOCK);
-    const long long row_of_head = (long long)place.head * heads.tokens + place.from;
+    const u32 row_of_head = (u32)place.head * heads.tokens + place.from; // in 32 bits: no register is left for more
     sums = sums + (long long)part * heads.tokens * heads.hidden;
 
     DYNAMIC_SHARED(act, memory);
@@ -92,7 +92,7 @@ DEVICE void attention_backward(Heads heads, int parts, Pointer<const int> cu_seq
         // Of a query that there is not, all is 0: then so is what it gives.
         if (threadIdx.x < C::QUERIES) {
             const Pointer<float> to = rows + (2 * stage * C::QUERIES + threadIdx.x);
-            const long long row = row_of_head + first + threadIdx.x;
+            const u32 row = row_of_head + first + threadIdx.x;
             const bool wanted = first + (int)threadIdx.x < place.length;
             copy_async(to, lse + row, wanted);
             copy_async(to + C::QUERIES, delta + row, wanted);

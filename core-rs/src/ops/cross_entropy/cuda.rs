@@ -1,5 +1,6 @@
 //! [`super`] on a CUDA device.
 
+use super::LogitRows;
 use crate::driver::queue::Queue;
 use crate::driver::{Device, Dtype, Launch, Tensor};
 
@@ -7,7 +8,7 @@ use crate::driver::{Device, Dtype, Launch, Tensor};
 /// label is −1 has none of them: 0, −1 and zeros.
 pub fn forward_backward<D: Device>(
     queue: &Queue<D>,
-    v: usize,
+    LogitRows { classes, stride }: LogitRows,
     logits: Tensor,
     labels: Tensor,
     loss: Tensor,
@@ -21,12 +22,13 @@ pub fn forward_backward<D: Device>(
     queue.launch(
         &Launch::row("cross_entropy", n, 256),
         &[
-            (v as i32).into(),
-            logits.expect(n * v, Dtype::F32).into(),
+            (classes as i32).into(),
+            (stride as i32).into(),
+            logits.expect(n * stride, Dtype::F32).into(),
             labels.expect(n, Dtype::I32).into(),
             loss.expect(n, Dtype::F32).into(),
             rank.expect(n, Dtype::I32).into(),
-            gradient.map(|g| g.expect(n * v, queue.activations())).into(),
+            gradient.map(|g| g.expect(n * stride, queue.activations())).into(),
         ],
     );
 }

@@ -21,14 +21,14 @@ DEVICE void for_entries(Pointer<const float> logits, long long from, long long t
     }
 }
 
-/// loss[n], rank[n] (entries strictly greater than the label's) from logits[n, V]; `gradient[n, V]`, if given. A row whose
-/// label is −1 is padding: it costs nothing, is never right and has no gradient.
-KERNEL(cross_entropy)(int v, Pointer<const float> logits, Pointer<const int> labels, Pointer<float> loss, Pointer<int> rank,
-                      Pointer<act> gradient) {
+/// loss[n], rank[n] (entries strictly greater than the label's) from logits[n, V]; `gradient[n, V]`, if given. Rows of both are
+/// `stride` elements apart. A row whose label is −1 is padding: it costs nothing, is never right and has no gradient.
+KERNEL(cross_entropy)(int v, int stride, Pointer<const float> logits, Pointer<const int> labels, Pointer<float> loss,
+                      Pointer<int> rank, Pointer<act> gradient) {
     SHARED(float, tops, ENTROPY_WARPS);
     SHARED(float, totals, ENTROPY_WARPS);
     SHARED(int, greater, ENTROPY_WARPS);
-    const long long at = (long long)blockIdx.x * v;
+    const long long at = (long long)blockIdx.x * stride;
     const int label = labels[blockIdx.x], warp = threadIdx.x / 32;
     if (label < 0) {
         if (threadIdx.x == 0) {

@@ -7,6 +7,22 @@ use crate::machine::memory::Zero;
 use crate::machine::simd::{exp, max, sum, sum_of, vectorize};
 use crate::machine::threads::{Shards, Threads};
 
+/// How rows of logits lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogitRows {
+    /// V, entries of a row.
+    pub classes: usize,
+    /// Elements from one row to the next, at least V. What lies between two rows is never looked at.
+    pub stride: usize,
+}
+
+impl LogitRows {
+    /// One row behind the other.
+    pub fn dense(classes: usize) -> Self {
+        Self { classes, stride: classes }
+    }
+}
+
 /// What a row of logits says about its label.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RowLoss {

@@ -14,6 +14,8 @@ pub struct Layer {
     pub inputs: usize,
     /// Rows of the weight.
     pub outputs: usize,
+    /// Elements from one row of the result, or of its gradient, to the next; at least `outputs`.
+    pub stride: usize,
     /// As activations.
     pub weight: Tensor,
     /// `[outputs]`, of the result's type.
@@ -39,12 +41,12 @@ pub fn multiply<D: Device>(queue: &Queue<D>, product: &Product) {
         plain_product(queue, &without_bias);
     }
     if let Some(bias) = product.bias {
-        add_bias(queue, product.m, product.n, bias, product.c);
+        add_bias(queue, [product.m, product.n], bias, product.c, product.strides[2]);
     }
 }
 
 fn plain_product<D: Device>(queue: &Queue<D>, product: &Product) {
-    let &Product { m, n, k, a, b, c, accumulate, .. } = product;
+    let &Product { m, n, k, a, b, c, strides, accumulate, .. } = product;
     let kernel = match (a.elements.dtype, c.dtype) {
         (Dtype::F32, _) => "product_of_f32",
         (_, Dtype::F32) => "product_to_f32",
@@ -59,6 +61,9 @@ fn plain_product<D: Device>(queue: &Queue<D>, product: &Product) {
             i32::from(a.transposed).into(),
             i32::from(b.transposed).into(),
             i32::from(accumulate).into(),
+            (strides[0] as i32).into(),
+            (strides[1] as i32).into(),
+            (strides[2] as i32).into(),
             a.elements.into(),
             b.elements.into(),
             c.into(),
@@ -66,68 +71,53 @@ fn plain_product<D: Device>(queue: &Queue<D>, product: &Product) {
     );
 }
 
-/// `y[n, C] += bias`
-fn add_bias<D: Device>(queue: &Queue<D>, n: usize, c: usize, bias: Tensor, y: Tensor) {
+/// `y[n, C] += bias`, rows of y `stride` elements apart.
+fn add_bias<D: Device>(queue: &Queue<D>, [n, c]: [usize; 2], bias: Tensor, y: Tensor, stride: usize) {
     let kernel = if y.dtype == queue.activations() { "add_bias" } else { "add_bias_to_logits" };
     let (count, bias) = (n * c, bias.expect(c, y.dtype));
-    let arguments = [(count as u64).into(), (c as i32).into(), bias.into(), y.expect(count, y.dtype).into()];
+    let arguments = [(count as u64).into(), (c as i32).into(), (stride as i32).into(), bias.into(), y.into()];
     queue.launch(&Launch::threads(kernel, count), &arguments);
 }
 
 /// `y = x Wᵀ + b`, `n` rows; y may be of another type than x.
 pub fn forward<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, x: Tensor, y: Tensor) {
-    let (a, b) = (plain(x), transposed(layer.weight));
-    let product = Product { m: n, n: layer.outputs, k: layer.inputs, a, b, c: y, bias: layer.bias, accumulate: false };
-    multiply(queue, &product);
+    let Layer { inputs, outputs, stride, weight, bias } = layer;
+    let product = Product::dense([n, outputs, inputs], plain(x), transposed(weight), y);
+    multiply(queue, &Product { bias, strides: [inputs, inputs, stride], ..product });
 }
 
 /// `dx = dy W`, or `dx += dy W`.
 pub fn backward_data<D: Device>(queue: &Queue<D>, n: usize, layer: Layer, dy: Tensor, dx: Tensor, accumulate: bool) {
-    let product = Product {
-        m: n,
-        n: layer.inputs,
-        k: layer.outputs,
-        a: plain(dy),
-        b: plain(layer.weight),
-        c: dx,
-        bias: None,
-        accumulate,
-    };
-    multiply(queue, &product);
+    let Layer { inputs, outputs, stride, weight, .. } = layer;
+    let product = Product::dense([n, inputs, outputs], plain(dy), plain(weight), dx);
+    multiply(queue, &Product { accumulate, strides: [stride, inputs, inputs], ..product });
 }
 
-/// `dW += dyᵀ x`, and `db += Σ dy` where there is a bias; both f32.
+/// `dW += dyᵀ x`, and `db += Σ dy` where there is a bias; both f32. Rows of dy are `stride` elements apart.
 pub fn backward_parameters<D: Device>(
     queue: &Queue<D>,
     n: usize,
-    [inputs, outputs]: [usize; 2],
+    [inputs, outputs, stride]: [usize; 3],
     x: Tensor,
     dy: Tensor,
     d_weight: Tensor,
     d_bias: Option<Tensor>,
     scratch: Tensor,
 ) {
-    let product = Product {
-        m: outputs,
-        n: inputs,
-        k: n,
-        a: transposed(dy),
-        b: plain(x),
-        c: d_weight.expect(inputs * outputs, Dtype::F32),
-        bias: None,
-        accumulate: true,
-    };
-    multiply(queue, &product);
+    let d_weight = d_weight.expect(inputs * outputs, Dtype::F32);
+    let product = Product::dense([outputs, inputs, n], transposed(dy), plain(x), d_weight);
+    multiply(queue, &Product { accumulate: true, strides: [stride, inputs, inputs], ..product });
     let Some(d_bias) = d_bias else { return };
     let (rows, blocks) = sum_blocks(n, outputs);
     let partials = scratch.expect(blocks * outputs, Dtype::F32);
     queue.launch(
-        &Launch { grid: [column_blocks(outputs), blocks], ..Launch::row("sum_activation_columns", 1, 256) },
+        &Launch { grid: [column_blocks(outputs, stride), blocks], ..Launch::row("sum_activation_columns", 1, 256) },
         &[
             (n as i32).into(),
             (rows as i32).into(),
             (outputs as i32).into(),
-            dy.expect(n * outputs, queue.activations()).into(),
+            (stride as i32).into(),
+            dy.expect(n * stride, queue.activations()).into(),
             partials.into(),
         ],
     );
@@ -150,14 +140,15 @@ pub fn sum_scratch(n: usize, c: usize) -> usize {
     most_blocks(c).min(n.div_ceil(64)) * c
 }
 
-fn column_blocks(c: usize) -> usize {
-    c.div_ceil(if c.is_multiple_of(4) { 128 } else { 32 })
+/// Blocks for `c` columns, of which a lane takes four where rows are aligned to that.
+fn column_blocks(c: usize, stride: usize) -> usize {
+    c.div_ceil(if stride.is_multiple_of(4) { 128 } else { 32 })
 }
 
 /// `to[C] += ` the rows of f32 `partials[n, C]`, in a fixed order.
 pub(crate) fn add_columns<D: Device>(queue: &Queue<D>, n: usize, c: usize, partials: Tensor, to: Tensor) {
     queue.launch(
-        &Launch::row("add_columns", column_blocks(c), 256),
+        &Launch::row("add_columns", column_blocks(c, c), 256),
         &[(n as i32).into(), (c as i32).into(), partials.into(), to.expect(c, Dtype::F32).into()],
     );
 }

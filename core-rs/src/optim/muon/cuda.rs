@@ -159,6 +159,6 @@ fn transposed(elements: Tensor) -> Operand {
 }
 
 /// `c = a b`
-fn multiply<D: Device>(queue: &Queue<D>, [m, n, k]: [usize; 3], a: Operand, b: Operand, c: Tensor) {
-    linear::cuda::multiply(queue, &Product { m, n, k, a, b, c, bias: None, accumulate: false });
+fn multiply<D: Device>(queue: &Queue<D>, sizes: [usize; 3], a: Operand, b: Operand, c: Tensor) {
+    linear::cuda::multiply(queue, &Product::dense(sizes, a, b, c));
 }
