@@ -79,6 +79,11 @@ export interface TrainingConfig extends OptimizerConfig, SamplingConfig, Masking
    * processes get the same bits. Missing where one process cuts it as its engine needs, and adds one behind the other.
    */
   micro_batches?: number;
+  /**
+   * Most tokens of a micro-batch, where a GPU had memory for more than are usual when the run began: it goes on with as many, so
+   * that its sums keep their order. Missing otherwise.
+   */
+  micro_batch_tokens?: number;
 }
 
 /** Hyperparameters of fine-tuning. */

@@ -130,6 +130,14 @@ export interface TrainingReport extends LossSums {
   units: number;
 }
 
+/** The library that has the engine, and what it is asked for. */
+async function requestOf(options: EngineOptions): Promise<{ library: Library; request: Uint8Array<ArrayBuffer> }> {
+  for (const name of WHOLE) checkWhole(name, options[name], 0);
+  const library = loadLibrary(options.engine);
+  const cuda = options.device === "cpu" ? {} : { cuda: (await cudaModule()).cudaOptions() };
+  return { library, request: new TextEncoder().encode(JSON.stringify({ ...options, ...cuda })) };
+}
+
 /**
  * An open engine. Calls run on another thread, one at a time: a call made before the last one is done waits for it. A
  * batch must not be changed before its call is done.
@@ -154,10 +162,7 @@ export class Engine implements Disposable {
    * @throws {ClozeError} what is wrong with the options, the weights, the memory or the library.
    */
   static async open(options: EngineOptions): Promise<Engine> {
-    for (const name of WHOLE) checkWhole(name, options[name], 0);
-    const library = loadLibrary(options.engine);
-    const cuda = options.device === "cpu" ? {} : { cuda: (await cudaModule()).cudaOptions() };
-    const request = new TextEncoder().encode(JSON.stringify({ ...options, ...cuda }));
+    const { library, request } = await requestOf(options);
     const handle = new Uint32Array(1);
     const error = new Uint8Array(ERROR_LENGTH);
     const status = await library.symbols.cloze_open(
@@ -169,6 +174,21 @@ export class Engine implements Disposable {
     );
     throwIfFailed(status, error);
     return new Engine(library, handle[0], options);
+  }
+
+  /**
+   * The tokens of the largest batch that an engine of these options could take in the memory that is free on its GPU:
+   * `max_tokens`, or these halved until they fit. 0 where it would run on the CPU.
+   *
+   * @throws {ClozeError} what is wrong with the options, the GPU or the library.
+   */
+  static async tokensThatFit(options: EngineOptions): Promise<number> {
+    const { library, request } = await requestOf(options);
+    const tokens = new Uint32Array(1);
+    const error = new Uint8Array(ERROR_LENGTH);
+    const status = await library.symbols.cloze_tokens_that_fit(request, request.length, tokens, error, error.length);
+    throwIfFailed(status, error);
+    return tokens[0];
   }
 
   /**

@@ -3,6 +3,7 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { Batch } from "../config/batch.ts";
 import { MASKED_LM, type SequenceHead } from "../config/engine.ts";
 import { buildCandle, testWithCore } from "../tests/support.ts";
+import { inspectMachine } from "./doctor.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { NativeError } from "./native_error.ts";
 
@@ -57,6 +58,17 @@ function batch(): Batch {
     sequence_labels: new Int32Array(0),
   };
 }
+
+testWithCore("Engine.tokensThatFit is 0 on the CPU, and asks a GPU that there is", async () => {
+  assertEquals(await Engine.tokensThatFit(OPTIONS), 0);
+  const { cuda } = await inspectMachine();
+  if (cuda.problem === null) {
+    assertEquals(await Engine.tokensThatFit({ ...OPTIONS, device: "cuda" }), OPTIONS.max_tokens);
+  } else {
+    const error = await assertRejects(() => Engine.tokensThatFit({ ...OPTIONS, device: "cuda" }), NativeError);
+    assert(error.message.includes("there is no CUDA device") && error.hint?.includes("--device cpu"), error.message);
+  }
+});
 
 testWithCore("Engine learns a batch, saves it, and another engine answers the same", async () => {
   using engine = await Engine.open(OPTIONS);

@@ -1,13 +1,19 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 4238851910;
+export const ABI_HASH = 2680183625;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
   cloze_abi_hash: { parameters: [], result: "u32" },
   /** request, request_len, handle, error, error_len */
   cloze_open: {
+    parameters: ["buffer", "u32", "buffer", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** request, request_len, tokens, error, error_len */
+  cloze_tokens_that_fit: {
     parameters: ["buffer", "u32", "buffer", "buffer", "u32"],
     result: "i32",
     nonblocking: true,

@@ -80,6 +80,7 @@ const RULES: Record<string, Rule> = {
     expected: "a power of two up to 65536",
     fits: (value) => Number.isInteger(Math.log2(value as number)) && whole(1, 65536).fits(value),
   }),
+  "training.micro_batch_tokens": maybe(whole(1, 2 ** 31 - 1)),
   "training.learning_rate": number(0, 1e6),
   "training.warmup_ratio": share,
   "training.adam_beta1": decay,

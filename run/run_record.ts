@@ -109,6 +109,7 @@ export function difference(asked: PlannedRun, kept: PlannedRun | RunConfig): str
     if (PASSED_OVER.includes(name) || (["dtype", "tokenizer"].includes(name) && !found.has(name))) continue;
     // Where no one asks, processes that share the run's updates take them as they are cut.
     if (name === "training.micro_batches" && !wanted.has(name)) continue;
+    if (name === "training.micro_batch_tokens") continue; // the machine's memory said it
     const [value, other] = [wanted.get(name), found.get(name)];
     if (value !== other) return `${name} is ${shown(value)}, but that of the run is ${shown(other)}`;
   }

@@ -16,8 +16,8 @@ import { MILESTONES, Pauses, type Schedule } from "./schedule.ts";
 import { SharedEvaluation } from "./shared_evaluation.ts";
 import { accumulate, Update } from "./update.ts";
 
-/** Most tokens that the engine takes at once; larger updates are accumulated. */
-const MICRO_BATCH_TOKENS = 16384;
+/** Most tokens that the engine takes at once, unless a GPU has memory for more; larger updates are accumulated. */
+export const MICRO_BATCH_TOKENS = 16384;
 /** Time between lines of metrics. */
 const METRICS_EVERY_MS = 2000;
 
@@ -25,11 +25,13 @@ const METRICS_EVERY_MS = 2000;
 type TrainMetric = Extract<Metric, { kind: "train" }>;
 
 /** What says how an update is cut. */
-type Cut = Pick<TrainingConfig, "batch_tokens" | "micro_batches">;
+type Cut = Pick<TrainingConfig, "batch_tokens" | "micro_batches" | "micro_batch_tokens">;
 
 /** How an update is cut into batches for the engine. */
-export function microBatches({ batch_tokens, micro_batches }: Cut): { count: number; tokens: number } {
-  const count = micro_batches ?? Math.ceil(batch_tokens / MICRO_BATCH_TOKENS);
+export function microBatches(
+  { batch_tokens, micro_batches, micro_batch_tokens = MICRO_BATCH_TOKENS }: Cut,
+): { count: number; tokens: number } {
+  const count = micro_batches ?? Math.ceil(batch_tokens / micro_batch_tokens);
   return { count, tokens: Math.ceil(batch_tokens / count) };
 }
 

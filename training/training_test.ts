@@ -114,6 +114,8 @@ Deno.test("microBatches cuts an update into equal parts that the engine can take
   assertEquals(microBatches({ batch_tokens: 4096 }), { count: 1, tokens: 4096 });
   assertEquals(microBatches({ batch_tokens: 16_384 }), { count: 1, tokens: 16_384 });
   assertEquals(microBatches({ batch_tokens: 40_000 }), { count: 3, tokens: 13_334 });
+  assertEquals(microBatches({ batch_tokens: 131_072, micro_batch_tokens: 65_536 }), { count: 2, tokens: 65_536 });
+  assertEquals(microBatches({ batch_tokens: 40_000, micro_batch_tokens: 40_000 }), { count: 1, tokens: 40_000 });
 });
 
 Deno.test("MetricsFile drops what came after the checkpoint and a line that was cut off", async () => {

@@ -10,6 +10,21 @@ set -uo pipefail
 cd "$(dirname "$0")"
 out=${OUT:-results}
 peak=${PEAK_TFLOPS:-989}
+
+usage() {
+    sed -n '2,9s/^# //p' "$0" >&2
+    exit 2
+}
+case ${1:-}-$# in
+info-1 | tests-[123] | sanitize-[12] | rate-4 | torch-5 | profile-1) ;;
+*) usage ;;
+esac
+for program in cuda_tests gpu_rate; do
+    if [ ! -f "$program" ]; then
+        echo "error: $program is not here; run this beside what \"deno run -A bench/gpu/pack.ts\" has packed" >&2
+        exit 2
+    fi
+done
 mkdir -p "$out"
 chmod +x cuda_tests gpu_rate
 if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L >/dev/null 2>&1; then
@@ -32,6 +47,19 @@ within() {
     [ "$status" = 0 ] || failed=1
 }
 
+# tested SECONDS FILE COMMAND…: the same for tests, of which some have to run. They are skipped where the core finds no GPU, or
+# not all of its libraries; gpu_rate says which.
+tested() {
+    local file=$2
+    : >"$out/$file"
+    within "$@"
+    if ! grep -q ' [1-9][0-9]* passed' "$out/$file"; then
+        failed=1
+        echo "no test of these ran to its end" | tee -a "$out/$file"
+        timeout 60 ./gpu_rate small 128 8 1 "$peak" 2>&1 | grep '^error' | tee -a "$out/$file"
+    fi
+}
+
 failed=0
 case ${1:-} in
 info)
@@ -42,8 +70,8 @@ tests)
     # One program each, so that a fault in one leaves the others a fresh context.
     for kind in ${2:-ops steps}; do
         for dtype in ${3:-f32 bf16}; do
-            if [ "$kind" = steps ]; then within 150 "tests-$kind-$dtype.txt" ./cuda_tests "gpu::$dtype::step" --test-threads=1
-            else within 150 "tests-$kind-$dtype.txt" ./cuda_tests "gpu::$dtype" --skip "::step::" --test-threads=1; fi
+            if [ "$kind" = steps ]; then tested 150 "tests-$kind-$dtype.txt" ./cuda_tests "gpu::$dtype::step" --test-threads=1
+            else tested 150 "tests-$kind-$dtype.txt" ./cuda_tests "gpu::$dtype" --skip "::step::" --test-threads=1; fi
         done
     done
     ;;
@@ -59,14 +87,12 @@ sanitize)
     done
     ;;
 rate)
-    [ $# = 4 ] || { echo "usage: bash run.sh rate SIZE LENGTH SEQUENCES" >&2; exit 2; }
     nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader --loop-ms=500 >>"$out/clocks.csv" &
     clocks=$!
     within 150 rates.jsonl ./gpu_rate "$2" "$3" "$4" 20 "$peak"
     kill "$clocks" 2>/dev/null || true
     ;;
 torch)
-    [ $# = 5 ] || { echo "usage: bash run.sh torch eager|compiled SIZE LENGTH SEQUENCES" >&2; exit 2; }
     within 240 rates.jsonl python3 training_step.py "$3" "$4" "$5" 20 "$peak" "$2"
     ;;
 profile)
@@ -75,10 +101,6 @@ profile)
         exit 0
     fi
     within 240 ncu.txt ncu --set basic --launch-skip 400 --launch-count 12 --kernel-name 'regex:attention|activation|norm_backward' ./gpu_rate base 512 32 2 "$peak"
-    ;;
-*)
-    sed -n '2,9s/^# //p' "$0" >&2
-    exit 2
     ;;
 esac
 exit $failed

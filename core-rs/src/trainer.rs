@@ -3,6 +3,7 @@
 
 mod divided;
 mod explain;
+pub mod room;
 mod start;
 mod state;
 

@@ -42,7 +42,7 @@ import {
 import { type Beginning, beginningOf } from "./beginning.ts";
 import { blanksOf, toTry } from "./blanks.ts";
 import { type Assignment, checkShares, evaluatedBatches, follow, readyWith, tell } from "./crew.ts";
-import { openEngine } from "./engine.ts";
+import { openEngine, withMicroBatches } from "./engine.ts";
 import type { PretrainOptions } from "./flags.ts";
 import { PretrainObserver } from "./observer.ts";
 import { measuring, OtherShards, referenceBatches, sayGone } from "./others.ts";
@@ -124,7 +124,9 @@ async function pretrain(
   using train = data.train;
   using heldOut = data.heldOut;
   using others = await OtherShards.open(plan, beginning.tokenizer, threadsOf(values));
-  const decided = await withDropout(plan, data, beginning.model, { ...values, threads: threadsOf(values) });
+  const dropping = await withDropout(plan, data, beginning.model, { ...values, threads: threadsOf(values) });
+  const place = { device: values.device ?? "cpu", threads: threadsOf(values) };
+  const decided = await withMicroBatches(dropping, beginning.model, place);
   return await trainOn(decided, values, { ...data, train, heldOut, others }, beginning, stop, call, crew);
 }
 

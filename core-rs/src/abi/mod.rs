@@ -81,6 +81,13 @@ exports! {
         handle[0] = registry::register(engine, lane)?;
         Ok(())
     };
+    /// Writes how many tokens of a batch (u32) fit into what is free on the GPU that the engine of such a request would run
+    /// on: `max_tokens`, or that halved until it fits; 0 where it would run on the CPU.
+    long fn cloze_tokens_that_fit(request: buffer, request_len: u32, tokens: buffer) => |request, len, tokens| {
+        let tokens: &mut [u32] = Bytes::one(tokens).write_through("tokens")?;
+        tokens[0] = open::tokens_that_fit(Bytes::new(request, len).read("request")?)?;
+        Ok(())
+    };
     /// Frees an engine. The handle is never used again.
     quick fn cloze_close(handle: u32) => registry::close;
     /// Writes a JSON description of the engine and its length in bytes (u32); with too small a buffer, only the length.

@@ -23,7 +23,7 @@ use crate::machine::isa::Isa;
 use crate::ops::attention;
 use crate::ops::gemm::Gemm;
 use crate::optim::Optimizer;
-use crate::trainer;
+use crate::trainer::{self, room};
 
 /// What `cloze_open` takes.
 #[derive(Deserialize)]
@@ -58,6 +58,26 @@ struct OpenRequest {
     training_state: Option<PathBuf>,
     #[serde(default)]
     micro_batches: Option<usize>,
+}
+
+impl OpenRequest {
+    fn options(&self) -> Result<EngineOptions> {
+        Ok(EngineOptions {
+            config: self.config.clone(),
+            heads: self.heads.clone(),
+            seed: self.seed,
+            dtype: dtype(self)?,
+            threads: self.threads,
+            max_tokens: self.max_tokens,
+            max_sequences: self.max_sequences,
+            max_masked: self.max_masked,
+            max_sequence_length: self.max_sequence_length,
+            optimizer: self.optimizer,
+            decoder_bias: self.decoder_bias.clone(),
+            inner_initializer_range: self.inner_initializer_range,
+            profile: self.profile,
+        })
+    }
 }
 
 /// Where the GPU engine may look and what it may keep; nothing is read from the environment here.
@@ -103,22 +123,7 @@ fn no_candle() -> Error {
 pub(super) fn open(request: &[u8]) -> Result<(Box<dyn Engine>, Arc<Lane>)> {
     silence_panics();
     let request: OpenRequest = parse(request)?;
-    let dtype = dtype(&request)?;
-    let options = EngineOptions {
-        config: request.config,
-        heads: request.heads,
-        seed: request.seed,
-        dtype,
-        threads: request.threads,
-        max_tokens: request.max_tokens,
-        max_sequences: request.max_sequences,
-        max_masked: request.max_masked,
-        max_sequence_length: request.max_sequence_length,
-        optimizer: request.optimizer,
-        decoder_bias: request.decoder_bias,
-        inner_initializer_range: request.inner_initializer_range,
-        profile: request.profile,
-    };
+    let options = request.options()?;
     let may_be_missing = request.may_be_missing;
     let weights = request.weights.map(|path| Weights { path, may_be_missing });
     let weights = weights.as_ref();
@@ -148,6 +153,22 @@ pub(super) fn open(request: &[u8]) -> Result<(Box<dyn Engine>, Arc<Lane>)> {
         engine.load_training_state(path)?;
     }
     Ok((engine, lane))
+}
+
+/// The tokens of the largest batch that the engine of a request could take in what is free on the GPU that it would run on,
+/// up to those that it asks for; 0 where it would not run on one.
+pub(super) fn tokens_that_fit(request: &[u8]) -> Result<u32> {
+    silence_panics();
+    let request: OpenRequest = parse(request)?;
+    if request.engine != "fused" || !on_gpu(&request) {
+        return Ok(0);
+    }
+    if let Some(problem) = libraries::find(&request.cuda.library_folders).problem {
+        return Err(Error::new(Code::NoDevice, format!("there is no CUDA device: {problem}"))
+            .with_hint("cloze doctor says what is missing; or use --device cpu"));
+    }
+    let tokens = room::tokens(Gpu::free_memory()?, &request.options()?)?;
+    Ok(u32::try_from(tokens).unwrap_or(u32::MAX))
 }
 
 /// What cannot cut an update into micro-batches, and so cannot share it.

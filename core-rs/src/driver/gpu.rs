@@ -207,6 +207,21 @@ impl Gpu {
         started.map_err(|error| cuda_error("it does not start", error))?
     }
 
+    /// Bytes that are free on the first GPU, which [`libraries::find`] has found.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn free_memory() -> Result<usize> {
+        let free = || {
+            let device = result::device::get(0)?;
+            // SAFETY: the device comes from the driver; the context is released when it is dropped.
+            let context = Context { device, context: unsafe { result::primary_ctx::retain(device)? } };
+            context.bind()?;
+            Ok(result::mem_get_info()?.0)
+        };
+        free().map_err(|error| cuda_error("its free memory", error))
+    }
+
     fn start(name: &str, kind: &str, activations: Dtype, code: &[Vec<u8>]) -> Driver<Result<Self>> {
         let device = result::device::get(0)?;
         // SAFETY: the handles come from the calls above them; each of `code` is a whole cubin.

@@ -3,6 +3,7 @@
 //! without a GPU. Operations put their work on a [`queue::Queue`]. Knows no operation and no model.
 
 pub mod blas;
+pub mod counting;
 pub mod gpu;
 pub mod libraries;
 pub mod matmul;

@@ -5,6 +5,7 @@
 //! NaN, its zeroing waits like everything else, and freed memory is known. Every call is noted, for tests of their order.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cloze_core::driver::matmul::{Matmul, WORKSPACE};
@@ -23,6 +24,8 @@ pub type Multiplies = fn(&Product, &Algorithm) -> bool;
 pub struct Simulator {
     core: Arc<Core>,
     activations: Dtype,
+    /// Bytes of memory that it pretends to have.
+    memory: usize,
     /// Whether it refuses to capture graphs, as a driver may.
     refuses_graphs: bool,
     /// Whether a fault says where it was, which a driver does not.
@@ -35,6 +38,8 @@ pub struct Simulator {
 struct Core {
     program: Arc<Program>,
     state: Mutex<State>,
+    /// Bytes that have been asked for.
+    allocated: AtomicUsize,
     calls: Arc<Mutex<Vec<String>>>,
     downloads: Arc<Mutex<u64>>,
 }
@@ -85,8 +90,15 @@ impl Simulator {
         };
         let (calls, downloads) = Default::default();
         Self {
-            core: Arc::new(Core { program, state: Mutex::new(state), calls, downloads }),
+            core: Arc::new(Core {
+                program,
+                state: Mutex::new(state),
+                allocated: AtomicUsize::new(0),
+                calls,
+                downloads,
+            }),
             activations,
+            memory: usize::MAX,
             refuses_graphs: false,
             names: true,
             multiplies: |_, _| true,
@@ -108,6 +120,12 @@ impl Simulator {
     /// The same with lanes that work on another schedule.
     pub fn scheduled(self, schedule: Schedule) -> Self {
         self.core.state.lock().unwrap().schedule = schedule;
+        self
+    }
+
+    /// The same with so many bytes of memory.
+    pub fn with_memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
         self
     }
 
@@ -343,6 +361,9 @@ impl Device for Simulator {
 
     fn allocate(&self, bytes: usize) -> Result<Memory> {
         let mut state = self.called_outside("allocate")?;
+        if self.core.allocated.fetch_add(bytes, Ordering::Relaxed) + bytes > self.memory {
+            return Err(Error::new(Code::OutOfMemory, "the simulator has no memory left"));
+        }
         let allocate = self.core.program.symbol::<Allocate>("cloze_allocate").expect("in simulator.h");
         // SAFETY: any size is fine.
         let start = unsafe { allocate(bytes) };

@@ -14,7 +14,7 @@ use cloze_core::error::Code;
 use cloze_core::heads::{Heads, SequenceHead};
 use cloze_core::machine::dtype;
 use cloze_core::optim::{Optimizer, adamw, muon};
-use cloze_core::trainer::Trainer;
+use cloze_core::trainer::{Trainer, room};
 
 use crate::{modes, nvrtc};
 
@@ -46,6 +46,28 @@ pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
         ("not_finite", |open| not_finite(open())),
         ("too_wide", |open| too_wide(open())),
     ]
+}
+
+/// With the memory that is counted beforehand an engine opens, with a byte less it does not: of every family, in training
+/// and not, and with either optimizer.
+pub fn memory_is_counted<D: Device + 'static>(open: &dyn Fn(usize) -> D) {
+    for family in families() {
+        let mut options = options(if family == "bert" { Heads::PRE_TRAINING } else { Heads::MASKED_LM });
+        options.config.model_type = family.into();
+        options.config.max_position_embeddings += 1; // RoBERTa's first is that of padding
+        options.dtype = if open(0).activations() == Dtype::Bf16 { dtype::Dtype::Bf16 } else { dtype::Dtype::F32 };
+        for optimizer in [None, Some(OPTIMIZER), Some(MUON)] {
+            let options = EngineOptions { optimizer, ..options.clone() };
+            let counted = room::bytes(&options).unwrap();
+            let opens = |bytes| {
+                let backend = Cuda::new(open(bytes), &options, None, modes());
+                backend.and_then(|backend| Trainer::on(backend, options.clone(), None)).map(|_| ())
+            };
+            opens(counted).unwrap_or_else(|error| panic!("{family}: {counted} bytes: {error}"));
+            let error = opens(counted - 1).expect_err("too little memory");
+            assert_eq!(error.code, Code::OutOfMemory, "{family}: {error}");
+        }
+    }
 }
 
 fn classification(freeze_encoder: bool) -> Heads {
