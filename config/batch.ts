@@ -13,6 +13,11 @@ export interface Batch extends PackedSequences {
   labels: Int32Array;
   /** `[B]` the class of each sequence; of sentence pairs 0 where the second follows the first, 1 where it is random. */
   sequence_labels: Int32Array;
+  /**
+   * `[B, K]` instead of these, for a head on sequences whose outputs are labels of which any number may hold (1 or 0), or
+   * values.
+   */
+  sequence_targets?: Float32Array;
 }
 
 /** A sequence, `[CLS]` and `[SEP]` included, with the positions in it whose tokens are asked for, rising. */
@@ -33,6 +38,8 @@ export interface LabeledSequence {
   type_ids?: Int32Array;
   /** Number of its class. */
   label?: number;
+  /** Instead of it, what each of the K outputs should be. */
+  targets?: readonly number[];
 }
 
 /** Packs sequences of one segment each with the tokens that are asked of them. */
@@ -47,17 +54,19 @@ export function packMasked(sequences: readonly MaskedSequence[]): Batch {
   };
 }
 
-/** Packs sequences with their classes. */
+/** Packs sequences with their classes or targets. */
 export function packLabeled(sequences: readonly LabeledSequence[]): Batch {
   const packed = packSequences(sequences.map(({ ids }) => ids));
   sequences.forEach(({ type_ids }, b) => {
     if (type_ids !== undefined) packed.token_type_ids.set(type_ids, packed.cu_seqlens[b]);
   });
+  const targets = sequences.flatMap(({ targets }) => targets ?? []);
   return {
     ...packed,
     masked_positions: NONE,
     labels: NONE,
     sequence_labels: Int32Array.from(sequences.flatMap(({ label }) => label ?? [])),
+    ...(targets.length === 0 ? {} : { sequence_targets: Float32Array.from(targets) }),
   };
 }
 

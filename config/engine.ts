@@ -26,8 +26,10 @@ export type TokenHead =
 export interface SequenceHead {
   /** Which of Hugging Face's it is: of `BertForPreTraining`, or of `BertForSequenceClassification`. */
   kind: "next_sentence" | "classification";
-  /** How many classes. */
+  /** How many outputs, K. */
   num_labels: number;
+  /** What they mean, and so which loss they have: cross-entropy, binary cross-entropy or squared error. */
+  problem_type: "single_label_classification" | "multi_label_classification" | "regression";
   /** Between pooler and classifier. */
   classifier_dropout: number;
   /** Which token of a sequence is pooled. */

@@ -21,6 +21,8 @@ export interface FinetuneRun {
   labels: string[];
   /** What gets a class; missing in older records, of texts. */
   unit?: "text" | "word";
+  /** What the outputs mean, where it is not one class; transformers' names. */
+  problem_type?: "multi_label_classification" | "regression";
   train: LabeledFile;
   valid: LabeledFile;
   /** Why words became `[UNK]`; missing if none did. */

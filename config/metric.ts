@@ -12,7 +12,8 @@ export type Metric =
     step: number;
     epoch: number;
     loss: number;
-    accuracy: number;
+    /** Missing where values are predicted, which are never right. */
+    accuracy?: number;
     /** Of the pairs, where the objective has next-sentence prediction; nats per pair. */
     nsp_loss?: number;
     nsp_accuracy?: number;
@@ -28,6 +29,7 @@ export type Metric =
   }
   | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)
   | ({ kind: "classification"; split: "train" | "valid"; step: number; elapsed_ms: number } & ClassifierEvaluation)
+  | ({ kind: "regression"; split: "train" | "valid"; step: number; elapsed_ms: number } & RegressionEvaluation)
   | RunStart
   | Blanks
   | Mistakes
@@ -83,7 +85,7 @@ export interface Blanks {
   }[];
 }
 
-/** Texts of the validation file that a classifier is most certain of and wrong about, the surest first. */
+/** Texts of the validation file that a classifier is most certain of and wrong about, or values that are furthest off; the worst first. */
 export interface Mistakes {
   kind: "mistakes";
   step: number;
@@ -94,7 +96,8 @@ export interface Mistakes {
     pair?: string;
     is: string;
     answered: string;
-    probability: number;
+    /** Of the answer; of several labels, of the one that is most surely wrong. Missing where values are predicted. */
+    probability?: number;
   }[];
 }
 
@@ -167,12 +170,48 @@ export interface ClassificationResult {
   majority: number;
   /** How many texts. */
   count: number;
-  /** Texts, or words, by `[truth][answer]`. */
+  /** Texts, or words, by `[truth][answer]`; empty where a text has any number of labels. */
   confusion: number[][];
 }
 
-/** A classifier on labeled texts, or on the words of tagged ones. Loss in nats per text or word. */
-export type ClassifierEvaluation = { loss: number } & ClassificationResult & {
+/** How often a label holds, is answered, and is both. */
+export interface LabelCounts {
+  there: number;
+  said: number;
+  right: number;
+}
+
+/** What is measured of labels of which a text may have any number; one holds where its probability is above one half. */
+export interface MultiLabelResult {
+  /** F1 over all labels of all texts together. */
+  micro_f1: number;
+  /** By the number of the label. */
+  by_label: LabelCounts[];
+}
+
+/** A model that predicts a value of each text, by the names of GLUE. */
+export interface RegressionEvaluation {
+  /** The mean squared error, which is what it is trained on. */
+  loss: number;
+  /** The same. */
+  mse: number;
+  /** Pearson's correlation with the truth, and its 95% interval (Fisher, 1921); `null` where one of the two never changes. */
+  pearson: number | null;
+  pearson_interval: [number, number] | null;
+  /** Spearman's correlation: that of the ranks. */
+  spearmanr: number | null;
+  /** Mean squared error of always answering the mean of these values. */
+  variance: number;
+  /** How many texts. */
+  count: number;
+}
+
+/**
+ * A classifier on labeled texts, or on the words of tagged ones. Loss in nats per text or word. Where a text may have any
+ * number of labels it is right if all of them are, `majority` is the share of the commonest set of labels, and
+ * {@linkcode MultiLabelResult} is there.
+ */
+export type ClassifierEvaluation = { loss: number } & ClassificationResult & Partial<MultiLabelResult> & {
   /** Where classes of words mark entities. */
   entities?: EntityScores;
 };

@@ -18,6 +18,8 @@ export interface LabeledText {
   pair?: string;
   /** The class as it stands in the file. */
   label: string;
+  /** Where it is a list, or is cut at separators: any number of them. */
+  labels?: string[];
 }
 
 /** Which columns (fields, in .jsonl) they are: by name, or in a .csv or .tsv file without names by number from 1. */
@@ -26,6 +28,8 @@ export interface LabeledColumns {
   text?: string;
   /** By default `label`. */
   label?: string;
+  /** What stands between the labels of a record that may have several, or none. */
+  separator?: string;
   /** Of the second text of a pair; without it, a record is one text. */
   pair?: string;
 }
@@ -59,7 +63,9 @@ export async function readLabeled(
   });
   for await (const block of blocks) {
     for (const { values, place } of block) {
-      const [label, text, pair] = [asText(values[0]), textIn(values[1]), textIn(values[2])];
+      const [text, pair] = [textIn(values[1]), textIn(values[2])];
+      const labels = listOf(values[0], columns.separator);
+      const label = labels === undefined ? asText(values[0]) : JSON.stringify(labels);
       const lacksPair = columns.pair !== undefined && pair === undefined;
       if (text === undefined || lacksPair || label === undefined || label.trim() === "") {
         const what = text === undefined
@@ -71,7 +77,12 @@ export async function readLabeled(
           hint: "every record needs a text and a label; leave out those without one",
         });
       }
-      records.push({ text, ...(pair === undefined ? {} : { pair }), label: label.trim() });
+      records.push({
+        text,
+        ...(pair === undefined ? {} : { pair }),
+        label: label.trim(),
+        ...(labels === undefined ? {} : { labels }),
+      });
     }
   }
   if (records.length === 0) throw new ClozeError("input", `${file} has no records in it`);
@@ -89,6 +100,15 @@ function chosen(names: readonly string[], { text, label = "label", pair }: Label
 /** What stands in a text's column. */
 function textIn(value: unknown): string | undefined {
   return value === null || value === undefined ? undefined : textOf(value) ?? asText(value);
+}
+
+/** Several labels: a list, or a text that is cut. Nothing between two separators is no label. */
+function listOf(value: unknown, separator: string | undefined): string[] | undefined {
+  const isList = Array.isArray(value) || ArrayBuffer.isView(value);
+  if (!isList && separator === undefined) return undefined;
+  const found = isList ? Array.from(value as ArrayLike<unknown>, asText) : (asText(value) ?? "").split(separator!);
+  if (found.includes(undefined)) return undefined;
+  return [...new Set(found.map((label) => label!.trim()).filter((label) => label !== ""))];
 }
 
 /** Labels are numbers as well as texts, where the format knows the difference. */

@@ -198,7 +198,7 @@ export class Engine implements Disposable {
    */
   async forwardBackward(batch: Batch, step: number, microStep: number, sequenceWeight = 1): Promise<void> {
     const begin = arrays(batch);
-    const { labels, sequence_labels } = batch;
+    const { labels, sequence_labels, sequence_targets = NO_TARGETS } = batch;
     checkWhole("step", step, 0);
     checkWhole("microStep", microStep, 0, 2 ** 32 - 1);
     await this.#call((error) =>
@@ -209,6 +209,8 @@ export class Engine implements Disposable {
         labels.length,
         sequence_labels as BufferSource,
         sequence_labels.length,
+        sequence_targets as BufferSource,
+        sequence_targets.length,
         sequenceWeight,
         step,
         microStep,
@@ -471,6 +473,8 @@ function checkArray(name: string, array: Int32Array): void {
   throw new ClozeError("engine", `${name} is ${shown(array)}, but has to be an Int32Array`);
 }
 
+const NO_TARGETS = new Float32Array(0);
+
 function checkWhole(name: string, value: number, least: number, most: number = Number.MAX_SAFE_INTEGER): void {
   if (Number.isSafeInteger(value) && value >= least && value <= most) return;
   throw new ClozeError("engine", `${name} is ${shown(value)}, but has to be a whole number from ${least} to ${most}`);
@@ -481,6 +485,10 @@ function arrays(batch: Batch) {
   const { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels, sequence_labels } = batch;
   const all = { input_ids, token_type_ids, position_ids, cu_seqlens, masked_positions, labels, sequence_labels };
   for (const [name, array] of Object.entries(all)) checkArray(name, array);
+  const targets = batch.sequence_targets;
+  if (targets !== undefined && !(targets instanceof Float32Array)) {
+    throw new ClozeError("engine", `sequence_targets is ${shown(targets)}, but has to be a Float32Array`);
+  }
   if (token_type_ids.length !== input_ids.length || position_ids.length !== input_ids.length) {
     throw new ClozeError(
       "engine",

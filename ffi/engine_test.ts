@@ -41,6 +41,7 @@ const OPTIONS: EngineOptions = {
 const head = (kind: SequenceHead["kind"], num_labels: number) => ({
   kind,
   num_labels,
+  problem_type: "single_label_classification" as const,
   classifier_dropout: 0,
   pools: "first" as const,
 });

@@ -72,12 +72,14 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, sequence_labels, sequence_labels_len, sequence_weight, step, micro_step, error, error_len */
+  /** handle, input_ids, token_type_ids, position_ids, tokens, cu_seqlens, cu_seqlens_len, masked_positions, masked, labels, labels_len, sequence_labels, sequence_labels_len, sequence_targets, sequence_targets_len, sequence_weight, step, micro_step, error, error_len */
   cloze_forward_backward: {
     parameters: [
       "u32",
       "buffer",
       "buffer",
+      "buffer",
+      "u32",
       "buffer",
       "u32",
       "buffer",

@@ -72,11 +72,18 @@ export function engineHeads(heads: ModelHeads): EngineHeads {
     ? {
       kind: "classification" as const,
       num_labels: classifier.labels.length,
+      problem_type: classifier.problem_type,
       classifier_dropout: classifier.classifier_dropout,
       pools: pools as "first" | "last",
     }
     : next_sentence
-    ? { kind: "next_sentence" as const, num_labels: 2, classifier_dropout: 0, pools: "first" as const }
+    ? {
+      kind: "next_sentence" as const,
+      num_labels: 2,
+      problem_type: PROBLEM_TYPES[0],
+      classifier_dropout: 0,
+      pools: "first" as const,
+    }
     : null;
   const tokens = token_classifier !== null
     ? {

@@ -15,6 +15,8 @@ import {
   guessingLoss,
   incomparableClassifiers,
 } from "./classifier_verdict.ts";
+import { commonest } from "./classifier_stage.ts";
+import { correlation } from "./regression.ts";
 import {
   chartsSection,
   dataTable,
@@ -37,7 +39,17 @@ const PANELS = [
   ["grad_norm", "Gradient norm, before clipping"],
   ["tokens_per_second", "Tokens per second"],
 ] as const;
-const EVALUATED = ["loss", "accuracy"];
+const EVALUATED = ["loss", "accuracy", "pearson"];
+/** Of models that predict values. */
+const VALUE_PANELS = [
+  ["loss", "Loss, mean squared error"],
+  ["pearson", "Pearson’s correlation"],
+  ...PANELS.slice(2),
+] as const;
+
+const predictsValues = ({ run }: ClassifierRecord) => run.problem_type === "regression";
+/** What the validation file gave, whatever is predicted. */
+const measured = (record: ClassifierRecord) => predictsValues(record) ? record.regressions : record.evaluations;
 
 /** Classes that a confusion matrix still can be read with. */
 const MOST_CLASSES = 20;
@@ -46,7 +58,9 @@ const MOST_CLASSES = 20;
 export function classifiersPage(records: readonly ClassifierRecord[]): PageContent {
   const runs = distinctNames(records);
   const title = runs.length === 1 ? runs[0].name : `${runs.length} classifiers`;
-  const guessing = { loss: "guessing by frequency", accuracy: "the commonest class" };
+  const guessing = runs.every(predictsValues)
+    ? { loss: "always the mean", accuracy: "", pearson: "chance" }
+    : { loss: "guessing by frequency", accuracy: commonest(runs[0]) };
   const words = { trained: "training", measured: "validation", guessing };
   const body = runs.length === 1
     ? html`${verdictSection(runs[0])}
@@ -59,7 +73,13 @@ ${settingsSection(runs[0])}`
 }
 
 function series(record: ClassifierRecord): Series {
-  const last = record.evaluations.at(-1);
+  const last = record.evaluations.at(-1), value = record.regressions.at(-1);
+  if (value !== undefined) {
+    return {
+      ...trainingSeries({ ...record, evaluations: record.regressions }),
+      guessing: { loss: value.variance, pearson: 0 },
+    };
+  }
   return {
     ...trainingSeries(record),
     guessing: last && { loss: guessingLoss(last), accuracy: last.majority },
@@ -67,11 +87,15 @@ function series(record: ClassifierRecord): Series {
 }
 
 function several(runs: readonly ClassifierRecord[]): Html {
-  const problems = incomparableClassifiers(runs);
+  const problems = incomparableClassifiers(runs), values = runs.every(predictsValues);
+  const figures = values ? "figures" : "accuracies";
   const findings = problems.length === 0
-    ? [{ tone: "good", text: "They share classes and validation file: their accuracies can be compared." }]
+    ? [{
+      tone: "good",
+      text: `They share ${values ? "the" : "classes and"} validation file: their ${figures} can be compared.`,
+    }]
       .concat(bestClassifier(runs))
-    : problems.map((text) => ({ tone: "bad", text: `Their accuracies cannot be compared as they stand. ${text}` }));
+    : problems.map((text) => ({ tone: "bad", text: `Their ${figures} cannot be compared as they stand. ${text}` }));
   return html`<section>
 <h1>${runs.length} classifiers side by side</h1>
 ${findingsList(findings)}
@@ -89,6 +113,7 @@ ${
 }
 
 function comparison(runs: readonly ClassifierRecord[]): Html {
+  if (runs.every(predictsValues)) return valueComparison(runs);
   const columns = [
     ["began at", "text"],
     ["accuracy", "number"],
@@ -122,24 +147,46 @@ function comparison(runs: readonly ClassifierRecord[]): Html {
   );
 }
 
+function valueComparison(runs: readonly ClassifierRecord[]): Html {
+  const columns = ["Pearson", "Spearman", "squared error", "always the mean", "texts", "updates"];
+  return dataTable(
+    "model",
+    columns.map((column) => [column, "number"] as const),
+    runs.map(({ name, run, regressions, train }, i): [Content, ...Content[]] => {
+      const last = regressions.at(-1), line = train.at(-1);
+      return [
+        html`${swatch(i)}${name}`,
+        last === undefined ? "–" : correlation(last.pearson),
+        last === undefined ? "–" : correlation(last.spearmanr),
+        last === undefined ? "–" : last.mse.toPrecision(3),
+        last === undefined ? "–" : last.variance.toPrecision(3),
+        grouped(run.train.texts),
+        line === undefined ? "–" : grouped(line.step),
+      ];
+    }),
+  );
+}
+
+function valueFigures({ regressions, regressionOnTraining }: ClassifierRecord): Parameters<typeof figuresList>[0] {
+  const last = regressions.at(-1), fit = regressionOnTraining;
+  return [
+    ["Pearson", last && correlation(last.pearson), "0 is chance, 1 the best"],
+    ["Spearman", last && correlation(last.spearmanr), "of the ranks"],
+    ["squared error", last && last.mse.toPrecision(3), last && `always the mean: ${last.variance.toPrecision(3)}`],
+    ["on its training file", fit && fit.mse.toPrecision(3), fit && counted(fit.count, "text")],
+  ];
+}
+
 function verdictSection(record: ClassifierRecord): Html {
-  const { run, train, evaluations, onTraining, end } = record;
+  const { run, train, end } = record;
   const { headline, tone, findings } = classifierVerdict(record);
-  const last = evaluations.at(-1), line = train.at(-1);
+  const line = train.at(-1);
   return html`
     <section class="${tone}">
       <h1>${headline}</h1>
       ${findingsList(findings)}
       ${figuresList([
-        ["accuracy", last && percent(last.accuracy), last && `the commonest class: ${percent(last.majority)}`],
-        ["macro-F1", last && percent(last.macro_f1), counted(run.labels.length, "class", "classes")],
-        ...(last?.entities === undefined ? [] : [entityFigure(last.entities)]),
-        ["loss", last && last.loss.toFixed(3), last && `guessing by frequency: ${guessingLoss(last).toFixed(3)}`],
-        [
-          "on its training file",
-          onTraining && percent(onTraining.accuracy),
-          onTraining && counted(onTraining.count, run.unit ?? "text"),
-        ],
+        ...(predictsValues(record) ? valueFigures(record) : classFigures(record)),
         ["updates", line && grouped(line.step), `of ${grouped(run.finetuning.batch_size)} texts`],
         ["time", line && clock((end ?? line).elapsed_ms), `${grouped(meanSpeed(train))} tokens/s in training`],
       ])}
@@ -147,13 +194,43 @@ function verdictSection(record: ClassifierRecord): Html {
   `;
 }
 
+function classFigures(record: ClassifierRecord): Parameters<typeof figuresList>[0] {
+  const { run, evaluations, onTraining } = record, last = evaluations.at(-1);
+  const isSets = run.problem_type === "multi_label_classification";
+  const micro: [string, string | undefined, string] = [
+    "micro-F1",
+    last?.micro_f1 === undefined ? undefined : percent(last.micro_f1),
+    "of all labels",
+  ];
+  return [
+    [
+      isSets ? "all labels right" : "accuracy",
+      last && percent(last.accuracy),
+      last && `${commonest(record)}: ${percent(last.majority)}`,
+    ],
+    ...(isSets ? [micro] : []),
+    [
+      "macro-F1",
+      last && percent(last.macro_f1),
+      isSets ? counted(run.labels.length, "label") : counted(run.labels.length, "class", "classes"),
+    ],
+    ...(last?.entities === undefined ? [] : [entityFigure(last.entities)]),
+    ["loss", last && last.loss.toFixed(3), last && `guessing by frequency: ${guessingLoss(last).toFixed(3)}`],
+    [
+      "on its training file",
+      onTraining && percent(onTraining.accuracy),
+      onTraining && counted(onTraining.count, run.unit ?? "text"),
+    ],
+  ];
+}
+
 function curves(runs: readonly ClassifierRecord[]): Html {
   return chartsSection({
-    panels: PANELS,
+    panels: runs.every(predictsValues) ? VALUE_PANELS : PANELS,
     summary: (panel) =>
       runs.map((run) =>
         EVALUATED.includes(panel)
-          ? fromTo(`${run.name}, validation`, run.evaluations, panel)
+          ? fromTo(`${run.name}, validation`, measured(run), panel)
           : fromTo(run.name, run.train, panel)
       ).join(" "),
     after: runs.filter(({ evaluations }) => evaluations.length > 0).map((run) =>
@@ -195,8 +272,12 @@ function classesSection({ run, evaluations }: ClassifierRecord): Html {
   const columns = [units, "answered", "precision", "recall", "F1"].map((head) => [head, "number"] as const);
   return html`
     <section>
-      <h2>Classes</h2>
-      ${run.labels.length > MOST_CLASSES ? frequentConfusions(last, run.labels) : matrix(last, run.labels)}
+      <h2>${last.by_label === undefined ? "Classes" : "Labels"}</h2>
+      ${last.by_label !== undefined
+        ? html``
+        : run.labels.length > MOST_CLASSES
+        ? frequentConfusions(last, run.labels)
+        : matrix(last, run.labels)}
       ${dataTable(
         "class",
         columns,
@@ -218,16 +299,22 @@ function classesSection({ run, evaluations }: ClassifierRecord): Html {
 }
 
 /** The texts that it was surest of and wrong about. */
-function mistakesSection({ mistakes }: ClassifierRecord): Html {
+function mistakesSection({ run, mistakes }: ClassifierRecord): Html {
+  const values = run.problem_type === "regression";
   if (mistakes === undefined) return html``;
   const text = ({ text, pair }: Mistakes["lines"][number]) => pair === undefined ? text : html`${text}<br>${pair}`;
   return html`
     <section>
-      <h2>Surest mistakes</h2>
+      <h2>${values ? "Largest errors" : "Surest mistakes"}</h2>
       ${dataTable(
         "text",
-        [["is", "text"], ["answered", "text"], ["how sure", "number"]],
-        mistakes.lines.map((line) => [text(line), line.is, line.answered, percent(line.probability)]),
+        [["is", "text"], ["answered", "text"], ...(values ? [] : [["how sure", "number"] as const])],
+        mistakes.lines.map((line) => [
+          text(line),
+          line.is,
+          line.answered,
+          ...(values ? [] : [orDash(line.probability ?? null, percent)]),
+        ]),
       )}
       <p class="note">Texts of the validation file. Read them: some are labeled wrong, and others show what misleads it.</p>
     </section>

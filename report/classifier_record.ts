@@ -4,10 +4,14 @@ import { ClozeError } from "../config/cloze_error.ts";
 import type { FinetuneRun } from "../config/finetune_run.ts";
 import { readSealed } from "../config/sealed_json.ts";
 import type { Metric, Mistakes } from "../config/metric.ts";
+import type { Stage } from "./stage.ts";
 import { conforms, nameOf, readAllMetrics, type RunRecord } from "./run_record.ts";
 
 /** An evaluation of the classifier. */
 export type Classification = Extract<Metric, { kind: "classification" }>;
+
+/** An evaluation of a model that predicts values. */
+export type Regression = Extract<Metric, { kind: "regression" }>;
 
 /** A fine-tuning, as far as it has come. */
 export interface ClassifierRecord {
@@ -21,11 +25,23 @@ export interface ClassifierRecord {
   evaluations: Classification[];
   /** On the training file, at the end. */
   onTraining: Classification | undefined;
+  /** The same of a model that predicts values; the two above are empty then. */
+  regressions: Regression[];
+  regressionOnTraining: Regression | undefined;
   /** At the end; none in older fine-tunings, and none where nothing is wrong. */
   mistakes: Mistakes | undefined;
   end: RunRecord["end"];
   /** What of its metrics could not be read, in sentences. */
   damages: string[];
+}
+
+/** A judgement on a fine-tuning that ran to its end. */
+export interface ClassifierStage {
+  stage: Exclude<Stage, "barely begun" | "getting worse">;
+  /** A clause. */
+  why: string;
+  /** Of a next run, where another number promises more. */
+  epochs?: number;
 }
 
 const FILE = { path: "", sha256: "", texts: 0, cut_off: 0 };
@@ -51,10 +67,11 @@ const EVALUATION = {
   macro_f1_interval: [0],
   majority: 0,
   count: 0,
-  confusion: [[0]],
 };
 
-const MISTAKES = { step: 0, lines: [{ text: "", is: "", answered: "", probability: 0 }] };
+const BY_LABEL = { micro_f1: 0, by_label: [{ there: 0, said: 0, right: 0 }] };
+
+const MISTAKES = { step: 0, lines: [{ text: "", is: "", answered: "" }] };
 
 /** @throws {ClozeError} `input` if it is not the folder of a fine-tuning, or one of a version that recorded less. */
 export async function readClassifier(path: string): Promise<ClassifierRecord> {
@@ -72,8 +89,14 @@ export async function readClassifier(path: string): Promise<ClassifierRecord> {
 export function classifierRecord(path: string, run: FinetuneRun, metrics: readonly Metric[]): ClassifierRecord {
   const classes = run.labels.length;
   const evaluations = metrics.filter((metric): metric is Classification =>
-    metric.kind === "classification" && conforms(metric, EVALUATION) && metric.confusion.length === classes &&
-    metric.confusion.every((row) => row.length === classes)
+    metric.kind === "classification" && conforms(metric, EVALUATION) && (
+      run.problem_type === "multi_label_classification"
+        ? conforms(metric, BY_LABEL) && metric.by_label!.length === classes
+        : metric.confusion.length === classes && metric.confusion.every((row) => row.length === classes)
+    )
+  );
+  const regressions = metrics.filter((metric): metric is Regression =>
+    metric.kind === "regression" && conforms(metric, { step: 0, elapsed_ms: 0, mse: 0, variance: 0, count: 0 })
   );
   const last = metrics.at(-1);
   return {
@@ -86,6 +109,8 @@ export function classifierRecord(path: string, run: FinetuneRun, metrics: readon
     ),
     evaluations: evaluations.filter(({ split }) => split === "valid"),
     onTraining: evaluations.findLast(({ split }) => split === "train"),
+    regressions: regressions.filter(({ split }) => split === "valid"),
+    regressionOnTraining: regressions.findLast(({ split }) => split === "train"),
     mistakes: metrics.findLast((metric): metric is Mistakes =>
       metric.kind === "mistakes" && conforms(metric, MISTAKES)
     ),

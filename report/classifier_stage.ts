@@ -4,22 +4,13 @@
  */
 
 import { percent } from "../config/numbers.ts";
-import type { Classification, ClassifierRecord } from "./classifier_record.ts";
-import type { Stage } from "./stage.ts";
+import type { Classification, ClassifierRecord, ClassifierStage } from "./classifier_record.ts";
+import { regressionStage } from "./regression.ts";
 
 /** Training accuracy above that of the validation file by more than this: overfitting. */
 export const GAP = 0.1;
 /** An epoch that brings less than this share of what was gained on guessing changes little. */
 const LEVEL = 0.05;
-
-/** A judgement on a fine-tuning that ran to its end. */
-export interface ClassifierStage {
-  stage: Exclude<Stage, "barely begun" | "getting worse">;
-  /** A clause. */
-  why: string;
-  /** Of a next run, where another number promises more. */
-  epochs?: number;
-}
 
 /** The evaluation of a fine-tuning that was better than its last one by more than chance. */
 export function betterBefore(evaluations: readonly Classification[]): Classification | undefined {
@@ -27,12 +18,19 @@ export function betterBefore(evaluations: readonly Classification[]): Classifica
   return best.accuracy_interval[0] > last.accuracy ? best : undefined;
 }
 
+/** What always the same answer is called: the commonest class, or set of labels. */
+export function commonest({ run }: Pick<ClassifierRecord, "run">): string {
+  return run.problem_type === "multi_label_classification" ? "the commonest set of labels" : "the commonest class";
+}
+
 /** Judges a fine-tuning; nothing where it was measured on the validation file alone, or not at all. */
-export function classifierStage({ run, evaluations, onTraining }: ClassifierRecord): ClassifierStage | undefined {
+export function classifierStage(record: ClassifierRecord): ClassifierStage | undefined {
+  const { run, evaluations, onTraining } = record;
+  if (run.problem_type === "regression") return regressionStage(record);
   const last = evaluations.at(-1), { epochs } = run.finetuning;
   if (last === undefined || onTraining === undefined) return undefined;
   if (last.accuracy_interval[0] <= last.majority) {
-    const why = `right in ${percent(last.accuracy)}, and always saying the commonest class is in ${
+    const why = `right in ${percent(last.accuracy)}, and always saying ${commonest(record)} is in ${
       percent(last.majority)
     }`;
     return { stage: "not yet", why, epochs: 3 * epochs };

@@ -1,8 +1,9 @@
 /** What came of a fine-tuning, in words. Draws nothing. */
 
 import { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
-import { betterBefore, GAP } from "./classifier_stage.ts";
+import { betterBefore, commonest, GAP } from "./classifier_stage.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
+import { regressionFindings, regressionHeadline } from "./regression.ts";
 import { conforms } from "./run_record.ts";
 import { damaged, type Finding, type Verdict } from "./verdict.ts";
 
@@ -22,10 +23,11 @@ export interface ClassResult {
 }
 
 /** Precision, recall and F1 of each class. */
-export function classResults({ confusion }: Classification, labels: readonly string[]): ClassResult[] {
+export function classResults({ confusion, by_label }: Classification, labels: readonly string[]): ClassResult[] {
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
   return labels.map((label, i) => {
-    const right = confusion[i][i], there = sum(confusion[i]), said = sum(confusion.map((row) => row[i]));
+    const { right, there, said } = by_label?.[i] ??
+      { right: confusion[i][i], there: sum(confusion[i]), said: sum(confusion.map((row) => row[i])) };
     return {
       label,
       there,
@@ -39,29 +41,35 @@ export function classResults({ confusion }: Classification, labels: readonly str
 
 const ratio = (part: number, whole: number) => (whole === 0 ? null : part / whole);
 
-/** What guessing by the frequency of the classes in the validation file costs, nats a text. */
-export function guessingLoss({ confusion, count }: Classification): number {
+/** What guessing by the frequency of the classes in the validation file costs, nats a text; of labels, nats a label. */
+export function guessingLoss({ confusion, by_label, count }: Classification): number {
+  const entropy = (p: number) => p === 0 || p === 1 ? 0 : -p * Math.log(p) - (1 - p) * Math.log(1 - p);
+  if (by_label !== undefined) {
+    return by_label.reduce((sum, { there }) => sum + entropy(there / Math.max(1, count)), 0) / by_label.length;
+  }
   const shares = confusion.map((row) => row.reduce((a, b) => a + b, 0) / Math.max(1, count));
   return -shares.reduce((sum, p) => sum + (p === 0 ? 0 : p * Math.log(p)), 0);
 }
 
 /** Judges a fine-tuning by its metrics. */
 export function classifierVerdict(record: ClassifierRecord): Verdict {
-  const last = record.evaluations.at(-1);
+  const last = record.evaluations.at(-1), value = record.regressions.at(-1);
   const findings = [
     start(record),
     status(record),
     ...unknown(record),
     ...(last === undefined ? [] : found(record, last)),
+    ...(value === undefined ? [] : regressionFindings(record, value)),
     ...damaged(record),
   ];
+  if (value !== undefined) return { ...regressionHeadline(value), findings };
   if (last === undefined) {
     return { headline: "Nothing has been measured on the validation file yet", tone: "neutral", findings };
   }
   const right =
-    `${percent(last.accuracy)} of ${
-      counted(last.count, record.run.unit ?? "text")
-    } told right; always the commonest class gets ` +
+    `${percent(last.accuracy)} of ${counted(last.count, record.run.unit ?? "text")} told right${
+      last.by_label === undefined ? "" : " with all labels"
+    }; always ${commonest(record)} gets ` +
     percent(last.majority);
   return last.accuracy_interval[0] > last.majority
     ? { headline: `It learned: ${right}`, tone: "good", findings }
@@ -98,19 +106,25 @@ function unknown({ run: { train, valid, unknown } }: ClassifierRecord): Finding[
   }];
 }
 
-function found({ run, evaluations, onTraining }: ClassifierRecord, last: Classification): Finding[] {
+function found(record: ClassifierRecord, last: Classification): Finding[] {
+  const { run, evaluations, onTraining } = record;
   const [low, high] = last.accuracy_interval;
   const above = low > last.majority;
   const findings: Finding[] = [{
     tone: above ? "good" : "bad",
     text: `Accuracy ${percent(last.accuracy)} (95% interval ${percent(low)} to ${percent(high)}): the interval ` +
-      `${above ? "lies above" : "does not lie above"} what always the commonest class gets, ${percent(last.majority)}.`,
+      `${above ? "lies above" : "does not lie above"} what always ${commonest(record)} gets, ${
+        percent(last.majority)
+      }.`,
   }];
   const classes = classResults(last, run.labels);
   const worst = classes.reduce((a, b) => ((b.f1 ?? 1) < (a.f1 ?? 1) ? b : a));
   findings.push({
     tone: worst.said === 0 ? "bad" : "neutral",
-    text: `Macro-F1 ${percent(last.macro_f1)} (95% interval ${last.macro_f1_interval.map(percent).join(" to ")}); ` +
+    text:
+      `${last.micro_f1 === undefined ? "" : `Micro-F1 ${percent(last.micro_f1)}. `}Macro-F1 ${
+        percent(last.macro_f1)
+      } (95% interval ${last.macro_f1_interval.map(percent).join(" to ")}); ` +
       `lowest is ${worst.label}, ${orDash(worst.f1, percent)}${worst.said === 0 ? ", which it never says" : ""}.`,
   });
   const best = betterBefore(evaluations);
@@ -136,6 +150,7 @@ function found({ run, evaluations, onTraining }: ClassifierRecord, last: Classif
 /** Why several cannot be compared as they stand; empty if they can. */
 export function incomparableClassifiers(records: readonly ClassifierRecord[]): string[] {
   const differ = (value: (record: ClassifierRecord) => string) => new Set(records.map(value)).size > 1;
+  if (differ(({ run }) => run.problem_type ?? "")) return ["They answer with classes, sets of labels or values."];
   if (differ(({ run }) => JSON.stringify(run.labels))) return ["They have different classes."];
   if (differ(({ run }) => run.valid.sha256)) return ["They were measured on different files."];
   return [];
@@ -143,6 +158,7 @@ export function incomparableClassifiers(records: readonly ClassifierRecord[]): s
 
 /** Which of several did best, and whether that is more than the accuracy's uncertainty. */
 export function bestClassifier(records: readonly ClassifierRecord[]): Finding[] {
+  if (records.every(({ run }) => run.problem_type === "regression")) return [];
   const [best, second] = records.flatMap(({ name, evaluations }) => evaluations.slice(-1).map((e) => ({ name, ...e })))
     .sort((a, b) => b.accuracy - a.accuracy);
   if (second === undefined) return [];

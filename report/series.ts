@@ -24,8 +24,16 @@ export interface Series {
   dots?: { step: number[]; accuracy: number[]; loss?: number[] }[];
 }
 
-const TRAIN_COLUMNS = ["loss", "accuracy", "nsp_accuracy", "learning_rate", "grad_norm", "tokens_per_second"] as const;
-const EVALUATION_COLUMNS = ["loss", "accuracy", "nsp_accuracy"];
+const TRAIN_COLUMNS = [
+  "loss",
+  "accuracy",
+  "nsp_accuracy",
+  "pearson",
+  "learning_rate",
+  "grad_norm",
+  "tokens_per_second",
+] as const;
+const EVALUATION_COLUMNS = ["loss", "accuracy", "nsp_accuracy", "pearson"];
 
 /** The curves of a pretraining run. */
 export function runSeries(run: RunRecord): Series {

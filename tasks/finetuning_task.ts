@@ -10,8 +10,10 @@ import { Permutation } from "../data/rng.ts";
 import { engineHeads, type ModelHeads } from "../model/model_heads.ts";
 import type { Answering, BatchStream, Measure, Task } from "./task.ts";
 
-/** A task of fine-tuning. `S` is a sequence with what is right for it. */
-export interface FinetuningTask<S extends { ids: Int32Array }> extends Task {
+/** A task of fine-tuning. `S` is a sequence with what is right for it, `E` what is measured. */
+export interface FinetuningTask<S extends { ids: Int32Array }, E = ClassifierEvaluation> extends Task {
+  /** The kind of its lines of metrics; `classification` unless given. */
+  measure?: "regression";
   /** The largest batch: what an engine's buffers are planned for. */
   limits(config: FinetuneConfig): BatchLimits;
   pack(sequences: readonly S[]): Batch;
@@ -21,7 +23,7 @@ export interface FinetuningTask<S extends { ids: Int32Array }> extends Task {
     sequences: readonly S[],
     labels: readonly string[],
     signal: AbortSignal,
-  ): Promise<ClassifierEvaluation>;
+  ): Promise<E>;
 }
 
 /** Sequences that the engine takes at once in evaluation. */
@@ -51,7 +53,7 @@ export class LabeledBatches<S extends { ids: Int32Array }> implements BatchStrea
   #next = 0;
 
   constructor(
-    { pack }: Pick<FinetuningTask<S>, "pack">,
+    { pack }: { pack(sequences: readonly S[]): Batch },
     sequences: readonly S[],
     { seed, batch_size }: FinetuneConfig,
   ) {
@@ -103,13 +105,13 @@ export class LabeledBatches<S extends { ids: Int32Array }> implements BatchStrea
 }
 
 /** What is measured: the validation file at each pause, and the training file at the end. */
-export function finetuningMeasures<S extends { ids: Int32Array }>(
-  task: FinetuningTask<S>,
+export function finetuningMeasures<S extends { ids: Int32Array }, E>(
+  task: FinetuningTask<S, E>,
   { train, valid }: { train: readonly S[]; valid: readonly S[] },
   labels: readonly string[],
-): [valid: Measure<ClassifierEvaluation>, train: Measure<ClassifierEvaluation>] {
+): [valid: Measure<E>, train: Measure<E>] {
   const measure = (split: "train" | "valid", sequences: readonly S[], atEnd: boolean) => ({
-    line: { kind: "classification" as const, split },
+    line: { kind: task.measure ?? "classification" as const, split },
     atEnd,
     take: (engine: Answering, signal: AbortSignal) => task.evaluate(engine, sequences, labels, signal),
   });

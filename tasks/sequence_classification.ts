@@ -4,8 +4,8 @@
  */
 
 import { type LabeledSequence, packLabeled } from "../config/batch.ts";
-import type { ClassifierEvaluation } from "../config/metric.ts";
-import { grouped, percent } from "../config/numbers.ts";
+import type { ClassifierEvaluation, RegressionEvaluation } from "../config/metric.ts";
+import { grouped, orDash, percent } from "../config/numbers.ts";
 import { Confusion } from "./confusion.ts";
 import { EVALUATION_SEQUENCES, type FinetuningTask, labeledLimits, rowAnswer } from "./finetuning_task.ts";
 
@@ -39,9 +39,26 @@ export const SEQUENCE_CLASSIFICATION: FinetuningTask<ClassifiedSequence> = {
   },
 };
 
+/** An evaluation of values in a line, next to what always answering their mean gets. */
+export function regressionLine(evaluation: RegressionEvaluation): string {
+  const { pearson, pearson_interval, spearmanr, mse, variance, count } = evaluation;
+  const interval = pearson_interval === null
+    ? ""
+    : ` (95% interval ${pearson_interval.map((r) => r.toFixed(3)).join(" to ")})`;
+  return `Pearson ${orDash(pearson, (r) => r.toFixed(3))}${interval}, Spearman ${
+    orDash(spearmanr, (r) => r.toFixed(3))
+  }, mean squared error ${mse.toPrecision(3)} on ${grouped(count)}; always the mean: ${variance.toPrecision(3)}`;
+}
+
 /** An evaluation in a line, next to what always answering the commonest class gets. */
 export function classificationLine(evaluation: ClassifierEvaluation): string {
   const { accuracy, accuracy_interval, macro_f1, macro_f1_interval, majority, loss, count, entities } = evaluation;
+  if (evaluation.micro_f1 !== undefined) {
+    return `all labels right ${percent(accuracy)} (95% interval ${accuracy_interval.map(percent).join("–")}), ` +
+      `micro-F1 ${percent(evaluation.micro_f1)}, macro-F1 ${percent(macro_f1)} (${
+        macro_f1_interval.map(percent).join("–")
+      }), loss ${loss.toFixed(3)} on ${grouped(count)}; the commonest set of labels: ${percent(majority)}`;
+  }
   const f1 = entities === undefined
     ? `macro-F1 ${percent(macro_f1)} (${macro_f1_interval.map(percent).join("–")})`
     : `entity F1 ${percent(entities.f1)} (precision ${percent(entities.precision)}, recall ${

@@ -63,7 +63,12 @@ Deno.test("trainedHeads freezes the encoder of a probe, and a decoder's classifi
     classifier_dropout: 0.1,
     problem_type: "single_label_classification" as const,
   };
-  const sequence = { kind: "classification" as const, num_labels: 3, classifier_dropout: 0.1 };
+  const sequence = {
+    kind: "classification" as const,
+    num_labels: 3,
+    problem_type: "single_label_classification" as const,
+    classifier_dropout: 0.1,
+  };
   assertEquals(trainedHeads(classifierHeads(head, false), CONFIG), {
     tokens: null,
     sequence: { ...sequence, pools: "first" },

@@ -12,7 +12,7 @@ const TOLD = 10;
 const LENGTH = 300;
 
 /** A text, or two, as it was read. */
-interface Shown {
+export interface ToldText {
   text: string;
   pair?: string;
 }
@@ -23,12 +23,12 @@ interface Shown {
  */
 export async function surestMistakes(
   engine: Answering,
-  texts: readonly Shown[],
+  texts: readonly ToldText[],
   sequences: readonly ClassifiedSequence[],
   labels: readonly string[],
   signal: AbortSignal,
 ): Promise<Mistakes["lines"]> {
-  const found: { i: number; answer: number; probability: number }[] = [];
+  const found: Parameters<typeof toldMistakes>[1] = [];
   for (let from = 0; from < sequences.length; from += EVALUATION_SEQUENCES) {
     signal.throwIfAborted();
     const part = sequences.slice(from, from + EVALUATION_SEQUENCES);
@@ -36,19 +36,23 @@ export async function surestMistakes(
     part.forEach(({ label }, b) => {
       const row = logits.subarray(b * labels.length, (b + 1) * labels.length);
       const { answer } = rowAnswer(row, label);
-      if (answer !== label) found.push({ i: from + b, answer, probability: Math.exp(-rowAnswer(row, answer).loss) });
+      if (answer === label) return;
+      const probability = Math.exp(-rowAnswer(row, answer).loss);
+      found.push({ i: from + b, is: labels[label], answered: labels[answer], how: probability, probability });
     });
   }
-  found.sort((a, b) => b.probability - a.probability || a.i - b.i);
-  return found.slice(0, TOLD).map(({ i, answer, probability }) => {
+  return toldMistakes(texts, found);
+}
+
+/** The worst of wrong answers, by `how` bad they are, with their texts. `i` is the number of the text. */
+export function toldMistakes(
+  texts: readonly ToldText[],
+  found: { i: number; is: string; answered: string; how: number; probability?: number }[],
+): Mistakes["lines"] {
+  found.sort((a, b) => b.how - a.how || a.i - b.i);
+  return found.slice(0, TOLD).map(({ i, how: _, ...answer }) => {
     const { text, pair } = texts[i];
-    return {
-      text: cut(text),
-      ...(pair === undefined ? {} : { pair: cut(pair) }),
-      is: labels[sequences[i].label],
-      answered: labels[answer],
-      probability,
-    };
+    return { text: cut(text), ...(pair === undefined ? {} : { pair: cut(pair) }), ...answer };
   });
 }
 

@@ -21,7 +21,7 @@ Deno.test("surestMistakes tells wrong answers alone, the surest first, with text
     ["d", "good", "bad"],
     ["a", "bad", "good"],
   ]);
-  assertAlmostEquals(lines[0].probability, 1 / (1 + Math.exp(-5)), 1e-6);
+  assertAlmostEquals(lines[0].probability!, 1 / (1 + Math.exp(-5)), 1e-6);
   assertEquals(lines[0].text.length, 301);
 });
 

@@ -56,7 +56,7 @@ export interface Answering {
 /** Something that is measured while a model is trained. `F` are its figures. */
 export interface Measure<F> {
   /** Fields that tell its lines of metrics from others. */
-  readonly line: { kind: "evaluation" } | { kind: "classification"; split: "train" | "valid" };
+  readonly line: { kind: "evaluation" } | { kind: "classification" | "regression"; split: "train" | "valid" };
   /** Whether it is measured at the end only, and not at each pause. */
   readonly atEnd: boolean;
   /**

@@ -18,6 +18,7 @@ use cloze_core::machine::dtype::Dtype;
 use cloze_core::machine::memory::{Buffer, Plan};
 use cloze_core::machine::threads::Threads;
 use cloze_core::ops::cross_entropy::{self, RowLoss};
+use cloze_core::ops::target_loss;
 use cloze_core::optim::slots::{Slot, SlotLayout};
 use cloze_core::optim::{Optimizer, Update, check_learning_rate, clip};
 
@@ -143,6 +144,13 @@ impl CandleEngine {
         rows
     }
 
+    fn sequence_rows(&self, logits: &mut [f32], batch: &Batch) -> Vec<RowLoss> {
+        let Some(loss) = self.options.limits().target_loss else { return self.rows(logits, batch.sequence_labels) };
+        let mut rows = vec![RowLoss::default(); batch.labeled_sequences()];
+        target_loss::forward_backward(&self.alone, loss, logits, batch.sequence_targets, &mut rows, None::<&mut [f32]>);
+        rows
+    }
+
     fn discard(&mut self) {
         self.gradients.fill(0.0);
         self.units = 0;
@@ -153,21 +161,22 @@ impl Engine for CandleEngine {
     fn forward_backward(&mut self, batch: &Batch, step: u64, micro_step: u32) -> Result<()> {
         self.training()?;
         batch.validate(&self.options.limits(), true)?;
-        if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
+        if batch.asks_nothing() {
             return Ok(());
         }
         let max_sequence_length = self.options.max_sequence_length;
         let pass = Pass::Training { seed: self.options.seed, step, micro_step, max_sequence_length };
         let outputs = self.forward(batch, pass)?;
         let tokens = self.rows(&mut host(outputs.tokens.as_ref())?, batch.labels);
-        let sequences = self.rows(&mut host(outputs.sequences.as_ref())?, batch.sequence_labels);
+        let sequences = self.sequence_rows(&mut host(outputs.sequences.as_ref())?, batch);
         let sums = LossSum::of(&tokens, &sequences);
         if !sums.is_finite() {
             self.discard();
             return Err(Error::new(Code::NonFinite, format!("the loss is NaN or infinite at step {step}"))
                 .with_hint("use a lower learning rate or a longer warmup"));
         }
-        let gradients = outputs.loss(batch).and_then(|loss| loss.backward()).map_err(candle)?;
+        let gradients =
+            outputs.loss(batch, self.options.limits().target_loss).and_then(|loss| loss.backward()).map_err(candle)?;
         for (parameter, variable) in self.layout.parameters().iter().zip(&self.variables) {
             let gradient = match gradients.get(variable) {
                 Some(gradient) => gradient,
@@ -248,7 +257,7 @@ impl Engine for CandleEngine {
         batch.validate(&self.options.limits(), true)?;
         results.validate(batch)?;
         let [mut tokens, mut sequences] = self.host_logits(batch)?;
-        results.fill(&self.rows(&mut tokens, batch.labels), &self.rows(&mut sequences, batch.sequence_labels));
+        results.fill(&self.rows(&mut tokens, batch.labels), &self.sequence_rows(&mut sequences, batch));
         Ok(())
     }
 

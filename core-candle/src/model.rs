@@ -10,6 +10,7 @@ use cloze_core::engine::batch::Batch;
 use cloze_core::heads::Pools;
 use cloze_core::ops::activation::Activation;
 use cloze_core::ops::dropout::Dropout;
+use cloze_core::ops::target_loss::TargetLoss;
 use cloze_core::rng::DropoutKey;
 
 /// Whether, and with which keys, dropout is on.
@@ -49,13 +50,17 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// The loss sum: of the tokens, and of the sequences by their weight.
-    pub fn loss(&self, batch: &Batch) -> Result<Tensor> {
+    pub fn loss(&self, batch: &Batch, target_loss: Option<TargetLoss>) -> Result<Tensor> {
         let mut loss = Tensor::zeros((), DType::F32, &Device::Cpu)?;
         if let Some(logits) = &self.tokens {
             loss = (loss + cross_entropy_sum(logits, batch.labels)?)?;
         }
         if let Some(logits) = &self.sequences {
-            loss = (loss + (cross_entropy_sum(logits, batch.sequence_labels)? * batch.sequence_weight)?)?;
+            let sum = match target_loss {
+                Some(loss) => target_loss_sum(loss, logits, batch.sequence_targets)?,
+                None => cross_entropy_sum(logits, batch.sequence_labels)?,
+            };
+            loss = (loss + (sum * batch.sequence_weight)?)?;
         }
         Ok(loss)
     }
@@ -351,6 +356,20 @@ fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 }
 
 /// Σ −log softmax(logits)[label] over the rows.
+/// Of rows `[B, K]`, the sum of each one's mean.
+fn target_loss_sum(loss: TargetLoss, logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
+    let targets = Tensor::from_slice(targets, logits.shape(), &Device::Cpu)?;
+    let entries = match loss {
+        TargetLoss::SquaredError => (logits - targets)?.sqr()?,
+        // log(1 + exp x) − x t, with what exp takes kept from above 0.
+        TargetLoss::BinaryCrossEntropy => {
+            let small = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
+            ((logits.relu()? + small)? - (logits * targets)?)?
+        }
+    };
+    entries.mean(D::Minus1)?.sum_all()
+}
+
 fn cross_entropy_sum(logits: &Tensor, labels: &[i32]) -> Result<Tensor> {
     let labels: Vec<u32> = labels.iter().map(|&label| label as u32).collect();
     let count = labels.len();

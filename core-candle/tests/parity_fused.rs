@@ -5,7 +5,7 @@ use cloze_core::blueprint::{Blueprint, families};
 use cloze_core::config::{ClassifierPooling, ModelConfig, ModernBert};
 use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{Engine, EngineOptions};
-use cloze_core::heads::{Heads, Pools, SequenceHead, TokenHead};
+use cloze_core::heads::{Heads, Pools, ProblemType, SequenceHead, TokenHead};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::ops::activation::Activation;
 use cloze_core::optim::{Optimizer, adamw, muon};
@@ -63,23 +63,30 @@ fn arrays(lengths: &[usize], vocab: usize, heads: &Heads, salt: usize) -> OwnedB
     let masked_positions: Vec<i32> = (0..n as i32).filter(chosen).collect();
     let outputs = heads.tokens.map_or(1, |head| head.outputs(vocab)) as i32;
     let class = |b: usize| heads.sequence.map(|task| ((b + salt) % task.num_labels) as i32);
+    let targeted = heads.sequence.filter(|task| task.problem_type.target_loss().is_some());
+    let targets = targeted.map_or(0, |task| task.num_labels);
     OwnedBatch {
         input_ids: (0..n).map(id).collect(),
         token_type_ids: (0..n).map(|i| (i / 3 % 2) as i32).collect(),
         position_ids: positions,
         cu_seqlens: cu,
         labels: masked_positions.iter().map(|&i| id(i as usize + 1000) % outputs).collect(),
-        sequence_labels: (0..lengths.len()).filter_map(class).collect(),
+        sequence_labels: if targets == 0 { (0..lengths.len()).filter_map(class).collect() } else { Vec::new() },
+        sequence_targets: (0..targets * lengths.len()).map(|i| ((i * 5 + salt) % 3 / 2) as f32).collect(),
         sequence_weight: if masked_positions.is_empty() { 1.0 } else { 7.5 },
         masked_positions,
     }
 }
 
-fn all_heads() -> [Heads; 8] {
+fn all_heads() -> [Heads; 10] {
     let classify = |freeze_encoder, is_decoder| {
         let pools = if is_decoder { Pools::Last } else { Pools::First };
         let head = SequenceHead { classifier_dropout: 0.25, pools, ..SequenceHead::classification(3) };
         Heads { freeze_encoder, is_decoder, ..Heads::classification(head) }
+    };
+    let targeted = |problem_type, num_labels| {
+        let head = SequenceHead { problem_type, classifier_dropout: 0.25, ..SequenceHead::classification(num_labels) };
+        Heads::classification(head)
     };
     [
         Heads::MASKED_LM,
@@ -90,6 +97,8 @@ fn all_heads() -> [Heads; 8] {
         classify(false, true),
         Heads::token_classification(5, 0.25),
         Heads { freeze_encoder: true, ..Heads::token_classification(5, 0.25) },
+        targeted(ProblemType::MultiLabelClassification, 4),
+        targeted(ProblemType::Regression, 1),
     ]
 }
 

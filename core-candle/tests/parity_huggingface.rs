@@ -10,7 +10,7 @@ use cloze_core::blueprint::{Blueprint, families};
 use cloze_core::config::{ClassifierPooling, ModelConfig, ModernBert};
 use cloze_core::engine::batch::Batch;
 use cloze_core::engine::{Engine, EngineOptions, LossSum, Weights};
-use cloze_core::heads::{Heads, SequenceHead};
+use cloze_core::heads::{Heads, ProblemType, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::ops::activation::Activation;
 use cloze_core::optim::{Optimizer, adamw};
@@ -43,6 +43,8 @@ struct Answers {
     masked_positions: Vec<i32>,
     labels: Vec<i32>,
     sequence_labels: Vec<i32>,
+    #[serde(default)]
+    sequence_targets: Vec<f32>,
 }
 
 impl Golden {
@@ -56,20 +58,27 @@ impl Golden {
             masked_positions: &answers.masked_positions,
             labels: &answers.labels,
             sequence_labels: &answers.sequence_labels,
+            sequence_targets: &answers.sequence_targets,
             sequence_weight: if m > 0 && b > 0 { m as f64 / b as f64 } else { 1.0 },
         }
     }
 }
 
 /// The objectives of the golden, each with the heads of its class.
-const OBJECTIVES: [(&str, Heads); 6] = [
+const OBJECTIVES: [(&str, Heads); 8] = [
     ("mlm", Heads::MASKED_LM),
     ("mlm-untied", Heads::MASKED_LM), // with a decoder of its own
     ("mlm+nsp", Heads::PRE_TRAINING),
     ("clm", Heads::CAUSAL_LM),
     ("sequence_classification", Heads::classification(SequenceHead::classification(3))),
     ("token_classification", Heads::token_classification(3, 0.0)),
+    ("multi_label_classification", Heads::classification(targeted(ProblemType::MultiLabelClassification))),
+    ("regression", Heads::classification(targeted(ProblemType::Regression))),
 ];
+
+const fn targeted(problem_type: ProblemType) -> SequenceHead {
+    SequenceHead { problem_type, ..SequenceHead::classification(3) }
+}
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::error::{Code, Error, Result};
+use crate::ops::target_loss::TargetLoss;
 
 /// The heads that an engine is opened with.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -50,8 +51,10 @@ impl TokenHead {
 pub struct SequenceHead {
     /// Which of Hugging Face's it is.
     pub kind: SequenceKind,
-    /// Number of classes, K.
+    /// Number of outputs, K: classes, labels or values.
     pub num_labels: usize,
+    /// What the outputs mean, and so which loss they have.
+    pub problem_type: ProblemType,
     /// Dropout between pooler and classifier.
     pub classifier_dropout: f32,
     /// Which token of a sequence is pooled.
@@ -68,6 +71,29 @@ pub enum SequenceKind {
     Classification,
 }
 
+/// What the outputs of a head on sequences mean; Hugging Face's names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemType {
+    /// One of K classes; cross-entropy.
+    SingleLabelClassification,
+    /// Any number of K labels; binary cross-entropy.
+    MultiLabelClassification,
+    /// K values; squared error.
+    Regression,
+}
+
+impl ProblemType {
+    /// The loss against `sequence_targets`, where the outputs are not compared with one class.
+    pub const fn target_loss(self) -> Option<TargetLoss> {
+        match self {
+            Self::SingleLabelClassification => None,
+            Self::MultiLabelClassification => Some(TargetLoss::BinaryCrossEntropy),
+            Self::Regression => Some(TargetLoss::SquaredError),
+        }
+    }
+}
+
 /// What stands for a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,12 +108,17 @@ pub enum Pools {
 
 impl SequenceHead {
     /// Next-sentence prediction: whether the second segment follows the first.
-    pub const NEXT_SENTENCE: Self =
-        Self { kind: SequenceKind::NextSentence, num_labels: 2, classifier_dropout: 0.0, pools: Pools::First };
+    pub const NEXT_SENTENCE: Self = Self { kind: SequenceKind::NextSentence, ..Self::classification(2) };
 
     /// A classifier on the first token, without dropout.
     pub const fn classification(num_labels: usize) -> Self {
-        Self { kind: SequenceKind::Classification, num_labels, classifier_dropout: 0.0, pools: Pools::First }
+        Self {
+            kind: SequenceKind::Classification,
+            num_labels,
+            problem_type: ProblemType::SingleLabelClassification,
+            classifier_dropout: 0.0,
+            pools: Pools::First,
+        }
     }
 }
 
@@ -132,6 +163,11 @@ impl Heads {
             Some(SequenceHead { kind: SequenceKind::NextSentence, num_labels, .. }) if num_labels != 2 => {
                 invalid(format!("num_labels of next_sentence is {num_labels}, but has to be 2"))
             }
+            Some(SequenceHead { kind: SequenceKind::NextSentence, problem_type, .. })
+                if problem_type != ProblemType::SingleLabelClassification =>
+            {
+                invalid("problem_type of next_sentence has to be single_label_classification".into())
+            }
             _ => Ok(()),
         }
     }
@@ -160,12 +196,13 @@ pub(crate) mod tests {
         let read = |json: &str| serde_json::from_str::<Heads>(json);
         let masked = r#"{"tokens":{"kind":"masked_lm"},"sequence":null,"is_decoder":false,"freeze_encoder":false}"#;
         assert_eq!(read(masked).unwrap(), Heads::MASKED_LM);
-        let pairs = r#"{"tokens":{"kind":"masked_lm"},"sequence":{"kind":"next_sentence","num_labels":2,"classifier_dropout":0,
-            "pools":"first"},"is_decoder":false,"freeze_encoder":false}"#;
+        let pairs = r#"{"tokens":{"kind":"masked_lm"},"sequence":{"kind":"next_sentence","num_labels":2,
+            "problem_type":"single_label_classification","classifier_dropout":0,"pools":"first"},"is_decoder":false,"freeze_encoder":false}"#;
         assert_eq!(read(pairs).unwrap(), Heads::PRE_TRAINING);
-        let last = r#"{"tokens":null,"sequence":{"kind":"classification","num_labels":5,"classifier_dropout":0.1,
-            "pools":"last"},"is_decoder":true,"freeze_encoder":true}"#;
-        let head = SequenceHead { classifier_dropout: 0.1, pools: Pools::Last, ..SequenceHead::classification(5) };
+        let last = r#"{"tokens":null,"sequence":{"kind":"classification","num_labels":5,
+            "problem_type":"regression","classifier_dropout":0.1,"pools":"last"},"is_decoder":true,"freeze_encoder":true}"#;
+        let (problem_type, pools) = (ProblemType::Regression, Pools::Last);
+        let head = SequenceHead { problem_type, classifier_dropout: 0.1, pools, ..SequenceHead::classification(5) };
         let expected = Heads { is_decoder: true, freeze_encoder: true, ..Heads::classification(head) };
         assert_eq!(read(last).unwrap(), expected);
         let classes = masked.replace("masked_lm\"", "classification\",\"num_labels\":9,\"classifier_dropout\":0.5");
@@ -186,6 +223,8 @@ pub(crate) mod tests {
         assert!(of_tokens(1, 0.5).is_ok() && of_tokens(0, 0.0).is_err() && of_tokens(2, 1.0).is_err());
         let three = SequenceHead { num_labels: 3, ..SequenceHead::NEXT_SENTENCE };
         assert!(message(three).contains("num_labels of next_sentence is 3"));
+        let valued = SequenceHead { problem_type: ProblemType::Regression, ..SequenceHead::NEXT_SENTENCE };
+        assert!(message(valued).contains("problem_type of next_sentence"));
         let dropped = SequenceHead { classifier_dropout: 1.0, ..SequenceHead::classification(2) };
         assert!(message(dropped).contains("classifier_dropout is 1"));
     }

@@ -229,7 +229,7 @@ impl<B: Backend> Engine for Trainer<B> {
         if let Some(divided) = &training.divided {
             divided.expect(micro_step)?;
         }
-        if batch.masked_positions.is_empty() && batch.sequence_labels.is_empty() {
+        if batch.asks_nothing() {
             if let Some(divided) = &mut training.divided {
                 divided.add_leaf(backend, LossSum::default(), &mut training.gradients);
             }
@@ -240,7 +240,7 @@ impl<B: Backend> Engine for Trainer<B> {
         let pass = Pass::training(options.seed, step, micro_step);
         let counted = LossSum {
             masked: batch.masked_positions.len() as u64,
-            sequences: batch.sequence_labels.len() as u64,
+            sequences: batch.labeled_sequences() as u64,
             ..LossSum::default()
         };
         training.last = (step, batch.input_ids.len());
@@ -322,7 +322,7 @@ impl<B: Backend> Engine for Trainer<B> {
         self.check(batch, true)?;
         results.validate(batch)?;
         let (mut tokens, mut sequences) =
-            (zeros::<RowLoss>(batch.labels.len())?, zeros::<RowLoss>(batch.sequence_labels.len())?);
+            (zeros::<RowLoss>(batch.labels.len())?, zeros::<RowLoss>(batch.labeled_sequences())?);
         let mut bucket = std::mem::take(&mut self.bucket);
         let tokens_of_its_own = batch.input_ids.len();
         let batch = bucketed::<B>(&mut bucket, batch, &self.options);

@@ -72,6 +72,7 @@ fn with_batch<R>(each: impl FnOnce(&Batch) -> R) -> R {
         labels: &masked_positions.iter().map(|&i| id(i + 500)).collect::<Vec<_>>(),
         masked_positions: &masked_positions,
         sequence_labels: &[0, 1, 1, 0],
+        sequence_targets: &[],
         sequence_weight: 2.0,
     })
 }

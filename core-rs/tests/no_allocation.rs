@@ -7,7 +7,7 @@ use cloze_core::blueprint::{Blueprint, families};
 use cloze_core::config::ModelConfig;
 use cloze_core::engine::EngineOptions;
 use cloze_core::engine::batch::Batch;
-use cloze_core::heads::{Heads, SequenceHead};
+use cloze_core::heads::{Heads, ProblemType, SequenceHead};
 use cloze_core::machine::dtype::Dtype;
 use cloze_core::optim::{Optimizer, adamw, muon};
 use cloze_core::trainer;
@@ -84,13 +84,16 @@ fn a_training_step_allocates_nothing() {
         Heads::CAUSAL_LM,
         Heads::classification(classify),
         Heads::token_classification(200, 0.1),
+        Heads::classification(SequenceHead { problem_type: ProblemType::MultiLabelClassification, ..classify }),
+        Heads::classification(SequenceHead { problem_type: ProblemType::Regression, ..classify }),
     ];
     let cases = families().flat_map(|family| all.iter().map(move |heads| (family, heads.clone())));
     let cases = cases.filter(|(family, heads)| {
         Blueprint::of(&ModelConfig { model_type: (*family).into(), ..config.clone() }, heads).is_ok()
     });
     for ((family, heads), dtype) in cases.flat_map(|case| [(case.clone(), Dtype::F32), (case, Dtype::Bf16)]) {
-        let (tokens, sequences) = (heads.tokens.is_some(), heads.sequence.is_some());
+        let tokens = heads.tokens.is_some();
+        let loss = heads.sequence.map(|head| head.problem_type.target_loss());
         let options = EngineOptions {
             config: ModelConfig { model_type: family.into(), ..config.clone() },
             heads,
@@ -113,7 +116,8 @@ fn a_training_step_allocates_nothing() {
             cu_seqlens: &[0, 64, 128, 192, 256],
             masked_positions: if tokens { &masked } else { &[] },
             labels: if tokens { &labels } else { &[] },
-            sequence_labels: if sequences { &[0, 1, 1, 0] } else { &[] },
+            sequence_labels: if loss == Some(None) { &[0, 1, 1, 0] } else { &[] },
+            sequence_targets: if loss.flatten().is_some() { &[0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0] } else { &[] },
             sequence_weight: 1.0,
         };
         check(EngineOptions { optimizer: Some(MUON), ..options.clone() }, &batch);

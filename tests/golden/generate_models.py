@@ -124,6 +124,16 @@ with torch.no_grad():
             weights[name] = (parameter + 0.1 * torch.randn_like(parameter)).detach().clone()
         parameter.copy_(weights[name])
 
+# The classifier of texts with any number of labels, and with values.
+yes_and_no = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+targets = {"multi_label_classification": yes_and_no, "regression": 3.0 * yes_and_no - torch.tensor([0.25, 1.0, 2.5])}
+for name, values in targets.items():
+    models[name] = SequenceClassification(Config(**sizes, num_labels=NUM_LABELS, problem_type=name))
+    tied[name], labels[name] = tied["sequence_classification"], dict(labels=values)
+    with torch.no_grad():
+        for parameter_name, parameter in models[name].named_parameters():
+            parameter.copy_(weights[parameter_name])
+
 # The same model with other activations, in its own right where BERT is: its class has them all.
 for act in ACTIVATIONS if FAMILY == "bert" else []:
     name = f"mlm:{act}"
@@ -158,7 +168,7 @@ for objective, model in models.items():
         tensors[f"{objective}.logits"] = torch.stack([logits[b, i] for b, i in positions]).detach()
     if objective == "mlm+nsp":
         tensors[f"{objective}.sequence_logits"] = output.seq_relationship_logits.detach().clone()
-    if objective.startswith("sequence_classification"):
+    if objective.startswith("sequence_classification") or objective in targets:
         tensors[f"{objective}.sequence_logits"] = output.logits.detach().clone()
     for name, parameter in model.named_parameters():
         if name not in tied[objective] and ":" not in objective:  # their norms say enough
@@ -186,7 +196,7 @@ for objective, model in models.items():
         "masked_positions": [start[b] + i for b, i in positions],
         "labels": [target(b, i) for b, i in positions],
         "sequence_labels": [] if sequence_labels is None else sequence_labels.tolist(),
-    }
+    } | ({"sequence_targets": targets[objective].flatten().tolist()} if objective in targets else {})
     print(golden["made_by"], objective, losses)
 
 save_file({k: v.contiguous() for k, v in tensors.items()}, HERE / f"{FAMILY}.safetensors")

@@ -48,6 +48,15 @@ export async function run({ positionals = [], ...values }: EvaluateOptions): Pro
     await evaluateTags(folder, folder.heads.token_classifier.labels, values, data);
     return 0;
   }
+  if (folder.heads.classifier !== null) {
+    await (await texts()).evaluateTexts(folder, values, data);
+    return 0;
+  }
+  refuseFlags(
+    values,
+    ["label-column", "pair-column", "label-separator"],
+    `is for labels of texts, and ${path} tells none`,
+  );
   const result = await measure(folder, values, data);
   if (result.loss === null) {
     warn(`nothing is measured: ${UNPREDICTED}`, "give more text, in words that the vocabulary has");
@@ -55,6 +64,9 @@ export async function run({ positionals = [], ...values }: EvaluateOptions): Pro
   await writeOut(values.json === true ? JSON.stringify(result) + "\n" : readable(result, measuredBy(folder.heads)));
   return 0;
 }
+
+/** Loaded for models that classify texts only. */
+const texts = (): Promise<typeof import("./texts.ts")> => import(new URL("texts.ts", import.meta.url).href);
 
 /** Scores lines as they come. */
 async function score(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<number> {
@@ -85,11 +97,8 @@ async function score(folder: ModelFolder, values: EvaluateOptions, data: string[
 async function measure(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<Measured> {
   const { config, heads, tokenizer, path } = folder;
   if (!heads.tokens) {
-    const classifies = heads.classifier !== null;
-    throw new ClozeError("input", `${path} predicts no tokens: it ${classifies ? "classifies" : "is a bare encoder"}`, {
-      hint: classifies
-        ? "finetune measures a classifier on its --valid file; predict classifies lines"
-        : "use a model with a language-model head, such as BertForMaskedLM",
+    throw new ClozeError("input", `${path} predicts no tokens: it is a bare encoder`, {
+      hint: "use a model with a language-model head, such as BertForMaskedLM",
     });
   }
   const task = measuredBy(heads);

@@ -15,12 +15,15 @@ export const TABLE = {
   positional: "PATH",
   details:
     "With --sentences it scores each line instead, from files or standard input: the pseudo-log-likelihood (Salazar " +
-    "et al., 2020), or the log-likelihood of a left-to-right model, in nats. A token classifier is measured on files of " +
-    "tagged sentences, as finetune reads them.",
+    "et al., 2020), or the log-likelihood of a left-to-right model, in nats. A fine-tuned model is measured on labeled " +
+    "files, as finetune reads them: classes, labels or values of texts, or tagged sentences.",
   flags: {
     ...CORPUS_FLAGS,
     model: text("DIR", "Model folder, made by cloze or by transformers.", "the newest run"),
     as: AS,
+    "label-column": text("NAME", "Of a fine-tuned model's files: column of the label.", "label"),
+    "pair-column": text("NAME", "Of a fine-tuned model's files: column of the second text.", "each record is one text"),
+    "label-separator": text("TEXT", "What stands between the labels of a text that may have several.", ","),
     "max-tokens": number({ min: 100, max: 1e9, integer: true }, "Most tokens to measure on.", "1000000"),
     "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),
     "allow-unknown": ALLOW_UNKNOWN,
@@ -32,6 +35,7 @@ export const TABLE = {
   },
   examples: [
     "cloze evaluate --model runs/mine --data held-out.txt",
+    "cloze evaluate --model runs/reviews --data reviews.test.tsv",
     "echo '낙엽이 떨어진다.' | cloze evaluate --model runs/mine --sentences",
   ],
 } satisfies CommandTable;

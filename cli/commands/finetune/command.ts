@@ -16,7 +16,6 @@ import { checkLabeledFile, withdrawFinetuning, writeFinetuning } from "../../../
 import { MetricsFile } from "../../../run/metrics_file.ts";
 import { openRun } from "../../../run/run_folder.ts";
 import { finetuningMeasures, LabeledBatches, trainedHeads } from "../../../tasks/finetuning_task.ts";
-import { classificationLine } from "../../../tasks/sequence_classification.ts";
 import { bothCounts, tokenizerFiles } from "../../../tokenizer/mod.ts";
 import { optimizerOptions } from "../../../training/optimizer_options.ts";
 import { Schedule } from "../../../training/schedule.ts";
@@ -131,14 +130,18 @@ function configOf(values: FinetuneOptions, folder: ModelFolder): FinetuneConfig 
   };
 }
 
-async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>>(
+async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>, E extends { loss: number }>(
   asked: Finetuning,
-  kind: Kind<R, S, C>,
+  of: Kind<R, S, C, E>,
 ): Promise<void> {
   const { output, shown, folder, config, values, stop, start } = asked;
   const { tokenizer } = folder;
   const names = { train: values.train!, valid: values.valid! };
-  const data: Both<R[]> = { train: await kind.read(names.train, values), valid: await kind.read(names.valid, values) };
+  const data: Both<R[]> = {
+    train: await of.read(names.train, values, folder),
+    valid: await of.read(names.valid, values, folder),
+  };
+  const kind: Kind<R, S, C, E> = of.refine?.(data, folder, values) ?? of;
   const labels = start?.run.labels ?? kind.labels(data, folder, values);
   const sample = new UnknownSample();
   const sequences = (records: R[]) => kind.cut(records, labels, folder, config, sample);
@@ -180,7 +183,8 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>>(
     ? "everything starts at random"
     : newParts(about.initialized);
   sayModel(folder.config, about, config.probe ? `${fresh}; the encoder stays as it is` : fresh, heads.is_decoder);
-  await keepRecord(asked, { labels, unit: kind.unit }, about, causes, {
+  const told = { labels, unit: kind.unit, ...(kind.problem_type && { problem_type: kind.problem_type }) };
+  await keepRecord(asked, told, about, causes, {
     train: await labeledFile(resolve(values.train!), trainSet),
     valid: await labeledFile(resolve(values.valid!), validSet),
   });
@@ -232,14 +236,14 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>>(
     );
   }
   note("");
-  note(bold("train    ") + classificationLine(onTrain));
-  note(bold("valid    ") + classificationLine(onValid));
+  note(bold("train    ") + kind.line(onTrain));
+  note(bold("valid    ") + kind.line(onValid));
 }
 
 /** Writes down what defines a run that begins; one that goes on has to have the same texts as before. */
 async function keepRecord(
   { output, record, folder, values, config, start }: Finetuning,
-  told: Required<Pick<FinetuneRun, "labels" | "unit">>,
+  told: Pick<FinetuneRun, "labels" | "unit" | "problem_type">,
   { dtype, instruction_set, threads, parameter_count }: EngineDescription,
   unknown: UnknownCauses | undefined,
   read: { train: LabeledFile; valid: LabeledFile },

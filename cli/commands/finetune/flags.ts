@@ -2,6 +2,7 @@
 
 import { AS, DEVICE, dtypeFlag, THREADS } from "../../flags/engine_flags.ts";
 import { choice, type CommandTable, number, type Options, text, toggle } from "../../flags/flag.ts";
+import { PROBLEM_TYPES } from "../../../model/model_heads.ts";
 import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 import { ALLOW_UNKNOWN, CHART, SEED } from "../../flags/training_flags.ts";
 
@@ -14,7 +15,7 @@ export const TABLE = {
   summary: "Trains a classifier of texts, or of words, on top of a pretrained model.",
   usage: "--model DIR --train FILE --valid FILE --output DIR [flags]",
   details:
-    "Files are .tsv, .csv, .jsonl, .json or .parquet, also .gz and .zst of them, with a text and a label in each record. " +
+    "Files are .tsv, .csv, .jsonl, .json or .parquet, also .gz and .zst of them, with a text and a label in each record: a class, several labels, or a number. " +
     "For token classification (entities, parts of speech) they are CoNLL files, a word and last its tag on a line and a " +
     'blank line between sentences, or records such as {"tokens": ["in", "Paris"], "tags": ["O", "B-LOC"]}. ' +
     "predict classifies with what comes out. Stopped or killed at any time, a run goes on when the same command is given " +
@@ -40,6 +41,16 @@ export const TABLE = {
       "NAME",
       "Column (field) of the second text, where records are pairs of texts: a question and its answer, two sentences.",
       "each record is one text",
+    ),
+    "problem-type": choice(
+      PROBLEM_TYPES,
+      "What the label of a text means: one class, any number of labels, or a value.",
+      "any number where labels are lists, a value where all are numbers with fractions, otherwise one class",
+    ),
+    "label-separator": text(
+      "TEXT",
+      "What stands between the labels of a text that may have several; a list of a .jsonl file needs none.",
+      ", where there may be several",
     ),
     "allow-unknown": ALLOW_UNKNOWN,
     probe: toggle("Leave the encoder as it is and train only pooler and classifier on top: how much it knows already."),
@@ -67,6 +78,7 @@ export const TABLE = {
     "cloze finetune --model runs/mine --train a.tsv --valid b.tsv --output runs/reviews",
     "cloze finetune --model runs/mine --train a.csv --valid b.csv --text-column body --output out",
     "cloze finetune --model runs/mine --train a.conll --valid b.conll --output runs/names",
+    "cloze finetune --model runs/mine --train a.csv --valid b.csv --problem-type regression --output runs/scores",
     "cloze finetune --resume runs/reviews",
   ],
 } satisfies CommandTable;

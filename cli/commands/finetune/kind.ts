@@ -1,7 +1,7 @@
 /** What kinds of fine-tuning differ in, up to the sequences that a model is trained on. Called by the finetune command. */
 
 import type { FinetuneRun, LabeledFile } from "../../../config/finetune_run.ts";
-import type { Mistakes } from "../../../config/metric.ts";
+import type { ClassifierEvaluation, Mistakes } from "../../../config/metric.ts";
 import type { FinetuneConfig } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
 import type { UnknownSample } from "../../../data/mod.ts";
@@ -30,14 +30,26 @@ export interface CutFile<S> {
 }
 
 /** A kind of fine-tuning. `R` is a record of a file, `S` a sequence with what is right for it. */
-export interface Kind<R, S extends { ids: Int32Array }, C extends CutFile<S> = CutFile<S>> {
-  readonly task: FinetuningTask<S>;
+export interface Kind<
+  R,
+  S extends { ids: Int32Array },
+  C extends CutFile<S> = CutFile<S>,
+  E = ClassifierEvaluation,
+> {
+  readonly task: FinetuningTask<S, E>;
+  /** What the outputs mean, where it is not one class. */
+  readonly problem_type?: FinetuneRun["problem_type"];
+  /** An evaluation in a line. */
+  line(evaluation: E): string;
   /** What gets a class. */
   readonly unit: NonNullable<FinetuneRun["unit"]>;
   /** Parts of the model that a pretrained one may lack. */
   readonly parts: readonly ("pooler" | "classifier")[];
   /** The records of a file; says what was wrong with it. */
-  read(file: string, values: FinetuneOptions): Promise<R[]>;
+  read(file: string, values: FinetuneOptions, folder: ModelFolder): Promise<R[]>;
+  /** The kind that records turn out to be of, if it is told by them. @throws {ClozeError} `input` */
+  // deno-lint-ignore no-explicit-any
+  refine?(data: Both<R[]>, folder: ModelFolder, values: FinetuneOptions): Kind<R, any, any, any>;
   /** The classes: those of a classifier that is trained further, or those of the training file. @throws {ClozeError} `input` */
   labels(data: Both<R[]>, folder: ModelFolder, values: FinetuneOptions): string[];
   heads(labels: string[], folder: ModelFolder): ModelHeads;
@@ -46,7 +58,7 @@ export interface Kind<R, S extends { ids: Int32Array }, C extends CutFile<S> = C
     records: readonly R[],
     labels: readonly string[],
     folder: ModelFolder,
-    config: FinetuneConfig,
+    config: Pick<FinetuneConfig, "max_sequence_length">,
     sample: UnknownSample,
   ): C;
   /** Says what there is, and warns of what may be wrong with it. */

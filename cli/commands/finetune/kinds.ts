@@ -10,7 +10,7 @@ import { TEXTS } from "./labeled_text.ts";
 import { TAGGED } from "./tagged_text.ts";
 
 // deno-lint-ignore no-explicit-any
-const KINDS: Record<typeof FINETUNE_TASKS[number], Kind<any, any, any>> = {
+const KINDS: Record<typeof FINETUNE_TASKS[number], Kind<any, any, any, any>> = {
   "text-classification": TEXTS,
   "token-classification": TAGGED,
 };
@@ -20,14 +20,17 @@ const CONLL = /\.(conll|bio|iob2?|bioes)(\.(gz|zst))?$/i;
 
 /** The kind that is asked for by name, or that the training file is of. @throws {ClozeError} `io`, `input` */
 // deno-lint-ignore no-explicit-any
-export async function kindOf(values: FinetuneOptions): Promise<Kind<any, any, any>> {
+export async function kindOf(values: FinetuneOptions): Promise<Kind<any, any, any, any>> {
   const kind = await askedKind(values);
-  if (kind === TAGGED) refuseFlags(values, ["pair-column"], "is for pairs of texts, and the files are of tagged words");
+  if (kind === TAGGED) {
+    const why = "is for labels of texts, and the files are of tagged words";
+    refuseFlags(values, ["pair-column", "problem-type", "label-separator"], why);
+  }
   return kind;
 }
 
 // deno-lint-ignore no-explicit-any
-async function askedKind(values: FinetuneOptions): Promise<Kind<any, any, any>> {
+async function askedKind(values: FinetuneOptions): Promise<Kind<any, any, any, any>> {
   if (values.task !== undefined) return KINDS[values.task];
   if (CONLL.test(values.train!)) return TAGGED;
   return await isTagged(resolve(values.train!), corpusConfig(values)) ? TAGGED : TEXTS;

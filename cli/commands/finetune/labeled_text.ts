@@ -2,19 +2,23 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { regularFile } from "../../../config/regular_file.ts";
-import type { FinetuneConfig } from "../../../config/run_config.ts";
-import { CorpusReport, type LabeledText, readLabeled, type UnknownSample } from "../../../data/mod.ts";
+import type { LabeledText } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
-import { classifierDropout, classifierHeads } from "../../../model/model_heads.ts";
-import { type ClassifiedSequence, SEQUENCE_CLASSIFICATION } from "../../../tasks/sequence_classification.ts";
+import { classifierDropout, classifierHeads, type ProblemType } from "../../../model/model_heads.ts";
+import {
+  classificationLine,
+  type ClassifiedSequence,
+  SEQUENCE_CLASSIFICATION,
+} from "../../../tasks/sequence_classification.ts";
 import { surestMistakes } from "../../../tasks/surest_mistakes.ts";
-import { bothCounts, encodeSequence, NO_WORDS } from "../../../tokenizer/mod.ts";
-import { corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
 import { counted } from "../../terminal.ts";
+import { cutTexts } from "./cut_texts.ts";
 import type { FinetuneOptions } from "./flags.ts";
-import type { CutFile, Kind } from "./kind.ts";
-import { warnOfTexts } from "./text.ts";
+import type { Kind } from "./kind.ts";
+import { SEVERAL_LABELS, VALUES } from "./targeted_text.ts";
+import { byNumber, TEXT_KIND, type TextKind, warnOfTexts } from "./text.ts";
+import { problemType } from "./text_problem.ts";
 import { sayData } from "./view.ts";
 
 /** @throws {ClozeError} if what the flag names is not one file. */
@@ -28,26 +32,13 @@ export async function checkFile(flag: "train" | "valid", file: string): Promise<
   regularFile(resolve(file));
 }
 
-/** The records of a file; says what was wrong with it. */
-async function readRecords(file: string, values: FinetuneOptions): Promise<LabeledText[]> {
-  const text = textColumn(values), label = values["label-column"], pair = values["pair-column"];
-  const columns = {
-    ...(text === undefined ? {} : { text }),
-    ...(label === undefined ? {} : { label }),
-    ...(pair === undefined ? {} : { pair }),
-  };
-  const report = new CorpusReport();
-  const records = await readLabeled(resolve(file), columns, corpusConfig(values), report);
-  noteFindings(report, file);
-  return records;
-}
-
 /** The classes: those of a classifier that is trained further, or those of the training file. */
 function labelsOf(
   data: { train: LabeledText[]; valid: LabeledText[] },
   folder: ModelFolder,
   values: FinetuneOptions,
 ): string[] {
+  refuseLists(data.train, values.train!);
   const found = [...new Set(data.train.map(({ label }) => label))].sort(byNumber);
   if (found.length < 2) {
     throw new ClozeError("input", `${values.train} has one class only, ${JSON.stringify(found[0])}`, {
@@ -63,77 +54,77 @@ function labelsOf(
       },
     );
   }
-  const { classifier, token_classifier } = folder.heads;
-  if (token_classifier !== null) {
-    throw new ClozeError("input", `${folder.path} classifies tokens, and the files have a class for each text`, {
-      hint: "fine-tune the pretrained model that it was made from",
-    });
-  }
-  if (classifier !== null && classifier.problem_type !== "single_label_classification") {
-    const what = classifier.problem_type === "regression" ? "gives values" : "gives a text any number of labels";
-    throw new ClozeError("input", `${folder.path} ${what}, and finetune trains one class a text`, {
-      hint: "fine-tune the pretrained model that it was made from",
-    });
-  }
+  const { classifier } = folder.heads;
   const labels = classifier?.labels ?? found;
-  for (const [name, records] of Object.entries(data)) {
-    const other = records.find(({ label }) => !labels.includes(label));
-    if (other === undefined) continue;
-    const where = name === "train" ? values.train : values.valid;
-    const whose = labels === found ? `${values.train} has` : `${folder.path} has`;
-    throw new ClozeError(
-      "input",
-      `${where} has the class ${JSON.stringify(other.label)}, but ${whose} only ` +
-        labels.map((label) => JSON.stringify(label)).join(", "),
-    );
-  }
+  const whose = labels === found ? values.train! : folder.path;
+  checkClasses(data.train, labels, values.train!, whose);
+  checkClasses(data.valid, labels, values.valid!, whose);
   return labels;
 }
 
-/** Whole numbers by value, everything else by its characters. */
-function byNumber(a: string, b: string): number {
-  const difference = Number(a) - Number(b);
-  return Number.isNaN(difference) || difference === 0 ? (a < b ? -1 : 1) : difference;
+function refuseLists(records: readonly LabeledText[], file: string): void {
+  const list = records.find(({ labels }) => labels !== undefined);
+  if (list === undefined) return;
+  throw new ClozeError("input", `${file}: the label ${list.label} is a list, and a text has one class`, {
+    hint: "for any number of labels: --problem-type multi_label_classification",
+  });
 }
 
-/** Texts with the number of their class, cut to the length that the run has. */
-function cut(
-  records: readonly LabeledText[],
-  labels: readonly string[],
-  { tokenizer, config: { type_vocab_size } }: ModelFolder,
-  { max_sequence_length }: FinetuneConfig,
-  sample: UnknownSample,
-): CutFile<ClassifiedSequence> {
-  let counts = NO_WORDS, cut_off = 0;
-  const sequences = records.map((record) => {
-    const { ids, type_ids, ...found } = encodeSequence(tokenizer, record, max_sequence_length, type_vocab_size);
-    for (const text of [record.text, record.pair]) {
-      if (found.counts.unknown > 0 && text !== undefined) sample.addText(text, [tokenizer.special.unk], tokenizer);
-    }
-    counts = bothCounts(counts, found.counts);
-    if (found.truncated) cut_off++;
-    return { ids, ...(type_ids === undefined ? {} : { type_ids }), label: labels.indexOf(record.label) };
-  });
-  return { sequences, texts: records.length, cut_off, counts };
+/** @throws {ClozeError} `input` if a text has another class than those `whose` has. */
+function checkClasses(records: readonly LabeledText[], labels: readonly string[], file: string, whose: string): void {
+  refuseLists(records, file);
+  const other = records.find(({ label }) => !labels.includes(label));
+  if (other === undefined) return;
+  throw new ClozeError(
+    "input",
+    `${file} has the class ${JSON.stringify(other.label)}, but ${whose} has only ` +
+      labels.map((label) => JSON.stringify(label)).join(", "),
+  );
 }
 
 /** A text gets one of several classes. */
-export const TEXTS: Kind<LabeledText, ClassifiedSequence> = {
+const CLASSES: TextKind<ClassifiedSequence> = {
+  ...TEXT_KIND,
   task: SEQUENCE_CLASSIFICATION,
-  unit: "text",
-  parts: ["pooler", "classifier"],
-  read: readRecords,
+  line: classificationLine,
   labels: labelsOf,
   heads: (labels, { config, heads: { is_decoder } }) =>
     classifierHeads(
       { labels, classifier_dropout: classifierDropout(config), problem_type: "single_label_classification" },
       is_decoder,
     ),
-  cut,
+  cut: (records, labels, folder, config, sample) =>
+    cutTexts(records, folder, config, sample, ({ label }) => ({ label: labels.indexOf(label) })),
   say(data, { train, valid }, labels, names) {
     sayData(counted(train.texts, data.train[0].pair === undefined ? "text" : "pair"), valid.texts, labels);
     warnOfTexts(data, labels, names);
   },
   mistakes: surestMistakes,
-  isTrainedFurther: ({ classifier }) => classifier !== null,
+  check: checkClasses,
+};
+
+// deno-lint-ignore no-explicit-any
+const KINDS: Record<ProblemType, TextKind<any, any, any>> = {
+  single_label_classification: CLASSES,
+  multi_label_classification: SEVERAL_LABELS,
+  regression: VALUES,
+};
+
+/** The kind of texts whose labels mean that. */
+// deno-lint-ignore no-explicit-any
+export function kindOfTexts(type: ProblemType): TextKind<any, any, any> {
+  return KINDS[type];
+}
+
+/** Texts with labels, of which the records say whether they are classes, several labels or values. */
+export const TEXTS: Kind<LabeledText, ClassifiedSequence> = {
+  ...CLASSES,
+  refine(data, folder, values) {
+    if (folder.heads.token_classifier !== null) {
+      throw new ClozeError("input", `${folder.path} classifies tokens, and the files have a label for each text`, {
+        hint: "fine-tune the pretrained model that it was made from",
+      });
+    }
+    return KINDS[problemType(data.train, folder, values)];
+  },
 };

@@ -4,6 +4,7 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import type { TaggedSentence } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import { tokenClassifierHeads } from "../../../model/model_heads.ts";
+import { classificationLine } from "../../../tasks/sequence_classification.ts";
 import { type TaggedSequence, TOKEN_CLASSIFICATION } from "../../../tasks/token_classification.ts";
 import { SEEN_SHARE } from "../../../training/watchdogs.ts";
 import { checkTags, type CutSentences, cutSentences, readSentences, sayCut } from "../../tagged_sentences.ts";
@@ -52,6 +53,7 @@ function keyOf(tag: string): string {
 /** The words of a sentence get a class each. */
 export const TAGGED: Kind<TaggedSentence, TaggedSequence, CutSentences> = {
   task: TOKEN_CLASSIFICATION,
+  line: classificationLine,
   unit: "word",
   parts: ["pooler", "classifier"],
   read: readSentences,

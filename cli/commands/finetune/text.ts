@@ -1,8 +1,65 @@
-/** What `finetune` warns of in its texts before it trains on them. Called by the finetune command. */
+/** What the kinds of fine-tuning on texts share, and what is warned of in texts. Called by the finetune command. */
 
-import type { LabeledText } from "../../../data/mod.ts";
+import { CorpusReport, type LabeledText, readLabeled } from "../../../data/mod.ts";
+import type { ClassifierEvaluation } from "../../../config/metric.ts";
+import type { ModelFolder } from "../../../model/model_folder.ts";
 import { SEEN_SHARE } from "../../../training/watchdogs.ts";
+import { corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
+import { resolve } from "../../paths.ts";
 import { grouped, percent, warn } from "../../terminal.ts";
+import type { FinetuneOptions } from "./flags.ts";
+import type { CutFile, Kind } from "./kind.ts";
+import { separatorOf } from "./text_problem.ts";
+
+/** The flags that say where a record's text and label are. */
+type Columns = Pick<
+  FinetuneOptions,
+  "text-column" | "label-column" | "pair-column" | "label-separator" | "problem-type"
+>;
+
+/** The records of a file; says what was wrong with it. */
+export async function readTexts(
+  file: string,
+  values: Columns & Parameters<typeof corpusConfig>[0],
+  folder: ModelFolder,
+): Promise<LabeledText[]> {
+  const text = textColumn(values), label = values["label-column"], pair = values["pair-column"];
+  const separator = separatorOf(values, folder);
+  const columns = {
+    ...(text === undefined ? {} : { text }),
+    ...(label === undefined ? {} : { label }),
+    ...(pair === undefined ? {} : { pair }),
+    ...(separator === undefined ? {} : { separator }),
+  };
+  const report = new CorpusReport();
+  const records = await readLabeled(resolve(file), columns, corpusConfig(values), report);
+  noteFindings(report, file);
+  return records;
+}
+
+/** A kind of fine-tuning on texts. */
+export interface TextKind<
+  S extends { ids: Int32Array },
+  C extends CutFile<S> = CutFile<S>,
+  E = ClassifierEvaluation,
+> extends Kind<LabeledText, S, C, E> {
+  /** @throws {ClozeError} `input` if a record of the file has a label that is none of those. `whose` they are. */
+  check(records: readonly LabeledText[], labels: readonly string[], file: string, whose: string): void;
+}
+
+/** What every kind of fine-tuning on texts has. */
+export const TEXT_KIND: Pick<Kind<LabeledText, never>, "unit" | "parts" | "read" | "isTrainedFurther"> = {
+  unit: "text",
+  parts: ["pooler", "classifier"],
+  read: readTexts,
+  isTrainedFurther: ({ classifier }) => classifier !== null,
+};
+
+/** Whole numbers by value, everything else by its characters. */
+export function byNumber(a: string, b: string): number {
+  const difference = Number(a) - Number(b);
+  return Number.isNaN(difference) || difference === 0 ? (a < b ? -1 : 1) : difference;
+}
 
 /** Warns of texts to measure on that are trained on, of records without text, and of classes that are not measured. */
 export function warnOfTexts(
@@ -14,6 +71,14 @@ export function warnOfTexts(
   if (unmeasured.length > 0) {
     warn(`${names.valid} has no text of the class ${unmeasured.join(", ")}: it is not measured`);
   }
+  warnOfSeen({ train, valid }, names);
+}
+
+/** Warns of records without text, and of texts to measure on that are trained on. */
+export function warnOfSeen(
+  { train, valid }: { train: LabeledText[]; valid: LabeledText[] },
+  names: { train: string; valid: string },
+): void {
   for (const [records, name] of [[train, names.train], [valid, names.valid]] as const) {
     const empty = records.filter(({ text, pair }) => text.trim() === "" || pair?.trim() === "").length;
     if (empty === 0) continue;
@@ -28,6 +93,6 @@ export function warnOfTexts(
   if (seen <= SEEN_SHARE) return;
   warn(
     `${percent(seen)} of the texts of ${names.valid} are texts of ${names.train}, too`,
-    "the accuracy on valid flatters the model there: leave these texts out of one of the two",
+    "the figures on valid flatter the model there: leave these texts out of one of the two",
   );
 }

@@ -8,7 +8,7 @@ import type { Metric } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import type { EngineDescription } from "../../../ffi/mod.ts";
 import { classifierStage, readClassifier } from "../../../report/mod.ts";
-import { classificationLine } from "../../../tasks/sequence_classification.ts";
+import { classificationLine, regressionLine } from "../../../tasks/sequence_classification.ts";
 import { bold, counted, grouped, note, progress } from "../../terminal.ts";
 import { longerCommand } from "./again.ts";
 import type { FinetuneOptions } from "./flags.ts";
@@ -20,7 +20,7 @@ export class FinetuneObserver {
   readonly #chart: LiveChart;
   readonly #page: LivePage;
   readonly #train: Extract<Metric, { kind: "train" }>[] = [];
-  readonly #evaluations: Extract<Metric, { kind: "classification" }>[] = [];
+  readonly #evaluations: Extract<Metric, { kind: "classification" | "regression" }>[] = [];
 
   /** @param earlier what was recorded before a run that goes on was stopped. */
   constructor(output: string, chart: boolean, earlier: readonly Metric[] = []) {
@@ -33,8 +33,9 @@ export class FinetuneObserver {
   /** Takes what the loop says. What is measured at the end is left to the command to tell. */
   async see(metric: Metric, done: number): Promise<void> {
     this.#take(metric);
-    if (metric.kind === "classification") {
-      if (done < 1) note(`step ${grouped(metric.step)}: ${classificationLine(metric)}`);
+    if (metric.kind === "classification" || metric.kind === "regression") {
+      const line = metric.kind === "regression" ? regressionLine(metric) : classificationLine(metric);
+      if (done < 1) note(`step ${grouped(metric.step)}: ${line}`);
       await this.report();
     } else if (metric.kind === "train") {
       const chart = this.#chart.lines({ train: this.#train, evaluations: this.#evaluations });
@@ -44,7 +45,9 @@ export class FinetuneObserver {
 
   #take(metric: Metric): void {
     if (metric.kind === "train") this.#train.push(metric);
-    if (metric.kind === "classification" && metric.split === "valid") this.#evaluations.push(metric);
+    if ((metric.kind === "classification" || metric.kind === "regression") && metric.split === "valid") {
+      this.#evaluations.push(metric);
+    }
   }
 
   /** Writes the page. */

@@ -52,6 +52,7 @@ pub fn batch(vocab_size: usize, sequences: usize, t: usize) -> OwnedBatch {
         labels: masked_positions.iter().map(|&i| id(i as usize + 1)).collect(),
         masked_positions,
         sequence_labels: Vec::new(),
+        sequence_targets: Vec::new(),
         sequence_weight: 1.0,
     }
 }

@@ -76,6 +76,8 @@ pub(super) struct Arguments {
     pub labels_len: u32,
     pub sequence_labels: *mut u8,
     pub sequence_labels_len: u32,
+    pub sequence_targets: *mut u8,
+    pub sequence_targets_len: u32,
     pub sequence_weight: f64,
 }
 
@@ -94,6 +96,8 @@ impl Arguments {
         labels_len: 0,
         sequence_labels: null_mut(),
         sequence_labels_len: 0,
+        sequence_targets: null_mut(),
+        sequence_targets_len: 0,
         sequence_weight: 1.0,
     };
 
@@ -120,6 +124,7 @@ impl Arguments {
             masked_positions: Bytes::new(self.masked, self.m).read("masked_positions")?,
             labels: Bytes::new(self.labels, self.labels_len).read("labels")?,
             sequence_labels: Bytes::new(self.sequence_labels, self.sequence_labels_len).read("sequence_labels")?,
+            sequence_targets: Bytes::new(self.sequence_targets, self.sequence_targets_len).read("sequence_targets")?,
             sequence_weight: self.sequence_weight,
         })
     }

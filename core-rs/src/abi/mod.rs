@@ -134,12 +134,13 @@ exports! {
     long fn cloze_forward_backward(
         handle: u32, input_ids: buffer, token_type_ids: buffer, position_ids: buffer, tokens: u32, cu_seqlens: buffer,
         cu_seqlens_len: u32, masked_positions: buffer, masked: u32, labels: buffer, labels_len: u32,
-        sequence_labels: buffer, sequence_labels_len: u32, sequence_weight: f64, step: f64, micro_step: u32
+        sequence_labels: buffer, sequence_labels_len: u32, sequence_targets: buffer, sequence_targets_len: u32,
+        sequence_weight: f64, step: f64, micro_step: u32
     ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels,
-        sequence_labels_len, sequence_weight, step, micro_step| {
+        sequence_labels_len, sequence_targets, sequence_targets_len, sequence_weight, step, micro_step| {
         let arguments = Arguments {
             ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels, sequence_labels_len,
-            sequence_weight,
+            sequence_targets, sequence_targets_len, sequence_weight,
         };
         let (batch, step) = (arguments.batch()?, step_number(step)?);
         registry::with_engine(handle, |engine| engine.forward_backward(&batch, step, micro_step))
@@ -174,8 +175,8 @@ exports! {
     ) => |handle, ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels,
         sequence_labels_len, row_loss, row_rank, sequence_loss, sequence_rank| {
         let arguments = Arguments {
-            ids, types, positions, n, cu, cu_len, masked, m, labels, labels_len, sequence_labels, sequence_labels_len,
-            sequence_weight: 1.0,
+            labels, labels_len, sequence_labels, sequence_labels_len,
+            ..Arguments::unlabeled(ids, types, positions, n, cu, cu_len, masked, m)
         };
         let batch = arguments.batch()?;
         let results = RowResults {

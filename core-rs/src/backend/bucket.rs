@@ -1,6 +1,6 @@
 //! Rounds batches up to few shapes, for a device that replays work of a shape that it has seen ([`crate::driver::queue`]).
 //! What fills a batch up changes no result: its tokens are sequences of their own that predict nothing, so their gradient
-//! is exactly zero, and a row to predict that is −1 counts for nothing. Used by the trainer; the CPU runs batches as they
+//! is exactly zero, and a row to predict that is −1, or a target that is no number, counts for nothing. Used by the trainer; the CPU runs batches as they
 //! are.
 
 use crate::engine::EngineOptions;
@@ -56,13 +56,15 @@ impl Bucket {
         refill(&mut to.labels, batch.labels, if batch.labels.is_empty() { 0 } else { rows }, -1);
         let sequences = if batch.sequence_labels.is_empty() { 0 } else { b };
         refill(&mut to.sequence_labels, batch.sequence_labels, sequences, -1);
+        let targets = batch.sequence_targets.len() / batch.sequences() * b;
+        refill(&mut to.sequence_targets, batch.sequence_targets, targets, f32::NAN);
         to.sequence_weight = batch.sequence_weight;
         to.batch()
     }
 }
 
 /// `from`, and `filler` up to `len`.
-fn refill(to: &mut Vec<i32>, from: &[i32], len: usize, filler: i32) {
+fn refill<T: Copy>(to: &mut Vec<T>, from: &[T], len: usize, filler: T) {
     to.clear();
     to.extend_from_slice(from);
     to.resize(len.max(from.len()), filler);
@@ -126,6 +128,7 @@ mod tests {
             masked_positions: &positions,
             labels: &ids[..masked],
             sequence_labels: &[],
+            sequence_targets: &[],
             sequence_weight: 1.0,
         };
         let mut bucket = Bucket::default();

@@ -5,6 +5,7 @@ use super::{Head, Linear};
 use crate::error::Result;
 pub use crate::ops::cross_entropy::LogitRows;
 use crate::ops::cross_entropy::RowLoss;
+use crate::ops::target_loss::TargetLoss;
 
 /// Logits of a head and their loss.
 pub trait LossOps: MemoryOps {
@@ -59,6 +60,18 @@ pub trait LossOps: MemoryOps {
         layout: LogitRows,
         labels: &[i32],
         first: usize,
+        rows: &mut Self::Rows,
+        gradient: Option<&mut Self::Activations>,
+    );
+
+    /// Loss of rows of logits `[n, K]` against a target for each entry, kept in `rows`; with `gradient`, its gradient goes
+    /// there. A row whose targets are no numbers, in a batch that was rounded up, counts for nothing.
+    fn target_loss(
+        &mut self,
+        loss: TargetLoss,
+        n: usize,
+        logits: &Self::Buffer,
+        targets: &[f32],
         rows: &mut Self::Rows,
         gradient: Option<&mut Self::Activations>,
     );

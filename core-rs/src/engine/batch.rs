@@ -2,6 +2,7 @@
 //! arrays.
 
 use crate::error::{Code, Error, Result};
+use crate::ops::target_loss::TargetLoss;
 
 /// One packed batch. Sequence `b` owns tokens `cu_seqlens[b]..cu_seqlens[b + 1]`; attention never leaves a sequence.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,11 @@ pub struct Batch<'a> {
     /// `[M]` the ids to be predicted at `masked_positions`, or the classes there; empty where none are known (prediction).
     pub labels: &'a [i32],
     /// `[B]` the class of each sequence (next sentence: 0 is the next, 1 a random one); empty where none are known or
-    /// there is no head on sequences.
+    /// there is no head on sequences that tells one class.
     pub sequence_labels: &'a [i32],
+    /// `[B, K]` what each output of a sequence should be: 1 for a label that holds and 0 for others, or values. Empty where
+    /// they are not known, and for a head that tells one class.
+    pub sequence_targets: &'a [f32],
     /// What the loss of a sequence counts, next to 1 for that of a token. M / B of a whole update makes the loss the
     /// mean over tokens plus the mean over sequences, however the update is cut into batches.
     pub sequence_weight: f64,
@@ -43,6 +47,8 @@ pub struct Limits {
     pub type_vocab_size: usize,
     /// K, or 0 without a head on sequences.
     pub sequence_outputs: usize,
+    /// What that head is trained on, if it is `sequence_targets`.
+    pub target_loss: Option<TargetLoss>,
     /// V, or the classes of a head that tells those of tokens, or 0 without a head on tokens.
     pub token_outputs: usize,
 }
@@ -64,6 +70,8 @@ pub struct OwnedBatch {
     pub labels: Vec<i32>,
     /// `[B]`, or empty
     pub sequence_labels: Vec<i32>,
+    /// `[B, K]`, or empty
+    pub sequence_targets: Vec<f32>,
     /// Next to 1 for a token.
     pub sequence_weight: f64,
 }
@@ -79,6 +87,7 @@ impl OwnedBatch {
             masked_positions: &self.masked_positions,
             labels: &self.labels,
             sequence_labels: &self.sequence_labels,
+            sequence_targets: &self.sequence_targets,
             sequence_weight: self.sequence_weight,
         }
     }
@@ -111,6 +120,17 @@ impl Batch<'_> {
     pub fn sequences(&self) -> usize {
         self.cu_seqlens.len() - 1
     }
+
+    /// Sequences whose class, or what else they should give, is known.
+    pub fn labeled_sequences(&self) -> usize {
+        if self.sequence_targets.is_empty() { self.sequence_labels.len() } else { self.sequences() }
+    }
+
+    /// Whether nothing is asked of it.
+    pub fn asks_nothing(&self) -> bool {
+        self.masked_positions.is_empty() && self.labeled_sequences() == 0
+    }
+
     /// Checks every length and id range. `with_labels` says whether the labels of every head must be present.
     ///
     /// # Errors
@@ -141,12 +161,29 @@ impl Batch<'_> {
         if (with_labels || !self.labels.is_empty()) && self.labels.len() != m {
             return invalid(format!("labels has {} entries, masked_positions has {m}", self.labels.len()));
         }
-        let sequences = self.sequence_labels.len();
-        if limits.sequence_outputs == 0 && sequences > 0 {
-            return invalid("sequence_labels are given, but this engine has no head on sequences".into());
+        let k = limits.sequence_outputs;
+        let (classes, targets) = if limits.target_loss.is_some() { (0, b * k) } else { (b.min(b * k), 0) };
+        for (name, found, needed) in [
+            ("sequence_labels", self.sequence_labels.len(), classes),
+            ("sequence_targets", self.sequence_targets.len(), targets),
+        ] {
+            if k == 0 && found > 0 {
+                return invalid(format!("{name} are given, but this engine has no head on sequences"));
+            }
+            if (with_labels || found > 0) && found != needed {
+                return invalid(format!(
+                    "{name} has {found} entries, but needs {needed} for {b} sequences: problem_type says which are given"
+                ));
+            }
         }
-        if limits.sequence_outputs > 0 && (with_labels || sequences > 0) && sequences != b {
-            return invalid(format!("sequence_labels has {sequences} entries, but the batch has {b} sequences"));
+        let is_target = |target: f32| match limits.target_loss {
+            Some(TargetLoss::BinaryCrossEntropy) => (0.0..=1.0).contains(&target),
+            _ => target.is_finite(),
+        };
+        if let Some(i) = self.sequence_targets.iter().position(|&target| !is_target(target)) {
+            let most =
+                if limits.target_loss == Some(TargetLoss::SquaredError) { "a finite number" } else { "from 0 to 1" };
+            return invalid(format!("sequence_targets[{i}] is {}, but has to be {most}", self.sequence_targets[i]));
         }
         if limits.token_outputs == 0 && m > 0 {
             return invalid("masked_positions are given, but this engine has no head on tokens".into());
@@ -203,6 +240,7 @@ mod tests {
             masked_positions: &[],
             labels: &[],
             sequence_labels: &[],
+            sequence_targets: &[],
             sequence_weight: 1.0,
         };
         assert_eq!(batch.behind_padding(Some(1), &mut Vec::new()).position_ids, [2, 3, 1, 1, 4, 2, 3, 4]);

@@ -84,7 +84,8 @@ impl EngineOptions {
         }
         // The cross-entropy of one class is always 0; a model of one output can be asked, but not trained.
         let classes = self.heads.token_classes().map(|(num_labels, _)| num_labels);
-        let classes = classes.or(self.heads.sequence.map(|head| head.num_labels));
+        let one_class = self.heads.sequence.filter(|head| head.problem_type.target_loss().is_none());
+        let classes = classes.or(one_class.map(|head| head.num_labels));
         if self.training() && classes.is_some_and(|num_labels| num_labels < 2) {
             let message = "num_labels is 1, but a classifier learns from 2 classes on";
             return Err(Error::new(Code::InvalidArgument, message));
@@ -138,6 +139,7 @@ impl EngineOptions {
             vocab_size: self.config.vocab_size,
             type_vocab_size: self.config.type_vocab_size,
             sequence_outputs: self.heads.sequence.map_or(0, |head| head.num_labels),
+            target_loss: self.heads.sequence.and_then(|head| head.problem_type.target_loss()),
             token_outputs: self.heads.tokens.map_or(0, |head| head.outputs(self.config.vocab_size)),
         }
     }
@@ -173,11 +175,11 @@ pub struct LossSum {
     pub masked: u64,
     /// How many masked tokens the argmax got right.
     pub correct: u64,
-    /// Sum of the sequences' cross-entropies, in nats, not weighted.
+    /// Sum of the sequences' losses, not weighted: cross-entropies in nats, or squared errors.
     pub sequence_loss_sum: f64,
     /// B, or 0 without a head on sequences.
     pub sequences: u64,
-    /// How many sequences the argmax got right.
+    /// How many sequences the argmax, or every label, got right; 0 of values.
     pub sequences_correct: u64,
 }
 
@@ -271,7 +273,7 @@ impl RowResults<'_> {
     /// # Errors
     /// `InvalidArgument` naming the one that is wrong.
     pub fn validate(&self, batch: &Batch) -> Result<()> {
-        let (m, b) = (batch.masked_positions.len(), batch.sequence_labels.len());
+        let (m, b) = (batch.masked_positions.len(), batch.labeled_sequences());
         expect_len("row_loss", self.loss.len(), m)?;
         expect_len("row_rank", self.rank.len(), m)?;
         expect_len("sequence_loss", self.sequence_loss.len(), b)?;

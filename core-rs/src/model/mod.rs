@@ -122,7 +122,7 @@ impl<B: Backend> Model<B> {
             head.add_losses(backend, batch.labels.len());
         }
         if let Some(head) = &self.sequences {
-            head.add_losses(backend, batch.sequence_labels.len());
+            head.add_losses(backend, batch.labeled_sequences());
         }
     }
 

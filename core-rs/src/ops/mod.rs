@@ -12,6 +12,7 @@ pub mod linear;
 pub mod pooling;
 pub mod rotary;
 pub mod tanh;
+pub mod target_loss;
 
 /// Rows whose sums are taken together: a constant, so that sums are the same for any number of threads.
 pub(crate) const ROW_BLOCK: usize = 64;

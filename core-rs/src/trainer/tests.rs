@@ -6,12 +6,13 @@ use crate::config::tests::tiny;
 use crate::config::{ClassifierPooling, ModelConfig, ModernBert};
 use crate::engine::batch::OwnedBatch as Packed;
 use crate::heads::tests::classification;
-use crate::heads::{Heads, Pools, SequenceHead};
+use crate::heads::{Heads, Pools, ProblemType, SequenceHead};
 use crate::machine::memory::LARGEST;
 use crate::ops::tests::random;
 use crate::optim::{Optimizer, adamw, muon};
 
 mod divided;
+mod refusals;
 
 fn options(config: ModelConfig, threads: usize) -> EngineOptions {
     EngineOptions {
@@ -82,7 +83,13 @@ impl Packed {
         self.labels.iter_mut().for_each(|label| *label %= heads.tokens.map_or(1, |head| head.outputs(23)) as i32);
         if let Some(task) = heads.sequence {
             let first = |b: usize| self.input_ids[self.cu_seqlens[b] as usize];
-            self.sequence_labels = (0..b).map(|b| first(b) % task.num_labels as i32).collect();
+            match task.problem_type.target_loss() {
+                Some(_) => {
+                    let (b, k) = (b as i32, task.num_labels as i32);
+                    self.sequence_targets = (0..b * k).map(|i| ((first((i / k) as usize) + i) % 2) as f32).collect();
+                }
+                None => self.sequence_labels = (0..b).map(|b| first(b) % task.num_labels as i32).collect(),
+            }
             if heads.tokens.is_some() {
                 self.sequence_weight = self.labels.len() as f64 / b as f64;
             }
@@ -100,7 +107,7 @@ fn trainer_for(heads: Heads, config: ModelConfig, threads: usize) -> Trainer {
 }
 
 /// Each heads; the classifier with dropout.
-fn all_heads() -> [Heads; 7] {
+fn all_heads() -> [Heads; 9] {
     let classify = |freeze_encoder, is_decoder| {
         let pools = if is_decoder { Pools::Last } else { Pools::First };
         let head = SequenceHead { classifier_dropout: 0.25, pools, ..SequenceHead::classification(3) };
@@ -114,7 +121,14 @@ fn all_heads() -> [Heads; 7] {
         classify(true, false),
         classify(false, true),
         Heads::token_classification(5, 0.25),
+        targeted(ProblemType::MultiLabelClassification, 3),
+        targeted(ProblemType::Regression, 1),
     ]
+}
+
+/// A head that is compared with targets.
+fn targeted(problem_type: ProblemType, num_labels: usize) -> Heads {
+    Heads::classification(SequenceHead { problem_type, ..SequenceHead::classification(num_labels) })
 }
 
 fn all_gradients(trainer: &mut Trainer) -> Vec<f32> {
@@ -392,47 +406,6 @@ fn non_finite_values_are_named_and_leave_weights_alone() {
     t.weights[p.offset] = 0.0;
     t.forward_backward(&packed.batch(), 7, 0).unwrap();
     t.update(RATE, 7).unwrap();
-}
-
-#[test]
-fn bad_batches_and_wrong_states_are_refused() {
-    let mut t = trainer(tiny(), 1);
-    let good = Packed::new(&[7, 4], 0);
-    let mut refuse = |change: &dyn Fn(&mut Packed), word: &str| {
-        let mut bad = good.clone();
-        change(&mut bad);
-        let error = t.forward_backward(&bad.batch(), 0, 0).unwrap_err();
-        assert!(error.code == Code::InvalidArgument && error.message.contains(word), "{error}");
-    };
-    refuse(&|p| p.input_ids[3] = 23, "input_ids[3]");
-    refuse(&|p| p.input_ids[3] = -1, "input_ids[3]");
-    refuse(&|p| p.labels[0] = 99, "labels[0]");
-    refuse(&|p| p.masked_positions[1] = p.masked_positions[0], "masked_positions");
-    refuse(&|p| p.token_type_ids.truncate(3), "token_type_ids");
-    refuse(&|p| p.sequence_labels = vec![0, 1], "no head on sequences");
-    refuse(&|p| p.sequence_weight = f64::NAN, "sequence_weight");
-    let empty = Packed { masked_positions: vec![], labels: vec![], ..good.clone() };
-    assert_eq!(t.losses(&empty.batch(), 0, 0).unwrap(), LossSum::default());
-    let mut inference = Trainer::<Cpu>::new(EngineOptions { optimizer: None, ..options(tiny(), 1) }, None).unwrap();
-    assert_eq!(inference.forward_backward(&good.batch(), 0, 0).unwrap_err().code, Code::InvalidState);
-    assert_eq!(inference.update(RATE, 0).unwrap_err().code, Code::InvalidState);
-    assert_eq!(inference.sequence_logits(&good.batch(), &mut []).unwrap_err().code, Code::InvalidState);
-    let heads = classification(false);
-    let mut classifier = trainer_for(heads.clone(), tiny(), 1);
-    let labeled = good.clone().for_heads(&heads);
-    let mut refuse = |change: &dyn Fn(&mut Packed), word: &str| {
-        let mut bad = labeled.clone();
-        change(&mut bad);
-        let error = classifier.forward_backward(&bad.batch(), 0, 0).unwrap_err();
-        assert!(error.code == Code::InvalidArgument && error.message.contains(word), "{error}");
-    };
-    refuse(&|p| p.sequence_labels[1] = 3, "sequence_labels[1] is 3, outside 0..3");
-    refuse(&|p| p.sequence_labels.truncate(1), "sequence_labels has 1 entries");
-    refuse(&|p| (p.masked_positions, p.labels) = (vec![1], vec![1]), "no head on tokens");
-    let error = classifier.top_k(&labeled.batch(), 1, &mut [], &mut []).unwrap_err();
-    assert!(error.message.contains("head on tokens"), "{error}");
-    let long = EngineOptions { max_sequence_length: 11, ..options(tiny(), 1) };
-    assert!(Trainer::<Cpu>::new(long, None).err().unwrap().message.contains("max_position_embeddings"));
 }
 
 #[test]

@@ -208,6 +208,7 @@ fn embed_norm<B: Readable>(backend: &mut B) {
             masked_positions: &[],
             labels: &[],
             sequence_labels: &[],
+            sequence_targets: &[],
             sequence_weight: 1.0,
         };
         let [mut sum, mut out, mut sum_made, mut out_made] = [0; 4].map(|_| backend.activations(n * C).unwrap());

@@ -21,7 +21,7 @@ use elements::{activations_, elementwise, gate, pooling_, rotary_};
 use embeddings::{embeddings_, gather_and_scatter};
 use layer_norm::{norm_backward, norm_forward};
 use linear::{padded_rows, parameter_gradients, products};
-use loss::{cross_entropy_, padding};
+use loss::{cross_entropy_, padding, target_loss_};
 use optimizer::{clip_norm, optimizer_not_finite, optimizer_update};
 
 /// A name and what is run on a device.
@@ -52,6 +52,7 @@ pub fn tests<D: Device>() -> Vec<Test<D>> {
         ("attention::wide_heads", |d| attention_(d, 1, 80, false, &[70, 3])),
         ("attention::widest_heads", |d| attention_(d, 2, 128, false, &[40])),
         ("cross_entropy", cross_entropy_),
+        ("target_loss", target_loss_),
         ("padding", padding),
         ("optimizer::update", optimizer_update),
         ("optimizer::not_finite", optimizer_not_finite),

@@ -11,7 +11,7 @@ use cloze_core::driver::{Device, Dtype};
 use cloze_core::engine::batch::OwnedBatch;
 use cloze_core::engine::{Engine, EngineOptions, LossSum, RowResults, Weights};
 use cloze_core::error::Code;
-use cloze_core::heads::{Heads, SequenceHead};
+use cloze_core::heads::{Heads, ProblemType, SequenceHead};
 use cloze_core::machine::dtype;
 use cloze_core::optim::{Optimizer, adamw, muon};
 use cloze_core::trainer::{Trainer, room};
@@ -35,6 +35,8 @@ pub fn tests<D: Device + 'static>() -> Vec<Test<D>> {
         ("classification", |open| training(open(), classification(false))),
         ("probe", |open| training(open(), classification(true))),
         ("token_classification", |open| training(open(), Heads::token_classification(5, 0.1))),
+        ("multi_label", |open| training(open(), targeted(ProblemType::MultiLabelClassification, 3))),
+        ("regression", |open| training(open(), targeted(ProblemType::Regression, 1))),
         ("other_families", families_but_bert),
         ("steps_of_one_shape_are_replayed", |open| replayed(open())),
         ("pairs_without_a_masked_token", |open| no_masked_token(open())),
@@ -73,6 +75,10 @@ pub fn memory_is_counted<D: Device + 'static>(open: &dyn Fn(usize) -> D) {
 fn classification(freeze_encoder: bool) -> Heads {
     let head = SequenceHead { classifier_dropout: 0.1, ..SequenceHead::classification(3) };
     Heads { freeze_encoder, ..Heads::classification(head) }
+}
+
+fn targeted(problem_type: ProblemType, num_labels: usize) -> Heads {
+    Heads::classification(SequenceHead { problem_type, ..SequenceHead::classification(num_labels) })
 }
 
 /// Sizes that are multiples of nothing much.
@@ -131,15 +137,18 @@ fn owned(heads: &Heads, lengths: &[i32], shift: i32) -> OwnedBatch {
     let every = if *heads == Heads::CAUSAL_LM { 1 } else { 5 };
     let masked_positions: Vec<i32> =
         if heads.tokens.is_some() { (0..n).filter(|i| i % every == 0).collect() } else { Vec::new() };
+    let targeted = heads.sequence.filter(|task| task.problem_type.target_loss().is_some());
+    let targets = targeted.map_or(0, |task| task.num_labels);
     OwnedBatch {
         input_ids: (0..n).map(|i| (i * i + 3 * i + shift) % 301).collect(),
         token_type_ids: (0..n).map(|i| i / 4 % 2).collect(),
         position_ids: lengths.iter().flat_map(|&length| 0..length).collect(),
         labels: masked_positions.iter().map(|i| (i * 7 + shift) % outputs).collect(),
         sequence_labels: match heads.sequence {
-            Some(task) => (0..lengths.len()).map(|i| (i % task.num_labels) as i32).collect(),
-            None => Vec::new(),
+            Some(task) if targets == 0 => (0..lengths.len()).map(|i| (i % task.num_labels) as i32).collect(),
+            _ => Vec::new(),
         },
+        sequence_targets: (0..targets * lengths.len()).map(|i| (i % 2) as f32).collect(),
         sequence_weight: if masked_positions.is_empty() { 1.0 } else { 4.0 },
         masked_positions,
         cu_seqlens,

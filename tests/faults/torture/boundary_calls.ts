@@ -56,6 +56,7 @@ const request = () => ({
     tokens: !draw.oneOf(3),
     sequence: draw.pick<unknown>([null, {
       ...draw.pick([{ kind: "next_sentence", num_labels: 2 }, { kind: "classification", num_labels: LABELS }]),
+      problem_type: draw.pick(["single_label_classification", "multi_label_classification", "regression"]),
       classifier_dropout: draw.pick([0, 0.1]),
       pools: draw.pick(["first", "last"]),
     }]),
@@ -264,9 +265,14 @@ const CALLS: Record<string, [weight: number, call: () => Promise<unknown>]> = {
     const [weight, step] = [draw.oneOf(20) ? draw.pick(REALS) : 1, draw.oneOf(20) ? draw.pick(REALS) : draw.below(100)];
     const l1 = spoiled(labels), l2 = shorter(labels.length), s1 = spoiled(sequences), s2 = shorter(withLabels);
     const micro = draw.pick([0, 1, 2 ** 32 - 1]);
+    const targets = Float32Array.from(
+      { length: sequences.length * draw.pick([2, LABELS]) },
+      () => draw.oneOf(40) ? draw.pick(REALS) : draw.pick([0, 1]),
+    );
+    const t2 = shorter(draw.oneOf(2) ? targets.length : 0);
     return called(
       "cloze_forward_backward",
-      (e, l) => symbols.cloze_forward_backward(of, ...given, l1, l2, s1, s2, weight, step, micro, e, l),
+      (e, l) => symbols.cloze_forward_backward(of, ...given, l1, l2, s1, s2, targets, t2, weight, step, micro, e, l),
     );
   }],
   update: [15, () => {

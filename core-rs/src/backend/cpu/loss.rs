@@ -10,6 +10,7 @@ use crate::machine::memory::{Buffer, zeros};
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::ops::gemm::epilogue::{Bias, Store};
 use crate::ops::linear;
+use crate::ops::target_loss::{self, TargetLoss};
 
 impl<T: Element> LossOps for Cpu<T> {
     type Rows = Vec<RowLoss>;
@@ -75,6 +76,21 @@ impl<T: Element> LossOps for Cpu<T> {
         let gradient = gradient.map(|gradient| &mut gradient[..len]);
         let rows = &mut rows[first..][..labels.len()];
         cross_entropy::forward_backward(&self.threads, &mut logits[..len], labels, rows, gradient);
+    }
+
+    fn target_loss(
+        &mut self,
+        loss: TargetLoss,
+        n: usize,
+        logits: &Buffer,
+        targets: &[f32],
+        rows: &mut Vec<RowLoss>,
+        gradient: Option<&mut Buffer<T>>,
+    ) {
+        let _timer = self.profile.start("target_loss");
+        let len = targets.len();
+        let gradient = gradient.map(|gradient| &mut gradient[..len]);
+        target_loss::forward_backward(&self.threads, loss, &logits[..len], targets, &mut rows[..n], gradient);
     }
 
     fn read_rows(&mut self, rows: &Vec<RowLoss>, to: &mut [RowLoss]) {

@@ -4,10 +4,11 @@ use super::plan::{Buffer, Cuda, FAILED, LOGITS, LOGITS_ALIGNMENT, Rows};
 use crate::backend::loss::{LogitRows, LossOps};
 use crate::backend::memory::MemoryOps;
 use crate::backend::{Head, Linear};
-use crate::driver::{self, Device, Dtype, bytes_of_mut};
+use crate::driver::{self, Device, Dtype, Tensor, bytes_of_mut};
 use crate::error::Result;
 use crate::ops::cross_entropy::{self, RowLoss};
 use crate::ops::linear;
+use crate::ops::target_loss::{self, TargetLoss};
 
 impl<D: Device> LossOps for Cuda<D> {
     type Rows = Rows<D>;
@@ -75,6 +76,22 @@ impl<D: Device> LossOps for Cuda<D> {
         let [loss, rank] = [&rows.loss, &rows.rank].map(|buffer| buffer.tensor().part(first, n));
         let gradient = gradient.map(|gradient| gradient.tensor());
         cross_entropy::cuda::forward_backward(&self.queue, layout, logits.exact(), labels, loss, rank, gradient);
+    }
+
+    fn target_loss(
+        &mut self,
+        loss: TargetLoss,
+        n: usize,
+        logits: &Buffer<D>,
+        targets: &[f32],
+        rows: &mut Rows<D>,
+        gradient: Option<&mut driver::Buffer<D>>,
+    ) {
+        let targets = self.queue.input(targets, targets.len());
+        let targets = Tensor { dtype: Dtype::F32, ..targets }; // inputs are words
+        let [of_rows, rank] = [&rows.loss, &rows.rank].map(|buffer| buffer.tensor().part(0, n));
+        let (logits, gradient) = (logits.exact(), gradient.map(|gradient| gradient.tensor()));
+        target_loss::cuda::forward_backward(&self.queue, loss, logits, targets, of_rows, rank, gradient);
     }
 
     fn read_rows(&mut self, rows: &Rows<D>, to: &mut [RowLoss]) {

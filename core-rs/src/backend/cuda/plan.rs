@@ -295,7 +295,8 @@ impl<D: Device> Cuda<D> {
 fn input_bytes(options: &EngineOptions, blueprint: &Blueprint) -> usize {
     let (n, b, m) = (options.max_tokens, options.max_sequences, options.max_masked);
     let chunks = m * (options.config.vocab_size + LOGITS_ALIGNMENT) / LOGITS + 2;
-    let mut rooms = vec![3 * n, n, b + 1, attention::cuda::most_tiles(n, b), m, m, b, b, b];
+    let targets = b * options.heads.sequence.map_or(0, |head| head.num_labels);
+    let mut rooms = vec![3 * n, n, b + 1, attention::cuda::most_tiles(n, b), m, m, b, b, b, targets];
     rooms.extend(std::iter::repeat_n(m.div_ceil(chunks) + 1, chunks));
     rooms.extend(std::iter::repeat_n(16, 2 * blueprint.sites.count() + 16));
     if options.training() {

@@ -17,6 +17,7 @@ pub const PROGRAM: &[(&str, &str)] = &[
     ("ops/attention/kernel.cu", include_str!("../../ops/attention/kernel.cu")),
     ("ops/attention/backward.cu", include_str!("../../ops/attention/backward.cu")),
     ("ops/cross_entropy/kernel.cu", include_str!("../../ops/cross_entropy/kernel.cu")),
+    ("ops/target_loss/kernel.cu", include_str!("../../ops/target_loss/kernel.cu")),
     ("optim/kernel.cu", include_str!("../../optim/kernel.cu")),
     ("optim/adamw/kernel.cu", include_str!("../../optim/adamw/kernel.cu")),
     ("optim/muon/kernel.cu", include_str!("../../optim/muon/kernel.cu")),

@@ -14,6 +14,7 @@ use crate::model::pass::Pass;
 use crate::model::places::Places;
 use crate::ops::activation::Activation;
 use crate::ops::dropout::Dropout;
+use crate::ops::target_loss::TargetLoss;
 
 /// The head and its activations.
 pub struct SequenceHead<B: Backend> {
@@ -26,6 +27,8 @@ pub struct SequenceHead<B: Backend> {
     /// Between them.
     dropout: Site,
     pools: Pools,
+    /// What the outputs are compared with, if it is not one class.
+    target_loss: Option<TargetLoss>,
     /// `[B]` indices of the tokens that are pooled, if some are.
     tokens: Vec<i32>,
     /// `[B, C]` what is pooled, dropped out.
@@ -83,6 +86,7 @@ impl<B: Backend> SequenceHead<B> {
             dropout_before: spec.dropout_before,
             dropout: spec.dropout,
             pools: spec.pools,
+            target_loss: options.limits().target_loss,
             tokens: zeros(b)?,
             gathered: matrix()?,
             pre: matrix()?,
@@ -149,14 +153,25 @@ impl<B: Backend> SequenceHead<B> {
         &self.logits
     }
 
-    /// Cross-entropy of each sequence. With `gradients`, adds the last layer's, weighted, and keeps that of its input;
+    /// Loss of each sequence. With `gradients`, adds the last layer's, weighted, and keeps that of its input;
     /// the logits are gone then.
     pub fn loss(&mut self, backend: &mut B, weights: &B::Buffer, batch: &Batch, gradients: Option<&mut B::Buffer>) {
         let (b, k) = (batch.sequences(), self.output.outputs);
         let mut both = gradients.zip(self.gradients.as_mut());
         let d_logits = both.as_mut().map(|(_, d)| &mut d.logits);
-        let layout = LogitRows::dense(k);
-        backend.cross_entropy(&mut self.logits, layout, batch.sequence_labels, 0, &mut self.rows, d_logits);
+        match self.target_loss {
+            Some(loss) => {
+                backend.target_loss(loss, b, &self.logits, batch.sequence_targets, &mut self.rows, d_logits);
+            }
+            None => backend.cross_entropy(
+                &mut self.logits,
+                LogitRows::dense(k),
+                batch.sequence_labels,
+                0,
+                &mut self.rows,
+                d_logits,
+            ),
+        }
         if let Some((gradients, d)) = both {
             backend.scale(b, k, batch.sequence_weight as f32, &mut d.logits);
             backend.linear_parameters_backward(b, self.output, &self.dropped, &d.logits, gradients);

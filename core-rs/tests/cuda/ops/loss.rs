@@ -1,12 +1,13 @@
-//! Cross-entropy, and rows that fill a batch up.
+//! Losses, and rows that fill a batch up.
 
 use cloze_core::driver::queue::Queue;
 use cloze_core::driver::{Buffer, Device, Dtype, bytes_of, bytes_of_mut};
 use cloze_core::machine::threads::Threads;
 use cloze_core::ops::cross_entropy::{LogitRows, RowLoss};
+use cloze_core::ops::target_loss::{self, TargetLoss};
 use cloze_core::ops::{cross_entropy, embeddings};
 
-use super::{activations, close_within, integers, random, rounded, singles, values};
+use super::{activations, close, close_within, integers, random, rounded, singles, values};
 
 pub fn cross_entropy_<D: Device>(device: &Queue<D>) {
     for (n, v, stride) in [(1, 2, 2), (3, 23, 23), (3, 23, 64), (5, 1000, 1000), (2, 30522, 30522), (2, 30522, 30528)] {
@@ -50,6 +51,30 @@ pub fn cross_entropy_<D: Device>(device: &Queue<D>) {
         None,
     );
     assert!(values(device, &loss)[0].is_nan());
+}
+
+/// The third row is padding.
+pub fn target_loss_<D: Device>(device: &Queue<D>) {
+    for (loss, k) in [(TargetLoss::BinaryCrossEntropy, 5), (TargetLoss::SquaredError, 1), (TargetLoss::SquaredError, 3)]
+    {
+        let logits: Vec<f32> = random(3 * k, 4).iter().map(|x| x * 30.0).collect();
+        let targets: Vec<f32> = (0..3 * k).map(|i| if i < 2 * k { (i % 2) as f32 } else { f32::NAN }).collect();
+        let (mut gradient, mut rows) = (vec![0.0f32; 3 * k], vec![RowLoss::default(); 2]);
+        let (x, t) = (&logits[..2 * k], &targets[..2 * k]);
+        target_loss::forward_backward(&Threads::new(1), loss, x, t, &mut rows, Some(&mut gradient[..2 * k]));
+        let (x, t) = (singles(device, &logits), singles(device, &targets));
+        let (to_loss, rank) = (singles(device, &[9.0; 3]), integers(device, &[9; 3]));
+        let g = activations(device, &vec![9.0; 3 * k]);
+        for gradient in [None, Some(g.tensor())] {
+            let (x, t, to_loss) = (x.tensor(), t.tensor(), to_loss.tensor());
+            target_loss::cuda::forward_backward(device, loss, x, t, to_loss, rank.tensor(), gradient);
+        }
+        close_within(&values(device, &to_loss), &[rows[0].loss, rows[1].loss, 0.0], "loss", 2e-6);
+        let mut ranks = vec![0; 3];
+        device.read(rank.tensor(), bytes_of_mut(&mut ranks));
+        assert_eq!(ranks, [rows[0].rank, rows[1].rank, -1]);
+        close(device, "gradient", &g, &gradient, 2.0);
+    }
 }
 
 /// Rows of padding: nothing is gathered from them or goes to them, and they cost nothing.

@@ -1,0 +1,87 @@
+/** What the label of a text means: one class, any number of labels, or a value. Called by labeled_text.ts and by evaluate. */
+
+import { ClozeError } from "../../../config/cloze_error.ts";
+import type { LabeledText } from "../../../data/mod.ts";
+import type { ModelFolder } from "../../../model/model_folder.ts";
+import type { ProblemType } from "../../../model/model_heads.ts";
+import { bold, grouped, note } from "../../terminal.ts";
+import type { FinetuneOptions } from "./flags.ts";
+
+/** The kind that a text's records are of, said with the reason where it was not asked for by name. @throws {ClozeError} `input` */
+export function problemType(
+  records: readonly LabeledText[],
+  folder: ModelFolder,
+  values: FinetuneOptions,
+): ProblemType {
+  const asked = values["problem-type"], own = folder.heads.classifier?.problem_type;
+  if (own !== undefined) {
+    if (asked === undefined || asked === own) return own;
+    throw new ClozeError("input", `${folder.path} is a model for ${own}, but --problem-type is ${asked}`, {
+      hint: "fine-tune the pretrained model that it was made from",
+    });
+  }
+  if (asked !== undefined) return asked;
+  const say = (type: ProblemType, why: string) => {
+    note(`${bold("task     ")}${type.replaceAll("_", " ")}: ${why}; --problem-type says otherwise`);
+    return type;
+  };
+  if (values["label-separator"] !== undefined) return "multi_label_classification";
+  if (records.some(({ labels }) => labels !== undefined)) {
+    return say("multi_label_classification", `labels of ${values.train} are lists`);
+  }
+  const fraction = records.find(({ label }) => !Number.isInteger(Number(label)));
+  if (fraction === undefined || records.some(({ label }) => valueOf(label) === undefined)) {
+    return "single_label_classification";
+  }
+  return say(
+    "regression",
+    `all ${grouped(records.length)} labels of ${values.train} are numbers, such as ${fraction.label}`,
+  );
+}
+
+/** A label as a value that fits 32 bits. */
+export function valueOf(label: string): number | undefined {
+  return label.trim() !== "" && Number.isFinite(Math.fround(Number(label))) ? Number(label) : undefined;
+}
+
+/** What stands between the labels of a text, if it may have several. */
+export function separatorOf(
+  values: Pick<FinetuneOptions, "label-separator" | "problem-type">,
+  { heads: { classifier } }: ModelFolder,
+): string | undefined {
+  const type = classifier?.problem_type ?? values["problem-type"];
+  return values["label-separator"] ?? (type === "multi_label_classification" ? "," : undefined);
+}
+
+/** The labels of a record as numbers, 1 where one holds. @throws {ClozeError} `input` if it has one that `whose` has not. */
+export function labelTargets(
+  records: readonly LabeledText[],
+  labels: readonly string[],
+  file: string,
+  whose: string,
+): number[][] {
+  return records.map(({ label, labels: several = [label] }) => {
+    const other = several.find((name) => !labels.includes(name));
+    if (other === undefined) return labels.map((name) => Number(several.includes(name)));
+    const message = `${file} has the label ${JSON.stringify(other)}, but ${whose} has only ${shownLabels(labels)}`;
+    throw new ClozeError("input", message, { hint: "--label-separator says what stands between labels" });
+  });
+}
+
+function shownLabels(labels: readonly string[]): string {
+  const some = labels.slice(0, 10).map((label) => JSON.stringify(label)).join(", ");
+  return labels.length > 10 ? `${some} and ${labels.length - 10} more` : some;
+}
+
+/** The values of a file. @throws {ClozeError} `input` if one is none. */
+export function checkValues(records: readonly LabeledText[], file: string): void {
+  const other = records.find(({ label, labels }) => labels !== undefined || valueOf(label) === undefined);
+  if (other === undefined) return;
+  throw new ClozeError(
+    "input",
+    `${file}: the label of a text is ${JSON.stringify(other.label)}, but has to be a number`,
+    {
+      hint: "--label-column says where the values are; for classes: --problem-type single_label_classification",
+    },
+  );
+}

@@ -1,0 +1,122 @@
+/** `cloze finetune` on texts with several labels and with values, and what predict, evaluate, report and mod.ts make of it. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Classifier, Regressor } from "../../mod.ts";
+import { testWithCore, trainedPlace } from "../support.ts";
+
+const animals = ["cat", "dog", "horse"], verbs = ["sees", "hears", "likes", "follows"];
+const sentence = (k: number) => `The ${animals[k % 3]} ${verbs[k % 4]} the bird at night.`;
+/** The animal is a label, and so is what it does, if it sees or hears. */
+const labelsOf = (k: number) =>
+  [animals[k % 3], ...(k % 4 < 2 ? ["perceives"] : [])].filter((label) => label !== "horse");
+const numbers = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + i);
+const flags = ["--learning-rate", "3e-3", "--epochs", "12", "--batch-size", "8"];
+
+testWithCore(
+  "finetune makes a model of any number of labels, which predict, evaluate, report and Classifier use",
+  async () => {
+    using place = await trainedPlace(60);
+    const record = (k: number) => JSON.stringify({ text: sentence(k), label: labelsOf(k) }) + "\n";
+    place.file("train.jsonl", numbers(0, 240).map(record).join(""));
+    place.file(
+      "valid.tsv",
+      "text\tlabel\n" + numbers(1000, 60).map((k) => `${sentence(k)}\t${labelsOf(k).join(", ")}\n`).join(""),
+    );
+    const data = ["--model", "model", "--train", "train.jsonl", "--valid", "valid.tsv"];
+    const unsaid = await place.cloze(["finetune", ...data, "--output", "out"]);
+    assertEquals(unsaid.code, 1, unsaid.stderr);
+    assertStringIncludes(unsaid.stderr, "valid.tsv");
+    const made = await place.cloze([
+      ...["finetune", ...data, "--problem-type", "multi_label_classification", ...flags, "--output", "several"],
+    ]);
+    assertEquals(made.code, 0, made.stderr);
+    for (const said of ["classes cat, dog, perceives", "micro-F1", "the commonest set of labels: 1", "verdict"]) {
+      assertStringIncludes(made.stderr, said);
+    }
+    const config = JSON.parse(Deno.readTextFileSync(`${place.path}/several/config.json`));
+    assertEquals([config.problem_type, config.id2label["2"]], ["multi_label_classification", "perceives"]);
+    const report = Deno.readTextFileSync(`${place.path}/several/report.html`);
+    for (const said of ["all labels right", "micro-F1", "<h2>Labels</h2>"]) assertStringIncludes(report, said);
+    const measured = await place.cloze(["evaluate", "--model", "several", "--data", "valid.tsv", "--json"]);
+    assertEquals(measured.code, 0, measured.stderr);
+    const { micro_f1, accuracy, count } = JSON.parse(measured.stdout);
+    assert(micro_f1 > 0.55 && accuracy > 0.3 && count === 60, measured.stdout);
+    using model = await Classifier.open(`${place.path}/several`);
+    const [sees, follows] = await model.classify([sentence(4), sentence(3)]);
+    const perceives = ({ labels }: typeof sees) => labels.find(({ label }) => label === "perceives")!.probability;
+    assert(model.multiLabel && perceives(sees) > 0.5 && perceives(follows) < 0.5);
+    const other = await place.cloze([
+      "finetune",
+      ...data,
+      "--model",
+      "several",
+      "--problem-type",
+      "regression",
+      "--output",
+      "x",
+    ]);
+    assertStringIncludes(other.stderr, "is a model for multi_label_classification, but --problem-type is regression");
+  },
+);
+
+testWithCore(
+  "finetune takes numbers with fractions for values, says so, and predict, evaluate, report and Regressor go on",
+  async () => {
+    using place = await trainedPlace(60);
+    const value = (k: number) => (k % 3) - (k % 4) / 2 + 0.25;
+    const rows = (from: number, count: number) =>
+      "text,score\n" + numbers(from, count).map((k) => `${sentence(k)},${value(k)}\n`).join("");
+    place.file("train.csv", rows(0, 240));
+    place.file("valid.csv", rows(1000, 60));
+    const data = ["--model", "model", "--train", "train.csv", "--valid", "valid.csv", "--label-column", "score"];
+    const made = await place.cloze(["finetune", ...data, ...flags, "--output", "values"]);
+    assertEquals(made.code, 0, made.stderr);
+    for (
+      const said of [
+        "train.csv are numbers, such as 0.25; --problem-type says otherwise",
+        "values from -1.25 to 2.25",
+        "Pearson",
+        "verdict",
+      ]
+    ) {
+      assertStringIncludes(made.stderr, said);
+    }
+    const config = JSON.parse(Deno.readTextFileSync(`${place.path}/values/config.json`));
+    assertEquals([config.problem_type, config.id2label], ["regression", { "0": "score" }]);
+    const report = Deno.readTextFileSync(`${place.path}/values/report.html`);
+    for (const said of ["It learned: Pearson", "Spearman", "Largest errors"]) assertStringIncludes(report, said);
+    const measured = await place.cloze([
+      "evaluate",
+      "--model",
+      "values",
+      "--data",
+      "valid.csv",
+      "--label-column",
+      "score",
+      "--json",
+    ]);
+    assertEquals(measured.code, 0, measured.stderr);
+    const { pearson, mse, variance } = JSON.parse(measured.stdout);
+    assert(pearson > 0.9 && mse < variance / 4, measured.stdout);
+    const again = await place.cloze(["report", "values", "--output", "again.html"]);
+    assertEquals(again.code, 0, again.stderr);
+    using model = await Regressor.open(`${place.path}/values`);
+    const [{ values: [{ label, value: found }] }] = await model.measure([sentence(4)]);
+    assert(label === "score" && Math.abs(found - value(4)) < 0.6, `${label} ${found}`);
+    place.file("bad.csv", "text,score\nThe cat sees.,much\nThe dog sees.,1.5\n");
+    const bad = [
+      "finetune",
+      "--model",
+      "model",
+      "--train",
+      "train.csv",
+      "--valid",
+      "bad.csv",
+      "--label-column",
+      "score",
+    ];
+    const refused = await place.cloze([...bad, "--output", "none"]);
+    assertEquals(refused.code, 1);
+    assertStringIncludes(refused.stderr, 'bad.csv: the label of a text is "much", but has to be a number');
+  },
+);
