@@ -26,10 +26,12 @@ export const RECIPE_START: Record<Recipe, {
    * layers hardly tell one token from another at first.
    */
   inner_by_width?: boolean;
+  /** Whether half of the heads begin by looking at the tokens beside each, which random ones need hundreds of updates to learn. */
+  neighbour_attention?: boolean;
   /** For longer sequences than that, and for so large a share of the run. */
   warmup?: { length: number; ratio: number };
 }> = {
-  fast: { decoder_bias: "unigram", inner_by_width: true, warmup: { length: 32, ratio: 0.3 } },
+  fast: { decoder_bias: "unigram", inner_by_width: true, neighbour_attention: true, warmup: { length: 32, ratio: 0.3 } },
   bert: {},
 };
 

@@ -72,6 +72,8 @@ export interface TrainingConfig extends OptimizerConfig, SamplingConfig, Masking
   decoder_bias?: "unigram";
   /** Standard deviation of query, key, value and the first of the feed-forward part at the start, instead of `initializer_range`. */
   inner_initializer_range?: number;
+  /** That half of the heads begin by looking at the tokens beside each. */
+  neighbour_attention?: boolean;
   /** Chance of an activation to be dropped; that of `config.json` if it is absent. `null` until the text was read. */
   dropout?: number | null;
   /**

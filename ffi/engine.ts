@@ -47,6 +47,8 @@ export interface EngineOptions {
   decoder_bias?: readonly number[];
   /** What stands for the config's `initializer_range` in the matrices that branches of the encoder's layers begin with. */
   inner_initializer_range?: number;
+  /** Whether half of the heads begin by looking at the tokens beside each, where a model has learned positions. */
+  neighbour_attention?: boolean;
   /** A safetensors file, one of PyTorch, or an index of several; without it, weights are initialized from the seed. */
   weights?: string;
   /** What of the model the file may lack; that is initialized. */

@@ -93,6 +93,7 @@ const RULES: Record<string, Rule> = {
   "training.recipe": maybe(oneOf(RECIPES)),
   "training.decoder_bias": maybe(oneOf(["unigram"])),
   "training.inner_initializer_range": maybe(number(0, 1e6)),
+  "training.neighbour_attention": maybe(truth),
   "training.dropout": maybe(or(null, number(0, 0.9))),
   "training.mlm_probability": share,
   "training.final_mlm_probability": maybe(share),

@@ -60,6 +60,7 @@ mod tests {
             optimizer: None,
             decoder_bias: None,
             inner_initializer_range: None,
+            neighbour_attention: false,
             profile: false,
         };
         assert_eq!(CandleEngine::new(options, None).err().map(|error| error.code), Some(Code::OutOfMemory));

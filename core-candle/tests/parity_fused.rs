@@ -133,6 +133,7 @@ fn options(config: &ModelConfig, heads: &Heads, threads: usize) -> EngineOptions
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
         inner_initializer_range: None,
+        neighbour_attention: false,
         profile: false,
     }
 }

@@ -53,6 +53,7 @@ fn main() {
         optimizer: Some(measured_step::OPTIMIZER),
         decoder_bias: None,
         inner_initializer_range: None,
+        neighbour_attention: false,
         profile: false,
     };
     let mut engine = open(&options);

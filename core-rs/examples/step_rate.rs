@@ -46,6 +46,7 @@ fn main() {
         optimizer: Some(measured_step::OPTIMIZER),
         decoder_bias: None,
         inner_initializer_range: None,
+        neighbour_attention: false,
         profile: true,
     };
     let mut trainer = trainer::open(options, None).expect("the engine opens");

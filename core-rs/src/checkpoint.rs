@@ -20,7 +20,7 @@ use std::path::Path;
 
 use safetensors::tensor::Dtype;
 
-use crate::blueprint::{Blueprint, Parameter, ParameterLayout, Part};
+use crate::blueprint::{Blueprint, Parameter, ParameterLayout, Part, look_at_neighbours};
 use crate::engine::{EngineOptions, Loaded, Weights};
 use crate::error::{Code, Error, Result};
 use crate::machine::memory::Buffer;
@@ -42,11 +42,15 @@ pub fn start_weights(
 ) -> Result<Loaded> {
     if file.is_none_or(|file| !file.may_be_missing.is_empty()) {
         layout.initialize(options.seed, flat);
+        let blueprint = Blueprint::of(&options.config, &options.heads)?;
         if let Some(range) = options.inner_initializer_range {
             let factor = range / options.config.initializer_range;
-            for tensor in Blueprint::of(&options.config, &options.heads)?.inner_matrices() {
+            for tensor in blueprint.inner_matrices() {
                 flat[layout.find(&tensor.name)?.range()].iter_mut().for_each(|value| *value *= factor);
             }
+        }
+        if options.neighbour_attention {
+            look_at_neighbours(&blueprint, layout, options.seed, flat)?;
         }
     }
     match (file, &options.decoder_bias) {

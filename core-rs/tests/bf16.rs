@@ -49,6 +49,7 @@ fn options(family: &str, dtype: Dtype, threads: usize) -> EngineOptions {
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
         inner_initializer_range: None,
+        neighbour_attention: false,
         profile: false,
     }
 }

@@ -107,6 +107,7 @@ fn a_training_step_allocates_nothing() {
             optimizer: Some(OPTIMIZER),
             decoder_bias: None,
             inner_initializer_range: None,
+            neighbour_attention: false,
             profile: false,
         };
         let batch = Batch {

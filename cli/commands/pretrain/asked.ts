@@ -142,11 +142,12 @@ function startOf(
   recipe: Recipe,
   { max_sequence_length, static_masking }: SamplingConfig,
 ): Partial<TrainingConfig> {
-  const { warmup, inner_by_width = false, ...frequencies } = RECIPE_START[recipe];
+  const { warmup, inner_by_width = false, neighbour_attention = false, ...frequencies } = RECIPE_START[recipe];
   const range = Number((1 / Math.sqrt(PRESETS[preset].hidden_size)).toPrecision(3));
   const start = {
     ...frequencies,
     ...(inner_by_width && config === undefined ? { inner_initializer_range: range } : {}),
+    ...(neighbour_attention && config === undefined ? { neighbour_attention } : {}),
   };
   if (warmup === undefined || max_sequence_length <= warmup.length || static_masking) return start;
   return { ...start, warmup_sequence_length: warmup.length, warmup_sequence_ratio: warmup.ratio };

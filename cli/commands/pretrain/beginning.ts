@@ -30,7 +30,7 @@ export interface Beginning {
   /** Nothing for random weights. */
   weights: Pick<
     EngineOptions,
-    "weights" | "may_be_missing" | "training_state" | "decoder_bias" | "inner_initializer_range"
+    "weights" | "may_be_missing" | "training_state" | "decoder_bias" | "inner_initializer_range" | "neighbour_attention"
   >;
 }
 

@@ -62,12 +62,13 @@ export function startOf(
   { training, weights }: Plan,
   counts: Float64Array,
   vocab_size: number,
-): Pick<EngineOptions, "decoder_bias" | "inner_initializer_range"> {
+): Pick<EngineOptions, "decoder_bias" | "inner_initializer_range" | "neighbour_attention"> {
   if (weights !== undefined) return {};
-  const { decoder_bias, inner_initializer_range } = training;
+  const { decoder_bias, inner_initializer_range, neighbour_attention } = training;
   const unigram = new Unigram(counts);
   return {
     ...(inner_initializer_range === undefined ? {} : { inner_initializer_range }),
+    ...(neighbour_attention === undefined ? {} : { neighbour_attention }),
     ...(decoder_bias === undefined
       ? {}
       : { decoder_bias: Array.from({ length: vocab_size }, (_, id) => -unigram.loss(id)) }),

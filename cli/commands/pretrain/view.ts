@@ -118,7 +118,7 @@ function passesText(passes: number): string {
 /** Says which recipe a run follows, and what it is made of. */
 export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): void {
   const { recipe = "bert", objective, mlm_probability, final_mlm_probability, dropout, decoder_bias } = training;
-  const { inner_initializer_range: range } = training;
+  const { inner_initializer_range: range, neighbour_attention = false } = training;
   const share = (rate: number) => `${Math.round(1000 * rate) / 10}%`;
   const masked = final_mlm_probability === undefined || final_mlm_probability === mlm_probability
     ? `${share(mlm_probability)} masked`
@@ -129,10 +129,11 @@ export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): 
   const dropped = `dropout ${dropout ?? model.hidden_dropout_prob}${about}`;
   const biased = decoder_bias === undefined ? [] : ["begins with the frequencies of tokens"];
   const wide = range === undefined ? [] : [`deviation ${range} inside layers`];
+  const beside = neighbour_attention ? ["heads that look at neighbours"] : [];
   const short = training.warmup_sequence_length === undefined
     ? []
     : [`sequences of ${training.warmup_sequence_length} in the first ${share(training.warmup_sequence_ratio ?? 0)}`];
-  const parts = [...biased, ...wide, ...short, ...(pretrainingTask(objective).masks ? [masked] : []), dropped];
+  const parts = [...biased, ...wide, ...beside, ...short, ...(pretrainingTask(objective).masks ? [masked] : []), dropped];
   note(
     bold("recipe   ") + `${recipe}${run.from === undefined ? "" : ", for a model that is there"}: ${parts.join("; ")}`,
   );

@@ -49,6 +49,8 @@ struct OpenRequest {
     #[serde(default)]
     inner_initializer_range: Option<f32>,
     #[serde(default)]
+    neighbour_attention: bool,
+    #[serde(default)]
     profile: bool,
     #[serde(default)]
     weights: Option<PathBuf>,
@@ -75,6 +77,7 @@ impl OpenRequest {
             optimizer: self.optimizer,
             decoder_bias: self.decoder_bias.clone(),
             inner_initializer_range: self.inner_initializer_range,
+            neighbour_attention: self.neighbour_attention,
             profile: self.profile,
         })
     }

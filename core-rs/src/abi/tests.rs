@@ -339,6 +339,7 @@ fn a_panic_becomes_an_error_and_poisons_its_handle_only() {
         optimizer: None,
         decoder_bias: None,
         inner_initializer_range: None,
+        neighbour_attention: false,
         profile: false,
     };
     let bomb = Bomb(Blueprint::of(&config, &Heads::MASKED_LM).unwrap().layout(), options);

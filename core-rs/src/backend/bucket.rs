@@ -109,6 +109,7 @@ mod tests {
             optimizer: None,
             decoder_bias: None,
             inner_initializer_range: None,
+            neighbour_attention: false,
             profile: false,
         }
     }

@@ -172,7 +172,7 @@ impl ParameterLayout {
 }
 
 /// A standard normal number as a pure function of seed and index: Marsaglia's polar method with numbered attempts.
-fn normal(seed: u64, index: u64) -> f32 {
+pub(super) fn normal(seed: u64, index: u64) -> f32 {
     let mut key = splitmix64(seed ^ splitmix64(index));
     loop {
         let uniform = |bits: u64| (bits >> 11) as f64 / (1u64 << 52) as f64 - 1.0;

@@ -7,11 +7,13 @@ mod electra;
 mod layout;
 mod megatron_bert;
 mod modernbert;
+mod neighbours;
 mod roberta;
 mod rows;
 mod spec;
 
 pub use layout::{Linear, Parameter, ParameterLayout};
+pub use neighbours::look_at_neighbours;
 pub use rows::parameters_per_token;
 pub use spec::*;
 

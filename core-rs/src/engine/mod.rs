@@ -45,6 +45,8 @@ pub struct EngineOptions {
     pub decoder_bias: Option<Vec<f32>>,
     /// What stands for the configuration's `initializer_range` in [`crate::blueprint::Blueprint::inner_matrices`].
     pub inner_initializer_range: Option<f32>,
+    /// Whether heads begin by looking at neighbours: [`crate::blueprint::look_at_neighbours`].
+    pub neighbour_attention: bool,
     /// Whether to keep a profile.
     pub profile: bool,
 }

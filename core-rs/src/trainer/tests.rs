@@ -28,6 +28,7 @@ fn options(config: ModelConfig, threads: usize) -> EngineOptions {
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
         inner_initializer_range: None,
+        neighbour_attention: false,
         profile: false,
     }
 }

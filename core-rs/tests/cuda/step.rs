@@ -121,6 +121,7 @@ pub fn options(heads: Heads) -> EngineOptions {
         optimizer: Some(OPTIMIZER),
         decoder_bias: None,
         inner_initializer_range: None,
+        neighbour_attention: false,
         profile: false,
     }
 }
