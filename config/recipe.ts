@@ -31,7 +31,12 @@ export const RECIPE_START: Record<Recipe, {
   /** For longer sequences than that, and for so large a share of the run. */
   warmup?: { length: number; ratio: number };
 }> = {
-  fast: { decoder_bias: "unigram", inner_by_width: true, neighbour_attention: true, warmup: { length: 32, ratio: 0.3 } },
+  fast: {
+    decoder_bias: "unigram",
+    inner_by_width: true,
+    neighbour_attention: true,
+    warmup: { length: 32, ratio: 0.3 },
+  },
   bert: {},
 };
 

@@ -11,7 +11,7 @@ const RUN = ["pretrain", ...SMALL_RUN.filter((word) => !["--config", "config.jso
   .map((word) => word === "32" ? "64" : word);
 /** What is said of every new model. */
 const BEGINS =
-  "recipe   fast: begins with the frequencies of tokens; deviation 0.0884 inside layers; sequences of 32 in the first 30%; ";
+  "recipe   fast: begins with the frequencies of tokens; deviation 0.0884 inside layers; heads that look at neighbours; sequences of 32 in the first 30%; ";
 
 /** Standard deviations of a model's matrices: of those that branches of a layer begin with, and of others. */
 function deviations(place: Place, run: string) {
@@ -24,7 +24,8 @@ function deviations(place: Place, run: string) {
   };
   const layer = (name: string) => of(`bert.encoder.layer.1.${name}.weight`);
   return {
-    inner: ["attention.self.query", "attention.self.key", "attention.self.value", "intermediate.dense"].map(layer),
+    neighbours: ["attention.self.query", "attention.self.key"].map(layer),
+    inner: ["attention.self.value", "intermediate.dense"].map(layer),
     others: [of("bert.embeddings.word_embeddings.weight"), layer("attention.output.dense"), layer("output.dense")],
   };
 }
@@ -54,7 +55,9 @@ testWithCore(
     const { recipe, dropout, mlm_probability, final_mlm_probability } = json(place, "few/run.json").training;
     assertEquals([recipe, dropout, mlm_probability, final_mlm_probability], ["fast", 0, 0.4, 0.15]);
     assertEquals(json(place, "few/run.json").training.inner_initializer_range, 0.0884, "1 / √128");
-    const { inner, others } = deviations(place, "few");
+    assertEquals(json(place, "few/run.json").training.neighbour_attention, true);
+    const { neighbours, inner, others } = deviations(place, "few");
+    for (const found of neighbours) assert(Math.abs(found / 0.108 - 1) < 0.1, `both heads look beside: ${neighbours}`);
     for (const found of inner) assert(Math.abs(found / 0.0884 - 1) < 0.1, `${inner}`);
     for (const found of others) assert(Math.abs(found / 0.02 - 1) < 0.1, `${others}`);
     assertEquals(json(place, "few/config.json").hidden_dropout_prob, 0.1, "fine-tuning drops what BERT drops");
@@ -65,7 +68,8 @@ testWithCore(
 
     const bert = await good(place, [...RUN, "--output", "bert", "--steps", "6", "--recipe", "bert"]);
     assertStringIncludes(bert, "recipe   bert: 15% masked; dropout 0.1");
-    assertEquals("inner_initializer_range" in json(place, "bert/run.json").training, false);
+    const { training } = json(place, "bert/run.json");
+    assertEquals(["inner_initializer_range", "neighbour_attention"].filter((name) => name in training), []);
 
     const own = ["--steps", "6", "--mlm-probability", "0.3", "--dropout", "0.2"];
     assertStringIncludes(

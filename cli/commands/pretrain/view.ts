@@ -133,7 +133,14 @@ export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): 
   const short = training.warmup_sequence_length === undefined
     ? []
     : [`sequences of ${training.warmup_sequence_length} in the first ${share(training.warmup_sequence_ratio ?? 0)}`];
-  const parts = [...biased, ...wide, ...beside, ...short, ...(pretrainingTask(objective).masks ? [masked] : []), dropped];
+  const parts = [
+    ...biased,
+    ...wide,
+    ...beside,
+    ...short,
+    ...(pretrainingTask(objective).masks ? [masked] : []),
+    dropped,
+  ];
   note(
     bold("recipe   ") + `${recipe}${run.from === undefined ? "" : ", for a model that is there"}: ${parts.join("; ")}`,
   );

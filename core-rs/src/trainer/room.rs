@@ -88,6 +88,7 @@ mod tests {
             })),
             decoder_bias: None,
             inner_initializer_range: None,
+            neighbour_attention: false,
             profile: false,
         }
     }

@@ -126,8 +126,9 @@ fn main() -> ExitCode {
     }
     for (dtype_name, dtype) in DTYPES {
         let name = format!("simulated::{dtype_name}::an_engine_takes_the_memory_that_was_counted");
-        trials
-            .push(trial(name, compiler, move || step::memory_is_counted(&|bytes| simulated(dtype).with_memory(bytes))));
+        trials.push(Trial::new(name, compiler, move || {
+            step::memory_is_counted(&|bytes| simulated(dtype).with_memory(bytes))
+        }));
     }
     let without_nvrtc = (!nvrtc::present()).then_some("no NVRTC; deno task nvrtc fetches it");
     trials.push(Trial::new("nvrtc::resources_are_told".into(), without_nvrtc, nvrtc::resources_are_told));
