@@ -44,9 +44,8 @@ type Meeting = (link: Link, processes: number) => number;
 
 /** All tell rank 0 that they have come, and it tells them; then each sends to each. */
 const overMpi: Meeting = ({ latency_s }, processes) => 2 * latency_s + 3 * MESSAGE_S * (processes - 1);
-/** A tree of processes, and messages from each to each (assumed). */
-const overNccl: Meeting = ({ latency_s }, processes) =>
-  latency_s * Math.ceil(Math.log2(processes)) + MESSAGE_S * (processes - 1);
+/** The same, and NCCL's messages from each to each (assumed). */
+const overNccl: Meeting = (link, processes) => overMpi(link, processes) + link.latency_s + MESSAGE_S * (processes - 1);
 
 /** Seconds in which an update is exchanged: each process sends (N − 1) / N of the gradient, and of the weights, in f32. */
 function exchange(parameters: number, processes: number, link: Link, meeting: Meeting): number {
@@ -79,15 +78,15 @@ function processors(): void {
 
 /**
  * GPUs, on paper: BERT-base, 0.54 GFLOP a token, bf16 at 40% of an H100's 989 TFLOP/s (assumed); AdamW reads and writes 28
- * bytes a parameter at 3.35 TB/s. Exchanges run beside backward, but for the last bucket, the embeddings: a quarter.
+ * bytes a parameter at 3.35 TB/s. Nothing of an exchange runs beside backward.
  */
 function gpus(): void {
   const { parameters } = MODELS.base;
-  const rate = 0.4 * 989e12 / 0.54e9, update = 28 * parameters / 3.35e12, exposed_share = 0.25;
+  const rate = 0.4 * 989e12 / 0.54e9, update = 28 * parameters / 3.35e12;
   const rows = [];
   for (const tokens of [4096, 16384]) {
     for (const [processes, link] of [[8, NVLINK], [64, INFINIBAND], [1000, INFINIBAND]] as const) {
-      const compute = tokens / rate, exposed = exposed_share * exchange(parameters, processes, link, overNccl);
+      const compute = tokens / rate, exposed = exchange(parameters, processes, link, overNccl);
       const step = compute + exposed + update / processes;
       const all = `${(tokens * processes / 1e6).toPrecision(3)} M`;
       rows.push([

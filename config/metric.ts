@@ -24,7 +24,7 @@ export type Metric =
     elapsed_ms: number;
     /** Since the last line: at most so long did the engine wait for a batch. */
     data_wait_ms: number;
-    /** The same, in the exchanges of updates between processes, without the wait before each; missing where there is one. */
+    /** The same, in what processes do together in updates, the adding up included, without the wait before each; missing where there is one. */
     exchange_ms?: number;
   }
   | ({ kind: "evaluation"; step: number; elapsed_ms: number } & Evaluation)

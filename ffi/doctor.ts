@@ -24,7 +24,10 @@ export interface MachineReport {
   threads: number;
   cuda: {
     libraries: CudaLibrary[];
-    gpus: { name: string; compute_capability: string; memory_bytes: number; problem: string | null }[];
+    /** NCCL, which only the GPUs of several processes need. */
+    nccl: CudaLibrary;
+    /** `uuid` tells a GPU from all others. */
+    gpus: { name: string; uuid: string; compute_capability: string; memory_bytes: number; problem: string | null }[];
     /** Why `--device cuda` would fail; null if it would not. */
     problem: string | null;
   };

@@ -1,6 +1,6 @@
 /**
  * The engine: weights, gradients and the optimizer's state in the native core, behind a handle. It knows batches of
- * numbers, no text.
+ * numbers, no text. Long because each call of the core is a method here.
  * Used by `training/` and `inference/`.
  */
 
@@ -25,6 +25,8 @@ export interface EngineOptions {
   engine: "fused" | "candle";
   /** Where it runs. */
   device: Device;
+  /** Which of the GPUs that this process sees, from 0; the first one unless given. */
+  gpu?: number;
   /** What activations are stored in and products multiply; `auto` is bf16 where this machine is faster with it. */
   dtype: "f32" | "bf16" | "auto";
   /** Whether to note where the time goes, for `describe`; off unless given. */
@@ -114,8 +116,11 @@ export interface EngineDescription {
   device: "cpu" | "cuda";
   /** What activations are stored in. */
   dtype: "f32" | "bf16";
-  /** Calls and time of each operation so far, longest first; empty unless asked for at opening. */
-  profile: { operation: string; calls: number; ms: number }[];
+  /**
+   * Calls and time of each operation so far, longest first; empty unless asked for at opening. What is done with other processes
+   * is always there, as `exchange: …`, with the bytes that this one has sent.
+   */
+  profile: { operation: string; calls: number; ms: number; bytes: number }[];
   /** Of the CPU, or the name of the GPU. */
   instruction_set: string;
   /** Threads of the CPU. */
@@ -136,8 +141,9 @@ export interface TrainingReport extends LossSums {
 async function requestOf(options: EngineOptions): Promise<{ library: Library; request: Uint8Array<ArrayBuffer> }> {
   for (const name of WHOLE) checkWhole(name, options[name], 0);
   const library = loadLibrary(options.engine);
-  const cuda = options.device === "cpu" ? {} : { cuda: (await cudaModule()).cudaOptions() };
-  return { library, request: new TextEncoder().encode(JSON.stringify({ ...options, ...cuda })) };
+  const { gpu = 0, ...asked } = options;
+  const cuda = options.device === "cpu" ? {} : { cuda: { ...(await cudaModule()).cudaOptions(), ordinal: gpu } };
+  return { library, request: new TextEncoder().encode(JSON.stringify({ ...asked, ...cuda })) };
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Launched {
   /** How many it has started, and which of them this is, as far as it says. */
   size?: number;
   rank?: number;
+  /** Which of those on its machine. */
+  local?: number;
   /** Names of the libraries that work with it, the likeliest first. */
   names: string[];
   /** By which the launcher is spoken to. */
@@ -40,11 +42,14 @@ const count = (text: string | undefined) => text !== undefined && /^\d{1,7}$/.te
 
 /** What launcher has started this process, if one has. `get` reads a variable of the environment. */
 export function launched(get: (name: string) => string | undefined = read): Launched | undefined {
+  const locals = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
+  const local = locals.map((name) => count(get(name))).find((rank) => rank !== undefined);
   const of = (launcher: string, names: string[], [size, rank]: (string | undefined)[], descriptor?: string) => ({
     launcher,
     names,
     ...(count(size) === undefined ? {} : { size: count(size)! }),
     ...(count(rank) === undefined ? {} : { rank: count(rank)! }),
+    ...(local === undefined ? {} : { local }),
     ...(count(descriptor) === undefined ? {} : { descriptor: count(descriptor)! }),
   });
   const openMpi = get("OMPI_COMM_WORLD_SIZE");

@@ -5,6 +5,7 @@ const by = (variables: Record<string, string>) => launched((name) => variables[n
 
 Deno.test("launched knows the launchers by what they set, and each one's libraries", () => {
   const openMpi = by({ OMPI_COMM_WORLD_SIZE: "4", OMPI_COMM_WORLD_RANK: "3", PMIX_RANK: "3" });
+  assertEquals(openMpi?.local, undefined);
   assertEquals([openMpi?.launcher, openMpi?.size, openMpi?.rank, openMpi?.names[0]], ["mpirun", 4, 3, "libmpi.so.40"]);
   const hydra = by({ PMI_SIZE: "2", PMI_RANK: "1", PMI_FD: "9" });
   assertEquals([hydra?.launcher, hydra?.size, hydra?.rank, hydra?.descriptor], ["mpiexec", 2, 1, 9]);
@@ -13,6 +14,9 @@ Deno.test("launched knows the launchers by what they set, and each one's librari
   assertEquals([byPort?.launcher, byPort?.size, byPort?.descriptor], ["mpiexec", undefined, undefined]);
   const slurm = by({ PMIX_RANK: "1", SLURM_STEP_NUM_TASKS: "8" });
   assertEquals([slurm?.launcher, slurm?.size, slurm?.rank], ["srun", 8, 1]);
+  for (const name of ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]) {
+    assertEquals(by({ OMPI_COMM_WORLD_SIZE: "4", [name]: "2" })?.local, 2);
+  }
 });
 
 Deno.test("launched sees a step of several tasks that was started without MPI, and none where there is no launcher", () => {

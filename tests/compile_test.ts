@@ -57,6 +57,21 @@ Deno.test({
 });
 
 Deno.test({
+  name: `eight processes of the compiled binary that start at once find a whole core${canCompile ? "" : SKIPPED}`,
+  ignore: !canCompile,
+  fn: async () => {
+    const { code, stderr } = await compile([]);
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    using place = new Place();
+    const env = { ...place.env, TMPDIR: place.path }; // where nothing was put before
+    const start = () => new Deno.Command(`${root}dist/cloze`, { args: ["doctor"], env, cwd: place.path }).output();
+    for (const { code, stderr } of await Promise.all(Array.from({ length: 8 }, start))) {
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+    }
+  },
+});
+
+Deno.test({
   name: `two processes of the compiled binary share a run${
     canCompile ? launcher === undefined ? " (skipped: no MPI launcher)" : "" : SKIPPED
   }`,

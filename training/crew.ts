@@ -6,8 +6,9 @@
 
 import { ClozeError, type ErrorCode, messageOf } from "../config/cloze_error.ts";
 import { VERSION } from "../config/run_config.ts";
-import { launched, type NativeCode, NativeError, World } from "../ffi/mod.ts";
+import { type Device, launched, type NativeCode, NativeError, World } from "../ffi/mod.ts";
 import type { Amount } from "../tasks/task.ts";
+import { agreed, type Equipment, equipment } from "./crew_devices.ts";
 import type { Reached } from "./schedule.ts";
 
 /** What a meeting carries without a second round, in bytes. */
@@ -53,6 +54,7 @@ interface Hello {
 /** What is said at a meeting. */
 interface Said {
   hello?: Hello;
+  equipment?: Equipment;
   /** Of the leader: what the run is. */
   assignment?: unknown;
   ready?: Ready;
@@ -87,13 +89,17 @@ function sumOf(said: readonly Said[]): Amount {
 export class Crew {
   readonly #world: World;
   readonly #own: Hello;
+  readonly #local: number | undefined;
   readonly #tell: (error: ClozeError) => void;
   readonly #asked = new AbortController();
   #hellos: Hello[] = [];
   #isOver = false;
+  #about = "";
+  #on: { device: "cpu" | "cuda"; gpu: number } = { device: "cpu", gpu: 0 };
 
-  private constructor(world: World, own: Hello, tell: (error: ClozeError) => void) {
+  private constructor(world: World, own: Hello, local: number | undefined, tell: (error: ClozeError) => void) {
     this.#world = world;
+    this.#local = local;
     this.#own = own;
     this.#tell = tell;
   }
@@ -110,7 +116,7 @@ export class Crew {
     if (launch === undefined) return undefined;
     const world = await World.join(launch);
     const own = { version: VERSION, deno: Deno.version.deno, args, host: world.host, cpus: world.cpus };
-    return new Crew(world, own, tell);
+    return new Crew(world, own, launch.local, tell);
   }
 
   /** This process's number, from 0. */
@@ -127,7 +133,14 @@ export class Crew {
   get about(): string {
     const hosts = new Set(this.#hellos.map(({ host }) => host)).size;
     const where = hosts === 1 ? "" : ` on ${hosts} machines`;
-    return `${this.size} ${this.size === 1 ? "process" : "processes"}${where}; ${this.#world.mpi.version}`;
+    return `${this.size} ${
+      this.size === 1 ? "process" : "processes"
+    }${where}; ${this.#world.mpi.version}${this.#about}`;
+  }
+
+  /** What this process computes on, and with which GPU of those that it sees. */
+  get on(): { device: "cpu" | "cuda"; gpu: number } {
+    return this.#on;
   }
 
   /** How many threads each process has unless told: those that share cores divide them. */
@@ -164,6 +177,27 @@ export class Crew {
         what,
         "start all of them with one command and one version",
       );
+    }
+  }
+
+  /**
+   * Agrees with the others on what all of them compute on. Each has a GPU of its own, by its number on its machine.
+   *
+   * @param asked what all of them were called with.
+   * @throws {ClozeError} if not all of them can; all see why.
+   */
+  async equip(asked: Device): Promise<void> {
+    if (asked === "cpu") return;
+    const before = this.#hellos.slice(0, this.rank).filter(({ host }) => host === this.#own.host);
+    const own = await equipment(this.#local ?? before.length);
+    const all = (await this.#meet({ equipment: own })).map(({ equipment }) => equipment!);
+    try {
+      const device = agreed(asked, all, (rank) => this.#name(rank));
+      if (device === "cuda" && all.length > 1) this.#about = `, NCCL ${own.nccl}`;
+      this.#on = { device, gpu: own.gpu?.number ?? 0 };
+    } catch (error) {
+      this.#isOver = true; // all of them see it
+      throw error;
     }
   }
 

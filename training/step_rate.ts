@@ -5,12 +5,15 @@
 
 import process from "node:process";
 import { type Batch, packMasked } from "../config/batch.ts";
+import { ClozeError } from "../config/cloze_error.ts";
 import { MASKED_LM } from "../config/engine.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import { Random } from "../data/rng.ts";
 import { Engine, type EngineDescription } from "../ffi/mod.ts";
 import { TRAINING_DEFAULTS } from "../config/run_config.ts";
+import type { Crew } from "./crew.ts";
 import { optimizerOptions } from "./optimizer_options.ts";
+import { sharedMicroBatches, together } from "./train.ts";
 
 /** What is measured. */
 export interface StepRateOptions {
@@ -27,6 +30,8 @@ export interface StepRateOptions {
   duration_ms: number;
   /** Whether to ask where the time goes; that itself costs a little. */
   profile: boolean;
+  /** The processes that share a step, if there are several: its tokens are those of all. */
+  crew?: Pick<Crew, "rank" | "size" | "share" | "gather" | "together" | "on">;
 }
 
 /** What came of it. */
@@ -43,18 +48,26 @@ export interface StepRate {
   dtype: string;
   device: "cpu" | "cuda";
   instruction_set: string;
-  /** Of a step, longest first; empty without `profile`. */
-  profile: { operation: string; calls: number; ms: number }[];
+  /** Of a step, longest first; empty without `profile`. `bytes` are those that it sent to other processes. */
+  profile: { operation: string; calls: number; ms: number; bytes: number }[];
 }
 
 /** Measures whole training steps. */
 export async function stepRate(config: ModelConfig, options: StepRateOptions): Promise<StepRate> {
-  const batch = randomBatch(config.vocab_size, options);
+  const { crew, batch_tokens, max_sequence_length } = options;
+  const count = crew === undefined ? 1 : sharedMicroBatches(batch_tokens, max_sequence_length, crew.size);
+  if (crew !== undefined && count % crew.size > 0) {
+    throw new ClozeError("usage", `${crew.size} processes cannot share a step of ${count} micro-batches evenly`, {
+      hint: `start ${2 ** Math.floor(Math.log2(Math.min(crew.size, count)))} processes`,
+    });
+  }
+  const own = crew?.share(count) ?? { first: 0, count: 1 };
+  const batch = randomBatch(config.vocab_size, { ...options, batch_tokens: batch_tokens / count });
   using engine = await Engine.open({
     config,
     heads: MASKED_LM,
     engine: options.engine,
-    device: options.device,
+    ...(crew?.on ?? { device: options.device }),
     dtype: options.dtype,
     profile: options.profile,
     threads: options.threads,
@@ -64,13 +77,17 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
     max_masked: batch.labels.length,
     max_sequence_length: options.max_sequence_length,
     optimizer: optimizerOptions(TRAINING_DEFAULTS),
+    ...(crew === undefined ? {} : { micro_batches: count }),
   });
   const times: number[] = [];
   const used = process.cpuUsage(), began = performance.now();
-  for (let step = 0; times.length === 0 || performance.now() - began < options.duration_ms; step++) {
+  const isOver = () => times.length > 0 && performance.now() - began >= options.duration_ms;
+  for (let step = 0; !await first(crew, isOver); step++) {
     const start = performance.now();
-    await engine.forwardBackward(batch, step, 0);
-    await engine.update(1e-4, step);
+    for (let leaf = own.first; leaf < own.first + own.count; leaf++) {
+      await together(crew, () => engine.forwardBackward(batch, step, leaf));
+    }
+    await together(crew, () => engine.update(1e-4, step));
     await engine.report(); // a GPU is done only then
     if (step > 0) times.push(performance.now() - start); // the first one plans memory and starts threads
   }
@@ -80,7 +97,7 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
   const about: EngineDescription = engine.describe();
   const steps = times.length + 1;
   return {
-    tokens_per_second: Math.round(batch.input_ids.length / step_ms * 1000),
+    tokens_per_second: Math.round(count * batch.input_ids.length / step_ms * 1000),
     step_ms,
     steps: times.length,
     spread: (at(0.9) - at(0.1)) / 2 / step_ms,
@@ -89,8 +106,21 @@ export async function stepRate(config: ModelConfig, options: StepRateOptions): P
     dtype: about.dtype,
     device: about.device,
     instruction_set: about.instruction_set,
-    profile: about.profile.map(({ operation, calls, ms }) => ({ operation, calls: calls / steps, ms: ms / steps })),
+    profile: !options.profile
+      ? []
+      : about.profile.toSorted((a, b) => b.ms - a.ms).map(({ operation, calls, ms, bytes }) => ({
+        operation,
+        calls: calls / steps,
+        ms: ms / steps,
+        bytes: bytes / steps,
+      })),
   };
+}
+
+/** What the first of the processes answers, or this one where it is alone. */
+async function first(crew: StepRateOptions["crew"], answer: () => boolean): Promise<boolean> {
+  if (crew === undefined) return answer();
+  return (await crew.gather(Uint8Array.of(Number(answer()))))[0][0] === 1;
 }
 
 /** Full sequences of random ids, some of which are masked. */

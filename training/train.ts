@@ -130,7 +130,8 @@ export async function train<F>(options: TrainOptions<F>): Promise<TrainResult<F>
   const exchanged = () => {
     if (options.crew === undefined) return {};
     const before = exchanging_ms;
-    exchanging_ms = engine.describe().profile.find(({ operation }) => operation === "exchange")?.ms ?? 0;
+    const exchanges = engine.describe().profile.filter(({ operation }) => operation.startsWith("exchange: "));
+    exchanging_ms = exchanges.reduce((sum, { ms }) => sum + ms, 0);
     return { exchange_ms: Math.round(10 * (exchanging_ms - before)) / 10 };
   };
   const save = async (done: boolean) => {

@@ -102,7 +102,7 @@ fn main() {
 
 fn open(options: &EngineOptions) -> Box<dyn Engine> {
     let cache = Some(Path::new("kernels"));
-    let engine = Gpu::open(Dtype::Bf16.into(), units(Dtype::Bf16.into(), Some(64)), &[], cache)
+    let engine = Gpu::open(Dtype::Bf16.into(), units(Dtype::Bf16.into(), Some(64)), &[], cache, 0)
         .and_then(|gpu| Cuda::new(gpu, options, cache, Modes::default()))
         .and_then(|backend| Trainer::on(backend, options.clone(), None));
     match engine {

@@ -3,6 +3,7 @@
 
 mod divided;
 mod explain;
+mod logits;
 pub mod room;
 mod start;
 mod state;
@@ -25,7 +26,7 @@ use crate::machine::dtype::{Bf16, Dtype, Element};
 use crate::machine::memory::{Plan, zeros};
 use crate::machine::profile::Entry;
 use crate::model::{Model, Pass};
-use crate::ops::cross_entropy::{LogitRows, RowLoss};
+use crate::ops::cross_entropy::RowLoss;
 use crate::optim::slots::Slot;
 use crate::optim::{State, Update, check_learning_rate};
 use divided::Divided;
@@ -109,7 +110,20 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// As [`open`].
     pub fn on(backend: B, options: EngineOptions, file: Option<&Weights>) -> Result<Self> {
-        Self::build(|| Ok(backend), options, file, None)
+        Self::sharing(backend, options, file, None)
+    }
+
+    /// The same, with updates that are cut into micro-batches, which other processes may share.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn sharing(
+        backend: B,
+        options: EngineOptions,
+        file: Option<&Weights>,
+        division: Option<Division>,
+    ) -> Result<Self> {
+        Self::build(|| Ok(backend), options, file, division)
     }
 
     /// Reserves everything first: only when all of it is known to fit is anything written.
@@ -231,7 +245,7 @@ impl<B: Backend> Engine for Trainer<B> {
         }
         if batch.asks_nothing() {
             if let Some(divided) = &mut training.divided {
-                divided.add_leaf(backend, LossSum::default(), &mut training.gradients);
+                return divided.add_leaf(backend, LossSum::default(), &mut training.gradients);
             }
             return Ok(());
         }
@@ -258,24 +272,31 @@ impl<B: Backend> Engine for Trainer<B> {
         let Self { backend, model, weights, training, .. } = self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
         model.backward(backend, weights, &batch, &pass, &mut training.gradients);
+        backend.end();
         if let (Some(divided), Some(before)) = (&mut training.divided, before) {
             let leaf = std::mem::replace(&mut training.report.sums, before);
-            divided.add_leaf(backend, leaf, &mut training.gradients);
+            divided.add_leaf(backend, leaf, &mut training.gradients)?;
         }
-        backend.end();
         self.bucket = bucket;
         self.check_work()
     }
 
     fn update(&mut self, learning_rate: f64, step: u64) -> Result<()> {
         check_learning_rate(learning_rate)?;
-        let Self { backend, weights, training, .. } = self;
+        let Self { backend, options, layout, weights, training, .. } = &mut *self;
         let training = training.as_mut().ok_or_else(not_for_training)?;
+        let tokens = training.last.1;
         if let Some(divided) = &mut training.divided {
             training.units = 0;
-            for leaf in divided.sum(backend, &mut training.gradients, &training.outside)? {
-                training.units += leaf.units(&self.options.heads);
-                training.report.sums.add(&leaf);
+            let leaves = divided.sum(backend, &mut training.gradients, &training.outside)?;
+            for leaf in &leaves {
+                training.units += leaf.units(&options.heads);
+                training.report.sums.add(leaf);
+            }
+            if leaves.iter().any(|leaf| !(leaf.loss_sum + leaf.sequence_loss_sum).is_finite()) {
+                let error = self.explain_loss(tokens, step);
+                self.discard();
+                return Err(error);
             }
         }
         if training.units == 0 {
@@ -287,14 +308,14 @@ impl<B: Backend> Engine for Trainer<B> {
         if training.divided.is_none() {
             training.outside.iter().for_each(|range| backend.clear_part(&mut training.gradients, range.clone()));
         }
-        let share = training.divided.as_ref().and_then(|divided| divided.share(&self.layout, &training.slots));
+        let share = training.divided.as_ref().and_then(|divided| divided.share(layout, &training.slots));
         let state = State { weights, gradients: &mut training.gradients, slots: &mut training.slots };
         let decays = training.outside.is_empty();
         backend.update(state, Update { learning_rate, step, units: training.report.units, decays, share });
+        backend.end();
         if let Some(divided) = &mut training.divided {
             divided.spread(backend, weights, &mut training.gradients)?;
         }
-        backend.end();
         self.check_work()?;
         if B::DEFERS { Ok(()) } else { self.collect() }
     }
@@ -460,7 +481,7 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn profile(&self) -> Vec<Entry> {
         let divided = self.training.as_ref().and_then(|training| training.divided.as_ref());
-        self.backend.profile().into_iter().chain(divided.and_then(Divided::profile)).collect()
+        self.backend.profile().into_iter().chain(divided.into_iter().flat_map(Divided::profile)).collect()
     }
 
     fn instruction_set(&self) -> String {
@@ -469,28 +490,6 @@ impl<B: Backend> Engine for Trainer<B> {
 
     fn name(&self) -> &'static str {
         "fused"
-    }
-}
-
-impl<B: Backend> Trainer<B> {
-    /// Calls `each(backend, first_row, rows, logits, layout)` for every chunk of the rows to predict.
-    fn for_each_logits(
-        &mut self,
-        batch: &Batch,
-        mut each: impl FnMut(&mut B, usize, usize, &B::Buffer, LogitRows),
-    ) -> Result<()> {
-        let m = batch.masked_positions.len();
-        let mut bucket = std::mem::take(&mut self.bucket);
-        let tokens = batch.input_ids.len();
-        let batch = bucketed::<B>(&mut bucket, batch, &self.options);
-        self.infer(tokens, &batch);
-        let Self { backend, model, weights, .. } = self;
-        let head = model.tokens.as_mut().ok_or_else(|| no_head("tokens"))?;
-        head.for_each_chunk(backend, weights, batch.masked_positions.len(), |backend, first, n, logits, layout| {
-            each(backend, first, n.min(m.saturating_sub(first)), logits, layout);
-        });
-        self.bucket = bucket;
-        self.backend.check()
     }
 }
 

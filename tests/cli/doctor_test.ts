@@ -13,7 +13,8 @@ testWithCore("doctor tells what there is and what to install for a GPU", async (
     const { code, stdout, stderr } = await place.cloze(["doctor"]);
     assertEquals([code, stderr], [0, ""]);
     const rows = stdout.trimEnd().split("\n").map((line) => line.slice(0, 10).trim());
-    assertEquals(rows.slice(0, 9), ["cloze", "deno", "system", "core", "cpu", "dtype", "driver", "cublasLt", "nvrtc"]);
+    const first = ["cloze", "deno", "system", "core", "cpu", "dtype", "driver", "cublasLt", "nvrtc", "nccl"];
+    assertEquals(rows.slice(0, first.length), first);
     assert(/^dtype {5}auto takes (f32|bf16) \(\w+\)$/m.test(stdout), stdout);
     assert(rows.includes("cuda"));
     assertEquals(rows.at(-1), "mpi");
@@ -28,6 +29,9 @@ testWithCore("doctor tells what there is and what to install for a GPU", async (
     const { core } = JSON.parse(stdout);
     assertEquals(core.cuda.libraries.map(({ name }: { name: string }) => name), ["driver", "cublasLt", "nvrtc"]);
     assertEquals(core.cuda.problem === null, gpu);
+    const { name, path, version, install } = core.cuda.nccl;
+    assertEquals([name, path === null], ["nccl", version === null]);
+    assertStringIncludes(install, "libnccl2");
   });
 
   await t.step("and looks into the wheels of the active environment", async () => {

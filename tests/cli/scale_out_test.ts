@@ -1,9 +1,12 @@
 /** The same run in 1, 2 and 4 processes, under every MPI launcher that there is. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { inspectMachine } from "../../ffi/mod.ts";
 import { readMetrics } from "../../run/metrics_file.ts";
 import { launcher, launchers, outcome, processOf, result, start, testWithMpi } from "../launchers.ts";
 import { SMALL_CONFIG, SMALL_RUN, smallPlace, testWithCore, until } from "../support.ts";
+
+const gpu = await inspectMachine().then(({ cuda }) => cuda.problem === null, () => false);
 
 const steps = (count: number) => ["--steps", String(count), "--threads", "1"];
 
@@ -72,8 +75,8 @@ testWithMpi("a signal to one of the processes stops all of them at the same step
   const { code, stderr } = await done;
   assertEquals(code, 130);
   assertMatch(stderr, /stopped after step [\d,]+; everything is saved/);
-  const [{ name }] = Array.from(Deno.readDirSync(`${place.path}/run/checkpoints`));
-  assertStringIncludes(stderr.replaceAll(",", ""), `after step ${name.replace("step-", "")};`);
+  const saved = Array.from(Deno.readDirSync(`${place.path}/run/checkpoints`), ({ name }) => +name.replace("step-", ""));
+  assertStringIncludes(stderr.replaceAll(",", ""), `after step ${Math.max(...saved)};`); // a slow run saves by the clock, too
 });
 
 testWithMpi("processes that cannot do one run together say why, once, and all of them end", async (t) => {
@@ -104,8 +107,18 @@ testWithMpi("processes that cannot do one run together say why, once, and all of
     assertStringIncludes(stderr, "the updates of this run are not cut into micro-batches");
   });
 
-  await t.step("GPUs, and the reference engine", async () => {
-    assertStringIncludes(await refused(2, [...args, "d", "--device", "cuda"]), "GPUs cannot share updates");
+  await t.step("GPUs that are not there, and the reference engine", async () => {
+    if (!gpu) {
+      const began = performance.now();
+      const stderr = await refused(2, [...args, "d", "--device", "cuda"]);
+      assertMatch(stderr, /error: rank 0 of 2 \(.+\) has no CUDA device: /);
+      assertStringIncludes(stderr, "--device cpu does without the GPU");
+      assert(performance.now() - began < 60_000, "nobody waits for anybody");
+      assertEquals(await exists(`${place.path}/d`), false);
+      const auto = await outcome(start(place, launcher, 2, [...args, "auto", "--device", "auto"]));
+      assertEquals(auto.code, 0, auto.stderr);
+      assertStringIncludes(auto.stderr, "there is no GPU that can be used");
+    }
     assertStringIncludes(await refused(2, [...args, "e", "--engine", "candle"]), "--engine candle is for one process");
   });
 
@@ -152,6 +165,31 @@ testWithCore("a process that a launcher started does not train alone", async (t)
     assertEquals(code, 2);
     assertStringIncludes(stderr, "cloze finetune runs in one process, but mpirun started 2 processes of it");
   });
+});
+
+testWithMpi("bench in two processes tells what they do together, and with how many bytes", async () => {
+  using place = smallPlace();
+  const flags = ["bench", "--preset", "tiny", "--dtype", "f32", "--vocab-size", "500", "--threads", "1", "--profile"];
+  const { code, stdout, stderr } = await outcome(start(place, launcher, 2, [...flags, "--json"]));
+  assertEquals(code, 0, stderr);
+  const { processes, presets: [{ profile, parameter_count }] } = JSON.parse(stdout);
+  assertEquals(processes, 2);
+  type Part = { operation: string; calls: number; ms: number; bytes: number };
+  const parts = (profile as Part[]).filter(({ operation }) => operation.startsWith("exchange: "));
+  const of = (name: string) => parts.find(({ operation }) => operation === `exchange: ${name}`)!;
+  assertEquals(parts.map(({ operation }) => operation.slice(10)).sort(), [
+    ...["gradients", "meeting", "numbers", "sums", "weights"],
+  ]);
+  assertEquals(
+    of("gradients").bytes + of("weights").bytes,
+    4 * parameter_count,
+    "each sends one half, and gets the other",
+  );
+  assert(of("numbers").bytes > 0 && of("numbers").bytes < 4096 && of("meeting").bytes + of("sums").bytes === 0);
+  assertEquals([of("gradients").calls, of("meeting").calls], [1, 3]);
+  const alone = await place.cloze([...flags, "--json"]);
+  assertEquals(alone.code, 0, alone.stderr);
+  assert(!alone.stdout.includes("exchange: "), "one process exchanges nothing");
 });
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);

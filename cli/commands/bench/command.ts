@@ -9,11 +9,13 @@ import { gemmRate } from "../../../ffi/mod.ts";
 import { FAMILIES, newModel } from "../../../model/families.ts";
 
 import { vocabularyReport } from "../../../tokenizer/mod.ts";
+import { Crew } from "../../../training/crew.ts";
 import { stepRate } from "../../../training/step_rate.ts";
 import { checkTextFlags, corpusConfig, corpusFindings, findFiles } from "../../corpus.ts";
 import { noteDevice } from "../../device.ts";
 import { learnTokenizer } from "../../learn_tokenizer.ts";
-import { endProgress, note, progress, writeOut } from "../../terminal.ts";
+import { endProgress, note, printError, progress, writeOut } from "../../terminal.ts";
+import type { Call } from "../registry.ts";
 import type { BenchOptions } from "./flags.ts";
 import { type BenchResult, readable, type Row } from "./view.ts";
 
@@ -23,29 +25,56 @@ const VOCAB_SIZE = 8000;
 const MAX_SEQUENCE_LENGTH = SAMPLING_DEFAULTS.max_sequence_length;
 const DTYPES = ["f32", "bf16"] as const;
 
-/** Runs the command. */
-export async function run({ positionals = [], ...values }: BenchOptions): Promise<number> {
+/** Runs the command, in one process or in several that share each step. */
+export async function run(values: BenchOptions, call: Call): Promise<number> {
+  const crew = await Crew.join(call.typed, printError);
+  if (crew === undefined) return await bench(values);
+  try {
+    await crew.greet();
+    await crew.equip(values.device ?? "cpu");
+    const code = await bench(values, crew);
+    await crew.leave();
+    return code;
+  } catch (error) {
+    if (!(error instanceof ClozeError)) return await crew.abort(error);
+    await crew.leave(error);
+    if (crew.rank > 0) return error.exitCode; // the first one says why
+    throw error;
+  }
+}
+
+/** Measures and, as the first process, tells. */
+async function bench({ positionals = [], ...values }: BenchOptions, crew?: Crew): Promise<number> {
+  const leads = crew === undefined || crew.rank === 0;
   const data = [...(values.data ?? []), ...positionals];
   if (data.length === 0 && values.budget !== undefined) {
     throw new ClozeError("usage", "--budget says how many passes over a text fit into it: give the text with --data");
   }
-  const threads = values.threads ?? navigator.hardwareConcurrency;
+  if (crew !== undefined && data.length > 0) {
+    throw new ClozeError("usage", "several processes cannot read a text together to bench", {
+      hint: "leave out --data",
+    });
+  }
+  const threads = values.threads ?? crew?.threads ?? navigator.hardwareConcurrency;
   if (data.length === 0) checkTextFlags(values, []);
   const corpus = data.length === 0 ? undefined : await corpusTokens(data, values, threads);
-  progress("multiplying matrices");
+  const say = leads ? progress : () => {};
+  say("multiplying matrices");
   const gemm: Record<string, number> = {};
   for (const dtype of DTYPES) gemm[dtype] = Math.round(await gemmRate(dtype, threads)); // one at a time: each takes all cores
   const rows: Row[] = [];
   for (const preset of values.preset === undefined ? Object.keys(PRESETS) as Preset[] : [values.preset]) {
     for (const dtype of values.dtype === undefined ? DTYPES : [values.dtype]) {
-      progress(`training steps of ${preset} in ${dtype}`);
-      rows.push(await measure(preset, dtype, threads, values, corpus));
+      say(`training steps of ${preset} in ${dtype}`);
+      rows.push(await measure(preset, dtype, threads, values, { corpus, crew }));
     }
   }
+  if (!leads) return 0;
   endProgress();
   noteDevice(values.device, rows[0]);
   const result: BenchResult = {
     threads,
+    ...(crew === undefined ? {} : { processes: crew.size }),
     architecture: values.architecture ?? FAMILIES[0].model_type,
     gemm_gflops: gemm,
     ...(corpus === undefined ? {} : { corpus }),
@@ -80,7 +109,7 @@ async function measure(
   dtype: "f32" | "bf16",
   threads: number,
   values: BenchOptions,
-  corpus: BenchResult["corpus"] | undefined,
+  { corpus, crew }: { corpus: BenchResult["corpus"] | undefined; crew: Crew | undefined },
 ): Promise<Row> {
   const config = newModel(preset, values.architecture, corpus?.vocab_size ?? values["vocab-size"] ?? VOCAB_SIZE);
   const { mlm_probability, final_mlm_probability = mlm_probability } = RECIPE_MASKS.fast;
@@ -94,6 +123,7 @@ async function measure(
     mlm_probability: (mlm_probability + final_mlm_probability) / 2,
     duration_ms: 2000,
     profile: values.profile ?? false,
+    ...(crew === undefined ? {} : { crew }),
   });
   const epoch_ms = corpus === undefined ? undefined : corpus.tokens / rate.tokens_per_second * 1000;
   const epochs = epoch_ms === undefined || values.budget === undefined ? undefined : values.budget / epoch_ms;

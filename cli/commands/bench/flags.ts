@@ -24,12 +24,19 @@ export const TABLE = {
     dtype: choice(["f32", "bf16"], "One precision instead of both."),
     "vocab-size": VOCAB_SIZE,
     "max-sequence-length": number({ min: 8, max: 512, integer: true }, "Length of the sequences in tokens.", "128"),
-    profile: toggle("Also where the time of a step goes, by operation; on a GPU by kernel."),
+    profile: toggle(
+      "Also where the time of a step goes, by operation; on a GPU by kernel, and under mpirun what processes do together.",
+    ),
     threads: THREADS,
     device: DEVICE,
     json: toggle("One JSON object."),
   },
-  examples: ["cloze bench", "cloze bench --data corpus/ --budget 8h", "cloze bench --preset mini --profile"],
+  examples: [
+    "cloze bench",
+    "cloze bench --data corpus/ --budget 8h",
+    "cloze bench --preset mini --profile",
+    "mpirun -n 2 cloze bench --preset mini --profile",
+  ],
 } satisfies CommandTable;
 
 /** What the command is asked to do. */

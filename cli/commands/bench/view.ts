@@ -20,7 +20,10 @@ export interface Row extends StepRate {
 
 /** What the command prints as JSON. */
 export interface BenchResult {
+  /** Of each process. */
   threads: number;
+  /** Those that shared each step; missing where there is one. */
+  processes?: number;
   /** `model_type` of the models. */
   architecture: string;
   /** Products of matrices, by the type of their operands. */
@@ -32,10 +35,10 @@ export interface BenchResult {
 
 /** The result in lines; `budget`: wall clock that a person has, in milliseconds. */
 export function readable(result: BenchResult, budget: number | undefined): string {
-  const { threads, architecture, gemm_gflops, corpus, presets } = result;
+  const { threads, processes = 1, architecture, gemm_gflops, corpus, presets } = result;
   const sets = [...new Set(presets.map(({ instruction_set }) => instruction_set))].join(", ");
   const lines = [
-    bold("machine  ") + `${counted(threads, "thread")}, ${sets}`,
+    bold("machine  ") + `${processes === 1 ? "" : `${processes} processes of `}${counted(threads, "thread")}, ${sets}`,
     bold("products ") +
     Object.entries(gemm_gflops).map(([dtype, rate]) => `${dtype} ${grouped(rate)} GFLOP/s`).join(", "),
   ];
@@ -86,7 +89,11 @@ function certainty(rows: readonly Row[]): string[] {
 /** Where the time of a step goes. */
 function profileOf({ preset, dtype, step_ms, profile }: Row): string[] {
   const share = (ms: number) => `${(100 * ms / step_ms).toFixed(1)}%`;
-  const rows = profile.map(({ operation, calls, ms }) => [operation, calls.toFixed(0), ms.toFixed(2), share(ms)]);
+  const sends = profile.some(({ bytes }) => bytes > 0);
+  const rows = profile.map(({ operation, calls, ms, bytes }) => [
+    ...[operation, calls.toFixed(0), ms.toFixed(2), share(ms)],
+    ...(sends ? [bytes === 0 ? "" : (bytes / 2 ** 20).toFixed(3)] : []),
+  ]);
   return [`${preset} in ${dtype}, a step of ${step_ms.toFixed(1)} ms:`]
-    .concat(table([["operation", "calls", "ms", "share"], ...rows]));
+    .concat(table([["operation", "calls", "ms", "share", ...(sends ? ["MiB sent"] : [])], ...rows]));
 }

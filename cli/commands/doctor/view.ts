@@ -26,7 +26,7 @@ export function readable(report: DoctorReport): string {
     ["cpu", `${instruction_set}, ${counted(threads, "thread")}`],
     ["dtype", `auto takes ${report.auto.dtype} (${report.auto.instruction_set})`],
   ];
-  for (const { name, path, version, install } of cuda.libraries) {
+  for (const { name, path, version, install } of [...cuda.libraries, cuda.nccl]) {
     rows.push([name, path === null ? `not found; install ${install}` : `${version ?? "of unknown version"}, ${path}`]);
   }
   for (const { name, compute_capability, memory_bytes } of cuda.gpus) {

@@ -62,6 +62,7 @@ export async function run({ positionals = [], ...values }: PretrainOptions, call
   if (crew.rank > 0) return await follow(crew, values);
   try {
     await crew.greet();
+    await crew.equip(values.device ?? "cpu");
     const code = await runAlone(values, positionals, call, crew);
     await crew.leave();
     return code;
@@ -88,7 +89,7 @@ async function runAlone(
   const isNew = !await exists(`${output}/run.json`);
   try {
     const plan = await planHere(asked, output, shown, crew?.size);
-    if (crew !== undefined) checkShares(plan, crew, values);
+    if (crew !== undefined) checkShares(plan, crew);
     const longer = extent === undefined ? undefined : longerExtent(plan, extent);
     if (longer === undefined && await isFinished(plan)) return finished(plan, call);
     return await pretrain(longer === undefined ? plan : await lengthened(plan, longer), values, stop, call, crew);
@@ -162,7 +163,10 @@ async function trainOn(
 
   const weights = { ...beginning.weights, ...startOf(plan, counts, model.vocab_size) };
   const threads = values.threads ?? crew?.threads ?? navigator.hardwareConcurrency;
-  using engine = await openEngine(plan, model, weights, { device: values.device ?? "cpu", threads });
+  using engine = await openEngine(plan, model, weights, {
+    ...(crew?.on ?? { device: values.device ?? "cpu" }),
+    threads,
+  });
   const about = engine.describe();
   noteDevice(values.device, about);
   if (plan.start === undefined) {

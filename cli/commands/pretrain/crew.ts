@@ -37,14 +37,9 @@ export function cutFor<P extends Plan>(plan: P, processes: number | undefined): 
   return { ...plan, training: cut, run: { ...run, training: cut } };
 }
 
-/** @throws {ClozeError} if the processes cannot share the run's updates, or what they run on cannot. */
-export function checkShares({ training, engine }: Plan, { size }: Crew, { device }: PretrainOptions): void {
+/** @throws {ClozeError} if the processes cannot share the run's updates, or its engine cannot. */
+export function checkShares({ training, engine }: Plan, { size }: Crew): void {
   const cut = training.micro_batches;
-  if (device === "cuda" || device === "auto") {
-    throw new ClozeError("usage", `--device ${device} is for one process: GPUs cannot share updates in this version`, {
-      hint: "start it without mpirun, or with --device cpu",
-    });
-  }
   if (engine === "candle") {
     throw new ClozeError("usage", "--engine candle is for one process: it cannot share updates", {
       hint: "start it without mpirun, or with --engine fused",
@@ -114,6 +109,7 @@ export async function follow(crew: Crew, values: PretrainOptions): Promise<numbe
   for (const signal of ["SIGINT", "SIGTERM", "SIGUSR1"] as const) Deno.addSignalListener(signal, () => stop = true);
   try {
     await crew.greet();
+    await crew.equip(values.device ?? "cpu");
     await work(crew, values, () => stop);
     await crew.leave();
     return 0;
@@ -134,7 +130,7 @@ async function work(crew: Crew, values: PretrainOptions, stopped: () => boolean)
   using replay = run.data.replay === undefined ? undefined : shard(`${output}/data/replay/train.shard`);
   using batches = runBatches(run, train, replay, tokenizer);
   using engine = await openEngine({ run, training: run.training, engine: run.engine, dtype }, model, weights, {
-    device: "cpu",
+    ...crew.on,
     threads: values.threads ?? crew.threads,
   });
   const evaluated = evaluatedOf(assignment, tokenizer);

@@ -20,7 +20,7 @@ export async function openEngine(
   plan: Opened,
   config: ModelConfig,
   weights: Beginning["weights"],
-  place: { device: Device; threads: number },
+  place: { device: Device; gpu?: number; threads: number },
 ): Promise<Engine> {
   return await Engine.open({ ...optionsOf(plan, config, place), ...weights });
 }
@@ -28,7 +28,7 @@ export async function openEngine(
 function optionsOf(
   { run, training, engine, dtype }: Opened,
   config: ModelConfig,
-  { device, threads }: { device: Device; threads: number },
+  { device, gpu = 0, threads }: { device: Device; gpu?: number; threads: number },
 ): EngineOptions {
   const { dropout } = training;
   return {
@@ -38,6 +38,7 @@ function optionsOf(
     heads: engineHeads(pretrainingTask(training.objective).heads),
     engine,
     device,
+    gpu,
     dtype,
     threads,
     seed: training.seed,
@@ -51,7 +52,7 @@ function optionsOf(
 export async function withMicroBatches(
   plan: Plan,
   config: ModelConfig,
-  place: { device: Device; threads: number },
+  place: { device: Device; gpu?: number; threads: number },
 ): Promise<Plan> {
   const { batch_tokens, micro_batches } = plan.training;
   const isDecided = plan.start !== undefined || micro_batches !== undefined || batch_tokens <= MICRO_BATCH_TOKENS;

@@ -93,6 +93,9 @@ pub(super) struct CudaRequest {
     /// Folder for compiled kernels.
     #[serde(default)]
     kernel_cache: Option<PathBuf>,
+    /// Which of the GPUs that the driver sees; one of several processes on a machine has one of its own.
+    #[serde(default)]
+    ordinal: usize,
     /// How work is run to find a fault: [`Modes::parse`].
     #[serde(default)]
     debug: String,
@@ -170,14 +173,14 @@ pub(super) fn tokens_that_fit(request: &[u8]) -> Result<u32> {
         return Err(Error::new(Code::NoDevice, format!("there is no CUDA device: {problem}"))
             .with_hint("cloze doctor says what is missing; or use --device cpu"));
     }
-    let tokens = room::tokens(Gpu::free_memory()?, &request.options()?)?;
+    let tokens = room::tokens(Gpu::free_memory(request.cuda.ordinal)?, &request.options()?)?;
     Ok(u32::try_from(tokens).unwrap_or(u32::MAX))
 }
 
 /// What cannot cut an update into micro-batches, and so cannot share it.
 fn undivided(what: &str) -> Error {
     Error::new(Code::Unsupported, format!("{what} cannot cut its updates into micro-batches that processes share"))
-        .with_hint("use the fused engine on the CPU for that: --device cpu")
+        .with_hint("use the fused engine for that")
 }
 
 /// The fused engine on the device that is asked for; `auto` is the GPU where there is one that can be used.
@@ -202,15 +205,15 @@ fn fused(
     if !on_gpu {
         return trainer::open_divided(options, weights, division);
     }
-    if division.is_some() {
-        return Err(undivided("a GPU"));
-    }
     options.validate()?;
     let (columns, cache) = (attention::cuda::version(options.config.head_size()), cuda.kernel_cache.as_deref());
     let activations = options.dtype.into();
-    let gpu = Gpu::open(activations, program::units(activations, Some(columns)), &cuda.library_folders, cache)?;
-    let backend = Cuda::new(gpu, &options, cache, Modes::parse(&cuda.debug)?)?;
-    Ok(Box::new(trainer::Trainer::on(backend, options, weights)?))
+    let units = program::units(activations, Some(columns));
+    let gpu = Gpu::open(activations, units, &cuda.library_folders, cache, cuda.ordinal)?;
+    // Which algorithm is the fastest, each GPU would measure for itself, and sum in another order than the others.
+    let measured = if division.is_some() { None } else { cache };
+    let backend = Cuda::new(gpu, &options, measured, Modes::parse(&cuda.debug)?)?;
+    Ok(Box::new(trainer::Trainer::sharing(backend, options, weights, division)?))
 }
 
 /// What `cloze_doctor` takes: where to look.
@@ -286,7 +289,10 @@ pub(super) fn describe(engine: &dyn Engine) -> String {
     let profile: Vec<_> = engine
         .profile()
         .iter()
-        .map(|e| serde_json::json!({ "operation": e.operation, "calls": e.calls, "ms": e.time.as_secs_f64() * 1e3 }))
+        .map(|e| {
+            let ms = e.time.as_secs_f64() * 1e3;
+            serde_json::json!({ "operation": e.operation, "calls": e.calls, "ms": ms, "bytes": e.bytes })
+        })
         .collect();
     serde_json::json!({
         "parameters": parameters,

@@ -135,4 +135,12 @@ impl Collective for Shared {
     fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).exchange(to, from)
     }
+
+    fn waited(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).waited()
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).patience()
+    }
 }

@@ -18,6 +18,7 @@ pub mod linear;
 pub mod loss;
 pub mod memory;
 pub mod norm;
+pub mod sharing;
 
 pub use crate::blueprint::Linear;
 use crate::blueprint::ParameterLayout;
@@ -29,6 +30,7 @@ use embeddings::EmbeddingOps;
 use linear::LinearOps;
 use loss::LossOps;
 use memory::MemoryOps;
+use sharing::SharingOps;
 
 /// A LayerNorm in the flat buffers: weight `[C]`, and directly behind it bias `[C]` if it has one.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +96,7 @@ impl<B: MemoryOps + ?Sized> DataGradient<'_, B> {
 /// A device: its memory and the operations of an encoder with its heads, by subject. Rows are `n` tokens, masked tokens
 /// or sequences; all arithmetic is f32. Forward operations give the same bits for the same input, whatever the device's
 /// parallelism.
-pub trait Backend: LinearOps + EmbeddingOps + AttentionOps + LossOps {
+pub trait Backend: LinearOps + EmbeddingOps + AttentionOps + LossOps + SharingOps {
     /// Whether calls return before their work is done. Results are then there when they are asked for, and batches are
     /// rounded up to few shapes ([`crate::backend::bucket`]), because the same work can be replayed.
     const DEFERS: bool;

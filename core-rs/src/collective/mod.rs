@@ -1,8 +1,12 @@
 //! What stands between the gradient and the update when several processes train one model. Nothing else of the core knows
 //! that there are others. [`mpi`] carries bytes between processes; how gradients are added is not its business, but the
 //! trainer's, so that the order of sums, and with it every bit, does not depend on a library or on the number of processes.
+//! [`nccl`] carries what lies on GPUs; the processes still meet, and say numbers, over MPI.
 
 pub mod mpi;
+pub mod nccl;
+
+use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 
@@ -20,6 +24,21 @@ pub trait Collective: Send {
     /// # Errors
     /// `Io` if another process did not come, or the transfer failed. The processes can do nothing together after that.
     fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()>;
+
+    /// Waits until all have come.
+    ///
+    /// # Errors
+    /// As [`Collective::exchange`].
+    fn meet(&mut self) -> Result<()> {
+        let size = self.size();
+        self.exchange(&vec![&[][..]; size], &mut (0..size).map(|_| &mut [][..]).collect::<Vec<_>>())
+    }
+
+    /// How long it has waited, in all exchanges so far, for others that worked.
+    fn waited(&self) -> Duration;
+
+    /// How long it waits for the others before it says that one of them is stuck.
+    fn patience(&self) -> Duration;
 }
 
 /// One process alone.
@@ -37,6 +56,14 @@ impl Collective for Single {
     fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()> {
         from[0].copy_from_slice(to[0]);
         Ok(())
+    }
+
+    fn waited(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::MAX
     }
 }
 
@@ -123,6 +150,14 @@ pub(crate) mod tests {
             }
             self.barrier.wait();
             Ok(())
+        }
+
+        fn waited(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn patience(&self) -> Duration {
+            Duration::from_secs(60)
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::nccl::{Calls, ID_BYTES, UniqueId};
 use super::{Algorithm, Argument, Device, Dtype, Lane, Launch, Product, Tensor};
 use crate::error::Result;
 
@@ -71,6 +72,10 @@ impl Device for Counting {
         Ok(())
     }
 
+    fn is_passed(&self, (): &()) -> Result<bool> {
+        Ok(true)
+    }
+
     fn milliseconds(&self, (): &(), (): &()) -> Result<f32> {
         Ok(0.0)
     }
@@ -118,4 +123,47 @@ impl Device for Counting {
     fn replay(&self, (): &()) -> Result<()> {
         Ok(())
     }
+}
+
+/// It is alone: there is nothing to send.
+impl Calls for Counting {
+    type Communicator = ();
+
+    fn nccl_version(&self) -> Result<String> {
+        Ok("none".into())
+    }
+
+    fn unique_id(&self) -> Result<UniqueId> {
+        Ok([0; ID_BYTES])
+    }
+
+    fn join(&self, _id: &UniqueId, _rank: usize, _size: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn begin_group(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn end_group(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn send(&self, (): &(), _from: Tensor, _to: usize, _lane: Lane) -> Result<()> {
+        Ok(())
+    }
+
+    fn receive(&self, (): &(), _to: Tensor, _from: usize, _lane: Lane) -> Result<()> {
+        Ok(())
+    }
+
+    fn all_gather(&self, (): &(), _from: Tensor, _to: Tensor, _lane: Lane) -> Result<()> {
+        Ok(())
+    }
+
+    fn is_ready(&self, (): &()) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn abort(&self, (): ()) {}
 }

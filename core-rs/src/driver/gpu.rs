@@ -4,6 +4,8 @@
 //! A context belongs to the thread that has made it current, and calls of one engine come from different threads of
 //! Deno's pool: every call makes it current first, which costs next to nothing where it already is.
 
+mod nccl;
+
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
@@ -54,6 +56,8 @@ pub struct Gpu {
     functions: Mutex<HashMap<&'static str, Function>>,
     blas: Mutex<Option<Blas>>,
     _workspace: Memory,
+    /// Where NCCL is looked for, once it is needed.
+    folders: Vec<PathBuf>,
     context: Arc<Context>,
 }
 
@@ -175,12 +179,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    /// Opens the first GPU with the kernels of `units`, whose activations are of that type. Libraries are also looked for in
-    /// `folders`; `cache` keeps compiled kernels.
+    /// Opens a GPU with the kernels of `units`, whose activations are of that type: number `ordinal` of those that the driver
+    /// sees. Libraries are also looked for in `folders`; `cache` keeps compiled kernels.
     ///
     /// # Errors
     /// `NoDevice` if there is no GPU or a library is missing, with what to install.
-    pub fn open(activations: Dtype, units: Vec<Unit>, folders: &[PathBuf], cache: Option<&Path>) -> Result<Self> {
+    pub fn open(
+        activations: Dtype,
+        units: Vec<Unit>,
+        folders: &[PathBuf],
+        cache: Option<&Path>,
+        ordinal: usize,
+    ) -> Result<Self> {
         let report = libraries::find(folders);
         if let Some(problem) = report.problem {
             let missing = report.libraries.iter().find(|l| l.path.is_none());
@@ -188,7 +198,12 @@ impl Gpu {
                 missing.map_or("use --device cpu".into(), |l| format!("install {}; or use --device cpu", l.install));
             return Err(Error::new(Code::NoDevice, format!("there is no CUDA device: {problem}")).with_hint(hint));
         }
-        let gpu = &report.gpus[0];
+        let Some(gpu) = report.gpus.get(ordinal).filter(|gpu| gpu.problem.is_none()) else {
+            let problem = report.gpus.get(ordinal).and_then(|gpu| gpu.problem.clone());
+            let message = problem
+                .unwrap_or_else(|| format!("GPU {ordinal} is asked for, but the driver sees {}", report.gpus.len()));
+            return Err(Error::new(Code::NoDevice, message).with_hint("use --device cpu"));
+        };
         let (major, minor) = gpu.compute_capability.split_once('.').unwrap_or(("8", "0"));
         // Architecture-specific code from Hopper on: the kernels use none of it yet, but NVRTC may.
         let suffix = if major.parse().unwrap_or(0) >= 9 { "a" } else { "" };
@@ -196,7 +211,7 @@ impl Gpu {
         let [_, blas, _] = &report.libraries[..] else { unreachable!("three libraries are looked for") };
         let kind = format!("{} cuBLASLt {}", gpu.name, blas.version.as_deref().unwrap_or("?"));
         let name = format!("{} (compute capability {})", gpu.name, gpu.compute_capability);
-        let start = |code: &[Vec<u8>]| Self::start(&name, &kind, activations, code);
+        let start = |code: &[Vec<u8>]| Self::start(ordinal, [&name, &kind], folders, activations, code);
         let mut started = start(&nvrtc::kernels(&architecture, &units, cache, Kept::Used)?);
         // What was kept is whole, but this driver does not take it.
         if let Err(DriverError(sys::CUresult::CUDA_ERROR_INVALID_IMAGE | sys::CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU)) =
@@ -207,13 +222,13 @@ impl Gpu {
         started.map_err(|error| cuda_error("it does not start", error))?
     }
 
-    /// Bytes that are free on the first GPU, which [`libraries::find`] has found.
+    /// Bytes that are free on a GPU, by its number, once [`libraries::find`] has found the driver.
     ///
     /// # Errors
     /// What the driver says.
-    pub fn free_memory() -> Result<usize> {
+    pub fn free_memory(ordinal: usize) -> Result<usize> {
         let free = || {
-            let device = result::device::get(0)?;
+            let device = result::device::get(ordinal as i32)?;
             // SAFETY: the device comes from the driver; the context is released when it is dropped.
             let context = Context { device, context: unsafe { result::primary_ctx::retain(device)? } };
             context.bind()?;
@@ -222,8 +237,14 @@ impl Gpu {
         free().map_err(|error| cuda_error("its free memory", error))
     }
 
-    fn start(name: &str, kind: &str, activations: Dtype, code: &[Vec<u8>]) -> Driver<Result<Self>> {
-        let device = result::device::get(0)?;
+    fn start(
+        ordinal: usize,
+        [name, kind]: [&str; 2],
+        folders: &[PathBuf],
+        activations: Dtype,
+        code: &[Vec<u8>],
+    ) -> Driver<Result<Self>> {
+        let device = result::device::get(ordinal as i32)?;
         // SAFETY: the handles come from the calls above them; each of `code` is a whole cubin.
         let (context, compute, copies, modules) = unsafe {
             // As for events. Another user of the context may have decided otherwise already.
@@ -248,6 +269,7 @@ impl Gpu {
             functions: Mutex::default(),
             blas: Mutex::new(Some(blas)),
             _workspace: workspace,
+            folders: folders.to_vec(),
             context,
         }))
     }
@@ -362,6 +384,14 @@ impl Device for Gpu {
     fn finish(&self, event: &Event) -> Result<()> {
         // SAFETY: as above.
         self.call("a kernel or an upload", || unsafe { result::event::synchronize(event.handle) })
+    }
+
+    fn is_passed(&self, event: &Event) -> Result<bool> {
+        // SAFETY: as above.
+        self.call("a kernel or an exchange", || match unsafe { result::event::query(event.handle) } {
+            Err(DriverError(sys::CUresult::CUDA_ERROR_NOT_READY)) => Ok(false),
+            done => done.map(|()| true),
+        })
     }
 
     fn milliseconds(&self, from: &Event, to: &Event) -> Result<f32> {

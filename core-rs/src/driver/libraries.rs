@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use cudarc::driver::DriverError;
-use cudarc::{cublaslt, driver, nvrtc};
+use cudarc::{cublaslt, driver, nccl, nvrtc};
 use serde::Serialize;
 
 /// One of the libraries.
@@ -30,6 +30,8 @@ pub struct Library {
 pub struct GpuInfo {
     /// Its name.
     pub name: String,
+    /// What tells it from all others, in hexadecimal digits.
+    pub uuid: String,
     /// Compute capability, such as `9.0`.
     pub compute_capability: String,
     /// Bytes of memory.
@@ -43,6 +45,8 @@ pub struct GpuInfo {
 pub struct Report {
     /// Driver, cuBLASLt and NVRTC.
     pub libraries: Vec<Library>,
+    /// NCCL, which only the GPUs of several processes need.
+    pub nccl: Library,
     /// The GPUs, if there is a driver.
     pub gpus: Vec<GpuInfo>,
     /// Why `--device cuda` would fail; nothing if it would not.
@@ -51,6 +55,7 @@ pub struct Report {
 
 const DRIVER: &str = "the NVIDIA driver (580 or newer for CUDA 13, 570 or newer for CUDA 12): nvidia.com/drivers";
 const CUBLASLT: &str = "cuBLAS of CUDA 12 or 13: the CUDA toolkit, or: pip install nvidia-cublas";
+const NCCL: &str = "NCCL 2.18 or newer of the same CUDA: libnccl2, or: pip install nvidia-nccl-cu13 (or -cu12)";
 const NVRTC: &str = "NVRTC of CUDA 12 or 13: the CUDA toolkit, or: pip install nvidia-cuda-nvrtc";
 
 /// Looks for the libraries, also in `folders`, and keeps those loaded that are found there.
@@ -115,7 +120,32 @@ pub fn find(folders: &[PathBuf]) -> Report {
         (_, _, None) => Some("the driver sees no GPU".into()),
         (_, _, Some(gpu)) => gpu.problem.clone(),
     };
-    Report { libraries, gpus, problem }
+    Report { libraries, nccl: find_nccl(folders), gpus, problem }
+}
+
+/// Looks for NCCL, also in `folders`, and keeps it loaded if it is found there.
+pub fn find_nccl(folders: &[PathBuf]) -> Library {
+    // SAFETY: as in `find`.
+    let is_there = unsafe {
+        nccl::sys::is_culib_present() || {
+            preload(folders, &["nccl"]);
+            nccl::sys::is_culib_present()
+        }
+    };
+    let version = || {
+        let mut version = 0;
+        // SAFETY: the library is there.
+        let found = unsafe { nccl::sys::ncclGetVersion(&mut version) };
+        // 2.27.5 is 22705.
+        let said = format!("{}.{}.{}", version / 10_000, version / 100 % 100, version % 100);
+        (found == nccl::sys::ncclResult_t::ncclSuccess).then_some(said)
+    };
+    Library {
+        name: "nccl",
+        path: is_there.then(|| loaded_from("libnccl.so").unwrap_or_else(|| "the system's search path".into())),
+        version: if is_there { version() } else { None },
+        install: NCCL,
+    }
 }
 
 /// Bytes of the current GPU's memory that are in use by anyone; nothing where no engine is open on one.
@@ -152,8 +182,10 @@ fn gpus() -> Result<Vec<GpuInfo>, String> {
             )
         };
         let name = driver::result::device::get_name(device)?;
+        let uuid = driver::result::device::get_uuid(device)?;
+        let uuid = uuid.bytes.iter().map(|&byte| format!("{:02x}", byte as u8)).collect();
         let problem = (major < 8).then(|| format!("{name} has compute capability {major}.{minor}, but 8.0 is needed"));
-        Ok(GpuInfo { name, compute_capability: format!("{major}.{minor}"), memory_bytes, problem })
+        Ok(GpuInfo { name, uuid, compute_capability: format!("{major}.{minor}"), memory_bytes, problem })
     };
     let gpus: Result<_, DriverError> = (0..count).map(describe).collect();
     gpus.map_err(|error| format!("the driver does not describe its GPUs: {error:?}"))

@@ -7,6 +7,7 @@ pub mod counting;
 pub mod gpu;
 pub mod libraries;
 pub mod matmul;
+pub mod nccl;
 pub mod nvrtc;
 pub mod products;
 pub mod queue;
@@ -240,8 +241,8 @@ pub enum Lane {
 }
 
 /// A device, as thin as it can be: each method is one call of the driver or of cuBLASLt, and returns before the work is
-/// done unless it says that it waits. What is made of these calls is in [`queue`].
-pub trait Device: Send + 'static {
+/// done unless it says that it waits. What is made of these calls is in [`queue`]; those of NCCL are in [`nccl`].
+pub trait Device: nccl::Calls + Send + 'static {
     /// Owned memory on the device; freed when it is dropped, after what still uses it.
     type Memory: Send + Debug;
     /// Host memory that the device copies from by itself.
@@ -289,6 +290,9 @@ pub trait Device: Send + 'static {
 
     /// Waits for the point.
     fn finish(&self, event: &Self::Event) -> Result<()>;
+
+    /// Whether the point has been passed.
+    fn is_passed(&self, event: &Self::Event) -> Result<bool>;
 
     /// Between two points that have been passed.
     fn milliseconds(&self, from: &Self::Event, to: &Self::Event) -> Result<f32>;

@@ -180,6 +180,17 @@ impl<D: Device> Queue<D> {
         self.state.borrow_mut().work.push(Command::Clear(x));
     }
 
+    /// Notes `to = from`, of one length and type.
+    ///
+    /// # Panics
+    /// If they are not.
+    pub fn copy(&self, to: Tensor, from: Tensor) {
+        assert_eq!((to.len, to.dtype), (from.len, from.dtype), "a copy between tensors that are not alike");
+        if to.len > 0 {
+            self.state.borrow_mut().work.push(Command::Copy(to, from));
+        }
+    }
+
     /// Numbers for the work up to the next submission, at a place with room for `room` of them. The same sequence of calls
     /// with the same rooms gives the same places. What lies behind the numbers in their room is undefined.
     ///

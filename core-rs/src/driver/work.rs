@@ -13,6 +13,8 @@ pub enum Command {
     Multiply(Product),
     /// `x = 0`
     Clear(Tensor),
+    /// To the first from the second, which is as long.
+    Copy(Tensor, Tensor),
 }
 
 impl Command {
@@ -21,6 +23,7 @@ impl Command {
         match self {
             Self::Launch(launch, _) => launch.kernel,
             Self::Clear(_) => "clear",
+            Self::Copy(..) => "copy",
             Self::Multiply(product) => match (product.a.transposed, product.b.transposed) {
                 (false, true) => "product: forward",
                 (false, false) => "product: data gradient",
@@ -86,6 +89,7 @@ impl Work {
                 }
                 Command::Multiply(product) => multiply(product)?,
                 Command::Clear(x) => device.clear(*x)?,
+                Command::Copy(to, from) => device.copy(*to, *from)?,
             }
         }
         Ok(())

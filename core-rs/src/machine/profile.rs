@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Calls and time of one operation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Entry {
     /// Name of the operation.
     pub operation: &'static str,
@@ -13,6 +13,8 @@ pub struct Entry {
     pub calls: u64,
     /// Wall clock of all calls.
     pub time: Duration,
+    /// Bytes that it sent to other processes.
+    pub bytes: u64,
 }
 
 /// Collects the times of operations, if it is on.
@@ -69,7 +71,7 @@ fn add(entries: &Mutex<Vec<Entry>>, operation: &'static str, time: Duration) {
     let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
     match entries.iter_mut().find(|entry| entry.operation == operation) {
         Some(entry) => (entry.calls, entry.time) = (entry.calls + 1, entry.time + time),
-        None => entries.push(Entry { operation, calls: 1, time }),
+        None => entries.push(Entry { operation, calls: 1, time, bytes: 0 }),
     }
 }
 

@@ -28,6 +28,11 @@ pub struct Tensors {
 }
 
 impl Tensors {
+    /// Elements of a slot that are here; none of one that there is not.
+    pub fn slot_len(&self, name: &str) -> usize {
+        self.slots.iter().find(|(slot, _)| *slot == name).map_or(0, |(_, values)| values.len)
+    }
+
     /// A slot of `count` elements.
     ///
     /// # Panics
@@ -58,7 +63,12 @@ impl<D: Device> Clip<D> {
         })
     }
 
-    /// f64 `squared_norm` = Σ x², blocks added in a fixed order, and the scale that [`OnCuda::update`] takes. If the norm is
+    /// Scratch for the sums of squares of all blocks.
+    pub(crate) fn partials(&self) -> Tensor {
+        self.partials.tensor()
+    }
+
+    /// f64 `squared_norm` = Σ x², blocks added in a fixed order, or that of all processes' shares, and the scale that [`OnCuda::update`] takes. If the norm is
     /// not finite, f64 `failed` receives the number of the update, from 1, unless it says something already.
     pub fn run(
         &self,
@@ -69,7 +79,10 @@ impl<D: Device> Clip<D> {
         failed: Tensor,
     ) -> Tensor {
         let clip = queue.input(&[update.units as f64, self.largest, (update.step + 1) as f64], 3);
-        let (blocks, partials) = squared_norm_partials(queue, gradients, self.partials.tensor());
+        let (blocks, partials) = match update.share {
+            Some(share) => (1, queue.input(&[share.squared_norm], 1)),
+            None => squared_norm_partials(queue, gradients, self.partials.tensor()),
+        };
         let (squared_norm, failed) = (squared_norm.expect(1, Dtype::Wide), failed.expect(1, Dtype::Wide));
         let scale = self.scale.tensor();
         queue.launch(
@@ -81,7 +94,7 @@ impl<D: Device> Clip<D> {
 }
 
 /// Sums of squares of blocks of `x`, at the beginning of `partials`: how many there are, and where.
-pub(super) fn squared_norm_partials<D: Device>(queue: &Queue<D>, x: Tensor, partials: Tensor) -> (u32, Tensor) {
+pub(crate) fn squared_norm_partials<D: Device>(queue: &Queue<D>, x: Tensor, partials: Tensor) -> (u32, Tensor) {
     let blocks = x.len.div_ceil(BLOCK);
     let partials = partials.expect(blocks, Dtype::Wide);
     queue.launch(

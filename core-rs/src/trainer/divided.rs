@@ -9,39 +9,70 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::backend::Backend;
+use crate::backend::sharing::part;
+use crate::backend::{Backend, Totals};
 use crate::blueprint::ParameterLayout;
 use crate::collective::Division;
+use crate::driver::{bytes_of, bytes_of_mut};
 use crate::engine::LossSum;
 use crate::error::{Code, Error, Result};
-use crate::machine::memory::{Buffer, zeros};
+use crate::machine::memory::zeros;
 use crate::machine::profile::Entry;
-use crate::optim::clip::{BLOCK, squared_norm_of_block};
+use crate::optim::clip::BLOCK;
 use crate::optim::slots::{Slot, SlotLayout};
 use crate::optim::{Optimizer, Share};
 
 /// The part of an engine that knows of micro-batches and processes.
 pub(super) struct Divided<B: Backend> {
     division: Division,
-    /// Elements of all parameters.
+    /// Elements of all parameters, and of a process's share of them: the last shares may be shorter.
     len: usize,
+    each: usize,
     /// Whether each process updates its share only.
     shares_update: bool,
+    /// Whether the norm is that which is added up here, and not by the device as it updates: its blocks are added in order,
+    /// wherever they lie.
+    knows_norm: bool,
     /// By height: the sum of a subtree that waits for its right neighbour.
     waiting: Vec<B::Buffer>,
     /// Of this process's leaves of the update in progress, in order. Where the device defers, their counts alone.
     leaves: Vec<LossSum>,
-    /// Gradient or weights on the host; empty for one process.
-    host: Buffer,
-    /// All subtrees' sums of this process's share, one behind the other.
-    subtrees: Buffer,
+    /// All subtrees' sums of this process's share, one behind the other; then room for all shares.
+    subtrees: B::Buffer,
     /// Σ x² of the gradient of the update in progress.
     squared_norm: f64,
     /// All of each slot, between `collect_slots` and the next save.
     collected: Vec<Vec<f32>>,
-    /// How often and how long the others were waited for and spoken to.
-    exchanges: u64,
-    exchanging: Duration,
+    spent: Spent,
+}
+
+/// What processes do together in an update, and what they did of it so far.
+#[derive(Default)]
+struct Spent([Entry; 5]);
+
+/// Places in it: the wait for the slowest before each exchange, and the exchanges without it.
+const MEETING: usize = 0;
+const GRADIENTS: usize = 1;
+const SUMS: usize = 2;
+const NUMBERS: usize = 3;
+const WEIGHTS: usize = 4;
+const NAMES: [&str; 5] =
+    ["exchange: meeting", "exchange: gradients", "exchange: sums", "exchange: numbers", "exchange: weights"];
+
+impl Spent {
+    /// Notes one exchange of so many bytes, sent from here, which began then and waited for others.
+    fn note(&mut self, at: usize, bytes: usize, began: Instant, waited: Duration) {
+        for (at, bytes, time) in [(at, bytes, began.elapsed().saturating_sub(waited)), (MEETING, 0, waited)] {
+            let Entry { calls, time: all, bytes: sent, .. } = &mut self.0[at];
+            (*calls, *all, *sent) = (*calls + 1, *all + time, *sent + bytes as u64);
+        }
+    }
+
+    /// Notes what was done without the others.
+    fn note_alone(&mut self, at: usize, began: Instant) {
+        let Entry { calls, time, .. } = &mut self.0[at];
+        (*calls, *time) = (*calls + 1, *time + began.elapsed());
+    }
 }
 
 impl<B: Backend> Divided<B> {
@@ -49,19 +80,19 @@ impl<B: Backend> Divided<B> {
     pub fn new(backend: &B, layout: &ParameterLayout, optimizer: &Optimizer, division: Division) -> Result<Self> {
         division.validate()?;
         let (own, size, len) = (division.own(), division.collective.size(), layout.len());
+        let each = len.div_ceil(BLOCK).div_ceil(size) * BLOCK;
         let waiting = (0..own.ilog2()).map(|_| backend.zeroed(len)).collect::<Result<_>>()?;
-        let mine = share(len, size, division.collective.rank()).len();
         Ok(Self {
             len,
+            each,
             shares_update: size > 1 && optimizer.is_elementwise(),
+            knows_norm: (size > 1 || B::DEFERS) && optimizer.is_elementwise(),
             waiting,
             leaves: Vec::with_capacity(own),
-            host: Buffer::zeroed(if size > 1 { len } else { 0 })?,
-            subtrees: Buffer::zeroed(if size > 1 { size * mine } else { 0 })?,
+            subtrees: backend.zeroed(if size > 1 { size * each } else { 0 })?,
             squared_norm: 0.0,
             collected: Vec::new(),
-            exchanges: 0,
-            exchanging: Duration::ZERO,
+            spent: Spent::default(),
             division,
         })
     }
@@ -80,21 +111,22 @@ impl<B: Backend> Divided<B> {
     }
 
     /// Takes over the gradient of a micro-batch. `gradients` is then zero, or, after the last one, the sum of all.
-    pub fn add_leaf(&mut self, backend: &mut B, sums: LossSum, gradients: &mut B::Buffer) {
+    pub fn add_leaf(&mut self, backend: &mut B, sums: LossSum, gradients: &mut B::Buffer) -> Result<()> {
         let leaf = self.leaves.len();
         self.leaves.push(sums);
+        backend.keep_totals(leaf, self.division.own())?;
         let height = leaf.trailing_ones() as usize;
         for waiting in &self.waiting[..height] {
             backend.add(self.len, 1, waiting, gradients);
         }
         if let Some(waiting) = self.waiting.get_mut(height) {
-            std::mem::swap(waiting, gradients);
-            backend.clear(gradients);
+            backend.hand_over(gradients, waiting);
         }
+        Ok(())
     }
 
     /// Adds up the gradient of all processes, but for what is `outside` of the training: all of it, or this process's share.
-    /// Returns the sums of all leaves, in order.
+    /// Returns the sums of all leaves, in order. A device that defers is waited for.
     pub fn sum(
         &mut self,
         backend: &mut B,
@@ -106,35 +138,47 @@ impl<B: Backend> Divided<B> {
             let message = format!("update: {} of this process's {own} micro-batches were given", self.leaves.len());
             return Err(Error::new(Code::InvalidState, message));
         }
-        let size = self.division.collective.size();
-        if size == 1 {
-            outside.iter().for_each(|range| backend.clear_part(gradients, range.clone()));
-            return Ok(std::mem::take(&mut self.leaves));
+        let shared = self.division.collective.size() > 1;
+        if shared {
+            backend.check()?;
+            self.sum_subtrees(backend, gradients)?;
         }
-        backend.read(gradients, 0, &mut self.host);
-        backend.check()?;
-        self.sum_subtrees()?;
-        let own = self.range();
-        for range in outside {
-            let part = range.start.max(own.start)..range.end.min(own.end);
+        let range = self.range();
+        for outside in outside {
+            if !shared {
+                backend.clear_part(gradients, outside.clone());
+                continue;
+            }
+            let part = outside.start.max(range.start)..outside.end.min(range.end);
             if !part.is_empty() {
-                self.subtrees[part.start - own.start..part.end - own.start].fill(0.0);
+                backend.clear_part(&mut self.subtrees, part.start - range.start..part.end - range.start);
             }
         }
-        let leaves = self.gather_small()?;
-        if self.shares_update {
-            backend.write(gradients, own.start, &self.subtrees[..own.len()]);
-        } else {
-            self.host[own.clone()].copy_from_slice(&self.subtrees[..own.len()]);
-            self.gather()?;
-            backend.write(gradients, 0, &self.host);
+        if !shared && !B::DEFERS {
+            return Ok(std::mem::take(&mut self.leaves));
+        }
+        let squares = match (shared, self.knows_norm) {
+            (true, _) => backend.squared_norms(&self.subtrees, 0..range.len())?,
+            (false, true) => backend.squared_norms(gradients, range.clone())?,
+            (false, false) => Vec::new(),
+        };
+        for (leaf, Totals { loss, correct, .. }) in self.leaves.iter_mut().zip(backend.kept_totals(own)?) {
+            (leaf.loss_sum, leaf.sequence_loss_sum) = (loss[0], loss[1]);
+            (leaf.correct, leaf.sequences_correct) = (correct[0], correct[1]);
+        }
+        let leaves = self.gather_numbers(squares)?;
+        if shared {
+            backend.copy_part(range.len(), &self.subtrees, range.start, gradients);
+            if !self.shares_update {
+                self.gather(backend, gradients)?;
+            }
         }
         Ok(leaves)
     }
 
-    /// The elements and slots that this process keeps and updates; `None` if that is all of them.
+    /// The elements and slots that this process keeps and updates; `None` if that is all of them, and the device takes the norm.
     pub fn share(&self, layout: &ParameterLayout, slots: &[Slot<B::Buffer>]) -> Option<Share> {
-        self.shares_update.then(|| {
+        self.knows_norm.then(|| {
             let Range { start: first, end } = self.range();
             let before = slots.first().map_or(0, |slot| slot.layout.before(layout, first));
             Share { first, end, before, squared_norm: self.squared_norm }
@@ -150,7 +194,7 @@ impl<B: Backend> Divided<B> {
         if !self.shares_update {
             return 0..slot.len();
         }
-        let share = share(self.len, self.division.collective.size(), rank);
+        let share = part(self.len, self.each, rank);
         slot.before(layout, share.start)..slot.before(layout, share.end)
     }
 
@@ -159,11 +203,8 @@ impl<B: Backend> Divided<B> {
         if !self.shares_update || !self.squared_norm.is_finite() {
             return Ok(());
         }
-        let own = self.range();
-        backend.read(weights, own.start, &mut self.host[own]);
         backend.check()?;
-        self.gather()?;
-        backend.write(weights, 0, &self.host);
+        self.gather(backend, weights)?;
         backend.weights_changed(weights);
         backend.clear(gradients); // the rest of it was of no share of this process
         Ok(())
@@ -187,7 +228,7 @@ impl<B: Backend> Divided<B> {
             backend.check()?;
             let mut all = zeros(if rank == 0 { slot.layout.len() } else { 0 })?;
             let windows: Vec<_> = (0..size).map(|r| self.window_of(&slot.layout, layout, r).len()).collect();
-            let to: Vec<_> = (0..size).map(|r| bytes_of(if r == 0 { &part } else { &[] })).collect();
+            let to: Vec<_> = (0..size).map(|r| bytes_of(if r == 0 { &part[..] } else { &[] })).collect();
             let lengths = windows.into_iter().map(|len| if rank == 0 { len } else { 0 });
             let mut from: Vec<_> = split(&mut all, lengths).map(bytes_of_mut).collect();
             self.division.collective.exchange(&to, &mut from)?;
@@ -219,60 +260,57 @@ impl<B: Backend> Divided<B> {
         self.leaves.clear();
     }
 
-    /// How often and how long the others were waited for and spoken to.
-    pub fn profile(&self) -> Option<Entry> {
-        let entry = Entry { operation: "exchange", calls: self.exchanges, time: self.exchanging };
-        (self.exchanges > 0).then_some(entry)
+    /// How often and how long the others were waited for and spoken to, and how much was sent; nothing where there are none.
+    pub fn profile(&self) -> impl Iterator<Item = Entry> {
+        let entries = NAMES.into_iter().zip(&self.spent.0).map(|(operation, entry)| Entry { operation, ..*entry });
+        entries.filter(|entry| entry.calls > 0)
     }
 
     /// The elements that this process adds up.
     fn range(&self) -> Range<usize> {
-        share(self.len, self.division.collective.size(), self.division.collective.rank())
+        part(self.len, self.each, self.division.collective.rank())
     }
 
-    /// `host`: this process's sums → `subtrees`, of which the first is the sum of all in this process's share.
-    fn sum_subtrees(&mut self) -> Result<()> {
+    /// This process's sums → `subtrees`, of which the first is the sum of all in this process's share.
+    fn sum_subtrees(&mut self, backend: &mut B, gradients: &B::Buffer) -> Result<()> {
         let (size, mine) = (self.division.collective.size(), self.range().len());
-        let Self { division, host, subtrees, len, .. } = self;
+        let Self { division, subtrees, spent, len, each, .. } = self;
+        let (began, before) = (Instant::now(), division.collective.waited());
+        backend.scatter_parts(&mut *division.collective, *len, *each, gradients, subtrees)?;
+        let waited = division.collective.waited() - before;
+        spent.note(GRADIENTS, size_of::<f32>() * (*len - mine), began, waited);
         let began = Instant::now();
-        {
-            let to: Vec<_> = (0..size).map(|r| bytes_of(&host[share(*len, size, r)])).collect();
-            let mut from: Vec<_> = split(subtrees, (0..size).map(|_| mine)).map(bytes_of_mut).collect();
-            division.collective.exchange(&to, &mut from)?;
-        }
-        self.note(began);
-        let subtrees = &mut self.subtrees;
         let mut distance = 1;
         while distance < size {
             for left in (0..size).step_by(2 * distance) {
-                let (head, tail) = subtrees.split_at_mut((left + distance) * mine);
-                for (sum, other) in head[left * mine..][..mine].iter_mut().zip(&tail[..mine]) {
-                    *sum += other;
-                }
+                backend.add_part(mine, (left + distance) * *each, left * *each, subtrees);
             }
             distance *= 2;
         }
+        spent.note_alone(SUMS, began);
         Ok(())
     }
 
     /// Gathers the leaves' sums, and the norm, whose blocks are those of one process.
-    fn gather_small(&mut self) -> Result<Vec<LossSum>> {
-        let (size, mine) = (self.division.collective.size(), self.range().len());
-        let blocks = share(self.len, size, 0).len().div_ceil(BLOCK);
-        let mut squares: Vec<f64> = self.subtrees[..mine].chunks(BLOCK).map(squared_norm_of_block).collect();
+    fn gather_numbers(&mut self, mut squares: Vec<f64>) -> Result<Vec<LossSum>> {
+        let size = self.division.collective.size();
+        let blocks = if self.knows_norm || size > 1 { self.each / BLOCK } else { 0 };
         squares.resize(blocks, 0.0);
         let leaves = self.leaves.drain(..).flat_map(LossSum::to_bytes);
         let own: Vec<u8> = leaves.chain(squares.into_iter().flat_map(f64::to_le_bytes)).collect();
         let mut all = vec![0u8; own.len() * size];
         let mut from: Vec<_> = all.chunks_mut(own.len()).collect();
-        let began = Instant::now();
+        let (began, before) = (Instant::now(), self.division.collective.waited());
         self.division.collective.exchange(&vec![&own[..]; size], &mut from)?;
-        self.note(began);
+        if size > 1 {
+            let waited = self.division.collective.waited() - before;
+            self.spent.note(NUMBERS, own.len() * (size - 1), began, waited);
+        }
         let (mut sums, mut squared_norm) = (Vec::new(), 0.0);
         for (rank, bytes) in all.chunks(own.len()).enumerate() {
             let (leaves, squares) = bytes.split_at(own.len() - 8 * blocks);
             sums.extend(leaves.as_chunks().0.iter().map(LossSum::from_bytes));
-            let there = share(self.len, size, rank).len().div_ceil(BLOCK);
+            let there = part(self.len, self.each, rank).len().div_ceil(BLOCK);
             let squares = squares.as_chunks().0.iter().take(there).map(|&bytes| f64::from_le_bytes(bytes));
             squares.for_each(|square| squared_norm += square);
         }
@@ -280,30 +318,15 @@ impl<B: Backend> Divided<B> {
         Ok(sums)
     }
 
-    /// `host`: this process's share → all shares.
-    fn gather(&mut self) -> Result<()> {
-        let (size, own) = (self.division.collective.size(), self.range());
-        self.subtrees[..own.len()].copy_from_slice(&self.host[own.clone()]);
-        let to = vec![bytes_of(&self.subtrees[..own.len()]); size];
-        let lengths = (0..size).map(|r| share(self.len, size, r).len());
-        let mut from: Vec<_> = split(&mut self.host, lengths).map(bytes_of_mut).collect();
-        let began = Instant::now();
-        self.division.collective.exchange(&to, &mut from)?;
-        self.note(began);
+    /// This process's share → all shares.
+    fn gather(&mut self, backend: &mut B, x: &mut B::Buffer) -> Result<()> {
+        let bytes = size_of::<f32>() * self.range().len() * (self.division.collective.size() - 1);
+        let Self { division, subtrees, spent, len, each, .. } = self;
+        let (began, before) = (Instant::now(), division.collective.waited());
+        backend.gather_parts(&mut *division.collective, *len, *each, x, subtrees)?;
+        spent.note(WEIGHTS, bytes, began, division.collective.waited() - before);
         Ok(())
     }
-
-    fn note(&mut self, began: Instant) {
-        self.exchanges += 1;
-        self.exchanging += began.elapsed();
-    }
-}
-
-/// The elements that one of `size` processes adds up: whole blocks of the norm, about as many each, one behind the other.
-/// The first share is the longest.
-fn share(len: usize, size: usize, rank: usize) -> Range<usize> {
-    let each = len.div_ceil(BLOCK).div_ceil(size) * BLOCK;
-    (rank * each).min(len)..((rank + 1) * each).min(len)
 }
 
 /// Parts of these lengths, one behind the other.
@@ -315,24 +338,15 @@ fn split(mut all: &mut [f32], lengths: impl Iterator<Item = usize>) -> impl Iter
     })
 }
 
-fn bytes_of(x: &[f32]) -> &[u8] {
-    // SAFETY: any bytes are fine to read, and an f32 has no padding.
-    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), size_of_val(x)) }
-}
-
-fn bytes_of_mut(x: &mut [f32]) -> &mut [u8] {
-    // SAFETY: as above; any bytes are an f32.
-    unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), size_of_val(x)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn share_covers_all_elements_once_and_the_first_is_the_longest() {
+    fn part_covers_all_elements_once_and_the_first_is_the_longest() {
         for (len, size) in [(10, 4), (8 * BLOCK, 8), (3 * BLOCK + 1, 8), (1, 2), (1_000_000, 4), (9 * BLOCK - 5, 8)] {
-            let shares: Vec<_> = (0..size).map(|rank| share(len, size, rank)).collect();
+            let each = len.div_ceil(BLOCK).div_ceil(size) * BLOCK;
+            let shares: Vec<_> = (0..size).map(|rank| part(len, each, rank)).collect();
             assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
             assert_eq!((shares[0].start, shares[size - 1].end), (0, len));
             assert!(shares.iter().all(|share| share.len() <= shares[0].len()));

@@ -16,6 +16,7 @@ use cloze_core::error::{Code, Error};
 use cloze_core::rng::splitmix64;
 
 use crate::blas;
+use crate::nccl::Operation;
 
 /// When lanes work.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,8 @@ pub enum Work {
     Zero(u64, usize),
     CopyIn(Tensor, Arc<Host>, usize),
     Copy(Tensor, Tensor),
+    /// With the GPUs of other processes.
+    Peers(Arc<Operation>),
     Record(Event),
     Wait(Event, usize),
 }
@@ -57,6 +60,7 @@ impl Work {
             Self::Zero(..) => "zeroing",
             Self::CopyIn(..) => "copy_in",
             Self::Copy(..) => "copy",
+            Self::Peers(_) => "nccl",
             Self::Record(..) => "record",
             Self::Wait(..) => "wait",
         }
@@ -71,6 +75,7 @@ impl Work {
             Self::Zero(address, bytes) => vec![(*address, *bytes, true)],
             Self::CopyIn(to, _, bytes) => vec![(to.address, *bytes, true)],
             Self::Copy(to, from) => vec![(to.address, from.bytes(), true), part(from, false)],
+            Self::Peers(operation) => operation.uses().iter().map(|(x, writes)| part(x, *writes)).collect(),
             Self::Launch(..) | Self::Record(..) | Self::Wait(..) => Vec::new(),
         }
     }
@@ -102,6 +107,9 @@ impl Drop for Host {
     }
 }
 
+/// What is said of a host that would.
+const FOR_EVER: &str = "the host waits for other processes' GPUs, which may be for ever, without looking after them";
+
 /// How much of each lane's work is done, or known to be.
 type Clock = [u64; 2];
 
@@ -122,6 +130,12 @@ impl Event {
         self.0.lock().unwrap().1.len()
     }
 
+    /// Whether it has been passed since it was recorded last.
+    pub fn is_passed(&self) -> bool {
+        let event = self.0.lock().unwrap();
+        event.0 == event.1.len()
+    }
+
     /// When it was passed last, if it has been since it was recorded last.
     pub fn milliseconds(&self) -> Option<f32> {
         let event = self.0.lock().unwrap();
@@ -130,7 +144,7 @@ impl Event {
 
     /// What lay behind it at its `times`-th passing.
     fn behind(&self, times: usize) -> Clock {
-        times.checked_sub(1).map_or([0; 2], |last| self.0.lock().unwrap().1[last])
+        times.checked_sub(1).map_or([0; 2], |last| self.0.lock().unwrap().1.get(last).copied().unwrap_or_default())
     }
 }
 
@@ -214,7 +228,11 @@ impl Lanes {
     /// Whether a lane has something to do that waits for nothing.
     fn ready(&self, lane: Lane) -> bool {
         let next = self.queues[lane as usize].front();
-        next.is_some_and(|work| !matches!(work, Work::Wait(event, times) if event.passed() < *times))
+        next.is_some_and(|work| match work {
+            Work::Wait(event, times) => event.passed() >= *times,
+            Work::Peers(operation) => self.failure.is_some() || operation.is_ready(),
+            _ => true,
+        })
     }
 
     /// Works on the lanes until an event has been passed so many times.
@@ -222,7 +240,20 @@ impl Lanes {
         while event.passed() < times {
             let records = |work: &Work| matches!(work, Work::Record(e) if Arc::ptr_eq(&e.0, &event.0));
             let lane = [Lane::Compute, Lane::Copy].into_iter().find(|&l| self.queues[l as usize].iter().any(records));
-            self.next(lane.expect("an event that is recorded somewhere"), run);
+            if !self.next(lane.expect("an event that is recorded somewhere"), run) {
+                self.fail(FOR_EVER.into());
+            }
+        }
+    }
+
+    /// Works towards an event as far as nobody has to be waited for.
+    pub fn towards(&mut self, event: &Event, run: Run<'_>) {
+        let records = |work: &Work| matches!(work, Work::Record(e) if Arc::ptr_eq(&e.0, &event.0));
+        while !event.is_passed() {
+            let lane = [Lane::Compute, Lane::Copy].into_iter().find(|&l| self.queues[l as usize].iter().any(records));
+            if !self.next(lane.expect("an event that is recorded somewhere"), run) {
+                return;
+            }
         }
     }
 
@@ -234,12 +265,19 @@ impl Lanes {
     /// Works until a lane is empty; the host then knows of it.
     pub fn drain(&mut self, lane: Lane, run: Run<'_>) {
         while self.next(lane, run) {}
+        if !self.queues[lane as usize].is_empty() {
+            self.fail(FOR_EVER.into());
+            while self.next(lane, run) {}
+        }
         join(&mut self.known, self.behind[lane as usize]);
     }
 
-    /// Does the next thing on a lane; false if there is none.
+    /// Does the next thing on a lane; false if there is none, or one that others have to come for.
     fn next(&mut self, lane: Lane, run: Run<'_>) -> bool {
         let l = lane as usize;
+        if matches!(self.queues[l].front(), Some(Work::Peers(_))) && !self.ready(lane) {
+            return false;
+        }
         let Some(work) = self.queues[l].pop_front() else { return false };
         match &work {
             Work::Wait(event, times) => {

@@ -7,10 +7,12 @@ mod faults;
 mod fused;
 mod harness;
 mod lanes;
+mod nccl;
 mod nvrtc;
 mod ops;
 mod program;
 mod queue;
+mod shared;
 mod simulator;
 mod step;
 
@@ -82,7 +84,20 @@ fn main() -> ExitCode {
     for &(name, run) in queue::TESTS {
         trials.push(Trial::new(format!("queue::{name}"), compiler, run));
     }
+    for &(name, run) in shared::TESTS {
+        trials.push(Trial::new(format!("shared::{name}"), compiler, run));
+    }
     for (dtype_name, dtype) in DTYPES {
+        for (name, run) in shared::tests::<Simulator>() {
+            // Each process's lanes work on a schedule of their own.
+            let open: shared::Open<Simulator> = Arc::new(move |rank| {
+                let seed = Schedule::Random(rank as u64);
+                simulated(dtype).scheduled(if rank == 0 { Schedule::Late } else { seed })
+            });
+            trials.push(Trial::new(format!("simulated::{dtype_name}::shared::{name}"), compiler, move || {
+                run(&open, &[2, 4])
+            }));
+        }
         for (seed, (name, run)) in (2..).zip(ops::tests::<Simulator>()) {
             trials.push(Trial::new(format!("simulated::{dtype_name}::{name}"), compiler, move || {
                 let bits = [0, 1, 2].map(|order| bits_of(run, simulated(dtype).ordered(order).summing(seed)));
@@ -138,11 +153,22 @@ fn main() -> ExitCode {
             trials.push(Trial::new(name, without_nvrtc, move || nvrtc::compile(architecture, dtype)));
         }
     }
+    let gpus = libraries::find(&nvrtc::folders()).gpus.len();
+    let without_gpus = (gpus < 2).then_some("fewer than two CUDA devices");
     let without_gpu = libraries::find(&nvrtc::folders()).problem.is_some().then_some("no CUDA device");
     for (dtype_name, dtype) in DTYPES {
-        let open = move || {
-            Gpu::open(dtype, units(dtype, None), &nvrtc::folders(), Some(&nvrtc::cache())).expect("the GPU opens")
+        let open_at = move |ordinal| {
+            Gpu::open(dtype, units(dtype, None), &nvrtc::folders(), Some(&nvrtc::cache()), ordinal)
+                .expect("the GPU opens")
         };
+        let open = move || open_at(0);
+        let of_ranks: shared::Open<Gpu> = Arc::new(open_at);
+        let sizes = if gpus < 4 { vec![2] } else { vec![2, 4] };
+        for (name, run) in shared::tests::<Gpu>() {
+            let (open, sizes) = (Arc::clone(&of_ranks), sizes.clone());
+            let name = format!("gpu::{dtype_name}::shared::{name}");
+            trials.push(Trial::new(name, without_gpus, move || run(&open, &sizes)));
+        }
         for (name, run) in ops::tests::<Gpu>() {
             trials.push(Trial::new(format!("gpu::{dtype_name}::{name}"), without_gpu, move || run(&queue(open()))));
         }

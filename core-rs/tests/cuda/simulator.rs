@@ -1,5 +1,5 @@
 //! A [`Device`] on machines without a GPU: runs the kernels of a [`Program`], in which simulator.h makes a block's threads
-//! fibers and checks what they touch.
+//! fibers and checks what they touch. Long because it is every call of a driver.
 //!
 //! Like a GPU it works later than it is asked to: what it has to do waits on its [`lanes`](crate::lanes). Memory starts as
 //! NaN, its zeroing waits like everything else, and freed memory is known. Every call is noted, for tests of their order.
@@ -15,6 +15,7 @@ use cloze_core::rng::splitmix64;
 
 use crate::blas;
 use crate::lanes::{Event, Host, Lanes, Schedule, Work};
+use crate::nccl::Group;
 use crate::program::{Allocate, Begin, Program, Release, Run, Wrong};
 
 /// Whether an algorithm is for a product.
@@ -32,6 +33,7 @@ pub struct Simulator {
     names: bool,
     /// Whether an algorithm is for a product.
     multiplies: Multiplies,
+    group: Mutex<Group>,
 }
 
 /// What memory, too, has to know: freeing it waits for what is still to be done.
@@ -44,7 +46,7 @@ struct Core {
     downloads: Arc<Mutex<u64>>,
 }
 
-struct State {
+pub struct State {
     lanes: Lanes,
     schedule: Schedule,
     /// Of the sums in products: a seed.
@@ -102,6 +104,7 @@ impl Simulator {
             refuses_graphs: false,
             names: true,
             multiplies: |_, _| true,
+            group: Mutex::default(),
         }
     }
 
@@ -165,7 +168,7 @@ impl Simulator {
     }
 
     /// The same for a call that may not be made between the beginning and the end of a capture.
-    fn called_outside(&self, name: &str) -> Result<MutexGuard<'_, State>> {
+    pub fn called_outside(&self, name: &str) -> Result<MutexGuard<'_, State>> {
         let state = self.called(name)?;
         match state.captured.is_some() {
             true => Err(Error::new(Code::Unsupported, format!("{name} while a graph is captured"))),
@@ -181,6 +184,29 @@ impl Simulator {
             None => self.core.push(&mut state, Lane::Compute, work),
         }
         Ok(())
+    }
+
+    /// Queues work with other processes' GPUs.
+    pub fn put(&self, lane: Lane, work: Work) -> Result<()> {
+        let mut state = self.called_outside("nccl")?;
+        self.core.push(&mut state, lane, work);
+        Ok(())
+    }
+
+    /// What is wrong with a use of a tensor, if anything.
+    pub fn wrong(&self, x: Tensor) -> Option<String> {
+        self.core.wrong(x.address, x.bytes())
+    }
+
+    /// The same, for later.
+    pub fn checks_memory(&self) -> Box<dyn Fn(Tensor) -> Option<String> + Send + Sync> {
+        let program = Arc::clone(&self.core.program);
+        Box::new(move |x| wrong_in(&program, x.address, x.bytes()))
+    }
+
+    /// What is sent to other processes' GPUs in one call.
+    pub fn group(&self) -> &Mutex<Group> {
+        &self.group
     }
 
     /// A failure as a driver tells of it.
@@ -255,15 +281,14 @@ impl Core {
                 let from = unsafe { std::slice::from_raw_parts(host.start, bytes) };
                 slice_mut(to)[..bytes].copy_from_slice(from);
             }
+            Work::Peers(operation) => operation.run(),
             Work::Record(..) | Work::Wait(..) => {}
         }
     }
 
     /// What is wrong with a use of memory.
     fn wrong(&self, address: u64, bytes: usize) -> Option<String> {
-        let wrong = self.program.symbol::<Wrong>("cloze_wrong").expect("in memory.h");
-        // SAFETY: any address is fine.
-        text(unsafe { wrong(address as *const c_void, bytes) })
+        wrong_in(&self.program, address, bytes)
     }
 
     /// Where the allocation begins that an address lies in; 0 if it lies in none.
@@ -282,6 +307,12 @@ impl Core {
         let fault = unsafe { run(count, pointers.as_ptr(), size.as_ptr(), launch.shared, order) };
         text(fault).map(|text| Error::new(Code::Panic, text))
     }
+}
+
+fn wrong_in(program: &Program, address: u64, bytes: usize) -> Option<String> {
+    let wrong = program.symbol::<Wrong>("cloze_wrong").expect("in memory.h");
+    // SAFETY: any address is fine.
+    text(unsafe { wrong(address as *const c_void, bytes) })
 }
 
 /// A text that lives until this thread's next call.
@@ -409,6 +440,16 @@ impl Device for Simulator {
         self.told(state)
     }
 
+    fn is_passed(&self, event: &Event) -> Result<bool> {
+        let state = &mut *self.called_outside("is_passed")?;
+        let orders = state.orders();
+        state.lanes.towards(event, &|lanes, lane, work| self.core.run(lanes, lane, work, orders));
+        if event.is_passed() {
+            state.lanes.finished(event);
+        }
+        self.told(state).map(|()| event.is_passed())
+    }
+
     fn milliseconds(&self, from: &Event, to: &Event) -> Result<f32> {
         let [from, to] = [from, to].map(|event| event.milliseconds().expect("an event that has been passed"));
         Ok(to - from)
@@ -516,6 +557,16 @@ impl Device for Simulator {
         }
         Ok(())
     }
+}
+
+/// The bytes of a tensor.
+pub fn bytes<'a>(x: Tensor) -> &'a [u8] {
+    slice_mut(x)
+}
+
+/// The same, to write.
+pub fn bytes_mut<'a>(x: Tensor) -> &'a mut [u8] {
+    slice_mut(x)
 }
 
 fn slice_mut<'a>(x: Tensor) -> &'a mut [u8] {

@@ -127,7 +127,7 @@ pub fn options(heads: Heads) -> EngineOptions {
 }
 
 /// Sequences of these lengths with what an heads predicts.
-fn owned(heads: &Heads, lengths: &[i32], shift: i32) -> OwnedBatch {
+pub fn owned(heads: &Heads, lengths: &[i32], shift: i32) -> OwnedBatch {
     let n: i32 = lengths.iter().sum();
     let mut cu_seqlens = vec![0];
     cu_seqlens.extend(lengths.iter().scan(0, |at, length| {
@@ -156,14 +156,14 @@ fn owned(heads: &Heads, lengths: &[i32], shift: i32) -> OwnedBatch {
     }
 }
 
-const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
+pub const OPTIMIZER: Optimizer = Optimizer::AdamW(adamw::Options {
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-6,
     weight_decay: 0.01,
     max_grad_norm: 1.0,
 });
-const MUON: Optimizer = Optimizer::Muon(muon::Options {
+pub const MUON: Optimizer = Optimizer::Muon(muon::Options {
     momentum: 0.95,
     beta1: 0.9,
     beta2: 0.999,
@@ -171,7 +171,7 @@ const MUON: Optimizer = Optimizer::Muon(muon::Options {
     weight_decay: 0.01,
     max_grad_norm: 1.0,
 });
-const RATE: f64 = 1e-3;
+pub const RATE: f64 = 1e-3;
 
 /// Both engines, and the tolerance of a gradient relative to the largest of its tensor.
 type Both = (Box<dyn Engine>, Box<dyn Engine>, f64);

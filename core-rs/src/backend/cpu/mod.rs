@@ -7,6 +7,7 @@ mod linear;
 mod loss;
 mod memory;
 mod norm;
+mod sharing;
 
 use std::cell::RefCell;
 

@@ -13,6 +13,7 @@ mod memory;
 mod norm;
 mod plan;
 pub mod program;
+mod sharing;
 
 use super::{Backend, Linear, Totals};
 use crate::blueprint::ParameterLayout;
@@ -85,12 +86,17 @@ impl<D: Device> Backend for Cuda<D> {
         let mut values = [0f64; TOTALS];
         self.queue.read(self.totals.tensor(), bytes_of_mut(&mut values));
         self.queue.clear(self.totals.tensor());
-        let [tokens, tokens_correct, sequences, sequences_correct, squared_norm, failed] = values;
-        Totals {
-            loss: [tokens, sequences],
-            correct: [tokens_correct, sequences_correct].map(|count| count as u64),
-            grad_norm: self.updated.take().map(|units| squared_norm.sqrt() / units as f64),
-            failed_step: (failed as u64).checked_sub(1),
-        }
+        let grad_norm = self.updated.take().map(|units| values[SQUARED_NORM].sqrt() / units as f64);
+        Totals { grad_norm, ..totals_of(values) }
+    }
+}
+
+/// Totals as they lie on the device.
+fn totals_of([tokens, tokens_correct, sequences, sequences_correct, _, failed]: [f64; TOTALS]) -> Totals {
+    Totals {
+        loss: [tokens, sequences],
+        correct: [tokens_correct, sequences_correct].map(|count| count as u64),
+        grad_norm: None,
+        failed_step: (failed as u64).checked_sub(1),
     }
 }

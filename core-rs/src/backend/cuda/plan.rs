@@ -6,6 +6,7 @@ use std::path::Path;
 use super::super::{Embeddings, Heads, Linear, Norm};
 use crate::backend::bucket;
 use crate::blueprint::Blueprint;
+use crate::collective::nccl::Nccl;
 use crate::driver::queue::{Modes, Queue};
 use crate::driver::{self, Device, Dtype, Tensor, bytes_of_mut};
 use crate::engine::EngineOptions;
@@ -33,9 +34,13 @@ pub(super) const TOTALS: usize = 6;
 
 /// A device, and the memory that its operations share.
 pub struct Cuda<D: Device> {
+    /// The GPUs of the processes that share updates, once they have joined. Before the queue, whose device has to be there.
+    pub(super) peers: Option<Nccl<D>>,
     pub(super) queue: Queue<D>,
     pub(super) optimizer: Option<(Clip<D>, Box<dyn OnCuda<D>>)>,
     pub(super) totals: driver::Buffer<D>,
+    /// Those of the micro-batches of an update that is cut.
+    pub(super) kept: Option<driver::Buffer<D>>,
     /// Partial sums of the embeddings' gradient.
     sums: driver::Buffer<D>,
     /// f32: partial sums, and what attention's backward needs.
@@ -134,7 +139,9 @@ impl<D: Device> Cuda<D> {
         let training = |len| if options.training() { len } else { 0 };
         let zeroed = |len, dtype| driver::Buffer::zeroed(queue.device(), len, dtype);
         Ok(Self {
+            peers: None,
             optimizer: None,
+            kept: None,
             totals: zeroed(TOTALS, Dtype::Wide)?,
             sums: zeroed(training(Collisions::most_slots(n) * embedding_size), Dtype::F32)?,
             scratch: zeroed(training(partials.unwrap_or(0)), Dtype::F32)?,

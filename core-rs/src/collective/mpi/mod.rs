@@ -7,6 +7,7 @@
 mod find;
 mod table;
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::thread::{sleep, yield_now};
@@ -40,6 +41,8 @@ pub struct Mpi {
     patience: Duration,
     /// Whether it has left the others.
     left: bool,
+    /// How long it has waited in meetings.
+    waited: Cell<Duration>,
 }
 
 /// Ends all processes.
@@ -79,7 +82,7 @@ impl Mpi {
             table.check("MPI_Comm_rank", (table.comm_rank)(world, &mut rank))?;
             table.check("MPI_Comm_size", (table.comm_size)(world, &mut size))?;
         }
-        Ok(Self { table, rank: rank as usize, size: size as usize, patience, left: false })
+        Ok(Self { table, rank: rank as usize, size: size as usize, patience, left: false, waited: Cell::default() })
     }
 
     /// Leaves the others, who have to leave, too.
@@ -90,11 +93,6 @@ impl Mpi {
         self.left = true;
         // SAFETY: MPI is initialized, and `exchange` calls it no more.
         self.table.check("MPI_Finalize", unsafe { (self.table.finalize)() })
-    }
-
-    /// How long it waits for the others where nothing else is said.
-    pub fn patience(&self) -> Duration {
-        self.patience
     }
 
     /// What ends all processes.
@@ -112,7 +110,9 @@ impl Mpi {
         }
         // All wait for one that is stuck, but one of them should say so first: the first, which knows who has come.
         let patience = patience.map(|patience| patience * (4 + self.rank.min(2) as u32) / 4);
+        let began = Instant::now();
         self.meet(patience)?;
+        self.waited.set(self.waited.get() + began.elapsed());
         from[self.rank].copy_from_slice(to[self.rank]);
         let mut pending = Vec::with_capacity(self.size);
         for peer in (0..self.size).filter(|peer| *peer != self.rank) {
@@ -289,5 +289,13 @@ impl Collective for Mpi {
 
     fn exchange(&mut self, to: &[&[u8]], from: &mut [&mut [u8]]) -> Result<()> {
         self.exchange_within(to, from, Some(self.patience))
+    }
+
+    fn waited(&self) -> Duration {
+        self.waited.get()
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 }

@@ -30,7 +30,10 @@ impl<D: Device> OnCuda<D> for Cuda<D> {
         let super::Factors { beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept } =
             self.options.factors(update);
         let factors = [beta1, beta2, one_minus_beta1, one_minus_beta2, rate, root, epsilon, kept];
-        let (factors, count) = (queue.input(&factors, factors.len()), self.places.len());
+        let factors = queue.input(&factors, factors.len());
+        // Of the slots' elements, those that are here.
+        let before = update.share.map_or(0, |share| share.before);
+        let count = if update.share.is_some() { state.slot_len(SLOTS[0]) } else { self.places.len() };
         if count == 0 {
             return;
         }
@@ -38,7 +41,8 @@ impl<D: Device> OnCuda<D> for Cuda<D> {
         queue.launch(
             &Launch::threads("adamw", count.div_ceil(4)),
             &[
-                (count as u64).into(),
+                (before as u64).into(),
+                ((before + count) as u64).into(),
                 self.places.parameters().into(),
                 self.places.starts().into(),
                 self.places.shifts().into(),
