@@ -9,7 +9,7 @@ export const BATCH_FLAGS = {
   recipe: choice(
     RECIPES,
     "bert is as published: 15% masked, dropout 0.1. fast reaches a low loss sooner: it begins with the " +
-      "frequencies of tokens, layers that suit their width and sequences of 32, masks 40% at first and 15% at " +
+      "frequencies of tokens, layers that suit their width, heads that look at neighbours and sequences of 32, masks 40% at first and 15% at " +
       "the end, and drops nothing where passes over the text are few. Other flags go before it.",
     "fast, or bert with --from",
   ),

@@ -1,5 +1,5 @@
 //! An NVIDIA GPU as a [`Device`]: the driver's context, two streams, the kernels, cuBLASLt. One call of the driver a
-//! method; what is made of them is in [`super::queue`].
+//! method; what is made of them is in [`super::queue`]. Long because there are many.
 //!
 //! A context belongs to the thread that has made it current, and calls of one engine come from different threads of
 //! Deno's pool: every call makes it current first, which costs next to nothing where it already is.
