@@ -104,7 +104,7 @@ Deno.test("readLabeled names file, line and column of what is wrong", async () =
   await refuse("a.csv", "text,label\ngood,", "line 2: the label is missing");
   await refuse("a.jsonl", '{"text":"good","label":1}\n{"text":"bad"}\n', 'line 2 has no field "label"; it has: text');
   await refuse("a.jsonl", '{"text":[5],"label":1}\n', "line 1: the text is [5]");
-  await refuse("a.jsonl", '{"text":"good","label":["a"]}\n', 'line 1: the label is ["a"]');
+  await refuse("a.jsonl", '{"text":"good","label":{"a":1}}\n', 'line 1: the label is {"a":1}');
   await refuse("a.jsonl", "[1]\n", "line 1 is not a JSON object");
   await refuse("a.jsonl", "{\n", "line 1 is not JSON");
   await refuse("a.txt", "good\n", "is no kind of file that labels are read from");

@@ -20,6 +20,10 @@ export interface MachineReport {
   library: string;
   /** Version of the core. */
   version: string;
+  /** What the CPU calls itself; nothing where it does not. */
+  processor: string;
+  /** Of the machine; 0 where it does not tell. */
+  memory_bytes: number;
   instruction_set: string;
   threads: number;
   cuda: {

@@ -9,7 +9,7 @@ import { LONGEST_FILE, readTextIfThere, readWholeText } from "../config/regular_
 import { type Json, object, parseJson } from "./json_fields.ts";
 import { checkOuterFields, parseObject, saysWordPiece } from "./outer_fields.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { checkFields, familyOf } from "./tokenizer_family.ts";
+import { checkFields, checkWordPiece, familyOf } from "./tokenizer_family.ts";
 import { fromVocabTxt, wordPieceFrom } from "./wordpiece/load.ts";
 
 /** Files that a tokenizer is read from, the first one that a folder has. */
@@ -48,7 +48,10 @@ export async function loadTokenizer(
   try {
     checkFields(files.config);
     const family = familyOf(files.config, files.model);
-    if (!path.endsWith(".json")) return fromVocabTxt(text, files);
+    if (!path.endsWith(".json")) {
+      checkWordPiece(family);
+      return fromVocabTxt(text, files);
+    }
     const json = parseObject(text);
     if (path.endsWith("vocab.json")) {
       const { pipelineFromVocabJson } = await pipelines();

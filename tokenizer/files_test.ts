@@ -215,6 +215,14 @@ Deno.test("what would be tokenized differently is refused, with the reason", asy
     const message = `the id ${id} of "far" is taken or outside 0..12`;
     await refuse((json) => ({ ...json, model: { ...json.model, vocab: vocab(json) } }), message);
   }
+  const roberta = { tokenizer_class: "RobertaTokenizer" };
+  await withFiles({ "vocab.txt": "[PAD]\n", "tokenizer_config.json": roberta }, async (folder) => {
+    await assertRejects(
+      () => loadTokenizer(folder),
+      ClozeError,
+      "its tokenizer is roberta's, which is not made of a vocab.txt",
+    );
+  });
   await withFiles({ "vocab.txt": "[PAD]\n", "tokenizer_config.json": "{" }, async (folder) => {
     await assertRejects(() => loadTokenizer(folder), ClozeError, "tokenizer_config.json is not JSON");
   });

@@ -105,6 +105,20 @@ export function familyOf(config: Record<string, Json>, model: Record<string, Jso
   );
 }
 
+/**
+ * Checks that a family's tokenizer can be made of a `vocab.txt`, which is a list of WordPiece tokens. transformers makes one
+ * without these words where the family's has other files.
+ *
+ * @throws {ClozeError} naming the family.
+ */
+export function checkWordPiece(family: Family): void {
+  if (family === "bert" || family === "bert-file" || family === "file") return;
+  throw new ClozeError("input", `its tokenizer is ${family}'s, which is not made of a vocab.txt`, {
+    hint:
+      "add its tokenizer.json, or, if these are WordPiece tokens, say tokenizer_class BertTokenizer in tokenizer_config.json",
+  });
+}
+
 /** Fields of tokenizer_config.json that change ids where they are not as here. */
 const REFUSED: Record<string, (value: Json) => boolean> = {
   auto_map: (value) => Array.isArray(value) || (isObject(value) && "AutoTokenizer" in value),

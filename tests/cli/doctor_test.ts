@@ -13,7 +13,7 @@ testWithCore("doctor tells what there is and what to install for a GPU", async (
     const { code, stdout, stderr } = await place.cloze(["doctor"]);
     assertEquals([code, stderr], [0, ""]);
     const rows = stdout.trimEnd().split("\n").map((line) => line.slice(0, 10).trim());
-    const first = ["cloze", "deno", "system", "core", "cpu", "dtype", "driver", "cublasLt", "nvrtc", "nccl"];
+    const first = ["cloze", "deno", "system", "core", "cpu", "memory", "dtype", "driver", "cublasLt", "nvrtc", "nccl"];
     assertEquals(rows.slice(0, first.length), first);
     assert(/^dtype {5}auto takes (f32|bf16) \(\w+\)$/m.test(stdout), stdout);
     assert(rows.includes("cuda"));

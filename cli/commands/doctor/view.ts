@@ -17,20 +17,21 @@ export interface DoctorReport {
 
 /** The report in lines. */
 export function readable(report: DoctorReport): string {
-  const { library, version, instruction_set, threads, cuda, mpi } = report.core;
+  const { library, version, processor, memory_bytes, instruction_set, threads, cuda, mpi } = report.core;
   const rows: [string, string][] = [
     ["cloze", report.cloze],
     ["deno", report.deno],
     ["system", report.system],
     ["core", `${version}, ${library}`],
-    ["cpu", `${instruction_set}, ${counted(threads, "thread")}`],
+    ["cpu", [...(processor === "" ? [] : [processor]), instruction_set, counted(threads, "thread")].join(", ")],
+    ...(memory_bytes === 0 ? [] : [["memory", gib(memory_bytes)] as [string, string]]),
     ["dtype", `auto takes ${report.auto.dtype} (${report.auto.instruction_set})`],
   ];
   for (const { name, path, version, install } of [...cuda.libraries, cuda.nccl]) {
     rows.push([name, path === null ? `not found; install ${install}` : `${version ?? "of unknown version"}, ${path}`]);
   }
   for (const { name, compute_capability, memory_bytes } of cuda.gpus) {
-    rows.push(["gpu", `${name}, compute capability ${compute_capability}, ${(memory_bytes / 2 ** 30).toFixed(0)} GiB`]);
+    rows.push(["gpu", `${name}, compute capability ${compute_capability}, ${gib(memory_bytes)}`]);
   }
   rows.push(["cuda", cuda.problem === null ? "ready: --device cuda" : `not usable: ${cuda.problem}`]);
   for (const { path, version } of mpi) rows.push(["mpi", `${version}, ${path}`]);
@@ -43,3 +44,5 @@ export function readable(report: DoctorReport): string {
   const columns = Deno.stdout.isTerminal() ? terminalSize().columns : Infinity;
   return rows.flatMap(([name, text]) => hanging(name.padEnd(10) + text, columns)).join("\n") + "\n";
 }
+
+const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(0)} GiB`;

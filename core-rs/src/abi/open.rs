@@ -19,6 +19,7 @@ use crate::engine::{Engine, EngineOptions, Weights};
 use crate::error::{Code, Error, Result};
 use crate::heads::Heads;
 use crate::machine::dtype::Dtype;
+use crate::machine::host;
 use crate::machine::isa::Isa;
 use crate::ops::attention;
 use crate::ops::gemm::Gemm;
@@ -230,6 +231,8 @@ pub(super) fn doctor(request: &[u8]) -> Result<String> {
     let request: DoctorRequest = parse(request)?;
     let report = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "processor": host::processor(),
+        "memory_bytes": host::memory_bytes(),
         "instruction_set": Gemm::<f32>::new(1)?.name(),
         "threads": std::thread::available_parallelism().map_or(1, usize::from),
         "cuda": libraries::find(&request.cuda.library_folders),
