@@ -87,10 +87,14 @@ testWithCore("finetune makes a classifier that predict uses", async (t) => {
   });
 
   await t.step("but that neither fills blanks nor is measured on them", async () => {
-    for (const args of [["--data", "text.txt"], ["--sentences"]]) {
+    const cases: [string[], string][] = [
+      [["--data", "text.txt"], "no kind of file that labels are read from"],
+      [["--sentences"], "does not predict tokens"],
+    ];
+    for (const [args, message] of cases) {
       const refused = await place.cloze(["evaluate", "--model", "classifier", ...args]);
       assertEquals(refused.code, 1);
-      assertStringIncludes(refused.stderr, "tokens");
+      assertStringIncludes(refused.stderr, message);
       assertStringIncludes(refused.stderr, "hint: ");
     }
   });
