@@ -1,5 +1,6 @@
 /** The pieces of words that came before: text repeats most of its words. Used by the tokenizer. */
 
+import { spread } from "./hash_slots.ts";
 import { IdBuffer } from "./id_buffer.ts";
 import type { SubwordModel } from "./subword_model.ts";
 
@@ -79,21 +80,6 @@ export class WordCache {
     this.#records.set(ids, record + 1);
     for (let i = start, at = behind << 2; i < end; i++) this.#bytes[at++] = bytes[i];
     this.#size++;
-    if (8 * this.#size > 3 * this.#slots.length) this.#spread();
-  }
-
-  /** Doubles the slots. */
-  #spread(): void {
-    const old = this.#slots;
-    const slots = this.#slots = new Int32Array(2 * old.length);
-    const last = slots.length - 2;
-    this.#shift--;
-    for (let i = 0; i < old.length; i += 2) {
-      if (old[i + 1] === 0) continue;
-      let slot = Math.imul(old[i], 0x9E3779B1) >>> this.#shift << 1;
-      while (slots[slot + 1] !== 0) slot = (slot + 2) & last;
-      slots[slot] = old[i];
-      slots[slot + 1] = old[i + 1];
-    }
+    if (8 * this.#size > 3 * this.#slots.length) this.#slots = spread(this.#slots, --this.#shift, 0x9E3779B1);
   }
 }

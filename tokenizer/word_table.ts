@@ -3,6 +3,8 @@
  * found without making a string of it. Knows no counts: `word_counter.ts` keeps those in arrays beside it.
  */
 
+import { spread } from "./hash_slots.ts";
+
 /** Where every word's hash begins; see {@linkcode nextHash}. */
 export const EMPTY_HASH = 0x811C9DC5 | 0;
 
@@ -63,23 +65,8 @@ export class WordTable {
     for (let i = start, to = at; i < end; i++) this.#bytes[to++] = bytes[i];
     if (number + 2 > this.#ends.length) this.#ends = grown(this.#ends, number + 2);
     this.#ends[number + 1] = after;
-    if (8 * this.#size > 3 * this.#slots.length) this.#spread();
+    if (8 * this.#size > 3 * this.#slots.length) this.#slots = spread(this.#slots, --this.#shift, 0x9E3779B1);
     return number;
-  }
-
-  /** Doubles the slots. */
-  #spread(): void {
-    const old = this.#slots;
-    const slots = this.#slots = new Int32Array(2 * old.length);
-    const last = slots.length - 2;
-    this.#shift--;
-    for (let i = 0; i < old.length; i += 2) {
-      if (old[i + 1] === 0) continue;
-      let slot = Math.imul(old[i], 0x9E3779B1) >>> this.#shift << 1;
-      while (slots[slot + 1] !== 0) slot = (slot + 2) & last;
-      slots[slot] = old[i];
-      slots[slot + 1] = old[i + 1];
-    }
   }
 
   /** Forgets all words; keeps the room they took. */

@@ -1,5 +1,6 @@
 /** Pairs of neighbouring pieces, numbered as they come, with their counts. Used by the vocabulary trainer. */
 
+import { spread } from "../hash_slots.ts";
 import { grown } from "../word_table.ts";
 
 /** A hash table in typed arrays. */
@@ -56,23 +57,8 @@ export class PairTable {
     this.#pieces[2 * pair] = left;
     this.#pieces[2 * pair + 1] = right;
     this.heads[pair] = -1;
-    if (4 * this.#size > this.#slots.length) this.#spread();
+    if (4 * this.#size > this.#slots.length) this.#slots = spread(this.#slots, --this.#shift, 1);
     return pair;
-  }
-
-  /** Doubles the slots. */
-  #spread(): void {
-    const old = this.#slots;
-    const slots = this.#slots = new Int32Array(2 * old.length);
-    const last = slots.length - 2;
-    this.#shift--;
-    for (let i = 0; i < old.length; i += 2) {
-      if (old[i + 1] === 0) continue;
-      let slot = old[i] >>> this.#shift << 1;
-      while (slots[slot + 1] !== 0) slot = (slot + 2) & last;
-      slots[slot] = old[i];
-      slots[slot + 1] = old[i + 1];
-    }
   }
 }
 

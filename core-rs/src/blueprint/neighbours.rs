@@ -77,7 +77,7 @@ pub fn look_at_neighbours(blueprint: &Blueprint, layout: &ParameterLayout, seed:
 }
 
 /// Pairs of directions, and the frequency of the wave in each: π u√u for u evenly between 0 and 1, with which waves that are
-/// up to 512 tokens apart have no product above 0.3. Even frequencies would repeat after twice as many tokens as there are.
+/// up to 512 tokens apart have no product above 0.3. Even ones would repeat after twice as many positions as a head has dimensions.
 struct Basis {
     width: usize,
     /// Orthonormal, two for each frequency; an odd one is left over.
