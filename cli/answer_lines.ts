@@ -4,22 +4,32 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
+import type { ColumnsOf } from "../data/columns.ts";
 import type { UnknownCounts } from "../tokenizer/mod.ts";
-import { type AnswerSource, type Entry, linesOf, type SourceValues } from "./answer_source.ts";
+import { type AnswerSource, type Entry, linesOf, type SourceValues, type Texts } from "./answer_source.ts";
 import { chunksOf } from "./lines.ts";
 import { counted, note, printError, writeOut } from "./terminal.ts";
 
 /** Flags that say something of files: without a file they are looked at, and refused, where files are found. */
-const FILE_FLAGS = ["text-column", "text-field", "format", "delimiter", "quoting", "documents", "exclude"] as const;
+const FILE_FLAGS = [
+  "text-column",
+  "text-field",
+  "pair-column",
+  "format",
+  "delimiter",
+  "quoting",
+  "documents",
+  "exclude",
+] as const;
 
 /** A model as a command uses it. */
 export interface Answerer<P> {
-  /** @throws {ClozeError} if the line cannot be answered. */
-  prepare(text: string): P;
+  /** @throws {ClozeError} if the line, or the record, cannot be answered. */
+  prepare(line: Texts): P;
   /** Words of the line, and those that became `[UNK]`. */
   counts(prepared: P): UnknownCounts;
   /** What to print for each line. */
-  answer(prepared: P[], inputs: string[]): Promise<string[]>;
+  answer(prepared: P[], inputs: Texts[]): Promise<string[]>;
 }
 
 /**
@@ -27,12 +37,14 @@ export interface Answerer<P> {
  * over.
  *
  * @param values the flags that say how files are read; `folders` whether all files of a folder are meant by its name.
+ * @param columns which columns of records hold the texts, where that is not what `values` say.
  */
 export async function answerLines<P>(
   answerer: Answerer<P>,
   paths: readonly string[],
   values: SourceValues,
   folders: boolean,
+  columns?: ColumnsOf,
 ): Promise<number> {
   let failed = false;
   const fail = (error: unknown) => {
@@ -44,7 +56,7 @@ export async function answerLines<P>(
   const isPlain = paths.length === 0 && !FILE_FLAGS.some((name) => values[name] !== undefined);
   const sources = isPlain
     ? [linesOf(undefined, () => chunksOf(Deno.stdin), values)]
-    : await (await fileSources()).sourcesOf(paths, values, folders);
+    : await (await fileSources()).sourcesOf(paths, values, folders, columns);
   for (const source of sources) {
     try {
       if (source instanceof ClozeError) throw source;
@@ -69,15 +81,15 @@ async function answerSource<P>(answerer: Answerer<P>, { name, entries, findings 
 /** Answers the entries that wait, in one go; returns whether all could be. */
 async function answerGroup<P>(answerer: Answerer<P>, waiting: Entry[], name: string | undefined): Promise<boolean> {
   let good = true;
-  const prepared: P[] = [], inputs: string[] = [];
+  const prepared: P[] = [], inputs: Texts[] = [];
   const placeOf = async (entry: Entry) => `${name === undefined ? "" : `${name}: `}${await entry.place()}`;
   for (const entry of waiting) {
-    if (entry.problem === undefined && entry.text.trim() === "") continue;
+    if (entry.problem === undefined && entry.text.trim() === "" && (entry.pair ?? "").trim() === "") continue;
     try {
       if (entry.problem !== undefined) throw entry.problem;
-      const ready = answerer.prepare(entry.text);
+      const ready = answerer.prepare(entry);
       prepared.push(ready);
-      inputs.push(entry.text);
+      inputs.push(entry);
       const { words, unknown } = answerer.counts(ready);
       if (2 * unknown > words) {
         const place = await placeOf(entry);

@@ -6,11 +6,16 @@ import type { TextValues } from "./corpus.ts";
 import { lines } from "./lines.ts";
 
 /** The flags that say which files are read, and how. */
-export type SourceValues = TextValues & { exclude?: string[] };
+export type SourceValues = TextValues & { exclude?: string[]; "pair-column"?: string };
+
+/** A text, or of a record that is a pair both. */
+export interface Texts {
+  text: string;
+  pair?: string;
+}
 
 /** A line or a record. */
-export interface Entry {
-  text: string;
+export interface Entry extends Texts {
   /** Its line or row, for messages. */
   place: () => string | Promise<string>;
   problem?: ClozeError;

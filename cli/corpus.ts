@@ -84,7 +84,8 @@ function isFor(name: TextFlag, file: string, otherwise: TextValues["format"]): b
   return format !== "text";
 }
 
-function useless(name: TextFlag, files: readonly string[]): ClozeError {
+/** What is said of a flag that applies to none of the files. */
+export function useless(name: TextFlag | "pair-column", files: readonly string[]): ClozeError {
   const names = [...new Set(files.map((file) => isStdin(file) ? "standard input" : file.replace(/^.*[/\\]/, "")))];
   const list = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
   if (name === "format") {

@@ -4,9 +4,17 @@
  */
 
 import { ClozeError, ioError } from "../config/cloze_error.ts";
-import { CorpusReport, expandPaths, idleExclusion, readBytes, recordTexts, sourceKind } from "../data/mod.ts";
+import {
+  type ColumnsOf,
+  CorpusReport,
+  expandPaths,
+  idleExclusion,
+  readBytes,
+  recordTexts,
+  sourceKind,
+} from "../data/mod.ts";
 import { type AnswerSource, linesOf, type SourceValues } from "./answer_source.ts";
-import { checkTextFlags, corpusConfig, givenTextFlags, readingFindings } from "./corpus.ts";
+import { checkTextFlags, corpusConfig, givenTextFlags, readingFindings, useless } from "./corpus.ts";
 import { chunksOf } from "./lines.ts";
 import { callerFolder } from "./paths.ts";
 import { note } from "./terminal.ts";
@@ -20,12 +28,14 @@ const GROUP = 256;
  * What is behind paths, in order, or standard input where there are none; instead of what cannot be read, the reason.
  *
  * @param folders whether all files of a folder are meant by its name, which is refused otherwise.
+ * @param columns which columns of records hold the texts, where that is not what `values` say.
  * @throws {ClozeError} `usage` for flags that apply to nothing.
  */
 export async function sourcesOf(
   paths: readonly string[],
   values: SourceValues,
   folders: boolean,
+  columns?: ColumnsOf,
 ): Promise<(AnswerSource | ClozeError)[]> {
   const sources: (AnswerSource | ClozeError)[] = [], files: string[] = [];
   const { exclude = [], format } = values, used = new Set<string>();
@@ -38,7 +48,8 @@ export async function sourcesOf(
     try {
       const found = await expandPaths([path], callerFolder(), options);
       files.push(...found);
-      sources.push(...await Promise.all(found.map((file) => fileSource(file, found.length > 1 ? file : path, values))));
+      const named = (file: string) => fileSource(file, found.length > 1 ? file : path, values, columns);
+      sources.push(...await Promise.all(found.map(named)));
     } catch (error) {
       if (!(error instanceof ClozeError) || error.code === "usage") throw error;
       sources.push(error);
@@ -46,9 +57,17 @@ export async function sourcesOf(
   }
   const idle = exclude.find((pattern) => !used.has(pattern));
   if (idle !== undefined) throw idleExclusion(idle);
-  const [given] = givenTextFlags(values).filter((name) => name !== "on-invalid");
-  if (files.length > 0) checkTextFlags(values, files);
-  else if (given !== undefined && !sources.some((source) => source instanceof ClozeError)) {
+  const isPairs = values["pair-column"] !== undefined;
+  const [given] = [
+    ...givenTextFlags(values).filter((name) => name !== "on-invalid"),
+    ...(isPairs ? ["pair-column"] : []),
+  ];
+  if (files.length > 0) {
+    checkTextFlags(values, files);
+    if (isPairs && !files.some((file) => sourceKind(file, format).format !== "text")) {
+      throw useless("pair-column", files);
+    }
+  } else if (given !== undefined && !sources.some((source) => source instanceof ClozeError)) {
     throw new ClozeError("usage", `--${given} says how files are read, but lines of standard input are answered`, {
       hint: "give the file by name",
     });
@@ -56,7 +75,12 @@ export async function sourcesOf(
   return sources;
 }
 
-async function fileSource(file: string, name: string, values: SourceValues): Promise<AnswerSource> {
+async function fileSource(
+  file: string,
+  name: string,
+  values: SourceValues,
+  columns: ColumnsOf | undefined,
+): Promise<AnswerSource> {
   const { isFifo } = await Deno.stat(file).catch((error) => {
     throw ioError(error, "read", file);
   });
@@ -67,11 +91,12 @@ async function fileSource(file: string, name: string, values: SourceValues): Pro
   return {
     name,
     entries: async function* () {
-      for await (const records of recordTexts({ file, format, from: 0, to: Infinity }, config, report)) {
+      for await (const records of recordTexts({ file, format, from: 0, to: Infinity }, config, report, columns)) {
         for (let at = 0; at < records.length; at += GROUP) {
           yield await Promise.all(
-            records.slice(at, at + GROUP).map(async ({ text, place, problem }) => ({
+            records.slice(at, at + GROUP).map(async ({ text, pair, place, problem }) => ({
               text: text ?? "",
+              ...(pair === undefined ? {} : { pair }),
               place,
               ...(text === undefined ? { problem: await problem() } : {}),
             })),

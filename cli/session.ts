@@ -36,10 +36,10 @@ export async function converse<P>(answerer: Answerer<P>, invitation: string): Pr
 
 async function answerOne<P>(answerer: Answerer<P>, line: string): Promise<void> {
   try {
-    const prepared = answerer.prepare(line);
+    const prepared = answerer.prepare({ text: line });
     const { words, unknown } = answerer.counts(prepared);
     if (unknown > 0) note(`${unknown} of ${counted(words, "word")} became [UNK]: the model cannot tell what they are`);
-    await writeOut((await answerer.answer([prepared], [line])).join(""));
+    await writeOut((await answerer.answer([prepared], [{ text: line }])).join(""));
   } catch (error) {
     if (!(error instanceof ClozeError) || error.code !== "input") throw error;
     note(error.hint === undefined ? error.message : `${error.message}: ${error.hint}`);

@@ -3,6 +3,24 @@
  * and fields of JSON records. Used by the readers of records and by those who take their values.
  */
 
+/** Columns, or fields, of texts. */
+export interface TextColumns {
+  /** That of the configuration unless given. */
+  text?: string;
+  /** Of the second text; without it, a record is one text. */
+  pair?: string;
+}
+
+/** Says which columns of a file hold the texts, from the names that it has, or its first record. */
+export type ColumnsOf = (names: readonly string[]) => TextColumns;
+
+/** Whether a file of records with such names has what a name means, as far as names tell. */
+export function hasColumn(names: readonly string[], name: string): boolean {
+  const isThere = (part: string) =>
+    names.includes(part) || names.includes(part.split(".")[0]) || /^[1-9]\d*$/.test(part);
+  return names.includes(name) || name.split(",").every(isThere);
+}
+
 /** Columns of a name: one, or several whose texts are joined. */
 export type Found<T> = { parts: T[] } | { missing: string };
 

@@ -12,6 +12,7 @@ export { expandPaths, type FindOptions, idleExclusion, refuseStructure } from ".
 export { type Blank, heldOutBlanks } from "./held_out_blanks.ts";
 export { isTagged, readTagged, type TaggedSentence } from "./tagged.ts";
 export { type LabeledColumns, type LabeledText, readLabeled } from "./labeled.ts";
+export type { ColumnsOf, TextColumns } from "./columns.ts";
 export { type RecordText, recordTexts } from "./record_texts.ts";
 export { PRACTICE_BLANKS, practiceCorpus } from "./practice/practice_corpus.ts";
 export { type PreparedData, type PrepareOptions, prepareShards, tokenizerHash } from "./prepare.ts";

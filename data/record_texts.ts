@@ -1,15 +1,17 @@
-/** Files of records → the text of each. Used to read a corpus, and to answer records one by one. */
+/** Files of records → the text of each, or both of a pair. Used to read a corpus, and to answer records one by one. */
 
 import type { CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import { kindOf, textOf } from "./columns.ts";
+import { type ColumnsOf, kindOf, textOf } from "./columns.ts";
 import type { RecordOptions, RecordSource } from "./record.ts";
 import { readRecords } from "./records.ts";
 
 /** The text of a record. */
 export interface RecordText {
-  /** Its lines end with line feeds; undefined if what is there is no text. */
+  /** Its lines end with line feeds; undefined if what is there is no text, or of a pair if one of the two is none. */
   text: string | undefined;
+  /** The second one, where records are pairs. */
+  pair?: string;
   /** Where it is: its line or row. For messages. */
   place: () => Promise<string>;
   /** What is wrong with a record without text. */
@@ -25,22 +27,34 @@ export async function* recordTexts(
   source: RecordSource,
   config: CorpusConfig,
   report: RecordOptions["report"],
+  columnsOf?: ColumnsOf,
 ): AsyncGenerator<RecordText[]> {
-  const { file, format } = source;
+  const { file, format } = source, isJson = format === "json" || format === "jsonl";
   const { text_column, text_field = text_column } = config;
-  const column = format === "json" || format === "jsonl" ? text_field : text_column;
+  const column = isJson ? text_field : text_column;
+  let asked: string[] | undefined;
+  const columns = (names: readonly string[]): string[] => {
+    if (asked !== undefined && isJson) return asked; // a table is asked again with each way to cut its first line
+    const { text = column, pair } = columnsOf?.(names) ?? {};
+    return asked = pair === undefined ? [text] : [text, pair];
+  };
   const others = format === "json" ? "; --exclude leaves out what is no corpus" : "";
-  const hint = `--text-column names the column or field of the text, by number in a table without names${others}`;
-  const columns = () => [column];
+  const hint = columnsOf === undefined
+    ? `--text-column names the column or field of the text, by number in a table without names${others}`
+    : "--text-column and --pair-column name the columns or fields of a pair, by number in a table without names";
   for await (const records of readRecords(source, { config, report, columns, hint })) {
-    yield records.map(({ values, place }) => ({
-      text: withLineFeeds(textOf(values[0])),
-      place,
-      problem: async () => {
-        const what = `has ${kindOf(values[0])} in ${JSON.stringify(column)}, not a text`;
-        return new ClozeError("input", `${file}: ${await place()} ${what}`, { hint });
-      },
-    }));
+    yield records.map(({ values, place }) => {
+      const texts = values.map((value) => withLineFeeds(textOf(value))), wrong = texts.indexOf(undefined);
+      return {
+        text: wrong < 0 ? texts[0] : undefined,
+        ...(texts[1] === undefined ? {} : { pair: texts[1] }),
+        place,
+        problem: async () => {
+          const what = `has ${kindOf(values[wrong])} in ${JSON.stringify(asked?.[wrong])}, not a text`;
+          return new ClozeError("input", `${file}: ${await place()} ${what}`, { hint });
+        },
+      };
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 /** The record of a fine-tuning, `finetune.json`: read, written, and compared. It has the flags that define the run. */
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
+import { exists } from "../config/folder.ts";
 import type { FinetuneRun, LabeledFile, PlannedFinetuning } from "../config/finetune_run.ts";
 import { readSealed, sealed } from "../config/sealed_json.ts";
 import { writeWhole } from "../config/whole_file.ts";
@@ -14,6 +15,24 @@ export async function readFinetuning(output: string): Promise<PlannedFinetuning>
     if (error instanceof ClozeError) throw error;
     throw new ClozeError("input", `${path} cannot be read: ${messageOf(error)}`, { hint: "give another --output" });
   }
+}
+
+/** Columns of the files that a fine-tuning read, as far as its flags named them. */
+export type RecordedColumns = Partial<Record<"text-column" | "pair-column" | "label-column", string>>;
+
+/**
+ * Those of the fine-tuning that made a model; none, if it is not known.
+ *
+ * @throws {ClozeError} `input` if its record cannot be read.
+ */
+export async function recordedColumns(model: string): Promise<RecordedColumns> {
+  if (!await exists(`${model}/finetune.json`)) return {};
+  const { "text-field": field, ...flags } = (await readFinetuning(model)).flags ?? {};
+  return Object.fromEntries(
+    Object.entries({ "text-column": field, ...flags }).filter(([name, value]) =>
+      ["text-column", "pair-column", "label-column"].includes(name) && typeof value === "string"
+    ),
+  );
 }
 
 /** Writes `finetune.json`. */

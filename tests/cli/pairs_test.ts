@@ -50,6 +50,60 @@ testWithCore("finetune on pairs makes a classifier that predict gives pairs", as
     assertEquals(types!.at(-1), 1);
   });
 
+  await t.step("from two columns of records: those of finetune, or those that flags name", async () => {
+    const texts = [["The cat sees.", "The cat hears."], ["The dog sees.", "The cat hears."]];
+    const lines = await place.cloze(["predict", "--model", "same", "--json"], {
+      input: texts.map((pair) => pair.join("\t") + "\n").join(""),
+    });
+    const objects = (first: string, second: string) =>
+      texts.map(([a, b]) => JSON.stringify({ id: 1, [first]: a, [second]: b }) + "\n").join("");
+    const rows = ["id,question,answer", ...texts.map(([a, b]) => `1,"${a}",${b}`), ""].join("\n");
+    place.file("made.jsonl", objects("question", "answer"));
+    place.file("made.csv", rows);
+    place.file("other.jsonl", objects("text", "reply"));
+    place.file("tabs.jsonl", texts.map((pair) => JSON.stringify({ text: pair.join("\t") }) + "\n").join(""));
+    const named = ["other.jsonl", "--pair-column", "reply"];
+    for (const args of [["made.jsonl"], ["made.csv"], named, ["tabs.jsonl"], ["tabs.jsonl", "--pairs"]]) {
+      const { code, stdout, stderr } = await place.cloze(["predict", "--model", "same", "--json", ...args]);
+      assertEquals([code, stdout], [0, lines.stdout], stderr);
+    }
+    place.file("two.csv", rows.replaceAll(/^(id|1),/gm, ""));
+    const two = ["predict", "--model", "same", "--json", "two.csv", "--pair-column", "question"];
+    const turned = await place.cloze(two);
+    assertEquals(turned.stdout.trim().split("\n").map((line) => JSON.parse(line).pair), texts.map(([a]) => a));
+  });
+
+  await t.step("and names what is wrong with columns and records", async () => {
+    const predict = async (...args: string[]) => await place.cloze(["predict", ...args]);
+    const missing = await predict("--model", "same", "made.csv", "--pair-column", "reply");
+    assertEquals(missing.code, 1);
+    assertStringIncludes(missing.stderr, 'made.csv has no column "reply"; it has: "id", "question", "answer"');
+    place.file(
+      "bad.jsonl",
+      '{"question": "a", "answer": null}\n{"question": "a", "answer": 5}\n{"question": "The cat.", "answer": "A dog."}\n',
+    );
+    const bad = await predict("--model", "same", "bad.jsonl");
+    assertEquals([bad.code, bad.stdout.split("\t").slice(1)], [1, ["The cat.", "A dog.\n"]]);
+    assertStringIncludes(bad.stderr, "bad.jsonl: line 1: the second text of the pair is missing");
+    assertStringIncludes(bad.stderr, 'line 2 has a number in "answer", not a text');
+    place.file("lines.txt", "a\tb\n");
+    for (
+      const [args, message] of [
+        [["--model", "same", "made.csv", "--pairs", "--pair-column", "answer"], "give either --pairs"],
+        [
+          ["--model", "model", "made.csv", "--pair-column", "answer"],
+          "--pair-column is for models that classify texts",
+        ],
+        [["--model", "same", "lines.txt", "--pair-column", "answer"], "--pair-column is for tables and JSON records"],
+        [["--model", "same", "--pair-column", "answer"], "--pair-column says how files are read, but lines of"],
+      ] as const
+    ) {
+      const { code, stderr } = await predict(...args);
+      assertEquals(code, 2, stderr);
+      assertStringIncludes(stderr, message);
+    }
+  });
+
   await t.step("and says what is no pair", async () => {
     place.file("lacks.jsonl", '{"question": "a", "answer": null, "label": "same"}\n');
     const lacks = flags.map((word) => word === "train.tsv" ? "lacks.jsonl" : word);

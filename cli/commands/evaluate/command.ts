@@ -81,11 +81,11 @@ async function score(folder: ModelFolder, values: EvaluateOptions, data: string[
       : `${line.score.toFixed(3)}\t${line.tokens.length}\t${line.input}\n`;
   return await answerLines(
     {
-      prepare: (text) => model.prepare(text),
+      prepare: ({ text }) => model.prepare(text),
       counts: (ids) => unknownCounts(ids, folder.tokenizer),
       answer: async (prepared, inputs) => {
         const scored = await model.scorePrepared(prepared);
-        return scored.map((result, i) => show({ input: inputs[i], ...result }));
+        return scored.map((result, i) => show({ input: inputs[i].text, ...result }));
       },
     },
     data,

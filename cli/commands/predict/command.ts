@@ -7,16 +7,18 @@ import type { MeasuredText, Regressor } from "../../../inference/regressor.ts";
 import type { TaggedText, TokenClassifier } from "../../../inference/token_classifier.ts";
 import { beginModelFolder, type UnreadFolder } from "../../../model/model_folder.ts";
 import { type Answerer, answerLines } from "../../answer_lines.ts";
+import type { Texts } from "../../answer_source.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { newestRun, resolve } from "../../paths.ts";
 import { note } from "../../terminal.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PredictOptions } from "./flags.ts";
+import type { Pairs } from "./pairs.ts";
 import { classes, filledLine, measuredLine, taggedLines } from "./view.ts";
 
 /** A model that answers, and what to ask it for. */
-interface Opened {
+interface Opened extends Partial<Pairs> {
   // deno-lint-ignore no-explicit-any
   answerer: Answerer<any>;
   model: Disposable;
@@ -38,7 +40,7 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
     ? answerer
     : (await sideBySide()).sideBySide(opened.map(({ answerer }, i) => [given[i], answerer]), values.json === true);
   if (positionals.length === 0 && Deno.stdin.isTerminal()) return await (await session()).converse(all, invitation);
-  return await answerLines(all, positionals, values, false);
+  return await answerLines(all, positionals, values, false, opened.find(({ columnsOf }) => columnsOf)?.columnsOf);
 }
 
 /**
@@ -68,13 +70,15 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
     noteTensors(model.unknownTensors);
     return model;
   };
-  const asPairs = async (): Promise<TextsOf> => {
-    const { madeOfPairs, textsOf } = await pairs();
-    const isPair = values.pairs === true || await madeOfPairs(path);
-    return (line) => textsOf(line, isPair);
+  const asPairs = async (): Promise<Pairs & { inputOf: InputOf }> => {
+    const { pairsOf, inputsOf } = await pairs(), how = await pairsOf(path, values);
+    return { ...how, inputOf: (texts) => inputsOf(texts, how.isPair) };
   };
   if (heads.classifier === null) {
-    refuseFlags(values, ["pairs"], `is for models that classify texts, and ${path} does not`);
+    refuseFlags(values, ["pairs", "pair-column"], `is for models that classify texts, and ${path} does not`);
+  }
+  if (values.pairs === true && values["pair-column"] !== undefined) {
+    throw new ClozeError("usage", "give either --pairs, for lines with a tab in them, or --pair-column, for records");
   }
   if (heads.token_classifier !== null) {
     refuseFlags(values, ["targets", "top-k"], `is not for ${path}, which tags words`);
@@ -93,17 +97,16 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
       const model = await Regressor.open(folder, options);
       ready(model, model.folder.tokenizer);
       const what = model.labels.length > 1 ? model.labels.join(", ") : "value";
-      return {
-        answerer: measures(model, values, await asPairs()),
-        model,
-        invitation: `Type a line; it is told its ${what}.`,
-      };
+      const { inputOf, ...pairs } = await asPairs();
+      const invitation = `Type ${aLine(pairs)}; it is told its ${what}.`;
+      return { answerer: measures(model, values, inputOf), model, invitation, ...pairs };
     }
     const { Classifier } = await classifier();
     const model = await Classifier.open(folder, options);
     ready(model, model.folder.tokenizer);
-    const invitation = `Type a line; it is told which of these it is: ${model.labels.join(", ")}`;
-    return { answerer: classifies(model, values, await asPairs()), model, invitation };
+    const { inputOf, ...pairs } = await asPairs();
+    const invitation = `Type ${aLine(pairs)}; it is told which of these it is: ${model.labels.join(", ")}`;
+    return { answerer: classifies(model, values, inputOf), model, invitation, ...pairs };
   }
   const { "top-k": topK, targets } = values;
   if (topK !== undefined && targets !== undefined) {
@@ -118,17 +121,19 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
   return { answerer: fills(model, values), model, invitation: "Type a sentence with a [MASK] or ____ in it." };
 }
 
-/** A line as a text, or as a pair. */
-type TextsOf = (line: string) => { input: string; pair?: string };
+/** A line, or a record, as a text, or as a pair. */
+type InputOf = (texts: Texts) => { input: string; pair?: string };
+
+const aLine = ({ isPair }: Pairs) => isPair ? "two texts with a tab between them" : "a line";
 
 function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<FillMask["prepare"]>> {
   const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : filledLine;
   return {
-    prepare: (text) => model.prepare(text),
+    prepare: ({ text }) => model.prepare(text),
     counts: ({ counts }) => counts,
     answer: async (prepared, inputs) => {
       const filled = await model.fillPrepared(prepared);
-      return filled.map((line, i) => show({ ...line, input: inputs[i] }));
+      return filled.map((line, i) => show({ ...line, input: inputs[i].text }));
     },
   };
 }
@@ -136,7 +141,7 @@ function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<Fil
 function classifies(
   model: Classifier,
   values: PredictOptions,
-  textsOf: TextsOf,
+  inputOf: InputOf,
 ): Answerer<ReturnType<Classifier["prepare"]>> {
   const shown = values["top-k"] ?? (values.json === true || model.multiLabel ? model.labels.length : 1);
   const show = (text: ClassifiedText): string => {
@@ -146,13 +151,13 @@ function classifies(
   };
   return {
     prepare(line) {
-      const { input, pair } = textsOf(line);
+      const { input, pair } = inputOf(line);
       return model.prepare(input, pair);
     },
     counts: ({ counts }) => counts,
     answer: async (prepared, inputs) => {
       const classified = await model.classifyPrepared(prepared);
-      return classified.map((result, i) => show({ ...textsOf(inputs[i]), ...result }));
+      return classified.map((result, i) => show({ ...inputOf(inputs[i]), ...result }));
     },
   };
 }
@@ -160,18 +165,18 @@ function classifies(
 function measures(
   model: Regressor,
   values: PredictOptions,
-  textsOf: TextsOf,
+  inputOf: InputOf,
 ): Answerer<ReturnType<Regressor["prepare"]>> {
   const show = values.json === true ? (text: MeasuredText) => JSON.stringify(text) + "\n" : measuredLine;
   return {
     prepare(line) {
-      const { input, pair } = textsOf(line);
+      const { input, pair } = inputOf(line);
       return model.prepare(input, pair);
     },
     counts: ({ counts }) => counts,
     answer: async (prepared, inputs) => {
       const measured = await model.measurePrepared(prepared);
-      return measured.map((result, i) => show({ ...textsOf(inputs[i]), ...result }));
+      return measured.map((result, i) => show({ ...inputOf(inputs[i]), ...result }));
     },
   };
 }
@@ -179,7 +184,7 @@ function measures(
 function tags(model: TokenClassifier, values: PredictOptions): Answerer<ReturnType<TokenClassifier["prepare"]>> {
   const show = values.json === true ? (text: TaggedText) => JSON.stringify(text) + "\n" : taggedLines;
   return {
-    prepare: (text) => model.prepare(text),
+    prepare: ({ text }) => model.prepare(text),
     counts: ({ counts }) => counts,
     answer: async (prepared) => (await model.tagPrepared(prepared)).map(show),
   };

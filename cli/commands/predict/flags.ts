@@ -1,7 +1,7 @@
 /** The flags of `cloze predict`. */
 
 import { AS, DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
-import { type CommandTable, number, type Options, texts, toggle, words } from "../../flags/flag.ts";
+import { type CommandTable, number, type Options, text, texts, toggle, words } from "../../flags/flag.ts";
 import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 
 /** The command's table. */
@@ -33,6 +33,11 @@ export const TABLE = {
     targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     pairs: toggle(
       "Lines are pairs of texts with a tab between the two. Taken for granted of a model that finetune --pair-column made.",
+    ),
+    "pair-column": text(
+      "NAME",
+      "Column of a table, or field of a JSON record, that holds the second text, where records are pairs.",
+      "that of finetune, if the file has it",
     ),
     ...TEXT_FLAGS,
     json: toggle(

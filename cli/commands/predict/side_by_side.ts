@@ -23,7 +23,7 @@ export function sideBySide(models: readonly (readonly [name: string, answerer: A
     );
   };
   return {
-    prepare: (text) => models.map(([_, answerer]) => answerer.prepare(text)),
+    prepare: (line) => models.map(([_, answerer]) => answerer.prepare(line)),
     /** Of the model that knows the fewest words. */
     counts: (prepared: unknown[]) => {
       const all: UnknownCounts[] = models.map(([_, answerer], m) => answerer.counts(prepared[m]));
