@@ -5,7 +5,7 @@
 
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import { textOf } from "./columns.ts";
+import { hasColumn, textOf } from "./columns.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { readRecords } from "./records.ts";
 import { sourceKind } from "./sources.ts";
@@ -32,6 +32,11 @@ export interface LabeledColumns {
   separator?: string;
   /** Of the second text of a pair; without it, a record is one text. */
   pair?: string;
+  /**
+   * What a model's training files had, where nothing is said above: text and label if the file has such, the second text of
+   * a pair in any case, because a model of pairs is not measured on single texts.
+   */
+  trained?: { text?: string | undefined; label?: string | undefined; pair?: string | undefined };
 }
 
 /**
@@ -53,25 +58,26 @@ export async function readLabeled(
         "give a .tsv, .csv, .jsonl, .json or .parquet file, or say what it is: --format tsv; CoNLL files of tagged words are for --task token-classification",
     });
   }
-  const records: LabeledText[] = [];
+  const records: LabeledText[] = [], { trained, pair: second = trained?.pair } = columns;
   const blocks = readRecords({ file, format, from: 0, to: Infinity }, {
     config,
     report,
     columns: (names) => chosen(names, columns),
-    hint:
-      "--text-column, --pair-column and --label-column name them, or give their numbers from 1 where the file has no names",
+    hint: second !== columns.pair
+      ? `the model was fine-tuned on pairs, with the second text in ${second}: --pair-column says where it is here`
+      : "--text-column, --pair-column and --label-column name them, or give their numbers from 1 where the file has no names",
   });
   for await (const block of blocks) {
     for (const { values, place } of block) {
       const [text, pair] = [textIn(values[1]), textIn(values[2])];
       const labels = listOf(values[0], columns.separator);
       const label = labels === undefined ? asText(values[0]) : JSON.stringify(labels);
-      const lacksPair = columns.pair !== undefined && pair === undefined;
+      const lacksPair = second !== undefined && pair === undefined;
       if (text === undefined || lacksPair || label === undefined || label.trim() === "") {
         const what = text === undefined
           ? `text is ${shown(values[1])}`
           : lacksPair
-          ? `second text, ${columns.pair}, is ${shown(values[2])}`
+          ? `second text, ${second}, is ${shown(values[2])}`
           : `label is ${shown(values[0])}`;
         throw new ClozeError("input", `${file}: ${await place()}: the ${what}`, {
           hint: "every record needs a text and a label; leave out those without one",
@@ -89,7 +95,9 @@ export async function readLabeled(
   return records;
 }
 
-function chosen(names: readonly string[], { text, label = "label", pair }: LabeledColumns): string[] {
+function chosen(names: readonly string[], { trained = {}, ...given }: LabeledColumns): string[] {
+  const usual = (name: string | undefined) => name !== undefined && hasColumn(names, name) ? name : undefined;
+  const { text = usual(trained.text), label = usual(trained.label) ?? "label", pair = trained.pair } = given;
   const others = names.filter((name) => name !== label && name !== pair);
   const guess = names.includes("text") || names.length !== (pair === undefined ? 2 : 3) || others.length !== 1
     ? "text"

@@ -17,8 +17,10 @@ export async function readFinetuning(output: string): Promise<PlannedFinetuning>
   }
 }
 
+const COLUMN_FLAGS = ["text-column", "pair-column", "label-column", "label-separator"] as const;
+
 /** Columns of the files that a fine-tuning read, as far as its flags named them. */
-export type RecordedColumns = Partial<Record<"text-column" | "pair-column" | "label-column", string>>;
+export type RecordedColumns = Partial<Record<typeof COLUMN_FLAGS[number], string>>;
 
 /**
  * Those of the fine-tuning that made a model; none, if it is not known.
@@ -27,11 +29,10 @@ export type RecordedColumns = Partial<Record<"text-column" | "pair-column" | "la
  */
 export async function recordedColumns(model: string): Promise<RecordedColumns> {
   if (!await exists(`${model}/finetune.json`)) return {};
-  const { "text-field": field, ...flags } = (await readFinetuning(model)).flags ?? {};
+  const { flags = {} } = await readFinetuning(model);
+  const named: Record<string, unknown> = { "text-column": flags["text-field"], ...flags };
   return Object.fromEntries(
-    Object.entries({ "text-column": field, ...flags }).filter(([name, value]) =>
-      ["text-column", "pair-column", "label-column"].includes(name) && typeof value === "string"
-    ),
+    COLUMN_FLAGS.flatMap((name) => typeof named[name] === "string" ? [[name, named[name]]] : []),
   );
 }
 

@@ -1,6 +1,6 @@
 /** `cloze finetune` on pairs of texts as people run it, and `predict` on what comes out. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Classifier } from "../../mod.ts";
 import { testWithCore, trainedPlace } from "../support.ts";
 
@@ -71,6 +71,23 @@ testWithCore("finetune on pairs makes a classifier that predict gives pairs", as
     const two = ["predict", "--model", "same", "--json", "two.csv", "--pair-column", "question"];
     const turned = await place.cloze(two);
     assertEquals(turned.stdout.trim().split("\n").map((line) => JSON.parse(line).pair), texts.map(([a]) => a));
+  });
+
+  await t.step("evaluate takes the columns of its training, or says which one is missing", async () => {
+    const evaluate = async (...args: string[]) => await place.cloze(["evaluate", "--model", "same", "--json", ...args]);
+    const named = await evaluate("valid.tsv", "--text-column", "question", "--pair-column", "answer");
+    const plain = await evaluate("valid.tsv");
+    assertEquals([plain.code, plain.stdout], [0, named.stdout], plain.stderr);
+    assert(JSON.parse(plain.stdout).accuracy > 0.5, plain.stdout);
+    const rows = pairs(0, 45).split("\n").slice(1, -1).map((row) => row.split("\t"));
+    const records = rows.map(([text, other, label]) => JSON.stringify({ text, other, label }) + "\n");
+    place.file("other.valid.jsonl", records.join(""));
+    const lacks = await evaluate("other.valid.jsonl");
+    assertEquals(lacks.code, 1);
+    assertStringIncludes(lacks.stderr, 'has no field "answer"; it has: text, other, label');
+    assertStringIncludes(lacks.stderr, "fine-tuned on pairs, with the second text in answer: --pair-column says where");
+    const given = await evaluate("other.valid.jsonl", "--pair-column", "other");
+    assertEquals(given.stdout, plain.stdout, given.stderr);
   });
 
   await t.step("and names what is wrong with columns and records", async () => {

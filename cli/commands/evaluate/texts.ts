@@ -7,6 +7,7 @@ import { openEngine } from "../../../inference/open_engine.ts";
 import { longestText } from "../../../model/families.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import { engineHeads } from "../../../model/model_heads.ts";
+import { recordedColumns } from "../../../run/finetune_record.ts";
 import { labeledLimits } from "../../../tasks/finetuning_task.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
@@ -38,8 +39,8 @@ export async function evaluateTexts(
     values["max-sequence-length"] ?? FINETUNE_DEFAULTS.max_sequence_length,
     longestText(config),
   );
-  const records: LabeledText[] = [];
-  for (const file of files) records.push(...await readTexts(file, values, folder));
+  const records: LabeledText[] = [], recorded = await recordedColumns(path);
+  for (const file of files) records.push(...await readTexts(file, values, folder, recorded));
   kind.check(records, labels, names.valid, path);
   const sample = new UnknownSample();
   const plan = { ...FINETUNE_DEFAULTS, max_sequence_length };

@@ -3,6 +3,7 @@
 import { CorpusReport, type LabeledText, readLabeled } from "../../../data/mod.ts";
 import type { ClassifierEvaluation } from "../../../config/metric.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
+import type { RecordedColumns } from "../../../run/finetune_record.ts";
 import { SEEN_SHARE } from "../../../training/watchdogs.ts";
 import { corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
@@ -17,19 +18,29 @@ type Columns = Pick<
   "text-column" | "label-column" | "pair-column" | "label-separator" | "problem-type"
 >;
 
-/** The records of a file; says what was wrong with it. */
+/**
+ * The records of a file; says what was wrong with it.
+ *
+ * @param recorded the columns that the model was fine-tuned with, taken where flags do not name them.
+ */
 export async function readTexts(
   file: string,
   values: Columns & Parameters<typeof corpusConfig>[0],
   folder: ModelFolder,
+  recorded: RecordedColumns = {},
 ): Promise<LabeledText[]> {
   const text = textColumn(values), label = values["label-column"], pair = values["pair-column"];
-  const separator = separatorOf(values, folder);
+  const separator = separatorOf(values, folder, recorded["label-separator"]);
   const columns = {
     ...(text === undefined ? {} : { text }),
     ...(label === undefined ? {} : { label }),
     ...(pair === undefined ? {} : { pair }),
     ...(separator === undefined ? {} : { separator }),
+    trained: {
+      text: recorded["text-column"],
+      label: recorded["label-column"],
+      pair: recorded["pair-column"],
+    },
   };
   const report = new CorpusReport();
   const records = await readLabeled(resolve(file), columns, corpusConfig(values), report);

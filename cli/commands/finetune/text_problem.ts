@@ -48,9 +48,10 @@ export function valueOf(label: string): number | undefined {
 export function separatorOf(
   values: Pick<FinetuneOptions, "label-separator" | "problem-type">,
   { heads: { classifier } }: ModelFolder,
+  recorded?: string,
 ): string | undefined {
   const type = classifier?.problem_type ?? values["problem-type"];
-  return values["label-separator"] ?? (type === "multi_label_classification" ? "," : undefined);
+  return values["label-separator"] ?? recorded ?? (type === "multi_label_classification" ? "," : undefined);
 }
 
 /** The labels of a record as numbers, 1 where one holds. @throws {ClozeError} `input` if it has one that `whose` has not. */
