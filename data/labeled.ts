@@ -58,7 +58,7 @@ export async function readLabeled(
         "give a .tsv, .csv, .jsonl, .json or .parquet file, or say what it is: --format tsv; CoNLL files of tagged words are for --task token-classification",
     });
   }
-  const records: LabeledText[] = [], { trained, pair: second = trained?.pair } = columns;
+  const records: LabeledText[] = [], second = columns.pair ?? columns.trained?.pair;
   const blocks = readRecords({ file, format, from: 0, to: Infinity }, {
     config,
     report,
