@@ -5,9 +5,9 @@ import { packMasked } from "../config/batch.ts";
 import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { BLANK, FillMask } from "../inference/fill_mask.ts";
-import { answerLimits, type InferenceOptions, openEngine } from "../inference/open_engine.ts";
+import { answerLimits, type InferenceOptions, openBoth } from "../inference/open_engine.ts";
 import { longestText } from "../model/families.ts";
-import type { ModelFolder } from "../model/model_folder.ts";
+import type { ModelFolder, UnreadFolder } from "../model/model_folder.ts";
 import { tokenHeads } from "../model/model_heads.ts";
 import { Embeddings } from "./neighbours.ts";
 import type {
@@ -55,10 +55,16 @@ export class PlaygroundModel implements Disposable {
   }
 
   /** @throws {ClozeError} if the model fills no blanks, or cannot be used. */
-  static async open(folder: ModelFolder, options: InferenceOptions): Promise<PlaygroundModel> {
-    refuseOthers(folder);
-    const limits = answerLimits(folder, BATCH_TOKENS, 3);
-    return new PlaygroundModel(folder, await openEngine(folder, tokenHeads(folder.heads), limits, options));
+  static async open(begun: UnreadFolder, options: InferenceOptions): Promise<PlaygroundModel> {
+    refuseOthers(begun);
+    const limits = answerLimits(begun, BATCH_TOKENS, 3);
+    const { folder, engine } = await openBoth(begun, tokenHeads(begun.heads), limits, options);
+    return new PlaygroundModel(folder, engine);
+  }
+
+  /** What a person should know of how its tokenizer was read, as sentences. */
+  get notes(): readonly string[] {
+    return this.#folder.tokenizer.notes;
   }
 
   /** The tokens of a text. */

@@ -4,16 +4,15 @@
  */
 
 import { VERSION } from "../config/run_config.ts";
-import type { InferenceOptions } from "../inference/open_engine.ts";
 import { type Guard, readQuestion, Refusal } from "../web/guard.ts";
 import { checkMethod, guardedPage, json, LocalServer, text } from "../web/local_server.ts";
 import { ASSETS, PAGE, POLICY } from "./page.ts";
 import type { PlaygroundModel } from "./playground_model.ts";
 import type { ModelsAnswer } from "./protocol.ts";
-import { Shelf } from "./shelf.ts";
+import { Shelf, type ShelfOptions } from "./shelf.ts";
 
 /** How a playground is opened. */
-export interface PlaygroundOptions extends InferenceOptions {
+export interface PlaygroundOptions extends ShelfOptions {
   /** Model folders; the page begins with the first. */
   models: readonly string[];
   /** 0 takes a free one. */
@@ -50,6 +49,16 @@ export class Playground implements AsyncDisposable {
       answer: (request, guard) => this.#route(request, guard),
       ...(onFault === undefined ? {} : { onFault }),
     });
+  }
+
+  /**
+   * Opens the first model before it is asked for; the page is served meanwhile.
+   *
+   * @returns of each model, what a person should know of how its tokenizer was read.
+   * @throws {ClozeError} if one of the models cannot be used.
+   */
+  begin(): Promise<(readonly string[])[]> {
+    return this.#shelf.begin();
   }
 
   get port(): number {

@@ -4,25 +4,46 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
-import { openModelFolder } from "../model/model_folder.ts";
+import { beginModelFolder, type FolderOptions } from "../model/model_folder.ts";
 import type { InferenceOptions } from "../inference/open_engine.ts";
-import { PlaygroundModel } from "./playground_model.ts";
+import { PlaygroundModel, refuseOthers } from "./playground_model.ts";
 import type { ModelEntry } from "./protocol.ts";
 
 /** Models that are open at once. */
 const MOST_OPEN = 8;
 
+/** How the models of a shelf are opened. */
+export type ShelfOptions = InferenceOptions & FolderOptions;
+
 /** Models by what requests call them. */
 export class Shelf implements Disposable {
   readonly #folders: ReadonlyMap<string, string>;
-  readonly #options: InferenceOptions;
+  readonly #options: ShelfOptions;
   /** The one that was asked last stands last. */
   readonly #open = new Map<string, { stamp: number; model: Promise<PlaygroundModel> }>();
 
   /** @param folders paths of model folders; the first is what a page begins with. */
-  constructor(folders: readonly string[], options: InferenceOptions) {
+  constructor(folders: readonly string[], options: ShelfOptions) {
     this.#options = options;
     this.#folders = new Map(folders.map((path) => [idOf(path, folders), path]));
+  }
+
+  /**
+   * Opens the model that a page begins with, so that its first question does not wait for that, and reads what the others
+   * say of themselves.
+   *
+   * @returns of each model, what a person should know of how its tokenizer was read.
+   * @throws {ClozeError} if one of them cannot be used.
+   */
+  async begin(): Promise<(readonly string[])[]> {
+    const [first, ...others] = this.#folders;
+    const notes = [(await this.model(first[0])).notes];
+    for (const [, path] of others) {
+      const folder = await beginModelFolder(path, this.#options);
+      refuseOthers(folder);
+      notes.push((await folder.readTokenizer()).notes);
+    }
+    return notes;
   }
 
   /** What there is now: a run that trains beside it has more checkpoints from time to time. */
@@ -52,7 +73,7 @@ export class Shelf implements Disposable {
       return await open.model;
     }
     close(open); // its weights were replaced, as those of a run in progress are
-    const model = openModelFolder(path).then((folder) => PlaygroundModel.open(folder, this.#options));
+    const model = beginModelFolder(path, this.#options).then((folder) => PlaygroundModel.open(folder, this.#options));
     model.catch(() => this.#open.delete(id));
     this.#open.set(id, { stamp, model });
     for (const [oldest, entry] of this.#open) {

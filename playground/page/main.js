@@ -6,6 +6,8 @@ import { beginInside, showInside } from "./inside.js";
 import { drawTraining } from "./training.js";
 import { blanked, drawWords, movedBlanks, walkWords } from "./words.js";
 
+/** As the server knows a blank in every model's text; a model's own mask token may be called otherwise. */
+const BLANK = /_{3,}|\[MASK\]|<mask>/;
 const EXAMPLE = "In autumn the ____ fall from the trees.";
 
 /** `blanks` are the words that were pressed; those that are written as ____ are in the text itself. */
@@ -28,9 +30,10 @@ function problem(kind, error) {
 const showTokens = newestOnly((question) => ask("/tokenize", question), (answer, error, { text }) => {
   problem("tokenize", error);
   if (answer === undefined || text !== state.text) return;
+  const isAsked = hasBlank(); // before it was known how the text is cut
   state.tokens = answer.tokens;
   draw();
-  askFill();
+  if (!isAsked) askFill();
 });
 
 const showScore = newestOnly((question) => ask("/score", question), (answer, error, { text }) => {
@@ -40,7 +43,7 @@ const showScore = newestOnly((question) => ask("/score", question), (answer, err
   state.scored = answer;
   const output = byId("score");
   output.textContent = answer === undefined ? "" : scoreText(answer);
-  draw();
+  if (state.tokens.length > 0) draw();
 });
 
 function scoreText({ score, perplexity }) {
@@ -60,6 +63,7 @@ const showFill = newestOnly(fillAll, (answer, error, { text }) => {
   problem("fill", error);
   if (text !== asked()) return;
   drawAnswers(answer ?? [], pick);
+  askRest();
 });
 
 const showTraining = newestOnly(fillAll, (answer, error, { text }) => {
@@ -69,24 +73,30 @@ const showTraining = newestOnly(fillAll, (answer, error, { text }) => {
 });
 
 function hasBlank() {
-  return state.blanks.length > 0 || state.tokens.some(({ blank }) => blank);
+  return state.blanks.length > 0 || BLANK.test(state.text) || state.tokens.some(({ blank }) => blank);
 }
 
 function askFill() {
   const text = asked();
-  showInside(model(), text);
   if (!hasBlank()) {
     problem("fill", undefined);
     drawAnswers([], pick);
     byId("training").replaceChildren();
-    return;
+    return askRest();
   }
   const step = shownStep();
   const shown = checkpoints().find((entry) => entry.step === step);
   const first = { id: shown?.id ?? model(), name: step === undefined ? model() : `${model()}, update ${step}` };
   const second = other() === "" ? [] : [{ id: other(), name: other() }];
   showFill({ text, models: [first, ...second], topK: 8 });
-  if (checkpoints().length > 0) showTraining({ text, models: checkpoints(), topK: 3 });
+}
+
+/** What is asked when the answers are there: they do not wait for it. */
+function askRest() {
+  const text = asked();
+  if (state.scored === undefined) showScore({ model: model(), text: state.text });
+  if (hasBlank() && checkpoints().length > 0) showTraining({ text, models: checkpoints(), topK: 3 });
+  showInside(model(), text);
 }
 
 /** The update of the checkpoint that is looked at; `undefined` at the end of the slider: the model itself. */
@@ -95,9 +105,8 @@ function shownStep() {
 }
 
 function askAll() {
-  const question = { model: model(), text: state.text };
-  showTokens(question);
-  showScore(question);
+  showTokens({ model: model(), text: state.text });
+  if (hasBlank()) askFill();
 }
 
 function draw() {
@@ -117,6 +126,7 @@ function press({ start, end, tokens }) {
 /** Puts an answer into the text and shows what it changes. */
 function pick(blank, { word, joined }) {
   const all = [...state.blanks, ...state.tokens.filter((token) => token.blank)].sort((a, b) => a.start - b.start);
+  if (all[blank] === undefined) return; // its answers came before the words of a new text
   const { start, end } = all[blank];
   const before = state.text.slice(0, start);
   const text = (joined ? before.trimEnd() : before) + word + state.text.slice(end);
@@ -129,6 +139,7 @@ function pick(blank, { word, joined }) {
 function edit(text) {
   state.blanks = movedBlanks(state.blanks, state.text, text);
   state.text = text;
+  state.tokens = [];
   state.scored = undefined;
   state.before = undefined;
   if (byId("text").value !== text) byId("text").value = text;

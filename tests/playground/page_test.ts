@@ -34,6 +34,22 @@ testInChromium(
       assertEquals(await page.value(answers), 0);
       assertStringIncludes(await page.value(`document.getElementById("score").textContent`), "perplexity");
     });
+    await t.step("the answers to typed text wait for nothing else that the page asks", async () => {
+      await page.value(`(() => {
+        const own = fetch, held = [];
+        window.release = () => { window.fetch = own; held.forEach((go) => go()); };
+        window.fetch = async (path, ...rest) => {
+          if (path !== "/fill") await new Promise((go) => held.push(go));
+          return await own(path, ...rest);
+        };
+      })()`);
+      await type("The ____ sees the dog.");
+      await page.until(`${answers} === 8`);
+      await page.value("release()");
+      await type("The cat sees the dog.");
+      await page.until(`document.querySelectorAll(".word")[1]?.ariaLabel.startsWith("cat, surprise ")`);
+      await page.until(`${answers} === 0`);
+    });
     await t.step("a click blanks a word; an answer fills it and says what that changes", async () => {
       await page.value(`document.querySelectorAll(".word")[1].click()`);
       await page.until(`${answers} === 8`);

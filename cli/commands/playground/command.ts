@@ -1,6 +1,6 @@
 /** `cloze playground`: a model in the browser, until Ctrl-C. */
 
-import { openModelFolder } from "../../../model/model_folder.ts";
+import { beginModelFolder } from "../../../model/model_folder.ts";
 import { refuseOthers } from "../../../playground/playground_model.ts";
 import { Playground } from "../../../playground/server.ts";
 import { inferenceOptions } from "../../device.ts";
@@ -13,25 +13,25 @@ import type { PlaygroundCommandOptions } from "./flags.ts";
 /** Runs the command. */
 export async function run(values: PlaygroundCommandOptions): Promise<number> {
   const models = values.model === undefined ? [await newestRun()] : [...new Set(values.model.map(resolve))];
-  for (const path of models) { // what is wrong with one is said here, and not first in the page
-    const folder = await openModelFolder(path);
-    refuseOthers(folder);
-    noteTokenizer(folder.tokenizer);
-  }
+  // What is quickly found to be wrong with one is said before there is a page.
+  for (const path of models) refuseOthers(await beginModelFolder(path, values));
+  const ended = stopped();
   await using playground = new Playground({
     ...inferenceOptions(values),
+    as: values.as,
     models,
     port: values.port ?? 0,
     onFault: (message) => warn(message),
   });
-  for (const path of models) note(`model: ${path}`);
   // The address is what the command gives: standard output, so that a script can take it.
   await writeOut(`${playground.address()}\n`);
+  const opening = playground.begin(); // while the browser opens the page
+  for (const path of models) note(`model: ${path}`);
   note(`scripts send: ${playground.header}`);
   const asks = Deno.stdin.isTerminal();
   note(`Open the address in a browser.${asks ? " Enter shows a new one," : ""} ${bold("Ctrl-C")} ends it.`);
-  const ended = stopped();
   if (asks) showAddresses(() => playground.address());
-  await ended;
+  const opened = opening.then((all) => all.forEach((notes) => noteTokenizer({ notes })));
+  await Promise.race([ended, opened.then(() => ended)]); // what is wrong with a model ends it
   return 0;
 }

@@ -1,6 +1,6 @@
 /** The flags of `cloze playground`. */
 
-import { DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
+import { AS, DEVICE, dtypeFlag, ENGINE, THREADS } from "../../flags/engine_flags.ts";
 import { type CommandTable, number, type Options, texts } from "../../flags/flag.ts";
 
 /** The command's table. */
@@ -14,6 +14,7 @@ export const TABLE = {
     "it trains; pretrain --keep-checkpoints says how many there are. Ctrl-C ends it.",
   flags: {
     model: texts("DIR", "Model folder, made by cloze or by transformers. May be repeated; default: the newest run."),
+    as: AS,
     port: number({ min: 1, max: 65535, integer: true }, "Port of 127.0.0.1 to listen to.", "a free one"),
     threads: THREADS,
     device: DEVICE,
