@@ -44,17 +44,25 @@ export interface ModernBertConfig {
   global_attn_every_n_layers: number;
   /** Tokens that the others see, half of them on each side. */
   local_attention: number;
-  /** Bases of the rotary angles in the one kind of layers and in the other. */
+  /** Base of the rotary angles in the layers that see everything. */
   global_rope_theta: number;
+  /** The same in the layers that see a window. */
   local_rope_theta: number;
+  /** Chance of an activation of the embeddings to be dropped. */
   embedding_dropout: number;
+  /** The same in the feed-forward parts. */
   mlp_dropout: number;
   /** Standard deviations beyond which no weight starts. */
   initializer_cutoff_factor: number;
+  /** Whether the norms have a bias. */
   norm_bias: boolean;
+  /** Whether the matrices of attention have one. */
   attention_bias: boolean;
+  /** Whether those of the feed-forward parts have one. */
   mlp_bias: boolean;
+  /** Whether the first layer of a head has one. */
   classifier_bias: boolean;
+  /** What follows the first layer of a head. */
   classifier_activation: string;
   /** What a classifier reads: the first token, or the mean of all. */
   classifier_pooling: "cls" | "mean";

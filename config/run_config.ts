@@ -45,10 +45,15 @@ export interface OptimizerConfig {
   learning_rate: number;
   /** Share of the run in which the learning rate rises; it falls to zero in the rest. */
   warmup_ratio: number;
+  /** Decay of the first moment. */
   adam_beta1: number;
+  /** Decay of the second moment. */
   adam_beta2: number;
+  /** Added to the root of the second moment. */
   adam_epsilon: number;
+  /** Decoupled from the gradient; not applied to biases and norms. */
   weight_decay: number;
+  /** Largest norm of all gradients together; they are scaled down to it. */
   max_grad_norm: number;
   /** Runs of version 0.1.0 have none: adamw. */
   optimizer?: typeof OPTIMIZERS[number];

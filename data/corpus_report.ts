@@ -10,6 +10,7 @@ const MOST_HASHES = 1 << 17;
 
 /** The numbers, as a shard's header has them. */
 export interface CorpusCounts {
+  /** Texts of their own. */
   documents: number;
   /** Lines with text in them. */
   sentences: number;
@@ -31,18 +32,27 @@ export interface CorpusCounts {
 
 /** A report that can be sent to another thread. */
 export interface ReportState extends Omit<CorpusCounts, "duplicate_share" | "in_training" | "unknown"> {
+  /** Of 2^level different lines one is kept. */
   level: number;
+  /** Hashes of the kept lines. */
   hashes: Float64Array;
+  /** How often each of them occurred. */
   counts: Float64Array;
 }
 
 /** Counts lines, and samples them by their hash: of 2^level different lines it keeps one, with all its repetitions. */
 export class CorpusReport {
+  /** Texts of their own. */
   documents = 0;
+  /** Lines with text in them. */
   sentences = 0;
+  /** Lines or records that were not valid UTF-8. */
   invalid = 0;
+  /** Records without text. */
   empty = 0;
+  /** Records that were left out because they are no such record: too many fields, too few. */
   malformed = 0;
+  /** TSV files whose quotes are read as text. */
   unquoted = 0;
   #level = 0;
   #seen = new Map<number, number>();

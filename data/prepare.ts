@@ -51,7 +51,7 @@ export interface PrepareOptions {
 }
 
 /** Files with how they are read. */
-type FileSource = Exclude<CorpusSource, "practice">;
+export type FileSource = Exclude<CorpusSource, "practice">;
 
 const NAMES = { train: "train.shard", heldOut: "held_out.shard" };
 

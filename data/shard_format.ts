@@ -24,11 +24,17 @@ export type Ids = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
 /** What a shard says of itself. */
 export interface ShardHeader {
+  /** What an id takes. */
   dtype: "u16" | "u32";
+  /** How many of them there are. */
   tokens: number;
+  /** Lines with text in them. */
   sentences: number;
+  /** Texts of their own. */
   documents: number;
+  /** Parts that are read one by one. */
   blocks: number;
+  /** Ids are below it. */
   vocab_size: number;
   /** Hash of what it was made from: files, tokenizer and options. */
   source: string;

@@ -71,7 +71,8 @@ export type ModelPart = "encoder" | "token_head" | "decoder" | "pooler" | "next_
 export type OptimizerOptions = AdamWOptions | MuonOptions;
 
 /** AdamW (Loshchilov and Hutter, 2019). */
-export interface AdamWOptions extends SharedOptions {
+export interface AdamWOptions extends SharedOptimizerOptions {
+  /** Which one it is. */
   name: "adamw";
 }
 
@@ -79,18 +80,20 @@ export interface AdamWOptions extends SharedOptions {
  * Muon (Jordan et al., 2024) for the matrices inside the encoder's layers, with updates as large as AdamW's (Liu et al.,
  * 2025), and AdamW for all other parameters.
  */
-export interface MuonOptions extends SharedOptions {
+export interface MuonOptions extends SharedOptimizerOptions {
+  /** Which one it is. */
   name: "muon";
   /** Decay of the matrices' momentum. */
   momentum: number;
 }
 
 /** What all optimizers take. */
-interface SharedOptions {
+export interface SharedOptimizerOptions {
   /** Decay of the first moment. */
   beta1: number;
   /** Decay of the second moment. */
   beta2: number;
+  /** Added to the root of the second moment. */
   epsilon: number;
   /** Decoupled from the gradient; not applied to biases and norms. */
   weight_decay: number;

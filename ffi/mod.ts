@@ -9,6 +9,7 @@ export {
   type ModelPart,
   type MuonOptions,
   type OptimizerOptions,
+  type SharedOptimizerOptions,
   type TrainingReport,
 } from "./engine.ts";
 export { type CudaLibrary, inspectMachine, type MachineReport } from "./doctor.ts";

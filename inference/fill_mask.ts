@@ -87,10 +87,12 @@ function whyNot(
 }
 
 /** A line as the model sees it: all of its tokens, or those around the blanks, which are the positions. */
-interface Prepared extends MaskedSequence {
+export interface PreparedLine extends MaskedSequence {
+  /** With the model's mask token for each blank. */
   text: string;
   /** Where in `text` the blanks stand. */
   offsets: [number, number][];
+  /** Whether the line is longer than the model takes. */
   truncated: boolean;
   /** Of the whole line, without the blanks. */
   counts: UnknownCounts;
@@ -169,7 +171,7 @@ export class FillMask extends OpenModel {
    *
    * @throws {ClozeError} `input` if it has none, or if they are farther apart than the model sees.
    */
-  prepare(line: string): Prepared {
+  prepare(line: string): PreparedLine {
     const { tokenizer } = this.#parts;
     const { cls, sep, mask } = tokenizer.special;
     const text = line.replace(BLANK, () => tokenizer.names.mask);
@@ -198,7 +200,7 @@ export class FillMask extends OpenModel {
   }
 
   /** Fills the blanks of prepared lines, several in one call of the engine. */
-  async fillPrepared(lines: readonly Prepared[]): Promise<FilledLine[]> {
+  async fillPrepared(lines: readonly PreparedLine[]): Promise<FilledLine[]> {
     if (this.#targets.length > 0) return await this.#chooseTargets(lines);
     const masks = await this.#ask(lines);
     const fillings = lines.map(({ ids, positions }, i) => new Filling(ids, positions, masks[i]));
@@ -237,7 +239,7 @@ export class FillMask extends OpenModel {
   }
 
   /** The targets in each blank; the other blanks of a line stay blank meanwhile. */
-  async #chooseTargets(lines: readonly Prepared[]): Promise<FilledLine[]> {
+  async #chooseTargets(lines: readonly PreparedLine[]): Promise<FilledLine[]> {
     const blanks = lines.flatMap(({ ids, positions }) => positions.map((blank) => ({ ids, blank })));
     const { tokenizer } = this.#parts, { mask } = tokenizer.special;
     const ranked = await rankTargets(blanks, this.#targets, this.#engine, mask, this.#limits.max_tokens);
@@ -297,7 +299,7 @@ class Filling implements MaskedSequence {
 /** A piece inside a word is joined to what stands before it. */
 function filledLine(
   tokenizer: Tokenizer,
-  line: Prepared,
+  line: PreparedLine,
   masks: Prediction[][],
   fillings: readonly (number | string)[],
 ): FilledLine {

@@ -6,12 +6,14 @@ import { checkChoice, checkCount, MOST_THREADS } from "./arguments.ts";
 import { type Device, Engine, type EngineOptions } from "../ffi/engine.ts";
 import { longestText } from "../model/families.ts";
 import { beginModelFolder, type ModelFolder, type UnreadFolder } from "../model/model_folder.ts";
-import type { WeightsWatch } from "../model/weights_watch.ts";
 
 /** How a model is opened for answers. */
 export interface InferenceOptions {
+  /** Threads of the CPU; all cores unless given. */
   threads?: number;
+  /** Where it runs; the CPU unless given. */
   device?: Device;
+  /** `fused` unless given; `candle` is the same model in plain candle, the oracle. */
   engine?: "fused" | "candle";
   /** What activations and products are in; f32 unless given. */
   dtype?: EngineOptions["dtype"];
@@ -125,7 +127,7 @@ export async function openEngine(
  *
  * @throws {ClozeError} if they changed while it was opened.
  */
-function watched(engine: Engine, watch: WeightsWatch): Engine {
+function watched(engine: Engine, watch: UnreadFolder["watch"]): Engine {
   try {
     watch.check();
   } catch (error) {

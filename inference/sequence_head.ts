@@ -16,9 +16,11 @@ import { answerLimits, folderOf, type GivenModel, type InferenceOptions, openBot
 
 /** A text as the model sees it. */
 export interface PreparedText {
+  /** With the special tokens around them. */
   ids: Int32Array;
   /** The segment of each token, where not all are of the first. */
   type_ids?: Int32Array;
+  /** Whether the text is longer than the model takes. */
   truncated: boolean;
   /** Of the whole text. */
   counts: UnknownCounts;

@@ -24,6 +24,7 @@ import {
 
 /** A word with its most probable class, under the names of transformers' pipeline. */
 export interface TaggedWord {
+  /** As it stands in the text. */
   word: string;
   /** Such as `B-LOC`; `null` for a word that is nothing to the tokenizer, such as a control character. */
   entity: string | null;
@@ -43,13 +44,17 @@ export interface Entity {
   score: number;
   /** As it stands in the text. */
   word: string;
+  /** Where it begins, in UTF-16 units. */
   start: number;
+  /** Exclusive. */
   end: number;
 }
 
 /** A text with its words' classes. */
 export interface TaggedText {
+  /** As it was given. */
   input: string;
+  /** From left to right. */
   words: TaggedWord[];
   /** In a model whose classes mark entities: in a scheme such as BIO. */
   entities?: Entity[];

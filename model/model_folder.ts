@@ -16,22 +16,26 @@ import { WeightsWatch } from "./weights_watch.ts";
 
 /** The parts of a model folder. */
 export interface ModelFolder extends UnreadFolder {
+  /** Text to ids and back. */
   tokenizer: Tokenizer;
 }
 
 /** A model folder whose tokenizer has not been read, which takes longest: the core can open the weights meanwhile. */
 export interface UnreadFolder {
+  /** Of the folder. */
   path: string;
   /** What it was taken for, if its `config.json` names a class that is not known. */
   as: string | undefined;
+  /** What the model is. */
   config: ModelConfig;
+  /** What stands on its encoder. */
   heads: ModelHeads;
   /** Path of the weights, or of the index of several files. */
   weights: string;
   /** Paths of all files that the weights are in. */
   weightsFiles: string[];
-  /** Says whether their files are still the same. */
-  watch: WeightsWatch;
+  /** Says whether the files of the weights are still the same. `check` throws a {@linkcode ClozeError} if not. */
+  watch: { check(): void };
   /** Reads the tokenizer and waits for the checksums. @throws {ClozeError} naming what is missing or disagrees. */
   readTokenizer: () => Promise<Tokenizer>;
 }

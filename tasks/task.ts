@@ -48,8 +48,11 @@ export type TrainedFigures = Pick<
 
 /** What of an engine a measurement needs. */
 export interface Answering {
+  /** Loss and rank of each label. */
   evaluate(batch: Batch): Promise<RowResults>;
+  /** The logits `[B, K]` of the sequences, for a head of `outputs` outputs. */
   sequenceLogits(batch: Batch, outputs: number): Promise<Float32Array>;
+  /** The logits of the masked rows, `[M, V]`, or `[M, K]` of a head that tells classes of tokens. */
   logits(batch: Batch): Promise<Float32Array>;
 }
 

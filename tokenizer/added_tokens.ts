@@ -5,6 +5,7 @@
 
 /** A token as tokenizer.json describes it. */
 export interface AddedToken {
+  /** What it is in the text. */
   content: string;
   /** Whether it stands for something other than text. */
   special: boolean;
@@ -26,10 +27,15 @@ export const SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] as 
 
 /** What the special tokens that a model needs are called. */
 export interface SpecialNames {
+  /** Fills sequences up. */
   pad: string;
+  /** A word that the vocabulary cannot write. */
   unk: string;
+  /** Begins a text. */
   cls: string;
+  /** Ends a text. */
   sep: string;
+  /** A blank. */
   mask: string;
 }
 

@@ -2,10 +2,11 @@
 
 import { PipelineTokenizer } from "./pipeline/tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import type { TokenizerData } from "./tokenizer_data.ts";
+import type { PipelineData, TokenizerData, WordPieceData } from "./tokenizer_data.ts";
 import { WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
 
 /** The tokenizer whose `data` was posted. */
 export function tokenizerFrom(data: TokenizerData): Tokenizer {
-  return "model" in data ? new PipelineTokenizer(data) : new WordPieceTokenizer(data.vocabulary, data);
+  if ("model" in data) return new PipelineTokenizer(data as PipelineData);
+  return new WordPieceTokenizer(data.vocabulary, data as WordPieceData);
 }

@@ -3,7 +3,7 @@
 export { loadTokenizer } from "./files.ts";
 export { newSpecialTokens, specialTokens } from "./special_tokens.ts";
 export { tokenizerFiles } from "./tokenizer_files.ts";
-export { type AddedToken, SPECIAL, type Specials } from "./added_tokens.ts";
+export { type AddedToken, SPECIAL, type SpecialNames, type Specials } from "./added_tokens.ts";
 export type { Compat } from "./wordpiece/characters.ts";
 export {
   DEFAULT_NORMALIZER,
@@ -14,7 +14,7 @@ export {
 export { IdBuffer } from "./id_buffer.ts";
 export { type Encoding, type SpecialIds, Tokenizer } from "./tokenizer.ts";
 export { tokenizerFrom } from "./from_data.ts";
-export type { TokenizerData } from "./tokenizer_data.ts";
+export type { TokenizerData, WordPieceData } from "./tokenizer_data.ts";
 export { type WordPieceOptions, WordPieceTokenizer } from "./wordpiece/tokenizer.ts";
 export { SPECIAL_TOKENS } from "./added_tokens.ts";
 export { Alphabet } from "./wordpiece/alphabet.ts";

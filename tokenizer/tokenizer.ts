@@ -110,7 +110,7 @@ export abstract class Tokenizer {
   readonly #spelling: Spelling;
   readonly #template: Template;
   /** Finds the words of a text. */
-  protected readonly scanner: TextScanner;
+  readonly #scanner: TextScanner;
   readonly #sink: PieceSink;
   /** Scratch for a word that comes as a string, and for ids. */
   #utf8 = new Uint8Array(1 << 12);
@@ -165,7 +165,7 @@ export abstract class Tokenizer {
     this.#model = parts.model;
     this.#spelling = parts.spelling;
     this.#template = typeof parts.template === "function" ? parts.template(this.special) : parts.template;
-    this.scanner = new TextScanner(splitter, added_tokens, new Set(Object.values(names)));
+    this.#scanner = new TextScanner(splitter, added_tokens, new Set(Object.values(names)));
     for (const { content, normalized } of added_tokens) {
       if (normalized) this.#decoded.set(this.#ids.get(content)!, splitter.normalize(content).text);
     }
@@ -220,7 +220,7 @@ export abstract class Tokenizer {
     const ids = this.#scratch;
     ids.truncate(0);
     this.#sink.out = ids;
-    this.scanner.scan(text, specials, this.#sink);
+    this.#scanner.scan(text, specials, this.#sink);
     for (let i = 0; i < ids.length; i++) out.push(ids.at(i));
   }
 
@@ -230,12 +230,12 @@ export abstract class Tokenizer {
    */
   encodeUtf8(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
     this.#sink.out = out;
-    this.scanner.scanUtf8(bytes, from, to, this.#sink);
+    this.#scanner.scanUtf8(bytes, from, to, this.#sink);
   }
 
   /** The same; appends to `starts` the places in `out` of the tokens with which an eojeol, a word between white space, begins. */
   encodeSentence(bytes: Uint8Array, from: number, to: number, out: IdBuffer, starts: number[]): void {
-    if (this.scanner.mayHoldAdded(bytes, from, to)) this.encodeWhole(bytes, from, to, out, starts);
+    if (this.#scanner.mayHoldAdded(bytes, from, to)) this.encodeWhole(bytes, from, to, out, starts);
     else this.encodeEojeols(bytes, from, to, out, starts);
   }
 
@@ -260,10 +260,16 @@ export abstract class Tokenizer {
     starts.push(out.length - 1);
   }
 
+  /** The words of a part of a corpus, normalized, without its added tokens. */
+  protected corpusWords(text: string): string[] {
+    const parts = [...this.#scanner.parts(text, "corpus")];
+    return parts.filter(({ token }) => token === undefined).map(({ word }) => word.text);
+  }
+
   /** The same as `encodeUtf8` for text in which there is no added token. */
   protected encodeWords(bytes: Uint8Array, from: number, to: number, out: IdBuffer): void {
     this.#sink.out = out;
-    this.scanner.scanWords(bytes, from, to, this.#sink);
+    this.#scanner.scanWords(bytes, from, to, this.#sink);
   }
 
   /** Appends the ids of one word, which is normalized already. */
@@ -310,7 +316,7 @@ export abstract class Tokenizer {
       visit(id, trim === undefined ? offsets : trimmed(token, offsets, text, isFirst && trim.add_prefix_space), word);
       pieces++;
     };
-    for (const { token, word, at } of this.scanner.parts(text, specials)) {
+    for (const { token, word, at } of this.#scanner.parts(text, specials)) {
       const number = words++;
       if (token === undefined) {
         this.#locateWord(word, (id, [start, end]) => found(id, [at + start, at + end], number));

@@ -6,27 +6,30 @@ import type { ModelData } from "./pipeline/models.ts";
 import type { PipelineSteps } from "./pipeline/steps.ts";
 import type { NormalizerOptions } from "./wordpiece/pre_tokenizer.ts";
 
-/** What a `WordPieceTokenizer` is made from. */
-export interface WordPieceData {
+/** What a tokenizer is as plain data, of which `tokenizerFrom` makes it again. */
+export interface TokenizerData {
+  /** Token of each id. */
   vocabulary: readonly string[];
-  normalizer: NormalizerOptions;
-  max_input_chars_per_word: number;
-  added_tokens: readonly AddedToken[];
+  /** How many tokens, from the first on, are the model's; the others are added tokens only. */
   pieces: number;
+  /** Tokens that are found before the text is split. */
+  added_tokens: readonly AddedToken[];
+}
+
+/** What a `WordPieceTokenizer` is made from. */
+export interface WordPieceData extends TokenizerData {
+  /** How text is normalized. */
+  normalizer: NormalizerOptions;
+  /** Longer words become `[UNK]`. */
+  max_input_chars_per_word: number;
+  /** Whether `decode` takes out the spaces before English punctuation. */
   cleanup: boolean;
 }
 
 /** What a `PipelineTokenizer` is made from: plain data. Steps are as tokenizer.json has them. */
-export interface PipelineData extends PipelineSteps {
-  vocabulary: readonly string[];
-  /** How many tokens, from the first on, are the model's; the others are added tokens only. */
-  pieces: number;
-  added_tokens: readonly AddedToken[];
+export interface PipelineData extends TokenizerData, PipelineSteps {
   names: SpecialNames;
   model: ModelData;
   post_processors: readonly Record<string, Json>[];
   decoders: readonly Record<string, Json>[];
 }
-
-/** What a tokenizer is as plain data. */
-export type TokenizerData = WordPieceData | PipelineData;

@@ -6,7 +6,9 @@ import type { Tokenizer } from "./tokenizer.ts";
 export interface UnknownCounts {
   /** As the pre-tokenizer cuts them: punctuation marks are words. */
   words: number;
+  /** What they were cut into. */
   tokens: number;
+  /** Tokens that are `[UNK]`. */
   unknown: number;
 }
 

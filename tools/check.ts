@@ -46,6 +46,7 @@ const STAGES: Stage[] = [
   ["types", deno, ["check", "--quiet", "."]],
   ["clippy", "cargo", clippy()],
   ...installed.length > 0 ? [["clippy (other machines)", "cargo", clippy(installed)] as Stage] : [],
+  ["documentation of mod.ts", deno, ["doc", "--lint", "mod.ts"]],
   ["package for JSR", deno, ["publish", "--dry-run", "--allow-dirty", "--quiet"]],
   ["generated files", deno, ["run", "-A", "-q", "tools/docs.ts", "--check"]],
   ["tests", deno, ["run", "-A", "-q", "tools/run_tests.ts"]],

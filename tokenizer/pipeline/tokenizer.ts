@@ -85,8 +85,7 @@ export class PipelineTokenizer extends Tokenizer {
   }
 
   words(text: string): string[] {
-    const parts = [...this.scanner.parts(text, "corpus")].filter(({ token }) => token === undefined);
-    return parts.map(({ word: { text } }) => text.replaceAll("▁", " ").trim()).filter((word) => word !== "");
+    return this.corpusWords(text).map((word) => word.replaceAll("▁", " ").trim()).filter((word) => word !== "");
   }
 
   /** Tokens have the white space of the text, which so says where eojeols begin. */

@@ -137,8 +137,7 @@ export class WordPieceTokenizer extends Tokenizer {
 
   /** The words of a text, as pieces are looked for in them. */
   words(text: string): string[] {
-    const parts = [...this.scanner.parts(text, "corpus")];
-    return parts.filter(({ token }) => token === undefined).map(({ word }) => word.text);
+    return this.corpusWords(text);
   }
 
   /** White space separates words for every normalizer of BERT, so that each eojeol can be encoded on its own. */
