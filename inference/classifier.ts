@@ -41,7 +41,8 @@ export interface ClassifiedText {
 export type ClassifierOptions = InferenceOptions;
 
 /**
- * A model that classifies texts.
+ * A model that classifies texts, or tells with next-sentence prediction whether the second text of a pair `is next`, or
+ * `not next`.
  *
  * ```ts ignore
  * import { Classifier } from "./mod.ts";
@@ -102,7 +103,7 @@ export class Classifier extends SequenceModel {
    * @throws {ClozeError} if one is no text and no pair of texts, with its number, or if the model has been disposed of.
    */
   async classify(texts: readonly TextOrPair[]): Promise<ClassifiedText[]> {
-    const prepared = prepareTexts("texts", texts, this.folder);
+    const prepared = prepareTexts("texts", texts, this);
     this.#engine.checkOpen();
     const classified = await this.classifyPrepared(prepared);
     return classified.map((result, i) => ({ ...inputOf(texts[i]), ...result }));

@@ -72,10 +72,13 @@ export const BLANK = /_{3,}|\[MASK\]|<mask>/g;
 
 /** What a model is that cannot fill blanks, and what can be done with it; nothing of one that can. */
 function whyNot(
-  { tokens, is_decoder, classifier, token_classifier }: ModelHeads,
+  { tokens, next_sentence, is_decoder, classifier, token_classifier }: ModelHeads,
 ): [what: string, hint: string] | undefined {
   if (token_classifier !== null) return ["classifies tokens", "use the pretrained model that was fine-tuned"];
   if (classifier !== null) return ["classifies sequences", "use the pretrained model that was fine-tuned"];
+  if (!tokens && next_sentence) {
+    return ["only tells whether a text follows another", "use BertForPreTraining, or its like"];
+  }
   if (!tokens) {
     return [
       "is a bare encoder without a masked-LM head",

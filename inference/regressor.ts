@@ -79,7 +79,7 @@ export class Regressor extends SequenceModel {
    * @throws {ClozeError} if one is no text and no pair of texts, with its number, or if the model has been disposed of.
    */
   async measure(texts: readonly TextOrPair[]): Promise<MeasuredText[]> {
-    const prepared = prepareTexts("texts", texts, this.folder);
+    const prepared = prepareTexts("texts", texts, this);
     this.#engine.checkOpen();
     const measured = await this.measurePrepared(prepared);
     return measured.map((result, i) => ({ ...inputOf(texts[i]), ...result }));

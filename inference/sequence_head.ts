@@ -8,7 +8,7 @@ import { groupsByTokens } from "../config/packed_sequences.ts";
 import type { Engine } from "../ffi/mod.ts";
 import { longestText } from "../model/families.ts";
 import type { ModelFolder } from "../model/model_folder.ts";
-import { type ClassifierHead, engineHeads } from "../model/model_heads.ts";
+import { type ClassifierHead, engineHeads, sequenceHead } from "../model/model_heads.ts";
 import { encodeSequence } from "../tokenizer/sequence_encoding.ts";
 import type { UnknownCounts } from "../tokenizer/unknown_counts.ts";
 import { checkTexts } from "./arguments.ts";
@@ -50,8 +50,20 @@ export class SequenceModel extends OpenModel {
     this.labels = head.labels;
   }
 
-  /** A text, or a pair, as the model sees it, as far as it fits: `[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`. */
+  /** Whether it tells if a second text follows the first, so that one text alone is nothing to it. */
+  get takesPairsOnly(): boolean {
+    return this.folder.heads.classifier === null;
+  }
+
+  /**
+   * A text, or a pair, as the model sees it, as far as it fits: `[CLS] text [SEP]`, `[CLS] text [SEP] pair [SEP]`.
+   *
+   * @throws {ClozeError} `input` if there is no second text, and the model takes pairs only.
+   */
   prepare(text: string, pair?: string): PreparedText {
+    if (pair === undefined && this.takesPairsOnly) {
+      throw new ClozeError("input", `there is one text, and ${this.folder.path} tells whether a second one follows it`);
+    }
     return prepareText(text, this.folder, pair);
   }
 }
@@ -59,14 +71,14 @@ export class SequenceModel extends OpenModel {
 /** @throws {ClozeError} if the folder has no head on sequences, or it or the core cannot be used. */
 export async function openSequenceHead(model: GivenModel, options: InferenceOptions): Promise<OpenHead> {
   const begun = await folderOf(model);
-  const { heads, path } = begun;
-  if (heads.classifier === null) {
+  const { heads, path } = begun, head = sequenceHead(heads);
+  if (head === null) {
     throw new ClozeError("input", `${path} does not classify: it has no classifier`, {
       hint: `fine-tune it: ${program()} finetune --model ${path} --train FILE --valid FILE --output DIR`,
     });
   }
-  const most = answerLimits(begun, BATCH_TOKENS, 2);
-  return { ...await openBoth(begun, engineHeads(heads), most, options), head: heads.classifier };
+  const alone = { ...heads, tokens: false }, most = answerLimits({ ...begun, heads: alone }, BATCH_TOKENS, 2);
+  return { ...await openBoth(begun, engineHeads(alone), most, options), head };
 }
 
 /** A text, or a pair of texts: a question and its answer, two sentences. */
@@ -77,17 +89,16 @@ export function prepareText(text: string, { tokenizer, config }: ModelFolder, pa
   return encodeSequence(tokenizer, { text, pair }, longestText(config), config.type_vocab_size);
 }
 
-/** Prepares texts and pairs. @throws {ClozeError} `usage` naming what is none. */
-export function prepareTexts(name: string, texts: readonly TextOrPair[], folder: ModelFolder): PreparedText[] {
+/** Prepares texts and pairs. @throws {ClozeError} naming what is none. */
+export function prepareTexts(name: string, texts: readonly TextOrPair[], model: SequenceModel): PreparedText[] {
   if (!Array.isArray(texts)) checkTexts(name, texts);
   for (const [i, given] of texts.entries()) { // entries(), because holes have to be seen too
     const isPair = Array.isArray(given) && given.length === 2 && given.every((text) => typeof text === "string");
-    if (typeof given === "string" || isPair) continue;
-    throw new ClozeError("usage", `${name}[${i}] is ${shown(given)}, but has to be a string or a pair of strings`);
+    if ((typeof given === "string" && !model.takesPairsOnly) || isPair) continue;
+    const expected = model.takesPairsOnly ? "a pair of strings" : "a string or a pair of strings";
+    throw new ClozeError("usage", `${name}[${i}] is ${shown(given)}, but has to be ${expected}`);
   }
-  return texts.map((given) =>
-    typeof given === "string" ? prepareText(given, folder) : prepareText(given[0], folder, given[1])
-  );
+  return texts.map((given) => typeof given === "string" ? model.prepare(given) : model.prepare(given[0], given[1]));
 }
 
 /** What was given, as results name it. */

@@ -64,6 +64,15 @@ export function tokenClassifierHeads(token_classifier: TokenClassifierHead): Mod
   return { ...headsOf("token_classification"), token_classifier };
 }
 
+/** What next-sentence prediction tells of a pair, by number as in transformers. */
+const NEXT_SENTENCE_LABELS = ["is next", "not next"];
+
+/** What tells something of sequences, if there is such a head: next-sentence prediction is a classifier of pairs. */
+export function sequenceHead({ classifier, next_sentence }: ModelHeads): ClassifierHead | null {
+  if (classifier !== null || !next_sentence) return classifier;
+  return { labels: NEXT_SENTENCE_LABELS, problem_type: PROBLEM_TYPES[0], classifier_dropout: 0 };
+}
+
 /** What an engine is opened with for everything that these heads can do. */
 export function engineHeads(heads: ModelHeads): EngineHeads {
   const { next_sentence, is_decoder, classifier, token_classifier } = heads;

@@ -12,6 +12,7 @@ export const bert: Family = {
   architectures: {
     BertForMaskedLM: "mlm",
     BertForPreTraining: "mlm+nsp",
+    BertForNextSentencePrediction: "nsp",
     BertLMHeadModel: "clm",
     BertForSequenceClassification: "sequence_classification",
     BertForTokenClassification: "token_classification",

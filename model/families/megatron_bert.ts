@@ -10,6 +10,7 @@ export const megatronBert: Family = {
   architectures: {
     MegatronBertForMaskedLM: "mlm",
     MegatronBertForPreTraining: "mlm+nsp",
+    MegatronBertForNextSentencePrediction: "nsp",
     MegatronBertForCausalLM: "clm",
     MegatronBertForSequenceClassification: "sequence_classification",
     MegatronBertForTokenClassification: "token_classification",

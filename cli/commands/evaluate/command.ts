@@ -97,7 +97,8 @@ async function score(folder: ModelFolder, values: EvaluateOptions, data: string[
 async function measure(folder: ModelFolder, values: EvaluateOptions, data: string[]): Promise<Measured> {
   const { config, heads, tokenizer, path } = folder;
   if (!heads.tokens) {
-    throw new ClozeError("input", `${path} predicts no tokens: it is a bare encoder`, {
+    const what = heads.next_sentence ? "it only tells whether a text follows another" : "it is a bare encoder";
+    throw new ClozeError("input", `${path} predicts no tokens: ${what}`, {
       hint: "use a model with a language-model head, such as BertForMaskedLM",
     });
   }

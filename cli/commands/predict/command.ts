@@ -6,6 +6,7 @@ import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
 import type { MeasuredText, Regressor } from "../../../inference/regressor.ts";
 import type { TaggedText, TokenClassifier } from "../../../inference/token_classifier.ts";
 import { beginModelFolder, type UnreadFolder } from "../../../model/model_folder.ts";
+import { sequenceHead } from "../../../model/model_heads.ts";
 import { type Answerer, answerLines } from "../../answer_lines.ts";
 import type { Texts } from "../../answer_source.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
@@ -71,11 +72,12 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
     return model;
   };
   const asPairs = async (): Promise<Pairs & { inputOf: InputOf }> => {
-    const { pairsOf, inputsOf } = await pairs(), how = await pairsOf(path, values);
+    const { pairsOf, inputsOf } = await pairs(), how = await pairsOf(path, values, heads.classifier === null);
     return { ...how, inputOf: (texts) => inputsOf(texts, how.isPair) };
   };
-  if (heads.classifier === null) {
-    refuseFlags(values, ["pairs", "pair-column"], `is for models that classify texts, and ${path} does not`);
+  if (sequenceHead(heads) === null) {
+    const why = `is for models that classify texts, or have next-sentence prediction, and ${path} does neither`;
+    refuseFlags(values, ["pairs", "pair-column"], why);
   }
   if (values.pairs === true && values["pair-column"] !== undefined) {
     throw new ClozeError("usage", "give either --pairs, for lines with a tab in them, or --pair-column, for records");
@@ -87,11 +89,11 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
     ready(model, model.folder.tokenizer);
     return { answerer: tags(model, values), model, invitation: "Type a sentence; each of its words is tagged." };
   }
-  if (heads.classifier !== null) {
-    if (values.targets !== undefined) {
-      throw new ClozeError("usage", `--targets is for blanks, and ${path} is a classifier`, { hint: "leave it out" });
-    }
-    if (heads.classifier.problem_type === "regression") {
+  // A model with both heads fills blanks, unless it is given pairs.
+  if (heads.classifier !== null || (heads.next_sentence && (!heads.tokens || asksForPairs(values)))) {
+    const what = heads.classifier === null ? "is asked whether a text follows another" : "is a classifier";
+    refuseFlags(values, ["targets"], `is for blanks, and ${path} ${what}`);
+    if (heads.classifier?.problem_type === "regression") {
       refuseFlags(values, ["top-k"], `is for answers that have a probability, and ${path} predicts values`);
       const { Regressor } = await regressor();
       const model = await Regressor.open(folder, options);
@@ -118,18 +120,33 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
     ...(targets === undefined ? {} : { targets }),
   });
   ready(model, model);
-  return { answerer: fills(model, values), model, invitation: "Type a sentence with a [MASK] or ____ in it." };
+  const invitation = "Type a sentence with a [MASK] or ____ in it.";
+  return { answerer: fills(model, values, heads.next_sentence), model, invitation };
 }
+
+const asksForPairs = (values: PredictOptions) => values.pairs === true || values["pair-column"] !== undefined;
 
 /** A line, or a record, as a text, or as a pair. */
 type InputOf = (texts: Texts) => { input: string; pair?: string };
 
 const aLine = ({ isPair }: Pairs) => isPair ? "two texts with a tab between them" : "a line";
 
-function fills(model: FillMask, values: PredictOptions): Answerer<ReturnType<FillMask["prepare"]>> {
+function fills(
+  model: FillMask,
+  values: PredictOptions,
+  next_sentence: boolean,
+): Answerer<ReturnType<FillMask["prepare"]>> {
   const show = values.json === true ? (line: FilledLine) => JSON.stringify(line) + "\n" : filledLine;
   return {
-    prepare: ({ text }) => model.prepare(text),
+    prepare({ text }) {
+      try {
+        return model.prepare(text);
+      } catch (error) {
+        if (!next_sentence || !text.includes("\t") || !(error instanceof ClozeError)) throw error;
+        const hint = "--pairs asks whether what stands behind the tab follows what stands before it";
+        throw new ClozeError(error.code, error.message, { hint });
+      }
+    },
     counts: ({ counts }) => counts,
     answer: async (prepared, inputs) => {
       const filled = await model.fillPrepared(prepared);

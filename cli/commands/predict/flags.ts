@@ -8,7 +8,7 @@ import { TEXT_FLAGS } from "../../flags/text_flags.ts";
 export const TABLE = {
   name: "predict",
   summary:
-    "Fills the blanks in lines of text: [MASK], <mask>, or three or more underscores. With a fine-tuned model, classifies them or tags their words.",
+    "Fills the blanks in lines of text: [MASK], <mask>, or three or more underscores. With a fine-tuned model, classifies them or tags their words; of pairs, tells whether one follows the other.",
   usage: "[FILE…] [flags]",
   positional: "FILE",
   details:
@@ -32,7 +32,7 @@ export const TABLE = {
     ),
     targets: words("WORD,…", "Answers to choose from, instead of the whole vocabulary; all are shown, best first."),
     pairs: toggle(
-      "Lines are pairs of texts with a tab between the two. Taken for granted of a model that finetune --pair-column made.",
+      "Lines are pairs of texts with a tab between the two. Taken for granted of a model that finetune --pair-column made. Of one with next-sentence prediction: whether the second follows the first.",
     ),
     "pair-column": text(
       "NAME",

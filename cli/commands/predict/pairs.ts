@@ -16,13 +16,14 @@ export interface Pairs {
 /**
  * Whether the flags say that pairs are given, or the model's folder that finetune made it of such.
  *
+ * @param only whether the model takes nothing else.
  * @throws {ClozeError} `input` if the record of its fine-tuning cannot be read.
  */
-export async function pairsOf(path: string, values: PredictOptions): Promise<Pairs> {
+export async function pairsOf(path: string, values: PredictOptions, only: boolean): Promise<Pairs> {
   if (values.pairs === true) return { isPair: true };
   const recorded = await recordedColumns(path), { "text-column": text, "label-column": label = "label" } = recorded;
   const asked = values["pair-column"], pair = asked ?? recorded["pair-column"];
-  if (pair === undefined) return { isPair: false };
+  if (pair === undefined) return { isPair: only };
   const columnsOf: ColumnsOf = (names) => {
     // What was there in training need not be in this file.
     if (asked === undefined && !hasColumn(names, pair)) return {};
