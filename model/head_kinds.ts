@@ -18,7 +18,7 @@ const NONE: HeadFacts = { tokens: false, next_sentence: false, is_decoder: false
 export const HEAD_KINDS = {
   "mlm": { ...NONE, tokens: true },
   "mlm+nsp": { ...NONE, tokens: true, next_sentence: true },
-  "nsp": { ...NONE, next_sentence: true },
+  "next_sentence_prediction": { ...NONE, next_sentence: true },
   "clm": { ...NONE, tokens: true, is_decoder: true },
   "sequence_classification": { ...NONE, labels: "sequences" },
   "token_classification": { ...NONE, labels: "tokens" },

@@ -26,7 +26,7 @@ Deno.test("modelConfigJson is read back by parseModelHeads and parseModelConfig"
   const all: [ModelHeads, string][] = [
     [headsOf("mlm"), "BertForMaskedLM"],
     [headsOf("mlm+nsp"), "BertForPreTraining"],
-    [headsOf("nsp"), "BertForNextSentencePrediction"],
+    [headsOf("next_sentence_prediction"), "BertForNextSentencePrediction"],
     [headsOf("clm"), "BertLMHeadModel"],
     [headsOf("none"), "BertModel"],
     [classifierHeads(classifier, false), "BertForSequenceClassification"],
@@ -51,7 +51,9 @@ Deno.test("every family reads back what it writes, and refuses kinds of heads th
     problem_type: "single_label_classification" as const,
   };
   const kinds: [ModelHeads, HeadKind][] = [
-    ...(["mlm", "mlm+nsp", "nsp", "clm", "none"] as const).map((kind): [ModelHeads, HeadKind] => [headsOf(kind), kind]),
+    ...(["mlm", "mlm+nsp", "next_sentence_prediction", "clm", "none"] as const).map((
+      kind,
+    ): [ModelHeads, HeadKind] => [headsOf(kind), kind]),
     [classifierHeads(classifier, false), "sequence_classification"],
     [classifierHeads(classifier, true), "sequence_classification"],
   ];

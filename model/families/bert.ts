@@ -12,7 +12,7 @@ export const bert: Family = {
   architectures: {
     BertForMaskedLM: "mlm",
     BertForPreTraining: "mlm+nsp",
-    BertForNextSentencePrediction: "nsp",
+    BertForNextSentencePrediction: "next_sentence_prediction",
     BertLMHeadModel: "clm",
     BertForSequenceClassification: "sequence_classification",
     BertForTokenClassification: "token_classification",

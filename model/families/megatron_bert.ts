@@ -10,7 +10,7 @@ export const megatronBert: Family = {
   architectures: {
     MegatronBertForMaskedLM: "mlm",
     MegatronBertForPreTraining: "mlm+nsp",
-    MegatronBertForNextSentencePrediction: "nsp",
+    MegatronBertForNextSentencePrediction: "next_sentence_prediction",
     MegatronBertForCausalLM: "clm",
     MegatronBertForSequenceClassification: "sequence_classification",
     MegatronBertForTokenClassification: "token_classification",
