@@ -4,11 +4,12 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
+import { counted } from "../config/numbers.ts";
 import type { ColumnsOf } from "../data/columns.ts";
 import type { UnknownCounts } from "../tokenizer/mod.ts";
 import { type AnswerSource, type Entry, linesOf, type SourceValues, type Texts } from "./answer_source.ts";
 import { chunksOf } from "./lines.ts";
-import { counted, note, printError, writeOut } from "./terminal.ts";
+import { note, printError, writeOut } from "./terminal.ts";
 
 /** Flags that say something of files: without a file they are looked at, and refused, where files are found. */
 const FILE_FLAGS = [

@@ -5,6 +5,7 @@ import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { program } from "../config/called.ts";
 import { ClozeError, ioError } from "../config/cloze_error.ts";
 import { exists } from "../config/folder.ts";
+import { counted, grouped, percent } from "../config/numbers.ts";
 import { fileHash } from "../config/sha256.ts";
 import { folderOf, writeAll, writeWith } from "../config/whole_file.ts";
 import {
@@ -18,7 +19,7 @@ import {
 import type { Values } from "./flags/flag.ts";
 import { type CORPUS_FLAGS, TEXT_FLAGS } from "./flags/text_flags.ts";
 import { callerFolder } from "./paths.ts";
-import { counted, grouped, note, percent } from "./terminal.ts";
+import { note } from "./terminal.ts";
 
 /** The flags that say how text is read. */
 export type TextValues = Values<typeof TEXT_FLAGS & Pick<typeof CORPUS_FLAGS, "documents">>;

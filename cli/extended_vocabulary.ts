@@ -4,6 +4,7 @@
  */
 
 import { ClozeError } from "../config/cloze_error.ts";
+import { grouped, percent } from "../config/numbers.ts";
 import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
 import { type CorpusReport, type CorpusSource, countWords } from "../data/mod.ts";
 import { writeExtendedModel } from "../model/extended_model.ts";
@@ -21,7 +22,7 @@ import {
 import { noteOnce } from "./corpus.ts";
 import { wordLimit } from "./learn_tokenizer.ts";
 import { bytesPace } from "./pace.ts";
-import { endProgress, grouped, note, percent, warn } from "./terminal.ts";
+import { endProgress, note, warn } from "./terminal.ts";
 
 /** Files with how they are read. */
 type FileSource = Exclude<CorpusSource, "practice">;

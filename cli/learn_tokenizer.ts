@@ -1,6 +1,7 @@
 /** Learning a tokenizer from text, as several commands do it, and what a person is told of it. */
 
 import { ClozeError } from "../config/cloze_error.ts";
+import { grouped, percent } from "../config/numbers.ts";
 import { type CorpusCounts, type CorpusSource, countWords } from "../data/mod.ts";
 import {
   type Alphabet,
@@ -23,7 +24,7 @@ import type { Values } from "./flags/flag.ts";
 import type { VOCABULARY_FLAGS } from "./flags/vocabulary_flags.ts";
 import { bytesPace, tokensPace } from "./pace.ts";
 import { stoppable } from "./stop_signals.ts";
-import { endProgress, grouped, note, percent, warn } from "./terminal.ts";
+import { endProgress, note, warn } from "./terminal.ts";
 
 /** What may stand in words that are too long for any tokenizer, as a share of the characters. */
 const MOST_IN_LONG_WORDS = 0.2;

@@ -3,8 +3,9 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { ClozeError } from "../config/cloze_error.ts";
+import { counted } from "../config/numbers.ts";
 import type { Answerer } from "./answer_lines.ts";
-import { counted, note, writeOut } from "./terminal.ts";
+import { note, writeOut } from "./terminal.ts";
 
 /** Lines that the arrows go back to. */
 const HISTORY = 1000;

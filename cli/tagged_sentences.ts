@@ -1,6 +1,7 @@
 /** Tagged sentences as finetune and evaluate take them: read, checked, and cut into sequences. */
 
 import { ClozeError } from "../config/cloze_error.ts";
+import { counted, grouped } from "../config/numbers.ts";
 import { CorpusReport, readTagged, type TaggedSentence, type UnknownSample } from "../data/mod.ts";
 import type { TaggedSequence } from "../tasks/token_classification.ts";
 import {
@@ -14,7 +15,7 @@ import {
 } from "../tokenizer/mod.ts";
 import { corpusConfig, noteFindings, textColumn, type TextValues } from "./corpus.ts";
 import { resolve } from "./paths.ts";
-import { counted, grouped, note, warn } from "./terminal.ts";
+import { note, warn } from "./terminal.ts";
 
 /** Sentences of a file as sequences. */
 export interface CutSentences {

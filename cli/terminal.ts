@@ -8,8 +8,6 @@ import { program } from "../config/called.ts";
 import { type ClozeError, ioError } from "../config/cloze_error.ts";
 import { visible, visibleLine } from "../config/visible.ts";
 
-export { clock, counted, grouped, orDash, percent, size } from "../config/numbers.ts";
-
 const encoder = new TextEncoder();
 const isTerminal = () => Deno.stderr.isTerminal();
 const PLAIN_EVERY_MS = 10_000;

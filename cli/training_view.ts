@@ -5,8 +5,9 @@
 
 import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import type { Metric } from "../config/metric.ts";
+import { clock, grouped, percent } from "../config/numbers.ts";
 import { type AnyRecord, lossChart, writeReport } from "../report/mod.ts";
-import { clock, grouped, isLive, note, percent, terminalSize, warn } from "./terminal.ts";
+import { isLive, note, terminalSize, warn } from "./terminal.ts";
 
 /** Largest size of the chart, in characters; beside it the terminal keeps some lines for what is said. */
 const CHART = { columns: 100, lines: 10, spare: 6 };

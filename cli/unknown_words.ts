@@ -6,8 +6,8 @@
 import { program } from "../config/called.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import type { UnknownCauses } from "../config/metric.ts";
+import { grouped, percent } from "../config/numbers.ts";
 import type { UnknownCounts } from "../tokenizer/mod.ts";
-import { grouped, percent } from "./terminal.ts";
 
 /** Above this share of the words there is a warning; above that one a refusal, unless --allow-unknown is given. */
 const WARNED = 0.01, REFUSED = 0.2;

@@ -1,9 +1,10 @@
 /** What `bench` shows. */
 
 import type { Preset } from "../../../config/model_config.ts";
+import { clock, counted, grouped, percent, size } from "../../../config/numbers.ts";
 import type { StepRate } from "../../../training/step_rate.ts";
 import { FAMILIES } from "../../../model/families.ts";
-import { bold, clock, counted, grouped, percent, size, table } from "../../terminal.ts";
+import { bold, table } from "../../terminal.ts";
 
 /** One line of the result. */
 export interface Row extends StepRate {

@@ -1,7 +1,8 @@
 /** What `doctor` shows. */
 
+import { counted } from "../../../config/numbers.ts";
 import type { MachineReport } from "../../../ffi/mod.ts";
-import { counted, hanging, terminalSize } from "../../terminal.ts";
+import { hanging, terminalSize } from "../../terminal.ts";
 
 /** What cloze runs on here. */
 export interface DoctorReport {

@@ -2,6 +2,7 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
+import { counted } from "../../../config/numbers.ts";
 import { writeAll, writeWith } from "../../../config/whole_file.ts";
 import { VECTOR_FORMATS, writeVectors } from "../../../data/vector_file.ts";
 import { type EmbeddedText, Embedder } from "../../../inference/embedder.ts";
@@ -10,7 +11,7 @@ import type { AnswerSource } from "../../answer_source.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { sourcesOf } from "../../file_sources.ts";
 import { newestRun, resolve } from "../../paths.ts";
-import { counted, note, printError, writeOut } from "../../terminal.ts";
+import { note, printError, writeOut } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { EmbedOptions } from "./flags.ts";
 

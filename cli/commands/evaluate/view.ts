@@ -1,10 +1,11 @@
 /** What `evaluate` prints: figures as JSON, or in lines and tables. */
 
 import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
+import { counted, grouped, orDash, percent } from "../../../config/numbers.ts";
 import type { Group } from "../../../tasks/breakdown.ts";
 import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import type { UNMEASURED } from "../../../tasks/token_evaluation.ts";
-import { counted, grouped, orDash, percent, table } from "../../terminal.ts";
+import { table } from "../../terminal.ts";
 import { unknownLine } from "../../unknown_words.ts";
 
 /** Figures on tokens; `null` where none was predicted. */

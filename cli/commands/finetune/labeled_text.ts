@@ -1,6 +1,7 @@
 /** Labeled text as a fine-tuning takes it: read, with its classes, and cut into sequences. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { counted } from "../../../config/numbers.ts";
 import { regularFile } from "../../../config/regular_file.ts";
 import type { LabeledText } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
@@ -12,7 +13,6 @@ import {
 } from "../../../tasks/sequence_classification.ts";
 import { surestMistakes } from "../../../tasks/surest_mistakes.ts";
 import { resolve } from "../../paths.ts";
-import { counted } from "../../terminal.ts";
 import { cutTexts } from "./cut_texts.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import type { Kind } from "./kind.ts";

@@ -1,6 +1,7 @@
 /** Tagged words as a fine-tuning takes them: read, with their classes, and cut into sequences. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { counted, percent } from "../../../config/numbers.ts";
 import type { TaggedSentence } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import { tokenClassifierHeads } from "../../../model/model_heads.ts";
@@ -8,7 +9,7 @@ import { classificationLine } from "../../../tasks/sequence_classification.ts";
 import { type TaggedSequence, TOKEN_CLASSIFICATION } from "../../../tasks/token_classification.ts";
 import { SEEN_SHARE } from "../../../training/watchdogs.ts";
 import { checkTags, type CutSentences, cutSentences, readSentences, sayCut } from "../../tagged_sentences.ts";
-import { counted, percent, warn } from "../../terminal.ts";
+import { warn } from "../../terminal.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import type { Both, Kind } from "./kind.ts";
 import { sayData } from "./view.ts";

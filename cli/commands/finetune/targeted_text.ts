@@ -2,6 +2,7 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { RegressionEvaluation } from "../../../config/metric.ts";
+import { counted, grouped } from "../../../config/numbers.ts";
 import type { LabeledText } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import { classifierDropout, classifierHeads, type ProblemType } from "../../../model/model_heads.ts";
@@ -12,7 +13,7 @@ import {
 } from "../../../tasks/multi_label_classification.ts";
 import { largestErrors, REGRESSION } from "../../../tasks/regression.ts";
 import { classificationLine, regressionLine } from "../../../tasks/sequence_classification.ts";
-import { bold, counted, grouped, note } from "../../terminal.ts";
+import { bold, note } from "../../terminal.ts";
 import { cutTexts } from "./cut_texts.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import type { Both, CutFile } from "./kind.ts";

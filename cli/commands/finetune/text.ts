@@ -1,5 +1,6 @@
 /** What the kinds of fine-tuning on texts share, and what is warned of in texts. Called by the finetune command. */
 
+import { grouped, percent } from "../../../config/numbers.ts";
 import { CorpusReport, type LabeledText, readLabeled } from "../../../data/mod.ts";
 import type { ClassifierEvaluation } from "../../../config/metric.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
@@ -7,7 +8,7 @@ import type { RecordedColumns } from "../../../run/finetune_record.ts";
 import { SEEN_SHARE } from "../../../training/watchdogs.ts";
 import { corpusConfig, noteFindings, textColumn } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
-import { grouped, percent, warn } from "../../terminal.ts";
+import { warn } from "../../terminal.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import type { CutFile, Kind } from "./kind.ts";
 import { separatorOf } from "./text_problem.ts";

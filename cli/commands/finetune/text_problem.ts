@@ -1,10 +1,11 @@
 /** What the label of a text means: one class, any number of labels, or a value. Called by labeled_text.ts and by evaluate. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { grouped } from "../../../config/numbers.ts";
 import type { LabeledText } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import type { ProblemType } from "../../../model/model_heads.ts";
-import { bold, grouped, note } from "../../terminal.ts";
+import { bold, note } from "../../terminal.ts";
 import type { FinetuneOptions } from "./flags.ts";
 
 /** The kind that a text's records are of, said with the reason where it was not asked for by name. @throws {ClozeError} `input` */

@@ -6,10 +6,11 @@
 import { program, quoted } from "../../../config/called.ts";
 import type { Metric } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
+import { counted, grouped } from "../../../config/numbers.ts";
 import type { EngineDescription } from "../../../ffi/mod.ts";
 import { classifierStage, readClassifier } from "../../../report/mod.ts";
 import { classificationLine, regressionLine } from "../../../tasks/sequence_classification.ts";
-import { bold, counted, grouped, note, progress } from "../../terminal.ts";
+import { bold, note, progress } from "../../terminal.ts";
 import { longerCommand } from "./again.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import { LiveChart, LivePage, TimeLeft, trainingLine } from "../../training_view.ts";

@@ -4,6 +4,7 @@ import type { Batch } from "../../../config/batch.ts";
 import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
+import { counted, grouped, size } from "../../../config/numbers.ts";
 import { PRESET_TRAINING, VERSION } from "../../../config/run_config.ts";
 import { type BatchOptions, prepareShards, Shard, tokenizerHash, writeBatches } from "../../../data/mod.ts";
 import { readRun } from "../../../run/run_record.ts";
@@ -20,7 +21,7 @@ import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { bytesPace } from "../../pace.ts";
 import { newestRun, resolve } from "../../paths.ts";
 import { runBatches } from "../../run_batches.ts";
-import { counted, endProgress, grouped, note, progress, size, writeOut } from "../../terminal.ts";
+import { endProgress, note, progress, writeOut } from "../../terminal.ts";
 import type { InspectOptions } from "./flags.ts";
 import { json, readable } from "./view.ts";
 

@@ -1,9 +1,10 @@
 /** What `inspect` shows of a batch: for people on the terminal, or as JSON. */
 
 import type { Batch } from "../../../config/batch.ts";
+import { counted, grouped, percent } from "../../../config/numbers.ts";
 import type { BatchOptions } from "../../../data/mod.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
-import { counted, grouped, painter, percent, terminalSize, widthOf } from "../../terminal.ts";
+import { painter, terminalSize, widthOf } from "../../terminal.ts";
 
 /** A sequence of a batch, as tokens. */
 interface Shown {

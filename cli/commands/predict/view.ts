@@ -1,11 +1,11 @@
 /** What `predict` shows of an answer. */
 
+import { percent } from "../../../config/numbers.ts";
 import { visibleLine } from "../../../config/visible.ts";
 import type { ClassifiedText } from "../../../inference/classifier.ts";
 import type { FilledLine } from "../../../inference/fill_mask.ts";
 import type { MeasuredText } from "../../../inference/regressor.ts";
 import type { TaggedText } from "../../../inference/token_classifier.ts";
-import { percent } from "../../terminal.ts";
 
 /** The filled sentence, and under it the answers for each blank. */
 export function filledLine(line: FilledLine): string {

@@ -6,6 +6,7 @@
 import { program, quoted } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
+import { clock, counted } from "../../../config/numbers.ts";
 import type { Extent, PlannedRun, RunConfig } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
 import { newestCheckpoint } from "../../../run/checkpoint.ts";
@@ -15,7 +16,7 @@ import type { BatchStream } from "../../../tasks/task.ts";
 import { Schedule } from "../../../training/schedule.ts";
 import { isSameStdin, saveStdin } from "../../corpus.ts";
 import { resolve } from "../../paths.ts";
-import { bold, clock, counted, note } from "../../terminal.ts";
+import { bold, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
 import { extentOf, newRun } from "./asked.ts";
 import type { PretrainOptions } from "./flags.ts";

@@ -4,6 +4,7 @@ import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists } from "../../../config/folder.ts";
 import type { Warning } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
+import { grouped } from "../../../config/numbers.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
 import { type PreparedData, prepareShards } from "../../../data/mod.ts";
 import { type Engine, NativeError } from "../../../ffi/mod.ts";
@@ -26,7 +27,7 @@ import { bytesPace } from "../../pace.ts";
 import { resolve } from "../../paths.ts";
 import { runBatches } from "../../run_batches.ts";
 import { type Stop, stopSignals } from "../../stop_signals.ts";
-import { bold, grouped, note } from "../../terminal.ts";
+import { bold, note } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
 import {
   askedRun,

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
+import { counted } from "../../../config/numbers.ts";
 import type { Extension, PlannedRun, RunConfig } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
 import { folderOf } from "../../../config/whole_file.ts";
@@ -19,7 +20,7 @@ import { microBatches, sharedMicroBatches, type Start } from "../../../training/
 import { accumulate, Update } from "../../../training/update.ts";
 import { checkedTokenizer } from "../../checked_tokenizer.ts";
 import { runBatches } from "../../run_batches.ts";
-import { counted, printError } from "../../terminal.ts";
+import { printError } from "../../terminal.ts";
 import type { Beginning } from "./beginning.ts";
 import { openEngine } from "./engine.ts";
 import type { PretrainOptions } from "./flags.ts";

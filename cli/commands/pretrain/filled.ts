@@ -1,7 +1,8 @@
 /** Blanks of the held-out text as a run filled them last, for the terminal. */
 
 import type { Blanks } from "../../../config/metric.ts";
-import { counted, cut, percent, widthOf } from "../../terminal.ts";
+import { counted, percent } from "../../../config/numbers.ts";
+import { cut, widthOf } from "../../terminal.ts";
 
 /** Columns of the text before a blank and behind it. */
 const BEFORE = 28, BEHIND = 16;

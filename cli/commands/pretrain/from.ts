@@ -7,6 +7,7 @@ import { program } from "../../../config/called.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists, makeFolder } from "../../../config/folder.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
+import { counted, grouped } from "../../../config/numbers.ts";
 import type { OtherText, RunOrigin } from "../../../config/run_config.ts";
 import type { CorpusSource } from "../../../data/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
@@ -15,7 +16,7 @@ import { pretrainingTask, taskFor } from "../../../tasks/registry.ts";
 import { otherFiles } from "../../corpus.ts";
 import { countedWords, writeExtended } from "../../extended_vocabulary.ts";
 import { resolve } from "../../paths.ts";
-import { bold, counted, grouped, note } from "../../terminal.ts";
+import { bold, note } from "../../terminal.ts";
 import type { PretrainOptions } from "./flags.ts";
 
 /** Flags that say what a model or its vocabulary is: a model that is there says it itself. */

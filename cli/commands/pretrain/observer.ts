@@ -5,13 +5,14 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { Metric, RunStart, Warning } from "../../../config/metric.ts";
+import { grouped } from "../../../config/numbers.ts";
 import type { Blank } from "../../../data/mod.ts";
 import type { FillMask } from "../../../inference/fill_mask.ts";
 import { readRun } from "../../../report/mod.ts";
 import type { MetricsFile } from "../../../run/metrics_file.ts";
 import { evaluationLine } from "../../../tasks/token_evaluation.ts";
 import { nonFinite, Watchdogs } from "../../../training/watchdogs.ts";
-import { grouped, isLive, note, progress, warn } from "../../terminal.ts";
+import { isLive, note, progress, warn } from "../../terminal.ts";
 import { LiveChart, LivePage, TimeLeft, trainingLine } from "../../training_view.ts";
 
 /** What it watches. */

@@ -3,6 +3,7 @@
 import { program, quoted } from "../../../config/called.ts";
 import type { Evaluation, UnigramBaseline } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
+import { clock, counted, grouped, orDash, percent } from "../../../config/numbers.ts";
 import type { RunOrigin } from "../../../config/run_config.ts";
 import {
   type CorpusCounts,
@@ -21,7 +22,7 @@ import { pretrainingTask } from "../../../tasks/registry.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import type { TrainResult } from "../../../training/train.ts";
 import { corpusFindings } from "../../corpus.ts";
-import { bold, clock, counted, grouped, note, orDash, percent } from "../../terminal.ts";
+import { bold, note } from "../../terminal.ts";
 import { unknownLine } from "../../unknown_words.ts";
 import { filledLines } from "./filled.ts";
 import type { Plan } from "./plan.ts";

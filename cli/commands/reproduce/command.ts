@@ -5,6 +5,7 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists, makeFolder } from "../../../config/folder.ts";
+import { clock, counted, percent } from "../../../config/numbers.ts";
 import { VERSION } from "../../../config/run_config.ts";
 import { sealed } from "../../../config/sealed_json.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
@@ -18,7 +19,7 @@ import { flagWords } from "../../flags/command_text.ts";
 import { callerFolder, resolve } from "../../paths.ts";
 import { stopSignals } from "../../stop_signals.ts";
 import { shownExperiment } from "../../shown_experiment.ts";
-import { bold, clock, counted, note, percent, writeOut } from "../../terminal.ts";
+import { bold, note, writeOut } from "../../terminal.ts";
 import { TABLE as PRETRAIN } from "../pretrain/flags.ts";
 import type { Call } from "../registry.ts";
 import type { ReproduceOptions } from "./flags.ts";

@@ -1,10 +1,10 @@
 /** How many steps an experiment's runs can have within its budget: worked out from short runs that are timed. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { roundedTime } from "../../../config/numbers.ts";
+import { clock, grouped, roundedTime } from "../../../config/numbers.ts";
 import type { Claim } from "../../../experiments/claims.ts";
 import { readMetrics } from "../../../run/metrics_file.ts";
-import { bold, clock, grouped, note } from "../../terminal.ts";
+import { bold, note } from "../../terminal.ts";
 import { fillBlanks } from "./blanks.ts";
 import { removeFolder } from "./kept_models.ts";
 import type { Parts } from "./parts.ts";

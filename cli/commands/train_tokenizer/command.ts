@@ -2,6 +2,7 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { exists, makeFolder } from "../../../config/folder.ts";
+import { grouped, percent } from "../../../config/numbers.ts";
 import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
 import { tokenizerHash } from "../../../data/mod.ts";
@@ -11,7 +12,7 @@ import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { type Learned, learnedFlags, type LearnOptions, learnTokenizer } from "../../learn_tokenizer.ts";
 import { resolve } from "../../paths.ts";
 import { stopSignals } from "../../stop_signals.ts";
-import { grouped, note, percent, warn } from "../../terminal.ts";
+import { note, warn } from "../../terminal.ts";
 import type { Call } from "../registry.ts";
 import type { TrainTokenizerOptions } from "./flags.ts";
 import { describe } from "./view.ts";

@@ -3,6 +3,7 @@
  */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { grouped } from "../../../config/numbers.ts";
 import { type CorpusSource, countWords } from "../../../data/mod.ts";
 import {
   Alphabet,
@@ -22,7 +23,7 @@ import { noteOnce } from "../../corpus.ts";
 import type { Learned, LearnOptions } from "../../learn_tokenizer.ts";
 import { bytesPace, tokensPace } from "../../pace.ts";
 import { stoppable } from "../../stop_signals.ts";
-import { endProgress, grouped, note } from "../../terminal.ts";
+import { endProgress, note } from "../../terminal.ts";
 import type { SPACED_MODELS } from "./flags.ts";
 
 /** What a text is prepared with. */

@@ -1,7 +1,7 @@
 /** What `train-tokenizer` shows of a vocabulary that was learned. */
 
+import { counted, grouped } from "../../../config/numbers.ts";
 import type { VocabularyReport } from "../../../tokenizer/mod.ts";
-import { counted, grouped } from "../../terminal.ts";
 
 /** How well the vocabulary fits its text, in lines. */
 export function describe({ words, tokens, fertility, unk_rate, scripts }: VocabularyReport): string[] {
