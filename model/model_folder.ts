@@ -72,9 +72,9 @@ export async function beginModelFolder(path: string, { as }: FolderOptions = {})
   const weightsFiles = names.map((name) => `${path}/${name}`);
   for (const file of weightsFiles) regularFile(file, "read the model");
   const watch = new WeightsWatch(weightsFiles);
+  const checked = checkModelFiles(path, [...MODEL_FILES, ...names]); // on other threads, while the core is opened
+  checked.catch(() => {}); // what is wrong with the tokenizer is told first
   const readTokenizer = async () => {
-    const checked = checkModelFiles(path, [...MODEL_FILES, ...names]); // on other threads, meanwhile
-    checked.catch(() => {}); // what is wrong with the tokenizer is told first
     const tokenizer = await loadTokenizer(path, "model", parseJsonObject(text, `${path}/config.json`));
     // A vocabulary may be smaller than the embedding, which is often padded to a round number, but never larger.
     if (tokenizer.size > config.vocab_size) {

@@ -114,9 +114,16 @@ class Names {
       if (content !== undefined && config[name] === undefined) this.named.set(name, plain(content));
       if (config[name] !== undefined) this.set(name, config[name], CONFIG);
     }
-    const older = config[OLDER_EXTRA];
-    const extra = older !== undefined && isEmpty(config[EXTRA]) ? older : config[EXTRA];
-    if (extra !== undefined) this.set(EXTRA, extra, CONFIG);
+    const extra = config[EXTRA], older = config[OLDER_EXTRA];
+    // What the older name lists is taken unless the newer one lists something, too: that may give names instead.
+    const listed = older === undefined
+      ? [extra]
+      : isEmpty(extra)
+      ? [older]
+      : isObject(extra)
+      ? [extra, older]
+      : [extra];
+    for (const value of listed) if (value !== undefined) this.set(EXTRA, value, CONFIG);
     for (const [name, value] of Object.entries(config)) {
       if (name.endsWith("_token") && !isKnownName(name) && typeof value === "string") {
         this.set(name, value, CONFIG);

@@ -77,6 +77,7 @@ CASES = {
     "strip_accents and tokenize_chinese_chars": {"vocab.txt": vocab_txt, "tokenizer_config.json": {**bert, "strip_accents": False, "tokenize_chinese_chars": False}},
     "added_tokens_decoder": {"vocab.txt": vocab_txt, "tokenizer_config.json": {**bert, "added_tokens_decoder": {"40": token("[URL]", special=True), "7": token("new york", normalized=True)}}},
     "extra and additional special tokens": {"tokenizer.json": tokenizer_json(), "tokenizer_config.json": {**fast, "additional_special_tokens": ["[URL]"], "image_token": "new york"}},
+    "extra special tokens with names, and additional ones": {"tokenizer.json": tokenizer_json(), "tokenizer_config.json": {**fast, "extra_special_tokens": {"url_token": "[URL]"}, "additional_special_tokens": ["new york"]}},
     "special_tokens_map.json and added_tokens.json": {"vocab.txt": vocab_txt, "tokenizer_config.json": bert, "added_tokens.json": {"[URL]": 32, "new york": 31},
                                                       "special_tokens_map.json": {"mask_token": {**token("[MASK]"), "lstrip": True}}},
 }
