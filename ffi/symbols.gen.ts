@@ -1,7 +1,7 @@
 // Generated from core-rs/src/abi by `cargo run --release --example generate_symbols`; do not edit.
 
 /** What this version of cloze expects `cloze_abi_hash` to return. */
-export const ABI_HASH = 3271281308;
+export const ABI_HASH = 2133659786;
 
 /** The exported calls; each returns a status and ends with an error buffer and its length. */
 export const SYMBOLS = {
@@ -69,6 +69,12 @@ export const SYMBOLS = {
   /** request, request_len, error, error_len */
   cloze_extend_weights: {
     parameters: ["buffer", "u32", "buffer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  /** path, path_len, hash, hash_len, error, error_len */
+  cloze_file_sha256: {
+    parameters: ["buffer", "u32", "buffer", "u32", "buffer", "u32"],
     result: "i32",
     nonblocking: true,
   },

@@ -4,6 +4,8 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { parseJsonObject, shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import { LONGEST_FILE, readWholeText, regularFile } from "../config/regular_file.ts";
+import { fileHash } from "../config/sha256.ts";
+import { nativeFileHash } from "../ffi/file_hash.ts";
 // Not from mod.ts, which also loads all that learning a vocabulary takes: predict would start later.
 import { loadTokenizer } from "../tokenizer/files.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
@@ -72,7 +74,8 @@ export async function beginModelFolder(path: string, { as }: FolderOptions = {})
   const weightsFiles = names.map((name) => `${path}/${name}`);
   for (const file of weightsFiles) regularFile(file, "read the model");
   const watch = new WeightsWatch(weightsFiles);
-  const checked = checkModelFiles(path, [...MODEL_FILES, ...names]); // on other threads, while the core is opened
+  const hashOf = (file: string) => (weightsFiles.includes(file) ? nativeFileHash : fileHash)(file);
+  const checked = checkModelFiles(path, [...MODEL_FILES, ...names], hashOf); // on other threads, while the core is opened
   checked.catch(() => {}); // what is wrong with the tokenizer is told first
   const readTokenizer = async () => {
     const tokenizer = await loadTokenizer(path, "model", parseJsonObject(text, `${path}/config.json`));

@@ -8,6 +8,7 @@
 
 mod extend;
 mod pickle;
+mod sha256;
 mod tensors;
 mod torch;
 mod unused;
@@ -27,6 +28,7 @@ use crate::machine::memory::Buffer;
 use crate::optim::slots::Slot;
 
 pub use extend::{Extension, extend_weights};
+pub use sha256::file_sha256;
 use tensors::{Tensor, Tensors};
 use unused::unused_of;
 

@@ -11,7 +11,9 @@ mod registry;
 mod symbols;
 mod world;
 
-use crate::checkpoint::{Extension, extend_weights};
+use std::path::PathBuf;
+
+use crate::checkpoint::{Extension, extend_weights, file_sha256};
 use call::{Arguments, Bytes, guard, parse, step_number};
 pub use open::{Opener, provide_candle};
 pub use symbols::{ABI_HASH, symbols_typescript};
@@ -129,6 +131,14 @@ exports! {
     long fn cloze_extend_weights(request: buffer, request_len: u32) => |request, len| {
         let extension: Extension = parse(Bytes::new(request, len).read("request")?)?;
         extend_weights(&extension)
+    };
+    /// Writes the SHA-256 (u8[32]) of the file whose path is a JSON string.
+    long fn cloze_file_sha256(path: buffer, path_len: u32, hash: buffer, hash_len: u32) => |path, len, hash, hash_len| {
+        let hash: &mut [u8] = Bytes::new(hash, hash_len).write_through("hash")?;
+        expect_len("hash", hash.len(), 32)?;
+        let path: PathBuf = parse(Bytes::new(path, len).read("path")?)?;
+        hash.copy_from_slice(&file_sha256(&path)?);
+        Ok(())
     };
     /// Adds one batch's gradient. On a GPU it returns before that is done; the arrays may change then.
     long fn cloze_forward_backward(

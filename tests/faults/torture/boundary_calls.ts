@@ -258,6 +258,16 @@ const CALLS: Record<string, [weight: number, call: () => Promise<unknown>]> = {
     const text = JSON.stringify(json), bytes = new TextEncoder().encode(text);
     return called(`cloze_extend_weights ${text}`, (e, l) => symbols.cloze_extend_weights(bytes, bytes.length, e, l));
   }],
+  file_sha256: [1, () => {
+    const path = draw.pick([`${golden}/archive.bin`, folder, `${folder}/none`, "", "\0"]);
+    const text = draw.oneOf(5) ? draw.pick(["{", "3", "null"]) : JSON.stringify(path);
+    const bytes = new TextEncoder().encode(text),
+      hash = draw.oneOf(10) ? null : new Uint8Array(draw.pick([32, 32, 31]));
+    return called(
+      `cloze_file_sha256 ${text}`,
+      (e, l) => symbols.cloze_file_sha256(bytes, bytes.length, hash, hash?.length ?? 32, e, l),
+    );
+  }],
   forward_backward: [30, () => {
     const made = batch(), given = arguments_(made), of = handle();
     const labels = array(made.masked.length, VOCABULARY), sequences = array(made.bounds.length - 1, 2);
