@@ -1,4 +1,4 @@
-/** SHA-256 of large files, on another thread and as fast as the processor does it. Used by `model/model_folder.ts`. */
+/** SHA-256 of large files, on another thread and as fast as the processor does it. Used by `model/`. */
 
 import { loadLibrary } from "./library.ts";
 import { ERROR_LENGTH, throwIfFailed } from "./native_error.ts";

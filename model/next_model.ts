@@ -6,7 +6,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { own, parseJsonObject } from "../config/json_object.ts";
 import { LONGEST_FILE, readWholeText } from "../config/regular_file.ts";
-import { fileHash } from "../config/sha256.ts";
+import { nativeFileHash } from "../ffi/file_hash.ts";
 import type { EngineDescription, ModelPart } from "../ffi/mod.ts";
 import { TOKENIZER_FILES } from "./checksums.ts";
 import { familyOf } from "./families.ts";
@@ -56,7 +56,7 @@ const TOKEN_HEAD: ModelPart[] = ["token_head", "decoder"], PAIR_HEAD: ModelPart[
 /** SHA-256 of a model's weights, in hexadecimal; of several files, of their hashes. */
 export async function weightsHash({ weightsFiles }: ModelFolder): Promise<string> {
   const hashes = [];
-  for (const file of weightsFiles) hashes.push(await fileHash(file));
+  for (const file of weightsFiles) hashes.push(await nativeFileHash(file));
   return hashes.length === 1 ? hashes[0] : textHash(hashes.join("\n"));
 }
 

@@ -10,7 +10,9 @@ import type { ModelConfig } from "../../../config/model_config.ts";
 import { counted, grouped } from "../../../config/numbers.ts";
 import type { OtherText, RunOrigin } from "../../../config/run_config.ts";
 import type { CorpusSource } from "../../../data/mod.ts";
+import { Engine } from "../../../ffi/mod.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
+import { engineHeads, type ModelHeads } from "../../../model/model_heads.ts";
 import { headChange, weightsHash } from "../../../model/next_model.ts";
 import { pretrainingTask, taskFor } from "../../../tasks/registry.ts";
 import { otherFiles } from "../../corpus.ts";
@@ -85,7 +87,7 @@ export async function originOf(values: PretrainOptions): Promise<Origin | undefi
   const path = resolve(values.from);
   const folder = await openOrigin(path, values.as);
   const objective = values.objective ?? taskFor(folder.heads).name;
-  headChange(folder.heads, pretrainingTask(objective).heads, path);
+  await tryWeights(folder, pretrainingTask(objective).heads);
   const origin: RunOrigin = {
     path,
     ...(values.as === undefined ? {} : { as: values.as }),
@@ -94,6 +96,22 @@ export async function originOf(values: PretrainOptions): Promise<Origin | undefi
     ...(values.extend === undefined ? {} : { extend: values.extend }),
   };
   return { origin, model: folder.config, objective };
+}
+
+/** Opens the weights as a run will and closes them: what is wrong with them is told before a text is prepared. */
+async function tryWeights({ config, heads, path, weights }: ModelFolder, asked: ModelHeads): Promise<void> {
+  const { may_be_missing } = headChange(heads, asked, path);
+  const smallest = { max_tokens: 1, max_sequences: 1, max_masked: 1, max_sequence_length: 1 };
+  const place = { engine: "fused", device: "cpu", dtype: "f32", threads: 1, seed: 0 } as const;
+  const engine = await Engine.open({
+    config,
+    heads: engineHeads(asked),
+    weights,
+    may_be_missing,
+    ...place,
+    ...smallest,
+  });
+  engine.close();
 }
 
 async function openOrigin(path: string, as: string | undefined): Promise<ModelFolder> {
