@@ -189,11 +189,9 @@ export interface MultiLabelResult {
   by_label: LabelCounts[];
 }
 
-/** A model that predicts a value of each text, by the names of GLUE. */
-export interface RegressionEvaluation {
-  /** The mean squared error, which is what it is trained on. */
-  loss: number;
-  /** The same. */
+/** How predicted values compare with the true ones, by the names of GLUE. */
+export interface ValueResult {
+  /** The mean squared error. */
   mse: number;
   /** Pearson's correlation with the truth, and its 95% interval (Fisher, 1921); `null` where one of the two never changes. */
   pearson: number | null;
@@ -202,6 +200,17 @@ export interface RegressionEvaluation {
   spearmanr: number | null;
   /** Mean squared error of always answering the mean of these values. */
   variance: number;
+}
+
+/**
+ * A model that predicts a value of each text, or several: then the figures, and the ends of the interval, are means over
+ * them, of a correlation over those that have one.
+ */
+export interface RegressionEvaluation extends ValueResult {
+  /** The mean squared error, which is what it is trained on. */
+  loss: number;
+  /** By the number of the value, where there are several. */
+  by_value?: ValueResult[];
   /** How many texts. */
   count: number;
 }

@@ -18,7 +18,7 @@ export interface LabeledText {
   pair?: string;
   /** The class as it stands in the file. */
   label: string;
-  /** Where it is a list, or is cut at separators: any number of them. */
+  /** Where it is a list, several columns, or cut at separators: each as it stands there, with what is empty or there twice. */
   labels?: string[];
 }
 
@@ -26,7 +26,7 @@ export interface LabeledText {
 export interface LabeledColumns {
   /** By default `text`, or in a file of two columns the one that is not the label. */
   text?: string;
-  /** By default `label`. */
+  /** By default `label`; several with commas between them are a list. */
   label?: string;
   /** What stands between the labels of a record that may have several, or none. */
   separator?: string;
@@ -69,16 +69,18 @@ export async function readLabeled(
   });
   for await (const block of blocks) {
     for (const { values, place } of block) {
-      const [text, pair] = [textIn(values[1]), textIn(values[2])];
-      const labels = listOf(values[0], columns.separator);
-      const label = labels === undefined ? asText(values[0]) : JSON.stringify(labels);
+      const texts = second === undefined ? 1 : 2, all = values.slice(0, -texts);
+      const [first, other] = values.slice(-texts), [text, pair] = [textIn(first), textIn(other)];
+      const given = all.length === 1 ? all[0] : all;
+      const labels = listOf(given, columns.separator);
+      const label = labels === undefined ? asText(given) : JSON.stringify(labels);
       const lacksPair = second !== undefined && pair === undefined;
       if (text === undefined || lacksPair || label === undefined || label.trim() === "") {
         const what = text === undefined
-          ? `text is ${shown(values[1])}`
+          ? `text is ${shown(first)}`
           : lacksPair
-          ? `second text, ${second}, is ${shown(values[2])}`
-          : `label is ${shown(values[0])}`;
+          ? `second text, ${second}, is ${shown(other)}`
+          : `label is ${shown(given)}`;
         throw new ClozeError("input", `${file}: ${await place()}: the ${what}`, {
           hint: "every record needs a text and a label; leave out those without one",
         });
@@ -98,11 +100,11 @@ export async function readLabeled(
 function chosen(names: readonly string[], { trained = {}, ...given }: LabeledColumns): string[] {
   const usual = (name: string | undefined) => name !== undefined && hasColumn(names, name) ? name : undefined;
   const { text = usual(trained.text), label = usual(trained.label) ?? "label", pair = trained.pair } = given;
-  const others = names.filter((name) => name !== label && name !== pair);
-  const guess = names.includes("text") || names.length !== (pair === undefined ? 2 : 3) || others.length !== 1
-    ? "text"
-    : others[0];
-  return [label, text ?? guess, ...(pair === undefined ? [] : [pair])];
+  const labels = names.includes(label) ? [label] : label.split(",");
+  const others = names.filter((name) => !labels.includes(name) && name !== pair);
+  const expected = labels.length + (pair === undefined ? 1 : 2);
+  const guess = names.includes("text") || names.length !== expected || others.length !== 1 ? "text" : others[0];
+  return [...labels, text ?? guess, ...(pair === undefined ? [] : [pair])];
 }
 
 /** What stands in a text's column. */
@@ -110,13 +112,13 @@ function textIn(value: unknown): string | undefined {
   return value === null || value === undefined ? undefined : textOf(value) ?? asText(value);
 }
 
-/** Several labels: a list, or a text that is cut. Nothing between two separators is no label. */
+/** Several labels: a list, or a text that is cut. */
 function listOf(value: unknown, separator: string | undefined): string[] | undefined {
   const isList = Array.isArray(value) || ArrayBuffer.isView(value);
   if (!isList && separator === undefined) return undefined;
   const found = isList ? Array.from(value as ArrayLike<unknown>, asText) : (asText(value) ?? "").split(separator!);
   if (found.includes(undefined)) return undefined;
-  return [...new Set(found.map((label) => label!.trim()).filter((label) => label !== ""))];
+  return found.map((label) => label!.trim());
 }
 
 /** Labels are numbers as well as texts, where the format knows the difference. */

@@ -170,7 +170,11 @@ function valueComparison(runs: readonly ClassifierRecord[]): Html {
 function valueFigures({ regressions, regressionOnTraining }: ClassifierRecord): Parameters<typeof figuresList>[0] {
   const last = regressions.at(-1), fit = regressionOnTraining;
   return [
-    ["Pearson", last && correlation(last.pearson), "0 is chance, 1 the best"],
+    [
+      "Pearson",
+      last && correlation(last.pearson),
+      last?.by_value === undefined ? "0 is chance, 1 the best" : `mean of ${last.by_value.length} values`,
+    ],
     ["Spearman", last && correlation(last.spearmanr), "of the ranks"],
     ["squared error", last && last.mse.toPrecision(3), last && `always the mean: ${last.variance.toPrecision(3)}`],
     ["on its training file", fit && fit.mse.toPrecision(3), fit && counted(fit.count, "text")],
@@ -265,8 +269,9 @@ function entityFigure({ f1, precision, recall, count }: EntityScores): [string, 
 }
 
 /** Which classes are taken for which, and how each fares. */
-function classesSection({ run, evaluations }: ClassifierRecord): Html {
-  const last = evaluations.at(-1);
+function classesSection(record: ClassifierRecord): Html {
+  const { run, evaluations } = record, last = evaluations.at(-1);
+  if (predictsValues(record)) return valuesSection(record);
   if (last === undefined) return html``;
   const units = `${run.unit ?? "text"}s`;
   const columns = [units, "answered", "precision", "recall", "F1"].map((head) => [head, "number"] as const);
@@ -294,6 +299,30 @@ function classesSection({ run, evaluations }: ClassifierRecord): Html {
         last.step,
       )}. Precision: of the ${units} answered so,
       the share that is right. Recall: of the ${units} of the class, the share that is found.</p>
+    </section>
+  `;
+}
+
+/** How each of several values fares. */
+function valuesSection({ run, regressions }: ClassifierRecord): Html {
+  const by_value = regressions.at(-1)?.by_value;
+  if (by_value === undefined) return html``;
+  const columns = ["Pearson", "95% interval", "Spearman", "squared error", "always the mean"];
+  return html`
+    <section>
+      <h2>Values</h2>
+      ${dataTable(
+        "value",
+        columns.map((head) => [head, "number"] as const),
+        by_value.map(({ pearson, pearson_interval, spearmanr, mse, variance }, k) => [
+          run.labels[k],
+          correlation(pearson),
+          pearson_interval?.map(correlation).join(" to ") ?? "–",
+          correlation(spearmanr),
+          mse.toPrecision(3),
+          variance.toPrecision(3),
+        ]),
+      )}
     </section>
   `;
 }

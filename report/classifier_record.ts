@@ -96,7 +96,8 @@ export function classifierRecord(path: string, run: FinetuneRun, metrics: readon
     )
   );
   const regressions = metrics.filter((metric): metric is Regression =>
-    metric.kind === "regression" && conforms(metric, { step: 0, elapsed_ms: 0, mse: 0, variance: 0, count: 0 })
+    metric.kind === "regression" && conforms(metric, { step: 0, elapsed_ms: 0, mse: 0, variance: 0, count: 0 }) &&
+    (classes === 1 || (conforms(metric.by_value, [{ mse: 0, variance: 0 }]) && metric.by_value!.length === classes))
   );
   const last = metrics.at(-1);
   return {

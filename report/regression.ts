@@ -16,6 +16,10 @@ export function explained({ mse, variance }: Regression): number {
   return variance === 0 ? 0 : 1 - mse / variance;
 }
 
+/** Said behind figures that are means over several values. */
+export const overValues = ({ by_value }: Regression): string =>
+  by_value === undefined ? "" : `, the mean of ${by_value.length} values,`;
+
 const share = (r2: number): string => `${(100 * r2).toFixed(1)}%`;
 
 /** The best evaluation, where the last one lost much of what it had gained. */
@@ -64,9 +68,9 @@ export function regressionStage(
 
 /** The headline, and whether it is a good one. */
 export function regressionHeadline(last: Regression): { headline: string; tone: "good" | "bad" } {
-  const figures = `Pearson ${correlation(last.pearson)} on ${grouped(last.count)} texts, a squared error of ${
-    last.mse.toPrecision(3)
-  }; always the mean has ${last.variance.toPrecision(3)}`;
+  const figures = `Pearson ${correlation(last.pearson)}${overValues(last)} on ${
+    grouped(last.count)
+  } texts, a squared error of ${last.mse.toPrecision(3)}; always the mean has ${last.variance.toPrecision(3)}`;
   return hasLearned(last)
     ? { headline: `It learned: ${figures}`, tone: "good" }
     : { headline: `Not better than guessing: ${figures}`, tone: "bad" };
@@ -82,7 +86,9 @@ export function regressionFindings(
     : ` (95% interval ${last.pearson_interval.map(correlation).join(" to ")})`;
   const findings: Finding[] = [{
     tone: hasLearned(last) ? "good" : "bad",
-    text: `Pearson ${correlation(last.pearson)}${interval}, Spearman ${
+    text: `${last.by_value === undefined ? "" : "On average over its values: "}Pearson ${
+      correlation(last.pearson)
+    }${interval}, Spearman ${
       correlation(last.spearmanr)
     }: how well its values go up and down with the true ones; 0 is chance.`,
   }, {

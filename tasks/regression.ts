@@ -1,29 +1,49 @@
-/** Regression: a text gets a value. The model's output is the value itself. */
+/** Regression: a text gets a value, or several. The model's outputs are the values themselves. */
 
-import type { Mistakes, RegressionEvaluation } from "../config/metric.ts";
+import type { Mistakes, RegressionEvaluation, ValueResult } from "../config/metric.ts";
 import type { FinetuningTask } from "./finetuning_task.ts";
 import { forOutputs, TARGETED, type TargetedSequence } from "./multi_label_classification.ts";
 import { toldMistakes, type ToldText } from "./surest_mistakes.ts";
 import type { Answering } from "./task.ts";
 
-/** `BertForSequenceClassification` of `problem_type` regression with one output. The loss is the mean squared error. */
+/** `BertForSequenceClassification` of `problem_type` regression. The loss is the mean squared error over texts and values. */
 export const REGRESSION: FinetuningTask<TargetedSequence, RegressionEvaluation> = {
   ...TARGETED,
   measure: "regression",
   trained: ({ sequence_loss_sum, sequences }) => ({ loss: sequence_loss_sum / sequences }),
-  async evaluate(engine, sequences, _, signal) {
-    return regressionResult(sequences.map(({ targets }) => targets[0]), await values(engine, sequences, signal));
+  async evaluate(engine, sequences, { length: k }, signal) {
+    const found: Float32Array[] = [];
+    await forOutputs(engine, sequences, k, signal, (row) => void found.push(row));
+    return regressionResult(sequences.map(({ targets }) => targets), found);
   },
 };
 
-async function values(engine: Answering, sequences: readonly TargetedSequence[], signal: AbortSignal) {
-  const found: number[] = [];
-  await forOutputs(engine, sequences, 1, signal, ([value]) => void found.push(value));
-  return found;
+/** Compares the values of texts with the true ones. */
+export function regressionResult(
+  truth: readonly (readonly number[])[],
+  found: readonly ArrayLike<number>[],
+): RegressionEvaluation {
+  const by_value = truth[0].map((_, k) => valueResult(truth.map((of) => of[k]), found.map((of) => of[k])));
+  const over = (of: (value: ValueResult) => number) => mean(by_value.map(of));
+  const known = (of: (value: ValueResult) => number | null | undefined) => {
+    const all = by_value.flatMap((value) => of(value) ?? []);
+    return all.length === 0 ? null : mean(all);
+  };
+  const ends = [0, 1].map((end) => known(({ pearson_interval }) => pearson_interval?.[end]));
+  const mse = over(({ mse }) => mse);
+  return {
+    loss: mse,
+    mse,
+    pearson: known(({ pearson }) => pearson),
+    pearson_interval: ends[0] === null ? null : ends as [number, number],
+    spearmanr: known(({ spearmanr }) => spearmanr),
+    variance: over(({ variance }) => variance),
+    ...(by_value.length > 1 ? { by_value } : {}),
+    count: truth.length,
+  };
 }
 
-/** Compares values with the truth. */
-export function regressionResult(truth: readonly number[], found: readonly number[]): RegressionEvaluation {
+function valueResult(truth: readonly number[], found: readonly number[]): ValueResult {
   const n = truth.length, center = mean(truth);
   const mse = mean(truth.map((t, i) => (found[i] - t) ** 2));
   const pearson = correlation(truth, found);
@@ -33,13 +53,11 @@ export function regressionResult(truth: readonly number[], found: readonly numbe
     pearson_interval = [Math.tanh(z - half), Math.tanh(z + half)];
   }
   return {
-    loss: mse,
     mse,
     pearson,
     pearson_interval,
     spearmanr: correlation(ranks(truth), ranks(found)),
     variance: mean(truth.map((t) => (t - center) ** 2)),
-    count: n,
   };
 }
 
@@ -71,12 +89,13 @@ export async function largestErrors(
   engine: Answering,
   texts: readonly ToldText[],
   sequences: readonly TargetedSequence[],
-  _: readonly string[],
+  labels: readonly string[],
   signal: AbortSignal,
 ): Promise<Mistakes["lines"]> {
-  const found = (await values(engine, sequences, signal)).map((value, i) => {
-    const [is] = sequences[i].targets;
-    return { i, is: String(is), answered: value.toFixed(3), how: Math.abs(value - is) };
+  const found: Parameters<typeof toldMistakes>[1] = [];
+  await forOutputs(engine, sequences, labels.length, signal, (row, i) => {
+    const { targets } = sequences[i], answered = Array.from(row, (value) => value.toFixed(3)).join(", ");
+    found.push({ i, is: targets.join(", "), answered, how: mean(targets.map((is, k) => (row[k] - is) ** 2)) });
   });
   return toldMistakes(texts, found.filter(({ how }) => how > 0));
 }

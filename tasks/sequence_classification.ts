@@ -4,7 +4,7 @@
  */
 
 import { type LabeledSequence, packLabeled } from "../config/batch.ts";
-import type { ClassifierEvaluation, RegressionEvaluation } from "../config/metric.ts";
+import type { ClassifierEvaluation, RegressionEvaluation, ValueResult } from "../config/metric.ts";
 import { grouped, orDash, percent } from "../config/numbers.ts";
 import { Confusion } from "./confusion.ts";
 import { EVALUATION_SEQUENCES, type FinetuningTask, labeledLimits, rowAnswer } from "./finetuning_task.ts";
@@ -41,13 +41,19 @@ export const SEQUENCE_CLASSIFICATION: FinetuningTask<ClassifiedSequence> = {
 
 /** An evaluation of values in a line, next to what always answering their mean gets. */
 export function regressionLine(evaluation: RegressionEvaluation): string {
-  const { pearson, pearson_interval, spearmanr, mse, variance, count } = evaluation;
+  const { by_value, count } = evaluation;
+  const of = by_value === undefined ? "" : `mean of ${by_value.length} values: `;
+  return of + valueLine(evaluation, ` on ${grouped(count)}`);
+}
+
+/** The figures of a value in a line. */
+export function valueLine({ pearson, pearson_interval, spearmanr, mse, variance }: ValueResult, on = ""): string {
   const interval = pearson_interval === null
     ? ""
     : ` (95% interval ${pearson_interval.map((r) => r.toFixed(3)).join(" to ")})`;
   return `Pearson ${orDash(pearson, (r) => r.toFixed(3))}${interval}, Spearman ${
     orDash(spearmanr, (r) => r.toFixed(3))
-  }, mean squared error ${mse.toPrecision(3)} on ${grouped(count)}; always the mean: ${variance.toPrecision(3)}`;
+  }, mean squared error ${mse.toPrecision(3)}${on}; always the mean: ${variance.toPrecision(3)}`;
 }
 
 /** An evaluation in a line, next to what always answering the commonest class gets. */

@@ -1,6 +1,6 @@
 /** `cloze finetune` on texts with several labels and with values, and what predict, evaluate, report and mod.ts make of it. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { Classifier, Regressor } from "../../mod.ts";
 import { testWithCore, trainedPlace } from "../support.ts";
 
@@ -56,6 +56,91 @@ testWithCore(
       "x",
     ]);
     assertStringIncludes(other.stderr, "is a model for multi_label_classification, but --problem-type is regression");
+  },
+);
+
+testWithCore(
+  "finetune takes several columns, or lists, for several values, and everything tells them apart",
+  async () => {
+    using place = await trainedPlace(60);
+    const values = (k: number) => [(k % 3) - 0.5, (k % 4) / 2];
+    const table = (from: number, count: number) =>
+      "text,valence,arousal\n" + numbers(from, count).map((k) => `${sentence(k)},${values(k).join()}\n`).join("");
+    const list = (k: number) => JSON.stringify({ text: sentence(k), label: values(k) }) + "\n";
+    place.file("train.csv", table(0, 240));
+    place.file("valid.csv", table(1000, 60));
+    place.file("train.jsonl", numbers(0, 240).map(list).join(""));
+    place.file("valid.jsonl", numbers(1000, 60).map(list).join(""));
+    const tune = (kind: string, output: string, ...more: string[]) =>
+      place.cloze([
+        "finetune",
+        "--model",
+        "model",
+        "--train",
+        `train.${kind}`,
+        "--valid",
+        `valid.${kind}`,
+        ...more,
+        "--output",
+        output,
+      ]);
+    const columns = ["--label-column", "valence,arousal"];
+    const made = await tune("csv", "named", ...columns, ...flags);
+    assertEquals(made.code, 0, made.stderr);
+    for (
+      const said of [
+        "lists of numbers, such as -0.5, 0",
+        "valence from -0.5 to 1.5, arousal from 0 to 1.5",
+        "mean of 2 values: Pearson",
+      ]
+    ) {
+      assertStringIncludes(made.stderr, said);
+    }
+    const listed = await tune("jsonl", "listed", ...flags);
+    assertEquals(listed.code, 0, listed.stderr);
+    const bytes = ["named", "listed"].map((name) => Deno.readFileSync(`${place.path}/${name}/model.safetensors`));
+    assertEquals(bytes[0], bytes[1], "the same values give the same model");
+    const labels = (name: string) => JSON.parse(Deno.readTextFileSync(`${place.path}/${name}/config.json`)).id2label;
+    assertEquals(labels("named"), { 0: "valence", 1: "arousal" });
+    assertEquals(labels("listed"), { 0: "LABEL_0", 1: "LABEL_1" });
+    const json = await place.cloze(["evaluate", "--model", "named", "valid.csv", "--json"]);
+    const { by_value, mse, variance, pearson } = JSON.parse(json.stdout);
+    assert(by_value.length === 2 && pearson > 0.9 && mse < variance / 4, json.stdout);
+    assertAlmostEquals(mse, (by_value[0].mse + by_value[1].mse) / 2, 1e-12);
+    const plain = await place.cloze(["evaluate", "--model", "named", "valid.csv"]);
+    assertStringIncludes(plain.stdout, `\narousal: Pearson ${by_value[1].pearson.toFixed(3)} (95% interval`);
+    const line = await place.cloze(["predict", "--model", "named"], { input: sentence(4) });
+    assert(/^valence \S+ {2}arousal \S+\tThe dog sees/.test(line.stdout), line.stdout);
+    const [, first, second] = /^valence (\S+) {2}arousal (\S+)\t/.exec(line.stdout)!;
+    assert(Math.abs(Number(first) - 0.5) < 0.4 && Math.abs(Number(second)) < 0.4, line.stdout);
+    const report = Deno.readTextFileSync(`${place.path}/named/report.html`);
+    for (const said of ["<h2>Values</h2>", "the mean of 2 values, on 60 texts"]) assertStringIncludes(report, said);
+
+    const refused = async (message: string, train: string, ...more: string[]) => {
+      place.file("bad.jsonl", train);
+      const { code, stderr } = await place.cloze(
+        ["finetune", "--model", "model", "--train", "bad.jsonl", "--valid", "valid.jsonl", ...more, "--output", "x"],
+      );
+      assertEquals(code, 1, stderr);
+      assertStringIncludes(stderr, message);
+    };
+    const regression = ["--problem-type", "regression"], rest = list(1);
+    await refused(
+      "[1.5, NaN], but has to be 2 numbers",
+      '{"text": "a", "label": [1.5, "NaN"]}\n' + rest,
+      ...regression,
+    );
+    await refused("[1, 2, 3], but has to be 2 numbers", rest + '{"text": "a", "label": [1, 2, 3]}\n', ...regression);
+    await refused(
+      "[1.5, 1e+39], but has to be 2 numbers",
+      rest + '{"text": "a", "label": [1.5, 1e39]}\n',
+      ...regression,
+    );
+    await refused("line 1: the label is [1.5,null]", '{"text": "a", "label": [1.5, null]}\n' + rest, ...regression);
+    await refused("line 1 is not JSON", '{"text": "a", "label": [1.5, NaN]}\n' + rest, ...regression);
+    await refused("[-0.5], but has to be 2 numbers", rest + '{"text": "a", "label": [-0.5]}\n');
+    const several = await tune("csv", "x", ...columns, "--problem-type", "multi_label_classification");
+    assertStringIncludes(several.stderr, "--label-column names several columns, and those are for values");
   },
 );
 

@@ -52,7 +52,7 @@ testWithCore("finetune says what is wrong with its data, its flags and its model
   assertEquals(Deno.readTextFileSync(`${place.path}/full/mine.txt`), "mine");
 });
 
-testWithCore("finetune trains no model of several values further", async () => {
+testWithCore("finetune trains a model of several values further only where a text has as many", async () => {
   using place = await trainedPlace(3);
   place.file("good.tsv", GOOD);
   const data = ["--train", "good.tsv", "--valid", "good.tsv"];
@@ -63,8 +63,11 @@ testWithCore("finetune trains no model of several values further", async () => {
   place.file("classifier/config.json", JSON.stringify({ ...config, problem_type: "regression" }));
   const { code, stderr } = await place.cloze(["finetune", "--model", "classifier", ...data, "--output", "out"]);
   assertEquals(code, 1, stderr);
-  assertStringIncludes(stderr, "predicts 2 values, and finetune trains one");
-  assertStringIncludes(stderr, "hint: fine-tune the pretrained model");
+  assertStringIncludes(stderr, 'the label of a text is "0", but has to be 2 numbers, 0, 1');
+  place.file("two.jsonl", '{"text": "a cat", "label": [0, 1]}\n{"text": "a dog", "label": [1, 0.5]}\n');
+  const two = ["--train", "two.jsonl", "--valid", "two.jsonl", "--epochs", "1"];
+  const further = await place.cloze(["finetune", "--model", "classifier", ...two, "--output", "further"]);
+  assertEquals(further.code, 0, further.stderr);
 });
 
 testWithCore("finetune that diverges names the tensor and saves no model", async () => {

@@ -1,7 +1,9 @@
 /** A model that classifies texts, or predicts values of them, on labeled files: how good its answers are. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import type { ValueResult } from "../../../config/metric.ts";
 import { FINETUNE_DEFAULTS } from "../../../config/run_config.ts";
+import { visibleLine } from "../../../config/visible.ts";
 import { type LabeledText, UnknownSample } from "../../../data/mod.ts";
 import { openEngine } from "../../../inference/open_engine.ts";
 import { longestText } from "../../../model/families.ts";
@@ -9,6 +11,7 @@ import type { ModelFolder } from "../../../model/model_folder.ts";
 import { engineHeads } from "../../../model/model_heads.ts";
 import { recordedColumns } from "../../../run/finetune_record.ts";
 import { labeledLimits } from "../../../tasks/finetuning_task.ts";
+import { valueLine } from "../../../tasks/sequence_classification.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { note, warn, writeOut } from "../../terminal.ts";
@@ -60,5 +63,8 @@ export async function evaluateTexts(
   noteTensors(about.unknown);
   const evaluation = await kind.task.evaluate(engine, cut.sequences, labels, new AbortController().signal);
   const json = { model: path, labels, problem_type, ...evaluation };
-  await writeOut(`${values.json === true ? JSON.stringify(json) : kind.line(evaluation)}\n`);
+  const each: string[] = (evaluation.by_value ?? []).map((value: ValueResult, k: number) =>
+    `\n${visibleLine(labels[k])}: ${valueLine(value)}`
+  );
+  await writeOut(`${values.json === true ? JSON.stringify(json) : kind.line(evaluation) + each.join("")}\n`);
 }

@@ -34,7 +34,7 @@ export const TABLE = {
     ...TEXT_FLAGS,
     "label-column": text(
       "NAME",
-      "Column (field) of the label, or of the tags; its number from 1 in a file without names.",
+      "Column (field) of the label, or of the tags; its number from 1 in a file without names. Of several values a text: a list, or the columns with commas between them.",
       "label; of tags: tags, ner_tags or labels",
     ),
     "pair-column": text(

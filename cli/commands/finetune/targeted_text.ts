@@ -1,4 +1,4 @@
-/** Texts with any number of labels, and texts with a value, as a fine-tuning takes them. Called by labeled_text.ts. */
+/** Texts with any number of labels, and texts with a value or several, as a fine-tuning takes them. Called by labeled_text.ts. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { RegressionEvaluation } from "../../../config/metric.ts";
@@ -18,7 +18,7 @@ import { cutTexts } from "./cut_texts.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import type { Both, CutFile } from "./kind.ts";
 import { byNumber, TEXT_KIND, type TextKind, warnOfSeen } from "./text.ts";
-import { checkValues, labelTargets } from "./text_problem.ts";
+import { checkValues, labelsOf, labelTargets, valuesOf } from "./text_problem.ts";
 import { sayData } from "./view.ts";
 
 type Cut = CutFile<TargetedSequence>;
@@ -33,7 +33,12 @@ export const SEVERAL_LABELS: TextKind<TargetedSequence, Cut> = {
   problem_type: "multi_label_classification",
   line: classificationLine,
   labels(data: Both<LabeledText[]>, folder: ModelFolder, values: FinetuneOptions): string[] {
-    const found = [...new Set(data.train.flatMap(({ label, labels = [label] }) => labels))].sort(byNumber);
+    if (values["label-column"]?.includes(",") && data.train[0].labels !== undefined) {
+      throw new ClozeError("input", `--label-column names several columns, and those are for values`, {
+        hint: "for any number of labels give one column, with a list, or with labels and a separator between them",
+      });
+    }
+    const found = [...new Set(data.train.flatMap(labelsOf))].sort(byNumber);
     if (found.length === 0) {
       throw new ClozeError("input", `no text of ${values.train} has a label`, {
         hint: "--label-column says where they are",
@@ -62,7 +67,7 @@ export const SEVERAL_LABELS: TextKind<TargetedSequence, Cut> = {
   },
   say(data, { train, valid }, labels, names) {
     sayData(counted(train.texts, data.train[0].pair === undefined ? "text" : "pair"), valid.texts, labels);
-    const sum = data.train.reduce((sum, { label, labels = [label] }) => sum + labels.length, 0);
+    const sum = data.train.reduce((sum, record) => sum + labelsOf(record).length, 0);
     note(`         any number of them a text; on average ${(sum / train.texts).toFixed(2)}`);
     warnOfSeen(data, names);
   },
@@ -70,22 +75,18 @@ export const SEVERAL_LABELS: TextKind<TargetedSequence, Cut> = {
   check: (records, labels, file, whose) => void labelTargets(records, labels, file, whose),
 };
 
-/** A text has a value. */
+/** A text has a value, or several. */
 export const VALUES: TextKind<TargetedSequence, Cut, RegressionEvaluation> = {
   ...TEXT_KIND,
   task: REGRESSION,
   problem_type: "regression",
   line: regressionLine,
   labels(data, folder, values) {
-    const labels = folder.heads.classifier?.labels ?? [nameOf(values["label-column"])];
-    if (labels.length !== 1) {
-      throw new ClozeError("input", `${folder.path} predicts ${labels.length} values, and finetune trains one`, {
-        hint: "fine-tune the pretrained model that it was made from",
-      });
-    }
-    checkValues(data.train, values.train!);
-    checkValues(data.valid, values.valid!);
-    if (new Set(data.train.map(({ label }) => Number(label))).size < 2) {
+    const count = data.train[0].labels?.length ?? 1;
+    const labels = folder.heads.classifier?.labels ?? namesOf(values["label-column"], count);
+    checkValues(data.train, values.train!, labels);
+    checkValues(data.valid, values.valid!, labels);
+    if (new Set(data.train.map((record) => valuesOf(record)!.join())).size < 2) {
       throw new ClozeError(
         "input",
         `all values of ${values.train} are ${data.train[0].label}: there is nothing to learn`,
@@ -98,21 +99,25 @@ export const VALUES: TextKind<TargetedSequence, Cut, RegressionEvaluation> = {
   },
   heads: headsOf("regression"),
   cut: (records, _, folder, config, sample) =>
-    cutTexts(records, folder, config, sample, ({ label }) => ({ targets: [Number(label)] })),
-  say(data, { train, valid }, _, names) {
-    const values = data.train.map(({ label }) => Number(label));
-    const [least, most] = [Math.min, Math.max].map((of) => values.reduce((a, b) => of(a, b)));
+    cutTexts(records, folder, config, sample, (record) => ({ targets: valuesOf(record)! })), // checked
+  say(data, { train, valid }, labels, names) {
+    const values = data.train.map((record) => valuesOf(record)!);
+    const ranges = labels.map((label, k) => {
+      const [least, most] = [Math.min, Math.max].map((of) => values.map((all) => all[k]).reduce((a, b) => of(a, b)));
+      return `${labels.length === 1 ? "values" : label} from ${least} to ${most}`;
+    });
     const what = counted(train.texts, data.train[0].pair === undefined ? "text" : "pair");
-    note(
-      `${bold("data     ")}${what} to train on, ${grouped(valid.texts)} to measure on; values from ${least} to ${most}`,
-    );
+    const which = ranges.length > 10 ? `${ranges.length} values each` : ranges.join(", ");
+    note(`${bold("data     ")}${what} to train on, ${grouped(valid.texts)} to measure on; ${which}`);
     warnOfSeen(data, names);
   },
   mistakes: largestErrors,
-  check: (records, _, file) => checkValues(records, file),
+  check: (records, labels, file) => checkValues(records, file, labels),
 };
 
-/** A value is called like its column, if that has a name. */
-function nameOf(column = "label"): string {
-  return /^\d+$/.test(column) ? "label" : column;
+/** Values are called like their columns, if those have names, and otherwise as transformers calls what has none. */
+function namesOf(column = "label", count: number): string[] {
+  const columns = column.split(",");
+  if (columns.length === count && !columns.some((name) => /^\d+$/.test(name))) return columns;
+  return count === 1 ? ["label"] : Array.from({ length: count }, (_, i) => `LABEL_${i}`);
 }

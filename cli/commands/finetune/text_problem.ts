@@ -27,22 +27,32 @@ export function problemType(
     return type;
   };
   if (values["label-separator"] !== undefined) return "multi_label_classification";
-  if (records.some(({ labels }) => labels !== undefined)) {
-    return say("multi_label_classification", `labels of ${values.train} are lists`);
+  const lists = records.filter(({ labels }) => labels !== undefined).length;
+  const fraction = records.find((record) => valuesOf(record)?.some((value) => !Number.isInteger(value)));
+  if (fraction !== undefined && records.every((record) => valuesOf(record) !== undefined)) {
+    const what = lists > 0 ? "lists of numbers" : "numbers";
+    const all = `all ${grouped(records.length)} labels of ${values.train} are ${what}`;
+    return say("regression", `${all}, such as ${valuesOf(fraction)!.join(", ")}`);
   }
-  const fraction = records.find(({ label }) => !Number.isInteger(Number(label)));
-  if (fraction === undefined || records.some(({ label }) => valueOf(label) === undefined)) {
-    return "single_label_classification";
-  }
-  return say(
-    "regression",
-    `all ${grouped(records.length)} labels of ${values.train} are numbers, such as ${fraction.label}`,
-  );
+  return lists === 0
+    ? "single_label_classification"
+    : say("multi_label_classification", `labels of ${values.train} are lists`);
 }
 
 /** A label as a value that fits 32 bits. */
-export function valueOf(label: string): number | undefined {
+function valueOf(label: string): number | undefined {
   return label.trim() !== "" && Number.isFinite(Math.fround(Number(label))) ? Number(label) : undefined;
+}
+
+/** The label of a record, or those of its list, as values; none if one is no number that fits 32 bits. */
+export function valuesOf({ label, labels = [label] }: LabeledText): number[] | undefined {
+  const values = labels.map(valueOf);
+  return values.includes(undefined) ? undefined : values as number[];
+}
+
+/** The labels of a record of any number of them. Nothing between two separators is no label. */
+export function labelsOf({ label, labels = [label] }: LabeledText): string[] {
+  return [...new Set(labels)].filter((label) => label !== "");
 }
 
 /** What stands between the labels of a text, if it may have several. */
@@ -62,7 +72,8 @@ export function labelTargets(
   file: string,
   whose: string,
 ): number[][] {
-  return records.map(({ label, labels: several = [label] }) => {
+  return records.map((record) => {
+    const several = labelsOf(record);
     const other = several.find((name) => !labels.includes(name));
     if (other === undefined) return labels.map((name) => Number(several.includes(name)));
     const message = `${file} has the label ${JSON.stringify(other)}, but ${whose} has only ${shownLabels(labels)}`;
@@ -71,19 +82,23 @@ export function labelTargets(
 }
 
 function shownLabels(labels: readonly string[]): string {
-  const some = labels.slice(0, 10).map((label) => JSON.stringify(label)).join(", ");
+  return namesOf(labels.map((label) => JSON.stringify(label)));
+}
+
+function namesOf(labels: readonly string[]): string {
+  const some = labels.slice(0, 10).join(", ");
   return labels.length > 10 ? `${some} and ${labels.length - 10} more` : some;
 }
 
-/** The values of a file. @throws {ClozeError} `input` if one is none. */
-export function checkValues(records: readonly LabeledText[], file: string): void {
-  const other = records.find(({ label, labels }) => labels !== undefined || valueOf(label) === undefined);
+/** @throws {ClozeError} `input` if a record has not a value for each of those. */
+export function checkValues(records: readonly LabeledText[], file: string, labels: readonly string[]): void {
+  const count = labels.length, other = records.find((record) => valuesOf(record)?.length !== count);
   if (other === undefined) return;
-  throw new ClozeError(
-    "input",
-    `${file}: the label of a text is ${JSON.stringify(other.label)}, but has to be a number`,
-    {
-      hint: "--label-column says where the values are; for classes: --problem-type single_label_classification",
-    },
-  );
+  const is = other.labels === undefined ? JSON.stringify(other.label) : `[${other.labels.join(", ")}]`;
+  const message = `${file}: the label of a text is ${is}, but has to be ${
+    count === 1 ? "a number" : `${count} numbers, ${namesOf(labels)}`
+  }`;
+  throw new ClozeError("input", message, {
+    hint: "--label-column says where the values are; for classes: --problem-type single_label_classification",
+  });
 }
