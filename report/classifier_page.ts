@@ -15,7 +15,7 @@ import {
   guessingLoss,
   incomparableClassifiers,
 } from "./classifier_verdict.ts";
-import { commonest } from "./classifier_stage.ts";
+import { accuracyOf, commonest, lossUnit, recordOf, titled } from "./classifier_words.ts";
 import { correlation } from "./regression.ts";
 import {
   chartsSection,
@@ -32,9 +32,7 @@ import { type Content, Html, html } from "./html.ts";
 import { meanSpeed, TRAINING_FOOTNOTE } from "./page.ts";
 import { type Series, trainingSeries } from "./series.ts";
 
-const PANELS = [
-  ["loss", "Loss, nats"],
-  ["accuracy", "Accuracy"],
+const TRAINING_PANELS = [
   ["learning_rate", "Learning rate"],
   ["grad_norm", "Gradient norm, before clipping"],
   ["tokens_per_second", "Tokens per second"],
@@ -44,8 +42,20 @@ const EVALUATED = ["loss", "accuracy", "pearson"];
 const VALUE_PANELS = [
   ["loss", "Loss, mean squared error"],
   ["pearson", "Pearson’s correlation"],
-  ...PANELS.slice(2),
+  ...TRAINING_PANELS,
 ] as const;
+
+/** The charts; several runs that are about different things share no more exact words. */
+function panelsOf(runs: readonly ClassifierRecord[]): readonly (readonly [string, string])[] {
+  if (runs.every(predictsValues)) return VALUE_PANELS;
+  const shared = (of: (run: ClassifierRecord) => string) => new Set(runs.map(of)).size === 1 ? of(runs[0]) : undefined;
+  const unit = shared(lossUnit), accuracy = titled(shared(accuracyOf) ?? "told right");
+  return [
+    ["loss", `Loss, nats${unit === undefined ? "" : ` a ${unit}`}`],
+    ["accuracy", unit === "word" ? `${accuracy}, words` : accuracy],
+    ...TRAINING_PANELS,
+  ];
+}
 
 const predictsValues = ({ run }: ClassifierRecord) => run.problem_type === "regression";
 /** What the validation file gave, whatever is predicted. */
@@ -116,12 +126,12 @@ function comparison(runs: readonly ClassifierRecord[]): Html {
   if (runs.every(predictsValues)) return valueComparison(runs);
   const columns = [
     ["began at", "text"],
-    ["accuracy", "number"],
+    [accuracyOf(runs[0]), "number"],
     ["95% interval", "text"],
     ["macro-F1", "number"],
     ["on its training file", "number"],
-    ["commonest class", "number"],
-    ["texts", "number"],
+    [commonest(runs[0]).replace("the ", ""), "number"],
+    [`${recordOf(runs[0])}s`, "number"],
     ["updates", "number"],
     ["time", "number"],
   ] as const;
@@ -191,7 +201,7 @@ function verdictSection(record: ClassifierRecord): Html {
       ${findingsList(findings)}
       ${figuresList([
         ...(predictsValues(record) ? valueFigures(record) : classFigures(record)),
-        ["updates", line && grouped(line.step), `of ${grouped(run.finetuning.batch_size)} texts`],
+        ["updates", line && grouped(line.step), `of ${grouped(run.finetuning.batch_size)} ${recordOf(record)}s`],
         ["time", line && clock((end ?? line).elapsed_ms), `${grouped(meanSpeed(train))} tokens/s in training`],
       ])}
     </section>
@@ -208,7 +218,7 @@ function classFigures(record: ClassifierRecord): Parameters<typeof figuresList>[
   ];
   return [
     [
-      isSets ? "all labels right" : "accuracy",
+      accuracyOf(record),
       last && percent(last.accuracy),
       last && `${commonest(record)}: ${percent(last.majority)}`,
     ],
@@ -230,7 +240,7 @@ function classFigures(record: ClassifierRecord): Parameters<typeof figuresList>[
 
 function curves(runs: readonly ClassifierRecord[]): Html {
   return chartsSection({
-    panels: runs.every(predictsValues) ? VALUE_PANELS : PANELS,
+    panels: panelsOf(runs),
     summary: (panel) =>
       runs.map((run) =>
         EVALUATED.includes(panel)
@@ -243,7 +253,7 @@ function curves(runs: readonly ClassifierRecord[]): Html {
           <summary>Every evaluation in figures${runs.length > 1 ? `: ${run.name}` : ""}</summary>
           ${dataTable(
             "update",
-            ["time", "loss", "accuracy", "95% interval", "macro-F1", "95% interval"].map((head) =>
+            ["time", "loss", accuracyOf(run), "95% interval", "macro-F1", "95% interval"].map((head) =>
               [head, "number"] as const
             ),
             run.evaluations.map((line) => [
@@ -284,7 +294,7 @@ function classesSection(record: ClassifierRecord): Html {
         ? frequentConfusions(last, run.labels)
         : matrix(last, run.labels)}
       ${dataTable(
-        "class",
+        last.by_label === undefined ? "class" : "label",
         columns,
         classResults(last, run.labels).map(({ label, there, said, precision, recall, f1 }) => [
           label,
@@ -298,7 +308,9 @@ function classesSection(record: ClassifierRecord): Html {
       <p class="note">Measured on the validation file at update ${grouped(
         last.step,
       )}. Precision: of the ${units} answered so,
-      the share that is right. Recall: of the ${units} of the class, the share that is found.</p>
+      the share that is right. Recall: of the ${units} ${last.by_label === undefined
+        ? "of the class"
+        : "with the label"}, the share that is found.</p>
     </section>
   `;
 }
@@ -391,11 +403,11 @@ function frequentConfusions({ confusion }: Classification, labels: readonly stri
   );
 }
 
-function settingsSection({ path, run }: ClassifierRecord): Html {
-  const { engine, versions, finetuning } = run;
+function settingsSection(record: ClassifierRecord): Html {
+  const { path, run } = record, { engine, versions, finetuning } = run;
   const about = (file: LabeledFile) => {
     const { path, texts, cut_off, sha256 } = file;
-    return html`<code>${path}</code>, ${counted(texts, "text")}, ${
+    return html`<code>${path}</code>, ${counted(texts, recordOf(record))}, ${
       cut_off === 0 ? "none" : `${grouped(cut_off)} (${percent(cut_off / Math.max(1, texts))})`
     } cut off at ${grouped(finetuning.max_sequence_length)} tokens${
       unknownWords(file)

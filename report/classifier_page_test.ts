@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { FINETUNE_DEFAULTS } from "../config/run_config.ts";
 import { Confusion } from "../tasks/confusion.ts";
+import { multiLabelResult } from "../tasks/multi_label_classification.ts";
 import type { Metric } from "../config/metric.ts";
 import { opened, testInChromium } from "./chromium.ts";
 import { document } from "./document.ts";
@@ -160,4 +161,39 @@ testInChromium("Chromium draws the charts of a classifier, and no label becomes 
     assertEquals(complaints, [], name);
     assertEquals(dom.match(/<canvas/g)?.length ?? 0, charts, name);
   }
+});
+
+Deno.test("classifiersPage calls figures what they are: of sets of labels, of words, of texts", () => {
+  const texts = example(), { run } = texts;
+  const truth = Array.from({ length: 40 }, (_, i) => [i % 2 === 0, i % 3 === 0]);
+  const figures = { loss: 0.3, ...multiLabelResult(truth, truth.map(([a, b], i) => i < 8 ? [!a, b] : [a, b])) };
+  const metrics = (["valid", "train"] as const).map((split): Metric => ({
+    kind: "classification",
+    split,
+    step: 10,
+    elapsed_ms: 10,
+    ...figures,
+  }));
+  const sets = classifierRecord("/runs/sets", { ...run, problem_type: "multi_label_classification" }, metrics);
+  const words = { ...texts, run: { ...run, unit: "word" as const } };
+  const page = (...records: ClassifierRecord[]) => document(classifiersPage(records), NOW);
+  const [ofSets, ofWords, ofTexts] = [page(sets), page(words), page(texts)];
+  for (
+    const said of [
+      "<figcaption>All labels right</figcaption>",
+      "Loss, nats a label",
+      "All labels right in 80.0% (95%",
+      "with the label",
+    ]
+  ) {
+    assertStringIncludes(ofSets, said);
+  }
+  const read = ofSets.replaceAll(/<(script|style)[^]*?<\/\1>|<[^>]*>/g, "");
+  assertEquals(/.*accuracy.*/i.exec(read)?.[0], undefined, "nothing on the page is an accuracy");
+  for (const said of ["Accuracy, words", "Loss, nats a word", "320 sentences"]) assertStringIncludes(ofWords, said);
+  for (const said of ["<figcaption>Accuracy</figcaption>", "Loss, nats a text", "320 texts"]) {
+    assertStringIncludes(ofTexts, said);
+  }
+  assertStringIncludes(page(sets, sets), "The most texts with all labels right are those of");
+  assertStringIncludes(page(sets, words), "Told right");
 });

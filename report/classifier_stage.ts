@@ -5,6 +5,7 @@
 
 import { percent } from "../config/numbers.ts";
 import type { Classification, ClassifierRecord, ClassifierStage } from "./classifier_record.ts";
+import { accuracyOf, commonest } from "./classifier_words.ts";
 import { regressionStage } from "./regression.ts";
 
 /** Training accuracy above that of the validation file by more than this: overfitting. */
@@ -18,11 +19,6 @@ export function betterBefore(evaluations: readonly Classification[]): Classifica
   return best.accuracy_interval[0] > last.accuracy ? best : undefined;
 }
 
-/** What always the same answer is called: the commonest class, or set of labels. */
-export function commonest({ run }: Pick<ClassifierRecord, "run">): string {
-  return run.problem_type === "multi_label_classification" ? "the commonest set of labels" : "the commonest class";
-}
-
 /** Judges a fine-tuning; nothing where it was measured on the validation file alone, or not at all. */
 export function classifierStage(record: ClassifierRecord): ClassifierStage | undefined {
   const { run, evaluations, onTraining } = record;
@@ -30,7 +26,8 @@ export function classifierStage(record: ClassifierRecord): ClassifierStage | und
   const last = evaluations.at(-1), { epochs } = run.finetuning;
   if (last === undefined || onTraining === undefined) return undefined;
   if (last.accuracy_interval[0] <= last.majority) {
-    const why = `right in ${percent(last.accuracy)}, and always saying ${commonest(record)} is in ${
+    const right = run.problem_type === "multi_label_classification" ? accuracyOf(record) : "right";
+    const why = `${right} in ${percent(last.accuracy)}, and always saying ${commonest(record)} is in ${
       percent(last.majority)
     }`;
     return { stage: "not yet", why, epochs: 3 * epochs };

@@ -1,7 +1,8 @@
 /** What came of a fine-tuning, in words. Draws nothing. */
 
 import { clock, counted, grouped, orDash, percent } from "../config/numbers.ts";
-import { betterBefore, commonest, GAP } from "./classifier_stage.ts";
+import { betterBefore, GAP } from "./classifier_stage.ts";
+import { accuracyOf, commonest, titled } from "./classifier_words.ts";
 import type { Classification, ClassifierRecord } from "./classifier_record.ts";
 import { regressionFindings, regressionHeadline } from "./regression.ts";
 import { conforms } from "./run_record.ts";
@@ -112,7 +113,10 @@ function found(record: ClassifierRecord, last: Classification): Finding[] {
   const above = low > last.majority;
   const findings: Finding[] = [{
     tone: above ? "good" : "bad",
-    text: `Accuracy ${percent(last.accuracy)} (95% interval ${percent(low)} to ${percent(high)}): the interval ` +
+    text:
+      `${titled(accuracyOf(record))} ${last.by_label === undefined ? "" : "in "}${
+        percent(last.accuracy)
+      } (95% interval ${percent(low)} to ${percent(high)}): the interval ` +
       `${above ? "lies above" : "does not lie above"} what always ${commonest(record)} gets, ${
         percent(last.majority)
       }.`,
@@ -165,7 +169,11 @@ export function bestClassifier(records: readonly ClassifierRecord[]): Finding[] 
   const apart = best.accuracy_interval[0] > second.accuracy_interval[1];
   return [{
     tone: "neutral",
-    text: `The highest accuracy is that of ${best.name}, ${percent(best.accuracy)}; next is ${second.name}, ` +
+    text: `${
+      accuracyOf(records[0]) === "accuracy"
+        ? "The highest accuracy is that"
+        : "The most texts with all labels right are those"
+    } of ${best.name}, ${percent(best.accuracy)}; next is ${second.name}, ` +
       `${percent(second.accuracy)}. Their 95% intervals ${apart ? "do not overlap" : "overlap"}. Another seed would ` +
       "give other figures.",
   }];
