@@ -46,9 +46,16 @@ async function dispatch(args: string[]): Promise<number> {
   const { run, table } = await loadCommand(name);
   if (WRITING.includes(name)) await refuseLauncher(name);
   const { values, positionals } = parseFlags(table, rest);
-  return await run({ ...values, ...(table.positional === undefined ? {} : { positionals }) }, {
-    typed: typedCommand(args),
-  });
+  const options = { ...values, ...(table.positional === undefined ? {} : { positionals }) };
+  try {
+    return await run(options, { typed: typedCommand(args) });
+  } catch (error) {
+    if (!(error instanceof ClozeError) || error.code !== "usage" || error.hint !== undefined) throw error;
+    throw new ClozeError("usage", error.message, {
+      hint: `${program()} help ${name} tells what it takes`,
+      cause: error,
+    });
+  }
 }
 
 /** The command that is called so. @throws {ClozeError} `usage` if there is none. */

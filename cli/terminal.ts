@@ -55,6 +55,7 @@ function write(text: string): void {
  * @throws {ClozeError} `io` if it cannot be written.
  */
 export async function writeOut(text: string): Promise<void> {
+  endProgress(); // both streams may be one terminal
   const bytes = encoder.encode(shown(text));
   try {
     for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
@@ -158,8 +159,25 @@ function labelled(label: string, colour: number, message: string, hint: string |
   write(`${(isCommand ? [text] : fit(text)).join("\n")}\n`);
 }
 
-/** Rows as columns: the first to the left, numbers to the right. */
-export function table(rows: readonly string[][]): string[] {
+/** Columns that standard output has: no limit where it is no terminal. */
+export const outColumns = (): number => Deno.stdout.isTerminal() ? terminalSize().columns : Infinity;
+
+/**
+ * Rows as columns: the first to the left, numbers to the right. The first row says what they are; where all would be wider
+ * than `columns`, it becomes two, the last word of each below the others, and then the column called `spare` is left out.
+ */
+export function table(rows: readonly string[][], columns = Infinity, spare?: string): string[] {
+  const fits = (lines: string[]) => lines.every((line) => widthOf(line) <= columns);
+  const lines = aligned(rows);
+  if (fits(lines)) return lines;
+  const [head, ...others] = rows;
+  const above = head.map((cell) => cell.slice(0, Math.max(0, cell.lastIndexOf(" "))));
+  const folded = [above, head.map((cell, i) => cell.slice(above[i].length).trimStart()), ...others];
+  const narrower = aligned(folded), at = head.indexOf(spare ?? "");
+  return at < 0 || fits(narrower) ? narrower : aligned(folded.map((row) => row.toSpliced(at, 1)));
+}
+
+function aligned(rows: readonly string[][]): string[] {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => widthOf(row[column]))));
   return rows.map((row) =>
     row.map((cell, i) => {

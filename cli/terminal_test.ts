@@ -37,3 +37,10 @@ Deno.test("table lines columns up by what a terminal shows", () => {
   const lines = table([["word", "n"], ["나무에서", "12"], ["a", "3"]]);
   assertEquals(lines, ["word       n", "나무에서  12", "a          3"]);
 });
+
+Deno.test("table puts the names of columns on two lines where it would be too wide, and only there", () => {
+  const rows = [["by script", "95% interval", "n"], ["한글", "0.0%–0.3%", "12"]];
+  assertEquals(table(rows, 29), ["by script  95% interval   n", "한글          0.0%–0.3%  12"]);
+  assertEquals(table(rows, 26), ["by            95%", "script   interval   n", "한글    0.0%–0.3%  12"]);
+  assertEquals(table(rows, 20, "n"), ["by            95%", "script   interval", "한글    0.0%–0.3%"]);
+});

@@ -96,6 +96,10 @@ export async function beginModelFolder(path: string, { as }: FolderOptions = {})
 /** The text of a folder's `config.json`, as if it named what `as` names. */
 export async function configText(folder: string, as: string | undefined): Promise<string> {
   const path = `${folder}/config.json`;
-  const text = await readWholeText(path, LONGEST_FILE.config, "read the model");
+  const text = await readWholeText(path, LONGEST_FILE.config, "read the model").catch((error: ClozeError) => {
+    if (!(error.cause instanceof Deno.errors.NotFound)) throw error;
+    const hint = "a model is a folder with a config.json in it, such as the --output of a pretrain run";
+    throw new ClozeError("io", error.message, { hint, cause: error.cause });
+  });
   return as === undefined ? text : JSON.stringify(readAs(parseJsonObject(text, path), as, path));
 }

@@ -75,7 +75,8 @@ export function hasRisen(run: RunRecord): boolean {
 /** The judgement on a run that had been better than what it began from, and better than it is. */
 function risen(run: RunRecord, base: number): Judgement | undefined {
   const last = run.evaluations.at(-1)!, best = bestOf(run), passes = passesOf(run);
-  if (best.loss >= base || !hasRisen(run)) return undefined;
+  const begun = (beforeAfter(run) === undefined ? BEGUN : CHANGED) * base;
+  if (base - best.loss < begun || !hasRisen(run)) return undefined; // nothing was learned that could be lost
   const why = `the held-out loss rose from ${best.loss.toFixed(3)} to ${last.loss.toFixed(3)}`;
   // Only what was seen before can be learned by heart.
   return passes !== undefined && passes <= 1

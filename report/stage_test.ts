@@ -27,6 +27,7 @@ Deno.test("stageOf grades a run by its gain, what the last quarter brought, and 
     ["levelling off", run([3, 0.13, 0.117, 0.1185])], // a rise of 1% of a small loss is nothing beside what was gained
     ["overfitting", run([6, 4, 4.4, 4.8])],
     ["overfitting", run([6, 5, 7, 8])], // worse than guessing now, but it had been better
+    ["barely begun", run([6.98, 7.1, 7.1, 7.1])], // what it lost was little more than chance
     ["getting worse", run([6, 4, 4.4, 4.8], { passes: 0.5 })],
   ];
   for (const [stage, record] of cases) assertEquals(stageOf(record)?.stage, stage, JSON.stringify(record.evaluations));

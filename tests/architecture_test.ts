@@ -350,6 +350,17 @@ Deno.test("each command is a task of its name with the least permissions", async
   }
 });
 
+Deno.test("a command that opens the core may read each variable that is looked for then: a terminal would be asked", async () => {
+  const { permissions } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+  const text = (await sources((path) => /^ffi\/(cuda|library)\.ts$/.test(path))).map(({ text }) => text).join("");
+  const lists = [...text.matchAll(/(?:environment|given)\(\[?((?:"\w+",? ?)+)/g)].map(([, list]) => list);
+  const names = lists.flatMap((list) => list.match(/\w+/g)!);
+  assertEquals(names.includes("CUDA_HOME") && names.includes("CLOZE_CORE_LIB"), true, names.join());
+  for (const [set, { ffi, env }] of Object.entries<{ ffi?: string[]; env: string[] }>(permissions)) {
+    if (ffi !== undefined) assertEquals(names.filter((name) => !env.includes(name)), [], set);
+  }
+});
+
 Deno.test("commands that the documents tell exist", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
   const missing = [];

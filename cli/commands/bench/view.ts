@@ -4,7 +4,7 @@ import type { Preset } from "../../../config/model_config.ts";
 import { clock, counted, grouped, percent, size } from "../../../config/numbers.ts";
 import type { StepRate } from "../../../training/step_rate.ts";
 import { FAMILIES } from "../../../model/families.ts";
-import { bold, table } from "../../terminal.ts";
+import { bold, folded, outColumns, table } from "../../terminal.ts";
 
 /** One line of the result. */
 export interface Row extends StepRate {
@@ -51,7 +51,7 @@ export function readable(result: BenchResult, budget: number | undefined): strin
   }
   const head = ["preset", "parameters", "dtype", "tokens/s", "update", "±", "state"];
   if (corpus !== undefined) head.push("one epoch");
-  if (budget !== undefined) head.push(`epochs in ${clock(budget)}`, "dropout");
+  if (budget !== undefined) head.push(`epochs in ${clock(budget).replace(/ 0[sm]$/, "")}`, "dropout");
   const rows = presets.map((row) => [
     row.preset,
     grouped(row.parameter_count),
@@ -63,7 +63,8 @@ export function readable(result: BenchResult, budget: number | undefined): strin
     ...(row.epoch_ms === undefined ? [] : [clock(row.epoch_ms)]),
     ...(row.epochs === undefined ? [] : [row.epochs.toFixed(row.epochs < 10 ? 2 : 0), String(row.dropout)]),
   ]);
-  lines.push("", ...table([head, ...rows]), "", ...certainty(presets));
+  lines.push("", ...table([head, ...rows], outColumns(), "state"), "");
+  lines.push(...certainty(presets).flatMap((line) => folded(line, outColumns())));
   for (const row of presets.filter(({ profile }) => profile.length > 0)) lines.push("", ...profileOf(row));
   return [...lines, ""].join("\n");
 }

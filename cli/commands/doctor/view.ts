@@ -2,7 +2,7 @@
 
 import { counted } from "../../../config/numbers.ts";
 import type { MachineReport } from "../../../ffi/mod.ts";
-import { hanging, terminalSize } from "../../terminal.ts";
+import { hanging, outColumns } from "../../terminal.ts";
 
 /** What cloze runs on here. */
 export interface DoctorReport {
@@ -42,8 +42,7 @@ export function readable(report: DoctorReport): string {
       "not found; to train in several processes install openmpi-bin, mpich, or the PyPI package mpich",
     ]);
   }
-  const columns = Deno.stdout.isTerminal() ? terminalSize().columns : Infinity;
-  return rows.flatMap(([name, text]) => hanging(name.padEnd(10) + text, columns)).join("\n") + "\n";
+  return rows.flatMap(([name, text]) => hanging(name.padEnd(10) + text, outColumns())).join("\n") + "\n";
 }
 
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(0)} GiB`;

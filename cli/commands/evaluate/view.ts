@@ -5,7 +5,7 @@ import { counted, grouped, orDash, percent } from "../../../config/numbers.ts";
 import type { Group } from "../../../tasks/breakdown.ts";
 import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import type { UNMEASURED } from "../../../tasks/token_evaluation.ts";
-import { table } from "../../terminal.ts";
+import { outColumns, table } from "../../terminal.ts";
 import { unknownLine } from "../../unknown_words.ts";
 
 /** Figures on tokens; `null` where none was predicted. */
@@ -85,5 +85,5 @@ function groupTable(title: string, groups: readonly Group[]): string[] {
     percent(unigram.accuracy),
   ]);
   const head = [title, "tokens", "loss", "accuracy", "95% interval", "top 5", "guessing: loss", "accuracy"];
-  return ["", ...table([head, ...rows])];
+  return ["", ...table([head, ...rows], outColumns())];
 }

@@ -22,7 +22,7 @@ import { pretrainingTask } from "../../../tasks/registry.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
 import type { TrainResult } from "../../../training/train.ts";
 import { corpusFindings } from "../../corpus.ts";
-import { bold, note } from "../../terminal.ts";
+import { bold, isLive, note, terminalSize } from "../../terminal.ts";
 import { unknownLine } from "../../unknown_words.ts";
 import { filledLines } from "./filled.ts";
 import type { Plan } from "./plan.ts";
@@ -176,7 +176,10 @@ export async function sayEnd(plan: Plan, blank: string | undefined): Promise<voi
   note(bold("report   ") + `${output}/report.html`);
   note("");
   if (corpus === "practice" && pretrainingTask(training.objective).masks) await sayPractice(output);
-  else for (const line of filledLines(run.blanks.at(-1)?.lines ?? [])) note(line);
+  else {
+    const columns = isLive() ? terminalSize().columns : Infinity;
+    for (const line of filledLines(run.blanks.at(-1)?.lines ?? [], columns)) note(line);
+  }
   const predict = `${program()} predict --model ${quoted(shown)}`;
   const tried = blank === undefined ? predict : `echo ${quoted(blank)} | ${predict}`;
   const next = nextStep(run, quoted(shown));
