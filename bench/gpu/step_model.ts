@@ -18,16 +18,23 @@ const GPU = { bytes: 4.8e12, flop: 989e12, multiprocessors: 132, schedulers: 4, 
 const EFFICIENCY = { bytes: 0.8, forward: 0.62, data: 0.58, weight: 0.48, issue: 0.5, elementwise: 0.8, narrow: 0.25 };
 /** Seconds from the end of one node of a graph to the start of the next. */
 const NODE = 1.1e-6;
+/** Seconds that a warp waits for memory, and loads that it has under way at once where each adds to the same sum. */
+const WAIT = { seconds: 0.7e-6, loads: 4 };
 /**
  * Instructions of a warp: of attention on 16 × 64 scores with dropout and without masks, and before and after these for
- * each 16 rows; of GELU for four elements of each lane.
+ * each 16 rows; of the sums of its gradients' columns for each 16 rows of a head, and behind these; of GELU for four elements
+ * of each lane; of LayerNorm's backward, with dropout and three sums, for a row of 768.
  */
 const INSTRUCTIONS = {
   attention: { scores: 712, rows: 600 },
   attentionBackward: { scores: 1638, rows: 605 },
+  attentionSums: { rows: 14, end: 60 },
   gelu: 92,
-  geluBackward: 107,
+  geluBackward: 100,
+  normBackward: 882,
 };
+/** Rows that a block sums at least, blocks of LayerNorm's backward at most, and partial sums at most otherwise, in the kernels. */
+const SUMS = { rows: 64, normBlocks: 512, elements: 1 << 20 };
 const VOCABULARY = 30_528;
 /** Rows of logits and of their gradients begin at multiples of so many elements (backend/cuda/plan.rs). */
 const LOGITS_ALIGNMENT = 64;
@@ -74,6 +81,15 @@ export function costs(shape: Shape): Cost[] {
   const heads = c / 64, tile = 64, tiles = Math.ceil(length / tile), warps = 4;
   const attention = ({ scores, rows }: { scores: number; rows: number }) =>
     issued(sequences * heads * tiles * warps * (tiles * scores + rows), EFFICIENCY.issue);
+  /** Of query, key and value, by the warps of a block. */
+  const sums = ({ rows, end }: { rows: number; end: number }) =>
+    issued(sequences * heads * 8 * 3 * (Math.ceil(length / 16) * rows + end), EFFICIENCY.issue);
+  /** Partial sums of so many rows: written, and added up by 32 warps for each 32 columns. */
+  const added = (rows: number, columns: number) =>
+    moved(4 * rows * columns) +
+    Math.max(moved(4 * rows * columns), Math.ceil(rows / 32 / WAIT.loads) * WAIT.seconds);
+  const partials = (rows: number, columns: number) =>
+    Math.min(Math.ceil(rows / SUMS.rows), Math.floor(SUMS.elements / columns));
   const gelu = (instructions: number, bytes: number) =>
     Math.max(moved(n * f * bytes), issued(n * f / 128 * instructions, EFFICIENCY.elementwise));
   const each = (name: string, calls: number, seconds: number): Cost => ({ name, calls, seconds });
@@ -98,15 +114,28 @@ export function costs(shape: Shape): Cost[] {
         product("weight", m, c, c, 8 * c * c) + decoder("weight", c, v, 2 * m * v + 8 * c * v),
     ),
     each("attention_forward_64", layers, layers * attention(INSTRUCTIONS.attention)),
-    each("attention_backward_64", layers, layers * attention(INSTRUCTIONS.attentionBackward)),
+    each(
+      "attention_backward_64",
+      layers,
+      layers * (attention(INSTRUCTIONS.attentionBackward) + sums(INSTRUCTIONS.attentionSums)),
+    ),
     each("attention_delta", layers, layers * moved(4 * n * c)),
     each("gelu_forward", layers + 1, layers * gelu(INSTRUCTIONS.gelu, 4)),
     each("gelu_backward", layers + 1, layers * gelu(INSTRUCTIONS.geluBackward, 6)),
     each("dropout_residual", 2 * layers, 2 * layers * moved(6 * n * c)),
     each("norm_forward", 2 * layers + 2, 2 * layers * moved(4 * n * c)),
-    each("norm_backward", 2 * layers + 2, 2 * layers * moved(12 * n * c)),
-    each("sum_activation_columns", 4 * layers + 2, layers * moved(2 * n * (3 * c + c + f + c))),
-    each("add_columns", 6 * layers + 4, layers * moved(4 * 512 * (3 * c + c + f + c + 4 * c))),
+    each(
+      "norm_backward",
+      2 * layers + 2,
+      2 * layers * Math.max(moved(12 * n * c), issued(n * c / 768 * INSTRUCTIONS.normBackward, EFFICIENCY.elementwise)),
+    ),
+    each("sum_activation_columns", 2, moved(2 * m * (c + row))),
+    each(
+      "add_columns",
+      4 * layers + 4,
+      layers * (2 * added(Math.min(Math.ceil(n / SUMS.rows), SUMS.normBlocks), 3 * c) + added(partials(n, f), f) +
+            added(sequences, 3 * c)) + added(partials(m, row), v),
+    ),
     each("cross_entropy", 1, moved(m * v * (4 + 4 + 2))),
     each("embeddings", 6, moved(n * c * (12 + 2 + 2 + 8))),
     each("clip and adamw", 4, moved(parameters * (4 + 4 * 4 + 3 * 4 + 2))),

@@ -69,6 +69,26 @@ pub trait LinearOps: ElementOps {
         linear_backward_through_activation(self, n, layer, activation, weights, dy, kept, dx);
     }
 
+    /// The same where the activation was applied to what `before` made of `x`: also adds to the gradients of its weight and
+    /// bias.
+    fn linear_backward_through_activation_to_layer(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        activation: Activation,
+        weights: &Self::Buffer,
+        dy: &Self::Activations,
+        kept: &Self::Activations,
+        dx: &mut Self::Activations,
+        before: Linear,
+        x: &Self::Activations,
+        gradients: &mut Self::Buffer,
+    ) {
+        linear_backward_through_activation_to_layer(
+            self, n, layer, activation, weights, dy, kept, dx, before, x, gradients,
+        );
+    }
+
     /// `y = dropout(activated · (x Wᵀ + b))`, a gate on what `linear_activation` has left.
     fn linear_gate(
         &mut self,
@@ -155,6 +175,24 @@ pub fn linear_backward_through_activation<B: LinearOps + ?Sized>(
 ) {
     backend.linear_backward(n, layer, weights, dy, DataGradient::Operand(dx));
     backend.activation_backward(n, layer.inputs, activation, kept, dx);
+}
+
+/// [`LinearOps::linear_backward_through_activation_to_layer`] in two steps.
+pub fn linear_backward_through_activation_to_layer<B: LinearOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    layer: Linear,
+    activation: Activation,
+    weights: &B::Buffer,
+    dy: &B::Activations,
+    kept: &B::Activations,
+    dx: &mut B::Activations,
+    before: Linear,
+    x: &B::Activations,
+    gradients: &mut B::Buffer,
+) {
+    backend.linear_backward_through_activation(n, layer, activation, weights, dy, kept, dx);
+    backend.linear_parameters_backward(n, before, x, dx, gradients);
 }
 
 /// [`LinearOps::linear_gate`] in two steps.

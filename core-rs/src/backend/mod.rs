@@ -27,7 +27,6 @@ use crate::machine::profile::Entry;
 use crate::optim::{Optimizer, State, Update};
 use attention::AttentionOps;
 use embeddings::EmbeddingOps;
-use linear::LinearOps;
 use loss::LossOps;
 use memory::MemoryOps;
 use sharing::SharingOps;
@@ -96,7 +95,7 @@ impl<B: MemoryOps + ?Sized> DataGradient<'_, B> {
 /// A device: its memory and the operations of an encoder with its heads, by subject. Rows are `n` tokens, masked tokens
 /// or sequences; all arithmetic is f32. Forward operations give the same bits for the same input, whatever the device's
 /// parallelism.
-pub trait Backend: LinearOps + EmbeddingOps + AttentionOps + LossOps + SharingOps {
+pub trait Backend: EmbeddingOps + AttentionOps + LossOps + SharingOps {
     /// Whether calls return before their work is done. Results are then there when they are asked for, and batches are
     /// rounded up to few shapes ([`crate::backend::bucket`]), because the same work can be replayed.
     const DEFERS: bool;

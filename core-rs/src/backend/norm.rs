@@ -1,11 +1,11 @@
 //! LayerNorm (Ba et al., 2016).
 
-use super::Norm;
-use super::elements::ElementOps;
+use super::linear::LinearOps;
+use super::{Linear, Norm};
 use crate::ops::dropout::Dropout;
 
 /// A norm over the columns of each row.
-pub trait NormOps: ElementOps {
+pub trait NormOps: LinearOps {
     /// `out = LayerNorm(x)`; `statistics[n, 2]` is kept for backward.
     fn norm(
         &mut self,
@@ -45,6 +45,27 @@ pub trait NormOps: ElementOps {
     ) {
         norm_backward_to_operand(self, n, norm, weights, x, statistics, gradient, dropout, operand, gradients);
     }
+
+    /// The same where the dropout was applied to what `layer` made of `input`: also adds to the gradients of its weight and
+    /// bias.
+    fn norm_backward_to_layer(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Self::Buffer,
+        x: &Self::Activations,
+        statistics: &Self::Buffer,
+        gradient: &mut Self::Buffer,
+        dropout: Dropout,
+        operand: &mut Self::Activations,
+        layer: Linear,
+        input: &Self::Activations,
+        gradients: &mut Self::Buffer,
+    ) {
+        norm_backward_to_layer(
+            self, n, norm, weights, x, statistics, gradient, dropout, operand, layer, input, gradients,
+        );
+    }
 }
 
 /// [`NormOps::norm_backward_to_operand`] in two steps.
@@ -62,4 +83,23 @@ pub fn norm_backward_to_operand<B: NormOps + ?Sized>(
 ) {
     backend.norm_backward(n, norm, weights, x, statistics, gradient, gradients);
     backend.dropout_to_operand(n, norm.width, gradient, dropout, operand);
+}
+
+/// [`NormOps::norm_backward_to_layer`] in two steps.
+pub fn norm_backward_to_layer<B: NormOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    norm: Norm,
+    weights: &B::Buffer,
+    x: &B::Activations,
+    statistics: &B::Buffer,
+    gradient: &mut B::Buffer,
+    dropout: Dropout,
+    operand: &mut B::Activations,
+    layer: Linear,
+    input: &B::Activations,
+    gradients: &mut B::Buffer,
+) {
+    backend.norm_backward_to_operand(n, norm, weights, x, statistics, gradient, dropout, operand, gradients);
+    backend.linear_parameters_backward(n, layer, input, operand, gradients);
 }

@@ -123,6 +123,21 @@ DEVICE double block_sum(double x) {
     return total;
 }
 
+/// Of the 32 V columns of which each lane has V neighbours, the sum of the t-th over a block's warps, in their order, for
+/// thread t < 32 V.
+template <int WARPS, int V>
+DEVICE float add_warps(const float (&sum)[V]) {
+    SHARED(float, sums, WARPS * 32 * V);
+#pragma unroll
+    for (int i = 0; i < V; i++) sums[threadIdx.x * V + i] = sum[i];
+    __syncthreads();
+    float total = 0.0f;
+    if (threadIdx.x < 32 * V) {
+        for (int w = 0; w < WARPS; w++) total += sums[w * 32 * V + threadIdx.x];
+    }
+    return total;
+}
+
 const float LOG2_E = 1.44269504f, LN_2 = 0.69314718f;
 
 /// 2^x, one instruction, off by up to two units. What is below 2^−126 becomes 0.

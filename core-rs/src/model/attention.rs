@@ -100,7 +100,13 @@ impl Attention {
         backend.linear_residual(n, self.output, weights, context, pass.at(self.dropout), residual, sum);
     }
 
-    /// From `scratch.dropped`, the gradient of the output layer: that of x to `dx`.
+    /// The output layer and what it read.
+    pub fn last<'a, B: Backend>(&self, kept: &'a Kept<B>) -> (Linear, &'a B::Activations) {
+        (self.output, &kept.context)
+    }
+
+    /// From `scratch.dropped`, the gradient of what the output layer made: that of x to `dx`. The output layer's own are
+    /// there.
     pub fn backward<B: Backend>(
         &self,
         backend: &mut B,
@@ -116,14 +122,28 @@ impl Attention {
     ) {
         let (n, Kept { qkv, lse, context }) = (batch.input_ids.len(), kept);
         let Scratch { dropped, context: d_context, qkv: d_qkv, .. } = scratch;
-        backend.linear_parameters_backward(n, self.output, context, dropped, gradients);
         backend.linear_backward(n, self.output, weights, dropped, DataGradient::Operand(d_context));
         let probabilities = pass.at(self.probabilities);
-        backend.attention_backward(batch, self.heads, qkv, probabilities, context, lse, d_context, d_qkv);
         if let Some(table) = self.table {
+            backend.attention_backward(batch, self.heads, qkv, probabilities, context, lse, d_context, d_qkv);
             backend.rotate(batch, self.heads, tables[table].rows(), Direction::Backward, d_qkv);
+            backend.linear_parameters_backward(n, self.qkv, x, d_qkv, gradients);
+        } else {
+            let (heads, layer) = (self.heads, self.qkv);
+            backend.attention_backward_to_layer(
+                batch,
+                heads,
+                qkv,
+                probabilities,
+                context,
+                lse,
+                d_context,
+                d_qkv,
+                layer,
+                x,
+                gradients,
+            );
         }
-        backend.linear_parameters_backward(n, self.qkv, x, d_qkv, gradients);
         backend.linear_backward(n, self.qkv, weights, d_qkv, dx);
     }
 }

@@ -6,7 +6,7 @@ use super::pass::Pass;
 use super::places::Places;
 use super::rotary::RotaryTable;
 use super::scratch::Scratch;
-use crate::backend::{Backend, DataGradient, Norm};
+use crate::backend::{Backend, DataGradient, Linear, Norm};
 use crate::blueprint::{self, NormPlace, Site};
 use crate::engine::EngineOptions;
 use crate::engine::batch::Batch;
@@ -136,12 +136,12 @@ impl Block {
         let (n, Kept { attention, mlp, around: [first, second] }) = (batch.input_ids.len(), kept);
         let mut flow = Flow { hidden, inner, scratch, gradients };
         let (x_of_mlp, dropout) = (first.output(self.norms[0].place), self.mlp.dropout);
-        let branch = self.norms[1];
-        branch.backward(backend, weights, n, pass, x_of_mlp, second, dropout, &mut flow, |b, x, to, s, g| {
+        let (branch, last) = (self.norms[1], self.mlp.last(mlp));
+        branch.backward(backend, weights, n, pass, x_of_mlp, second, dropout, last, &mut flow, |b, x, to, s, g| {
             self.mlp.backward(b, weights, n, pass, mlp, x, s, to, g);
         });
-        let (branch, dropout) = (self.norms[0], self.attention.dropout);
-        branch.backward(backend, weights, n, pass, x, first, dropout, &mut flow, |b, x, to, s, g| {
+        let (dropout, branch, last) = (self.attention.dropout, self.norms[0], self.attention.last(attention));
+        branch.backward(backend, weights, n, pass, x, first, dropout, last, &mut flow, |b, x, to, s, g| {
             self.attention.backward(b, weights, batch, pass, tables, attention, x, s, to, g);
         });
     }
@@ -199,7 +199,8 @@ impl Branch {
     }
 
     /// `flow.hidden`: gradient of the branch's output → of its input x. Runs `branch(backend, what it read, where its
-    /// gradient goes, scratch, gradients)` with the gradient of what was dropped out in the scratch.
+    /// gradient goes, scratch, gradients)` with the gradient of what was dropped out in the scratch. That is what the
+    /// branch's last layer made of `input`; its own gradients are added here.
     fn backward<B: Backend>(
         self,
         backend: &mut B,
@@ -209,6 +210,7 @@ impl Branch {
         x: &B::Activations,
         around: &Around<B>,
         dropout: Site,
+        (layer, input): (Linear, &B::Activations),
         flow: &mut Flow<B>,
         branch: impl FnOnce(&mut B, &B::Activations, DataGradient<B>, &mut Scratch<B>, &mut B::Buffer),
     ) {
@@ -216,6 +218,7 @@ impl Branch {
         let (dropout, dropped) = (pass.at(dropout), &mut scratch.dropped);
         let Some(norm) = self.norm else {
             backend.dropout_to_operand(n, self.width, hidden, dropout, dropped);
+            backend.linear_parameters_backward(n, layer, input, dropped, gradients);
             return branch(backend, x, DataGradient::Add(&mut **hidden), scratch, gradients);
         };
         let Normed { out, statistics } = around.norm.as_ref().expect("planned for a norm");
@@ -223,14 +226,16 @@ impl Branch {
             NormPlace::Before => {
                 let inner = inner.as_deref_mut().expect("planned for norms before branches");
                 backend.dropout_to_operand(n, self.width, hidden, dropout, dropped);
+                backend.linear_parameters_backward(n, layer, input, dropped, gradients);
                 branch(backend, out, DataGradient::Store(inner), scratch, gradients);
                 backend.norm_backward(n, norm, weights, x, statistics, inner, gradients);
                 backend.add(n, self.width, inner, hidden);
             }
             NormPlace::After => {
                 let sum = &around.sum;
-                backend
-                    .norm_backward_to_operand(n, norm, weights, sum, statistics, hidden, dropout, dropped, gradients);
+                backend.norm_backward_to_layer(
+                    n, norm, weights, sum, statistics, hidden, dropout, dropped, layer, input, gradients,
+                );
                 branch(backend, x, DataGradient::Add(&mut **hidden), scratch, gradients);
             }
         }

@@ -72,7 +72,12 @@ impl Mlp {
         backend.linear_residual(n, self.down, weights, activated, pass.at(self.dropout), residual, sum);
     }
 
-    /// From `scratch.dropped`, the gradient of the last layer: that of x to `dx`.
+    /// The last layer and what it read.
+    pub fn last<'a, B: Backend>(&self, kept: &'a Kept<B>) -> (Linear, &'a B::Activations) {
+        (self.down, kept.gated.as_ref().unwrap_or(&kept.activated))
+    }
+
+    /// From `scratch.dropped`, the gradient of what the last layer made: that of x to `dx`. The last layer's own are there.
     pub fn backward<B: Backend>(
         &self,
         backend: &mut B,
@@ -86,11 +91,10 @@ impl Mlp {
         gradients: &mut B::Buffer,
     ) {
         let Scratch { dropped, intermediate, gate: d_gate, .. } = scratch;
-        let (f, Kept { before, activated, gated }) = (self.activation, kept);
-        let behind = gated.as_ref().unwrap_or(activated);
-        backend.linear_parameters_backward(n, self.down, behind, dropped, gradients);
+        let (f, Kept { before, activated, .. }) = (self.activation, kept);
+        let (up, down) = (self.up, self.down);
         if let (Some((gate, site)), Some(d_gate)) = (self.gate, d_gate) {
-            let (down, dropout) = (self.down, pass.at(site));
+            let dropout = pass.at(site);
             backend.linear_backward_through_gate(
                 n,
                 down,
@@ -106,10 +110,21 @@ impl Mlp {
             backend.linear_parameters_backward(n, gate, x, d_gate, gradients);
             backend.linear_backward(n, gate, weights, d_gate, dx.again());
             dx = dx.added();
+            backend.linear_parameters_backward(n, up, x, intermediate, gradients);
         } else {
-            backend.linear_backward_through_activation(n, self.down, f, weights, dropped, before, intermediate);
+            backend.linear_backward_through_activation_to_layer(
+                n,
+                down,
+                f,
+                weights,
+                dropped,
+                before,
+                intermediate,
+                up,
+                x,
+                gradients,
+            );
         }
-        backend.linear_parameters_backward(n, self.up, x, intermediate, gradients);
-        backend.linear_backward(n, self.up, weights, intermediate, dx);
+        backend.linear_backward(n, up, weights, intermediate, dx);
     }
 }

@@ -4,7 +4,7 @@
 
 use cloze_core::backend::cpu::Cpu;
 use cloze_core::backend::cuda::Cuda;
-use cloze_core::backend::{Backend, Embeddings, Linear, Norm, embeddings, linear, norm};
+use cloze_core::backend::{Backend, Embeddings, Heads, Linear, Norm, attention, embeddings, linear, norm};
 use cloze_core::driver::{self, Device, Dtype};
 use cloze_core::engine::batch::Batch;
 use cloze_core::machine::dtype::{Bf16, Element};
@@ -61,6 +61,8 @@ pub fn tests<B: Readable>() -> Vec<Test<B>> {
         ("linear_activation_and_its_backward", linear_activation),
         ("linear_gate_and_its_backward", linear_gate),
         ("norm_backward_to_operand", norm_backward_to_operand),
+        ("norm_backward_to_layer", norm_backward_to_layer),
+        ("attention_backward_to_layer", attention_backward_to_layer),
         ("embed_norm", embed_norm),
     ]
 }
@@ -107,6 +109,16 @@ fn same_singles<B: Readable>(backend: &mut B, what: &str, [fused, made]: [&B::Bu
     close_within(&a, &b, what, if backend.tolerance() > 0.0 { 4e-6 } else { 0.0 });
 }
 
+/// Gradients of parameters, of which one way may sum what the other one has rounded.
+#[track_caller]
+fn same_sums<B: Readable>(backend: &mut B, [fused, made]: [&B::Buffer; 2], len: usize) {
+    let [mut a, mut b] = [vec![0.0; len], vec![0.0; len]];
+    backend.read(fused, 0, &mut a);
+    backend.read(made, 0, &mut b);
+    backend.check().unwrap();
+    close_within(&a, &b, "gradients", backend.tolerance());
+}
+
 fn linear_residual<B: Readable>(backend: &mut B) {
     for (n, dropout) in ROWS.into_iter().flat_map(|n| [(n, Dropout::none()), (n, dropout(1))]) {
         let weights = weights(backend, 41 * C + 40);
@@ -134,6 +146,17 @@ fn linear_activation<B: Readable>(backend: &mut B) {
         backend.linear_backward_through_activation(n, down, f, &weights, &dy, &kept, &mut fused);
         linear::linear_backward_through_activation(backend, n, down, f, &weights, &dy, &kept, &mut made);
         same(backend, "dx", [&fused, &made]);
+
+        let [mut g, mut g_made] = [0; 2].map(|_| singles(backend, &random(41 * C + 40, 4)));
+        backend.linear_backward_through_activation_to_layer(
+            n, down, f, &weights, &dy, &kept, &mut fused, DENSE, &x, &mut g,
+        );
+        let (to, d) = (&mut made, &mut g_made);
+        linear::linear_backward_through_activation_to_layer(
+            backend, n, down, f, &weights, &dy, &kept, to, DENSE, &x, d,
+        );
+        same(backend, "dx, with gradients", [&fused, &made]);
+        same_sums(backend, [&g, &g_made], 41 * C + 40);
     }
 }
 
@@ -192,30 +215,114 @@ fn norm_backward_to_operand<B: Readable>(backend: &mut B) {
     }
 }
 
+fn norm_backward_to_layer<B: Readable>(backend: &mut B) {
+    // Behind the layer's weight and bias, the norm's.
+    let (layer, len) = (Linear { weight: 0, bias: Some(C * C), inputs: C, outputs: C }, C * C + 3 * C);
+    let cases =
+        [(Dropout::none(), true, true), (dropout(1), true, true), (dropout(1), false, true), (dropout(1), true, false)];
+    for (n, (dropout, has_bias, layer_has_bias)) in ROWS.into_iter().flat_map(|n| cases.map(|case| (n, case))) {
+        let norm = Norm { weight: C * C + C, width: C, eps: 1e-6, has_bias };
+        let layer = Linear { bias: layer.bias.filter(|_| layer_has_bias), ..layer };
+        let weights = weights(backend, len);
+        let (x, input, dy) =
+            (operand(backend, &random(n * C, 2)), operand(backend, &random(n * C, 5)), random(n * C, 3));
+        let (mut out, mut statistics) = (backend.activations(n * C).unwrap(), backend.zeroed(2 * n).unwrap());
+        backend.norm(n, norm, &weights, &x, &mut out, &mut statistics);
+        let [mut fused, mut made] = [0; 2].map(|_| singles(backend, &dy));
+        let [mut to, mut to_made] = [0; 2].map(|_| backend.activations(n * C).unwrap());
+        let [mut g, mut g_made] = [0; 2].map(|_| singles(backend, &random(len, 4)));
+        backend.norm_backward_to_layer(
+            n,
+            norm,
+            &weights,
+            &x,
+            &statistics,
+            &mut fused,
+            dropout,
+            &mut to,
+            layer,
+            &input,
+            &mut g,
+        );
+        let (dx, into, d) = (&mut made, &mut to_made, &mut g_made);
+        norm::norm_backward_to_layer(backend, n, norm, &weights, &x, &statistics, dx, dropout, into, layer, &input, d);
+        same_singles(backend, "dx", [&fused, &made], n * C);
+        same(backend, "operand", [&to, &to_made]);
+        same_sums(backend, [&g, &g_made], len);
+    }
+}
+
+/// Of sequences of 3 tokens and of all others.
+fn with_batch(n: usize, run: impl FnOnce(&Batch)) {
+    let ids: Vec<i32> = (0..n as i32).map(|i| i * i % 9).collect();
+    let types: Vec<i32> = (0..n as i32).map(|i| i % 2).collect();
+    let positions: Vec<i32> = (0..n as i32).collect();
+    let cu_seqlens: Vec<i32> = [0, 3, n as i32].into_iter().filter(|&end| end != 3 || n > 3).collect();
+    run(&Batch {
+        input_ids: &ids,
+        token_type_ids: &types,
+        position_ids: &positions,
+        cu_seqlens: &cu_seqlens,
+        masked_positions: &[],
+        labels: &[],
+        sequence_labels: &[],
+        sequence_targets: &[],
+        sequence_weight: 1.0,
+    });
+}
+
+fn attention_backward_to_layer<B: Readable>(backend: &mut B) {
+    let heads = Heads { count: 2, hidden: C, max_sequence_length: 80, causal: false, window: None };
+    let layer = Linear { weight: 0, bias: Some(3 * C * C), inputs: C, outputs: 3 * C };
+    for (n, bias) in ROWS.into_iter().flat_map(|n| [(n, layer.bias), (n, None)]) {
+        let (layer, len, dropout) = (Linear { bias, ..layer }, 3 * C * (C + 1), dropout(1));
+        let tables = Embeddings { rows: [9, 80, 2], width: C };
+        let weights = weights(backend, 91 * C);
+        with_batch(n, |batch| {
+            let [mut out, mut to, mut to_made] = [C, 3 * C, 3 * C].map(|width| backend.activations(n * width).unwrap());
+            // A device that works behind the caller's back is sent the batch with the embeddings.
+            backend.begin(n, 0);
+            backend.embed(batch, tables, &weights, &mut out);
+            let (qkv, x) = (operand(backend, &random(n * 3 * C, 2)), operand(backend, &random(n * C, 3)));
+            let (dy, mut lse) = (operand(backend, &random(n * C, 5)), backend.zeroed(2 * n).unwrap());
+            backend.embed(batch, tables, &weights, &mut out);
+            backend.attention(batch, heads, &qkv, dropout, &mut out, &mut lse);
+            let [mut g, mut g_made] = [0; 2].map(|_| singles(backend, &random(len, 4)));
+            backend.embed(batch, tables, &weights, &mut to_made);
+            backend
+                .attention_backward_to_layer(batch, heads, &qkv, dropout, &out, &lse, &dy, &mut to, layer, &x, &mut g);
+            attention::attention_backward_to_layer(
+                backend,
+                batch,
+                heads,
+                &qkv,
+                dropout,
+                &out,
+                &lse,
+                &dy,
+                &mut to_made,
+                layer,
+                &x,
+                &mut g_made,
+            );
+            same(backend, "d_qkv", [&to, &to_made]);
+            same_sums(backend, [&g, &g_made], len);
+        });
+    }
+}
+
 fn embed_norm<B: Readable>(backend: &mut B) {
     let tables = Embeddings { rows: [9, 80, 2], width: C };
     let norm = Norm { weight: 91 * C, width: C, eps: 1e-6, has_bias: true };
     for (n, dropout) in ROWS.into_iter().flat_map(|n| [(n, Dropout::none()), (n, dropout(0))]) {
         let weights = weights(backend, 93 * C);
-        let ids: Vec<i32> = (0..n as i32).map(|i| i * i % 9).collect();
-        let types: Vec<i32> = (0..n as i32).map(|i| i % 2).collect();
-        let positions: Vec<i32> = (0..n as i32).collect();
-        let batch = Batch {
-            input_ids: &ids,
-            token_type_ids: &types,
-            position_ids: &positions,
-            cu_seqlens: &[0, n as i32],
-            masked_positions: &[],
-            labels: &[],
-            sequence_labels: &[],
-            sequence_targets: &[],
-            sequence_weight: 1.0,
-        };
         let [mut sum, mut out, mut sum_made, mut out_made] = [0; 4].map(|_| backend.activations(n * C).unwrap());
         let [mut statistics, mut statistics_made] = [0; 2].map(|_| backend.zeroed(2 * n).unwrap());
-        backend.embed_norm(&batch, tables, norm, &weights, dropout, &mut sum, &mut out, &mut statistics);
-        let (to, kept) = (&mut out_made, &mut statistics_made);
-        embeddings::embed_norm(backend, &batch, tables, norm, &weights, dropout, &mut sum_made, to, kept);
+        with_batch(n, |batch| {
+            backend.embed_norm(batch, tables, norm, &weights, dropout, &mut sum, &mut out, &mut statistics);
+            let (to, kept) = (&mut out_made, &mut statistics_made);
+            embeddings::embed_norm(backend, batch, tables, norm, &weights, dropout, &mut sum_made, to, kept);
+        });
         same(backend, "sum", [&sum, &sum_made]);
         same(backend, "out", [&out, &out_made]);
         same_singles(backend, "statistics", [&statistics, &statistics_made], 2 * n);

@@ -75,11 +75,12 @@ const HOPPER: &str = "sm_90a";
 /// multiprocessor has 65,536 registers: so many threads of the kernel run on it at once as that is times these.
 const HOT: &[(&str, Resources)] = &[
     ("attention_forward_64", [128, 0]),
-    ("attention_backward_64", [128, 0]),
+    ("attention_backward_64", [128, 8]),
     ("norm_forward_768", [48, 0]),
     ("norm_backward_768", [128, 0]),
     ("gelu_forward", [32, 0]),
     ("gelu_backward", [32, 0]),
+    ("sum_activation_columns", [32, 0]),
     ("cross_entropy", [32, 0]),
     ("adamw", [40, 0]),
 ];

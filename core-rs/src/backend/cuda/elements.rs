@@ -66,7 +66,7 @@ impl<D: Device> ElementOps for Cuda<D> {
         pre: &driver::Buffer<D>,
         gradient: &mut driver::Buffer<D>,
     ) {
-        activation::cuda::backward(&self.queue, activation, n * width, pre.tensor(), gradient.tensor());
+        activation::cuda::backward(&self.queue, activation, [n, width], pre.tensor(), gradient.tensor(), None);
     }
 
     fn gate(

@@ -4,6 +4,7 @@ use super::plan::{Buffer, Cuda};
 use crate::backend::linear::LinearOps;
 use crate::backend::{DataGradient, Linear};
 use crate::driver::{self, Device};
+use crate::ops::activation::{self, Activation};
 use crate::ops::linear;
 
 impl<D: Device> LinearOps for Cuda<D> {
@@ -34,6 +35,25 @@ impl<D: Device> LinearOps for Cuda<D> {
             DataGradient::Operand(dx) => (dx.tensor(), false),
         };
         linear::cuda::backward_data(&self.queue, n, on_device, dy.tensor(), dx, accumulate);
+    }
+
+    fn linear_backward_through_activation_to_layer(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        activation: Activation,
+        weights: &Buffer<D>,
+        dy: &driver::Buffer<D>,
+        kept: &driver::Buffer<D>,
+        dx: &mut driver::Buffer<D>,
+        before: Linear,
+        x: &driver::Buffer<D>,
+        gradients: &mut Buffer<D>,
+    ) {
+        self.linear_backward(n, layer, weights, dy, DataGradient::Operand(dx));
+        let bias = before.bias.map(|at| (gradients.exact().part(at, before.outputs), self.scratch.tensor()));
+        activation::cuda::backward(&self.queue, activation, [n, layer.inputs], kept.tensor(), dx.tensor(), bias);
+        self.weight_backward(n, before, x.tensor(), dx.tensor(), gradients);
     }
 
     fn linear_parameters_backward(

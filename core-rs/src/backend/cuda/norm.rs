@@ -1,13 +1,14 @@
 //! LayerNorm's kernels.
 
 use super::plan::{Buffer, Cuda};
-use crate::backend::Norm;
 use crate::backend::norm::NormOps;
+use crate::backend::{Linear, Norm};
 use crate::driver::{self, Device};
 use crate::ops::dropout::Dropout;
 use crate::ops::layer_norm;
 
 impl<D: Device> Cuda<D> {
+    /// `bias` is that of the layer before the dropout, if its gradient is wanted, too.
     fn backward_of_norm(
         &mut self,
         n: usize,
@@ -17,6 +18,7 @@ impl<D: Device> Cuda<D> {
         statistics: &Buffer<D>,
         gradient: &mut Buffer<D>,
         operand: Option<(Dropout, &mut driver::Buffer<D>)>,
+        bias: Option<usize>,
         gradients: &mut Buffer<D>,
     ) {
         layer_norm::cuda::backward(
@@ -28,6 +30,7 @@ impl<D: Device> Cuda<D> {
             gradient.exact(),
             operand.map(|(dropout, to)| (self.site(dropout), to.tensor())),
             gradients.exact().part(norm.weight, norm.len()),
+            bias.map(|bias| gradients.exact().part(bias, norm.width)),
             self.scratch.tensor(),
         );
     }
@@ -57,7 +60,7 @@ impl<D: Device> NormOps for Cuda<D> {
         gradient: &mut Buffer<D>,
         gradients: &mut Buffer<D>,
     ) {
-        self.backward_of_norm(n, norm, weights, x, statistics, gradient, None, gradients);
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, None, None, gradients);
     }
 
     fn norm_backward_to_operand(
@@ -73,6 +76,25 @@ impl<D: Device> NormOps for Cuda<D> {
         gradients: &mut Buffer<D>,
     ) {
         let operand = Some((dropout, operand));
-        self.backward_of_norm(n, norm, weights, x, statistics, gradient, operand, gradients);
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, operand, None, gradients);
+    }
+
+    fn norm_backward_to_layer(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer<D>,
+        x: &driver::Buffer<D>,
+        statistics: &Buffer<D>,
+        gradient: &mut Buffer<D>,
+        dropout: Dropout,
+        operand: &mut driver::Buffer<D>,
+        layer: Linear,
+        input: &driver::Buffer<D>,
+        gradients: &mut Buffer<D>,
+    ) {
+        let (dy, to) = (operand.tensor(), Some((dropout, operand)));
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, to, layer.bias, gradients);
+        self.weight_backward(n, layer, input.tensor(), dy, gradients);
     }
 }

@@ -128,6 +128,7 @@ impl<D: Device> Cuda<D> {
                 layer_norm::cuda::backward_scratch(n, config.hidden_size.max(embedding_size)),
                 attention::cuda::backward_scratch(
                     n,
+                    options.max_sequences,
                     config.num_attention_heads,
                     config.hidden_size,
                     options.max_sequence_length,
@@ -271,6 +272,13 @@ impl<D: Device> Cuda<D> {
         let mut values = vec![0.0; tensor.len];
         self.download(tensor, &mut values);
         values.iter().position(|v| !v.is_finite())
+    }
+
+    /// Of the weight alone, where the bias' comes from what makes dy.
+    pub(super) fn weight_backward(&self, n: usize, layer: Linear, x: Tensor, dy: Tensor, gradients: &Buffer<D>) {
+        let Linear { weight, inputs, outputs, .. } = layer;
+        let d_weight = gradients.exact().part(weight, inputs * outputs);
+        linear::cuda::backward_weight(&self.queue, n, [inputs, outputs, outputs], x, dy, d_weight);
     }
 
     /// Of a layer whose rows of dy are `stride` elements apart.

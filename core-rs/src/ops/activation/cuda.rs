@@ -2,7 +2,8 @@
 
 use super::Activation;
 use crate::driver::queue::Queue;
-use crate::driver::{Device, Launch, Tensor};
+use crate::driver::{Device, Dtype, Launch, Tensor};
+use crate::ops::linear::cuda::{add_columns, column_blocks, sum_blocks};
 
 /// The kernels forward, backward, and backward behind a gate.
 fn kernels(activation: Activation) -> [&'static str; 3] {
@@ -15,22 +16,44 @@ fn kernels(activation: Activation) -> [&'static str; 3] {
     }
 }
 
-fn launch<D: Device>(queue: &Queue<D>, kernel: &'static str, count: usize, pre: Tensor, other: Tensor) {
+/// `y = f(pre)`, `count` elements.
+pub fn forward<D: Device>(queue: &Queue<D>, activation: Activation, count: usize, pre: Tensor, y: Tensor) {
     let act = queue.activations();
     queue.launch(
-        &Launch::threads(kernel, count.div_ceil(4)),
-        &[(count as u64).into(), pre.expect(count, act).into(), other.expect(count, act).into()],
+        &Launch::threads(kernels(activation)[0], count.div_ceil(4)),
+        &[(count as u64).into(), pre.expect(count, act).into(), y.expect(count, act).into()],
     );
 }
 
-/// `y = f(pre)`, `count` elements.
-pub fn forward<D: Device>(queue: &Queue<D>, activation: Activation, count: usize, pre: Tensor, y: Tensor) {
-    launch(queue, kernels(activation)[0], count, pre, y);
-}
-
-/// `gradient *= f'(pre)`, `count` elements.
-pub fn backward<D: Device>(queue: &Queue<D>, activation: Activation, count: usize, pre: Tensor, gradient: Tensor) {
-    launch(queue, kernels(activation)[1], count, pre, gradient);
+/// `gradient[n, C] *= f'(pre)`. With `bias`, a gradient f32`[C]` and scratch of [`sum_scratch`] elements, the sums of the
+/// columns are added to that.
+///
+/// [`sum_scratch`]: crate::ops::linear::cuda::sum_scratch
+pub fn backward<D: Device>(
+    queue: &Queue<D>,
+    activation: Activation,
+    [n, c]: [usize; 2],
+    pre: Tensor,
+    gradient: Tensor,
+    bias: Option<(Tensor, Tensor)>,
+) {
+    let (act, (rows, blocks)) = (queue.activations(), sum_blocks(n, c));
+    let (d_bias, scratch) = bias.unzip();
+    let partials = scratch.map(|scratch| scratch.expect(blocks * c, Dtype::F32));
+    queue.launch(
+        &Launch { grid: [column_blocks(c, c), blocks], ..Launch::row(kernels(activation)[1], 1, 256) },
+        &[
+            (n as i32).into(),
+            (rows as i32).into(),
+            (c as i32).into(),
+            pre.expect(n * c, act).into(),
+            gradient.expect(n * c, act).into(),
+            partials.into(),
+        ],
+    );
+    if let Some((partials, d_bias)) = partials.zip(d_bias) {
+        add_columns(queue, blocks, partials, d_bias, None);
+    }
 }
 
 /// `y = dropout(activated · y)`, where y is the gate, which goes to `activated`; `count` elements.

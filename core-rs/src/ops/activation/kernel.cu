@@ -65,56 +65,52 @@ DEVICE void activate(u64 count, Pointer<const act> pre, Pointer<act> y) {
     }
 }
 
-template <class F>
-DEVICE void activate_backward(u64 count, Pointer<const act> pre, Pointer<act> gradient) {
-    const int V = ACTIVATION_ELEMENTS;
-    const u64 at = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * V;
-    if (at + V <= count) {
-        float x[V], g[V];
-        load<V, act>(pre + at, x);
-        load<V, act>(gradient + at, g);
+/// gradient[n, C] *= f'(pre) in rows `block.y · rows …`, of which a warp takes every eighth and a lane V columns. With
+/// `partials`, the sums of these rows go to partials[block.y, C].
+template <class F, int V>
+DEVICE void activate_backward(int n, int rows, int c, Pointer<const act> pre, Pointer<act> gradient, Pointer<float> partials) {
+    const int column = ((int)blockIdx.x * 32 + lane_id()) * V, end = min((int)(blockIdx.y + 1) * rows, n);
+    float sum[V] = {};
+    if (column < c) {
+        int row = blockIdx.y * rows + threadIdx.x / 32;
+        long long at = (long long)row * c + column;
+#pragma unroll 1
+        for (; row < end; row += SUMMED_WARPS, at += SUMMED_WARPS * c) {
+            float x[V], g[V];
+            load<V, act>(pre + at, x);
+            load<V, act>(gradient + at, g);
 #pragma unroll
-        for (int i = 0; i < V; i++) g[i] *= F::slope(x[i]);
-        store<V, act>(gradient + at, g);
-    } else {
-        for (u64 i = at; i < count; i++) gradient[i] = narrow<act>(widen(gradient[i]) * F::slope(widen(pre[i])));
+            for (int i = 0; i < V; i++) {
+                g[i] *= F::slope(x[i]);
+                sum[i] += g[i];
+            }
+            store<V, act>(gradient + at, g);
+        }
     }
+    if (!partials) return;
+    const float total = add_warps<SUMMED_WARPS, V>(sum);
+    const int of_block = blockIdx.x * 32 * V + threadIdx.x;
+    if (threadIdx.x < 32 * V && of_block < c) partials[(long long)blockIdx.y * c + of_block] = total;
 }
 
-KERNEL(gelu_forward)(u64 count, Pointer<const act> pre, Pointer<act> y) { activate<Gelu>(count, pre, y); }
-EXPORT(gelu_forward)
-KERNEL(gelu_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) {
-    activate_backward<Gelu>(count, pre, gradient);
-}
-EXPORT(gelu_backward)
-
-KERNEL(gelu_tanh_forward)(u64 count, Pointer<const act> pre, Pointer<act> y) { activate<GeluTanh>(count, pre, y); }
-EXPORT(gelu_tanh_forward)
-KERNEL(gelu_tanh_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) {
-    activate_backward<GeluTanh>(count, pre, gradient);
-}
-EXPORT(gelu_tanh_backward)
-
-KERNEL(relu_forward)(u64 count, Pointer<const act> pre, Pointer<act> y) { activate<Relu>(count, pre, y); }
-EXPORT(relu_forward)
-KERNEL(relu_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) {
-    activate_backward<Relu>(count, pre, gradient);
-}
-EXPORT(relu_backward)
-
-KERNEL(squared_relu_forward)(u64 count, Pointer<const act> pre, Pointer<act> y) { activate<SquaredRelu>(count, pre, y); }
-EXPORT(squared_relu_forward)
-KERNEL(squared_relu_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) {
-    activate_backward<SquaredRelu>(count, pre, gradient);
-}
-EXPORT(squared_relu_backward)
-
-KERNEL(silu_forward)(u64 count, Pointer<const act> pre, Pointer<act> y) { activate<Silu>(count, pre, y); }
-EXPORT(silu_forward)
-KERNEL(silu_backward)(u64 count, Pointer<const act> pre, Pointer<act> gradient) {
-    activate_backward<Silu>(count, pre, gradient);
-}
-EXPORT(silu_backward)
+// Backward: grid [C / (32 V), blocks of rows], V = 4 where rows are aligned to that and else 1.
+#define ACTIVATION(name, F)                                                                                                \
+    KERNEL(name##_forward)(u64 count, Pointer<const act> pre, Pointer<act> y) { activate<F>(count, pre, y); }              \
+    EXPORT(name##_forward)                                                                                                 \
+    KERNEL(name##_backward)(int n, int rows, int c, Pointer<const act> pre, Pointer<act> gradient,                         \
+                            Pointer<float> partials) {                                                                     \
+        if (c % ACTIVATION_ELEMENTS == 0) {                                                                                \
+            activate_backward<F, ACTIVATION_ELEMENTS>(n, rows, c, pre, gradient, partials);                                \
+        } else {                                                                                                           \
+            activate_backward<F, 1>(n, rows, c, pre, gradient, partials);                                                  \
+        }                                                                                                                  \
+    }                                                                                                                      \
+    EXPORT(name##_backward)
+ACTIVATION(gelu, Gelu)
+ACTIVATION(gelu_tanh, GeluTanh)
+ACTIVATION(relu, Relu)
+ACTIVATION(squared_relu, SquaredRelu)
+ACTIVATION(silu, Silu)
 
 // Behind a gate: y = dropout(f(up) · gate). Which f it was, forward need not know.
 

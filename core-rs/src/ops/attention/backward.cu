@@ -63,16 +63,43 @@ DEVICE void load_pair(Pointer<const float> x, const Heads& heads, int column, fl
     }
 }
 
+/// to[size] = the sums of the columns of a head in `rows` rows, over a whole block; `shared` has four floats a thread.
+template <int D, int THREADS>
+DEVICE void sum_columns_of_head(Pointer<const act> x, int row_stride, int rows, int size, Pointer<float> shared,
+                                Pointer<float> to) {
+    const int V = 4, lanes = D / V, column = threadIdx.x % lanes * V;
+    float sum[V] = {};
+    if (column < size) {
+        for (int row = threadIdx.x / lanes; row < rows; row += THREADS / lanes) {
+            float values[V];
+            load<V, act>(x + ((long long)row * row_stride + column), values);
+#pragma unroll
+            for (int i = 0; i < V; i++) sum[i] += values[i];
+        }
+    }
+    store<V, float>(shared + threadIdx.x * V, sum);
+    __syncthreads();
+    for (int i = threadIdx.x; i < size; i += THREADS) {
+        float total = 0.0f;
+        for (int group = 0; group < THREADS / lanes; group++) total += shared[group * D + i];
+        to[i] = total;
+    }
+    __syncthreads();
+}
+
 /// Gradients of some keys of a head of a sequence, of their values, and what these keys give to the gradients of all queries.
 ///
 /// The block goes through its keys, and for each tile of them through the queries that see them. Scores are made transposed,
 /// a warp's keys as rows, so that probabilities and their gradients stay in registers as left operands of the products that
 /// give values' and keys' gradients. Only for the queries' gradients the warps need each other's, which go through shared
 /// memory; the sum of these lies in `sums`, where nobody else writes.
+///
+/// With `partials`, [sequences, 3 C], the block also sums the columns of what it has written, which is near then. Only for
+/// sequences in one part and heads of a multiple of four columns.
 template <int D>
 DEVICE void attention_backward(Heads heads, int parts, Pointer<const int> cu_seqlens, Pointer<const act> qkv,
                                const ScoreDropout& site, Pointer<const float> lse, Pointer<const float> delta,
-                               Pointer<const act> d_out, Pointer<act> d_qkv, Pointer<float> sums) {
+                               Pointer<const act> d_out, Pointer<act> d_qkv, Pointer<float> sums, Pointer<float> partials) {
     typedef Cut<D> C;
     const int stride = D + PAD, warp = threadIdx.x / 32;
     const int sequence = blockIdx.x / parts, part = blockIdx.x % parts, from = cu_seqlens[sequence];
@@ -203,6 +230,14 @@ DEVICE void attention_backward(Heads heads, int parts, Pointer<const int> cu_seq
         store_tile<D>(d_qkv + heads.hidden, 3 * heads.hidden, dk, of_keys, heads, place);
         store_tile<D>(d_qkv + 2 * heads.hidden, 3 * heads.hidden, dv, of_values, heads, place);
     }
+    if (!partials) return;
+    __syncthreads(); // all is written, and nobody reads shared memory any more
+#pragma unroll 1
+    for (int i = 0; i < 3; i++) {
+        const int width = 3 * heads.hidden, column = i * heads.hidden + place.head * heads.size;
+        sum_columns_of_head<D, C::THREADS>(d_qkv + ((long long)place.from * width + column), width, place.length, heads.size,
+                                           cast<float>(memory), partials + ((long long)blockIdx.x * width + column));
+    }
 }
 
 /// The gradients of a tile of queries where several blocks have summed them: those whose keys it sees, in their order.
@@ -231,8 +266,9 @@ EXPORT(attention_sum_queries)
     BOUNDED_KERNEL(attention_backward_##D, Cut<D>::THREADS, Cut<D>::BLOCKS)                                                \
     (Heads heads, int parts, Pointer<const int> cu_seqlens, Pointer<const act> qkv, Pointer<const ScoreDropout> site,      \
      Pointer<const float> lse, Pointer<const float> delta, Pointer<const act> d_out, Pointer<act> d_qkv,                   \
-     Pointer<float> sums) {                                                                                                \
-        attention_backward<D>(heads, parts, cu_seqlens, qkv, score_dropout_of(site), lse, delta, d_out, d_qkv, sums);      \
+     Pointer<float> sums, Pointer<float> partials) {                                                                       \
+        attention_backward<D>(heads, parts, cu_seqlens, qkv, score_dropout_of(site), lse, delta, d_out, d_qkv, sums,       \
+                              partials);                                                                                   \
     }                                                                                                                      \
     EXPORT(attention_backward_##D)
 // Compiled apart, each takes half the time.

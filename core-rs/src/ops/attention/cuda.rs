@@ -2,6 +2,7 @@
 
 use crate::driver::queue::Queue;
 use crate::driver::{Device, Dtype, Launch, Tensor};
+use crate::ops::linear::cuda::add_columns;
 
 /// Largest head that the kernels have a version for.
 pub const MAX_HEAD: usize = 128;
@@ -56,6 +57,11 @@ impl Packed {
         kernels[version(self.head()) / 64 - 1]
     }
 
+    /// Whether [`backward`] sums columns, too.
+    pub fn sums_columns(&self) -> bool {
+        self.parts() == 1 && self.head().is_multiple_of(4)
+    }
+
     /// Parts into which the backward kernel cuts the keys of a sequence.
     fn parts(&self) -> usize {
         parts(self.max_sequence_length)
@@ -69,9 +75,9 @@ fn parts(longest: usize) -> usize {
     longest.div_ceil(KEYS_OF_A_BLOCK).max(1)
 }
 
-/// f32 elements of the scratch of [`backward`], for `n` tokens in sequences up to `longest`.
-pub fn backward_scratch(n: usize, heads: usize, hidden: usize, longest: usize) -> usize {
-    n * heads + parts(longest) * n * hidden
+/// f32 elements of the scratch of [`backward`], for `n` tokens in so many sequences up to `longest`.
+pub fn backward_scratch(n: usize, sequences: usize, heads: usize, hidden: usize, longest: usize) -> usize {
+    n * heads + (parts(longest) * n + 3 * sequences) * hidden
 }
 
 /// Rows of a tile: the kernels' `TILE`.
@@ -130,7 +136,8 @@ pub fn forward<D: Device>(
     );
 }
 
-/// `d_qkv[N, 3C]` from `d_out[N, C]`; `scratch` has [`backward_scratch`] elements.
+/// `d_qkv[N, 3C]` from `d_out[N, C]`, whose columns' sums are added to `d_bias`, f32`[3C]`, if given, which takes a batch that
+/// [`Packed::sums_columns`]; `scratch` has [`backward_scratch`] elements.
 pub fn backward<D: Device>(
     queue: &Queue<D>,
     batch: &Packed,
@@ -140,12 +147,14 @@ pub fn backward<D: Device>(
     lse: Tensor,
     d_out: Tensor,
     d_qkv: Tensor,
+    d_bias: Option<Tensor>,
     scratch: Tensor,
 ) {
     let (n, c, act) = (batch.tokens, batch.hidden, queue.activations());
     let (parts, sequences) = (batch.parts(), batch.cu_seqlens.len - 1);
     let sums = scratch.expect(parts * n * c, Dtype::F32);
     let delta = scratch.part(sums.len, n * batch.heads);
+    let partials = d_bias.map(|_| scratch.part(sums.len + delta.len, sequences * 3 * c));
     let (d_out, d_qkv) = (d_out.expect(n * c, act), d_qkv.expect(3 * n * c, act));
     queue.launch(
         &Launch::row("attention_delta", n.div_ceil(8), 256),
@@ -174,6 +183,7 @@ pub fn backward<D: Device>(
             d_out.into(),
             d_qkv.into(),
             sums.into(),
+            partials.into(),
         ],
     );
     if parts > 1 {
@@ -193,5 +203,8 @@ pub fn backward<D: Device>(
                 d_qkv.into(),
             ],
         );
+    }
+    if let Some((partials, d_bias)) = partials.zip(d_bias) {
+        add_columns(queue, sequences, partials, d_bias, None);
     }
 }

@@ -68,11 +68,12 @@ fn backward_blocks(n: usize) -> (usize, usize) {
 
 /// f32 elements of scratch that [`backward`] needs for up to `n` rows.
 pub fn backward_scratch(n: usize, c: usize) -> usize {
-    n.div_ceil(64).min(MOST_BLOCKS) * 2 * c
+    n.div_ceil(64).min(MOST_BLOCKS) * 3 * c
 }
 
 /// `gradient`, f32: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
-/// was applied to. Adds to `d_parameters`: weight and bias, f32`[2, C]`, or the weight's `[C]`.
+/// was applied to, and the sums of its columns are added to `d_bias`, f32`[C]`, if given. Adds to `d_parameters`: weight and
+/// bias, f32`[2, C]`, or the weight's `[C]`.
 pub fn backward<D: Device>(
     queue: &Queue<D>,
     n: usize,
@@ -82,18 +83,21 @@ pub fn backward<D: Device>(
     gradient: Tensor,
     before: Option<(Option<Tensor>, Tensor)>,
     d_parameters: Tensor,
+    d_bias: Option<Tensor>,
     scratch: Tensor,
 ) {
     let (c, act) = (norm.width, queue.activations());
     let (rows, blocks) = backward_blocks(n);
     let (dropout, dropped) = before.unzip();
-    let parts = if norm.bias.is_some() { 2 } else { 1 };
+    let parameters = if norm.bias.is_some() { 2 } else { 1 };
+    let (parts, shared) = if d_bias.is_some() { (parameters + 1, 2 + ROWS) } else { (parameters, 2) };
     let partials = scratch.expect(blocks * parts * c, Dtype::F32);
     queue.launch(
-        &Launch { shared: 2 * c * 4, ..Launch::row(norm.version(BACKWARD), blocks, 256) },
+        &Launch { shared: shared * c * 4, ..Launch::row(norm.version(BACKWARD), blocks, 256) },
         &[
             (n as i32).into(),
             (rows as i32).into(),
+            (parameters as i32).into(),
             (parts as i32).into(),
             (c as i32).into(),
             x.expect(n * c, act).into(),
@@ -105,5 +109,5 @@ pub fn backward<D: Device>(
             partials.into(),
         ],
     );
-    add_columns(queue, blocks, parts * c, partials, d_parameters);
+    add_columns(queue, blocks, partials, d_parameters, d_bias);
 }

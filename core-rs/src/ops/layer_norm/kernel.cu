@@ -60,14 +60,21 @@ DEVICE void norm_forward_rows(int n, int c, float eps, Pointer<const act> x, Poi
     normalize<V, E>(values, row, c, eps, weight, bias, Dropout{0, 0, 0, 1.0f}, out, statistics);
 }
 
-/// Backward of rows `block · rows …` by all warps of the block. The gradients of weight and bias are summed over these
-/// rows in a fixed order and go to `partials[block, parts, C]`; without a bias there is one part.
+/// Backward of rows `block · rows …` by all warps of the block. The gradients of weight and bias, of which there are
+/// `parameters`, are summed over these rows in a fixed order and go to `partials[block, parts, C]`; with one part more, so are
+/// the columns of `dropped`. For these sums no registers are left: each warp has its own in shared memory.
 template <int V, int E>
-DEVICE void norm_backward_rows(int n, int rows, int parts, int c, Pointer<const act> x, Pointer<const float> statistics,
-                               Pointer<const float> weight, Pointer<float> gradient, Dropout dropout,
-                               Pointer<act> dropped, Pointer<float> partials) {
-    DYNAMIC_SHARED(float, total); // [2, C]
+DEVICE void norm_backward_rows(int n, int rows, int parameters, int parts, int c, Pointer<const act> x,
+                               Pointer<const float> statistics, Pointer<const float> weight, Pointer<float> gradient,
+                               Dropout dropout, Pointer<act> dropped, Pointer<float> partials) {
+    DYNAMIC_SHARED(float, total); // [2, C] and, with one part more, [warps, C]
     const int warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    const Pointer<float> sums = total + 2 * c, of_warp = sums + warp * c;
+    const bool summing = parts > parameters;
+    if (summing) {
+        const float zeros[V] = {};
+        for_packets<V, E>(c, [&](int, int column) { store<V, float>(of_warp + column, zeros); });
+    }
     const int to = min((int)(blockIdx.x + 1) * rows, n);
     float d_weight[E / V][V] = {}, d_bias[E / V][V] = {};
     for (int row = blockIdx.x * rows + warp; row < to; row += warps) {
@@ -75,10 +82,11 @@ DEVICE void norm_backward_rows(int n, int rows, int parts, int c, Pointer<const 
         const u32 first = (u32)row * (u32)c;
         const long long at = (long long)row * c;
         float normalized[E / V][V], g[E / V][V], g_sum = 0.0f, gx_sum = 0.0f;
+        // All of the row is asked for before any of it is waited for.
+        for_packets<V, E>(c, [&](int k, int column) { load<V, act>(x + (at + column), normalized[k]); });
+        for_packets<V, E>(c, [&](int k, int column) { load<V, float>(gradient + (at + column), g[k]); });
         for_packets<V, E>(c, [&](int k, int column) {
             float w[V];
-            load<V, act>(x + (at + column), normalized[k]);
-            load<V, float>(gradient + (at + column), g[k]);
             load<V, float>(weight + column, w);
 #pragma unroll
             for (int i = 0; i < V; i++) {
@@ -102,6 +110,12 @@ DEVICE void norm_backward_rows(int n, int rows, int parts, int c, Pointer<const 
 #pragma unroll
             for (int i = 0; i < V; i++) dx[i] *= dropout.factor(first + column + i);
             store<V, act>(dropped + (at + column), dx);
+            if (!summing) return;
+            float sum[V];
+            load<V, float>(of_warp + column, sum);
+#pragma unroll
+            for (int i = 0; i < V; i++) sum[i] += dx[i];
+            store<V, float>(of_warp + column, sum);
         });
     }
     for (int turn = 0; turn < warps; turn++) {
@@ -116,7 +130,14 @@ DEVICE void norm_backward_rows(int n, int rows, int parts, int c, Pointer<const 
         }
         __syncthreads();
     }
-    for (int i = threadIdx.x; i < parts * c; i += blockDim.x) partials[(long long)blockIdx.x * parts * c + i] = total[i];
+    partials = partials + (long long)blockIdx.x * parts * c;
+    for (int i = threadIdx.x; i < parameters * c; i += blockDim.x) partials[i] = total[i];
+    if (!summing) return;
+    for (int i = threadIdx.x; i < c; i += blockDim.x) {
+        float sum = 0.0f;
+        for (int w = 0; w < warps; w++) sum += sums[w * c + i];
+        partials[parameters * c + i] = sum;
+    }
 }
 
 // Versions by the widest row that they take, because a narrower one needs fewer registers: at 1024 columns a thread of
@@ -124,18 +145,19 @@ DEVICE void norm_backward_rows(int n, int rows, int parts, int c, Pointer<const 
 //
 // norm_forward: out = LayerNorm(x). Grid: rows / warps of a block.
 // norm_backward: gradient, f32: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual,
-// as an activation. Shared: 2 C floats.
+// as an activation. Shared: 2 C floats, and where its columns are summed 8 C more.
 #define NORM(W, V)                                                                                                         \
     KERNEL(norm_forward_##W)(int n, int c, float eps, Pointer<const act> x, Pointer<const float> weight,                   \
                              Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {                     \
         norm_forward_rows<V, W / 32>(n, c, eps, x, weight, bias, out, statistics);                                         \
     }                                                                                                                      \
     EXPORT(norm_forward_##W)                                                                                               \
-    KERNEL(norm_backward_##W)(int n, int rows, int parts, int c, Pointer<const act> x, Pointer<const float> statistics,    \
-                              Pointer<const float> weight, Pointer<float> gradient, Pointer<const Dropout> site,           \
-                              Pointer<act> dropped, Pointer<float> partials) {                                             \
-        norm_backward_rows<V, W / 32>(n, rows, parts, c, x, statistics, weight, gradient, dropout_of(site), dropped,       \
-                                      partials);                                                                           \
+    BOUNDED_KERNEL(norm_backward_##W, 256, W <= 768 ? 2 : 1)                                                               \
+    (int n, int rows, int parameters, int parts, int c, Pointer<const act> x, Pointer<const float> statistics,             \
+     Pointer<const float> weight, Pointer<float> gradient, Pointer<const Dropout> site, Pointer<act> dropped,              \
+     Pointer<float> partials) {                                                                                            \
+        norm_backward_rows<V, W / 32>(n, rows, parameters, parts, c, x, statistics, weight, gradient, dropout_of(site),    \
+                                      dropped, partials);                                                                  \
     }                                                                                                                      \
     EXPORT(norm_backward_##W)
 NORM(256, 4)

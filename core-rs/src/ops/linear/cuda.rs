@@ -104,9 +104,7 @@ pub fn backward_parameters<D: Device>(
     d_bias: Option<Tensor>,
     scratch: Tensor,
 ) {
-    let d_weight = d_weight.expect(inputs * outputs, Dtype::F32);
-    let product = Product::dense([outputs, inputs, n], transposed(dy), plain(x), d_weight);
-    multiply(queue, &Product { accumulate: true, strides: [stride, inputs, inputs], ..product });
+    backward_weight(queue, n, [inputs, outputs, stride], x, dy, d_weight);
     let Some(d_bias) = d_bias else { return };
     let (rows, blocks) = sum_blocks(n, outputs);
     let partials = scratch.expect(blocks * outputs, Dtype::F32);
@@ -121,35 +119,59 @@ pub fn backward_parameters<D: Device>(
             partials.into(),
         ],
     );
-    add_columns(queue, blocks, outputs, partials, d_bias);
+    add_columns(queue, blocks, partials, d_bias, None);
+}
+
+/// `dW += dyᵀ x`, f32. Rows of dy are `stride` elements apart.
+pub fn backward_weight<D: Device>(
+    queue: &Queue<D>,
+    n: usize,
+    [inputs, outputs, stride]: [usize; 3],
+    x: Tensor,
+    dy: Tensor,
+    d_weight: Tensor,
+) {
+    let d_weight = d_weight.expect(inputs * outputs, Dtype::F32);
+    let product = Product::dense([outputs, inputs, n], transposed(dy), plain(x), d_weight);
+    multiply(queue, &Product { accumulate: true, strides: [stride, inputs, inputs], ..product });
 }
 
 /// Rows of a block of column sums and the number of blocks, by shape alone.
-fn sum_blocks(n: usize, c: usize) -> (usize, usize) {
+pub(crate) fn sum_blocks(n: usize, c: usize) -> (usize, usize) {
     let rows = n.div_ceil(most_blocks(c)).max(64);
     (rows, n.div_ceil(rows))
 }
 
-/// Keeps the partial sums at 8 MiB.
+/// Keeps the partial sums at 4 MiB.
 fn most_blocks(c: usize) -> usize {
-    ((1 << 21) / c).max(1)
+    ((1 << 20) / c).max(1)
 }
 
-/// f32 elements of scratch that [`backward_parameters`] needs for up to `n` rows.
+/// f32 elements of scratch that sums of the columns of up to `n` rows need.
 pub fn sum_scratch(n: usize, c: usize) -> usize {
     most_blocks(c).min(n.div_ceil(64)) * c
 }
 
 /// Blocks for `c` columns, of which a lane takes four where rows are aligned to that.
-fn column_blocks(c: usize, stride: usize) -> usize {
+pub(crate) fn column_blocks(c: usize, stride: usize) -> usize {
     c.div_ceil(if stride.is_multiple_of(4) { 128 } else { 32 })
 }
 
-/// `to[C] += ` the rows of f32 `partials[n, C]`, in a fixed order.
-pub(crate) fn add_columns<D: Device>(queue: &Queue<D>, n: usize, c: usize, partials: Tensor, to: Tensor) {
+/// Adds the sums of the columns of f32 `partials[n, …]`, in a fixed order: the first ones to `to`, and those behind them to
+/// `rest`.
+pub(crate) fn add_columns<D: Device>(queue: &Queue<D>, n: usize, partials: Tensor, to: Tensor, rest: Option<Tensor>) {
+    let first = to.len;
+    let c = first + rest.map_or(0, |rest| rest.len);
     queue.launch(
-        &Launch::row("add_columns", column_blocks(c, c), 256),
-        &[(n as i32).into(), (c as i32).into(), partials.into(), to.expect(c, Dtype::F32).into()],
+        &Launch::row("add_columns", c.div_ceil(32), 1024),
+        &[
+            (n as i32).into(),
+            (c as i32).into(),
+            (first as i32).into(),
+            partials.expect(n * c, Dtype::F32).into(),
+            to.expect(first, Dtype::F32).into(),
+            rest.map(|rest| rest.expect(c - first, Dtype::F32)).into(),
+        ],
     );
 }
 

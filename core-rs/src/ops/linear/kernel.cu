@@ -69,49 +69,46 @@ PLAIN_PRODUCT(product_to_f32, act, float)
 PLAIN_PRODUCT(product_of_f32, float, float)
 #undef PLAIN_PRODUCT
 
-const int SUM_WARPS = 8;
-
-/// to[block.y, C] = (or, adding, +=) the sums of rows `block.y · rows …` of x[n, C], which are `stride` elements apart. A
-/// warp takes every eighth row, a lane V columns, of which the last may lie behind a row's end; the warps' sums are added
-/// in order.
-template <class T, int V>
-DEVICE void sum_columns(int n, int rows, int c, int stride, Pointer<const T> x, Pointer<float> to, bool adding) {
-    SHARED(float, sums, SUM_WARPS * 32 * V);
-    const int warp = threadIdx.x / 32, column = ((int)blockIdx.x * 32 + lane_id()) * V;
-    const int end = min((int)(blockIdx.y + 1) * rows, n);
+/// Partial sums of activations: to[block.y, C] = the sums of rows `block.y · rows …` of x[n, C], which are `stride`
+/// elements apart. A warp takes every eighth row, a lane V columns, of which the last may lie behind a row's end.
+template <int V>
+DEVICE void sum_columns(int n, int rows, int c, int stride, Pointer<const act> x, Pointer<float> to) {
+    const int column = ((int)blockIdx.x * 32 + lane_id()) * V, end = min((int)(blockIdx.y + 1) * rows, n);
     float sum[V] = {};
     if (column < c) {
-        for (int row = blockIdx.y * rows + warp; row < end; row += SUM_WARPS) {
+        for (int row = blockIdx.y * rows + threadIdx.x / 32; row < end; row += SUMMED_WARPS) {
             float values[V];
-            load<V, T>(x + ((long long)row * stride + column), values);
+            load<V, act>(x + ((long long)row * stride + column), values);
 #pragma unroll
             for (int i = 0; i < V; i++) sum[i] += values[i];
         }
     }
-#pragma unroll
-    for (int i = 0; i < V; i++) sums[(warp * 32 + lane_id()) * V + i] = sum[i];
-    __syncthreads();
-    if (warp > 0 || column >= c) return;
-#pragma unroll
-    for (int i = 0; i < V; i++) {
-        if (column + i >= c) return;
-        float total = 0.0f;
-        for (int w = 0; w < SUM_WARPS; w++) total += sums[(w * 32 + lane_id()) * V + i];
-        const long long at = (long long)blockIdx.y * c + column + i;
-        to[at] = adding ? to[at] + total : total;
-    }
+    const float total = add_warps<SUMMED_WARPS, V>(sum);
+    const int at = blockIdx.x * 32 * V + threadIdx.x;
+    if (threadIdx.x < 32 * V && at < c) to[(long long)blockIdx.y * c + at] = total;
 }
 
-/// Partial sums of activations: grid [C / (32 V), blocks of rows], V = 4 where rows are aligned to that and else 1.
+/// Grid [C / (32 V), blocks of rows], V = 4 where rows are aligned to that and else 1.
 KERNEL(sum_activation_columns)(int n, int rows, int c, int stride, Pointer<const act> x, Pointer<float> partials) {
-    if (stride % 4 == 0) sum_columns<act, 4>(n, rows, c, stride, x, partials, false);
-    else sum_columns<act, 1>(n, rows, c, stride, x, partials, false);
+    if (stride % 4 == 0) sum_columns<4>(n, rows, c, stride, x, partials);
+    else sum_columns<1>(n, rows, c, stride, x, partials);
 }
 EXPORT(sum_activation_columns)
 
-/// to[C] += the rows of partials[n, C].
-KERNEL(add_columns)(int n, int c, Pointer<const float> partials, Pointer<float> to) {
-    if (c % 4 == 0) sum_columns<float, 4>(n, n, c, c, partials, to, true);
-    else sum_columns<float, 1>(n, n, c, c, partials, to, true);
+/// Warps of a block that adds partial sums: many, because each waits for its rows one behind the other.
+const int ADDING_WARPS = 32;
+
+/// to += the sums of the first columns of partials[n, c], and rest += those from `first` on. Grid [c / 32].
+KERNEL(add_columns)(int n, int c, int first, Pointer<const float> partials, Pointer<float> to, Pointer<float> rest) {
+    const int column = blockIdx.x * 32 + lane_id();
+    float sum[1] = {};
+    if (column < c) {
+#pragma unroll 4
+        for (int row = threadIdx.x / 32; row < n; row += ADDING_WARPS) sum[0] += partials[(long long)row * c + column];
+    }
+    const float total = add_warps<ADDING_WARPS, 1>(sum);
+    if (threadIdx.x >= 32 || column >= c) return;
+    if (column < first) to[column] += total;
+    else rest[column - first] += total;
 }
 EXPORT(add_columns)

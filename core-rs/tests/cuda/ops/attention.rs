@@ -60,7 +60,7 @@ pub fn attention_within<D: Device>(
 
         let (x, g) = (activations(device, &qkv), activations(device, &d_out));
         let (y, kept) = (activations(device, &vec![0.0; n * c]), singles(device, &vec![0.0; n * heads]));
-        let scratch = attention::cuda::backward_scratch(n, heads, c, longest);
+        let scratch = attention::cuda::backward_scratch(n, lengths.len(), heads, c, longest);
         // What no kernel has written is no number.
         let (dx, scratch) =
             (activations(device, &vec![f32::NAN; 3 * n * c]), singles(device, &vec![f32::NAN; scratch]));
@@ -69,17 +69,27 @@ pub fn attention_within<D: Device>(
         attention::cuda::forward(device, &batch, x.tensor(), site(), y.tensor(), kept.tensor());
         close(device, "out", &y, &out, 4.0);
         close_within(&values(device, &kept), &lse, "lse", 1e-5);
-        attention::cuda::backward(
-            device,
-            &batch,
-            x.tensor(),
-            site(),
-            y.tensor(),
-            kept.tensor(),
-            g.tensor(),
-            dx.tensor(),
-            scratch.tensor(),
-        );
-        close(device, "d_qkv", &dx, &d_qkv, 8.0);
+        let mut sums = random(3 * c, 3);
+        let d_bias = singles(device, &sums);
+        for bias in [None, batch.sums_columns().then(|| d_bias.tensor())] {
+            attention::cuda::backward(
+                device,
+                &batch,
+                x.tensor(),
+                site(),
+                y.tensor(),
+                kept.tensor(),
+                g.tensor(),
+                dx.tensor(),
+                bias,
+                scratch.tensor(),
+            );
+            close(device, "d_qkv", &dx, &d_qkv, 8.0);
+        }
+        if !batch.sums_columns() {
+            continue;
+        }
+        d_qkv.chunks(3 * c).for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x));
+        close(device, "sums of d_qkv", &d_bias, &sums, 8.0);
     }
 }

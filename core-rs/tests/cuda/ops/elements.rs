@@ -52,7 +52,8 @@ pub fn elementwise<D: Device>(device: &Queue<D>) {
 
 pub fn activations_<D: Device>(device: &Queue<D>) {
     for activation in Activation::ALL {
-        for count in [1, 4, 7, 1027] {
+        for (n, c) in [(1, 1), (2, 4), (1, 7), (13, 79), (140, 132)] {
+            let count = n * c;
             let scale = |x: Vec<f32>| x.into_iter().map(|v| v * 6.0).collect::<Vec<_>>();
             let (pre, dy) = (rounded(device, scale(random(count, 1))), rounded(device, random(count, 2)));
             let (expected, slopes): (Vec<f32>, Vec<f32>) = pre.iter().map(|&x| activation.at(x)).unzip();
@@ -60,10 +61,17 @@ pub fn activations_<D: Device>(device: &Queue<D>) {
             activation::cuda::forward(device, activation, count, x.tensor(), y.tensor());
             // In GELU's tail 1 + erf cancels: two units of erf are some 2e-6 of the result.
             close(device, &format!("{activation:?}"), &y, &expected, 4.0);
-            let g = activations(device, &dy);
-            activation::cuda::backward(device, activation, count, x.tensor(), g.tensor());
             let expected: Vec<f32> = dy.iter().zip(&slopes).map(|(g, slope)| g * slope).collect();
-            close(device, &format!("{activation:?}'"), &g, &expected, 2.0);
+            let mut sums = random(c, 3);
+            let d_bias = singles(device, &sums);
+            let scratch = singles(device, &vec![0.0; linear::cuda::sum_scratch(n, c)]);
+            for bias in [None, Some((d_bias.tensor(), scratch.tensor()))] {
+                let g = activations(device, &dy);
+                activation::cuda::backward(device, activation, [n, c], x.tensor(), g.tensor(), bias);
+                close(device, &format!("{activation:?}'"), &g, &expected, 2.0);
+            }
+            expected.chunks(c).for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x));
+            close_within(&values(device, &d_bias), &sums, &format!("sums of {activation:?}'"), 1e-5);
         }
     }
 }

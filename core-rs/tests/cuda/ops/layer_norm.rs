@@ -58,10 +58,12 @@ pub fn norm_backward<D: Device>(device: &Queue<D>) {
         let (weight, bias) = norm.weight_and_bias();
         let (mut out, mut statistics) = (vec![0.0; n * c], vec![0.0; 2 * n]);
         layer_norm::forward(&Threads::new(1), &x, weight, bias, 1e-6, &mut out, &mut statistics);
-        for with_dropped in [true, false] {
+        for (with_dropped, with_bias) in [(true, true), (true, false), (false, false)] {
             let (mut dx, mut dropped) = (dy.clone(), vec![0.0; n * c]);
             let mut gradients = random(if has_bias { 2 * c } else { c }, 5);
             let on_device = singles(device, &gradients);
+            let mut d_bias_of_layer = random(c, 6);
+            let of_layer = singles(device, &d_bias_of_layer);
             let (d_weight, d_bias) = gradients.split_at_mut(c);
             let d_bias = has_bias.then_some(d_bias);
             let before = with_dropped.then_some((dropout(1), &mut dropped[..]));
@@ -80,11 +82,17 @@ pub fn norm_backward<D: Device>(device: &Queue<D>) {
                 g.tensor(),
                 with_dropped.then_some((site(device, dropout(1)), to.tensor())),
                 on_device.tensor(),
+                with_bias.then(|| of_layer.tensor()),
                 scratch.tensor(),
             );
             close_within(&values(device, &g), &dx, "dx", 1e-5);
             close(device, "dropped", &to, &dropped, 4.0);
             close_within(&values(device, &on_device), &gradients, "parameters", 1e-5);
+            if with_bias {
+                let rows = dropped.chunks(c);
+                rows.for_each(|row| d_bias_of_layer.iter_mut().zip(row).for_each(|(sum, x)| *sum += x));
+            }
+            close_within(&values(device, &of_layer), &d_bias_of_layer, "bias of the layer", 1e-5);
         }
     }
 }
