@@ -104,16 +104,47 @@ export class LabeledBatches<S extends { ids: Int32Array }> implements BatchStrea
   [Symbol.dispose](): void {}
 }
 
-/** What is measured: the validation file at each pause, and the training file at the end. */
+/** What sequences were answered when they were measured last, so that nobody has to ask the model once more. */
+export class LastAnswers {
+  #outputs: Float32Array[] = [];
+
+  /** An engine whose answers are kept, instead of those before. */
+  keeping(engine: Answering): Answering {
+    this.#outputs = [];
+    return asking(engine, async (batch, outputs) => {
+      const answer = await engine.sequenceLogits(batch, outputs);
+      this.#outputs.push(answer);
+      return answer;
+    });
+  }
+
+  /** Gives the answers to the same batches in the same order; asks the engine where none were kept. */
+  orOf(engine: Answering): Answering {
+    let next = 0;
+    return asking(engine, async (batch, outputs) => {
+      const kept = this.#outputs[next++];
+      const isKept = kept?.length === (batch.cu_seqlens.length - 1) * outputs;
+      return isKept ? kept : await engine.sequenceLogits(batch, outputs);
+    });
+  }
+}
+
+function asking(engine: Answering, sequenceLogits: Answering["sequenceLogits"]): Answering {
+  return { sequenceLogits, evaluate: (batch) => engine.evaluate(batch), logits: (batch) => engine.logits(batch) };
+}
+
+/** What is measured: the validation file at each pause, whose answers are kept, and the training file at the end. */
 export function finetuningMeasures<S extends { ids: Int32Array }, E>(
   task: FinetuningTask<S, E>,
   { train, valid }: { train: readonly S[]; valid: readonly S[] },
   labels: readonly string[],
+  answers: LastAnswers,
 ): [valid: Measure<E>, train: Measure<E>] {
   const measure = (split: "train" | "valid", sequences: readonly S[], atEnd: boolean) => ({
     line: { kind: task.measure ?? "classification" as const, split },
     atEnd,
-    take: (engine: Answering, signal: AbortSignal) => task.evaluate(engine, sequences, labels, signal),
+    take: (engine: Answering, signal: AbortSignal) =>
+      task.evaluate(split === "valid" ? answers.keeping(engine) : engine, sequences, labels, signal),
   });
   return [measure("valid", valid, false), measure("train", train, true)];
 }

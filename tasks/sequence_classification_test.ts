@@ -2,7 +2,7 @@ import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import type { Batch } from "../config/batch.ts";
 import { FINETUNE_DEFAULTS, type FinetuneConfig } from "../config/run_config.ts";
 import { classifierHeads } from "../model/model_heads.ts";
-import { finetuningMeasures, LabeledBatches, trainedHeads } from "./finetuning_task.ts";
+import { finetuningMeasures, LabeledBatches, LastAnswers, trainedHeads } from "./finetuning_task.ts";
 import { SEQUENCE_CLASSIFICATION } from "./sequence_classification.ts";
 
 const CONFIG: FinetuneConfig = {
@@ -104,7 +104,7 @@ Deno.test("finetuningMeasures measures valid at each pause and train at the end,
     "a",
     "b",
     "c",
-  ]);
+  ], new LastAnswers());
   assertEquals([valid.line, valid.atEnd], [{ kind: "classification", split: "valid" }, false]);
   assertEquals([train.line, train.atEnd], [{ kind: "classification", split: "train" }, true]);
   const { signal } = new AbortController();

@@ -1,4 +1,7 @@
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import type { Batch } from "../config/batch.ts";
+import { finetuningMeasures, LastAnswers } from "./finetuning_task.ts";
+import { SEQUENCE_CLASSIFICATION } from "./sequence_classification.ts";
 import { surestMistakes } from "./surest_mistakes.ts";
 
 /** Answers class 1 with logits 0 and x, where x is the first id of a sequence less 100. */
@@ -23,6 +26,24 @@ Deno.test("surestMistakes tells wrong answers alone, the surest first, with text
   ]);
   assertAlmostEquals(lines[0].probability!, 1 / (1 + Math.exp(-5)), 1e-6);
   assertEquals(lines[0].text.length, 301);
+});
+
+Deno.test("LastAnswers gives surestMistakes what was measured last, and asks where nothing was", async () => {
+  const sequences = Array.from({ length: 70 }, (_, i) => sequence(i % 30, i % 2)), labels = ["bad", "good"];
+  const texts = sequences.map((_, i) => ({ text: String(i) })), files = { train: sequences, valid: sequences };
+  let asked = 0;
+  const counting = { ...ENGINE, sequenceLogits: (batch: Batch) => (asked++, ENGINE.sequenceLogits(batch)) };
+  const answers = new LastAnswers();
+  const [valid, train] = finetuningMeasures(SEQUENCE_CLASSIFICATION, files, labels, answers);
+  await valid.take(ENGINE, signal);
+  await valid.take(counting, signal);
+  await train.take(counting, signal);
+  assertEquals(asked, 6, "70 sequences in batches of 32, twice");
+  const expected = await surestMistakes(ENGINE, texts, sequences, labels, signal);
+  assertEquals(await surestMistakes(answers.orOf(counting), texts, sequences, labels, signal), expected);
+  assertEquals(asked, 6, "nothing was asked again");
+  assertEquals(await surestMistakes(new LastAnswers().orOf(counting), texts, sequences, labels, signal), expected);
+  assertEquals(asked, 9);
 });
 
 Deno.test("surestMistakes tells ten at most, of batches of any number, and ends at a signal", async () => {

@@ -121,6 +121,33 @@ testWithCore("finetune on pairs makes a classifier that predict gives pairs", as
     }
   });
 
+  await t.step("beside other models that take the same, and refused beside those that do not", async () => {
+    Deno.mkdirSync(`${place.path}/unsaid`); // as from elsewhere: nothing says that it was made of pairs
+    for (const { name } of Deno.readDirSync(`${place.path}/same`)) {
+      if (name !== "finetune.json") Deno.copyFileSync(`${place.path}/same/${name}`, `${place.path}/unsaid/${name}`);
+    }
+    const predict = async (models: string[], ...flags: string[]) => {
+      const input = "The cat sees.\tThe cat hears.\n";
+      return await place.cloze(["predict", ...models.flatMap((name) => ["--model", name]), ...flags], { input });
+    };
+    const mixed = await predict(["same", "model"]);
+    assertEquals([mixed.code, mixed.stdout], [2, ""]);
+    assertStringIncludes(
+      mixed.stderr,
+      "the model same takes two texts with a tab between them, and model takes a text with a blank in it",
+    );
+    assertStringIncludes(mixed.stderr, "hint: call predict with each of them alone");
+    const unsaid = await predict(["unsaid", "same"]);
+    assertEquals(unsaid.code, 2);
+    assertStringIncludes(unsaid.stderr, "unsaid takes a text, and same takes two texts");
+    assertStringIncludes(unsaid.stderr, "hint: --pairs gives both pairs");
+    const both = await predict(["unsaid", "same"], "--pairs", "--json");
+    const [a, b] = both.stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assertEquals([both.code, a.model, b.model, a.labels], [0, "unsaid", "same", b.labels], both.stderr);
+    const records = await predict(["same", "same"], "made.csv", "--json");
+    assertEquals([records.code, records.stdout.trim().split("\n").length], [0, 4], records.stderr);
+  });
+
   await t.step("and says what is no pair", async () => {
     place.file("lacks.jsonl", '{"question": "a", "answer": null, "label": "same"}\n');
     const lacks = flags.map((word) => word === "train.tsv" ? "lacks.jsonl" : word);

@@ -16,7 +16,7 @@ import { saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
 import { checkLabeledFile, withdrawFinetuning, writeFinetuning } from "../../../run/finetune_record.ts";
 import { MetricsFile } from "../../../run/metrics_file.ts";
 import { openRun } from "../../../run/run_folder.ts";
-import { finetuningMeasures, LabeledBatches, trainedHeads } from "../../../tasks/finetuning_task.ts";
+import { finetuningMeasures, LabeledBatches, LastAnswers, trainedHeads } from "../../../tasks/finetuning_task.ts";
 import { bothCounts, tokenizerFiles } from "../../../tokenizer/mod.ts";
 import { optimizerOptions } from "../../../training/optimizer_options.ts";
 import { Schedule } from "../../../training/schedule.ts";
@@ -197,6 +197,7 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>, 
   const observer = new FinetuneObserver(output, values.chart ?? false, metrics.earlier);
   stop.arm();
   using batches = new LabeledBatches(kind.task, trainSet.sequences, config);
+  const answers = new LastAnswers();
   const steps = Math.max(1, Math.round(config.epochs * batches.perEpoch));
   const { step, elapsed_ms, tokens, done } = start?.state ?? { step: 0, elapsed_ms: 0, tokens: 0, done: false };
   const { measured: [onValid, onTrain], state, interrupted } = await train({
@@ -204,7 +205,7 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>, 
     task: kind.task,
     batches,
     microBatches: 1,
-    measures: finetuningMeasures(kind.task, { train: trainSet.sequences, valid: validSet.sequences }, labels),
+    measures: finetuningMeasures(kind.task, { train: trainSet.sequences, valid: validSet.sequences }, labels, answers),
     schedule: new Schedule({ ...config, extent: { steps } }),
     // Records of earlier versions do not say the position.
     start: { step, position: batches.positionOf(step), elapsed_ms, tokens, done },
@@ -217,7 +218,8 @@ async function finetune<R, S extends { ids: Int32Array }, C extends CutFile<S>, 
     signal: stop.signal,
   });
   if (!interrupted && kind.mistakes !== undefined) {
-    const lines = await kind.mistakes(engine, data.valid, validSet.sequences, labels, stop.signal).catch((error) => {
+    const wrong = kind.mistakes(answers.orOf(engine), data.valid, validSet.sequences, labels, stop.signal);
+    const lines = await wrong.catch((error) => {
       if (stop.signal.aborted) return []; // all else is done
       throw error;
     });

@@ -5,10 +5,10 @@ import type { ClassifierEvaluation, Mistakes } from "../../../config/metric.ts";
 import type { FinetuneConfig } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
 import type { UnknownSample } from "../../../data/mod.ts";
-import type { Engine } from "../../../ffi/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import type { ModelHeads } from "../../../model/model_heads.ts";
 import type { FinetuningTask } from "../../../tasks/finetuning_task.ts";
+import type { Answering } from "../../../tasks/task.ts";
 import type { UnknownCounts } from "../../../tokenizer/mod.ts";
 import type { FinetuneOptions } from "./flags.ts";
 
@@ -65,7 +65,7 @@ export interface Kind<
   say(data: Both<R[]>, cut: Both<C>, labels: readonly string[], names: Both<string>, config: FinetuneConfig): void;
   /** What to tell of single wrong answers at the end, if anything. */
   mistakes?(
-    engine: Engine,
+    engine: Answering,
     records: readonly R[],
     sequences: readonly S[],
     labels: readonly string[],

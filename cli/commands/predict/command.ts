@@ -1,6 +1,7 @@
 /** `cloze predict`: lines in, answers out, each line as it comes: filled blanks, or classes where the model classifies. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
+import type { ColumnsOf } from "../../../data/columns.ts";
 import type { ClassifiedText, Classifier } from "../../../inference/classifier.ts";
 import { type FilledLine, FillMask } from "../../../inference/fill_mask.ts";
 import type { MeasuredText, Regressor } from "../../../inference/regressor.ts";
@@ -23,6 +24,8 @@ interface Opened extends Partial<Pairs> {
   // deno-lint-ignore no-explicit-any
   answerer: Answerer<any>;
   model: Disposable;
+  /** What a line has to be. */
+  takes: "a text with a blank in it" | "a text" | "two texts with a tab between them";
   invitation: string;
 }
 
@@ -35,13 +38,27 @@ export async function run({ positionals = [], ...values }: PredictOptions): Prom
   for (const path of given) {
     opened.push(await open(await beginModelFolder(resolve(path), values), values));
     models.use(opened.at(-1)!.model);
+    checkAlike(opened, given);
   }
   const [{ answerer, invitation }] = opened;
   const all = opened.length === 1
     ? answerer
     : (await sideBySide()).sideBySide(opened.map(({ answerer }, i) => [given[i], answerer]), values.json === true);
   if (positionals.length === 0 && Deno.stdin.isTerminal()) return await (await session()).converse(all, invitation);
-  return await answerLines(all, positionals, values, false, opened.find(({ columnsOf }) => columnsOf)?.columnsOf);
+  const columns = opened.flatMap(({ columnsOf }) => columnsOf ?? []);
+  const columnsOf: ColumnsOf = (names) => columns.map((of) => of(names)).find(({ pair }) => pair !== undefined) ?? {};
+  return await answerLines(all, positionals, values, false, columns.length === 0 ? undefined : columnsOf);
+}
+
+/** @throws {ClozeError} `usage` if the last model takes other lines than the first: none could be answered by both. */
+function checkAlike(opened: readonly Opened[], names: readonly string[]): void {
+  const last = opened.length - 1, [a, b] = [opened[0].takes, opened[last].takes];
+  if (a === b) return;
+  throw new ClozeError("usage", `the model ${names[0]} takes ${a}, and ${names[last]} takes ${b}`, {
+    hint: opened[0].isPair === undefined || opened[last].isPair === undefined
+      ? "call predict with each of them alone"
+      : "--pairs gives both pairs; or call predict with each of them alone",
+  });
 }
 
 /**
@@ -87,7 +104,8 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
     const { TokenClassifier } = await tokenClassifier();
     const model = await TokenClassifier.open(folder, options);
     ready(model, model.folder.tokenizer);
-    return { answerer: tags(model, values), model, invitation: "Type a sentence; each of its words is tagged." };
+    const invitation = "Type a sentence; each of its words is tagged.";
+    return { answerer: tags(model, values), model, takes: "a text", invitation };
   }
   // A model with both heads fills blanks, unless it is given pairs.
   if (heads.classifier !== null || (heads.next_sentence && (!heads.tokens || asksForPairs(values)))) {
@@ -100,15 +118,16 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
       ready(model, model.folder.tokenizer);
       const what = model.labels.length > 1 ? model.labels.join(", ") : "value";
       const { inputOf, ...pairs } = await asPairs();
-      const invitation = `Type ${aLine(pairs)}; it is told its ${what}.`;
-      return { answerer: measures(model, values, inputOf), model, invitation, ...pairs };
+      const takes = takenBy(pairs), invitation = `Type ${takes}; you are told its ${what}.`;
+      return { answerer: measures(model, values, inputOf), model, takes, invitation, ...pairs };
     }
     const { Classifier } = await classifier();
     const model = await Classifier.open(folder, options);
     ready(model, model.folder.tokenizer);
     const { inputOf, ...pairs } = await asPairs();
-    const invitation = `Type ${aLine(pairs)}; it is told which of these it is: ${model.labels.join(", ")}`;
-    return { answerer: classifies(model, values, inputOf), model, invitation, ...pairs };
+    const takes = takenBy(pairs);
+    const invitation = `Type ${takes}; you are told which of these it is: ${model.labels.join(", ")}`;
+    return { answerer: classifies(model, values, inputOf), model, takes, invitation, ...pairs };
   }
   const { "top-k": topK, targets } = values;
   if (topK !== undefined && targets !== undefined) {
@@ -121,7 +140,8 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
   });
   ready(model, model);
   const invitation = "Type a sentence with a [MASK] or ____ in it.";
-  return { answerer: fills(model, values, heads.next_sentence), model, invitation };
+  const takes = "a text with a blank in it";
+  return { answerer: fills(model, values, heads.next_sentence), model, takes, invitation };
 }
 
 const asksForPairs = (values: PredictOptions) => values.pairs === true || values["pair-column"] !== undefined;
@@ -129,7 +149,7 @@ const asksForPairs = (values: PredictOptions) => values.pairs === true || values
 /** A line, or a record, as a text, or as a pair. */
 type InputOf = (texts: Texts) => { input: string; pair?: string };
 
-const aLine = ({ isPair }: Pairs) => isPair ? "two texts with a tab between them" : "a line";
+const takenBy = ({ isPair }: Pairs) => isPair ? "two texts with a tab between them" : "a text";
 
 function fills(
   model: FillMask,
