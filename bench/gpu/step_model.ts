@@ -23,7 +23,7 @@ const WAIT = { seconds: 0.7e-6, loads: 4 };
 /**
  * Instructions of a warp: of attention on 16 × 64 scores with dropout and without masks, and before and after these for
  * each 16 rows; of the sums of its gradients' columns for each 16 rows of a head, and behind these; of GELU for four elements
- * of each lane; of LayerNorm's backward, with dropout and three sums, for a row of 768.
+ * of each lane; of dropout, residual and LayerNorm, and of LayerNorm's backward with dropout and three sums, for a row of 768.
  */
 const INSTRUCTIONS = {
   attention: { scores: 712, rows: 600 },
@@ -31,6 +31,7 @@ const INSTRUCTIONS = {
   attentionSums: { rows: 14, end: 60 },
   gelu: 92,
   geluBackward: 100,
+  residualNorm: 825,
   normBackward: 882,
 };
 /** Rows that a block sums at least, blocks of LayerNorm's backward at most, and partial sums at most otherwise, in the kernels. */
@@ -92,6 +93,8 @@ export function costs(shape: Shape): Cost[] {
     Math.min(Math.ceil(rows / SUMS.rows), Math.floor(SUMS.elements / columns));
   const gelu = (instructions: number, bytes: number) =>
     Math.max(moved(n * f * bytes), issued(n * f / 128 * instructions, EFFICIENCY.elementwise));
+  const norm = (bytes: number, instructions: number) =>
+    Math.max(moved(n * c * bytes), issued(n * c / 768 * instructions, EFFICIENCY.elementwise));
   const each = (name: string, calls: number, seconds: number): Cost => ({ name, calls, seconds });
   return [
     // A profile does not tell a block's products from the head's.
@@ -122,13 +125,8 @@ export function costs(shape: Shape): Cost[] {
     each("attention_delta", layers, layers * moved(4 * n * c)),
     each("gelu_forward", layers + 1, layers * gelu(INSTRUCTIONS.gelu, 4)),
     each("gelu_backward", layers + 1, layers * gelu(INSTRUCTIONS.geluBackward, 6)),
-    each("dropout_residual", 2 * layers, 2 * layers * moved(6 * n * c)),
-    each("norm_forward", 2 * layers + 2, 2 * layers * moved(4 * n * c)),
-    each(
-      "norm_backward",
-      2 * layers + 2,
-      2 * layers * Math.max(moved(12 * n * c), issued(n * c / 768 * INSTRUCTIONS.normBackward, EFFICIENCY.elementwise)),
-    ),
+    each("residual_norm", 2 * layers, 2 * layers * norm(8, INSTRUCTIONS.residualNorm)),
+    each("norm_backward", 2 * layers + 2, 2 * layers * norm(12, INSTRUCTIONS.normBackward)),
     each("sum_activation_columns", 2, moved(2 * m * (c + row))),
     each(
       "add_columns",

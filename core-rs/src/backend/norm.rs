@@ -17,6 +17,23 @@ pub trait NormOps: LinearOps {
         statistics: &mut Self::Buffer,
     );
 
+    /// `sum = dropout(x Wᵀ + b) + residual`, and `out` the norm of that.
+    fn linear_residual_norm(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Self::Buffer,
+        x: &Self::Activations,
+        dropout: Dropout,
+        residual: &Self::Activations,
+        sum: &mut Self::Activations,
+        norm: Norm,
+        out: &mut Self::Activations,
+        statistics: &mut Self::Buffer,
+    ) {
+        linear_residual_norm(self, n, layer, weights, x, dropout, residual, sum, norm, out, statistics);
+    }
+
     /// `gradient`: d out → d x, in place. Adds to the gradients of weight and bias.
     fn norm_backward(
         &mut self,
@@ -66,6 +83,24 @@ pub trait NormOps: LinearOps {
             self, n, norm, weights, x, statistics, gradient, dropout, operand, layer, input, gradients,
         );
     }
+}
+
+/// [`NormOps::linear_residual_norm`] in two steps.
+pub fn linear_residual_norm<B: NormOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    layer: Linear,
+    weights: &B::Buffer,
+    x: &B::Activations,
+    dropout: Dropout,
+    residual: &B::Activations,
+    sum: &mut B::Activations,
+    norm: Norm,
+    out: &mut B::Activations,
+    statistics: &mut B::Buffer,
+) {
+    backend.linear_residual(n, layer, weights, x, dropout, residual, sum);
+    backend.norm(n, norm, weights, sum, out, statistics);
 }
 
 /// [`NormOps::norm_backward_to_operand`] in two steps.

@@ -2,6 +2,7 @@
 
 use super::pass::Pass;
 use super::places::Places;
+use super::residual::{self, Behind};
 use super::rotary::RotaryTable;
 use super::scratch::Scratch;
 use crate::backend::{Backend, DataGradient, Heads, Linear};
@@ -78,7 +79,7 @@ impl Attention {
         [self.qkv, self.output]
     }
 
-    /// `sum = dropout(attention(x)) + residual`
+    /// `sum = dropout(attention(x)) + residual`, and the norm `behind` that, if there is one.
     pub fn forward<B: Backend>(
         &self,
         backend: &mut B,
@@ -90,6 +91,7 @@ impl Attention {
         x: &B::Activations,
         residual: &B::Activations,
         sum: &mut B::Activations,
+        behind: Option<Behind<B>>,
     ) {
         let (n, Kept { qkv, lse, context }) = (batch.input_ids.len(), kept);
         backend.linear(n, self.qkv, weights, x, qkv);
@@ -97,7 +99,7 @@ impl Attention {
             backend.rotate(batch, self.heads, tables[table].rows(), Direction::Forward, qkv);
         }
         backend.attention(batch, self.heads, qkv, pass.at(self.probabilities), context, lse);
-        backend.linear_residual(n, self.output, weights, context, pass.at(self.dropout), residual, sum);
+        residual::add(backend, n, self.output, weights, context, pass.at(self.dropout), residual, sum, behind);
     }
 
     /// The output layer and what it read.

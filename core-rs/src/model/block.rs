@@ -4,6 +4,7 @@ use super::attention::{self, Attention};
 use super::mlp::{self, Mlp};
 use super::pass::Pass;
 use super::places::Places;
+use super::residual::Behind;
 use super::rotary::RotaryTable;
 use super::scratch::Scratch;
 use crate::backend::{Backend, DataGradient, Linear, Norm};
@@ -98,14 +99,30 @@ impl Block {
         x: &B::Activations,
         kept: &mut Kept<B>,
     ) {
-        let (n, Kept { attention, mlp, around: [first, second] }) = (batch.input_ids.len(), kept);
-        self.norms[0].forward(backend, weights, n, x, first, |backend, operand, sum| {
-            self.attention.forward(backend, weights, batch, pass, tables, attention, operand, x, sum);
-        });
-        let x = first.output(self.norms[0].place);
-        self.norms[1].forward(backend, weights, n, x, second, |backend, operand, sum| {
-            self.mlp.forward(backend, weights, n, pass, mlp, operand, x, sum);
-        });
+        let (n, Kept { attention, mlp, around }) = (batch.input_ids.len(), kept);
+        let ([first, second], [one, two]) = (around, self.norms);
+        match one.place {
+            NormPlace::After => {
+                let behind = one.behind(&mut first.norm);
+                self.attention.forward(backend, weights, batch, pass, tables, attention, x, x, &mut first.sum, behind);
+                let (x, behind) = (first.output(one.place), two.behind(&mut second.norm));
+                self.mlp.forward(backend, weights, n, pass, mlp, x, x, &mut second.sum, behind);
+            }
+            NormPlace::Before => {
+                let operand = match one.behind(&mut first.norm) {
+                    None => x,
+                    Some(Behind { norm, out, statistics }) => {
+                        backend.norm(n, norm, weights, x, out, statistics);
+                        out
+                    }
+                };
+                // What stands behind the first sum is the norm before the second branch.
+                let (sum, behind) = (&mut first.sum, two.behind(&mut second.norm));
+                self.attention.forward(backend, weights, batch, pass, tables, attention, operand, x, sum, behind);
+                let operand = second.norm.as_ref().map_or(&first.sum, |normed| &normed.out);
+                self.mlp.forward(backend, weights, n, pass, mlp, operand, &first.sum, &mut second.sum, None);
+            }
+        }
     }
 
     /// What tokens give to each other in the attention of the last `forward`.
@@ -173,29 +190,10 @@ struct Flow<'a, B: Backend> {
 }
 
 impl Branch {
-    /// Runs `branch(backend, what it reads, where residual and branch go)` on x.
-    fn forward<B: Backend>(
-        self,
-        backend: &mut B,
-        weights: &B::Buffer,
-        n: usize,
-        x: &B::Activations,
-        around: &mut Around<B>,
-        branch: impl FnOnce(&mut B, &B::Activations, &mut B::Activations),
-    ) {
-        let Around { sum, norm: normed } = around;
-        let Some(norm) = self.norm else { return branch(backend, x, sum) };
-        let Normed { out, statistics } = normed.as_mut().expect("planned for a norm");
-        match self.place {
-            NormPlace::Before => {
-                backend.norm(n, norm, weights, x, out, statistics);
-                branch(backend, out, sum);
-            }
-            NormPlace::After => {
-                branch(backend, x, sum);
-                backend.norm(n, norm, weights, sum, out, statistics);
-            }
-        }
+    /// The norm and where it goes, if there is one.
+    fn behind<B: Backend>(self, normed: &mut Option<Normed<B>>) -> Option<Behind<'_, B>> {
+        let (norm, Normed { out, statistics }) = self.norm.zip(normed.as_mut())?;
+        Some(Behind { norm, out, statistics })
     }
 
     /// `flow.hidden`: gradient of the branch's output → of its input x. Runs `branch(backend, what it read, where its

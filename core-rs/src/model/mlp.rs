@@ -3,6 +3,7 @@
 
 use super::pass::Pass;
 use super::places::Places;
+use super::residual::{self, Behind};
 use super::scratch::Scratch;
 use crate::backend::{Backend, DataGradient, Linear};
 use crate::blueprint::{self, Site};
@@ -51,7 +52,7 @@ impl Mlp {
         [self.up].into_iter().chain(self.gate.map(|(gate, _)| gate)).chain([self.down]).collect()
     }
 
-    /// `sum = dropout(down(f(up(x)))) + residual`, of `n` rows.
+    /// `sum = dropout(down(f(up(x)))) + residual`, of `n` rows, and the norm `behind` that, if there is one.
     pub fn forward<B: Backend>(
         &self,
         backend: &mut B,
@@ -62,6 +63,7 @@ impl Mlp {
         x: &B::Activations,
         residual: &B::Activations,
         sum: &mut B::Activations,
+        behind: Option<Behind<B>>,
     ) {
         let Kept { before, activated, gated } = kept;
         backend.linear_activation(n, self.up, self.activation, weights, x, before, activated);
@@ -69,7 +71,7 @@ impl Mlp {
             backend.linear_gate(n, gate, pass.at(site), weights, x, before, activated, gated);
         }
         let activated = gated.as_ref().unwrap_or(&*activated);
-        backend.linear_residual(n, self.down, weights, activated, pass.at(self.dropout), residual, sum);
+        residual::add(backend, n, self.down, weights, activated, pass.at(self.dropout), residual, sum, behind);
     }
 
     /// The last layer and what it read.

@@ -9,6 +9,7 @@ mod heads;
 mod mlp;
 mod pass;
 mod places;
+mod residual;
 mod rotary;
 mod scratch;
 

@@ -58,6 +58,7 @@ type Test<B> = (&'static str, fn(&mut B));
 pub fn tests<B: Readable>() -> Vec<Test<B>> {
     vec![
         ("linear_residual", linear_residual),
+        ("linear_residual_norm", linear_residual_norm),
         ("linear_activation_and_its_backward", linear_activation),
         ("linear_gate_and_its_backward", linear_gate),
         ("norm_backward_to_operand", norm_backward_to_operand),
@@ -127,6 +128,35 @@ fn linear_residual<B: Readable>(backend: &mut B) {
         backend.linear_residual(n, DENSE, &weights, &x, dropout, &residual, &mut fused);
         linear::linear_residual(backend, n, DENSE, &weights, &x, dropout, &residual, &mut made);
         same(backend, "y", [&fused, &made]);
+    }
+}
+
+fn linear_residual_norm<B: Readable>(backend: &mut B) {
+    let cases = [(Dropout::none(), true), (dropout(1), true), (dropout(1), false)];
+    for (n, (dropout, has_bias)) in ROWS.into_iter().flat_map(|n| cases.map(|case| (n, case))) {
+        let weights = weights(backend, 43 * C + 80);
+        let norm = Norm { weight: 41 * C + 40, width: 40, eps: 1e-6, has_bias };
+        let (x, residual) = (operand(backend, &random(n * C, 2)), operand(backend, &random(n * 40, 3)));
+        let [mut sum, mut out, mut sum_made, mut out_made] = [0; 4].map(|_| backend.activations(n * 40).unwrap());
+        let [mut kept, mut kept_made] = [0; 2].map(|_| backend.zeroed(2 * n).unwrap());
+        backend.linear_residual_norm(n, DENSE, &weights, &x, dropout, &residual, &mut sum, norm, &mut out, &mut kept);
+        let (to, statistics) = (&mut out_made, &mut kept_made);
+        norm::linear_residual_norm(
+            backend,
+            n,
+            DENSE,
+            &weights,
+            &x,
+            dropout,
+            &residual,
+            &mut sum_made,
+            norm,
+            to,
+            statistics,
+        );
+        same(backend, "sum", [&sum, &sum_made]);
+        same(backend, "out", [&out, &out_made]);
+        same_singles(backend, "statistics", [&kept, &kept_made], 2 * n);
     }
 }
 

@@ -77,6 +77,7 @@ const HOT: &[(&str, Resources)] = &[
     ("attention_forward_64", [128, 0]),
     ("attention_backward_64", [128, 8]),
     ("norm_forward_768", [48, 0]),
+    ("residual_norm_768", [72, 0]),
     ("norm_backward_768", [128, 0]),
     ("gelu_forward", [32, 0]),
     ("gelu_backward", [32, 0]),

@@ -19,7 +19,7 @@ use cloze_core::rng::{DropoutKey, splitmix64};
 use attention::{attention_, attention_within, windowed_attention};
 use elements::{activations_, elementwise, gate, pooling_, rotary_};
 use embeddings::{embeddings_, gather_and_scatter};
-use layer_norm::{norm_backward, norm_forward};
+use layer_norm::{norm_backward, norm_forward, residual_norm};
 use linear::{padded_rows, parameter_gradients, products};
 use loss::{cross_entropy_, padding, target_loss_};
 use optimizer::{clip_norm, optimizer_not_finite, optimizer_update};
@@ -31,6 +31,7 @@ type Test<D> = (&'static str, fn(&Queue<D>));
 pub fn tests<D: Device>() -> Vec<Test<D>> {
     vec![
         ("layer_norm::forward", norm_forward),
+        ("layer_norm::residual", residual_norm),
         ("layer_norm::backward", norm_backward),
         ("embeddings::forward_and_backward", embeddings_),
         ("embeddings::gather_and_scatter", gather_and_scatter),

@@ -1,6 +1,7 @@
 //! LayerNorm's kernels.
 
 use super::plan::{Buffer, Cuda};
+use crate::backend::linear::LinearOps;
 use crate::backend::norm::NormOps;
 use crate::backend::{Linear, Norm};
 use crate::driver::{self, Device};
@@ -48,6 +49,25 @@ impl<D: Device> NormOps for Cuda<D> {
     ) {
         let (norm, statistics) = (self.norm_of(norm, weights), statistics.exact());
         layer_norm::cuda::forward(&self.queue, n, norm, x.tensor(), out.tensor(), statistics);
+    }
+
+    fn linear_residual_norm(
+        &mut self,
+        n: usize,
+        layer: Linear,
+        weights: &Buffer<D>,
+        x: &driver::Buffer<D>,
+        dropout: Dropout,
+        residual: &driver::Buffer<D>,
+        sum: &mut driver::Buffer<D>,
+        norm: Norm,
+        out: &mut driver::Buffer<D>,
+        statistics: &mut Buffer<D>,
+    ) {
+        self.linear(n, layer, weights, x, sum);
+        let (norm, site) = (self.norm_of(norm, weights), self.site(dropout));
+        let (residual, sum) = (residual.tensor(), sum.tensor());
+        layer_norm::cuda::residual(&self.queue, n, norm, residual, site, sum, out.tensor(), statistics.exact());
     }
 
     fn norm_backward(

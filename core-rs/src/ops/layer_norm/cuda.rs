@@ -13,6 +13,8 @@ pub const MAX_WIDTH: usize = 2048;
 
 const FORWARD: [&str; 5] =
     ["norm_forward_256", "norm_forward_512", "norm_forward_768", "norm_forward_1024", "norm_forward_2048"];
+const RESIDUAL: [&str; 5] =
+    ["residual_norm_256", "residual_norm_512", "residual_norm_768", "residual_norm_1024", "residual_norm_2048"];
 const BACKWARD: [&str; 5] =
     ["norm_backward_256", "norm_backward_512", "norm_backward_768", "norm_backward_1024", "norm_backward_2048"];
 
@@ -54,6 +56,35 @@ pub fn forward<D: Device>(queue: &Queue<D>, n: usize, norm: Parameters, x: Tenso
             x.expect(n * c, act).into(),
             norm.weight.expect(c, Dtype::F32).into(),
             norm.bias.map(|bias| bias.expect(c, Dtype::F32)).into(),
+            out.expect(n * c, act).into(),
+            statistics.expect(2 * n, Dtype::F32).into(),
+        ],
+    );
+}
+
+/// `sum = sum · dropout + residual`, and `out = LayerNorm(sum)`; `statistics[n, 2]` is kept for backward.
+pub fn residual<D: Device>(
+    queue: &Queue<D>,
+    n: usize,
+    norm: Parameters,
+    residual: Tensor,
+    dropout: Option<Tensor>,
+    sum: Tensor,
+    out: Tensor,
+    statistics: Tensor,
+) {
+    let (c, act) = (norm.width, queue.activations());
+    queue.launch(
+        &Launch::row(norm.version(RESIDUAL), n.div_ceil(ROWS), 32 * ROWS),
+        &[
+            (n as i32).into(),
+            (c as i32).into(),
+            norm.eps.into(),
+            residual.expect(n * c, act).into(),
+            dropout.into(),
+            norm.weight.expect(c, Dtype::F32).into(),
+            norm.bias.map(|bias| bias.expect(c, Dtype::F32)).into(),
+            sum.expect(n * c, act).into(),
             out.expect(n * c, act).into(),
             statistics.expect(2 * n, Dtype::F32).into(),
         ],

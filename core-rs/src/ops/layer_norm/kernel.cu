@@ -60,6 +60,29 @@ DEVICE void norm_forward_rows(int n, int c, float eps, Pointer<const act> x, Poi
     normalize<V, E>(values, row, c, eps, weight, bias, Dropout{0, 0, 0, 1.0f}, out, statistics);
 }
 
+/// The same of sum = sum · dropout + residual, which is kept as an activation, and normalized as it is kept.
+template <int V, int E>
+DEVICE void residual_norm_rows(int n, int c, float eps, Pointer<const act> residual, const Dropout& dropout,
+                               Pointer<const float> weight, Pointer<const float> bias, Pointer<act> sum, Pointer<act> out,
+                               Pointer<float> statistics) {
+    const int row = warp_row();
+    if (row >= n) return;
+    const long long at = (long long)row * c;
+    const u32 first = (u32)row * (u32)c;
+    float values[E / V][V], others[E / V][V];
+    for_packets<V, E>(c, [&](int k, int column) { load<V, act>(sum + (at + column), values[k]); });
+    for_packets<V, E>(c, [&](int k, int column) { load<V, act>(residual + (at + column), others[k]); });
+    for_packets<V, E>(c, [&](int k, int column) {
+#pragma unroll
+        for (int i = 0; i < V; i++) {
+            const float x = fmaf(values[k][i], dropout.factor(first + column + i), others[k][i]);
+            values[k][i] = widen(narrow<act>(x));
+        }
+        store<V, act>(sum + (at + column), values[k]);
+    });
+    normalize<V, E>(values, row, c, eps, weight, bias, Dropout{0, 0, 0, 1.0f}, out, statistics);
+}
+
 /// Backward of rows `block · rows …` by all warps of the block. The gradients of weight and bias, of which there are
 /// `parameters`, are summed over these rows in a fixed order and go to `partials[block, parts, C]`; with one part more, so are
 /// the columns of `dropped`. For these sums no registers are left: each warp has its own in shared memory.
@@ -143,7 +166,8 @@ DEVICE void norm_backward_rows(int n, int rows, int parameters, int parts, int c
 // Versions by the widest row that they take, because a narrower one needs fewer registers: at 1024 columns a thread of
 // norm_backward holds 128 values, and what does not fit goes to memory. All but the widest move four neighbours at once.
 //
-// norm_forward: out = LayerNorm(x). Grid: rows / warps of a block.
+// norm_forward: out = LayerNorm(x). residual_norm: sum = sum · dropout + residual, out = LayerNorm(sum). Grid: rows / warps
+// of a block.
 // norm_backward: gradient, f32: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual,
 // as an activation. Shared: 2 C floats, and where its columns are summed 8 C more.
 #define NORM(W, V)                                                                                                         \
@@ -152,6 +176,12 @@ DEVICE void norm_backward_rows(int n, int rows, int parameters, int parts, int c
         norm_forward_rows<V, W / 32>(n, c, eps, x, weight, bias, out, statistics);                                         \
     }                                                                                                                      \
     EXPORT(norm_forward_##W)                                                                                               \
+    KERNEL(residual_norm_##W)(int n, int c, float eps, Pointer<const act> residual, Pointer<const Dropout> site,           \
+                              Pointer<const float> weight, Pointer<const float> bias, Pointer<act> sum, Pointer<act> out,  \
+                              Pointer<float> statistics) {                                                                 \
+        residual_norm_rows<V, W / 32>(n, c, eps, residual, dropout_of(site), weight, bias, sum, out, statistics);          \
+    }                                                                                                                      \
+    EXPORT(residual_norm_##W)                                                                                              \
     BOUNDED_KERNEL(norm_backward_##W, 256, W <= 768 ? 2 : 1)                                                               \
     (int n, int rows, int parameters, int parts, int c, Pointer<const act> x, Pointer<const float> statistics,             \
      Pointer<const float> weight, Pointer<float> gradient, Pointer<const Dropout> site, Pointer<act> dropped,              \

@@ -51,6 +51,29 @@ pub fn norm_forward<D: Device>(device: &Queue<D>) {
     }
 }
 
+/// Of sums as they are kept.
+pub fn residual_norm<D: Device>(device: &Queue<D>) {
+    for (n, c) in NORM_SHAPES {
+        let norm = Norm::new(device, c);
+        let (x, residual) = (rounded(device, random(n * c, 1)), rounded(device, random(n * c, 2)));
+        let key = dropout(2);
+        let dropped = x.iter().enumerate().map(|(i, x)| x * key.factor(i as u32));
+        let sums = rounded(device, dropped.zip(&residual).map(|(x, residual)| x + residual).collect());
+        let (mut out, mut statistics) = (vec![0.0; n * c], vec![0.0; 2 * n]);
+        let (weight, bias) = norm.weight_and_bias();
+        layer_norm::forward(&Threads::new(1), &sums, weight, bias, 1e-6, &mut out, &mut statistics);
+        let (sum, residual) = (activations(device, &x), activations(device, &residual));
+        let (y, kept) = (activations(device, &vec![0.0; n * c]), singles(device, &vec![0.0; 2 * n]));
+        let (parameters, to) = (norm.on_device(), (y.tensor(), kept.tensor()));
+        let (residual, key) = (residual.tensor(), site(device, key));
+        layer_norm::cuda::residual(device, n, parameters, residual, key, sum.tensor(), to.0, to.1);
+        close(device, "sum", &sum, &sums, 1.0);
+        close(device, "out", &y, &out, 4.0);
+        // A sum between two bfloat16 values may be kept as either.
+        close_within(&values(device, &kept), &statistics, "statistics", 1e-4);
+    }
+}
+
 pub fn norm_backward<D: Device>(device: &Queue<D>) {
     for ((n, c), has_bias) in NORM_SHAPES.into_iter().flat_map(|shape| [(shape, true), (shape, false)]) {
         let norm = Norm { has_bias, ..Norm::new(device, c) };
