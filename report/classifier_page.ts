@@ -19,12 +19,14 @@ import { accuracyOf, commonest, lossUnit, recordOf, titled } from "./classifier_
 import { correlation } from "./regression.ts";
 import {
   chartsSection,
+  commandText,
   dataTable,
   distinctNames,
   factsTable,
   figuresList,
   findingsList,
   fromTo,
+  moment,
   type PageContent,
   swatch,
 } from "./document.ts";
@@ -377,7 +379,7 @@ function matrix({ confusion }: Classification, labels: readonly string[]): Html 
       const total = row.reduce((a, b) => a + b, 0), share = (count: number) => (total === 0 ? null : count / total);
       return html`
         <tr><th scope="row">${labels[i]}</th>${row.map((count) => {
-          const shade = new Html((60 * (share(count) ?? 0)).toFixed(0));
+          const shade = new Html((45 * (share(count) ?? 0)).toFixed(0)); // text on more is hard to read
           return html`
             <td class="number"
               style="background: color-mix(in srgb, var(--run-0) ${shade}%, transparent)">${grouped(
@@ -417,7 +419,7 @@ function settingsSection(record: ClassifierRecord): Html {
     <section>
       <h2>To repeat it</h2>
       <p>In <code>${run.folder}</code>:</p>
-      <pre>${run.command}</pre>
+      <pre>${commandText(run.command)}</pre>
       ${factsTable([
         ["folder of the classifier", html`<code>${path}</code>`],
         ["pretrained model", html`<code>${run.model}</code>`],
@@ -426,7 +428,7 @@ function settingsSection(record: ClassifierRecord): Html {
         ["engine", `${engine.dtype}, ${engine.instruction_set}, ${counted(engine.threads, "thread")}`],
         ["parameters", grouped(engine.parameter_count)],
         ["versions", `cloze ${versions.cloze}, Deno ${versions.deno}, ${versions.platform}`],
-        ["begun", run.created],
+        ["begun", moment(run.created)],
       ])}
       <details><summary>Configuration</summary>
         ${factsTable(Object.entries(finetuning).map(([name, value]) => [name, String(value)]))}

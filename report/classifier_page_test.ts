@@ -119,7 +119,14 @@ Deno.test("classifiersPage has verdict, curves, confusion matrix, classes and ho
   const page = document(classifiersPage([example()]), NOW);
   for (
     const part of ["It learned: 80.0%", "Macro-F1 80.0%", "Learning rate", "is … answered as"]
-      .concat(["precision", "recall", "To repeat it", "deno run finetune --model", "3 (0.9%) cut off", "amx_bf16"])
+      .concat([
+        "precision",
+        "recall",
+        "To repeat it",
+        'deno run finetune <span class="flag">--model</span>',
+        "3 (0.9%) cut off",
+        "amx_bf16",
+      ])
       .concat(["Surest mistakes", "98.7%", "&lt;img src=x", "and this"])
       .concat(["/runs/pretrained", "b".repeat(64), "guessing by frequency: 0.693", "Every evaluation"])
   ) {

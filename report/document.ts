@@ -70,10 +70,7 @@ export function document({ title, body, footnote, curves }: PageContent, now: Da
     <main>
     ${body}
     </main>
-    <footer>Written by cloze ${VERSION}, ${now.toISOString().slice(0, 16).replace(
-      "T",
-      " ",
-    )} UTC. ${footnote} Drag over a
+    <footer>Written by cloze ${VERSION}, ${moment(now.toISOString())}. ${footnote} Drag over a
     chart to look closer; double-click to go back.</footer>
     <script type="application/json" id="data">${new Html(JSON.stringify(curves).replace(/</g, "\\u003c"))}</script>
     <!-- The curves are drawn by uPlot. ${uplotLicense} -->
@@ -168,11 +165,16 @@ export function findingsList(
   `;
 }
 
-/** A few figures with what they mean; those without a value are left out. */
+/** Figures that a row of a wide page takes. */
+const MOST_IN_ROW = 7;
+
+/** A few figures with what they mean, in rows that are filled; those without a value are left out. */
 export function figuresList(figures: readonly [name: string, value: string | undefined, small: Content][]): Html {
+  const known = figures.filter(([, value]) => value !== undefined), half = Math.ceil(known.length / 2);
+  const inRow = known.length > MOST_IN_ROW ? half : known.length;
   return html`
-    <dl class="figures">
-    ${figures.filter(([, value]) => value !== undefined).map(([name, value, small]) =>
+    <dl class="figures" style="--in-row: ${inRow}; --in-half-row: ${half}">
+    ${known.map(([name, value, small]) =>
       html`
         <div>
           <dt>${name}</dt>
@@ -234,6 +236,15 @@ export function factsTable(rows: readonly (readonly [string, Content])[]): Html 
     </div>
   `;
 }
+
+/** A command. None of its flags is broken behind its dashes, as a narrow page would. */
+export function commandText(command: string): Html {
+  const parts = command.split(/(?<=^|\s)(--[\w-]+)/);
+  return html`${parts.map((part, i) => i % 2 === 0 ? part : html`<span class="flag">${part}</span>`)}`;
+}
+
+/** A time of a record, as the page says it. */
+export const moment = (time: string): string => `${time.slice(0, 16).replace("T", " ")} UTC`;
 
 /** The colour of a run's curves. */
 export const swatch = (i: number) => html`<span class="swatch" style="background: var(--run-${i % 8})"></span>`;

@@ -8,6 +8,7 @@ import { estimate } from "../experiments/statistics.ts";
 import {
   chartsSection,
   type Column,
+  commandText,
   dataTable,
   factsTable,
   findingsList,
@@ -183,13 +184,13 @@ function settingsSection(record: ExperimentRecord): Html {
     <section>
       <h2>To repeat it</h2>
       <p>In <code>${folder}</code>:</p>
-      <pre>${command}</pre>
+      <pre>${commandText(command)}</pre>
       ${factsTable([
         ["folder of the experiment", html`<code>${path}</code>`],
         [
           "conditions",
           claim.conditions.map(({ label, flags }, i) =>
-            html`<div>${swatch(i)}${label}: <code>${flags.join(" ") || "no flags of its own"}</code></div>`
+            html`<div>${swatch(i)}${label}: <code>${commandText(flags.join(" ") || "no flags of its own")}</code></div>`
           ),
         ],
         ["pretraining updates", `${grouped(plan.steps)} in each of ${claim.conditions.length * plan.seeds} runs`],
@@ -198,8 +199,8 @@ function settingsSection(record: ExperimentRecord): Html {
           : [["labeled texts", html`<code>${plan.train}</code>, measured on <code>${plan.valid}</code>`] as const]),
         ["versions", `cloze ${versions.cloze}, Deno ${versions.deno}, ${versions.platform}`],
       ])}
-      <details><summary>The ${grouped(commands.length)} commands that it ran</summary><pre>${commands.join(
-        "\n",
+      <details><summary>The ${grouped(commands.length)} commands that it ran</summary><pre>${commandText(
+        commands.join("\n"),
       )}</pre></details>
     </section>
   `;

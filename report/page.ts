@@ -9,6 +9,7 @@ import { beforeAfterSection } from "./before_after.ts";
 import { blanksSection, blanksSideBySide } from "./blanks.ts";
 import {
   chartsSection,
+  commandText,
   dataTable,
   distinctNames,
   figuresList,
@@ -130,7 +131,7 @@ function verdictSection(run: RunRecord): Html {
       <h1>${headline}</h1>
       ${next && html`
         <p>What to do next: ${next.text}.</p>
-        <pre>${next.command}</pre>
+        <pre>${commandText(next.command)}</pre>
       `}
       ${findingsList(findings)}
       ${figuresList([

@@ -28,18 +28,25 @@ function dataOf(page: string) {
 
 Deno.test("runsPage has every part, and refers to nothing outside itself", () => {
   const page = document(runsPage([exampleRun({ answer: "Sonne" })]), NOW);
+  const flag = (name: string) => `<span class="flag">--${name}</span>`; // is not broken
   for (
     const part of [
       "It learned, and was still learning: 28.0%",
       "twice as long",
-      "pretrain --resume /runs/example --steps 2000",
+      `pretrain ${flag("resume")} /runs/example ${flag("steps")} 2000`,
       "Loss, nats",
       "Learning rate",
       "Gradient norm",
       "Tokens per second",
     ]
       .concat(["Filled blanks over time", "fertility", "replaced by [MASK]", "To repeat it", "Configuration"])
-      .concat(["deno run pretrain --data", "c".repeat(64), "Deno 2.9.6", "two recorded runs", "Every evaluation"])
+      .concat([
+        `deno run pretrain ${flag("data")}`,
+        "c".repeat(64),
+        "Deno 2.9.6",
+        "two recorded runs",
+        "Every evaluation",
+      ])
       .concat(["<mark>Sonne</mark>", "update 100", "update 1,000", "1,234,567", "12.0%", "3,000"])
   ) {
     assert(page.includes(part), `the page lacks ${part}`);

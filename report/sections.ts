@@ -2,6 +2,7 @@
 
 import { counted, grouped, orDash, percent } from "../config/numbers.ts";
 import type { TextStatistics } from "../config/metric.ts";
+import { commandText, moment } from "./document.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { conforms, lastStart, type RunRecord, taskOf } from "./run_record.ts";
 
@@ -125,7 +126,7 @@ ${
     first === undefined
       ? html`<p class="note">The command is not recorded.</p>`
       : html`<p>In <code>${first.folder}</code>:</p>
-<pre>${first.command}</pre>
+<pre>${commandText(first.command)}</pre>
 <p class="note">${
         budget
           ? "It ends by the clock, so the same command makes a similar run and not the same one; with --steps or " +
@@ -169,7 +170,7 @@ ${
         [
           "begun",
           run.starts.map(({ time, step }, i) =>
-            `${i > 0 ? "; resumed after update " + grouped(step) + ", " : ""}${time}`
+            `${i > 0 ? "; resumed after update " + grouped(step) + ", " : ""}${moment(time)}`
           ),
         ],
       ] as [string, Content][]),

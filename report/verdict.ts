@@ -192,6 +192,12 @@ function sentencePairs(run: RunRecord): Finding[] {
   ];
 }
 
+/** What a rise means, by stage: of what was not learned yet, little. */
+const RISEN: Partial<Record<Stage, string>> = {
+  "getting worse": " No text was seen twice, so it is not learned by heart; a lower --learning-rate may help.",
+  overfitting: " More of the same training makes this model worse; more text, or fewer passes over it, may help.",
+};
+
 function trend(run: RunRecord): Finding[] {
   const last = run.evaluations.at(-1);
   const before = quarterBefore(run);
@@ -203,10 +209,8 @@ function trend(run: RunRecord): Finding[] {
   if (hasRisen(run)) {
     return [{
       tone: "bad",
-      text: `The held-out loss rises: it was lowest, ${best.loss.toFixed(3)}, at update ${grouped(best.step)}. ` +
-        (stageOf(run)?.stage === "getting worse"
-          ? "No text was seen twice, so it is not learned by heart; a lower --learning-rate may help."
-          : "More of the same training makes this model worse; more text, or fewer passes over it, may help."),
+      text: `The held-out loss rises: it was lowest, ${best.loss.toFixed(3)}, at update ${grouped(best.step)}.` +
+        (RISEN[stageOf(run)?.stage ?? "overfitting"] ?? ""),
     }];
   }
   const since = `since update ${grouped(before.step)} (${before.loss.toFixed(3)} to ${last.loss.toFixed(3)})`;
