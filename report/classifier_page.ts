@@ -345,17 +345,19 @@ function valuesSection({ run, regressions }: ClassifierRecord): Html {
 function mistakesSection({ run, mistakes }: ClassifierRecord): Html {
   const values = run.problem_type === "regression";
   if (mistakes === undefined) return html``;
+  const value = (value: string) => values ? String(Number(Number(value).toPrecision(4))) : value;
+  const kind = values ? "number" : "text";
   const text = ({ text, pair }: Mistakes["lines"][number]) => pair === undefined ? text : html`${text}<br>${pair}`;
   return html`
     <section>
       <h2>${values ? "Largest errors" : "Surest mistakes"}</h2>
       ${dataTable(
         "text",
-        [["is", "text"], ["answered", "text"], ...(values ? [] : [["how sure", "number"] as const])],
+        [["is", kind], ["answered", kind], ...(values ? [] : [["how sure", "number"] as const])],
         mistakes.lines.map((line) => [
           text(line),
-          line.is,
-          line.answered,
+          value(line.is),
+          value(line.answered),
           ...(values ? [] : [orDash(line.probability ?? null, percent)]),
         ]),
       )}

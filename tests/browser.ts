@@ -20,6 +20,33 @@ export function testInChromium(name: string, fn: (t: Deno.TestContext) => Promis
   Deno.test({ name: reason === undefined ? name : `${name} (skipped: ${reason})`, ignore: reason !== undefined, fn });
 }
 
+/** Colours are painted on a canvas, which knows every way to write one; backgrounds are laid over each other. */
+const FAINT = `(() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const over = (top, below) => [0, 1, 2].map((i) => (top[i] * top[3] + below[i] * (255 - top[3])) / 255);
+  const light = (color) => {
+    const [r, g, b] = color.map((x) => x / 255 <= 0.04045 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const behind = (node) => node === null ? [255, 255, 255]
+    : over(rgba(getComputedStyle(node).backgroundColor), behind(node.parentElement));
+  const found = new Set(), texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { textContent, parentElement: element } = texts.currentNode;
+    if (textContent.trim() === "" || !element.checkVisibility() || element.closest("script, style, noscript")) continue;
+    const ground = behind(element), ink = over(rgba(getComputedStyle(element).color), ground);
+    const [a, b] = [light(ink), light(ground)], contrast = Math.max(a, b) / Math.min(a, b);
+    if (contrast < 4.5) found.add(contrast.toFixed(2) + " " + element.tagName + " " + textContent.trim().slice(0, 40));
+  }
+  return [...found];
+})()`;
+
 /** A page that is open. */
 export class Page implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -117,6 +144,16 @@ export class Page implements AsyncDisposable {
       if (performance.now() > end) throw new Error(`the page never came to: ${expression}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** Shows the page as to whoever wants it dark, or light. */
+  async scheme(value: "light" | "dark"): Promise<void> {
+    await this.send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value }] });
+  }
+
+  /** Texts whose contrast with what is behind them is below 4.5 (WCAG 2.2, 1.4.3), with the figure. */
+  async faint(): Promise<string[]> {
+    return await this.value(FAINT);
   }
 
   /** Presses a key as a keyboard does. */

@@ -1,13 +1,16 @@
 /* What could stand in the blanks, by one model or by two side by side. */
 
-import { byId, element, percent } from "./ask.js";
+import { byId, element, grouped, percent } from "./ask.js";
+
+/** Cards in a row of a wide page, by how many models there are and how many blanks. */
+const inRow = (models, blanks) => models > 1 ? models : blanks === 4 ? 2 : Math.min(3, blanks);
 
 /** How sure a model is, as people say it. */
 function sureness(entropy) {
   const choices = Math.exp(entropy);
   const like = choices < 1.05
     ? "it is sure"
-    : `as if among ${choices < 10 ? choices.toFixed(1) : Math.round(choices)} words`;
+    : `as if among ${choices < 10 ? choices.toFixed(1) : grouped(choices)} words`;
   return `${entropy.toFixed(2)} nats of entropy: ${like}`;
 }
 
@@ -44,6 +47,7 @@ export function drawAnswers(columns, onPick) {
       cards.push(element("div", { className: column === 0 ? "blank" : "blank beside", children }));
     });
   }
+  byId("answers").style.setProperty("--in-row", inRow(columns.length, Math.max(1, count)));
   byId("answers").replaceChildren(...cards);
   byId("no-blank").hidden = count > 0;
   byId("filled").textContent = count > 0 ? columns[0].filled : "";

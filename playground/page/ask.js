@@ -49,5 +49,7 @@ export function element(name, { text, children = [], ...properties } = {}) {
 }
 
 export const byId = (id) => document.getElementById(id);
+/** `1234567` → `1,234,567` */
+export const grouped = (n) => Math.round(n).toLocaleString("en-US");
 export const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 2 : 1)}%`;
 export const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;

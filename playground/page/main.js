@@ -1,7 +1,7 @@
 /* What is on the page, and what happens when it is touched. */
 
 import { drawAnswers } from "./answers.js";
-import { ask, byId, element, newestOnly, signed } from "./ask.js";
+import { ask, byId, element, grouped, newestOnly, signed } from "./ask.js";
 import { beginInside, showInside } from "./inside.js";
 import { drawTraining } from "./training.js";
 import { blanked, drawWords, movedBlanks, walkWords } from "./words.js";
@@ -49,7 +49,9 @@ const showScore = newestOnly((question) => ask("/score", question), (answer, err
 function scoreText({ score, perplexity }) {
   const before = state.before;
   const change = before === undefined ? "" : `${signed(score - before)} nats by your choice · `;
-  return `${change}score ${signed(score)} nats · perplexity ${perplexity.toFixed(1)}`;
+  return `${change}score ${signed(score)} nats · perplexity ${
+    perplexity < 100 ? perplexity.toFixed(1) : grouped(perplexity)
+  }`;
 }
 
 const fillAll = async ({ text, models, topK }) =>
@@ -159,7 +161,7 @@ function chooseModel() {
 }
 
 function showStep() {
-  byId("step").textContent = shownStep() ?? "last";
+  byId("step").textContent = shownStep() ?? "the last one";
 }
 
 async function begin() {

@@ -57,7 +57,8 @@ export function drawWords(text, tokens, blanks, surprises, onPress) {
       const pieces = pressed
         ? [element("span", { className: "piece", text: "____" })]
         : word.tokens.map((token, piece) => {
-          const span = element("span", { className: "piece", text: text.slice(token.start, token.end) });
+          const letters = element("span", { className: "letters", text: text.slice(token.start, token.end) });
+          const span = element("span", { className: "piece", children: [letters] });
           if (!known) return span;
           const rank = nats.get(token.start).rank;
           span.style.setProperty("--surprise", Math.min(1, -scored[piece] / MOST_SURPRISE));

@@ -132,7 +132,8 @@
           range: (_, low, high) => {
             const room = 0.08 * (high - low || high || 1);
             const fromLeast = panel === "loss" || figure.dataset.zoomed === "true";
-            return fromLeast ? [low - room, high + room] : [0, high + room];
+            if (fromLeast || low < 0) return [low - room, Math.max(high, fromLeast ? high : 0) + room];
+            return [0, high + room];
           },
         },
       },

@@ -87,6 +87,18 @@ testInChromium(
         }`,
       );
     });
+    await t.step("every text is readable, light and dark, on the strongest of colours too", async () => {
+      await page.value(`(() => {
+        document.getElementById("figures").click();
+        for (const node of document.querySelectorAll(".piece")) node.style.setProperty("--surprise", 1);
+        for (const node of document.querySelectorAll(".look")) node.style.setProperty("--share", 1);
+      })()`);
+      for (const scheme of ["light", "dark"] as const) {
+        await page.scheme(scheme);
+        await new Promise((resolve) => setTimeout(resolve, 400)); // colours change slowly
+        assertEquals(await page.faint(), [], scheme);
+      }
+    });
     await t.step("the slider goes back to checkpoints, and their answers stand in a table", async () => {
       await page.until(`document.querySelectorAll("#training tbody tr").length === 3`);
       await page.value(`(() => { const slider = document.getElementById("steps"); slider.value = 0;
