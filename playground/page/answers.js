@@ -48,7 +48,10 @@ export function drawAnswers(columns, onPick) {
     });
   }
   byId("answers").style.setProperty("--in-row", inRow(columns.length, Math.max(1, count)));
+  const isFocused = byId("answers").contains(document.activeElement);
   byId("answers").replaceChildren(...cards);
+  // Whoever puts an answer in by keyboard goes on at the next blank, or at the words.
+  if (isFocused) document.querySelector('.answer, #words [tabindex="0"]')?.focus();
   byId("no-blank").hidden = count > 0;
   byId("filled").textContent = count > 0 ? columns[0].filled : "";
 }

@@ -21,8 +21,10 @@ const showAttention = newestOnly((question) => ask("/attention", question), (ans
   askNear();
 });
 
-const showNear = newestOnly((question) => ask("/neighbours", question), (answer, _error, { text }) => {
+const showNear = newestOnly((question) => ask("/neighbours", question), (answer, error, { text }) => {
   byId("near-title").textContent = `Nearest tokens to ${text}`;
+  byId("near-problem").hidden = error === undefined;
+  byId("near-problem").textContent = error?.message ?? "";
   byId("near").replaceChildren(...(answer?.neighbours ?? []).map(({ token, similarity }) =>
     element("li", {
       dir: "auto",
@@ -52,6 +54,7 @@ function shares({ probabilities }) {
 function draw() {
   const { tokens } = state.answer, given = shares(state.answer), bar = byId("looks");
   const isFocused = bar.contains(document.activeElement);
+  bar.dir = getComputedStyle(byId("words")).direction; // its first token says nothing of the text
   bar.replaceChildren(...tokens.map(({ token }, i) => {
     const button = element("button", { type: "button", className: "look", text: token, dir: "auto" });
     button.style.setProperty("--share", Math.sqrt(given[i]));
@@ -78,6 +81,7 @@ function askNear() {
   if (text !== "") showNear({ model: state.model, text, top_k: 12 });
   else {
     byId("near-title").textContent = "Nearest tokens";
+    byId("near-problem").hidden = true;
     byId("near").replaceChildren();
   }
 }

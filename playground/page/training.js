@@ -20,7 +20,7 @@ export function drawTraining(rows, current) {
       const cells = blanks.map(({ answers }) => {
         const best = answers.slice(0, ANSWERS_IN_ROW);
         const text = best.map(({ word, joined, probability }) => `${joined ? "…" : ""}${word} ${percent(probability)}`);
-        return element("td", { text: text.join("  "), dir: "auto" });
+        return element("td", { text: text.join(" · "), dir: "auto" });
       });
       const row = element("tr", { children: [element("th", { text: String(step), scope: "row" }), ...cells] });
       if (step === current) row.setAttribute("aria-current", "true");

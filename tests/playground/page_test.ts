@@ -68,6 +68,13 @@ testInChromium(
       for (const key of ["ArrowRight", "ArrowRight", "Enter"]) await page.key(key);
       await page.until(`document.querySelectorAll(".word")[2]?.ariaLabel === "blank, was sees"`);
       assertEquals(await page.value(`document.activeElement.ariaLabel`), "blank, was sees");
+      await page.until(`${answers} === 8`);
+      await page.value(`document.querySelector(".answer").focus()`);
+      await page.key("Enter");
+      await page.until(`${answers} === 0`);
+      assertEquals(await page.value(`document.activeElement.className`), "word", "and goes on at the words");
+      await type("The cat ____ the dog.");
+      await page.until(`${answers} === 8`);
     });
     await t.step("a token's attention and neighbours are shown, by keyboard too", async () => {
       await page.value(`document.getElementById("inside").open = true; 1`);
@@ -118,6 +125,8 @@ testInChromium(
       assertEquals(await page.value("document.title"), "cloze playground");
       await type("שלום 👩‍👩‍👧 ____ 고양이");
       await page.until(`document.querySelector(".word")?.ariaLabel.startsWith("שלום") && ${answers} > 0`);
+      await page.until(`getComputedStyle(document.getElementById("looks")).direction === "rtl"`);
+      await page.until(`document.getElementById("near-problem").textContent.includes("the vocabulary lacks")`);
     });
     await t.step("an empty text is no problem, and one that is too long is said", async () => {
       await type("");

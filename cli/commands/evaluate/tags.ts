@@ -12,7 +12,7 @@ import { TOKEN_CLASSIFICATION } from "../../../tasks/token_classification.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
 import { checkTags, cutSentences, readSentences, sayCut } from "../../tagged_sentences.ts";
-import { note, warn, writeOut } from "../../terminal.ts";
+import { folded, note, outColumns, warn, writeOut } from "../../terminal.ts";
 import { checkUnknown, unknownLine } from "../../unknown_words.ts";
 import type { EvaluateOptions } from "./flags.ts";
 
@@ -48,5 +48,6 @@ export async function evaluateTags(
   const { signal } = new AbortController();
   const evaluation = await TOKEN_CLASSIFICATION.evaluate(engine, cut.sequences, labels, signal);
   const json = { model: path, labels, ...evaluation };
-  await writeOut(`${values.json === true ? JSON.stringify(json) : classificationLine(evaluation)}\n`);
+  const lines = folded(classificationLine(evaluation), outColumns(), "  ");
+  await writeOut(`${values.json === true ? JSON.stringify(json) : lines.join("\n")}\n`);
 }

@@ -14,7 +14,7 @@ import { labeledLimits } from "../../../tasks/finetuning_task.ts";
 import { valueLine } from "../../../tasks/sequence_classification.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
-import { note, warn, writeOut } from "../../terminal.ts";
+import { folded, note, outColumns, warn, writeOut } from "../../terminal.ts";
 import { checkUnknown, unknownLine } from "../../unknown_words.ts";
 import { kindOfTexts } from "../finetune/labeled_text.ts";
 import { readTexts } from "../finetune/text.ts";
@@ -64,7 +64,8 @@ export async function evaluateTexts(
   const evaluation = await kind.task.evaluate(engine, cut.sequences, labels, new AbortController().signal);
   const json = { model: path, labels, problem_type, ...evaluation };
   const each: string[] = (evaluation.by_value ?? []).map((value: ValueResult, k: number) =>
-    `\n${visibleLine(labels[k])}: ${valueLine(value)}`
+    `${visibleLine(labels[k])}: ${valueLine(value)}`
   );
-  await writeOut(`${values.json === true ? JSON.stringify(json) : kind.line(evaluation) + each.join("")}\n`);
+  const lines = [kind.line(evaluation), ...each].flatMap((line) => folded(line, outColumns(), "  "));
+  await writeOut(`${values.json === true ? JSON.stringify(json) : lines.join("\n")}\n`);
 }
