@@ -69,15 +69,26 @@ export async function answerLines<P>(
   return failed ? 1 : 0;
 }
 
-async function answerSource<P>(answerer: Answerer<P>, { name, entries, findings }: AnswerSource): Promise<boolean> {
-  let good = true;
+async function answerSource<P>(answerer: Answerer<P>, source: AnswerSource): Promise<boolean> {
+  const { name, entries, findings } = source;
+  let good = true, isEmpty = true;
   for await (const waiting of entries()) {
+    isEmpty &&= waiting.every(isBlank);
     if (!await answerGroup(answerer, waiting, name)) good = false;
   }
   const found = findings();
   if (found.length > 0) note(`note: ${name === undefined ? "" : `${name}: `}${found.join(", ")}`);
+  // What is piped in may well be nothing, and a folder may have files without text.
+  if (isEmpty && source.isNamed === true) {
+    throw new ClozeError("input", `${name} has no text in it`, {
+      hint: "give a file that has; of records, --text-column says where the text is",
+    });
+  }
   return good;
 }
+
+const isBlank = ({ problem, text, pair = "" }: Entry) =>
+  problem === undefined && text.trim() === "" && pair.trim() === "";
 
 /** Answers the entries that wait, in one go; returns whether all could be. */
 async function answerGroup<P>(answerer: Answerer<P>, waiting: Entry[], name: string | undefined): Promise<boolean> {
@@ -85,7 +96,7 @@ async function answerGroup<P>(answerer: Answerer<P>, waiting: Entry[], name: str
   const prepared: P[] = [], inputs: Texts[] = [];
   const placeOf = async (entry: Entry) => `${name === undefined ? "" : `${name}: `}${await entry.place()}`;
   for (const entry of waiting) {
-    if (entry.problem === undefined && entry.text.trim() === "" && (entry.pair ?? "").trim() === "") continue;
+    if (isBlank(entry)) continue;
     try {
       if (entry.problem !== undefined) throw entry.problem;
       const ready = answerer.prepare(entry);

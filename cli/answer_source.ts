@@ -25,6 +25,8 @@ export interface Entry extends Texts {
 export interface AnswerSource {
   /** For messages; standard input has none where it is all there is. */
   name: string | undefined;
+  /** Whether it is a file that was asked for by its name. */
+  isNamed?: boolean;
   /** Groups of those that are there at once. @throws {ClozeError} `io`, `input` if no more can be read. */
   entries: () => AsyncGenerator<Entry[]>;
   /** What was left out or replaced, in words, once all has been read. */

@@ -48,8 +48,12 @@ export async function sourcesOf(
     try {
       const found = await expandPaths([path], callerFolder(), options);
       files.push(...found);
-      const named = (file: string) => fileSource(file, found.length > 1 ? file : path, values, columns);
-      sources.push(...await Promise.all(found.map(named)));
+      const isNamed = found.length === 1;
+      const source = async (file: string) => ({
+        ...await fileSource(file, isNamed ? path : file, values, columns),
+        isNamed,
+      });
+      sources.push(...await Promise.all(found.map(source)));
     } catch (error) {
       if (!(error instanceof ClozeError) || error.code === "usage") throw error;
       sources.push(error);

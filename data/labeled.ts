@@ -93,7 +93,12 @@ export async function readLabeled(
       });
     }
   }
-  if (records.length === 0) throw new ClozeError("input", `${file} has no records in it`);
+  if (records.length === 0) {
+    throw new ClozeError("input", `${file} has no records in it`, {
+      hint:
+        "a table has the names of its columns in its first line and a record on each other one, a .jsonl file on every line",
+    });
+  }
   return records;
 }
 

@@ -84,8 +84,9 @@ function endsWithReturns(bytes: Uint8Array): boolean {
 export function nulError(file: string, line: number, beginning?: Uint8Array): ClozeError {
   const encoding = beginning === undefined ? undefined : wideEncoding(beginning);
   return new ClozeError("input", `${file} is not a text file: it has a NUL byte at or after line ${line}`, {
-    hint: encoding &&
-      `it looks like ${encoding} text: convert it first, for example with: iconv -f ${encoding} -t UTF-8`,
+    hint: encoding === undefined
+      ? "give text, or what holds text: .parquet, and .gz and .zst of a text"
+      : `it looks like ${encoding} text: convert it first, for example with: iconv -f ${encoding} -t UTF-8`,
   });
 }
 

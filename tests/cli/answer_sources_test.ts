@@ -41,6 +41,21 @@ testWithCore("predict and evaluate --sentences read what --data reads", async (t
     assertStringIncludes(stderr, "f.txt: line 2: it is not UTF-8 text");
   });
 
+  await t.step("a file without text is named, if it was asked for by name; standard input may be empty", async () => {
+    Deno.mkdirSync(`${place.path}/some`);
+    write("some/none.txt", "\n \n");
+    write("some/one.txt", `${sentence("emu")}\n`);
+    write("none.csv", "text\n");
+    for (const name of ["some/none.txt", "none.csv"]) {
+      const { code, inputs, stderr } = await predict([name, "b.txt.gz"]);
+      assertEquals([code, inputs], [1, [sentence("bird")]]);
+      assertStringIncludes(stderr, `error: ${name} has no text in it\nhint: give a file that has`);
+    }
+    const glob = await predict(["some/*"]);
+    assertEquals([glob.code, glob.inputs], [0, [sentence("emu")]], glob.stderr);
+    assertEquals((await predict([], "")).code, 0);
+  });
+
   await t.step("a compressed file that is cut off, after what could be read", async () => {
     write("cut.txt.gz", gzipSync(`${sentence("dog")}\n`.repeat(20_000)).subarray(0, -6));
     const { code, inputs, stderr } = await predict(["cut.txt.gz", "a.txt"]);

@@ -89,7 +89,7 @@ testWithCore(
     assertEquals(made.code, 0, made.stderr);
     for (
       const said of [
-        "lists of numbers, such as -0.5, 0",
+        "regression: labels stand in several columns",
         "valence from -0.5 to 1.5, arousal from 0 to 1.5",
         "mean of 2 values: Pearson",
       ]
@@ -98,6 +98,7 @@ testWithCore(
     }
     const listed = await tune("jsonl", "listed", ...flags);
     assertEquals(listed.code, 0, listed.stderr);
+    assertStringIncludes(listed.stderr, "lists of numbers, such as -0.5, 0");
     const bytes = ["named", "listed"].map((name) => Deno.readFileSync(`${place.path}/${name}/model.safetensors`));
     assertEquals(bytes[0], bytes[1], "the same values give the same model");
     const labels = (name: string) => JSON.parse(Deno.readTextFileSync(`${place.path}/${name}/config.json`)).id2label;
@@ -139,6 +140,19 @@ testWithCore(
     await refused("line 1: the label is [1.5,null]", '{"text": "a", "label": [1.5, null]}\n' + rest, ...regression);
     await refused("line 1 is not JSON", '{"text": "a", "label": [1.5, NaN]}\n' + rest, ...regression);
     await refused("[-0.5], but has to be 2 numbers", rest + '{"text": "a", "label": [-0.5]}\n');
+    place.file("nan.csv", "text,valence,arousal\na,1,2\nb,nan,2\n");
+    const data = ["--train", "nan.csv", "--valid", "valid.csv", ...columns];
+    const nan = await place.cloze(["finetune", "--model", "model", ...data, "--output", "x"]);
+    assertStringIncludes(
+      nan.stderr,
+      "nan.csv: the label of a text is [nan, 2], but has to be 2 numbers, valence, arousal",
+    );
+    const twice = await tune("csv", "x", "--label-column", "valence,valence");
+    assertEquals(twice.code, 2);
+    assertStringIncludes(twice.stderr, "--label-column names the column valence twice");
+    const folder = await place.cloze(["evaluate", "--model", "named", "named"]);
+    assertEquals(folder.code, 1);
+    assertStringIncludes(folder.stderr, "--data is the folder named, but has to be one file of labeled text");
     const several = await tune("csv", "x", ...columns, "--problem-type", "multi_label_classification");
     assertStringIncludes(several.stderr, "--label-column names several columns, and those are for values");
   },

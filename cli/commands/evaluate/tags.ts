@@ -11,6 +11,7 @@ import { classificationLine } from "../../../tasks/sequence_classification.ts";
 import { TOKEN_CLASSIFICATION } from "../../../tasks/token_classification.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
+import { checkFile } from "../../labeled_file.ts";
 import { checkTags, cutSentences, readSentences, sayCut } from "../../tagged_sentences.ts";
 import { folded, note, outColumns, warn, writeOut } from "../../terminal.ts";
 import { checkUnknown, unknownLine } from "../../unknown_words.ts";
@@ -27,6 +28,7 @@ export async function evaluateTags(
   const { config, tokenizer, path } = folder;
   const longest = Math.min(values["max-sequence-length"] ?? FINETUNE_DEFAULTS.max_sequence_length, longestText(config));
   const sentences: TaggedSentence[] = [];
+  for (const file of files) await checkFile("data", file);
   for (const file of files) {
     const read = await readSentences(file, values);
     checkTags(read, file, labels, `${path} has`);

@@ -14,6 +14,7 @@ import { labeledLimits } from "../../../tasks/finetuning_task.ts";
 import { valueLine } from "../../../tasks/sequence_classification.ts";
 import { inferenceOptions, noteDevice, noteTensors } from "../../device.ts";
 import { refuseFlags } from "../../flags/refuse_flags.ts";
+import { checkFile } from "../../labeled_file.ts";
 import { folded, note, outColumns, warn, writeOut } from "../../terminal.ts";
 import { checkUnknown, unknownLine } from "../../unknown_words.ts";
 import { kindOfTexts } from "../finetune/labeled_text.ts";
@@ -43,6 +44,7 @@ export async function evaluateTexts(
     longestText(config),
   );
   const records: LabeledText[] = [], recorded = await recordedColumns(path);
+  for (const file of files) await checkFile("data", file);
   for (const file of files) records.push(...await readTexts(file, values, folder, recorded));
   kind.check(records, labels, names.valid, path);
   const sample = new UnknownSample();

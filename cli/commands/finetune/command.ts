@@ -23,6 +23,7 @@ import { Schedule } from "../../../training/schedule.ts";
 import { train } from "../../../training/train.ts";
 import { checkTextFlags } from "../../corpus.ts";
 import { noteDevice, noteTensors } from "../../device.ts";
+import { checkFile } from "../../labeled_file.ts";
 import { resolve } from "../../paths.ts";
 import { type Stop, stopSignals } from "../../stop_signals.ts";
 import { bold, note, warn } from "../../terminal.ts";
@@ -40,7 +41,6 @@ import {
 import type { FinetuneOptions } from "./flags.ts";
 import { type Both, type CutFile, type Kind, labeledFile } from "./kind.ts";
 import { kindOf } from "./kinds.ts";
-import { checkFile } from "./labeled_text.ts";
 import { FinetuneObserver, newParts, sayEnd, sayModel } from "./view.ts";
 
 /** Runs the command. */

@@ -2,7 +2,6 @@
 
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { counted } from "../../../config/numbers.ts";
-import { regularFile } from "../../../config/regular_file.ts";
 import type { LabeledText } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import { classifierDropout, classifierHeads, type ProblemType } from "../../../model/model_heads.ts";
@@ -12,7 +11,6 @@ import {
   SEQUENCE_CLASSIFICATION,
 } from "../../../tasks/sequence_classification.ts";
 import { surestMistakes } from "../../../tasks/surest_mistakes.ts";
-import { resolve } from "../../paths.ts";
 import { cutTexts } from "./cut_texts.ts";
 import type { FinetuneOptions } from "./flags.ts";
 import type { Kind } from "./kind.ts";
@@ -20,17 +18,6 @@ import { SEVERAL_LABELS, VALUES } from "./targeted_text.ts";
 import { byNumber, TEXT_KIND, type TextKind, warnOfTexts } from "./text.ts";
 import { problemType } from "./text_problem.ts";
 import { sayData } from "./view.ts";
-
-/** @throws {ClozeError} if what the flag names is not one file. */
-export async function checkFile(flag: "train" | "valid", file: string): Promise<void> {
-  const isFolder = await Deno.stat(resolve(file)).then((info) => info.isDirectory, () => false);
-  if (isFolder) {
-    throw new ClozeError("input", `--${flag} is the folder ${file}, but has to be one file of labeled text`, {
-      hint: "give a .tsv, .csv, .jsonl, .json or .parquet file",
-    });
-  }
-  regularFile(resolve(file));
-}
 
 /** The classes: those of a classifier that is trained further, or those of the training file. */
 function labelsOf(

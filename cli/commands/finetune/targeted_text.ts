@@ -89,7 +89,7 @@ export const VALUES: TextKind<TargetedSequence, Cut, RegressionEvaluation> = {
     if (new Set(data.train.map((record) => valuesOf(record)!.join())).size < 2) {
       throw new ClozeError(
         "input",
-        `all values of ${values.train} are ${data.train[0].label}: there is nothing to learn`,
+        `all values of ${values.train} are ${valuesOf(data.train[0])!.join(", ")}: there is nothing to learn`,
         {
           hint: "--label-column says where the values are",
         },
@@ -118,6 +118,8 @@ export const VALUES: TextKind<TargetedSequence, Cut, RegressionEvaluation> = {
 /** Values are called like their columns, if those have names, and otherwise as transformers calls what has none. */
 function namesOf(column = "label", count: number): string[] {
   const columns = column.split(",");
+  const twice = columns.find((name, i) => columns.indexOf(name) < i);
+  if (twice !== undefined) throw new ClozeError("usage", `--label-column names the column ${twice} twice`);
   if (columns.length === count && !columns.some((name) => /^\d+$/.test(name))) return columns;
   return count === 1 ? ["label"] : Array.from({ length: count }, (_, i) => `LABEL_${i}`);
 }

@@ -28,6 +28,7 @@ export function problemType(
   };
   if (values["label-separator"] !== undefined) return "multi_label_classification";
   const lists = records.filter(({ labels }) => labels !== undefined).length;
+  if (lists > 0 && values["label-column"]?.includes(",")) return say("regression", "labels stand in several columns");
   const fraction = records.find((record) => valuesOf(record)?.some((value) => !Number.isInteger(value)));
   if (fraction !== undefined && records.every((record) => valuesOf(record) !== undefined)) {
     const what = lists > 0 ? "lists of numbers" : "numbers";
