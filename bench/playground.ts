@@ -21,7 +21,7 @@ const WORDS = "In the fall the leaves of the trees are red.";
 const WATCH = `{
   let pressed;
   window.measured = [];
-  for (const type of ["mousedown", "keydown"]) {
+  for (const type of ["click", "keydown"]) {
     addEventListener(type, ({ timeStamp }) => pressed = timeStamp, true);
   }
   new MutationObserver(() => {
@@ -53,7 +53,7 @@ async function start(place: Place) {
   };
   const key = until(child.stderr, /Bearer \S+/);
   const address = await until(child.stdout, /http\S+(?=\n)/);
-  return { child, began, address_ms: Date.now() - began, address, key: await key };
+  return { child, began, address_ms: Date.now() - began, address, key };
 }
 
 type Started = Awaited<ReturnType<typeof start>>;
@@ -130,7 +130,7 @@ async function measure(place: Place, rounds: number) {
         const began = performance.now();
         const response = await fetch(new URL("/fill", started.address), {
           method: "POST",
-          headers: { authorization: started.key, "content-type": "application/json" },
+          headers: { authorization: await started.key, "content-type": "application/json" },
           body: JSON.stringify(question),
         });
         const { blanks } = await response.json();

@@ -24,6 +24,8 @@ export interface PlaygroundOptions extends ShelfOptions {
 /** Questions that wait for the engine at most; whoever asks more has to ask again. */
 const MOST_WAITING = 32;
 const MOST_ANSWERS = 200;
+/** A browser that is going to open the page has done so by then. */
+const PAINT_MS = 300;
 
 /** What a model is asked, by the path of the request. */
 const QUESTIONS: Record<string, (model: PlaygroundModel, question: Record<string, unknown>) => unknown> = {
@@ -39,6 +41,8 @@ export class Playground implements AsyncDisposable {
   readonly #shelf: Shelf;
   readonly #server: LocalServer;
   #waiting = 0;
+  /** Resolved when somebody has asked for the models, as the page does when it is there. */
+  readonly #seen = Promise.withResolvers<void>();
 
   /** @throws {ClozeError} if the port is taken. */
   constructor(options: PlaygroundOptions) {
@@ -52,13 +56,16 @@ export class Playground implements AsyncDisposable {
   }
 
   /**
-   * Opens the first model before it is asked for; the page is served meanwhile.
+   * Opens the first model before it is asked for, but not before the page: reading a tokenizer keeps this thread busy.
    *
    * @returns of each model, what a person should know of how its tokenizer was read.
    * @throws {ClozeError} if one of the models cannot be used.
    */
-  begin(): Promise<(readonly string[])[]> {
-    return this.#shelf.begin();
+  async begin(): Promise<(readonly string[])[]> {
+    const wait = setTimeout(this.#seen.resolve, PAINT_MS);
+    await this.#seen.promise;
+    clearTimeout(wait);
+    return await this.#shelf.begin();
   }
 
   get port(): number {
@@ -91,7 +98,9 @@ export class Playground implements AsyncDisposable {
     if (isAsset) return text(ASSETS[pathname].text, ASSETS[pathname].type);
     guard.checkKey(request);
     if (pathname === "/models") {
-      return json({ version: VERSION, models: await this.#shelf.entries() } satisfies ModelsAnswer);
+      const answer = { version: VERSION, models: await this.#shelf.entries() } satisfies ModelsAnswer;
+      this.#seen.resolve();
+      return json(answer);
     }
     const question = await readQuestion(request);
     if (this.#waiting >= MOST_WAITING) throw new Refusal(429, "too many questions wait for an answer; ask again");
