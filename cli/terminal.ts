@@ -147,7 +147,7 @@ export function warn(message: string, hint?: string): void {
   labelled("warning:", 33, message, hint);
 }
 
-/** A terminal gets its lines broken at words; a hint with a command in it is left whole, so that it can be copied. */
+/** A terminal gets its lines broken at words; a command in a hint is left whole, so that it can be copied. */
 function labelled(label: string, colour: number, message: string, hint: string | undefined): void {
   endProgress();
   const fit = (text: string) => isTerminal() ? folded(text, terminalSize().columns) : [text];
@@ -155,8 +155,18 @@ function labelled(label: string, colour: number, message: string, hint: string |
   const painted = colours() ? styled(colour, 39, label) + first.slice(label.length) : first;
   write(`${[shown(painted), ...rest].join("\n")}\n`);
   if (hint === undefined) return;
-  const text = `hint: ${visibleLine(hint)}`, isCommand = text.includes(`${program()} `);
-  write(`${(isCommand ? [text] : fit(text)).join("\n")}\n`);
+  const lines = isTerminal()
+    ? hintLines(visibleLine(hint), program(), terminalSize().columns)
+    : [`hint: ${visibleLine(hint)}`];
+  write(`${lines.join("\n")}\n`);
+}
+
+/** A hint in lines. A command in it is whole; behind a colon it has a line of its own where all would be too wide. */
+export function hintLines(hint: string, program: string, columns: number): string[] {
+  const text = `hint: ${hint}`;
+  if (widthOf(text) <= columns || !text.includes(`${program} `)) return folded(text, columns);
+  const at = hint.indexOf(`: ${program} `);
+  return at < 0 ? [text] : [...folded(`hint: ${hint.slice(0, at + 1)}`, columns), `  ${hint.slice(at + 2)}`];
 }
 
 /** Columns that standard output has: no limit where it is no terminal. */

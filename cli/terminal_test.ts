@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { cut, folded, hanging, table, terminalSize, widthOf } from "./terminal.ts";
+import { cut, folded, hanging, hintLines, table, terminalSize, widthOf } from "./terminal.ts";
 
 Deno.test("terminalSize takes a terminal that does not know its size for one of the usual size", () => {
   const usual = { columns: 80, rows: 24 };
@@ -43,4 +43,17 @@ Deno.test("table puts the names of columns on two lines where it would be too wi
   assertEquals(table(rows, 29), ["by script  95% interval   n", "한글          0.0%–0.3%  12"]);
   assertEquals(table(rows, 26), ["by            95%", "script   interval   n", "한글    0.0%–0.3%  12"]);
   assertEquals(table(rows, 20, "n"), ["by            95%", "script   interval", "한글    0.0%–0.3%"]);
+});
+
+Deno.test("hintLines leaves a command whole, on a line of its own where it would be broken", () => {
+  assertEquals(hintLines("train one with: cloze pretrain", "cloze", 40), ["hint: train one with: cloze pretrain"]);
+  assertEquals(hintLines("train one with: cloze pretrain --steps 9", "cloze", 20), [
+    "hint: train one",
+    "with:",
+    "  cloze pretrain --steps 9",
+  ]);
+  assertEquals(hintLines("cloze pretrain --steps 9 makes one", "cloze", 20), [
+    "hint: cloze pretrain --steps 9 makes one",
+  ]);
+  assertEquals(hintLines("give another folder", "cloze", 20), ["hint: give another", "folder"]);
 });
