@@ -148,6 +148,19 @@ testWithCore("finetune on pairs makes a classifier that predict gives pairs", as
     assertEquals([records.code, records.stdout.trim().split("\n").length], [0, 4], records.stderr);
   });
 
+  await t.step("finetune says when it trains such a model further on single texts", async () => {
+    const further = ["finetune", "--model", "same", ...files, "--text-column", "question", "--epochs", "0.1"];
+    const single = await place.cloze([...further, "--output", "single"]);
+    assertStringIncludes(
+      single.stderr,
+      "warning: the model was fine-tuned on pairs of texts, and here each record is read as one",
+    );
+    assertStringIncludes(single.stderr, "hint: for pairs: --pair-column answer");
+    assertStringIncludes(single.stderr, "--epochs 0.3 --output single-0.3-epochs");
+    const pairs = await place.cloze([...further, "--pair-column", "answer", "--output", "pairs"]);
+    assertEquals([pairs.code, pairs.stderr.includes("was fine-tuned on pairs")], [0, false], pairs.stderr);
+  });
+
   await t.step("and says what is no pair", async () => {
     place.file("lacks.jsonl", '{"question": "a", "answer": null, "label": "same"}\n');
     const lacks = flags.map((word) => word === "train.tsv" ? "lacks.jsonl" : word);

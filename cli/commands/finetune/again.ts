@@ -116,6 +116,7 @@ export function checkResumeFlags(values: FinetuneOptions): void {
 /** The command of a run like that one with other epochs, into a folder beside it. */
 export function longerCommand(values: FinetuneOptions, epochs: number, shown: string): string {
   const { resume: _, ...given } = values;
+  epochs = Number(epochs.toPrecision(6)); // three times 0.1 is 0.30000000000000004
   const all: Record<string, unknown> = { ...given, epochs, output: `${shown.replace(/\/+$/, "")}-${epochs}-epochs` };
   const words = Object.entries(all).map(([name, value]) =>
     value === true ? ` --${name}` : ` --${name} ${quoted(String(value))}`

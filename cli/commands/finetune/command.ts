@@ -13,7 +13,12 @@ import { longestText } from "../../../model/families.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
 import { modelConfigJson } from "../../../model/model_heads.ts";
 import { saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
-import { checkLabeledFile, withdrawFinetuning, writeFinetuning } from "../../../run/finetune_record.ts";
+import {
+  checkLabeledFile,
+  recordedColumns,
+  withdrawFinetuning,
+  writeFinetuning,
+} from "../../../run/finetune_record.ts";
 import { MetricsFile } from "../../../run/metrics_file.ts";
 import { openRun } from "../../../run/run_folder.ts";
 import { finetuningMeasures, LabeledBatches, LastAnswers, trainedHeads } from "../../../tasks/finetuning_task.ts";
@@ -94,6 +99,13 @@ async function prepareAndTrain(
     ? await openModelFolder(resolve(values.model!), values)
     : await openModelFolder(start.folder);
   const config = start?.run.finetuning ?? configOf(values, folder);
+  const { "pair-column": pair } = start === undefined ? await recordedColumns(folder.path) : {};
+  if (pair !== undefined && values["pair-column"] === undefined) {
+    warn(
+      "the model was fine-tuned on pairs of texts, and here each record is read as one",
+      `for pairs: --pair-column ${pair}`,
+    );
+  }
   const asked = { output, shown, folder, config, values, record, stop, ...(start === undefined ? {} : { start }) };
   await finetune(asked, await kindOf(values));
 }

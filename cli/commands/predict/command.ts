@@ -126,7 +126,10 @@ async function open(folder: UnreadFolder, values: PredictOptions): Promise<Opene
     ready(model, model.folder.tokenizer);
     const { inputOf, ...pairs } = await asPairs();
     const takes = takenBy(pairs);
-    const invitation = `Type ${takes}; you are told which of these it is: ${model.labels.join(", ")}`;
+    const told = model.takesPairsOnly
+      ? "whether the second follows the first."
+      : `which of these it is: ${model.labels.join(", ")}.`;
+    const invitation = `Type ${takes}; you are told ${told}`;
     return { answerer: classifies(model, values, inputOf), model, takes, invitation, ...pairs };
   }
   const { "top-k": topK, targets } = values;
