@@ -64,17 +64,17 @@ const HOW_TO_READ = "What stood in the text is marked; under the best answer sta
 
 const sameIn = (lines: readonly Line[], { text }: Line) => lines.find((line) => line?.text === text);
 
-/** The sentence with what stood in it. */
+/** The sentence with what stood in it. `bdi`: text from right to left turns nothing around it. */
 function sentence({ text, answer }: Line): Html {
   const [before, ...after] = text.split("[MASK]");
-  return html`${before}<mark>${answer ?? "____"}</mark>${after.join("[MASK]")}`;
+  return html`<bdi>${before}<mark>${answer ?? "____"}</mark>${after.join("[MASK]")}</bdi>`;
 }
 
 /** The best answer with its probability, and the next ones. */
 function answers(line: Line | undefined, answer: string | undefined): Content {
   const [best, ...others] = line?.predictions ?? [];
   if (best === undefined) return "–";
-  const shown = (token: string) => (token === answer ? html`<mark>${token}</mark>` : token);
+  const shown = (token: string) => html`<bdi>${token === answer ? html`<mark>${token}</mark>` : token}</bdi>`;
   const next = others.map(({ token }, i) => html`${i > 0 ? " · " : ""}${shown(token)}`);
   return html`${shown(best.token)} ${percent(best.probability)}<span class="note">${next}</span>`;
 }

@@ -347,7 +347,8 @@ function mistakesSection({ run, mistakes }: ClassifierRecord): Html {
   if (mistakes === undefined) return html``;
   const value = (value: string) => values ? String(Number(Number(value).toPrecision(4))) : value;
   const kind = values ? "number" : "text";
-  const text = ({ text, pair }: Mistakes["lines"][number]) => pair === undefined ? text : html`${text}<br>${pair}`;
+  const text = ({ text, pair }: Mistakes["lines"][number]) =>
+    html`<bdi>${text}</bdi>${pair === undefined ? undefined : html`<br><bdi>${pair}</bdi>`}`;
   return html`
     <section>
       <h2>${values ? "Largest errors" : "Surest mistakes"}</h2>

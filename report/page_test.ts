@@ -57,6 +57,12 @@ Deno.test("runsPage has every part, and refers to nothing outside itself", () =>
   assertEquals(dataOf(page).runs.length, 1);
 });
 
+Deno.test("runsPage keeps the probability behind an answer from right to left", () => {
+  const page = document(runsPage([exampleRun({ answer: "שמש" })]), NOW);
+  assert(/<bdi>[^<]*<mark>שמש<\/mark>[^<]*<\/bdi>/.test(page), "the sentence");
+  assert(/<td[^>]*><bdi>(?:<mark>)?[^<]+(?:<\/mark>)?<\/bdi> \d+\.\d%/.test(page), "an answer");
+});
+
 Deno.test("runsPage shows next-sentence prediction only where it was trained", () => {
   assert(!document(runsPage([exampleRun()]), NOW).includes('data-panel="nsp_accuracy"'));
   const metrics = exampleMetrics().map((line) => line.kind === "evaluation" ? { ...line, nsp_accuracy: 0.6 } : line);
