@@ -202,10 +202,14 @@ export class FillMask extends OpenModel {
     };
   }
 
-  /** Fills the blanks of prepared lines, several in one call of the engine. */
-  async fillPrepared(lines: readonly PreparedLine[]): Promise<FilledLine[]> {
+  /**
+   * Fills the blanks of prepared lines, several in one call of the engine.
+   *
+   * @param known the answers for each blank while all are blank, best first, where the engine was asked for them before.
+   */
+  async fillPrepared(lines: readonly PreparedLine[], known?: Prediction[][][]): Promise<FilledLine[]> {
     if (this.#targets.length > 0) return await this.#chooseTargets(lines);
-    const masks = await this.#ask(lines);
+    const masks = known ?? await this.#ask(lines);
     const fillings = lines.map(({ ids, positions }, i) => new Filling(ids, positions, masks[i]));
     for (let open = fillings;;) {
       for (const filling of open) filling.settleSurest();
