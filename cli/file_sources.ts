@@ -98,11 +98,13 @@ async function fileSource(
       for await (const records of recordTexts({ file, format, from: 0, to: Infinity }, config, report, columns)) {
         for (let at = 0; at < records.length; at += GROUP) {
           yield await Promise.all(
-            records.slice(at, at + GROUP).map(async ({ text, pair, place, problem }) => ({
+            records.slice(at, at + GROUP).map(async ({ text, pair, place, wrong, problem }) => ({
               text: text ?? "",
               ...(pair === undefined ? {} : { pair }),
               place,
-              ...(text === undefined ? { problem: await problem() } : {}),
+              ...(wrong === undefined
+                ? {}
+                : { problem: new ClozeError("input", `it ${wrong}`, { hint: (await problem()).hint }) }),
             })),
           );
         }

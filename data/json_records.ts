@@ -4,7 +4,7 @@ import { ClozeError, messageOf } from "../config/cloze_error.ts";
 import { findColumns, joined, kindOf, listOf } from "./columns.ts";
 import { JsonSplitter } from "./json_splitter.ts";
 import { SKIPPED, textLines } from "./lines.ts";
-import type { FileRecord, RecordOptions } from "./record.ts";
+import { type FileRecord, Lacking, type RecordOptions } from "./record.ts";
 import { readText } from "./text_blocks.ts";
 import { isWellFormed, soundRecord } from "./well_formed.ts";
 
@@ -15,6 +15,7 @@ export async function* readJsonLines(
   options: RecordOptions,
   linesBefore: () => Promise<number>,
 ): AsyncGenerator<FileRecord[]> {
+  const mayLack = lackingBehindFirst(options);
   let number = 0;
   for await (const block of blocks) {
     const records: FileRecord[] = [];
@@ -23,7 +24,7 @@ export async function* readJsonLines(
         const at = ++number;
         if (line === SKIPPED || line.trim() === "") continue;
         const place = async () => `line ${await linesBefore() + at}`;
-        const made = recordOf(line, file, place, options);
+        const made = recordOf(line, file, place, mayLack());
         const record = made instanceof Promise ? await made : made;
         if (record !== undefined) records.push(record);
       }
@@ -37,7 +38,7 @@ export async function* readJsonLines(
 
 /** The records of a .json file: of an array, or one after another. */
 export async function* readJson(file: string, options: RecordOptions): AsyncGenerator<FileRecord[]> {
-  const { on_invalid } = options.config;
+  const { on_invalid } = options.config, mayLack = lackingBehindFirst(options);
   const splitter = new JsonSplitter(file);
   const take = async (values: ReturnType<JsonSplitter["push"]>) => {
     const records: FileRecord[] = [];
@@ -47,7 +48,7 @@ export async function* readJson(file: string, options: RecordOptions): AsyncGene
         if (on_invalid === "skip") continue;
       }
       const place = () => Promise.resolve(`line ${line}`);
-      const made = recordOf(text.toWellFormed(), file, place, options);
+      const made = recordOf(text.toWellFormed(), file, place, mayLack());
       const record = made instanceof Promise ? await made : made;
       if (record !== undefined) records.push(record);
     }
@@ -57,6 +58,16 @@ export async function* readJson(file: string, options: RecordOptions): AsyncGene
   yield await take(splitter.finish());
 }
 
+/** Gives the options for the first record, which may lack no field, and then those for the others. */
+function lackingBehindFirst(options: RecordOptions): () => RecordOptions {
+  let next: RecordOptions = { ...options, mayLack: false };
+  return () => {
+    const now = next;
+    next = options;
+    return now;
+  };
+}
+
 /** A record, or none if it is left out; at once, unless something is wrong. */
 function recordOf(
   text: string,
@@ -64,7 +75,7 @@ function recordOf(
   place: FileRecord["place"],
   options: RecordOptions,
 ): FileRecord | Promise<FileRecord | undefined> {
-  const values = jsonFields(text, options.columns);
+  const values = jsonFields(text, options);
   if (values instanceof NoRecord) return refuse(values, file, place, options.hint);
   if (values.every(isWellFormed)) return { values, place };
   return soundRecord({ values, place }, file, "has half a surrogate pair (\\uD800 to \\uDFFF)", options);
@@ -98,7 +109,7 @@ const SHAPE =
 const LONG_TEXT = 1 << 20;
 const MOST_VALUES = 1 << 20;
 
-function jsonFields(text: string, columns: RecordOptions["columns"]): unknown[] | NoRecord {
+function jsonFields(text: string, { columns, mayLack = false }: RecordOptions): unknown[] | NoRecord {
   if (text.length > LONG_TEXT && holdsMoreThan(text, MOST_VALUES)) {
     return new NoRecord(`has more than ${MOST_VALUES} values in one record`, SHAPE);
   }
@@ -118,7 +129,10 @@ function jsonFields(text: string, columns: RecordOptions["columns"]): unknown[] 
     }
     const found = findColumns(field, (name) => fieldOf(parsed, name));
     if ("missing" in found) {
-      return new NoRecord(`has no field ${JSON.stringify(found.missing)}; it has: ${listOf(namesOf(parsed))}`);
+      const what = `has no field ${JSON.stringify(found.missing)}; it has: ${listOf(namesOf(parsed))}`;
+      if (!mayLack) return new NoRecord(what);
+      values.push(new Lacking(what));
+      continue;
     }
     values.push(joined(found.parts.map(({ value }) => value)));
   }

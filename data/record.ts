@@ -24,6 +24,22 @@ export interface RecordOptions {
   columns: (names: readonly string[]) => readonly string[];
   /** Which flags say so, for messages. */
   hint: string;
+  /**
+   * Whether a JSON record may lack a field that the first one has: it then has a {@linkcode Lacking} there. Unless given, it
+   * ends the reading, as it does where the first one lacks it: then the name is wrong.
+   */
+  mayLack?: boolean;
+}
+
+/** What a record has in place of a value that is not there. */
+export class Lacking {
+  /** The end of a sentence about the record. */
+  readonly what: string;
+
+  /** @param what such as `has no field "text"; it has: body` */
+  constructor(what: string) {
+    this.what = what;
+  }
 }
 
 /** A record. */

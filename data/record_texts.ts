@@ -3,7 +3,7 @@
 import type { CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { type ColumnsOf, kindOf, textOf } from "./columns.ts";
-import type { RecordOptions, RecordSource } from "./record.ts";
+import { Lacking, type RecordOptions, type RecordSource } from "./record.ts";
 import { readRecords } from "./records.ts";
 
 /** The text of a record. */
@@ -14,7 +14,9 @@ export interface RecordText {
   pair?: string;
   /** Where it is: its line or row. For messages. */
   place: () => Promise<string>;
-  /** What is wrong with a record without text. */
+  /** What is wrong with a record without text, as the end of a sentence about it. */
+  wrong?: string;
+  /** The same with file and place. */
   problem: () => Promise<ClozeError>;
 }
 
@@ -42,20 +44,23 @@ export async function* recordTexts(
   const hint = columnsOf === undefined
     ? `--text-column names the column or field of the text, by number in a table without names${others}`
     : "--text-column and --pair-column name the columns or fields of a pair, by number in a table without names";
-  for await (const records of readRecords(source, { config, report, columns, hint })) {
+  for await (const records of readRecords(source, { config, report, columns, hint, mayLack: true })) {
     yield records.map(({ values, place }) => {
-      const texts = values.map((value) => withLineFeeds(textOf(value))), wrong = texts.indexOf(undefined);
+      const texts = values.map((value) => withLineFeeds(textOf(value))), at = texts.indexOf(undefined);
+      const wrong = at < 0 ? undefined : whatIsWrong(values[at], asked![at]);
       return {
-        text: wrong < 0 ? texts[0] : undefined,
+        text: wrong === undefined ? texts[0] : undefined,
         ...(texts[1] === undefined ? {} : { pair: texts[1] }),
+        ...(wrong === undefined ? {} : { wrong }),
         place,
-        problem: async () => {
-          const what = `has ${kindOf(values[wrong])} in ${JSON.stringify(asked?.[wrong])}, not a text`;
-          return new ClozeError("input", `${file}: ${await place()} ${what}`, { hint });
-        },
+        problem: async () => new ClozeError("input", `${file}: ${await place()} ${wrong}`, { hint }),
       };
     });
   }
+}
+
+function whatIsWrong(value: unknown, column: string): string {
+  return value instanceof Lacking ? value.what : `has ${kindOf(value)} in ${JSON.stringify(column)}, not a text`;
 }
 
 function withLineFeeds(text: string | undefined): string | undefined {

@@ -68,7 +68,7 @@ testWithCore("predict and evaluate --sentences read what --data reads", async (t
     const jsonl = await predict(["d.jsonl", "a.txt"]);
     assertEquals(jsonl.inputs, ["fox", "dog", "cat"].map(sentence));
     assertEquals(jsonl.code, 1);
-    assertStringIncludes(jsonl.stderr, 'line 2 has a number in "text"');
+    assertStringIncludes(jsonl.stderr, 'd.jsonl: line 2: it has a number in "text"');
     const csv = await predict(["e.csv", "--text-column", "body"]);
     assertEquals([csv.code, csv.inputs], [0, [sentence("hen")]]);
     place.file("few.csv", `text,id\n${sentence("hen")},1\nx\n${sentence("pig")},2\n`);

@@ -102,7 +102,16 @@ testWithCore("finetune on pairs makes a classifier that predict gives pairs", as
     const bad = await predict("--model", "same", "bad.jsonl");
     assertEquals([bad.code, bad.stdout.split("\t").slice(1)], [1, ["The cat.", "A dog.\n"]]);
     assertStringIncludes(bad.stderr, "bad.jsonl: line 1: the second text of the pair is missing");
-    assertStringIncludes(bad.stderr, 'line 2 has a number in "answer", not a text');
+    assertStringIncludes(bad.stderr, 'bad.jsonl: line 2: it has a number in "answer", not a text');
+    place.file(
+      "lacks.jsonl",
+      '{"question": "a", "answer": "b"}\n{"question": "a"}\n{"question": "The cat.", "answer": "A dog."}\n',
+    );
+    const lacks = await predict("--model", "same", "lacks.jsonl", "--json");
+    assertEquals([lacks.code, lacks.stdout.trim().split("\n").length], [1, 2], "the others are answered");
+    assertStringIncludes(lacks.stderr, 'lacks.jsonl: line 2: it has no field "answer"; it has: question');
+    const none = await predict("--model", "same", "lacks.jsonl", "--pair-column", "reply");
+    assertEquals([none.stdout, none.stderr.match(/error/g)?.length], ["", 1], "a wrong name is told once");
     place.file("lines.txt", "a\tb\n");
     for (
       const [args, message] of [

@@ -49,5 +49,7 @@ export function inputsOf({ text, pair }: Texts, isPair: boolean): { input: strin
   }
   const missing = input.trim() === "" ? "first" : second.trim() === "" ? "second" : undefined;
   if (missing === undefined) return { input, pair: second };
-  throw new ClozeError("input", `the ${missing} text of the pair is missing`, pair === undefined ? { hint } : {});
+  throw new ClozeError("input", `the ${missing} text of the pair is missing`, {
+    hint: pair === undefined ? hint : "leave the record out, or give it both",
+  });
 }
