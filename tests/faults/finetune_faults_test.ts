@@ -41,6 +41,7 @@ testWithCore("finetune says what is wrong with its data, its flags and its model
   const missing = await place.cloze(["finetune", "--model", "model", "--train", "good.tsv"]);
   assertEquals(missing.code, 2);
   assertStringIncludes(missing.stderr, "needs --model DIR, --train FILE, --valid FILE and --output DIR");
+  assertStringIncludes(missing.stderr, "hint: deno run help finetune tells what it takes");
 
   await Deno.mkdir(`${place.path}/full`);
   place.file("full/mine.txt", "mine");

@@ -142,6 +142,7 @@ Deno.test("a folder that is no model is refused", async () => {
   const missing = await place.cloze(["predict", "--model", "nowhere"], { input: LINE });
   assertEquals(missing.code, 1);
   assertStringIncludes(missing.stderr, "nowhere/config.json: it does not exist");
+  assertStringIncludes(missing.stderr, "hint: a model is a folder with a config.json in it");
   const none = await place.cloze(["predict"], { input: LINE });
   assertEquals(none.code, 2);
   assertStringIncludes(none.stderr, "no finished run");
