@@ -140,6 +140,8 @@ Deno.test("classifiersPage of several says whether they can be compared, and whi
   const page = document(classifiersPage([example(), other]), NOW);
   assertStringIncludes(page, "their accuracies can be compared");
   assertStringIncludes(page, "The highest accuracy is that of reviews, 80.0%; next is other, 50.0%");
+  const even = document(classifiersPage([example(), example({ name: "other" })]), NOW);
+  assertStringIncludes(even, "reviews and other have the same accuracy, 80.0%.");
   const files = document(classifiersPage([example(), example({ name: "other", valid: "c".repeat(64) })]), NOW);
   assertStringIncludes(files, "They were measured on different files.");
   const classes = document(classifiersPage([example(), example({ name: "other", labels: ["a", "b", "c"] })]), NOW);

@@ -166,14 +166,21 @@ export function bestClassifier(records: readonly ClassifierRecord[]): Finding[] 
   const [best, second] = records.flatMap(({ name, evaluations }) => evaluations.slice(-1).map((e) => ({ name, ...e })))
     .sort((a, b) => b.accuracy - a.accuracy);
   if (second === undefined) return [];
+  const isAccuracy = accuracyOf(records[0]) === "accuracy";
+  if (percent(best.accuracy) === percent(second.accuracy)) {
+    const what = isAccuracy ? "accuracy" : "share of texts with all labels right";
+    return [{
+      tone: "neutral",
+      text: `${best.name} and ${second.name} have the same ${what}, ${percent(best.accuracy)}.`,
+    }];
+  }
   const apart = best.accuracy_interval[0] > second.accuracy_interval[1];
   return [{
     tone: "neutral",
-    text: `${
-      accuracyOf(records[0]) === "accuracy"
-        ? "The highest accuracy is that"
-        : "The most texts with all labels right are those"
-    } of ${best.name}, ${percent(best.accuracy)}; next is ${second.name}, ` +
+    text:
+      `${
+        isAccuracy ? "The highest accuracy is that" : "The most texts with all labels right are those"
+      } of ${best.name}, ${percent(best.accuracy)}; next is ${second.name}, ` +
       `${percent(second.accuracy)}. Their 95% intervals ${apart ? "do not overlap" : "overlap"}. Another seed would ` +
       "give other figures.",
   }];
