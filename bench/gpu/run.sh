@@ -67,6 +67,10 @@ info)
     within 30 libraries.txt ./cuda_tests --list
     ;;
 tests)
+    case ${2:-ops}-${3:-f32} in
+    ops-f32 | ops-bf16 | steps-f32 | steps-bf16) ;;
+    *) usage ;;
+    esac
     # One program each, so that a fault in one leaves the others a fresh context.
     for kind in ${2:-ops steps}; do
         for dtype in ${3:-f32 bf16}; do
@@ -93,6 +97,10 @@ rate)
     kill "$clocks" 2>/dev/null || true
     ;;
 torch)
+    if ! python3 -c 'import torch, transformers' 2>/dev/null; then
+        echo "python3 has no torch and transformers, so PyTorch was not measured" | tee "$out/torch.txt"
+        exit 0
+    fi
     within 240 rates.jsonl python3 training_step.py "$3" "$4" "$5" 20 "$peak" "$2"
     ;;
 profile)
@@ -100,7 +108,9 @@ profile)
         echo "ncu is not installed, so no kernel was profiled" | tee "$out/ncu.txt"
         exit 0
     fi
-    within 240 ncu.txt ncu --set basic --launch-skip 400 --launch-count 12 --kernel-name 'regex:attention|activation|norm_backward' ./gpu_rate base 512 32 2 "$peak"
+    # Of the hundred that a step launches of these, the last eight of its forward pass, the head's and the next twelve.
+    within 240 ncu.txt ncu --set basic --launch-skip 340 --launch-count 23 \
+        --kernel-name 'regex:attention_forward|attention_backward|gelu|residual_norm|norm_backward' ./gpu_rate base 512 32 2 "$peak"
     ;;
 esac
 exit $failed

@@ -39,7 +39,12 @@ struct Arguments {
 
 impl Arguments {
     /// Reads them, or says what is wrong. What is printed is always shown, so `--nocapture` changes nothing.
-    fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
+    fn parse(given: impl Iterator<Item = String>) -> Result<Self, String> {
+        // A value may also follow its flag behind a =.
+        let mut given = given.flat_map(|argument| match argument.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => vec![flag.to_string(), value.to_string()],
+            _ => vec![argument],
+        });
         let mut arguments = Self::default();
         while let Some(argument) = given.next() {
             match argument.as_str() {

@@ -10,6 +10,11 @@
 // Fibers switch by setjmp and longjmp; ucontext only makes their stacks.
 
 #define CLOZE_SIMULATED
+#ifdef ACTIVATION_BF16
+// Loaded libraries share their inline variables. The two programs have cells of other sizes (races.h), so each has its own:
+// in the same ones, one's accesses looked like another warp's of the other.
+#define sim sim_bf16
+#endif
 #undef _FORTIFY_SOURCE
 #ifdef __APPLE__
 // Its ucontext.h refuses to be included without the first, which hides what is not POSIX without the second.
