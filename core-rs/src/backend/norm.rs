@@ -46,7 +46,22 @@ pub trait NormOps: LinearOps {
         gradients: &mut Self::Buffer,
     );
 
-    /// The same, and `operand` receives d x times a dropout (that of what the residual was added to), as the operand of a
+    /// `sum += d x`, from `gradient`: d out, which need not be there any more.
+    fn norm_backward_to_sum(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Self::Buffer,
+        x: &Self::Activations,
+        statistics: &Self::Buffer,
+        gradient: &mut Self::Buffer,
+        sum: &mut Self::Buffer,
+        gradients: &mut Self::Buffer,
+    ) {
+        norm_backward_to_sum(self, n, norm, weights, x, statistics, gradient, sum, gradients);
+    }
+
+    /// `norm_backward`, and `operand` receives d x times a dropout (that of what the residual was added to), as the operand of a
     /// product.
     fn norm_backward_to_operand(
         &mut self,
@@ -101,6 +116,22 @@ pub fn linear_residual_norm<B: NormOps + ?Sized>(
 ) {
     backend.linear_residual(n, layer, weights, x, dropout, residual, sum);
     backend.norm(n, norm, weights, sum, out, statistics);
+}
+
+/// [`NormOps::norm_backward_to_sum`] in two steps.
+pub fn norm_backward_to_sum<B: NormOps + ?Sized>(
+    backend: &mut B,
+    n: usize,
+    norm: Norm,
+    weights: &B::Buffer,
+    x: &B::Activations,
+    statistics: &B::Buffer,
+    gradient: &mut B::Buffer,
+    sum: &mut B::Buffer,
+    gradients: &mut B::Buffer,
+) {
+    backend.norm_backward(n, norm, weights, x, statistics, gradient, gradients);
+    backend.add(n, norm.width, gradient, sum);
 }
 
 /// [`NormOps::norm_backward_to_operand`] in two steps.

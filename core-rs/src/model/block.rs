@@ -226,8 +226,7 @@ impl Branch {
                 backend.dropout_to_operand(n, self.width, hidden, dropout, dropped);
                 backend.linear_parameters_backward(n, layer, input, dropped, gradients);
                 branch(backend, out, DataGradient::Store(inner), scratch, gradients);
-                backend.norm_backward(n, norm, weights, x, statistics, inner, gradients);
-                backend.add(n, self.width, inner, hidden);
+                backend.norm_backward_to_sum(n, norm, weights, x, statistics, inner, hidden, gradients);
             }
             NormPlace::After => {
                 let sum = &around.sum;

@@ -61,6 +61,7 @@ pub fn tests<B: Readable>() -> Vec<Test<B>> {
         ("linear_residual_norm", linear_residual_norm),
         ("linear_activation_and_its_backward", linear_activation),
         ("linear_gate_and_its_backward", linear_gate),
+        ("norm_backward_to_sum", norm_backward_to_sum),
         ("norm_backward_to_operand", norm_backward_to_operand),
         ("norm_backward_to_layer", norm_backward_to_layer),
         ("attention_backward_to_layer", attention_backward_to_layer),
@@ -213,6 +214,24 @@ fn linear_gate<B: Readable>(backend: &mut B) {
         linear::linear_backward_through_gate(backend, n, down, f, dropout, &weights, &dy, left.0, left.1, to.0, to.1);
         same(backend, "of the activation", [&up, &up_made]);
         same(backend, "of the gate", [&gate, &gate_made]);
+    }
+}
+
+fn norm_backward_to_sum<B: Readable>(backend: &mut B) {
+    for (n, has_bias) in ROWS.into_iter().flat_map(|n| [(n, true), (n, false)]) {
+        let norm = Norm { weight: 3 * C, width: C, eps: 1e-6, has_bias };
+        let weights = weights(backend, 5 * C);
+        let (x, dy) = (operand(backend, &random(n * C, 2)), random(n * C, 3));
+        let (mut out, mut statistics) = (backend.activations(n * C).unwrap(), backend.zeroed(2 * n).unwrap());
+        backend.norm(n, norm, &weights, &x, &mut out, &mut statistics);
+        let [mut dx, mut dx_made] = [0; 2].map(|_| singles(backend, &dy));
+        let [mut sum, mut sum_made] = [0; 2].map(|_| singles(backend, &random(n * C, 5)));
+        let [mut g, mut g_made] = [0; 2].map(|_| singles(backend, &random(5 * C, 4)));
+        backend.norm_backward_to_sum(n, norm, &weights, &x, &statistics, &mut dx, &mut sum, &mut g);
+        let (to, d) = (&mut sum_made, &mut g_made);
+        norm::norm_backward_to_sum(backend, n, norm, &weights, &x, &statistics, &mut dx_made, to, d);
+        same_singles(backend, "sum", [&sum, &sum_made], n * C);
+        same_singles(backend, "gradients", [&g, &g_made], 5 * C);
     }
 }
 

@@ -17,7 +17,8 @@ impl<D: Device> Cuda<D> {
         weights: &Buffer<D>,
         x: &driver::Buffer<D>,
         statistics: &Buffer<D>,
-        gradient: &mut Buffer<D>,
+        gradient: &Buffer<D>,
+        sum: Option<&Buffer<D>>,
         operand: Option<(Dropout, &mut driver::Buffer<D>)>,
         bias: Option<usize>,
         gradients: &mut Buffer<D>,
@@ -29,6 +30,7 @@ impl<D: Device> Cuda<D> {
             x.tensor(),
             statistics.exact(),
             gradient.exact(),
+            sum.map(Buffer::exact),
             operand.map(|(dropout, to)| (self.site(dropout), to.tensor())),
             gradients.exact().part(norm.weight, norm.len()),
             bias.map(|bias| gradients.exact().part(bias, norm.width)),
@@ -80,7 +82,21 @@ impl<D: Device> NormOps for Cuda<D> {
         gradient: &mut Buffer<D>,
         gradients: &mut Buffer<D>,
     ) {
-        self.backward_of_norm(n, norm, weights, x, statistics, gradient, None, None, gradients);
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, None, None, None, gradients);
+    }
+
+    fn norm_backward_to_sum(
+        &mut self,
+        n: usize,
+        norm: Norm,
+        weights: &Buffer<D>,
+        x: &driver::Buffer<D>,
+        statistics: &Buffer<D>,
+        gradient: &mut Buffer<D>,
+        sum: &mut Buffer<D>,
+        gradients: &mut Buffer<D>,
+    ) {
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, Some(sum), None, None, gradients);
     }
 
     fn norm_backward_to_operand(
@@ -96,7 +112,7 @@ impl<D: Device> NormOps for Cuda<D> {
         gradients: &mut Buffer<D>,
     ) {
         let operand = Some((dropout, operand));
-        self.backward_of_norm(n, norm, weights, x, statistics, gradient, operand, None, gradients);
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, None, operand, None, gradients);
     }
 
     fn norm_backward_to_layer(
@@ -114,7 +130,7 @@ impl<D: Device> NormOps for Cuda<D> {
         gradients: &mut Buffer<D>,
     ) {
         let (dy, to) = (operand.tensor(), Some((dropout, operand)));
-        self.backward_of_norm(n, norm, weights, x, statistics, gradient, to, layer.bias, gradients);
+        self.backward_of_norm(n, norm, weights, x, statistics, gradient, None, to, layer.bias, gradients);
         self.weight_backward(n, layer, input.tensor(), dy, gradients);
     }
 }

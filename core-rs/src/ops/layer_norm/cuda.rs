@@ -102,7 +102,7 @@ pub fn backward_scratch(n: usize, c: usize) -> usize {
     n.div_ceil(64).min(MOST_BLOCKS) * 3 * c
 }
 
-/// `gradient`, f32: d out → d x, in place. With `before`, its tensor receives the gradient of what the dropout before the residual
+/// `gradient`, f32: d out → d x, in place; with `sum`, f32, d x is added to that instead. With `before`, its tensor receives the gradient of what the dropout before the residual
 /// was applied to, and the sums of its columns are added to `d_bias`, f32`[C]`, if given. Adds to `d_parameters`: weight and
 /// bias, f32`[2, C]`, or the weight's `[C]`.
 pub fn backward<D: Device>(
@@ -112,6 +112,7 @@ pub fn backward<D: Device>(
     x: Tensor,
     statistics: Tensor,
     gradient: Tensor,
+    sum: Option<Tensor>,
     before: Option<(Option<Tensor>, Tensor)>,
     d_parameters: Tensor,
     d_bias: Option<Tensor>,
@@ -135,6 +136,7 @@ pub fn backward<D: Device>(
             statistics.expect(2 * n, Dtype::F32).into(),
             norm.weight.expect(c, Dtype::F32).into(),
             gradient.expect(n * c, Dtype::F32).into(),
+            sum.map(|sum| sum.expect(n * c, Dtype::F32)).into(),
             dropout.flatten().into(),
             dropped.map(|d| d.expect(n * c, act)).into(),
             partials.into(),

@@ -89,7 +89,7 @@ DEVICE void residual_norm_rows(int n, int c, float eps, Pointer<const act> resid
 template <int V, int E>
 DEVICE void norm_backward_rows(int n, int rows, int parameters, int parts, int c, Pointer<const act> x,
                                Pointer<const float> statistics, Pointer<const float> weight, Pointer<float> gradient,
-                               Dropout dropout, Pointer<act> dropped, Pointer<float> partials) {
+                               Pointer<float> sum, Dropout dropout, Pointer<act> dropped, Pointer<float> partials) {
     DYNAMIC_SHARED(float, total); // [2, C] and, with one part more, [warps, C]
     const int warp = threadIdx.x / 32, warps = blockDim.x / 32;
     const Pointer<float> sums = total + 2 * c, of_warp = sums + warp * c;
@@ -128,17 +128,23 @@ DEVICE void norm_backward_rows(int n, int rows, int parameters, int parts, int c
             float dx[V];
 #pragma unroll
             for (int i = 0; i < V; i++) dx[i] = (g[k][i] - g_mean - normalized[k][i] * gx_mean) * reciprocal;
-            store<V, float>(gradient + (at + column), dx);
+            if (sum) {
+                float before[V];
+                load<V, float>(sum + (at + column), before);
+#pragma unroll
+                for (int i = 0; i < V; i++) dx[i] += before[i];
+            }
+            store<V, float>((sum ? sum : gradient) + (at + column), dx);
             if (!dropped) return;
 #pragma unroll
             for (int i = 0; i < V; i++) dx[i] *= dropout.factor(first + column + i);
             store<V, act>(dropped + (at + column), dx);
             if (!summing) return;
-            float sum[V];
-            load<V, float>(of_warp + column, sum);
+            float columns[V];
+            load<V, float>(of_warp + column, columns);
 #pragma unroll
-            for (int i = 0; i < V; i++) sum[i] += dx[i];
-            store<V, float>(of_warp + column, sum);
+            for (int i = 0; i < V; i++) columns[i] += dx[i];
+            store<V, float>(of_warp + column, columns);
         });
     }
     for (int turn = 0; turn < warps; turn++) {
@@ -168,8 +174,8 @@ DEVICE void norm_backward_rows(int n, int rows, int parameters, int parts, int c
 //
 // norm_forward: out = LayerNorm(x). residual_norm: sum = sum · dropout + residual, out = LayerNorm(sum). Grid: rows / warps
 // of a block.
-// norm_backward: gradient, f32: d out → d x, in place. `dropped`, if given, is d x through the dropout before the residual,
-// as an activation. Shared: 2 C floats, and where its columns are summed 8 C more.
+// norm_backward: gradient, f32: d out → d x, in place, or, with `sum`, added there. `dropped`, if given, is that through the
+// dropout before the residual, as an activation. Shared: 2 C floats, and where its columns are summed 8 C more.
 #define NORM(W, V)                                                                                                         \
     KERNEL(norm_forward_##W)(int n, int c, float eps, Pointer<const act> x, Pointer<const float> weight,                   \
                              Pointer<const float> bias, Pointer<act> out, Pointer<float> statistics) {                     \
@@ -184,10 +190,10 @@ DEVICE void norm_backward_rows(int n, int rows, int parameters, int parts, int c
     EXPORT(residual_norm_##W)                                                                                              \
     BOUNDED_KERNEL(norm_backward_##W, 256, W <= 768 ? 2 : 1)                                                               \
     (int n, int rows, int parameters, int parts, int c, Pointer<const act> x, Pointer<const float> statistics,             \
-     Pointer<const float> weight, Pointer<float> gradient, Pointer<const Dropout> site, Pointer<act> dropped,              \
-     Pointer<float> partials) {                                                                                            \
-        norm_backward_rows<V, W / 32>(n, rows, parameters, parts, c, x, statistics, weight, gradient, dropout_of(site),    \
-                                      dropped, partials);                                                                  \
+     Pointer<const float> weight, Pointer<float> gradient, Pointer<float> sum, Pointer<const Dropout> site,                \
+     Pointer<act> dropped, Pointer<float> partials) {                                                                      \
+        norm_backward_rows<V, W / 32>(n, rows, parameters, parts, c, x, statistics, weight, gradient, sum,                 \
+                                      dropout_of(site), dropped, partials);                                                \
     }                                                                                                                      \
     EXPORT(norm_backward_##W)
 NORM(256, 4)

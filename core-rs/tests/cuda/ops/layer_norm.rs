@@ -103,6 +103,7 @@ pub fn norm_backward<D: Device>(device: &Queue<D>) {
                 x.tensor(),
                 kept.tensor(),
                 g.tensor(),
+                None,
                 with_dropped.then_some((site(device, dropout(1)), to.tensor())),
                 on_device.tensor(),
                 with_bias.then(|| of_layer.tensor()),
