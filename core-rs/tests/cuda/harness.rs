@@ -73,6 +73,18 @@ impl Arguments {
     }
 }
 
+/// As bench/gpu/run.sh writes them, and as Rust's harness takes them.
+pub fn flags_are_read() {
+    for given in
+        [["gpu::f32", "--skip", "::step::", "--test-threads=3"], ["--skip=::step::", "--test-threads", "3", "gpu::f32"]]
+    {
+        let found = Arguments::parse(given.into_iter().map(String::from)).unwrap();
+        assert_eq!((found.threads, found.filters.len(), found.skip.len()), (Some(3), 1, 1), "{given:?}");
+        assert!(found.takes("gpu::f32::rotary") && !found.takes("gpu::f32::step::probe"), "{given:?}");
+    }
+    assert!(Arguments::parse(["--threads=3".to_string()].into_iter()).is_err());
+}
+
 /// Runs the trials that the command line asks for, on several threads, and fails if one of them does.
 pub fn run(trials: Vec<Trial>) -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {

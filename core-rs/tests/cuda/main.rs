@@ -78,6 +78,7 @@ fn main() -> ExitCode {
     let compiler = program::compiler().is_none().then_some("no C++ compiler");
     let mut trials = fused_on_the_cpu::<f32>("f32");
     trials.extend(fused_on_the_cpu::<Bf16>("bf16"));
+    trials.push(Trial::new("harness::flags_are_read".into(), None, harness::flags_are_read));
     for &(name, run) in faults::TESTS {
         trials.push(Trial::new(format!("simulator::{name}"), compiler, run));
     }
