@@ -29,7 +29,7 @@ export type RecordedColumns = Partial<Record<typeof COLUMN_FLAGS[number], string
  */
 export async function recordedColumns(model: string): Promise<RecordedColumns> {
   if (!await exists(`${model}/finetune.json`)) return {};
-  const { flags = {} } = await readFinetuning(model);
+  const flags = (await readFinetuning(model)).flags ?? {}; // a record may be of an older version, or edited
   const named: Record<string, unknown> = { "text-column": flags["text-field"], ...flags };
   return Object.fromEntries(
     COLUMN_FLAGS.flatMap((name) => typeof named[name] === "string" ? [[name, named[name]]] : []),

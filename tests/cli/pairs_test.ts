@@ -150,6 +150,11 @@ testWithCore("finetune on pairs makes a classifier that predict gives pairs", as
     assertEquals(unsaid.code, 2);
     assertStringIncludes(unsaid.stderr, "unsaid takes a text, and same takes two texts");
     assertStringIncludes(unsaid.stderr, "hint: --pairs gives both pairs");
+    for (const record of ["{", '{"flags": null}', '{"flags": {"pair-column": 7}}']) {
+      place.file("unsaid/finetune.json", record);
+      const { stderr, code } = await predict(["unsaid"]);
+      assert(record === "{" ? stderr.includes("finetune.json cannot be read") : code === 0, stderr);
+    }
     const both = await predict(["unsaid", "same"], "--pairs", "--json");
     const [a, b] = both.stdout.trim().split("\n").map((line) => JSON.parse(line));
     assertEquals([both.code, a.model, b.model, a.labels], [0, "unsaid", "same", b.labels], both.stderr);
