@@ -1,5 +1,6 @@
 /** How and where a command computes: what its flags ask for, what came of it where that was left open, and of what. */
 
+import { firstOf } from "../config/numbers.ts";
 import type { Device } from "../ffi/mod.ts";
 import type { InferenceOptions } from "../inference/open_engine.ts";
 import { note } from "./terminal.ts";
@@ -7,8 +8,7 @@ import { note } from "./terminal.ts";
 /** Says which tensors of its folder a model does without. */
 export function noteTensors(unknown: readonly string[]): void {
   if (unknown.length === 0) return;
-  const named = unknown.slice(0, 3).join(", ") + (unknown.length > 3 ? ` and ${unknown.length - 3} more` : "");
-  note(`note: the weights hold tensors of no known part of this model, which are not used: ${named}`);
+  note(`note: the weights hold tensors of no known part of this model, which are not used: ${firstOf(unknown, 3)}`);
 }
 
 /** Notes that `--device auto` found no GPU. */

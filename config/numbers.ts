@@ -30,6 +30,12 @@ export function size(bytes: number): string {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
+/** The first so many names of a list, and how many more there are. */
+export function firstOf(names: readonly string[], most: number): string {
+  const more = names.length - most;
+  return names.slice(0, most).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
 /** A figure as `format` has it, or – where there is none. */
 export const orDash = (value: number | null | undefined, format: (n: number) => string): string =>
   typeof value === "number" ? format(value) : "–";

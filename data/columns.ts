@@ -3,6 +3,8 @@
  * and fields of JSON records. Used by the readers of records and by those who take their values.
  */
 
+import { firstOf } from "../config/numbers.ts";
+
 /** Columns, or fields, of texts. */
 export interface TextColumns {
   /** That of the configuration unless given. */
@@ -73,7 +75,5 @@ const MOST_NAMES = 20;
 
 /** Names of columns, for messages. */
 export function listOf(names: readonly string[]): string {
-  if (names.length === 0) return "none";
-  const more = names.length - MOST_NAMES;
-  return names.slice(0, MOST_NAMES).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  return names.length === 0 ? "none" : firstOf(names, MOST_NAMES);
 }

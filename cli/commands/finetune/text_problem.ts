@@ -1,12 +1,15 @@
 /** What the label of a text means: one class, any number of labels, or a value. Called by labeled_text.ts and by evaluate. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { grouped } from "../../../config/numbers.ts";
+import { firstOf, grouped } from "../../../config/numbers.ts";
 import type { LabeledText } from "../../../data/mod.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import type { ProblemType } from "../../../model/model_heads.ts";
 import { bold, note } from "../../terminal.ts";
 import type { FinetuneOptions } from "./flags.ts";
+
+/** Most labels that an error names. */
+const MOST_LABELS = 10;
 
 /** The kind that a text's records are of, said with the reason where it was not asked for by name. @throws {ClozeError} `input` */
 export function problemType(
@@ -77,18 +80,11 @@ export function labelTargets(
     const several = labelsOf(record);
     const other = several.find((name) => !labels.includes(name));
     if (other === undefined) return labels.map((name) => Number(several.includes(name)));
-    const message = `${file} has the label ${JSON.stringify(other)}, but ${whose} has only ${shownLabels(labels)}`;
+    const message = `${file} has the label ${JSON.stringify(other)}, but ${whose} has only ${
+      firstOf(labels.map((label) => JSON.stringify(label)), MOST_LABELS)
+    }`;
     throw new ClozeError("input", message, { hint: "--label-separator says what stands between labels" });
   });
-}
-
-function shownLabels(labels: readonly string[]): string {
-  return namesOf(labels.map((label) => JSON.stringify(label)));
-}
-
-function namesOf(labels: readonly string[]): string {
-  const some = labels.slice(0, 10).join(", ");
-  return labels.length > 10 ? `${some} and ${labels.length - 10} more` : some;
 }
 
 /** @throws {ClozeError} `input` if a record has not a value for each of those. */
@@ -97,7 +93,7 @@ export function checkValues(records: readonly LabeledText[], file: string, label
   if (other === undefined) return;
   const is = other.labels === undefined ? JSON.stringify(other.label) : `[${other.labels.join(", ")}]`;
   const message = `${file}: the label of a text is ${is}, but has to be ${
-    count === 1 ? "a number" : `${count} numbers, ${namesOf(labels)}`
+    count === 1 ? "a number" : `${count} numbers, ${firstOf(labels, MOST_LABELS)}`
   }`;
   throw new ClozeError("input", message, {
     hint: "--label-column says where the values are; for classes: --problem-type single_label_classification",
