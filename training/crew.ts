@@ -13,6 +13,8 @@ import type { Reached } from "./schedule.ts";
 
 /** What a meeting carries without a second round, in bytes. */
 const FRAME = 512;
+/** How long a launcher may take to pass on what a process has said before it ends. */
+const LAST_WORDS_MS = 1000;
 
 /** Which micro-batches of an update a process has. */
 export interface Share {
@@ -270,7 +272,7 @@ export class Crew {
     }
   }
 
-  /** Ends all processes at once, after saying why. */
+  /** Ends all processes at once, after saying why: a launcher that ends them drops what it has not passed on yet. */
   async abort(error: unknown): Promise<never> {
     const where = this.#name(this.rank);
     this.#tell(
@@ -281,6 +283,7 @@ export class Crew {
           cause: error,
         }),
     );
+    await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
     return await this.#world.abort();
   }
 
