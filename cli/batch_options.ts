@@ -8,7 +8,7 @@ import {
 } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { type Recipe, RECIPE_MASKS } from "../config/recipe.ts";
-import type { TrainingConfig } from "../config/run_config.ts";
+import type { PlannedTraining } from "../config/run_config.ts";
 import type { BatchOptions } from "../data/mod.ts";
 import { pretrainingTask } from "../tasks/registry.ts";
 import { microBatches } from "../training/train.ts";
@@ -63,13 +63,13 @@ export function samplingOf(values: BatchValues, most = Infinity): SamplingConfig
 }
 
 /** The batches of a run: an update is cut so that the engine can hold each part. */
-export function batchOptions(training: TrainingConfig): BatchOptions {
+export function batchOptions(training: PlannedTraining): BatchOptions {
   const batch_tokens = Math.max(microBatches(training).tokens, training.max_sequence_length);
   return { ...training, batch_tokens };
 }
 
 /** The batches that a run is measured on: with BERT's share of masks, whatever its recipe, so that runs can be compared. */
-export function evaluationOptions(training: TrainingConfig): BatchOptions {
+export function evaluationOptions(training: PlannedTraining): BatchOptions {
   const options = batchOptions(training);
   if (training.recipe === undefined) return options; // one of version 0.1.0 goes on as it began
   const { final_mlm_probability: _, ...rest } = options;

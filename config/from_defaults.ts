@@ -1,5 +1,5 @@
 /**
- * What is chosen for a run that goes on from a model, unless it is asked for. The rate was measured: docs/experiments.md, 9.
+ * What is chosen for a run that goes on from a model, unless it is asked for. The rate was measured: docs/experiments.md, 9 and 18.
  */
 
 import { type ModelConfig, type Preset, PRESETS } from "./model_config.ts";
@@ -15,14 +15,27 @@ export const FROM_DEFAULTS = {
   rows_alone: 0.1,
 } as const;
 
-/** Of the rate that suits a model of a size from scratch. */
-const RATE_SHARE = 0.2;
+/**
+ * Share of the learning rate from scratch for going on with a model, by what it knows of the text: by how much of the loss
+ * of guessing from frequencies it stays below that. One that knows the text well is only tuned to it, while one that knows
+ * next to nothing of it has much to learn and little to lose.
+ *
+ * @param known from 0 to 1; nothing if there is no text to measure it on.
+ */
+export function rateShare(known: number | undefined): number {
+  const { least, all_below, least_above } = RATE_SHARE;
+  if (known === undefined) return least;
+  const careful = (known - all_below) / (least_above - all_below);
+  return least ** Math.min(1, Math.max(0, careful));
+}
 
-/** Peak learning rate and tokens of an update for going on with a model, by its size. */
-export function fromTraining(model: Pick<ModelConfig, "hidden_size" | "num_hidden_layers">) {
+/** The whole rate where a model knows less than `all_below` of a text, the least where it knows more than `least_above`. */
+const RATE_SHARE = { least: 0.2, all_below: 0.1, least_above: 0.5 };
+
+/** Peak learning rate and tokens of an update for a model from scratch, by its size. */
+export function presetTraining(model: Pick<ModelConfig, "hidden_size" | "num_hidden_layers">) {
   const names = Object.keys(PRESETS) as Preset[];
   const fits = (name: Preset) =>
     PRESETS[name].hidden_size <= model.hidden_size && PRESETS[name].num_hidden_layers <= model.num_hidden_layers;
-  const { learning_rate, batch_tokens } = PRESET_TRAINING[names.findLast(fits) ?? "tiny"];
-  return { learning_rate: RATE_SHARE * learning_rate, batch_tokens };
+  return PRESET_TRAINING[names.findLast(fits) ?? "tiny"];
 }

@@ -173,9 +173,16 @@ export interface RunConfig {
   extensions?: Extension[];
 }
 
+/** Hyperparameters of a run whose text was not read yet. */
+export interface PlannedTraining extends Omit<TrainingConfig, "learning_rate"> {
+  /** At its peak; `null` until the model that the run goes on from was measured on the text. */
+  learning_rate: number | null;
+}
+
 /** What `run.json` holds until the text was read: what that decides is `null`, or `auto`. */
-export interface PlannedRun extends Omit<RunConfig, "model" | "dtype" | "data"> {
+export interface PlannedRun extends Omit<RunConfig, "model" | "training" | "dtype" | "data"> {
   model: UnsizedModelConfig;
+  training: PlannedTraining;
   dtype: "f32" | "bf16" | "auto";
   data: Omit<RunConfig["data"], "source"> & { source: null };
 }

@@ -49,6 +49,7 @@ const EXTENT: Record<string, Rule> = {
 };
 
 const share = number(0, 1);
+const RATE = number(0, 1e6);
 const decay = number(0, 0.999999999);
 
 /** Fields by their path. */
@@ -81,7 +82,7 @@ const RULES: Record<string, Rule> = {
     fits: (value) => Number.isInteger(Math.log2(value as number)) && whole(1, 65536).fits(value),
   }),
   "training.micro_batch_tokens": maybe(whole(1, 2 ** 31 - 1)),
-  "training.learning_rate": number(0, 1e6),
+  "training.learning_rate": or(null, RATE),
   "training.warmup_ratio": share,
   "training.adam_beta1": decay,
   "training.adam_beta2": decay,
@@ -135,6 +136,7 @@ export function checkRun(run: PlannedRun | RunConfig, path: string): void {
     });
   };
   for (const [field, rule] of Object.entries(RULES)) check(field, at(run, field), rule);
+  if (run.data.source !== null) check("training.learning_rate", run.training.learning_rate, RATE);
   const extents = [run.training.extent, ...(run.extensions ?? []).map(({ extent }) => extent)];
   for (const extent of extents as unknown as Record<string, unknown>[]) {
     const [name] = Object.keys(extent);

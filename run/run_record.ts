@@ -101,7 +101,9 @@ export function difference(asked: PlannedRun, kept: PlannedRun | RunConfig): str
   // What the text, or the machine, decides.
   if (wanted.get("model.vocab_size") === "null") wanted.set("model.vocab_size", found.get("model.vocab_size"));
   if (wanted.get("dtype") === '"auto"') wanted.set("dtype", found.get("dtype"));
-  if (wanted.get("training.dropout") === "null") wanted.set("training.dropout", found.get("training.dropout"));
+  for (const name of ["training.dropout", "training.learning_rate"]) {
+    if (wanted.get(name) === "null") wanted.set(name, found.get(name));
+  }
   // One of version 0.1.0 is as `bert` has it, and does not say so.
   if (!found.has("training.recipe") && wanted.get("training.recipe") === '"bert"') wanted.delete("training.recipe");
   for (const name of new Set([...wanted.keys(), ...found.keys()])) {

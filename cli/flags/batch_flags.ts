@@ -10,8 +10,8 @@ export const BATCH_FLAGS = {
     RECIPES,
     "bert is as published: 15% masked, dropout 0.1. fast reaches a low loss sooner: it begins with the " +
       "frequencies of tokens, layers that suit their width, heads that look at neighbours and sequences of 32, masks 40% at first and 15% at " +
-      "the end, and drops nothing where passes over the text are few. Other flags go before it.",
-    "fast, or bert with --from",
+      "the end, and drops nothing where passes over the text are few; with --from it says the masks alone. Other flags go before it.",
+    "fast",
   ),
   "batch-tokens": number({ min: 64, max: 1 << 24, integer: true }, "Tokens of an update.", "by preset"),
   "max-sequence-length": number({ min: 8, max: 4096, integer: true }, "Longest sequence in tokens.", "128"),

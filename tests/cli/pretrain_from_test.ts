@@ -2,6 +2,8 @@
 
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
+import { rateShare } from "../../config/from_defaults.ts";
+import { PRESET_TRAINING } from "../../config/run_config.ts";
 import { type Place, smallText, testWithCore, trainedPlace } from "../support.ts";
 
 const bytes = (place: Place, path: string) => Deno.readFileSync(`${place.path}/${path}`);
@@ -88,6 +90,10 @@ testWithCore(
     assertEquals([training.extent, training.warmup_ratio], [{ steps: 20 }, 0.1]);
 
     const [first] = metrics(place, "on", "evaluation");
+    const [{ unigram }] = metrics(place, "on", "start");
+    const share = rateShare(1 - first.loss / unigram.loss);
+    assertEquals(training.learning_rate, Number((share * PRESET_TRAINING.tiny.learning_rate).toPrecision(2)));
+    assertStringIncludes(stderr, `${Math.round(100 * share)}% of that from scratch`);
     const measured = async (model: string, data: string) => {
       const flags = ["--max-sequence-length", "32", "--json"];
       return JSON.parse((await good(place, ["evaluate", "--model", model, "--data", data, ...flags])).stdout);

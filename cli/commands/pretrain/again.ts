@@ -21,7 +21,7 @@ import type { Call } from "../registry.ts";
 import { extentOf, newRun } from "./asked.ts";
 import type { PretrainOptions } from "./flags.ts";
 import { cutFor } from "./crew.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { type DecidedPlan, type Plan, planOf } from "./plan.ts";
 
 /** Flags that `--resume` takes: what a run is does not change with them, but for how long it is. */
 const RESUME_FLAGS = [
@@ -200,7 +200,7 @@ export function finished({ start, output, shown }: Plan, call: Call): number {
 }
 
 /** The run's schedule; an extension that is asked for is first written down. */
-export async function scheduleOf(plan: Plan, batches: BatchStream): Promise<Schedule> {
+export async function scheduleOf(plan: DecidedPlan, batches: BatchStream): Promise<Schedule> {
   const { training, start, extent, run, output } = plan;
   const extensions = run.extensions ?? [];
   const schedule = new Schedule(training, extensions);

@@ -2,12 +2,13 @@
 
 import type { SamplingConfig } from "../../../config/batch_config.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { FROM_DEFAULTS, fromTraining } from "../../../config/from_defaults.ts";
+import { FROM_DEFAULTS, presetTraining } from "../../../config/from_defaults.ts";
 import { type Recipe, RECIPE_START } from "../../../config/recipe.ts";
 import {
   type Extent,
   MUON_DEFAULTS,
   type PlannedRun,
+  type PlannedTraining,
   PRESET_TRAINING,
   TRAINING_DEFAULTS,
   type TrainingConfig,
@@ -100,15 +101,15 @@ export async function newRun(
   return { ...planOf(run, output, shown), run, ...(stdin === undefined ? {} : { stdin }) };
 }
 
-function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | undefined): TrainingConfig {
+function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | undefined): PlannedTraining {
   const objective = from?.objective ?? values.objective ?? DEFAULT_OBJECTIVE, task = pretrainingTask(objective);
   checkTask(task, values);
   const preset = from !== undefined
-    ? fromTraining(from.model)
+    ? { ...presetTraining(from.model), learning_rate: null }
     : practice && values.preset === undefined
     ? PRACTICE
     : PRESET_TRAINING[values.preset ?? "tiny"];
-  const recipe = values.recipe ?? (from === undefined ? "fast" : "bert");
+  const recipe = values.recipe ?? "fast";
   const epochs = from === undefined ? 1 : FROM_DEFAULTS.epochs;
   const sampling = samplingOf(values, from && longestText(from.model));
   if (practice && values["max-sequence-length"] === undefined) {

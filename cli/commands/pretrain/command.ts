@@ -5,6 +5,7 @@ import { exists } from "../../../config/folder.ts";
 import type { Warning } from "../../../config/metric.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import { grouped } from "../../../config/numbers.ts";
+import type { RunConfig } from "../../../config/run_config.ts";
 import { writeWhole } from "../../../config/whole_file.ts";
 import { type PreparedData, prepareShards } from "../../../data/mod.ts";
 import { type Engine, NativeError } from "../../../ffi/mod.ts";
@@ -48,7 +49,7 @@ import type { PretrainOptions } from "./flags.ts";
 import { PretrainObserver } from "./observer.ts";
 import { measuring, OtherShards, referenceBatches, sayGone } from "./others.ts";
 import type { Plan } from "./plan.ts";
-import { startOf, withDropout } from "./recipe.ts";
+import { startOf, withDropout, withRate } from "./recipe.ts";
 import { type RunParts, runStart } from "./start.ts";
 import { checkText, measuredBatches } from "./text.ts";
 import { sayChange, sayEnd, sayFiles, sayFit, sayModel, sayRecipe, sayResult, sayText } from "./view.ts";
@@ -142,7 +143,7 @@ async function neighbours(output: string): Promise<string[]> {
 }
 
 async function trainOn(
-  plan: Plan,
+  planned: Plan,
   values: PretrainOptions,
   data: PreparedData & { others: OtherShards },
   beginning: Beginning,
@@ -150,30 +151,32 @@ async function trainOn(
   call: Call,
   crew: Crew | undefined,
 ): Promise<number> {
-  const { training, output } = plan;
+  const { output } = planned;
   const { tokenizer, model, files } = beginning;
-  const task = pretrainingTask(training.objective);
-  const warnings = checkText(plan, data, tokenizer, values["allow-unknown"] === true || plan.start !== undefined);
-  using batches = runBatches(plan.run, data.train, data.others.replay?.train, tokenizer);
-  const { heldOut, warnings: unmeasured } = measuredBatches(plan, data, tokenizer);
-  const schedule = await scheduleOf(plan, batches);
+  const task = pretrainingTask(planned.training.objective);
+  const warnings = checkText(planned, data, tokenizer, values["allow-unknown"] === true || planned.start !== undefined);
+  using batches = runBatches(planned.run, data.train, data.others.replay?.train, tokenizer);
+  const { heldOut, warnings: unmeasured } = measuredBatches(planned, data, tokenizer);
   const counts = task.predictedCounts(data.train, tokenizer, heldOut);
   const unigram = unigramBaseline(counts, heldOut);
-  sayText(plan, data, tokenizer, unigram);
-  if (plan.run.from !== undefined && plan.start === undefined) sayFit(plan.run.from, data.train, tokenizer);
+  sayText(planned, data, tokenizer, unigram);
+  if (planned.run.from !== undefined && planned.start === undefined) sayFit(planned.run.from, data.train, tokenizer);
 
-  const weights = { ...beginning.weights, ...startOf(plan, counts, model.vocab_size) };
+  const weights = { ...beginning.weights, ...startOf(planned, counts, model.vocab_size) };
   const threads = values.threads ?? crew?.threads ?? navigator.hardwareConcurrency;
-  using engine = await openEngine(plan, model, weights, {
+  using engine = await openEngine(planned, model, weights, {
     ...(crew?.on ?? { device: values.device ?? "cpu" }),
     threads,
   });
+  const plan = await withRate(planned, { engine, model, heldOut, counts });
+  const { training } = plan;
+  const schedule = await scheduleOf(plan, batches);
   const about = engine.describe();
   noteDevice(values.device, about);
   if (plan.start === undefined) {
     const { run } = plan;
     const texts = { ...run.data, ...data.others.recordOf(run.data), source: data.source };
-    await writeRecord(output, { ...run, model, dtype: about.dtype, data: texts });
+    await writeRecord(output, { ...run, model, dtype: about.dtype, data: texts } as RunConfig);
     for (const [name, text] of Object.entries(files)) await writeWhole(`${output}/${name}`, text);
   }
   sayModel(plan, model, about);
@@ -190,10 +193,9 @@ async function trainOn(
   const evaluated = evaluatedBatches(heldOut, reference);
   const keeping = { kept: values["keep-checkpoints"], every: values["save-every"] };
   if (crew !== undefined) {
-    const run = { ...plan.run, training };
     const { extensions } = schedule;
     const assignment: Assignment = {
-      ...{ output, run, model, weights, start, extensions, source: data.source, dtype: about.dtype },
+      ...{ output, run: plan.run, model, weights, start, extensions, source: data.source, dtype: about.dtype },
       clock: { elapsed_ms: start.elapsed_ms, reserved_ms: 0 },
     };
     await crew.assign(assignment);

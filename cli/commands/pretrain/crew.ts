@@ -5,7 +5,7 @@ import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import { counted } from "../../../config/numbers.ts";
-import type { Extension, PlannedRun, RunConfig } from "../../../config/run_config.ts";
+import type { Extension } from "../../../config/run_config.ts";
 import { fileHash } from "../../../config/sha256.ts";
 import { folderOf } from "../../../config/whole_file.ts";
 import { Shard, tokenizerHash } from "../../../data/mod.ts";
@@ -25,7 +25,7 @@ import type { Beginning } from "./beginning.ts";
 import { openEngine } from "./engine.ts";
 import type { PretrainOptions } from "./flags.ts";
 import { alone as rowsAlone, referenceBatches } from "./others.ts";
-import type { Plan } from "./plan.ts";
+import type { DecidedPlan, Plan } from "./plan.ts";
 import { heldOutBatches } from "./text.ts";
 
 /** The run with its updates cut for processes that share them, unless it says how. */
@@ -67,7 +67,7 @@ export function checkShares({ training, engine }: Plan, { size }: Crew): void {
 /** What the leader tells the others of the run. */
 export interface Assignment {
   output: string;
-  run: PlannedRun | RunConfig;
+  run: DecidedPlan["run"];
   model: ModelConfig;
   weights: Beginning["weights"];
   start: Start;

@@ -85,7 +85,7 @@ export const TABLE = {
     "learning-rate": number(
       { min: 1e-9, max: 1e6 },
       "Learning rate at its peak.",
-      "by size; with --from a fifth of it",
+      "by size; with --from less, down to a fifth, the better the model knows the text",
     ),
     dropout: number(
       { min: 0, max: 0.9 },

@@ -3,7 +3,7 @@
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { ModelConfig, UnsizedModelConfig } from "../../../config/model_config.ts";
 import { LONGEST_FILE, readWholeText } from "../../../config/regular_file.ts";
-import type { TrainingConfig } from "../../../config/run_config.ts";
+import type { PlannedTraining } from "../../../config/run_config.ts";
 import { longestText, newModel } from "../../../model/families.ts";
 import { parseUnsizedConfig } from "../../../model/model_config.ts";
 import type { Tokenizer } from "../../../tokenizer/mod.ts";
@@ -21,7 +21,7 @@ export async function modelOf(options: PretrainOptions): Promise<UnsizedModelCon
 }
 
 /** @throws {ClozeError} if the tokenizer has more tokens than the model, or a sequence is longer than the model or the update. */
-export function checkSizes(training: TrainingConfig, model: ModelConfig, tokenizer: Tokenizer): void {
+export function checkSizes(training: PlannedTraining, model: ModelConfig, tokenizer: Tokenizer): void {
   if (model.vocab_size < tokenizer.size) {
     throw new ClozeError(
       "input",

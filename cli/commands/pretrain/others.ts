@@ -7,7 +7,7 @@ import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { FROM_DEFAULTS } from "../../../config/from_defaults.ts";
 import type { Evaluation } from "../../../config/metric.ts";
-import type { PlannedRun, RunConfig, TrainingConfig } from "../../../config/run_config.ts";
+import type { PlannedRun, PlannedTraining, RunConfig } from "../../../config/run_config.ts";
 import { type PreparedData, prepareShards, type Shard } from "../../../data/mod.ts";
 import { comparedMeasure } from "../../../tasks/compared_measure.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
@@ -133,7 +133,7 @@ const REFERENCE_TOKENS = 1 << 15;
 
 /** The reference's batches: the same ones each time. */
 export function referenceBatches(
-  training: TrainingConfig,
+  training: PlannedTraining,
   reference: Shard | undefined,
   tokenizer: Tokenizer,
 ): Batch[] {

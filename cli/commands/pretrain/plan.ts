@@ -6,6 +6,7 @@ import type {
   Extent,
   LearnedTokenizer,
   PlannedRun,
+  PlannedTraining,
   RunConfig,
   TokenizerChoice,
   TrainingConfig,
@@ -26,7 +27,7 @@ export interface Plan {
   stdin?: string;
   engine: "fused" | "candle";
   dtype: "f32" | "bf16" | "auto";
-  training: TrainingConfig;
+  training: PlannedTraining;
   tokenizerPath?: string;
   /** Of a tokenizer that is learned. */
   vocabulary: Omit<LearnedTokenizer, "vocab_size"> & { vocab_size?: number };
@@ -41,9 +42,14 @@ export interface Plan {
   weights?: { weights: string; training_state: string };
   /** About how many passes over the text it makes, where that decided something. */
   passes?: number;
+  /** What share of the rate from scratch it takes, and what share of a guess's loss the model spares it, where that decided the rate. */
+  rate?: { share: number; known: number };
   /** Set when a run is made longer: of the whole run. */
   extent?: Extent;
 }
+
+/** One of which everything is known that an update takes. */
+export type DecidedPlan = Plan & { training: TrainingConfig; run: { training: TrainingConfig } };
 
 /** The plan that a run's record makes, from its beginning. */
 export function planOf(run: PlannedRun | RunConfig, output: string, shown: string): Plan {

@@ -1,16 +1,19 @@
 /**
- * What the text decides of a run's recipe: whether its passes are so few that nothing is dropped, and the frequencies that a
- * new model begins with. Called by the pretrain command.
+ * What the text decides of a run's recipe: whether its passes are so few that nothing is dropped, the learning rate of one that
+ * goes on from a model, and the frequencies that a new model begins with. Called by the pretrain command.
  */
 
+import type { Batch } from "../../../config/batch.ts";
+import { presetTraining, rateShare } from "../../../config/from_defaults.ts";
 import type { ModelConfig } from "../../../config/model_config.ts";
 import { FEW_PASSES } from "../../../config/recipe.ts";
 import type { PreparedData } from "../../../data/mod.ts";
-import type { EngineOptions } from "../../../ffi/mod.ts";
+import type { Engine, EngineOptions } from "../../../ffi/mod.ts";
+import { evaluate, unigramBaseline } from "../../../tasks/token_evaluation.ts";
 import { Unigram } from "../../../tasks/unigram.ts";
 import { stepRate } from "../../../training/step_rate.ts";
 import type { PretrainOptions } from "./flags.ts";
-import type { Plan } from "./plan.ts";
+import type { DecidedPlan, Plan } from "./plan.ts";
 
 /** How long steps are timed to tell how many a budget has, and how large they are then. */
 const TIMED = { duration_ms: 500, batch_tokens: 1024 };
@@ -52,6 +55,38 @@ async function passesOf(
     profile: false,
   });
   return extent.budget_ms / 1000 * tokens_per_second / text_tokens;
+}
+
+/** Held-out tokens whose loss says how well a model knows a text: their mean is off by less than a tenth of a nat. */
+const ENOUGH = 1000;
+
+/** What says how well a model knows a text. */
+interface Known {
+  engine: Engine;
+  model: ModelConfig;
+  heldOut: readonly Batch[];
+  /** How often each token is to be predicted in the training text. */
+  counts: Float64Array;
+}
+
+/** The plan with a learning rate: in a run that goes on from a model, unless it was asked for, what that knows of the text decides it. */
+export async function withRate(plan: Plan, { engine, model, heldOut, counts }: Known): Promise<DecidedPlan> {
+  if (plan.training.learning_rate !== null) return plan as DecidedPlan;
+  let predicted = 0;
+  const few = heldOut.filter(({ labels }) => (predicted += labels.length) - labels.length < ENOUGH);
+  const loss = (await evaluate(engine, few))?.loss, guessing = unigramBaseline(counts, few).loss;
+  const known = loss === undefined || guessing === null ? undefined : Math.max(0, 1 - loss / guessing);
+  const share = rateShare(known);
+  const training = {
+    ...plan.training,
+    learning_rate: Number((share * presetTraining(model).learning_rate).toPrecision(2)),
+  };
+  return {
+    ...plan,
+    training,
+    run: { ...plan.run, training } as DecidedPlan["run"],
+    ...(known === undefined ? {} : { rate: { share, known } }),
+  };
 }
 
 /**

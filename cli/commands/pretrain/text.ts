@@ -6,7 +6,7 @@
 import type { Batch } from "../../../config/batch.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import type { Warning } from "../../../config/metric.ts";
-import type { TrainingConfig } from "../../../config/run_config.ts";
+import type { PlannedTraining } from "../../../config/run_config.ts";
 import { type PreparedData, type Shard, unknownOf } from "../../../data/mod.ts";
 import { pretrainingTask } from "../../../tasks/registry.ts";
 import { bothCounts, type Tokenizer } from "../../../tokenizer/mod.ts";
@@ -67,7 +67,7 @@ export function measuredBatches(
 }
 
 /** The same batches of held-out text each time; none if nothing is predicted in them. */
-export function heldOutBatches(training: TrainingConfig, heldOut: Shard, tokenizer: Tokenizer): Batch[] {
+export function heldOutBatches(training: PlannedTraining, heldOut: Shard, tokenizer: Tokenizer): Batch[] {
   const task = pretrainingTask(training.objective);
   if (!task.suits(heldOut)) return [];
   const batches = task.heldOutBatches(heldOut, tokenizer, evaluationOptions(training), EVALUATION_TOKENS);

@@ -117,7 +117,7 @@ function passesText(passes: number): string {
 }
 
 /** Says which recipe a run follows, and what it is made of. */
-export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): void {
+export function sayRecipe({ training, passes, rate, run }: Plan, model: ModelConfig): void {
   const { recipe = "bert", objective, mlm_probability, final_mlm_probability, dropout, decoder_bias } = training;
   const { inner_initializer_range: range, neighbour_attention = false } = training;
   const share = (rate: number) => `${Math.round(1000 * rate) / 10}%`;
@@ -141,6 +141,7 @@ export function sayRecipe({ training, passes, run }: Plan, model: ModelConfig): 
     ...short,
     ...(pretrainingTask(objective).masks ? [masked] : []),
     dropped,
+    ...(rate === undefined ? [] : [rateText(training.learning_rate!, rate)]),
   ];
   note(
     bold("recipe   ") + `${recipe}${run.from === undefined ? "" : ", for a model that is there"}: ${parts.join("; ")}`,
@@ -162,6 +163,11 @@ export function sayResult({ training }: Plan, result: TrainResult<Evaluation>, g
 export async function sayChange({ run, output }: Plan): Promise<void> {
   const both = run.from === undefined ? undefined : beforeAfter(await readRun(output));
   if (both !== undefined) note(bold("change   ") + changes(both));
+}
+
+function rateText(learning_rate: number, { share, known }: NonNullable<Plan["rate"]>): string {
+  const [of, below] = [share, known].map((part) => `${Math.round(100 * part)}%`);
+  return `rate ${learning_rate}, ${of} of that from scratch, because the model's loss is ${below} below guessing`;
 }
 
 /** Says how far the run has come, how it fills blanks, where everything is and what to type next. */
