@@ -30,7 +30,7 @@ export function rateShare(known: number | undefined): number {
 }
 
 /** The whole rate where a model knows less than `all_below` of a text, the least where it knows more than `least_above`. */
-const RATE_SHARE = { least: 0.2, all_below: 0.1, least_above: 0.5 };
+const RATE_SHARE = { least: 0.2, all_below: 0.1, least_above: 0.4 };
 
 /** Peak learning rate and tokens of an update for a model from scratch, by its size. */
 export function presetTraining(model: Pick<ModelConfig, "hidden_size" | "num_hidden_layers">) {

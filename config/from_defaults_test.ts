@@ -5,8 +5,8 @@ import { PRESET_TRAINING } from "./run_config.ts";
 
 Deno.test("rateShare is a fifth for a model that knows the text, and falls to that from the whole rate", () => {
   assertEquals([0, 0.05, 0.1].map(rateShare), [1, 1, 1]);
-  assertEquals([0.5, 0.8, undefined].map(rateShare), [0.2, 0.2, 0.2]);
-  assertAlmostEquals(rateShare(0.3), Math.sqrt(0.2), 1e-12); // half way, of a geometric fall
+  assertEquals([0.4, 0.8, undefined].map(rateShare), [0.2, 0.2, 0.2]);
+  assertAlmostEquals(rateShare(0.25), Math.sqrt(0.2), 1e-12); // half way, of a geometric fall
 });
 
 Deno.test("presetTraining takes that of the largest preset that fits into the model", () => {

@@ -11,6 +11,8 @@ export interface VocabularyReport {
   tokens: number;
   /** Tokens a word. */
   fertility: number;
+  /** What guessing a token by its frequency costs, in nats. */
+  entropy: number;
   /** Share of words that became `[UNK]`. */
   unk_rate: number;
   /** The most frequent script first. */
@@ -37,6 +39,7 @@ export function vocabularyReport(tokenizer: Tokenizer, { bytes, ends, counts }: 
   const scriptOf = new Map<number, string>();
   const characters = new Map<string, { all: number; kept: number }>();
   const ids = new IdBuffer();
+  const occurrences = new Float64Array(tokenizer.size);
   let words = 0, tokens = 0, unknown = 0;
   for (let word = 0, start = 0; word < ends.length; start = ends[word++]) {
     const count = counts[word];
@@ -45,6 +48,7 @@ export function vocabularyReport(tokenizer: Tokenizer, { bytes, ends, counts }: 
     const isUnknown = ids.view().includes(tokenizer.special.unk);
     words += count;
     tokens += count * ids.length;
+    for (const id of ids.view()) occurrences[id] += count;
     if (isUnknown) unknown += count;
     for (let i = start; i < ends[word]; i += widthOf(bytes[i])) {
       const code = codePointAt(bytes, i);
@@ -62,5 +66,7 @@ export function vocabularyReport(tokenizer: Tokenizer, { bytes, ends, counts }: 
   }
   const scripts = [...characters].map(([script, { all, kept }]) => ({ script, characters: all, coverage: kept / all }));
   scripts.sort((a, b) => b.characters - a.characters || (a.script < b.script ? -1 : 1));
-  return { words, tokens, fertility: tokens / Math.max(1, words), unk_rate: unknown / Math.max(1, words), scripts };
+  const entropy = occurrences.reduce((sum, n) => n === 0 ? sum : sum - n / tokens * Math.log(n / tokens), 0);
+  const [fertility, unk_rate] = [tokens, unknown].map((count) => count / Math.max(1, words));
+  return { words, tokens, fertility, entropy, unk_rate, scripts };
 }

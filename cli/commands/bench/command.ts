@@ -2,6 +2,7 @@
 
 import { SAMPLING_DEFAULTS } from "../../../config/batch_config.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
+import { foretoldLoss } from "../../../config/foretold.ts";
 import { type Preset, PRESETS } from "../../../config/model_config.ts";
 import { FEW_PASSES, RECIPE_MASKS } from "../../../config/recipe.ts";
 import { PRESET_TRAINING } from "../../../config/run_config.ts";
@@ -97,11 +98,11 @@ async function corpusTokens(data: readonly string[], values: BenchOptions, threa
     threads,
   });
   note(`read ${corpusFindings(corpus)}`);
-  const { tokens } = vocabularyReport(tokenizer, counts);
+  const { tokens, entropy } = vocabularyReport(tokenizer, counts);
   const { documents } = corpus;
   const room = (values["max-sequence-length"] ?? MAX_SEQUENCE_LENGTH) - 2;
   const sequences = Math.max(documents, Math.round(tokens / room + documents / 2));
-  return { tokens: tokens + 2 * sequences, vocab_size: tokenizer.size };
+  return { tokens: tokens + 2 * sequences, vocab_size: tokenizer.size, entropy };
 }
 
 async function measure(
@@ -127,11 +128,16 @@ async function measure(
   });
   const epoch_ms = corpus === undefined ? undefined : corpus.tokens / rate.tokens_per_second * 1000;
   const epochs = epoch_ms === undefined || values.budget === undefined ? undefined : values.budget / epoch_ms;
+  const updates = (values.budget ?? 0) / 1000 * rate.tokens_per_second / PRESET_TRAINING[preset].batch_tokens;
+  const foretold = epochs === undefined || config.model_type !== "bert"
+    ? undefined
+    : foretoldLoss(preset, { updates, passes: epochs, guessing: corpus!.entropy });
   return {
     preset,
     ...rate,
     state_bytes: 16 * rate.parameter_count,
     ...(epoch_ms === undefined ? {} : { epoch_ms }),
     ...(epochs === undefined ? {} : { epochs, dropout: epochs <= FEW_PASSES ? 0 : config.hidden_dropout_prob }),
+    ...(foretold === undefined ? {} : { foretold_loss: foretold }),
   };
 }
