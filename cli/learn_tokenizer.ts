@@ -30,6 +30,9 @@ import { endProgress, note, warn } from "./terminal.ts";
 const MOST_IN_LONG_WORDS = 0.2;
 const WORTH_A_WARNING = 0.001;
 
+/** Where a vocabulary has fewer pieces for each token of its alphabet, a text has many more tokens than it could have. */
+const FEW_PIECES = 0.25;
+
 /** Options of {@linkcode learnTokenizer}. */
 export interface LearnOptions {
   /** By default by the size of the text and its alphabet. */
@@ -154,6 +157,13 @@ function noteAlphabet(
     note(
       `the vocabulary has ${grouped(tokens)} tokens, more than the ${grouped(asked)} asked for: ` +
         `the text's ${grouped(kept)} characters need that many`,
+    );
+  }
+  const pieces = tokens - least;
+  if (tokens === asked && pieces < FEW_PIECES * alphabet.tokens.length) {
+    note(
+      `only ${grouped(pieces)} of the ${grouped(tokens)} tokens are more than single characters, so that ` +
+        "words are cut into many: a larger --vocab-size, or a tokenizer by train-tokenizer --limit-alphabet N, makes texts shorter",
     );
   }
   if (kept < characters) {
