@@ -23,7 +23,7 @@ use crate::engine::{
 };
 use crate::error::{Code, Error, Result};
 use crate::machine::dtype::{Bf16, Dtype, Element};
-use crate::machine::memory::{Plan, zeros};
+use crate::machine::memory::{Plan, Waiting, zeros};
 use crate::machine::profile::Entry;
 use crate::model::{Model, Pass};
 use crate::ops::cross_entropy::RowLoss;
@@ -42,6 +42,7 @@ pub struct Trainer<B: Backend = Cpu> {
     loaded: Loaded,
     training: Option<Training<B>>,
     bucket: Bucket,
+    waiting: Waiting,
 }
 
 /// What only training needs.
@@ -133,7 +134,7 @@ impl<B: Backend> Trainer<B> {
         file: Option<&Weights>,
         division: Option<Division>,
     ) -> Result<Self> {
-        let plan = Plan::begin();
+        let plan = Plan::begin(!options.training());
         let mut backend = backend()?;
         let blueprint = Blueprint::of(&options.config, &options.heads)?;
         let layout = blueprint.layout();
@@ -157,12 +158,12 @@ impl<B: Backend> Trainer<B> {
         let mut model = Model::new(&backend, &planned, &blueprint, &layout)?;
         backend.plan(&layout, &model.layers(), options.optimizer.as_ref())?;
         let start = reserve_weights(&options, &layout, file)?;
-        plan.check()?;
+        let waiting = plan.check()?;
         model.fill(&mut backend);
         let (host, loaded) = start.fill(&options, &layout, file)?;
         let weights = backend.upload(host)?;
         backend.weights_changed(&weights);
-        Ok(Self { backend, options, layout, model, weights, loaded, training, bucket: Bucket::default() })
+        Ok(Self { backend, options, layout, model, weights, loaded, training, bucket: Bucket::default(), waiting })
     }
 
     /// What it runs on, for tests.
@@ -177,6 +178,7 @@ impl<B: Backend> Trainer<B> {
     /// Runs the model without dropout, up to what the decoder sees and to the sequences' logits. `tokens` are the batch's
     /// own.
     fn infer(&mut self, tokens: usize, batch: &Batch) {
+        self.waiting.ask_for_huge_pages_if(4 * tokens >= self.options.max_tokens);
         self.backend.begin(tokens, 0);
         self.model.forward(&mut self.backend, &self.weights, batch, &Pass::evaluation());
     }

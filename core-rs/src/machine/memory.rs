@@ -1,7 +1,8 @@
 //! Storage for weights, gradients, moments and activations: zeroed memory that is planned when an engine opens.
 //!
 //! Large buffers are mapped at 2 MiB boundaries and ask for huge pages: page faults and TLB misses cost a third of a
-//! training step otherwise. Middling ones are mapped too: the allocator would write their zeros, and an engine that is
+//! training step otherwise. Those of an engine that only answers wait with that for a batch that fills them
+//! ([`Waiting`]). Middling ones are mapped too: the allocator would write their zeros, and an engine that is
 //! opened for one sentence never touches most of them. A buffer that cannot be had is an error, not an abort.
 //!
 //! A mapping that succeeds is no promise: Linux hands out more than it has and ends the process that touches it. So what
@@ -10,7 +11,7 @@
 mod available;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
 
 pub use available::available;
@@ -24,6 +25,8 @@ thread_local! {
     static PLANNED: Cell<usize> = const { Cell::new(0) };
     /// Bytes up to which it may touch what it asks for, while a plan is made.
     static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// The large buffers that this thread has made while a plan puts huge pages off.
+    static PUT_OFF: RefCell<Option<Waiting>> = const { RefCell::new(None) };
 }
 
 #[cfg(test)]
@@ -135,10 +138,45 @@ impl<T: Element> Buffer<T> {
         let data = unsafe { base.byte_add(shift) };
         #[cfg(target_os = "linux")]
         if is_large {
-            // SAFETY: advice about our own mapping; a refusal changes only speed.
-            unsafe { libc::madvise(data, bytes, libc::MADV_HUGEPAGE) };
+            let place = Place { at: data as usize, bytes };
+            PUT_OFF.with_borrow_mut(|waiting| match waiting {
+                Some(Waiting(places)) => places.push(place),
+                None => place.ask_for_huge_pages(),
+            });
         }
         Ok(Self { data: data.cast(), len, storage: Storage::Mapped { base, bytes: total } })
+    }
+}
+
+/// Where a large buffer lies.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+#[derive(Debug)]
+struct Place {
+    at: usize,
+    bytes: usize,
+}
+
+impl Place {
+    #[cfg(target_os = "linux")]
+    fn ask_for_huge_pages(&self) {
+        // SAFETY: advice changes no memory, only how fast it is, whatever lies there; a refusal changes nothing.
+        unsafe { libc::madvise(self.at as *mut libc::c_void, self.bytes, libc::MADV_HUGEPAGE) };
+    }
+}
+
+/// Large buffers that have not asked for huge pages yet. A batch of one sentence touches a few rows of each, for which the
+/// system would write 2 MiB of zeros: most of the time to an engine's first answer. Full batches are slower without.
+#[derive(Debug, Default)]
+pub struct Waiting(Vec<Place>);
+
+impl Waiting {
+    /// Asks for them, once, if a batch fills the buffers.
+    pub fn ask_for_huge_pages_if(&mut self, is_filled: bool) {
+        if is_filled {
+            #[cfg(target_os = "linux")]
+            self.0.iter().for_each(Place::ask_for_huge_pages);
+            self.0.clear();
+        }
     }
 }
 
@@ -146,14 +184,15 @@ impl<T: Element> Buffer<T> {
 pub struct Plan {
     before: usize,
     limit: usize,
+    waiting: Option<Waiting>,
 }
 
 impl Plan {
-    /// Begins to add up.
-    pub fn begin() -> Self {
+    /// Begins to add up. If it `puts_off`, large buffers ask for huge pages when what [`Plan::check`] gives is told to.
+    pub fn begin(puts_off: bool) -> Self {
         let before = PLANNED.get();
         let limit = LIMIT.replace(before.saturating_add(available().unwrap_or(usize::MAX)));
-        Self { before, limit }
+        Self { before, limit, waiting: PUT_OFF.replace(puts_off.then(Waiting::default)) }
     }
 
     /// Bytes so far.
@@ -165,10 +204,10 @@ impl Plan {
     ///
     /// # Errors
     /// `OutOfMemory`, with both figures, if that is more than the machine has.
-    pub fn check(self) -> Result<()> {
+    pub fn check(self) -> Result<Waiting> {
         match available() {
             Some(free) if self.bytes() > free => Err(too_much(self.bytes(), free, "")),
-            _ => Ok(()),
+            _ => Ok(PUT_OFF.take().unwrap_or_default()),
         }
     }
 }
@@ -176,6 +215,7 @@ impl Plan {
 impl Drop for Plan {
     fn drop(&mut self) {
         LIMIT.set(self.limit);
+        PUT_OFF.set(self.waiting.take());
     }
 }
 
@@ -328,24 +368,62 @@ mod tests {
 
     #[test]
     fn plan_adds_up_what_is_reserved_and_refuses_what_is_more_than_is_free() {
-        let plan = Plan::begin();
+        let plan = Plan::begin(false);
         let _small = Buffer::<f32>::zeroed(100).unwrap();
         let _large = Buffer::<Bf16>::zeroed(1 << 20).unwrap();
         assert_eq!(plan.bytes(), 400 + (2 << 20));
         plan.check().unwrap();
         let Some(free) = available() else { return };
-        let plan = Plan::begin();
+        let plan = Plan::begin(false);
         // As many mappings as it takes, each of which Linux grants, because none is touched.
         let _buffers: Vec<_> = (0..3).map(|_| Buffer::<f32>::zeroed(free / 8)).collect::<Result<_>>().unwrap();
         let error = plan.check().unwrap_err();
         assert!(error.code == Code::OutOfMemory && error.message.contains("free"), "{error}");
         assert!(error.hint.contains("--batch-tokens"));
-        let plan = Plan::begin();
+        let plan = Plan::begin(false);
         let _buffers: Vec<_> = (0..3).map(|_| Buffer::<f32>::zeroed(free / 8)).collect::<Result<_>>().unwrap();
         let error = Buffer::<f32>::zeroed(1).err().unwrap();
         assert!(error.message.contains("needs more than"), "what would be touched at once: {error}");
         drop(plan);
         Buffer::<f32>::zeroed(1).unwrap();
+    }
+
+    /// Whether the mapping that `address` lies in has been advised to have huge pages.
+    #[cfg(target_os = "linux")]
+    fn asks_for_huge_pages(address: usize) -> bool {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut inside = false;
+        for line in maps.lines() {
+            if let Some((from, rest)) = line.split_once('-')
+                && let (Ok(from), Some((to, _))) = (usize::from_str_radix(from, 16), rest.split_once(' '))
+            {
+                inside = (from..usize::from_str_radix(to, 16).unwrap()).contains(&address);
+            } else if inside && let Some(flags) = line.strip_prefix("VmFlags:") {
+                return flags.split_whitespace().any(|flag| flag == "hg");
+            }
+        }
+        panic!("nothing is mapped at {address:#x}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn buffers_ask_for_huge_pages_at_once_or_when_what_waits_is_told_to() {
+        if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+            return; // a kernel without them refuses the advice
+        }
+        let at = |buffer: &Buffer<f32>| buffer.as_ptr() as usize;
+        let made = || Buffer::<f32>::zeroed(HUGE_PAGE).unwrap();
+        let eager = made();
+        assert!(asks_for_huge_pages(at(&eager)));
+        let plan = Plan::begin(true);
+        let buffers = [made(), made()];
+        let mut waiting = plan.check().unwrap();
+        assert!(buffers.iter().all(|buffer| !asks_for_huge_pages(at(buffer))));
+        assert!(asks_for_huge_pages(at(&made())), "a buffer behind the plan");
+        waiting.ask_for_huge_pages_if(false);
+        assert!(buffers.iter().all(|buffer| !asks_for_huge_pages(at(buffer))));
+        waiting.ask_for_huge_pages_if(true);
+        assert!(buffers.iter().all(|buffer| asks_for_huge_pages(at(buffer))));
     }
 
     #[test]
