@@ -44,10 +44,15 @@ export interface SpecialIds {
   mask: number;
 }
 
+/** The id of a token, if there is such a token. */
+export type IdOf = (token: string) => number | undefined;
+
 /** What a {@linkcode Tokenizer} is made of. */
 export interface TokenizerParts {
   /** Token of each id. */
   vocabulary: readonly string[];
+  /** The id of a token, if what the vocabulary was read from knows it; no token may then occur twice. */
+  idOf?: IdOf | undefined;
   /** How many tokens, from the first on, words are made of; the others are added tokens only. */
   pieces: number;
   /** Tokens that are found before the text is split. */
@@ -71,16 +76,16 @@ const EOJEOL_SPACE = /[ \t\r\u3000]/;
 /** Takes words and appends their pieces; of an added token it appends the id. */
 class PieceSink implements TextSink {
   readonly #words: WordCache;
-  readonly #ids: ReadonlyMap<string, number>;
+  readonly #idOf: IdOf;
   out = new IdBuffer();
 
-  constructor(model: SubwordModel, ids: ReadonlyMap<string, number>) {
+  constructor(model: SubwordModel, idOf: IdOf) {
     this.#words = new WordCache(model);
-    this.#ids = ids;
+    this.#idOf = idOf;
   }
 
   addedToken(content: string): void {
-    this.out.push(this.#ids.get(content)!);
+    this.out.push(this.#idOf(content)!);
   }
 
   word(bytes: Uint8Array, start: number, end: number, hash: number): void {
@@ -102,7 +107,7 @@ export abstract class Tokenizer {
   readonly pieces: number;
   /** What whoever uses it should know: sentences for people. */
   readonly notes: readonly string[];
-  readonly #ids: Map<string, number>;
+  readonly #idOf: IdOf;
   readonly #specialIds: Set<number>;
   /** What added tokens are in decoded text, where that is not their content: as Hugging Face does, normalized. */
   readonly #decoded = new Map<number, string>();
@@ -124,14 +129,9 @@ export abstract class Tokenizer {
   constructor(parts: TokenizerParts) {
     const { vocabulary, names, added_tokens, splitter } = parts;
     this.vocabulary = vocabulary;
-    this.#ids = new Map();
-    for (let id = 0; id < vocabulary.length; id++) this.#ids.set(vocabulary[id], id);
-    if (this.#ids.size !== vocabulary.length) {
-      const twice = vocabulary.find((token, id) => this.#ids.get(token) !== id);
-      throw new ClozeError("input", `the vocabulary has the token ${JSON.stringify(twice)} twice`);
-    }
+    this.#idOf = parts.idOf ?? idsOf(vocabulary);
     const idOf = (token: string) => {
-      const id = this.#ids.get(token);
+      const id = this.#idOf(token);
       if (id === undefined) {
         throw new ClozeError("input", `the vocabulary of ${vocabulary.length} tokens lacks ${token}`, {
           hint: `a masked language model needs ${Object.values(names).join(" ")}`,
@@ -152,7 +152,7 @@ export abstract class Tokenizer {
     this.added_tokens = added_tokens;
     this.#specialIds = new Set(Object.values(this.special));
     for (const { content, special } of added_tokens) {
-      const id = this.#ids.get(content);
+      const id = this.#idOf(content);
       if (id === undefined) {
         throw new ClozeError("input", `the added token ${JSON.stringify(content)} is not in the vocabulary`);
       }
@@ -167,9 +167,9 @@ export abstract class Tokenizer {
     this.#template = typeof parts.template === "function" ? parts.template(this.special) : parts.template;
     this.#scanner = new TextScanner(splitter, added_tokens, new Set(Object.values(names)));
     for (const { content, normalized } of added_tokens) {
-      if (normalized) this.#decoded.set(this.#ids.get(content)!, splitter.normalize(content).text);
+      if (normalized) this.#decoded.set(this.#idOf(content)!, splitter.normalize(content).text);
     }
-    this.#sink = new PieceSink(this.#model, this.#ids);
+    this.#sink = new PieceSink(this.#model, this.#idOf);
   }
 
   /** The tokenizer as plain data, which can be posted to another thread; see `tokenizerFrom`. */
@@ -323,7 +323,7 @@ export abstract class Tokenizer {
         continue;
       }
       const offsets: [number, number] = [at + word.starts[0], at + word.ends[word.ends.length - 1]];
-      found(this.#ids.get(token)!, offsets, number, word.text);
+      found(this.#idOf(token)!, offsets, number, word.text);
     }
   }
 
@@ -385,7 +385,7 @@ export abstract class Tokenizer {
 
   /** The id of a token, if the vocabulary has it. */
   idOf(token: string): number | undefined {
-    return this.#ids.get(token);
+    return this.#idOf(token);
   }
 
   /** Whether it stands for no text: the special tokens, and placeholders (`[unused0]` and so on). */
@@ -434,6 +434,17 @@ export abstract class Tokenizer {
   blanked(ids: ArrayLike<number>, blank: number): string {
     return this.#spelling.blanked(Array.from(ids, (id) => this.tokenOf(id)), blank, !this.maskTakesSpace);
   }
+}
+
+/** The ids of a vocabulary's tokens. @throws {ClozeError} `input` if a token occurs twice. */
+function idsOf(vocabulary: readonly string[]): IdOf {
+  const ids = new Map<string, number>();
+  for (let id = 0; id < vocabulary.length; id++) ids.set(vocabulary[id], id);
+  if (ids.size !== vocabulary.length) {
+    const twice = vocabulary.find((token, id) => ids.get(token) !== id);
+    throw new ClozeError("input", `the vocabulary has the token ${JSON.stringify(twice)} twice`);
+  }
+  return (token) => ids.get(token);
 }
 
 /** Offsets without the white space that a byte-level token, or the text of an added token, has at its ends. */

@@ -111,6 +111,7 @@ export function wordPieceFrom(
     max_input_chars_per_word: said.max_input_chars_per_word,
     cleanup: said.cleanup,
     pieces: json.vocabulary.length,
+    idOf: (token) => added.idOf(token),
   });
 }
 

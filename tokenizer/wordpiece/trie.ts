@@ -38,7 +38,7 @@ export class Trie {
       const first = new Int32Array(1 << 16), next = new Int32Array(vocabulary.length);
       for (let id = vocabulary.length - 1; id >= 0; id--) {
         const token = vocabulary[id];
-        if (token.length <= prefix.length || !token.startsWith(prefix)) continue;
+        if (token.length <= prefix.length || (prefix !== "" && !token.startsWith(prefix))) continue;
         const unit = token.charCodeAt(prefix.length);
         next[id] = first[unit];
         first[unit] = id + 1;
