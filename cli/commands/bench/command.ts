@@ -20,6 +20,8 @@ import type { Call } from "../registry.ts";
 import type { BenchOptions } from "./flags.ts";
 import { type BenchResult, readable, type Row } from "./view.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Larger batches change the rate little, and take longer to measure. */
 const MOST_TOKENS = 4096;
 const VOCAB_SIZE = 8000;

@@ -8,6 +8,8 @@ import { fish } from "./fish.ts";
 import type { CompletionsOptions } from "./flags.ts";
 import { zsh } from "./zsh.ts";
 
+export { TABLE } from "./flags.ts";
+
 const SHELLS = { bash, zsh, fish };
 
 /** Runs the command. */

@@ -7,6 +7,8 @@ import { writeOut } from "../../terminal.ts";
 import type { DoctorOptions } from "./flags.ts";
 import { type DoctorReport, readable } from "./view.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Runs the command. */
 export async function run(values: DoctorOptions): Promise<number> {
   const core = await inspectMachine();

@@ -15,6 +15,8 @@ import { note, printError, writeOut } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { EmbedOptions } from "./flags.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: EmbedOptions): Promise<number> {
   const output = values.output === undefined ? undefined : resolve(values.output);

@@ -27,6 +27,8 @@ import { evaluateTags } from "./tags.ts";
 import { shardOf } from "./text.ts";
 import { type Measured, type MeasuredPairs, readable, UNPREDICTED } from "./view.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: EvaluateOptions): Promise<number> {
   const data = [...(values.data ?? []), ...positionals];

@@ -10,6 +10,8 @@ import { resolve } from "../../paths.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { ExtendVocabOptions } from "./flags.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Tokens to learn unless told otherwise. */
 const ADD = 1000;
 const MIN_FREQUENCY = 2;

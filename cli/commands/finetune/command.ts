@@ -11,7 +11,7 @@ import { UnknownSample } from "../../../data/mod.ts";
 import { Engine, type EngineDescription } from "../../../ffi/mod.ts";
 import { longestText } from "../../../model/families.ts";
 import { type ModelFolder, openModelFolder } from "../../../model/model_folder.ts";
-import { modelConfigJson } from "../../../model/model_heads.ts";
+import { modelConfigJson } from "../../../model/written_config.ts";
 import { saveCheckpoint, savingTime } from "../../../run/checkpoint.ts";
 import {
   checkLabeledFile,
@@ -47,6 +47,8 @@ import type { FinetuneOptions } from "./flags.ts";
 import { type Both, type CutFile, type Kind, labeledFile } from "./kind.ts";
 import { kindOf } from "./kinds.ts";
 import { FinetuneObserver, newParts, sayEnd, sayModel } from "./view.ts";
+
+export { TABLE } from "./flags.ts";
 
 /** Runs the command. */
 export async function run(values: FinetuneOptions, call: Call): Promise<number> {

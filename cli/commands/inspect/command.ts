@@ -25,6 +25,8 @@ import { endProgress, note, progress, writeOut } from "../../terminal.ts";
 import type { InspectOptions } from "./flags.ts";
 import { json, readable } from "./view.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: InspectOptions): Promise<number> {
   const data = [...(values.data ?? []), ...positionals];

@@ -10,6 +10,8 @@ import { bold, note, warn, writeOut } from "../../terminal.ts";
 import { noteTokenizer } from "../../tokenizer_notes.ts";
 import type { PlaygroundCommandOptions } from "./flags.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Runs the command. */
 export async function run(values: PlaygroundCommandOptions): Promise<number> {
   const models = values.model === undefined ? [await newestRun()] : [...new Set(values.model.map(resolve))];

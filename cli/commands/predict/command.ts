@@ -19,6 +19,8 @@ import type { PredictOptions } from "./flags.ts";
 import type { Pairs } from "./pairs.ts";
 import { classes, filledLine, measuredLine, taggedLines } from "./view.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** A model that answers, and what to ask it for. */
 interface Opened extends Partial<Pairs> {
   // deno-lint-ignore no-explicit-any

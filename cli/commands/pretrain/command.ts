@@ -54,6 +54,8 @@ import { type RunParts, runStart } from "./start.ts";
 import { checkText, measuredBatches } from "./text.ts";
 import { sayChange, sayEnd, sayFiles, sayFit, sayModel, sayRecipe, sayResult, sayText } from "./view.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Answers for each blank that is filled at an evaluation. */
 const ANSWERS = 3;
 

@@ -11,6 +11,8 @@ import { showAddresses, stopped } from "../../served.ts";
 import { bold, note, terminalSize, warn, writeOut } from "../../terminal.ts";
 import type { ReportOptions } from "./flags.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: ReportOptions): Promise<number> {
   if (values.text === true && values.output !== undefined) {

@@ -45,6 +45,8 @@ import {
 } from "./plan.ts";
 import { stepsWithin } from "./timing.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Runs the command. */
 export async function run({ positionals = [], ...values }: ReproduceOptions, call: Call): Promise<number> {
   const [name, ...more] = positionals;

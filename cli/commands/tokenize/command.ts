@@ -9,6 +9,8 @@ import { newestRun, resolve } from "../../paths.ts";
 import { note, printError, writeOut } from "../../terminal.ts";
 import type { TokenizeOptions } from "./flags.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** Runs the command. */
 export async function run(values: TokenizeOptions): Promise<number> {
   if (values.decode === true) {

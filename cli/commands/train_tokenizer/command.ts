@@ -17,6 +17,8 @@ import type { Call } from "../registry.ts";
 import type { TrainTokenizerOptions } from "./flags.ts";
 import { describe } from "./view.ts";
 
+export { TABLE } from "./flags.ts";
+
 /** What `tokenizer_config.json` says is the longest text: BERT's 512. */
 const MODEL_MAX_LENGTH = 512;
 /** Above this share of the words it is said what to do. */
