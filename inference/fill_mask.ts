@@ -22,7 +22,7 @@ import {
   openBoth,
   OpenModel,
 } from "./open_engine.ts";
-import { longest, rankTargets, type Target, targetsOf } from "./rank_targets.ts";
+import type { Ranking } from "./rank_targets.ts";
 
 /** What filling needs to know of a model. */
 type Parts = Pick<ModelFolder, "config" | "tokenizer">;
@@ -119,13 +119,14 @@ export class FillMask extends OpenModel {
   readonly #topK: number;
   readonly #asked: number;
   readonly #limits: FillLimits;
-  readonly #targets: readonly Target[];
+  /** Ranks the targets, if there are any. */
+  readonly #ranking: Ranking | undefined;
 
-  private constructor(parts: Parts, engine: Engine, limits: FillLimits, topK: number, targets: readonly Target[]) {
+  private constructor(parts: Parts, engine: Engine, limits: FillLimits, topK: number, ranking?: Ranking) {
     super(engine);
     this.#parts = parts;
     this.#engine = engine;
-    this.#targets = targets;
+    this.#ranking = ranking;
     const { tokenizer, config: { vocab_size } } = parts;
     const others = tokenizer.specialCount + vocab_size - tokenizer.size;
     this.#topK = Math.min(topK, vocab_size - others);
@@ -157,7 +158,9 @@ export class FillMask extends OpenModel {
     const { folder, engine } = await openBoth(begun, tokenHeads(heads), most, options);
     const limits = { max_tokens: BATCH_TOKENS, max_sequence_length: longestText(config) };
     try {
-      return new FillMask(folder, engine, limits, topK, targetsOf([...new Set(answers)], folder.tokenizer));
+      if (answers === undefined) return new FillMask(folder, engine, limits, topK);
+      const { Ranking } = await rankTargets();
+      return new FillMask(folder, engine, limits, topK, new Ranking([...new Set(answers)], folder.tokenizer));
     } catch (error) {
       engine.close();
       throw error;
@@ -166,7 +169,7 @@ export class FillMask extends OpenModel {
 
   /** Over an engine that is open, as while it trains; `limits` are those that it was opened with. Disposing closes it. */
   static over(engine: Engine, parts: Parts, limits: FillLimits, topK: number): FillMask {
-    return new FillMask(parts, engine, limits, topK, []);
+    return new FillMask(parts, engine, limits, topK);
   }
 
   /**
@@ -185,7 +188,7 @@ export class FillMask extends OpenModel {
         hint: "write [MASK], <mask> or ____ where a word is missing",
       });
     }
-    const most = this.#limits.max_sequence_length - 2 - (longest(this.#targets) - 1);
+    const most = this.#limits.max_sequence_length - 2 - ((this.#ranking?.longest ?? 1) - 1);
     const span = found.at(-1)! + 1 - found[0];
     if (span > most) {
       throw new ClozeError("input", `its blanks are ${span} tokens apart, but the model takes at most ${most}`);
@@ -208,7 +211,7 @@ export class FillMask extends OpenModel {
    * @param known the answers for each blank while all are blank, best first, where the engine was asked for them before.
    */
   async fillPrepared(lines: readonly PreparedLine[], known?: Prediction[][][]): Promise<FilledLine[]> {
-    if (this.#targets.length > 0) return await this.#chooseTargets(lines);
+    if (this.#ranking !== undefined) return await this.#chooseTargets(lines, this.#ranking);
     const masks = known ?? await this.#ask(lines);
     const fillings = lines.map(({ ids, positions }, i) => new Filling(ids, positions, masks[i]));
     for (let open = fillings;;) {
@@ -246,10 +249,10 @@ export class FillMask extends OpenModel {
   }
 
   /** The targets in each blank; the other blanks of a line stay blank meanwhile. */
-  async #chooseTargets(lines: readonly PreparedLine[]): Promise<FilledLine[]> {
+  async #chooseTargets(lines: readonly PreparedLine[], ranking: Ranking): Promise<FilledLine[]> {
     const blanks = lines.flatMap(({ ids, positions }) => positions.map((blank) => ({ ids, blank })));
-    const { tokenizer } = this.#parts, { mask } = tokenizer.special;
-    const ranked = await rankTargets(blanks, this.#targets, this.#engine, mask, this.#limits.max_tokens);
+    const { tokenizer } = this.#parts;
+    const ranked = await ranking.rank(blanks, this.#engine, this.#limits.max_tokens);
     return lines.map((line) => {
       const masks = ranked.splice(0, line.positions.length);
       // Where tokens have the white space before them, the token says it and the text does not.
@@ -275,6 +278,10 @@ export class FillMask extends OpenModel {
     return this.#parts.tokenizer.notes;
   }
 }
+
+/** What only given answers need. The path is made here, because Deno reads a written-out one before a program starts. */
+const rankTargets = (): Promise<typeof import("./rank_targets.ts")> =>
+  import(new URL("rank_targets.ts", import.meta.url).href);
 
 /** A line while its blanks are filled one after the other. */
 class Filling implements MaskedSequence {

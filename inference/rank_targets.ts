@@ -10,7 +10,7 @@ import type { Engine } from "../ffi/mod.ts";
 import type { Tokenizer } from "../tokenizer/mod.ts";
 
 /** An answer to choose, as the model sees it. */
-export interface Target {
+interface Target {
   text: string;
   ids: Int32Array;
   /** The same at the beginning of a text, where no white space is before it. */
@@ -32,8 +32,34 @@ interface Question {
   wanted: { blank: number; target: number; id: number }[];
 }
 
-/** @throws {ClozeError} `usage` if a target is empty or has characters that the vocabulary lacks. */
-export function targetsOf(texts: readonly string[], tokenizer: Tokenizer): Target[] {
+/** Given answers, and how they are ranked. */
+export class Ranking {
+  readonly #targets: readonly Target[];
+  readonly #mask: number;
+  /** Tokens of the longest. */
+  readonly longest: number;
+
+  /** @throws {ClozeError} `usage` if an answer is empty or has characters that the vocabulary lacks. */
+  constructor(answers: readonly string[], tokenizer: Tokenizer) {
+    this.#targets = targetsOf(answers, tokenizer);
+    this.#mask = tokenizer.special.mask;
+    this.longest = Math.max(...this.#targets.flatMap(({ ids, first }) => [ids.length, first.length]));
+  }
+
+  /** For each blank the answers, the most probable first. */
+  async rank(blanks: readonly Blank[], engine: Engine, maxTokens: number): Promise<RankedAnswer[][]> {
+    return await rankTargets(blanks, this.#targets, engine, this.#mask, maxTokens);
+  }
+}
+
+/** An answer, with its id if it is one token. */
+interface RankedAnswer {
+  token: string;
+  id?: number;
+  probability: number;
+}
+
+function targetsOf(texts: readonly string[], tokenizer: Tokenizer): Target[] {
   return texts.map((text) => {
     const ids = tokenizer.wordIds(text, false);
     if (ids.length > 0 && !ids.includes(tokenizer.special.unk)) {
@@ -45,19 +71,13 @@ export function targetsOf(texts: readonly string[], tokenizer: Tokenizer): Targe
   });
 }
 
-/** Tokens of the longest target; 1 without any. */
-export function longest(targets: readonly Target[]): number {
-  return targets.reduce((most, { ids, first }) => Math.max(most, ids.length, first.length), 1);
-}
-
-/** For each blank the targets, the most probable first. */
-export async function rankTargets(
+async function rankTargets(
   blanks: readonly Blank[],
   targets: readonly Target[],
   engine: Engine,
   mask: number,
   maxTokens: number,
-): Promise<{ token: string; id?: number; probability: number }[][]> {
+): Promise<RankedAnswer[][]> {
   const logProbability = blanks.map(() => new Float64Array(targets.length));
   for (const group of groupsByTokens(questionsOf(blanks, targets, mask), ({ ids }) => ids.length, maxTokens)) {
     const logits = await engine.logits(packMasked(group.map(({ ids, position }) => ({ ids, positions: [position] }))));

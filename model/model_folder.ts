@@ -4,7 +4,6 @@ import { ClozeError } from "../config/cloze_error.ts";
 import { parseJsonObject, shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import { LONGEST_FILE, readWholeText, regularFile } from "../config/regular_file.ts";
-import { fileHash } from "../config/sha256.ts";
 import { nativeFileHash } from "../ffi/file_hash.ts";
 // Not from mod.ts, which also loads all that learning a vocabulary takes: predict would start later.
 import { loadTokenizer } from "../tokenizer/files.ts";
@@ -13,8 +12,7 @@ import { checkModelFiles, MODEL_FILES } from "./checksums.ts";
 import { readAs } from "./families.ts";
 import { parseModelConfig } from "./model_config.ts";
 import { type ModelHeads, parseModelHeads } from "./model_heads.ts";
-import { findWeights } from "./weights_files.ts";
-import { WeightsWatch } from "./weights_watch.ts";
+import { findWeights, WeightsWatch } from "./weights_files.ts";
 
 /** The parts of a model folder. */
 export interface ModelFolder extends UnreadFolder {
@@ -74,8 +72,8 @@ export async function beginModelFolder(path: string, { as }: FolderOptions = {})
   const weightsFiles = names.map((name) => `${path}/${name}`);
   for (const file of weightsFiles) regularFile(file, "read the model");
   const watch = new WeightsWatch(weightsFiles);
-  const hashOf = (file: string) => (weightsFiles.includes(file) ? nativeFileHash : fileHash)(file);
-  const checked = checkModelFiles(path, [...MODEL_FILES, ...names], hashOf); // on other threads, while the core is opened
+  // On other threads, while the core is opened.
+  const checked = checkModelFiles(path, [...MODEL_FILES, ...names], nativeFileHash);
   checked.catch(() => {}); // what is wrong with the tokenizer is told first
   const readTokenizer = async () => {
     const tokenizer = await loadTokenizer(path, "model", parseJsonObject(text, `${path}/config.json`));

@@ -1,12 +1,14 @@
-/** What stands on a model's encoder, as a Hugging Face `config.json` says it. The encoder itself is in `model_config.ts`. */
+/**
+ * What stands on a model's encoder, as a Hugging Face `config.json` says it. The encoder itself is in `model_config.ts`; both
+ * are written in `written_config.ts`.
+ */
 
 import { ClozeError } from "../config/cloze_error.ts";
 import type { EngineHeads } from "../config/engine.ts";
 import { own, parseJsonObject, shown } from "../config/json_object.ts";
 import type { ModelConfig } from "../config/model_config.ts";
 import { familyOf, familyOfModel, fieldName } from "./families.ts";
-import type { Family, SpecialIds } from "./family.ts";
-import { writtenConfig } from "./written_config.ts";
+import type { Family } from "./family.ts";
 import { DECODER, HEAD_KINDS, type HeadKind, UNNAMED } from "./head_kinds.ts";
 
 /**
@@ -247,41 +249,4 @@ function labelsOf(json: Record<string, unknown>, path: string): string[] {
     });
   }
   return labels;
-}
-
-function labelFields(labels: readonly string[]): Record<string, unknown> {
-  return {
-    id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
-    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
-  };
-}
-
-/** The text of a `config.json` that transformers loads as the class of these heads, with a tokenizer of these ids. */
-export function modelConfigJson(config: ModelConfig, heads: ModelHeads, ids: SpecialIds): string {
-  const family = familyOfModel(config);
-  const fields = Object.entries(config).flatMap(([field, value]) => {
-    const name = field === "modernbert" ? null : fieldName(family, field as keyof ModelConfig);
-    return name === null ? [] : [[name, value]];
-  });
-  const { task, is_decoder, classifier, token_classifier } = heads;
-  const special = token_classifier !== null
-    ? { ...labelFields(token_classifier.labels), classifier_dropout: token_classifier.classifier_dropout }
-    : classifier === null
-    ? {}
-    : {
-      [family.classifier_dropout?.field ?? "classifier_dropout"]: classifier.classifier_dropout,
-      ...labelFields(classifier.labels),
-      problem_type: classifier.problem_type,
-      ...(is_decoder ? { model_type: family.left_to_right_classifier } : {}),
-    };
-  const json = {
-    architectures: [nameOf(task, family.architectures)],
-    ...Object.fromEntries(fields),
-    ...family.writeOwn?.(config, ids),
-    ...special,
-    ...(is_decoder ? { is_decoder } : {}),
-    ...family.written,
-    dtype: "float32",
-  };
-  return writtenConfig(json);
 }

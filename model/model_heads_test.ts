@@ -4,14 +4,8 @@ import { presetConfig } from "../config/model_config.ts";
 import { checkKind, FAMILIES } from "./families.ts";
 import type { HeadKind } from "./head_kinds.ts";
 import { parseModelConfig } from "./model_config.ts";
-import {
-  classifierHeads,
-  headsOf,
-  modelConfigJson,
-  type ModelHeads,
-  parseModelHeads,
-  type ProblemType,
-} from "./model_heads.ts";
+import { classifierHeads, headsOf, type ModelHeads, parseModelHeads, type ProblemType } from "./model_heads.ts";
+import { modelConfigJson } from "./written_config.ts";
 
 const IDS = { cls: 2, sep: 3 };
 const read = (json: unknown) => parseModelHeads(JSON.stringify(json), "config.json");

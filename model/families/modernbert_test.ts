@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ClozeError } from "../../config/cloze_error.ts";
 import { parseModelConfig } from "../model_config.ts";
-import { headsOf, modelConfigJson } from "../model_heads.ts";
+import { headsOf } from "../model_heads.ts";
+import { modelConfigJson } from "../written_config.ts";
 
 /** What transformers 5 writes. */
 const SAVED = {
