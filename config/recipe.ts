@@ -1,5 +1,6 @@
 /** Ways to pretrain under a name: what a run does where nothing else is asked for. What they are worth: docs/experiments.md. */
 
+import type { Preset } from "./model_config.ts";
 import { MASKING_DEFAULTS, type MaskingConfig } from "./batch_config.ts";
 
 /** `fast` reaches a low loss first; `bert` is as published (Devlin et al., 2019, appendix A.2). */
@@ -39,6 +40,9 @@ export const RECIPE_START: Record<Recipe, {
   },
   bert: {},
 };
+
+/** Peak learning rates of presets of BERT where a recipe takes another than that of all (docs/experiments.md, 19). */
+export const RECIPE_RATES: Record<Recipe, Partial<Record<Preset, number>>> = { fast: { tiny: 3e-3 }, bert: {} };
 
 /** Up to so many passes over its text, a run by `fast` drops no activation: it cannot learn the text by heart. */
 export const FEW_PASSES = 5;

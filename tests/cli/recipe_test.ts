@@ -6,8 +6,9 @@ import { type Place, SMALL_RUN, smallPlace, testWithCore } from "../support.ts";
 const json = (place: Place, path: string) => JSON.parse(Deno.readTextFileSync(`${place.path}/${path}`));
 const weights = (place: Place, run: string) => Deno.readFileSync(`${place.path}/${run}/model.safetensors`);
 
-/** By preset, so that the recipe says what is dropped; of sequences that are longer than those it begins with. */
-const RUN = ["pretrain", ...SMALL_RUN.filter((word) => !["--config", "config.json"].includes(word))]
+/** By preset, so that the recipe says rate and dropout; of sequences that are longer than those it begins with. */
+const OTHERWISE = ["--config", "config.json", "--learning-rate", "3e-3"];
+const RUN = ["pretrain", ...SMALL_RUN.filter((word) => !OTHERWISE.includes(word))]
   .map((word) => word === "32" ? "64" : word);
 /** What is said of every new model. */
 const BEGINS =
@@ -69,6 +70,7 @@ testWithCore(
     const bert = await good(place, [...RUN, "--output", "bert", "--steps", "6", "--recipe", "bert"]);
     assertStringIncludes(bert, "recipe   bert: 15% masked; dropout 0.1");
     const { training } = json(place, "bert/run.json");
+    assertEquals([json(place, "few/run.json").training.learning_rate, training.learning_rate], [3e-3, 2e-3]);
     assertEquals(["inner_initializer_range", "neighbour_attention"].filter((name) => name in training), []);
 
     const own = ["--steps", "6", "--mlm-probability", "0.3", "--dropout", "0.2"];

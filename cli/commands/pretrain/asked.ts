@@ -3,7 +3,7 @@
 import type { SamplingConfig } from "../../../config/batch_config.ts";
 import { ClozeError } from "../../../config/cloze_error.ts";
 import { FROM_DEFAULTS, presetTraining } from "../../../config/from_defaults.ts";
-import { type Recipe, RECIPE_START } from "../../../config/recipe.ts";
+import { type Recipe, RECIPE_RATES, RECIPE_START } from "../../../config/recipe.ts";
 import {
   type Extent,
   MUON_DEFAULTS,
@@ -121,7 +121,8 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     extent: extentOf(values) ?? (practice ? { budget_ms: PRACTICE.budget_ms } : { epochs }),
     batch_tokens: values["batch-tokens"] ?? preset.batch_tokens,
     ...(values["micro-batches"] === undefined ? {} : { micro_batches: microBatchesOf(values["micro-batches"]) }),
-    learning_rate: values["learning-rate"] ?? preset.learning_rate,
+    learning_rate: values["learning-rate"] ?? (from === undefined ? ownRate(values, recipe) : undefined) ??
+      preset.learning_rate,
     ...TRAINING_DEFAULTS,
     ...(from === undefined ? {} : { warmup_ratio: FROM_DEFAULTS.warmup_ratio }),
     ...(values.optimizer === "muon" ? MUON_DEFAULTS : {}),
@@ -132,6 +133,11 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
     ...sampling,
     ...task.options,
   };
+}
+
+/** The rate that a recipe has for a preset of its own. */
+function ownRate({ preset = "tiny", config, architecture = "bert" }: PretrainOptions, recipe: Recipe) {
+  return config === undefined && architecture === "bert" ? RECIPE_RATES[recipe][preset] : undefined;
 }
 
 /**
