@@ -4,6 +4,7 @@
  * writes results/scale_out.json. Needs an MPI launcher. Not part of the product.
  *
  * usage: deno run -A bench/scale_out.ts [--presets tiny,mini,small] [--rounds 3] [--seconds 20] [--batch-tokens 8192]
+ *        [--dtype auto]
  */
 
 import { readMetrics } from "../run/metrics_file.ts";
@@ -38,13 +39,20 @@ interface Turn {
   load: number;
 }
 
-async function turn(by: Launcher, side: Side, preset: string, batch: string, seconds: number): Promise<Turn> {
+async function turn(
+  by: Launcher,
+  side: Side,
+  preset: string,
+  batch: string,
+  dtype: string,
+  seconds: number,
+): Promise<Turn> {
   const folder = await Deno.makeTempDir();
   const [load] = Deno.loadavg();
   try {
     const args = ["run", "-q", "-A", `${root}cli/main.ts`, "pretrain", "--preset", preset, "--output", `${folder}/run`]
       .concat(["--batch-tokens", batch, "--max-sequence-length", "128", "--full-sentences", "--budget", `${seconds}s`])
-      .concat(["--evaluate-every", "1000000000", "--save-every", "1000000000", "--dropout", "0.1"])
+      .concat(["--evaluate-every", "1000000000", "--save-every", "1000000000", "--dropout", "0.1", "--dtype", dtype])
       .concat(["--threads", String(side.threads), ...side.more]);
     const noted = ["-c", `echo $$ > ${folder}/pid-$$; exec "$@"`, "sh", Deno.execPath(), ...args];
     const command = new Deno.Command(side.processes === 1 ? "sh" : by.path, {
@@ -88,12 +96,12 @@ if (import.meta.main) {
   const [launcher] = launchers;
   if (launcher === undefined) throw new Error("there is no MPI launcher: deno task mpi fetches one");
   const [rounds, seconds] = [Number(flag("--rounds", "3")), Number(flag("--seconds", "20"))];
-  const batch = flag("--batch-tokens", "8192");
+  const [batch, dtype] = [flag("--batch-tokens", "8192"), flag("--dtype", "auto")];
   const rows = [];
   for (const preset of flag("--presets", "tiny,mini,small").split(",")) {
     const turns: Turn[][] = SIDES.map(() => []);
     for (let round = 0; round < rounds; round++) {
-      for (const [i, side] of SIDES.entries()) turns[i].push(await turn(launcher, side, preset, batch, seconds));
+      for (const [i, side] of SIDES.entries()) turns[i].push(await turn(launcher, side, preset, batch, dtype, seconds));
     }
     for (const [i, { name }] of SIDES.entries()) {
       const row = {
@@ -110,6 +118,6 @@ if (import.meta.main) {
     }
   }
   const command = `deno run -A bench/scale_out.ts ${Deno.args.join(" ")}`.trim();
-  const result = { command, launcher: launcher.name, batch_tokens: Number(batch), rounds, seconds, rows };
+  const result = { command, launcher: launcher.name, batch_tokens: Number(batch), dtype, rounds, seconds, rows };
   await Deno.writeTextFile(`${root}bench/results/scale_out.json`, JSON.stringify(result, null, 2) + "\n");
 }

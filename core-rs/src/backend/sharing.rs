@@ -43,8 +43,15 @@ pub trait SharingOps: MemoryOps {
     /// `to[at + i] = from[i]`, of `len` elements.
     fn copy_part(&mut self, len: usize, from: &Self::Buffer, at: usize, to: &mut Self::Buffer);
 
-    /// `to = from; from = 0`
+    /// `to = from`; `from` is then as after [`SharingOps::begin_sums`].
     fn hand_over(&mut self, from: &mut Self::Buffer, to: &mut Self::Buffer);
+
+    /// Begins a gradient: what backward adds up is added to zeros. What else there is in the buffer is known only once it is
+    /// settled: a device may leave alone what the first product is going to write.
+    fn begin_sums(&mut self, gradients: &mut Self::Buffer);
+
+    /// After backward: what nothing was added to is zero.
+    fn settle_sums(&mut self, _gradients: &mut Self::Buffer) {}
 
     /// Σ x² of a range that begins at a block of [`crate::optim::clip::BLOCK`] elements, by block.
     ///

@@ -21,6 +21,15 @@ pub fn factor(norm: f64, largest: f64) -> f64 {
 /// # Errors
 /// `OutOfMemory`.
 pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> Result<f64> {
+    squared_norms(threads, x, partials)?;
+    Ok(partials.iter().sum())
+}
+
+/// Σ x² of each block, in their order.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn squared_norms(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> Result<()> {
     let blocks = x.len().div_ceil(BLOCK);
     refill(partials, blocks)?;
     let partial = Shards::new(partials);
@@ -29,11 +38,11 @@ pub fn squared_norm(threads: &Threads, x: &[f32], partials: &mut Vec<f64>) -> Re
         // SAFETY: one element a block.
         unsafe { partial.part(block..block + 1)[0] = squared_norm_of_block(x) };
     });
-    Ok(partials.iter().sum())
+    Ok(())
 }
 
 /// Σ x² of one block, at most [`BLOCK`] elements.
-pub fn squared_norm_of_block(x: &[f32]) -> f64 {
+fn squared_norm_of_block(x: &[f32]) -> f64 {
     let mut sum = 0.0;
     vectorize(
         #[inline(always)]

@@ -110,11 +110,12 @@ impl<B: Backend> Divided<B> {
         Err(Error::new(Code::InvalidArgument, message))
     }
 
-    /// Takes over the gradient of a micro-batch. `gradients` is then zero, or, after the last one, the sum of all.
+    /// Takes over the gradient of a micro-batch. `gradients` is then begun, or, after the last one, the sum of all.
     pub fn add_leaf(&mut self, backend: &mut B, sums: LossSum, gradients: &mut B::Buffer) -> Result<()> {
         let leaf = self.leaves.len();
         self.leaves.push(sums);
         backend.keep_totals(leaf, self.division.own())?;
+        backend.settle_sums(gradients);
         let height = leaf.trailing_ones() as usize;
         for waiting in &self.waiting[..height] {
             backend.add(self.len, 1, waiting, gradients);
@@ -206,7 +207,7 @@ impl<B: Backend> Divided<B> {
         backend.check()?;
         self.gather(backend, weights)?;
         backend.weights_changed(weights);
-        backend.clear(gradients); // the rest of it was of no share of this process
+        backend.begin_sums(gradients); // the rest of it was of no share of this process
         Ok(())
     }
 

@@ -35,6 +35,7 @@ impl<T: Element> EmbeddingOps for Cpu<T> {
 
     fn embed_backward(&mut self, batch: &Batch, tables: Embeddings, gradient: &Buffer, gradients: &mut Buffer) {
         let _timer = self.profile.start("embed_backward");
+        self.sums.settle(gradients); // the words' table may be the decoder's weight
         let [word, position, token_type] = tables.lengths();
         let (threads, c) = (&self.threads, tables.width);
         let gradient = &gradient[..batch.input_ids.len() * c];

@@ -165,9 +165,9 @@ impl<T: Element> LinearOps for Cpu<T> {
         let _timer = self.profile.start("linear_parameters_backward");
         let (x, dy) = (&x[..n * layer.inputs], &dy[..n * layer.outputs]);
         let (d_weight, d_bias) = layer.of_mut(gradients);
-        let partials = &mut self.partials;
-        let done =
-            linear::backward_parameters(&self.gemm, &self.threads, x, dy, layer.outputs, d_weight, d_bias, partials);
+        let (begins, partials) = (self.sums.begin(layer), &mut self.partials);
+        let (gemm, threads) = (&self.gemm, &self.threads);
+        let done = linear::backward_parameters(gemm, threads, x, dy, layer.outputs, d_weight, begins, d_bias, partials);
         self.note(done);
     }
 }

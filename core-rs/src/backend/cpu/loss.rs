@@ -56,9 +56,10 @@ impl<T: Element> LossOps for Cpu<T> {
         self.linear_data(n, decoder, weights, d_logits, &Store::new(&mut dx[rows.clone()], decoder.inputs));
         let (d_weight, d_bias) = decoder.of_mut(gradients);
         let d_logits = &d_logits[..n * layout.stride];
-        let partials = &mut self.partials;
+        let (begins, partials) = (self.sums.begin(decoder), &mut self.partials);
         let (gemm, threads, v) = (&self.gemm, &self.threads, layout.stride);
-        let done = linear::backward_parameters(gemm, threads, &x[rows], d_logits, v, d_weight, d_bias, partials);
+        let done =
+            linear::backward_parameters(gemm, threads, &x[rows], d_logits, v, d_weight, begins, d_bias, partials);
         self.note(done);
     }
 

@@ -8,6 +8,7 @@ mod loss;
 mod memory;
 mod norm;
 mod sharing;
+mod sums;
 
 use std::cell::RefCell;
 
@@ -22,6 +23,7 @@ use crate::ops::attention::TeamScratch;
 use crate::ops::gemm::Gemm;
 use crate::ops::linear::packed::PackedWeight;
 use crate::optim::{OnCpu, Optimizer, State, Team, Update, clip};
+use sums::Sums;
 
 /// A thread team and the scratch of its operations.
 pub struct Cpu<T: Element = f32> {
@@ -32,6 +34,8 @@ pub struct Cpu<T: Element = f32> {
     /// Packed copies of weights, by the offset of the weight; none where products pack for themselves.
     packed: Vec<(usize, PackedWeight)>,
     optimizer: Option<(Optimizer, Box<dyn OnCpu<T>>)>,
+    /// What of the gradient that is being added up has been begun.
+    sums: Sums,
     partials: Vec<f32>,
     squares: Vec<f64>,
     totals: Totals,
@@ -53,6 +57,7 @@ impl<T: Element> Cpu<T> {
             gemm,
             packed: Vec::new(),
             optimizer: None,
+            sums: Sums::default(),
             partials: Vec::new(),
             squares: Vec::new(),
             totals: Totals::default(),
@@ -92,6 +97,7 @@ impl<T: Element> Backend for Cpu<T> {
             self.packed.sort_by_key(|(offset, _)| *offset);
         }
         if let Some(optimizer) = optimizer {
+            self.sums = Sums::new(layout.len(), layers);
             self.optimizer = Some((*optimizer, optimizer.on_cpu(layout, layers, self.threads.count())?));
         }
         Ok(())

@@ -9,7 +9,8 @@ use crate::driver::{bytes_of, bytes_of_mut};
 use crate::error::Result;
 use crate::machine::dtype::Element;
 use crate::machine::memory::Buffer;
-use crate::optim::clip::{BLOCK, squared_norm_of_block};
+use crate::ops::dropout;
+use crate::optim::clip;
 
 impl<T: Element> SharingOps for Cpu<T> {
     fn scatter_parts(
@@ -50,9 +51,7 @@ impl<T: Element> SharingOps for Cpu<T> {
 
     fn add_part(&mut self, len: usize, from: usize, to: usize, x: &mut Buffer) {
         let (head, tail) = x.split_at_mut(from);
-        for (sum, other) in head[to..to + len].iter_mut().zip(&tail[..len]) {
-            *sum += other;
-        }
+        dropout::add(&self.threads, &tail[..len], &mut head[to..to + len]);
     }
 
     fn copy_part(&mut self, len: usize, from: &Buffer, at: usize, to: &mut Buffer) {
@@ -61,10 +60,21 @@ impl<T: Element> SharingOps for Cpu<T> {
 
     fn hand_over(&mut self, from: &mut Buffer, to: &mut Buffer) {
         std::mem::swap(from, to);
-        from.fill(0.0);
+        self.begin_sums(from);
+    }
+
+    fn begin_sums(&mut self, gradients: &mut Buffer) {
+        let _timer = self.profile.start("clear");
+        self.sums.restart(gradients);
+    }
+
+    fn settle_sums(&mut self, gradients: &mut Buffer) {
+        let _timer = self.profile.start("clear");
+        self.sums.settle(gradients);
     }
 
     fn squared_norms(&mut self, x: &Buffer, range: Range<usize>) -> Result<Vec<f64>> {
-        Ok(x[range].chunks(BLOCK).map(squared_norm_of_block).collect())
+        clip::squared_norms(&self.threads, &x[range], &mut self.squares)?;
+        Ok(self.squares.clone())
     }
 }

@@ -83,7 +83,11 @@ impl<D: Device> SharingOps for Cuda<D> {
     fn hand_over(&mut self, from: &mut Buffer<D>, to: &mut Buffer<D>) {
         // Copied and not swapped: work that comes again has to find its buffers where they were.
         self.queue.copy(to.exact(), from.exact());
-        self.queue.clear(from.exact());
+        self.begin_sums(from);
+    }
+
+    fn begin_sums(&mut self, gradients: &mut Buffer<D>) {
+        self.queue.clear(gradients.exact());
     }
 
     fn squared_norms(&mut self, x: &Buffer<D>, range: Range<usize>) -> Result<Vec<f64>> {

@@ -90,6 +90,34 @@ impl Epilogue for Add {
     }
 }
 
+/// `c = 0 + x`: what [`Add`] makes of zeros, to the bit (0 + −0 is 0), whatever is there.
+pub struct Begin(Output<f32>);
+
+impl Begin {
+    /// Into rows of `c` that are `stride` apart.
+    pub fn new(c: &mut [f32], stride: usize) -> Self {
+        Self(Output::new(c, stride))
+    }
+}
+
+impl Epilogue for Begin {
+    fn check(&self, size: Size) {
+        self.0.check(size);
+    }
+
+    fn prefetch_output(&self, row: usize, column: usize, height: usize, width: usize) {
+        self.0.prefetch(row, column, height, width);
+    }
+
+    fn finish(&self, tile: &mut Tile) {
+        let c = self.0.of(tile);
+        tile.edit(
+            #[inline(always)]
+            |r, x| combine(c.row(r, x.len()), x, |_, x| 0.0 + x),
+        );
+    }
+}
+
 /// What a layer without biases adds to a tile.
 static ZEROS: [f32; LARGEST] = [0.0; LARGEST];
 

@@ -162,7 +162,7 @@ mod words {
             // SAFETY: rows `first..first + count` are `depth` elements long from `from` on, and `to` is `width` rows wide
             // and `depth` deep, both by the assertions; AVX-512 is there.
             unsafe {
-                let row = |r: usize| data.as_ptr().add((first + r) * row_stride + from).cast::<i32>();
+                let row = |r: usize| data.as_ptr().wrapping_add((first + r) * row_stride + from).cast::<i32>();
                 match group / per_word {
                     1 => transpose(row, count, words, to, width),
                     many => copy(row, count, words, to, width, many),
@@ -197,10 +197,14 @@ mod words {
             let store = mask(width - r);
             for w in (0..words).step_by(16) {
                 let load = mask(words - w);
+                // The blocks come along 16 rows, then along the next 16.
+                let ahead = w + AHEAD;
+                let (below, ahead) = if ahead < words { (r, ahead) } else { (r + 16, ahead - words) };
                 // SAFETY: only rows below `count` and words below `words` are read, only lanes below `width` written.
                 unsafe {
                     let mut block = [_mm512_setzero_si512(); 16];
                     for i in 0..16.min(count - r) {
+                        _mm_prefetch::<_MM_HINT_T0>(row(below + i).wrapping_add(ahead).cast());
                         block[i] = _mm512_maskz_loadu_epi32(load, row(r + i).add(w));
                     }
                     transpose_16x16(&mut block);
@@ -244,6 +248,7 @@ mod words {
                 let lanes = mask(count - r);
                 // SAFETY: below `count` in both.
                 unsafe {
+                    _mm_prefetch::<_MM_HINT_T0>(step(p).wrapping_add(r + AHEAD).cast());
                     let run = _mm512_maskz_loadu_epi32(lanes, step(p).add(r));
                     _mm512_mask_storeu_epi32(to.add(p * width + r), lanes, run);
                 }

@@ -10,7 +10,7 @@ use crate::machine::dtype::Element;
 use crate::machine::memory::refill;
 use crate::machine::simd::vectorize;
 use crate::machine::threads::{Shards, Threads};
-use crate::ops::gemm::epilogue::{Add, Epilogue};
+use crate::ops::gemm::epilogue::{Add, Begin, Epilogue};
 use crate::ops::gemm::{Gemm, MatRef, Right, Size};
 use crate::ops::{ROW_BLOCK, add_partials};
 use packed::PackedWeight;
@@ -82,7 +82,8 @@ pub fn backward_data<T: Element>(
     gemm.run(threads, size, MatRef::rows(dy, outputs), weight.right_of_gradient(), epilogue)
 }
 
-/// `dW += dyᵀ x`, of `outputs` rows, and `db += Σ rows of dy` where there is a bias. `partials` is scratch.
+/// `dW += dyᵀ x`, of `outputs` rows, and `db += Σ rows of dy` where there is a bias. If it `begins` dW, that counts as zero,
+/// whatever is there. `partials` is scratch.
 ///
 /// # Errors
 /// `OutOfMemory`, as [`Gemm::run`].
@@ -93,14 +94,19 @@ pub fn backward_parameters<T: Element>(
     dy: &[T],
     outputs: usize,
     d_weight: &mut [f32],
+    begins: bool,
     d_bias: Option<&mut [f32]>,
     partials: &mut Vec<f32>,
 ) -> Result<()> {
     let inputs = d_weight.len() / outputs;
     let size = Size { m: outputs, n: inputs, k: dy.len() / outputs };
     let (a, b) = (MatRef::rows(dy, outputs).t(), MatRef::rows(x, inputs));
+    let epilogue: &dyn Epilogue = match begins {
+        true => &Begin::new(d_weight, inputs),
+        false => &Add::new(d_weight, inputs),
+    };
     let Some(d_bias) = d_bias else {
-        return gemm.run_of_columns(threads, size, a, b, &Add::new(d_weight, inputs), &|_, _| {});
+        return gemm.run_of_columns(threads, size, a, b, epilogue, &|_, _| {});
     };
     // The bias's gradient reads dy while the product packs it. Blocks of rows are added in order.
     refill(partials, size.k.div_ceil(ROW_BLOCK) * outputs)?;
@@ -119,7 +125,7 @@ pub fn backward_parameters<T: Element>(
             },
         );
     };
-    gemm.run_of_columns(threads, size, a, b, &Add::new(d_weight, inputs), &sum_rows)?;
+    gemm.run_of_columns(threads, size, a, b, epilogue, &sum_rows)?;
     partials.chunks_exact(outputs).for_each(|partial| add_partials(d_bias, partial));
     Ok(())
 }
@@ -160,10 +166,14 @@ mod tests {
             let weight = Weight::new(&inputs_of[split[0]..split[1]], inputs);
             backward_data(&gemm, &threads, &d_pre, weight, &Store::new(&mut dx, inputs)).unwrap();
             let (x, mut scratch) = (&inputs_of[..split[0]], Vec::new());
-            backward_parameters(&gemm, &threads, x, &d_pre, outputs, &mut dw, Some(&mut db), &mut scratch).unwrap();
+            let bias = Some(&mut db[..]);
+            backward_parameters(&gemm, &threads, x, &d_pre, outputs, &mut dw, false, bias, &mut scratch).unwrap();
             let mut alone = vec![0.0; dw.len()];
-            backward_parameters(&gemm, &threads, x, &d_pre, outputs, &mut alone, None, &mut scratch).unwrap();
+            backward_parameters(&gemm, &threads, x, &d_pre, outputs, &mut alone, false, None, &mut scratch).unwrap();
             assert_eq!(alone, dw, "without a bias");
+            let mut begun = vec![f32::NAN; dw.len()];
+            backward_parameters(&gemm, &threads, x, &d_pre, outputs, &mut begun, true, None, &mut scratch).unwrap();
+            assert_eq!(begun, dw, "over what was there before");
             check_gradient(&inputs_of, &[dx, dw, db].concat(), 1e-2, |v| {
                 run(v).0.iter().zip(&dy).map(|(o, d)| f64::from(*o) * f64::from(*d)).sum()
             });

@@ -135,7 +135,7 @@ pub fn parameter_gradients<D: Device>(device: &Queue<D>) {
         let (mut dw, mut db) = (random(inputs * outputs, 7), random(outputs, 8));
         let (to_w, to_b) = (singles(device, &dw), singles(device, &db));
         let (gemm, threads) = (Gemm::new(1).unwrap(), Threads::new(1));
-        linear::backward_parameters(&gemm, &threads, &x, &dy, outputs, &mut dw, Some(&mut db), &mut Vec::new())
+        linear::backward_parameters(&gemm, &threads, &x, &dy, outputs, &mut dw, false, Some(&mut db), &mut Vec::new())
             .unwrap();
         let (x, g) = (activations(device, &x), activations(device, &dy));
         let scratch = singles(device, &vec![0.0; linear::cuda::sum_scratch(n, outputs)]);
