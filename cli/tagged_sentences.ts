@@ -3,6 +3,7 @@
 import { ClozeError } from "../config/cloze_error.ts";
 import { counted, grouped } from "../config/numbers.ts";
 import { CorpusReport, readTagged, type TaggedSentence, type UnknownSample } from "../data/mod.ts";
+import type { RecordedColumns } from "../run/finetune_record.ts";
 import type { TaggedSequence } from "../tasks/token_classification.ts";
 import {
   bothCounts,
@@ -32,13 +33,19 @@ export interface CutSentences {
   unseen: number;
 }
 
-/** The sentences of a file; says what was wrong with it. */
+/**
+ * The sentences of a file; says what was wrong with it.
+ *
+ * @param recorded columns that the model was trained with; they are taken where the file has them and no flag names others.
+ */
 export async function readSentences(
   file: string,
   values: TextValues & { "label-column"?: string },
+  recorded: RecordedColumns = {},
 ): Promise<TaggedSentence[]> {
   const text = textColumn(values), label = values["label-column"];
-  const columns = { ...(text === undefined ? {} : { text }), ...(label === undefined ? {} : { label }) };
+  const trained = { text: recorded["text-column"], label: recorded["label-column"] };
+  const columns = { ...(text === undefined ? {} : { text }), ...(label === undefined ? {} : { label }), trained };
   const report = new CorpusReport();
   const sentences = await readTagged(resolve(file), columns, corpusConfig(values), report);
   noteFindings(report, file);

@@ -6,6 +6,7 @@
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { readBytes } from "./bytes.ts";
+import { hasColumn } from "./columns.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import type { LabeledColumns } from "./labeled.ts";
 import { readLines, SKIPPED, textLines } from "./lines.ts";
@@ -107,30 +108,35 @@ async function readConll(file: string, config: CorpusConfig, report: CorpusRepor
 async function readTaggedRecords(
   file: string,
   format: "jsonl" | "json" | "parquet",
-  { text = WORDS, label }: LabeledColumns,
+  { text, label, trained = {} }: LabeledColumns,
   config: CorpusConfig,
   report: CorpusReport,
 ): Promise<TaggedSentence[]> {
   const sentences: TaggedSentence[] = [];
+  let words = WORDS;
   const blocks = readRecords({ file, format, from: 0, to: Infinity }, {
     config,
     report,
-    columns: (names) => [text, label ?? TAGS.find((name) => names.includes(name)) ?? TAGS[0]],
+    columns: (names) => {
+      const usual = (name: string | undefined) => name !== undefined && hasColumn(names, name) ? name : undefined;
+      words = text ?? usual(trained.text) ?? WORDS;
+      return [words, label ?? usual(trained.label) ?? TAGS.find((name) => names.includes(name)) ?? TAGS[0]];
+    },
     hint: "--text-column and --label-column name the fields of the words and of their tags",
   });
   for await (const block of blocks) {
-    for (const { values: [words, tags], place } of block) {
+    for (const { values: [list, tags], place } of block) {
       const wrong = async (what: string) =>
         new ClozeError("input", `${file}: ${await place()}: ${what}`, {
           hint: 'a record is such as {"tokens": ["in", "Paris"], "tags": ["O", "B-LOC"]}',
         });
-      if (!isList(words) || !words.every((word) => typeof word === "string")) {
-        throw await wrong(`${text} is no list of words`);
+      if (!isList(list) || !list.every((word) => typeof word === "string")) {
+        throw await wrong(`${words} is no list of words`);
       }
       if (!isList(tags) || !tags.every(isTag)) throw await wrong("the tags are no list of tags");
-      if (words.length !== tags.length) throw await wrong(`${words.length} words, but ${tags.length} tags`);
-      if (words.length === 0) continue;
-      sentences.push({ words, tags: tags.map(String), place: await place() });
+      if (list.length !== tags.length) throw await wrong(`${list.length} words, but ${tags.length} tags`);
+      if (list.length === 0) continue;
+      sentences.push({ words: list, tags: tags.map(String), place: await place() });
     }
   }
   return sentences;

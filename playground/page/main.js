@@ -150,6 +150,7 @@ function edit(text) {
 }
 
 function chooseModel() {
+  document.title = `${byId("model").selectedOptions[0].text} · cloze playground`;
   const steps = checkpoints();
   byId("training-card").hidden = steps.length === 0;
   byId("steps").max = steps.length;

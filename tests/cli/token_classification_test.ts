@@ -31,6 +31,9 @@ async function taggedPlace(): Promise<Place> {
 testWithCore("finetune makes a token classifier that predict and evaluate use", async (t) => {
   using place = await taggedPlace();
   const flags = ["finetune", "--model", "model", "--train", "train.conll", "--valid", "valid.jsonl"];
+  const kinds = tagged(1000, 60).map(({ tokens, tags }) => JSON.stringify({ tokens, kind_of: tags }) + "\n").join("");
+  place.file("valid.jsonl", kinds);
+  flags.push("--label-column", "kind_of");
   const quick = ["--learning-rate", "1e-3", "--epochs", "8"];
   const { code, stderr } = await place.cloze([...flags, ...quick, "--output", "tagger"]);
   assertEquals(code, 0, stderr);
@@ -91,6 +94,13 @@ testWithCore("finetune makes a token classifier that predict and evaluate use", 
     assert(accuracy > 0.95 && entities.f1 > 0.95);
     const plain = await place.cloze(["evaluate", ...data]);
     assertStringIncludes(plain.stdout, "entity F1");
+    // The column that its training named is taken where a file has it.
+    place.file("usual.jsonl", tagged(500, 2).map((sentence) => JSON.stringify(sentence) + "\n").join(""));
+    for (const [file, words] of [["valid.jsonl", 480], ["usual.jsonl", 16]] as const) {
+      const again = await place.cloze(["evaluate", "--model", "tagger", "--data", file, "--json"]);
+      assertEquals(again.code, 0, again.stderr);
+      assertEquals(JSON.parse(again.stdout).count, words);
+    }
     place.file("wrong.bio", "The X O\ncat X B-PET\n");
     const wrong = await place.cloze(["evaluate", "--model", "tagger", "--data", "wrong.bio"]);
     assertEquals(wrong.code, 1);

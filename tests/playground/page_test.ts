@@ -26,6 +26,7 @@ testInChromium(
     await t.step("it opens with an example and its answers, and the ticket is gone from the address", async () => {
       await page.until(`${answers} === 8`);
       assertEquals(await page.value("location.pathname + location.search"), "/");
+      assertEquals(await page.value("document.title"), "model · cloze playground");
     });
     await t.step("typed text is cut into words, each with its surprise", async () => {
       await type("The cat sees the dog.");
@@ -122,7 +123,7 @@ testInChromium(
       await type(`<img src=x onerror="document.title='broken'"> </script><b>x</b> ____`);
       await page.until(`document.querySelectorAll(".word").length > 10 && ${answers} > 0`);
       assertEquals(await page.value(`document.querySelectorAll("#words img, #words b, #answers b").length`), 0);
-      assertEquals(await page.value("document.title"), "cloze playground");
+      assertEquals(await page.value("document.title"), "model · cloze playground");
       await type("שלום 👩‍👩‍👧 ____ 고양이");
       await page.until(`document.querySelector(".word")?.ariaLabel.startsWith("שלום") && ${answers} > 0`);
       await page.until(`getComputedStyle(document.getElementById("looks")).direction === "rtl"`);

@@ -6,6 +6,7 @@ import { openEngine } from "../../../inference/open_engine.ts";
 import { longestText } from "../../../model/families.ts";
 import type { ModelFolder } from "../../../model/model_folder.ts";
 import { engineHeads } from "../../../model/model_heads.ts";
+import { recordedColumns } from "../../../run/finetune_record.ts";
 import { labeledLimits } from "../../../tasks/finetuning_task.ts";
 import { classificationLine } from "../../../tasks/sequence_classification.ts";
 import { TOKEN_CLASSIFICATION } from "../../../tasks/token_classification.ts";
@@ -27,10 +28,10 @@ export async function evaluateTags(
   refuseFlags(values, ["exclude", "documents", "max-tokens"], `is for raw text, and ${folder.path} tags words`);
   const { config, tokenizer, path } = folder;
   const longest = Math.min(values["max-sequence-length"] ?? FINETUNE_DEFAULTS.max_sequence_length, longestText(config));
-  const sentences: TaggedSentence[] = [];
+  const sentences: TaggedSentence[] = [], recorded = await recordedColumns(path);
   for (const file of files) await checkFile("data", file);
   for (const file of files) {
-    const read = await readSentences(file, values);
+    const read = await readSentences(file, values, recorded);
     checkTags(read, file, labels, `${path} has`);
     sentences.push(...read);
   }
