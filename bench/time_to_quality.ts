@@ -9,7 +9,8 @@
  * usage: deno run -A bench/time_to_quality.ts NAME --data TEXT… --valid TEXT [--budget 180] [--preset tiny] [--length 64]
  *          [--seeds 3] [--sides cloze,cloze-bert,trainer,trainer-fast,tuned,tuned-fast,modernbert] [--dtype bf16] [--threads N]
  *
- * A side of PyTorch has the preset's learning rate; `trainer@0.5` has half of it.
+ * A side of PyTorch has the preset's learning rate; `trainer@0.5` has half of it. `cloze/15` is a run of its own that has a
+ * fifteenth of the time, its start and its text included.
  */
 
 import { type Preset, presetConfig } from "../config/model_config.ts";
@@ -93,9 +94,10 @@ async function overhead(): Promise<number> {
 
 /** A side of cloze. Each run has a folder of its own: one beside it would find its text tokenized. */
 async function ours(side: string, seed: number, spent: number) {
-  const output = `${folder}/${side}-${seed}/run`;
-  const budget = Math.max(1, Math.floor(seconds - spent));
-  const took = await pretrain(side === "cloze" ? "fast" : "bert", seed, output, ["--budget", `${budget}s`]);
+  const output = `${folder}/${side.replace("/", "-")}-${seed}/run`;
+  const [name, part = "1"] = side.split("/");
+  const budget = Math.max(1, Math.floor(seconds / Number(part) - spent));
+  const took = await pretrain(name === "cloze" ? "fast" : "bert", seed, output, ["--budget", `${budget}s`]);
   const lines = await readMetrics(`${output}/metrics.jsonl`);
   const curve = lines.flatMap((line) =>
     line.kind === "evaluation" ? [[took - budget + line.elapsed_ms / 1000, line.loss] as [number, number]] : []
