@@ -64,11 +64,11 @@ fn check_memory(options: &EngineOptions, layout: &ParameterLayout) -> Result<()>
     let layers = if options.training() { config.num_hidden_layers } else { 1 };
     let activations = n * (6 * config.hidden_size + 2 * config.intermediate_size) * layers;
     let logits = options.max_masked * options.limits().token_outputs;
-    let plan = Plan::begin();
+    let plan = Plan::begin(false);
     for len in [parameters, activations, logits] {
         Buffer::<f32>::zeroed(len)?;
     }
-    plan.check()
+    plan.check().map(drop)
 }
 
 impl CandleEngine {
