@@ -14,8 +14,8 @@ export const TABLE = {
   positional: "PATH",
   details:
     "Times matrix products and whole training steps of every preset, as pretrain's default recipe has them. With --data " +
-    "it tells how long a pass over that text takes, with --budget also how many passes fit into it, and the dropout " +
-    "that pretrain then takes.",
+    "it tells how long a pass over that text takes, with --budget also how many passes fit into it, the dropout " +
+    "that pretrain then takes, and about which held-out loss it comes to.",
   flags: {
     ...CORPUS_FLAGS,
     budget: duration("Wall clock that you have: 30m, 8h."),

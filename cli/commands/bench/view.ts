@@ -2,6 +2,7 @@
 
 import type { Preset } from "../../../config/model_config.ts";
 import { clock, counted, grouped, percent, size } from "../../../config/numbers.ts";
+import { FEW_PASSES } from "../../../config/recipe.ts";
 import type { StepRate } from "../../../training/step_rate.ts";
 import { FAMILIES } from "../../../model/families.ts";
 import { bold, folded, outColumns, table } from "../../terminal.ts";
@@ -80,9 +81,12 @@ function foretold({ foretold_loss }: Row): string {
 
 /** Where the foretold losses come from. */
 function howSure(entropy: number): string {
-  return `loss: what is held out may cost so many nats a token then, where guessing by frequency costs ${
-    entropy.toFixed(1)
-  }: film reviews came to that with as many updates, Korean ones to the lower end and English ones to the higher. Other text may lie outside. – is what was not measured.`;
+  return "loss: what a held-out token may cost in the end, in nats, where guessing by frequency costs " +
+    `${
+      entropy.toFixed(1)
+    }. Film reviews came to that with as many updates, Korean ones to the lower end and English ones ` +
+    `to the higher; other text may lie outside. – where no such run was measured: other presets or lengths, or more than ` +
+    `${FEW_PASSES} passes.`;
 }
 
 /** Below this share the threads have waited for others. */
