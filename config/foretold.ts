@@ -19,6 +19,7 @@ const MEASURED: Partial<Record<Preset, readonly Measured[]>> = {
   mini: [
     { updates: 300, shares: [0.818, 0.831] },
     { updates: 1000, shares: [0.603, 0.704] },
+    { updates: 3000, shares: [0.482, 0.591] },
   ],
 };
 
