@@ -57,7 +57,7 @@ export const TAGGED: Kind<TaggedSentence, TaggedSequence, CutSentences> = {
   line: classificationLine,
   unit: "word",
   parts: ["pooler", "classifier"],
-  read: readSentences,
+  read: (file, values) => readSentences(file, values),
   labels: labelsOf,
   heads: (labels, { config }) => tokenClassifierHeads({ labels, classifier_dropout: config.hidden_dropout_prob }),
   cut: (sentences, labels, { tokenizer }, { max_sequence_length }, sample) =>
