@@ -4,7 +4,7 @@ import { ClozeError } from "../../config/cloze_error.ts";
 import { type AddedToken, BERT_NAMES, SPECIAL, SPECIAL_TOKENS } from "../added_tokens.ts";
 import { IdBuffer } from "../id_buffer.ts";
 import { bertTemplate } from "../template.ts";
-import { type IdOf, Tokenizer } from "../tokenizer.ts";
+import { Tokenizer } from "../tokenizer.ts";
 import type { WordPieceData } from "../tokenizer_data.ts";
 import { BertSplitter } from "./bert_splitter.ts";
 import { DEFAULT_NORMALIZER, type NormalizerOptions, PreTokenizer } from "./pre_tokenizer.ts";
@@ -24,7 +24,7 @@ export interface WordPieceOptions {
   /** Whether `decode` takes out the spaces before English punctuation. By default it does, as Hugging Face does. */
   cleanup?: boolean;
   /** The id of a token, where it is known without a look at the vocabulary; no token may then occur twice. */
-  idOf?: IdOf;
+  idOf?: (token: string) => number | undefined;
   /** What whoever uses it should know: sentences for people. */
   notes?: readonly string[];
 }
