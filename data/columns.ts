@@ -23,6 +23,11 @@ export function hasColumn(names: readonly string[], name: string): boolean {
   return names.includes(name) || name.split(",").every(isThere);
 }
 
+/** The name of a column, if a file of records has what it means, as far as names tell. */
+export function columnIn(names: readonly string[], name: string | undefined): string | undefined {
+  return name !== undefined && hasColumn(names, name) ? name : undefined;
+}
+
 /** Columns of a name: one, or several whose texts are joined. */
 export type Found<T> = { parts: T[] } | { missing: string };
 

@@ -5,7 +5,7 @@
 
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
-import { hasColumn, textOf } from "./columns.ts";
+import { columnIn, textOf } from "./columns.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import { readRecords } from "./records.ts";
 import { sourceKind } from "./sources.ts";
@@ -103,8 +103,8 @@ export async function readLabeled(
 }
 
 function chosen(names: readonly string[], { trained = {}, ...given }: LabeledColumns): string[] {
-  const usual = (name: string | undefined) => name !== undefined && hasColumn(names, name) ? name : undefined;
-  const { text = usual(trained.text), label = usual(trained.label) ?? "label", pair = trained.pair } = given;
+  const { text = columnIn(names, trained.text), label = columnIn(names, trained.label) ?? "label" } = given;
+  const { pair = trained.pair } = given;
   const labels = names.includes(label) ? [label] : label.split(",");
   const others = names.filter((name) => !labels.includes(name) && name !== pair);
   const expected = labels.length + (pair === undefined ? 1 : 2);

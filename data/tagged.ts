@@ -6,7 +6,7 @@
 import { CORPUS_DEFAULTS, type CorpusConfig } from "../config/batch_config.ts";
 import { ClozeError } from "../config/cloze_error.ts";
 import { readBytes } from "./bytes.ts";
-import { hasColumn } from "./columns.ts";
+import { columnIn } from "./columns.ts";
 import { CorpusReport } from "./corpus_report.ts";
 import type { LabeledColumns } from "./labeled.ts";
 import { readLines, SKIPPED, textLines } from "./lines.ts";
@@ -118,9 +118,8 @@ async function readTaggedRecords(
     config,
     report,
     columns: (names) => {
-      const usual = (name: string | undefined) => name !== undefined && hasColumn(names, name) ? name : undefined;
-      words = text ?? usual(trained.text) ?? WORDS;
-      return [words, label ?? usual(trained.label) ?? TAGS.find((name) => names.includes(name)) ?? TAGS[0]];
+      words = text ?? columnIn(names, trained.text) ?? WORDS;
+      return [words, label ?? columnIn(names, trained.label) ?? TAGS.find((name) => names.includes(name)) ?? TAGS[0]];
     },
     hint: "--text-column and --label-column name the fields of the words and of their tags",
   });

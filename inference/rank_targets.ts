@@ -43,7 +43,7 @@ export class Ranking {
   constructor(answers: readonly string[], tokenizer: Tokenizer) {
     this.#targets = targetsOf(answers, tokenizer);
     this.#mask = tokenizer.special.mask;
-    this.longest = Math.max(...this.#targets.flatMap(({ ids, first }) => [ids.length, first.length]));
+    this.longest = this.#targets.reduce((most, { ids, first }) => Math.max(most, ids.length, first.length), 1);
   }
 
   /** For each blank the answers, the most probable first. */

@@ -11,8 +11,8 @@ export interface VocabularyReport {
   tokens: number;
   /** Tokens a word. */
   fertility: number;
-  /** What guessing a token by its frequency costs, in nats. */
-  entropy: number;
+  /** Of each id: how often it occurs. */
+  occurrences: Float64Array;
   /** Share of words that became `[UNK]`. */
   unk_rate: number;
   /** The most frequent script first. */
@@ -66,7 +66,6 @@ export function vocabularyReport(tokenizer: Tokenizer, { bytes, ends, counts }: 
   }
   const scripts = [...characters].map(([script, { all, kept }]) => ({ script, characters: all, coverage: kept / all }));
   scripts.sort((a, b) => b.characters - a.characters || (a.script < b.script ? -1 : 1));
-  const entropy = occurrences.reduce((sum, n) => n === 0 ? sum : sum - n / tokens * Math.log(n / tokens), 0);
   const [fertility, unk_rate] = [tokens, unknown].map((count) => count / Math.max(1, words));
-  return { words, tokens, fertility, entropy, unk_rate, scripts };
+  return { words, tokens, fertility, occurrences, unk_rate, scripts };
 }

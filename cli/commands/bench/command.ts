@@ -9,6 +9,7 @@ import { PRESET_TRAINING } from "../../../config/run_config.ts";
 import { gemmRate } from "../../../ffi/mod.ts";
 import { FAMILIES, newModel } from "../../../model/families.ts";
 
+import { Unigram } from "../../../tasks/unigram.ts";
 import { vocabularyReport } from "../../../tokenizer/mod.ts";
 import { Crew } from "../../../training/crew.ts";
 import { stepRate } from "../../../training/step_rate.ts";
@@ -100,11 +101,11 @@ async function corpusTokens(data: readonly string[], values: BenchOptions, threa
     threads,
   });
   note(`read ${corpusFindings(corpus)}`);
-  const { tokens, entropy } = vocabularyReport(tokenizer, counts);
+  const { tokens, occurrences } = vocabularyReport(tokenizer, counts);
   const { documents } = corpus;
   const room = (values["max-sequence-length"] ?? MAX_SEQUENCE_LENGTH) - 2;
   const sequences = Math.max(documents, Math.round(tokens / room + documents / 2));
-  return { tokens: tokens + 2 * sequences, vocab_size: tokenizer.size, entropy };
+  return { tokens: tokens + 2 * sequences, vocab_size: tokenizer.size, entropy: new Unigram(occurrences).entropy ?? 0 };
 }
 
 async function measure(
@@ -131,7 +132,7 @@ async function measure(
   const epoch_ms = corpus === undefined ? undefined : corpus.tokens / rate.tokens_per_second * 1000;
   const epochs = epoch_ms === undefined || values.budget === undefined ? undefined : values.budget / epoch_ms;
   const updates = (values.budget ?? 0) / 1000 * rate.tokens_per_second / PRESET_TRAINING[preset].batch_tokens;
-  const foretold = epochs === undefined || config.model_type !== "bert"
+  const foretold = epochs === undefined || config.model_type !== FAMILIES[0].model_type
     ? undefined
     : foretoldLoss(preset, { updates, passes: epochs, guessing: corpus!.entropy });
   return {

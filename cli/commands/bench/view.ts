@@ -81,11 +81,10 @@ function foretold({ foretold_loss }: Row): string {
 
 /** Where the foretold losses come from. */
 function howSure(entropy: number): string {
-  return "loss: what a held-out token may cost in the end, in nats, where guessing by frequency costs " +
-    `${
-      entropy.toFixed(1)
-    }. Film reviews came to that with as many updates, Korean ones to the lower end and English ones ` +
-    `to the higher; other text may lie outside. – where no such run was measured: other presets or lengths, or more than ` +
+  const guessing = entropy.toFixed(1);
+  return `loss: what a held-out token may cost in the end, in nats, where guessing by frequency costs ${guessing}. ` +
+    "Film reviews came to that with as many updates, Korean ones to the lower end and English ones to the higher; other " +
+    "text may lie outside. – where no such run was measured: other presets or lengths, or more than " +
     `${FEW_PASSES} passes.`;
 }
 

@@ -1,7 +1,7 @@
 /** Pairs of texts, for models that take such: lines with a tab in them, or records with two columns of text. */
 
 import { ClozeError } from "../../../config/cloze_error.ts";
-import { type ColumnsOf, hasColumn } from "../../../data/columns.ts";
+import { columnIn, type ColumnsOf, hasColumn } from "../../../data/columns.ts";
 import { recordedColumns } from "../../../run/finetune_record.ts";
 import type { Texts } from "../../answer_source.ts";
 import type { PredictOptions } from "./flags.ts";
@@ -29,7 +29,7 @@ export async function pairsOf(path: string, values: PredictOptions, only: boolea
     if (asked === undefined && !hasColumn(names, pair)) return {};
     const others = names.filter((name) => name !== pair && name !== label);
     const known = values["text-column"] ?? values["text-field"] ??
-      (text !== undefined && hasColumn(names, text) ? text : undefined);
+      columnIn(names, text);
     const guess = known ?? (others.length === 1 ? others[0] : undefined);
     return { ...(guess === undefined ? {} : { text: guess }), pair };
   };

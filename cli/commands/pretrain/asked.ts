@@ -15,7 +15,7 @@ import {
   VERSION,
 } from "../../../config/run_config.ts";
 import { PRESETS } from "../../../config/model_config.ts";
-import { checkKind, longestText } from "../../../model/families.ts";
+import { checkKind, FAMILIES, longestText } from "../../../model/families.ts";
 import type { PretrainingTask } from "../../../tasks/pretraining_task.ts";
 import { DEFAULT_OBJECTIVE, pretrainingTask } from "../../../tasks/registry.ts";
 import { maskingOf, samplingOf } from "../../batch_options.ts";
@@ -136,8 +136,8 @@ function trainingOf(values: PretrainOptions, practice: boolean, from: Origin | u
 }
 
 /** The rate that a recipe has for a preset of its own. */
-function ownRate({ preset = "tiny", config, architecture = "bert" }: PretrainOptions, recipe: Recipe) {
-  return config === undefined && architecture === "bert" ? RECIPE_RATES[recipe][preset] : undefined;
+function ownRate({ preset = "tiny", config, architecture = FAMILIES[0].model_type }: PretrainOptions, recipe: Recipe) {
+  return config === undefined && architecture === FAMILIES[0].model_type ? RECIPE_RATES[recipe][preset] : undefined;
 }
 
 /**
